@@ -1,0 +1,80 @@
+"""The model file: safe, versioned, complete."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hachimachi.errors import HachimachiError
+from hachimachi.grid import Column
+from hachimachi.io.atomic import replacing
+from hachimachi.models.event_model import EventModel
+
+FORMAT = "hachimachi.model"
+VERSION = 1
+SPEC = "hachimachi_spec"
+"""Key under which a Lightning checkpoint carries the spec."""
+WEIGHTS = "model."
+"""Prefix of the model's weights in a Lightning checkpoint."""
+
+
+def describe(model: EventModel) -> str:
+    """Return all that is needed to build the model again, as JSON: columns, parts, training summary and scores."""
+    columns = [column.to_json() for column in model.columns]
+    return json.dumps({"columns": columns, "parts": model.parts, "summary": model.summary})
+
+
+def save_model(model: EventModel, path: str | Path) -> None:
+    """Write a model file, beside first and then renamed, so that there is never half a file."""
+    content = {"format": FORMAT, "version": VERSION, "spec": describe(model), "state_dict": model.state_dict()}
+    with replacing(Path(path)) as temporary:
+        torch.save(content, temporary)
+
+
+def load_model(path: str | Path) -> EventModel:
+    """Read a model from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``), ready to play.
+
+    Only tensors, numbers and texts are read, never code; parts are looked up in the project's own registry.
+
+    Raises:
+        HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
+    """
+    content = _read(Path(path))
+    try:
+        spec = json.loads(content["spec"])
+        model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
+        model.summary = spec["summary"]
+        model.load_state_dict(content["state_dict"])
+    except HachimachiError as error:
+        raise HachimachiError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise HachimachiError(
+            f"{path}: its description and its weights do not fit ({reason}); train it again"
+        ) from error
+    return model.eval()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise HachimachiError(f"{path}: no such file; expected a model written by hxmx train")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise HachimachiError(f"{path}: refused, it holds more than numbers and texts and may run code") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise HachimachiError(f"{path}: damaged, or not a model file; expected one written by hxmx train") from error
+    if isinstance(content, dict) and isinstance(content.get(SPEC), str):
+        weights = content.get("state_dict", {}).items()
+        return {"spec": content[SPEC], "state_dict": {key.removeprefix(WEIGHTS): value for key, value in weights}}
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")
+    if content.get("version") != VERSION:
+        found = content.get("version")
+        raise HachimachiError(f"{path}: a model of version {found}, this hxmx reads version {VERSION}; train it again")
+    return content

@@ -1,0 +1,78 @@
+"""The command `hxmx`: name → module, with one line of help each. Only the command that was asked for is imported."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from hachimachi.errors import HachimachiError
+
+COMMANDS = {
+    "format": "Turn MIDI, CSV or JSON into a data set of events",
+    "train": "Learn a model from a data set",
+    "gen": "Generate events from a model into a file",
+    "run": "Play a model live over OSC",
+    "eval": "Measure how well a model foretells events it has not heard",
+    "info": "Show what is in a model or a data set",
+    "devices": "List what this machine can compute on",
+    "demo": "Walk the whole road once, on a piece of its own",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Return the names in the order of the road."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"hachimachi.commands.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands from the table above, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hachimachi", prog_name="hxmx")
+def cli() -> None:
+    """An instrument that learns from your own events and improvises with you.
+
+    \b
+    hxmx format file.mid data.json     MIDI into a sequence of events
+    hxmx train data.json model.pt      learn from it
+    hxmx gen model.pt output.csv       generate offline
+    hxmx run model.pt                  play live over OSC
+
+    Add --debug to any command for a traceback when it fails.
+    """
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run `hxmx`. Exit status: 0, 1 for bad data, 2 for a wrong call, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if words is None else words)
+    debug = "--debug" in words
+    try:
+        status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except HachimachiError as error:
+        if debug:
+            raise
+        click.echo(f"hxmx: {error}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""`hxmx train`: files first, then Hydra overrides."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from hachimachi.errors import HachimachiError
+from hachimachi.training.conf import describe, find_conf, list_defaults, list_keys, list_options
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USAGE = """\
+Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg job]
+
+  Learn a model from a data set. Files come first, then overrides of the config.
+
+  hxmx train data.json model.pt               learn from data.json into model.pt
+  hxmx train model=gru trainer.max_epochs=50  another backbone, 50 epochs
+  hxmx train data.json model.pt -m model=gru,lstm seed=0,1,2
+                                              try all six, keep the best model
+  hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
+"""
+OPTIONS = """
+Options:
+  -m, --multirun          a sweep: run every combination of key=a,b
+  -c, --cfg job           print the config and run nothing (also hydra, all)
+  -p, --package NAME      print only a part of it, such as model
+  --resolve               print it with references filled in
+  --config-dir DIR        add a folder of your own configs (--config-name NAME)
+  --info, --hydra-help    what Hydra says of itself
+  -h, --help              this page
+"""
+OFTEN = (
+    *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size", "model.dropout"),
+    *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "callbacks.patience", "seed"),
+)
+
+
+class WrongCall(click.ClickException):
+    """A wrong call said in one line, where click.UsageError would add three."""
+
+    exit_code = 2
+
+
+class TrainCommand(click.Command):
+    """A command whose help is written from the folder conf/."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write usage, examples, groups with their options, keys used often, and flags."""
+        formatter.write(USAGE + _list_groups() + _list_often() + OPTIONS)
+
+
+def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Complete a file, `group=option` or `key=` from conf/."""
+    words = [*(ctx.params.get("words") or ())]
+    if words and words[-1] == "=":  # bash makes three words of model=gru
+        words.pop()
+    options = list_options(find_conf())
+    if words and words[-1] in options and not Path(words[-1]).exists():
+        return [CompletionItem(name) for name in options[words[-1]] if name.startswith(incomplete)]
+    known = [f"{group}={name}" for group, names in options.items() for name in names]
+    known += [f"{key.name}=" for key in list_keys()]
+    found = [CompletionItem(word) for word in known if word.startswith(incomplete)]
+    if len(words) < 2 and not any("=" in word for word in words):
+        files = [CompletionItem(path.name) for path in Path().glob(f"{_literal(incomplete)}*")] if incomplete else []
+        return [*files, *found] if incomplete and found else [CompletionItem(incomplete, type="file")]
+    return found
+
+
+@click.command(cls=TrainCommand)
+@click.option("-m", "--multirun", is_flag=True)
+@click.option("-c", "--cfg", type=click.Choice(["job", "hydra", "all"]))
+@click.option("-p", "--package")
+@click.option("--resolve", is_flag=True)
+@click.option("--config-dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--config-name")
+@click.option("--info", is_flag=False, flag_value="all")
+@click.option("--hydra-help", is_flag=True)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_word)
+def command(
+    words: tuple[str, ...], multirun: bool, config_dir: Path | None, config_name: str | None, **shown: Any
+) -> int:
+    """Learn a model from a data set."""
+    _check_flags(multirun, **shown)
+    from hachimachi.training.config import ConfigError, check_words
+    from hachimachi.training.overrides import as_overrides
+
+    sweep = multirun or "hydra.mode=MULTIRUN" in words
+    try:
+        overrides, cfg = check_words(as_overrides(words), sweep, config_name or "train", config_dir)
+    except ConfigError as error:
+        raise WrongCall(str(error)) from error
+    if not any(shown.values()):
+        with _os_errors():
+            _check_files(cfg)
+    home = _flags({"config-dir": config_dir, "config-name": config_name})
+    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides]
+    given = any(word.startswith("output=") for word in overrides)
+    return _run(argv, home, Path(cfg.output) if given else None)
+
+
+def _check_flags(multirun: bool, cfg: str | None, info: str | None, hydra_help: bool, **of_cfg: Any) -> None:
+    if sum(map(bool, (multirun, cfg, info, hydra_help))) > 1:
+        raise WrongCall("expected only one of --multirun, --cfg, --info and --hydra-help")
+    if any(of_cfg.values()) and not cfg:
+        raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
+
+
+def _check_files(cfg: DictConfig) -> None:
+    """Check the files a run needs before the slow imports begin."""
+    data, output = Path(cfg.dataset.path), Path(cfg.output)
+    if not os.path.exists(data):  # noqa: PTH110  (Path.exists raises for a name too long)
+        raise HachimachiError(f"{data}: no such file or folder; expected a data set: hxmx train DATA MODEL.pt")
+    if output.is_dir() or not output.parent.is_dir():
+        raise HachimachiError(f"{output}: expected the name of a file in a folder that exists; make it first")
+    if output.exists() and output.samefile(data):
+        raise HachimachiError(f"{output}: the model would overwrite the data set; choose another name")
+    if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():
+        raise HachimachiError(f"{cfg.ckpt_path}: no such file; expected a checkpoint (.ckpt) to go on from")
+
+
+def _run(argv: list[str], home: list[str], output: Path | None) -> int:
+    """Hand everything to Hydra, and say afterwards what Hydra would say its own way."""
+    import hydra
+    from hydra.errors import HydraException
+
+    from hachimachi.training.sweep import SweepFolder, make_task, report
+
+    failures: list[HachimachiError] = []
+    SweepFolder.last = None
+    status = 0
+    try:
+        with _os_errors(), _manners(argv):
+            hydra.main(version_base="1.3", config_path=str(find_conf()), config_name="train")(
+                make_task(home, failures)
+            )()
+    except KeyboardInterrupt:
+        status = 130
+    except HydraException as error:
+        raise HachimachiError(" ".join(str(error).split())) from error
+    if SweepFolder.last:
+        report(SweepFolder.last, output)
+    elif failures:
+        raise failures[0]
+    return status
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Say in one line what the system refused: a folder without permission, a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        raise HachimachiError(f"{error.filename or 'training'}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _manners(argv: list[str]) -> Iterator[None]:
+    """Give Hydra its words, have it raise what goes wrong, and keep its advice off the screen."""
+    words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [words[0], *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="hydra|omegaconf")
+            yield
+    finally:
+        sys.argv = words
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    """Write options as words again: `{"config-dir": "my", "resolve": True}` → `--config-dir=my --resolve`."""
+    chosen = {name.replace("_", "-"): value for name, value in options.items() if value}
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in chosen.items()]
+
+
+def _list_groups() -> str:
+    lines = ["\nGroups and their options (* is the default):\n"]
+    options = list_options(find_conf())
+    for group in list_defaults():
+        for place, name in enumerate(options[group.name]):
+            mark = "*" if name == group.value else " "
+            lines.append(f"  {'' if place else group.name:10} {name + mark:13} {describe(group.name, name)}\n")
+    return "".join(lines)
+
+
+def _list_often() -> str:
+    keys = {key.name: key for key in list_keys()}
+    lines = [f"  {name + '=' + keys[name].value:28} {keys[name].comment}\n" for name in OFTEN]
+    feature = f"  {'feature.<name>.resolution=':28} also kind, min, max, masked; else from the data\n"
+    return "\nKeys used often, with their defaults (all of them: --cfg job):\n" + "".join(lines) + feature
+
+
+def _literal(text: str) -> str:
+    """Return a glob pattern that matches a text as it stands."""
+    return re.sub(r"([*?[])", r"[\1]", text)

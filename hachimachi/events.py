@@ -1,0 +1,195 @@
+"""What an event is: a moment in time and a row of features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hachimachi.errors import HachimachiError
+
+Kind = Literal["continuous", "integer", "categorical"]
+KINDS: tuple[str, ...] = get_args(Kind)
+TIME = "time"
+"""Name of the inter-event time among a model's columns. No feature of a data set may take it."""
+_NAME = re.compile(r"[^\s,=:#~][^,=:#~]*")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of an event.
+
+    Args:
+        name: How the column is called on screen, in CSV headers and in options.
+        kind: ``continuous``, ``integer`` or ``categorical``; ``None`` leaves it to the training data.
+        masked: Predicted but never an input: a note's duration is not known when the note begins.
+        min: Lowest value of the support, or ``None``.
+        max: Highest value of the support, or ``None``.
+        resolution: Width of the bins on which likelihood is stated, or ``None``.
+
+    Raises:
+        HachimachiError: A description that contradicts itself.
+    """
+
+    name: str
+    kind: Kind | None = None
+    masked: bool = False
+    min: float | None = None
+    max: float | None = None
+    resolution: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"feature {self.name!r}"
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise HachimachiError(f"{where}: a name is text without , = : # ~ and does not begin with a space")
+        if self.kind is not None and self.kind not in KINDS:
+            raise HachimachiError(f"{where}: kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if self.resolution is not None and not 0 < self.resolution < np.inf:
+            raise HachimachiError(f"{where}: resolution is {self.resolution}, expected a number above 0")
+        if self.min is not None and self.max is not None and not self.min < self.max:
+            raise HachimachiError(f"{where}: min is {self.min} and max is {self.max}, expected min below max")
+
+
+@dataclass(frozen=True, eq=False)
+class EventSequence:
+    """Events in the order in which they happen.
+
+    Args:
+        features: What the columns of ``data`` are, F of them.
+        data: Values, shape (N, F), float64, all finite.
+        time: Seconds since the start, shape (N,), never decreasing, from 0; ``None`` where events have an order only.
+        name: Where the events come from, usually a file's name.
+
+    Raises:
+        HachimachiError: Shapes that do not fit, values that are not finite, time that is negative or goes back. Rows
+            are counted from 1.
+    """
+
+    features: tuple[Feature, ...]
+    data: NDArray[np.float64]
+    time: NDArray[np.float64] | None = None
+    name: str = field(default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "data", np.asarray(self.data, dtype=np.float64))
+        _check_names(self.features)
+        _check_data(self.features, self.data)
+        if self.time is not None:
+            object.__setattr__(self, "time", np.asarray(self.time, dtype=np.float64))
+            _check_time(self.time, len(self.data))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, rows: slice) -> EventSequence:
+        """Return a part of the events; times stay as they are."""
+        time = None if self.time is None else self.time[rows]
+        return EventSequence(self.features, self.data[rows], time, self.name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EventSequence):
+            return NotImplemented
+        same_time = (self.time is None) == (other.time is None) and (
+            self.time is None or other.time is None or np.array_equal(self.time, other.time)
+        )
+        same_data = np.array_equal(self.data, other.data)
+        return same_time and same_data and (self.features, self.name) == (other.features, other.name)
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the events carry time."""
+        return self.time is not None
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first event to the last, 0 without time."""
+        return float(self.time[-1] - self.time[0]) if self.time is not None and len(self) else 0.0
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return the values of one feature, shape (N,), by its name."""
+        names = [feature.name for feature in self.features]
+        if name not in names:
+            raise HachimachiError(f"no feature {name!r}; there are {', '.join(names)}")
+        return self.data[:, names.index(name)]
+
+    def rows(self) -> NDArray[np.float64]:
+        """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
+
+        The inter-event time of the first event is NaN: there is none.
+        """
+        if self.time is None:
+            return self.data.copy()
+        between = np.diff(self.time, prepend=np.nan)
+        return np.column_stack([between, self.data])
+
+
+def check_alike(sequences: Sequence[EventSequence]) -> None:
+    """Check that sequences share features and all or none of them carry time.
+
+    Raises:
+        HachimachiError: The first sequence that differs, and in what; or no sequences at all.
+    """
+    if not sequences:
+        raise HachimachiError("no sequences: expected at least one")
+    first = sequences[0]
+    for sequence in sequences[1:]:
+        pair = f"{sequence.name or 'a sequence'} and {first.name or 'the first'}"
+        if sequence.features != first.features:
+            raise HachimachiError(f"{pair} differ in features; expected the same names, kinds and bounds in all")
+        if sequence.temporal != first.temporal:
+            raise HachimachiError(f"{pair}: one has time, the other has none; expected all or none")
+
+
+def make_sequence(data: ArrayLike, time: ArrayLike | None = None, names: Sequence[str] = ()) -> EventSequence:
+    """Make a sequence from plain numbers, with default features named ``0``, ``1``, … unless names are given.
+
+    >>> make_sequence([[60, 80], [64, 75]], time=[0.0, 0.25], names=["pitch", "velocity"]).seconds
+    0.25
+    """
+    values = np.asarray(data, dtype=np.float64)
+    labels = list(names) or [str(i) for i in range(values.shape[1])]
+    features = tuple(Feature(name) for name in labels)
+    return EventSequence(features, values, None if time is None else np.asarray(time, dtype=np.float64))
+
+
+def _check_names(features: tuple[Feature, ...]) -> None:
+    names = [feature.name for feature in features]
+    if not names:
+        raise HachimachiError("events have no features: expected at least one column besides time")
+    for name in names:
+        if name == TIME:
+            raise HachimachiError(f"feature {name!r}: this name is kept for the time of events; choose another")
+        if names.count(name) > 1:
+            raise HachimachiError(f"two features are named {name!r}; names must differ")
+
+
+def _check_data(features: tuple[Feature, ...], data: NDArray[np.float64]) -> None:
+    if data.ndim != 2 or data.shape[1] != len(features):
+        raise HachimachiError(f"data has shape {data.shape}, expected (events, {len(features)})")
+    if not np.isfinite(data).all():
+        row, column = np.argwhere(~np.isfinite(data))[0]
+        value, name = data[row, column], features[column].name
+        raise HachimachiError(f"row {row + 1}, column {name!r}: found {value}, expected a finite number")
+
+
+def _check_time(time: NDArray[np.float64], events: int) -> None:
+    if time.shape != (events,):
+        raise HachimachiError(f"time has {time.size} values for {events} events; expected one for each event")
+    if not np.isfinite(time).all():
+        row = int(np.argmin(np.isfinite(time)))
+        raise HachimachiError(f"row {row + 1}: time is {time[row]}, expected a finite number of seconds")
+    if events and time[0] < 0:
+        raise HachimachiError(f"row 1: time is {time[0]}, expected seconds from 0")
+    back = np.flatnonzero(np.diff(time) < 0)
+    if back.size:
+        row = int(back[0]) + 1
+        raise HachimachiError(
+            f"row {row + 1}: time goes back from {time[row - 1]} to {time[row]}; expected rows sorted by time"
+        )

@@ -1,0 +1,243 @@
+"""The grid on which likelihood is stated: the bins of each column, and how often training data fell in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME, EventSequence, Feature, check_alike
+
+SECONDS = (TIME, "duration")
+"""Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
+MAX_BINS = 2**20
+"""More bins than this are never derived, only declared: a table of them would not fit."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Bins of equal width; value v falls in bin ``floor(v / resolution + 1/2)``.
+
+    Args:
+        resolution: Width of a bin.
+        low: Number of the first bin.
+        high: Number of the last bin.
+        open_low: Whether the first bin holds everything below it too.
+        open_high: Whether the last bin holds everything above it too.
+        log: Whether models look at the values on a log scale.
+    """
+
+    resolution: float
+    low: int
+    high: int
+    open_low: bool = True
+    open_high: bool = True
+    log: bool = False
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return self.high - self.low + 1
+
+    def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the position of each value's bin, from 0; what lies outside takes the end bin."""
+        number = np.floor(values / self.resolution + 0.5)
+        return (np.clip(number, self.low, self.high) - self.low).astype(np.int64)
+
+    def outside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which values lie beyond a closed end."""
+        number = np.floor(values / self.resolution + 0.5)
+        return ((number < self.low) & (not self.open_low)) | ((number > self.high) & (not self.open_high))
+
+    def value(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the middle of each bin."""
+        return np.asarray(index + self.low, dtype=np.float64) * self.resolution
+
+    def warp(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values as models look at them: as they are, or on a log scale with a foot at half a bin."""
+        return np.log(np.maximum(values, self.resolution / 2)) if self.log else values
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One bin for each category of the training data, and a last one for a category never seen."""
+
+    values: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """Number of bins, the one for unknown categories among them."""
+        return len(self.values) + 1
+
+    def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the position of each category, the last for unknown ones."""
+        known = np.asarray(self.values)
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[place] == values, place, len(known)).astype(np.int64)
+
+    def outside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which categories are unknown."""
+        return self.index(values) == len(self.values)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a model foretells: one feature, or the inter-event time, with its grid and its training histogram.
+
+    Args:
+        feature: The feature, its kind and resolution decided.
+        grid: Its bins.
+        occupied: Positions of the bins that training values fell in, ascending.
+        counts: How many fell in each of them.
+    """
+
+    feature: Feature
+    grid: Lattice | Categories
+    occupied: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The feature's name, ``time`` for the inter-event time."""
+        return self.feature.name
+
+    @property
+    def events(self) -> int:
+        """Number of training values."""
+        return sum(self.counts)
+
+    @property
+    def constant(self) -> float | None:
+        """The value it has, where it has only one."""
+        if len(self.occupied) != 1:
+            return None
+        if isinstance(self.grid, Categories):
+            return self.grid.values[self.occupied[0]]
+        return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
+
+    def marginal_nats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each value costs under the training histogram, the marginal baseline.
+
+        P = (count + 1/2) / (N + bins / 2), with bins from the lowest to the highest training value and one more for
+        all that lies beyond.
+        """
+        index = self.grid.index(values)
+        place = np.minimum(np.searchsorted(self.occupied, index), len(self.occupied) - 1)
+        hit = (np.asarray(self.occupied)[place] == index) & ~self.grid.outside(values)
+        count = np.where(hit, np.asarray(self.counts)[place], 0)
+        categorical = isinstance(self.grid, Categories)
+        bins = self.grid.bins if categorical else self.occupied[-1] - self.occupied[0] + 2
+        return -np.log((count + 0.5) / (self.events + 0.5 * bins))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and texts that :meth:`from_json` reads."""
+        kind = "categories" if isinstance(self.grid, Categories) else "lattice"
+        return {**asdict(self), "grid": {kind: asdict(self.grid)}}
+
+    @staticmethod
+    def from_json(spec: Mapping[str, Any]) -> Column:
+        """Make a column from what :meth:`to_json` returned."""
+        ((kind, grid),) = spec["grid"].items()
+        made = Categories(tuple(grid["values"])) if kind == "categories" else Lattice(**grid)
+        return Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
+
+
+def fit_columns(
+    sequences: Sequence[EventSequence],
+    *,
+    counted: Sequence[EventSequence] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Column, ...]:
+    """Decide kind, grid and histogram of every column from data.
+
+    Args:
+        sequences: All data: kinds, ranges and categories come from them.
+        counted: The part that histograms count, the training part; all of it by default.
+        overrides: Declarations that replace the data's own, by feature and key: ``{"pitch": {"min": 21}}``.
+
+    Returns:
+        Inter-event time first where there is time, then the features in the data's order.
+
+    Raises:
+        HachimachiError: No events, or an override for a feature that is not there.
+    """
+    check_alike(sequences)
+    declared = [Feature(TIME, min=0.0)] if sequences[0].temporal else []
+    declared = _override([*declared, *sequences[0].features], overrides or {})
+    rows = np.concatenate([sequence.rows() for sequence in sequences])
+    seen = np.concatenate([sequence.rows() for sequence in counted or sequences])
+    if not len(rows) or not len(seen):
+        raise HachimachiError("the data has no events to learn from")
+    return tuple(_fit_column(feature, rows[:, i], seen[:, i]) for i, feature in enumerate(declared))
+
+
+def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]]) -> list[Feature]:
+    names = [feature.name for feature in features]
+    for name in overrides:
+        if name not in names:
+            raise HachimachiError(f"feature.{name}: the data has no such feature; it has {', '.join(names)}")
+    return [replace(feature, **overrides.get(feature.name, {})) for feature in features]
+
+
+def _fit_column(feature: Feature, values: NDArray[np.float64], counted: NDArray[np.float64]) -> Column:
+    # a sequence's first inter-event time is NaN; single events leave nothing else
+    values, counted = values[~np.isnan(values)], counted[~np.isnan(counted)]
+    values = values if values.size else np.zeros(1)
+    counted = counted if counted.size else values
+    feature = _decide(feature, values)
+    categorical = feature.kind == "categorical"
+    grid = Categories(tuple(np.unique(values).tolist())) if categorical else _lattice(feature, values)
+    occupied, counts = np.unique(grid.index(counted), return_counts=True)
+    return Column(feature, grid, tuple(occupied.tolist()), tuple(counts.tolist()))
+
+
+def _decide(feature: Feature, values: NDArray[np.float64]) -> Feature:
+    """Fill in the kind and resolution that were not declared."""
+    if feature.kind == "categorical":
+        return feature
+    if feature.name in SECONDS:
+        return replace(feature, kind=feature.kind or "continuous", resolution=feature.resolution or 0.01)
+    whole = bool(np.all(values == np.round(values)))
+    kind = feature.kind or ("integer" if whole else "continuous")
+    resolution = feature.resolution or (1.0 if kind == "integer" else _resolution(values))
+    return replace(feature, kind=kind, resolution=resolution)
+
+
+def _resolution(values: NDArray[np.float64]) -> float:
+    """Return the resolution of a continuous feature: its lattice if it has one, else by its range."""
+    for steps in (127, 128):
+        if np.all(np.abs(values * steps - np.round(values * steps)) <= 1e-5 * steps):
+            return 1 / steps
+    span = float(np.ptp(values))
+    if span > 1:
+        # 21 ranges wide in the end: keep the number of bins within what can be tabulated
+        return 0.01 if span * 21 / 0.01 <= MAX_BINS else _one_two_five(span * 21 / MAX_BINS * 1.5)
+    return _one_two_five(span / 200) if span > 0 else 0.01
+
+
+def _one_two_five(width: float) -> float:
+    """Return the number among 1, 2, 5 · 10^k nearest to a width, on a log scale."""
+    power = math.floor(math.log10(width))
+    numbers = [float(f"{digit}e{exponent}") for exponent in (power, power + 1) for digit in (1, 2, 5)]
+    return min(numbers, key=lambda number: abs(math.log(number / width)))
+
+
+def _lattice(feature: Feature, values: NDArray[np.float64]) -> Lattice:
+    resolution = feature.resolution or 0.01
+    seconds = feature.name in SECONDS
+    low, high, span = float(values.min()), float(values.max()), float(np.ptp(values))
+    low = feature.min if feature.min is not None else 0.0 if seconds else low - 10 * span
+    high = feature.max if feature.max is not None else 60.0 if seconds else high + 10 * span
+    return Lattice(
+        resolution=resolution,
+        low=math.floor(low / resolution + 0.5),
+        high=math.floor(high / resolution + 0.5),
+        open_low=feature.min is None,
+        open_high=feature.max is None,
+        log=seconds,
+    )

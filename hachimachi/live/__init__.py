@@ -1,0 +1,1 @@
+"""Playing live: a model in time, behind OSC."""

@@ -1,0 +1,47 @@
+"""What playing asks of a model, and no more: anything of this shape can be played, a fake in a test too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.events import Feature
+
+Row = NDArray[np.float64]
+
+
+class Instrumentalist(Protocol):
+    """What a performer needs of a model; `hachimachi.models.step.Player` is one.
+
+    A row is [dt, f0, f1, …] where ``temporal``, with dt NaN for a first event, else [f0, f1, …].
+    """
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The F features, in column order."""
+        ...
+
+    @property
+    def temporal(self) -> bool:
+        """Whether rows begin with the inter-event time in seconds."""
+        ...
+
+    @property
+    def constants(self) -> Mapping[int, float]:
+        """Column of a feature that had one value in training → that value."""
+        ...
+
+    def reset(self) -> None:
+        """Go back to the learned start state."""
+        ...
+
+    def hear(self, row: Row, /) -> None:
+        """Advance the state by one event; unknown values are NaN."""
+        ...
+
+    def sample(self) -> Row:
+        """Draw the next event from the present state, and leave the state as it is."""
+        ...

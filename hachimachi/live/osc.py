@@ -1,0 +1,126 @@
+"""OSC 1.0 packets to messages and back (https://opensoundcontrol.stanford.edu/spec-1_0.html). No sockets,
+no state.
+
+Messages are read by python-osc. Bundles are walked here: python-osc sorts them by time tag, recurses into
+them, and does not return from an element of negative size.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message import ParseError as MessageError
+from pythonosc.parsing import osc_types
+
+from hachimachi.live.refusals import Refused, quote
+
+SANE_SECONDS = 60.0
+"""A time tag further than this from now is a wrong clock, not a time."""
+LONGEST = 16_384
+"""Bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit."""
+_BUNDLE = b"#bundle\0"
+_IMMEDIATELY = 1
+_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+_SIZES = {ord("i"): 4, ord("f"): 4, ord("r"): 4, ord("m"): 4, ord("h"): 8, ord("d"): 8, ord("t"): 8}  # bytes
+_TYPES = frozenset(b"ihfdsbrmtTFN[]")  # python-osc leaves out values of any other type without a word
+
+
+@dataclass(frozen=True)
+class Message:
+    """One OSC message.
+
+    Args:
+        route: Its address, such as ``/input``.
+        values: Its arguments as Python values.
+        time: When it happened, in seconds of the clock that ``parse`` was given: its bundle's time tag,
+            else its arrival.
+    """
+
+    route: str
+    values: tuple[object, ...]
+    time: float
+
+
+def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
+    """Read a packet, in the order in which it was written. A bad element costs itself and no other.
+
+    Args:
+        packet: One datagram.
+        now: Its arrival in seconds of the clock by which the events are timed.
+        wall: The same moment in seconds since 1970, to which time tags refer.
+    """
+    waiting = [(packet, now)]
+    while waiting:
+        element, time = waiting.pop()
+        try:
+            if element.startswith(_BUNDLE):
+                at = _own_time(element, now, wall)
+                waiting.extend((inner, at) for inner in reversed(_elements(element)))
+            else:
+                yield _message(element, time)
+        except Refused as refused:
+            yield refused
+
+
+def encode(route: str, *values: float | str) -> bytes:
+    """Write one message: text as ``s``, whole numbers as ``i``, others as ``f``."""
+    tags, body = ",", b""
+    for value in values:
+        if isinstance(value, str):
+            tags, body = tags + "s", body + osc_types.write_string(value)
+        elif isinstance(value, int):
+            tags, body = tags + "i", body + osc_types.write_int(value)
+        else:
+            tags, body = tags + "f", body + osc_types.write_float(value)
+    return osc_types.write_string(route) + osc_types.write_string(tags) + body
+
+
+def _own_time(bundle: bytes, now: float, wall: float) -> float:
+    if len(bundle) < 16:
+        raise Refused("packet", f"a bundle ends after {len(bundle)} bytes, expected a time tag")
+    (tag,) = struct.unpack_from(">Q", bundle, 8)
+    ahead = tag / 2**32 - _NTP_EPOCH - wall
+    return now + ahead if tag != _IMMEDIATELY and abs(ahead) <= SANE_SECONDS else now
+
+
+def _elements(bundle: bytes) -> list[bytes]:
+    elements: list[bytes] = []
+    start = 16
+    while start < len(bundle):
+        size = int.from_bytes(bundle[start : start + 4], "big", signed=True)
+        end = start + 4 + size
+        if size <= 0 or end > len(bundle):
+            raise Refused("packet", f"a bundle states {size} bytes for an element, {len(bundle) - start - 4} are left")
+        elements.append(bundle[start + 4 : end])
+        start = end
+    return elements
+
+
+def _message(element: bytes, time: float) -> Message:
+    if not element.startswith(b"/"):
+        raise Refused("packet", f"{quote(element[:16])} is not OSC, expected a message that begins with /")
+    if len(element) > LONGEST:
+        raise Refused("packet", f"a message of {len(element)} bytes, expected at most {LONGEST}")
+    tags, start = _types(element)
+    if not _TYPES.issuperset(tags):
+        raise Refused("packet", f"a message has the types {quote(tags)}, expected f, d, i or h for each value")
+    if start + sum(_SIZES.get(tag, 0) for tag in tags) > len(element):  # python-osc would fill up with zeros
+        raise Refused("packet", f"a message ends after {len(element)} bytes, expected values {quote(tags)}")
+    try:
+        message = OscMessage(element)
+    except (MessageError, ValueError, IndexError, OverflowError, struct.error) as error:
+        raise Refused("packet", f"{quote(element[:16])} begins a message that cannot be read") from error
+    return Message(message.address, tuple(message.params), time)
+
+
+def _types(element: bytes) -> tuple[bytes, int]:
+    """Return the type tags without their comma, and where the values begin."""
+    # a string ends with one to four zeros, up to a multiple of four bytes
+    comma = 4 * (element.find(b"\0") // 4 + 1)
+    if element[comma : comma + 1] != b",":
+        return b"", len(element)
+    tags = element[comma + 1 :].split(b"\0", 1)[0]
+    return tags, comma + 4 * ((len(tags) + 1) // 4 + 1)

@@ -1,0 +1,1 @@
+"""The model: features, backbone, head and what they make of each other. Knows nothing of training."""

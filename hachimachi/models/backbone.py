@@ -1,0 +1,40 @@
+"""What every backbone is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""What a backbone remembers: tensors whose first dimension is the batch. Held by the caller, never by the module."""
+
+
+class Backbone(nn.Module, ABC):
+    """A causal sequence model with an explicit state: the same code trains and plays.
+
+    Args:
+        size_in: Width of the input, E.
+        size: Width of the output, H.
+    """
+
+    def __init__(self, size_in: int, size: int) -> None:
+        super().__init__()
+        self.size_in = size_in
+        self.size = size
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> State:
+        """Return the state before anything was heard."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Go on from a state.
+
+        Args:
+            x: Inputs, shape (B, T, E).
+            state: What came before, as returned by an earlier call or by :meth:`initial_state`.
+
+        Returns:
+            Hidden vectors, shape (B, T, H), each of what came up to its own step; and the state after the last.
+        """

@@ -1,0 +1,1 @@
+"""Backbones: sequence → hidden sequence. One file each."""

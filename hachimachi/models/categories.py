@@ -1,0 +1,60 @@
+"""The emission of categories."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hachimachi.grid import Categories, Column
+from hachimachi.models.emission import FLOOR, Emission, draw
+from hachimachi.models.encoder import category_index
+
+MOST_UNKNOWN = 0.01
+"""Most that the class of unknown categories may weigh."""
+
+
+class CategoryEmission(Emission):
+    """A softmax over the categories of the training data, beside a small fixed mass for one never seen.
+
+    P = FLOOR / bins + (1 − FLOOR) · (u for the unknown, (1 − u) · softmax for the others), where u is what the training
+    histogram leaves for one unseen category, at most MOST_UNKNOWN.
+    """
+
+    known: Tensor
+    shares: Tensor
+
+    def __init__(self, column: Column) -> None:
+        super().__init__()
+        assert isinstance(column.grid, Categories)
+        self.bins, self.size = column.grid.bins, len(column.grid.values)
+        self.unknown = min(MOST_UNKNOWN, 0.5 / (column.events + 0.5 * self.bins))
+        counts = torch.zeros(self.size, dtype=torch.float64)
+        counts[list(column.occupied)] = torch.tensor(column.counts, dtype=torch.float64)
+        self.register_buffer("known", torch.tensor(column.grid.values, dtype=torch.float64), persistent=False)
+        self.register_buffer("shares", (counts + 0.5) / (counts + 0.5).sum(), persistent=False)
+
+    def initial(self, values: Tensor) -> Tensor:
+        """Every component starts at the training histogram."""
+        return self.shares.log().expand(len(values), -1)
+
+    def log_prob(self, raw: Tensor, values: Tensor) -> Tensor:
+        """Return ln P of values under each component."""
+        index = category_index(self.known, values.nan_to_num(0.0))[..., None, None].expand(*raw.shape[:-1], 1)
+        log_p = self.log_table(raw).gather(-1, index)[..., 0]
+        return log_p.masked_fill(values.isnan()[..., None], 0.0)
+
+    def log_table(self, raw: Tensor) -> Tensor:
+        """Return ln P of every category, the unknown one last, under each component."""
+        known = F.softmax(raw, dim=-1) * (1 - self.unknown)
+        unknown = torch.full_like(raw[..., :1], self.unknown)
+        return (FLOOR / self.bins + (1 - FLOOR) * torch.cat([known, unknown], dim=-1)).log()
+
+    def sample(self, raw: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw a category from one component each; an unknown one cannot be played and is left out."""
+        known = self.log_table(raw[..., None, :])[..., 0, :-1].exp()
+        return self.known[draw(known, generator)]
+
+    def place(self, raw: Tensor, index: Tensor, generator: torch.Generator | None) -> Tensor:  # noqa: ARG002
+        """Return the categories at given bins."""
+        return self.known[index]

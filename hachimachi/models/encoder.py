@@ -1,0 +1,92 @@
+"""Events as a network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hachimachi.grid import Categories, Column
+from hachimachi.models.scale import Scale
+
+EMBEDDING = 24
+"""Width of the embedding of a whole number or a category."""
+FEW = 256
+"""A grid of at most this many whole numbers gets an embedding besides the number."""
+UNKNOWN_SHARE = 0.01
+"""Share of categories shown as unknown in training, so that the unknown one has a trained embedding."""
+
+
+class Encoder(nn.Module):
+    """Rows of raw values → vectors, column by column; masked columns are left out.
+
+    A number becomes its distance from the training mean in standard deviations, on the column's scale; on a small grid
+    of whole numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not
+    known (NaN) becomes zeros.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(
+            _Category(column.grid, place) if isinstance(column.grid, Categories) else _Number(column, place)
+            for place, column in enumerate(columns)
+            if not column.feature.masked
+        )
+        sizes = [int(part.size) for part in self.parts]  # pyright: ignore[reportArgumentType]
+        self.size = sum(sizes)
+        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.places = {p.place: at for p, at in zip(self.parts, starts, strict=True) if isinstance(p, _Number)}
+        """Where in the encoded vector each column's number stands, by column."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Encode raw float64 values of shape (..., D) as shape (..., E)."""
+        return torch.cat([part(rows) for part in self.parts], dim=-1)
+
+
+class _Number(nn.Module):
+    def __init__(self, column: Column, place: int) -> None:
+        super().__init__()
+        self.place, self.scale = place, Scale.of(column)
+        grid = self.scale.grid
+        few = column.feature.kind == "integer" and grid.bins <= FEW
+        self.embedding = nn.Embedding(grid.bins, EMBEDDING) if few else None
+        self.size = 1 + grid.log + EMBEDDING * few
+
+    def forward(self, rows: Tensor) -> Tensor:
+        value = rows[..., self.place]
+        unknown = value.isnan()[..., None]
+        value = value.nan_to_num(0.0)
+        parts = [self.scale.standardise(value).clamp(-5, 5)[..., None]]
+        if self.scale.grid.log:
+            parts.append((value < self.scale.grid.resolution / 2).double()[..., None])
+        if self.embedding is not None:
+            parts.append(self.embedding(self.scale.index(value)))
+        return torch.cat(parts, dim=-1).masked_fill(unknown, 0.0)
+
+
+class _Category(nn.Module):
+    known: Tensor
+
+    def __init__(self, grid: Categories, place: int) -> None:
+        super().__init__()
+        self.place, self.grid = place, grid
+        self.embedding = nn.Embedding(grid.bins, EMBEDDING)
+        self.register_buffer("known", torch.tensor(grid.values, dtype=torch.float64), persistent=False)
+        self.size = EMBEDDING
+
+    def forward(self, rows: Tensor) -> Tensor:
+        value = rows[..., self.place]
+        unknown = value.isnan()[..., None]
+        index = category_index(self.known, value)
+        if self.training:
+            hidden = torch.rand(index.shape, device=index.device) < UNKNOWN_SHARE
+            index = index.masked_fill(hidden, self.grid.bins - 1)
+        return self.embedding(index).masked_fill(unknown, 0.0)
+
+
+def category_index(known: Tensor, values: Tensor) -> Tensor:
+    """Return the position of each value among the known categories, one past the last for unknown ones."""
+    values = values.contiguous().to(known.dtype)
+    place = torch.searchsorted(known, values).clamp_max(len(known) - 1)
+    return torch.where(known[place] == values, place, len(known))

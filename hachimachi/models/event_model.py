@@ -1,0 +1,146 @@
+"""The model: columns, an encoder, a backbone and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hachimachi.events import TIME, EventSequence, Feature
+from hachimachi.grid import Column, Lattice, fit_columns
+from hachimachi.models import parts
+from hachimachi.models.backbone import Backbone, State
+from hachimachi.models.distribution import Distribution, Head
+from hachimachi.models.encoder import Encoder
+
+Carry = tuple[Tensor, State]
+"""What goes from one piece of a sequence to the next: the last encoded event (B, E) and the backbone's state."""
+
+
+class EventModel(nn.Module):
+    """A distribution over sequences of events, each given all before it.
+
+    Rows are raw float64 values of shape (B, T, D): the inter-event time first where there is time, then the features.
+    NaN stands for what is not known: a sequence's first inter-event time, or padding. It costs nothing.
+
+    Args:
+        columns: What the rows hold.
+        backbone: Name of the backbone and its options.
+        head: Name of the head and its options.
+    """
+
+    backbone: Backbone
+    head: Head
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        backbone: Mapping[str, Any] | None = None,
+        head: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.columns = tuple(columns)
+        self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "mixture"})}
+        self.encoder = Encoder(self.columns)
+        self.backbone = parts.build("backbone", size_in=self.encoder.size, **self.parts["backbone"])
+        size = self.backbone.size + self.encoder.size
+        former = {column: self.backbone.size + at for column, at in self.encoder.places.items()}
+        self.head = parts.build("head", columns=self.columns, size=size, former=former, **self.parts["head"])
+        self.first = nn.Parameter(torch.zeros(self.encoder.size))
+        self.summary: dict[str, Any] = {}
+        """How it was trained and what it scored; travels in the model file."""
+
+    @property
+    def temporal(self) -> bool:
+        """Whether events carry time."""
+        return self.columns[0].name == TIME
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features of an event, time left out."""
+        return tuple(column.feature for column in self.columns[self.temporal :])
+
+    def forward(self, rows: Tensor, carry: Carry | None = None) -> tuple[Distribution, Carry]:
+        """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
+
+        Args:
+            rows: Shape (B, T, D). The last row is not looked at here, only carried.
+            carry: What an earlier call returned, if these rows go on from there.
+        """
+        last, state = carry or self._beginning(len(rows))
+        encoded = self._encode(rows)  # (B, T, E)
+        heard = torch.cat([last[:, None], encoded[:, :-1]], dim=1)
+        hidden, state = self.backbone(heard, state)
+        return self._foretell(hidden, heard), (encoded[:, -1], state)
+
+    def log_prob(self, rows: Tensor) -> Tensor:
+        """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it."""
+        return self(rows)[0].log_prob(rows)
+
+    def start(self, batch: int = 1) -> tuple[Distribution, State]:
+        """Return the distribution of a first event and the state before it is heard."""
+        return self._listen(*self._beginning(batch))
+
+    def step(self, row: Tensor, state: State) -> tuple[Distribution, State]:
+        """Hear one event, shape (B, D), and return the distribution of the next one and the new state."""
+        return self._listen(self._encode(row), state)
+
+    def table(
+        self, past: Tensor, given: Mapping[str, float] | None = None
+    ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return the whole probability table of each column of the next event: low and high ends of bins, and P.
+
+        Args:
+            past: Rows heard so far, shape (T, D), T may be 0.
+            given: Values of columns of the next event, by name; each column's table is given those before it.
+        """
+        row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
+        with torch.inference_mode():
+            distribution = self(torch.cat([past, row[None]])[None])[0]
+            rows = row.expand(1, len(past) + 1, -1)
+            tables = [distribution.table(i, rows)[0, -1].double().numpy() for i in range(len(self.columns))]
+        return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
+
+    def _beginning(self, batch: int) -> Carry:
+        return self.first.expand(batch, -1), self.backbone.initial_state(batch)
+
+    def _encode(self, rows: Tensor) -> Tensor:
+        return self.encoder(rows).to(self.first.dtype)
+
+    def _listen(self, heard: Tensor, state: State) -> tuple[Distribution, State]:
+        hidden, state = self.backbone(heard[:, None], state)
+        return self._foretell(hidden[:, 0], heard), state
+
+    def _foretell(self, hidden: Tensor, heard: Tensor) -> Distribution:
+        # the head sees the last event itself too, so that it can speak of it: a step up, the same again
+        return self.head(torch.cat([hidden, heard], dim=-1))
+
+
+def _bounds(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(column.grid, Lattice):
+        middle = column.grid.value(np.arange(column.grid.bins))
+        return middle - column.grid.resolution / 2, middle + column.grid.resolution / 2
+    values = np.append(column.grid.values, np.nan)
+    return values, values
+
+
+def build_model(
+    sequences: Sequence[EventSequence],
+    backbone: Mapping[str, Any] | None = None,
+    head: Mapping[str, Any] | None = None,
+    columns: Sequence[Column] | None = None,
+) -> EventModel:
+    """Build a model for data; untrained, it already gives about the marginals of the data.
+
+    Args:
+        sequences: The training data.
+        backbone: Name of the backbone and its options, a GRU by default.
+        head: Name of the head and its options, a mixture by default.
+        columns: What to foretell, if decided already.
+    """
+    model = EventModel(columns or fit_columns(sequences), backbone, head)
+    model.head.start_at(torch.from_numpy(np.concatenate([sequence.rows() for sequence in sequences])))
+    return model

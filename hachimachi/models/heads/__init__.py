@@ -1,0 +1,1 @@
+"""Heads: hidden vector → distribution of the next event. One file each."""

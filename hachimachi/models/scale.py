@@ -1,0 +1,76 @@
+"""The scale on which a network sees and foretells a column of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hachimachi.grid import Column, Lattice
+
+FAR = 1e6
+"""Stands for infinity where an open or censored bin ends, in standard deviations; finite to keep gradients finite."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values ↔ distance from the training mean in standard deviations, on a log scale where the grid says so.
+
+    Args:
+        grid: The column's bins.
+        mean: Mean of the warped training values.
+        std: Their standard deviation, at least a quarter of the first bin above the mean.
+    """
+
+    grid: Lattice
+    mean: float
+    std: float
+
+    @staticmethod
+    def of(column: Column) -> Scale:
+        """Return the scale of a column of numbers, from its training histogram."""
+        assert isinstance(column.grid, Lattice)
+        values = column.grid.warp(column.grid.value(np.asarray(column.occupied)))
+        mean = float(np.average(values, weights=column.counts))
+        variance = float(np.average((values - mean) ** 2, weights=column.counts))
+        least = 0.25 * (0.1 if column.grid.log else column.grid.resolution)
+        return Scale(column.grid, mean, max(variance**0.5, least))
+
+    def standardise(self, values: Tensor) -> Tensor:
+        """Return where raw values lie on the scale."""
+        return (self._warp(values) - self.mean) / self.std
+
+    def raw(self, places: Tensor) -> Tensor:
+        """Return the raw values at places on the scale, kept within the grid."""
+        values = places * self.std + self.mean
+        values = values.exp() if self.grid.log else values
+        resolution = self.grid.resolution
+        return values.clamp(self.grid.low * resolution, self.grid.high * resolution)
+
+    def index(self, values: Tensor) -> Tensor:
+        """Return the position of each value's bin, from 0; see :class:`~hachimachi.grid.Lattice`."""
+        number = torch.floor(values / self.grid.resolution + 0.5)
+        return (number.clamp(self.grid.low, self.grid.high) - self.grid.low).long()
+
+    def outside(self, values: Tensor) -> Tensor:
+        """Return which values lie beyond a closed end of the grid."""
+        number = torch.floor(values / self.grid.resolution + 0.5)
+        below = (number < self.grid.low) & (not self.grid.open_low)
+        return below | ((number > self.grid.high) & (not self.grid.open_high))
+
+    def centre(self, index: Tensor) -> Tensor:
+        """Return the raw value in the middle of each bin, float64."""
+        return (index + self.grid.low).double() * self.grid.resolution
+
+    def edges(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the bins begin and end on the scale, float64; the first begins and the last ends far away."""
+        middle = self.centre(index)
+        half = self.grid.resolution / 2
+        lower = self.standardise(middle - half).masked_fill(index == 0, -FAR)
+        upper = self.standardise(middle + half).masked_fill(index == self.grid.bins - 1, FAR)
+        return lower, upper
+
+    def _warp(self, values: Tensor) -> Tensor:
+        return values.clamp_min(self.grid.resolution / 2).log() if self.grid.log else values

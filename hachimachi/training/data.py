@@ -1,0 +1,166 @@
+"""Windows of events for training, whole sequences for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from hachimachi import io
+from hachimachi.events import EventSequence, check_alike
+from hachimachi.grid import Column, fit_columns
+
+FEW = 20
+"""Under this many events nothing is held out."""
+SEVERAL = 5
+"""From this many sequences on whole ones are held out, else the end of each."""
+PASS = 8192
+"""Events, padding included, in one pass of validation."""
+
+
+class EventDataModule(L.LightningDataModule):
+    """Reads formatted data, holds some of it out, and cuts the rest into windows.
+
+    Held out are whole sequences, drawn by seed, where there are at least five; otherwise the last part of each one in
+    time. Under 20 events nothing is held out.
+
+    Args:
+        path: The data set: ``.json``, ``.csv``, or a folder of them.
+        window: Events in a window.
+        batch_size: Windows in a batch.
+        valid_fraction: Share of the events to hold out.
+        seed: Draws the windows and, where there are several, the sequences held out.
+        num_workers: Processes that cut windows; 0 cuts them in this one.
+        feature: Declarations that replace the data's own; see :func:`~hachimachi.grid.fit_columns`.
+
+    >>> import tempfile, warnings, lightning as L
+    >>> from hachimachi import EventDataModule, EventModule, build_model, read, write
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = f"{folder.name}/data.json"
+    >>> write(path, make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)]))
+    >>> model = build_model(read(path))
+    >>> warnings.simplefilter("ignore")  # Lightning's advice on logging and workers
+    >>> trainer = L.Trainer(max_epochs=5, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+    ...                     enable_model_summary=False, accelerator="cpu")
+    >>> trainer.fit(EventModule(model), EventDataModule(path))
+    >>> trainer.current_epoch
+    5
+    >>> folder.cleanup()
+    """
+
+    train: list[EventSequence]
+    valid: list[EventSequence]
+    columns: tuple[Column, ...]
+    by_sequence: bool
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        window: int = 64,
+        batch_size: int = 16,
+        valid_fraction: float = 0.1,
+        seed: int = 0,
+        num_workers: int = 0,
+        feature: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.path, self.window, self.batch_size, self.seed = Path(path), window, batch_size, seed
+        self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
+        """Read the data and split it, once."""
+        if hasattr(self, "train"):
+            return
+        sequences = [sequence for sequence in io.read(self.path) if len(sequence)]
+        check_alike(sequences)
+        self.train, self.valid = split(sequences, self.valid_fraction, self.seed)
+        self.by_sequence = len(sequences) >= SEVERAL
+        self.columns = fit_columns(sequences, counted=self.train, overrides=self.feature)
+
+    @property
+    def events(self) -> int:
+        """Number of events to learn from."""
+        return sum(len(sequence) for sequence in self.train)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
+        windows = Windows(self.train, self.window, self.batch_size, self.seed)
+        return DataLoader(windows, batch_size=None, num_workers=self.num_workers)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """Whole sequences, shape (B, T, D), padded with NaN."""
+        return DataLoader(_passes(self.valid), batch_size=None)  # pyright: ignore[reportArgumentType]
+
+
+class Windows(IterableDataset[Tensor]):
+    """Every sequence cut at a random place and then every so many events, in random order: each event once an epoch.
+
+    Args:
+        sequences: What to cut; windows never cross from one to the next.
+        window: Events in a window, T.
+        batch_size: Windows in a batch, B.
+        seed: With the epoch, the process and the worker it draws the places.
+    """
+
+    def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
+        self.rows = [torch.from_numpy(sequence.rows()) for sequence in sequences]
+        self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        pieces = [piece for rows in self.rows for piece in self._cut(rows, int(random.integers(self.window)))]
+        order = random.permutation(len(pieces))
+        own = torch.utils.data.get_worker_info()
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        for batch in batches[own.id :: own.num_workers] if own else batches:
+            yield _pad([pieces[i] for i in batch], self.window)
+
+    def _cut(self, rows: Tensor, offset: int) -> list[Tensor]:
+        return [piece for piece in (rows[:offset], *rows[offset:].split(self.window)) if len(piece)]
+
+
+def split(
+    sequences: Sequence[EventSequence], fraction: float, seed: int
+) -> tuple[list[EventSequence], list[EventSequence]]:
+    """Split into a training part and a part held out, the same for the same seed."""
+    total = sum(len(sequence) for sequence in sequences)
+    if total < FEW or fraction == 0:
+        return list(sequences), []
+    if len(sequences) < SEVERAL:
+        cuts = [len(sequence) - round(len(sequence) * fraction) for sequence in sequences]
+        parts = list(zip(sequences, cuts, strict=True))
+        held = [sequence[cut:] for sequence, cut in parts if len(sequence) - cut >= 2]
+        return [sequence[:cut] if len(sequence) - cut >= 2 else sequence for sequence, cut in parts], held
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    sizes = np.cumsum([len(sequences[i]) for i in order])
+    n_held = int(np.clip(np.searchsorted(sizes, fraction * total) + 1, 1, len(order) - 1))
+    held = set(order[:n_held].tolist())
+    kept = [sequence for i, sequence in enumerate(sequences) if i not in held]
+    return kept, [sequences[i] for i in sorted(held)]
+
+
+def _passes(sequences: Sequence[EventSequence]) -> list[Tensor]:
+    """Return whole sequences in padded batches, like lengths together."""
+    batches, batch = [], []
+    for rows in sorted((torch.from_numpy(sequence.rows()) for sequence in sequences), key=len):
+        if batch and (len(batch) + 1) * len(rows) > PASS:
+            batches.append(_pad(batch, len(batch[-1])))
+            batch = []
+        batch.append(rows)
+    return [*batches, _pad(batch, len(batch[-1]))] if batch else batches
+
+
+def _pad(pieces: Sequence[Tensor], length: int) -> Tensor:
+    padded = torch.full((len(pieces), length, pieces[0].shape[1]), torch.nan, dtype=torch.float64)
+    for row, piece in zip(padded, pieces, strict=True):
+        row[: len(piece)] = piece
+    return padded

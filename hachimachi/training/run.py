@@ -1,0 +1,129 @@
+"""One training run, from a config to a model file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from hachimachi.checkpoint import load_model, save_model
+from hachimachi.evaluation import evaluate
+from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.training.callbacks import Baseline, KeepBest, Progress
+from hachimachi.training.data import EventDataModule
+from hachimachi.training.module import EventModule
+from hachimachi.training.screen import conclude, introduce
+from hachimachi.training.trainer import budget, fit, quiet
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run leaves.
+
+    Args:
+        path: The model file.
+        folder: Config, logs and checkpoints.
+        score: Held-out nats per event of the model in the file, NaN where nothing was held out.
+        marginal: The marginal baseline on the same events.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    path: Path
+    folder: Path
+    score: float
+    marginal: float
+    interrupted: bool
+
+    @property
+    def model(self) -> EventModel:
+        """The best model, read from its file."""
+        return load_model(self.path)
+
+
+def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
+    """Train what a config describes.
+
+    Args:
+        cfg: What :func:`~hachimachi.training.config.compose` returns.
+        folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
+
+    Raises:
+        HachimachiError: Data that cannot be read or learned from, or a checkpoint that does not fit.
+    """
+    folder = Path(folder or time.strftime("outputs/train/%Y-%m-%d_%H-%M-%S"))
+    data = EventDataModule(**cfg.dataset, seed=cfg.seed, feature=_declared(cfg))
+    data.setup()
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    console = Console(soft_wrap=True, quiet=not cfg.callbacks.progress)
+    with quiet():
+        model = _build(cfg, data)
+        baseline = evaluate(model, data.valid) if data.valid else None
+        introduce(console, cfg, data, model, budget(cfg, data))
+        keep = KeepBest(Path(cfg.output), _summary(cfg, data))
+        marginal = baseline.marginal_nats_per_event if baseline else math.nan
+        callbacks = [*([Baseline(baseline)] if baseline else []), Progress(marginal, console), keep]
+        module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
+        interrupted = fit(cfg, data, module, callbacks, folder)
+    score = _score(keep.path, data)
+    conclude(console, keep.path, folder, score, marginal, interrupted)
+    return Run(keep.path, folder, score, marginal, interrupted)
+
+
+def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    if cfg.trainer.threads:
+        torch.set_num_threads(cfg.trainer.threads)
+    return build_model(data.train, dict(cfg.model), dict(cfg.head), data.columns)
+
+
+def _declared(cfg: DictConfig) -> dict[str, dict[str, Any]]:
+    """Return what the config says of features, what it leaves open left out."""
+    return {
+        name: {key: value for key, value in feature.items() if value is not None}
+        for name, feature in cfg.feature.items()
+    }
+
+
+def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
+    """Return what the model file tells of its training."""
+    content = hashlib.sha256()
+    for sequence in (*data.train, *data.valid):
+        content.update(sequence.rows().tobytes())
+    return {
+        "data": {
+            "name": data.path.name,
+            "fingerprint": content.hexdigest()[:16],
+            "sequences": len(data.train),
+            "events": data.events,
+        },
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _score(path: Path, data: EventDataModule) -> float:
+    """Score the model in the file on what was held out, store the score there, and return it."""
+    if not data.valid or not path.is_file():
+        return math.nan
+    model = load_model(path)
+    result = evaluate(model, data.valid)
+    model.summary["held_out"] = {
+        "nats_per_event": result.nats_per_event,
+        "marginal": result.marginal_nats_per_event,
+        "stderr": result.stderr,
+        "events": result.events,
+        "by_feature": result.by_feature(),
+    }
+    save_model(model, path)
+    return result.nats_per_event

@@ -1,0 +1,170 @@
+"""The typed schema of a training run: each key with its type, its range, and how errors say both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from hachimachi.events import KINDS
+from hachimachi.training.conf import find_conf, list_options
+
+
+def _key(expected: str, accepts: Callable[[Any], bool], null: bool = False) -> Any:
+    """Declare a key. Its default stands in conf/; here one that may be null is null, any other is missing."""
+    if null:
+        return field(default=None, metadata={"expected": f"{expected}, or null", "accepts": accepts})
+    return field(default=MISSING, metadata={"expected": expected, "accepts": accepts})
+
+
+def _whole(low: int, null: bool = False) -> Any:
+    return _key(f"a whole number from {low}", lambda value: value >= low, null)
+
+
+def _number(expected: str, accepts: Callable[[float], bool] = lambda _: True, null: bool = False) -> Any:
+    return _key(expected, lambda value: math.isfinite(value) and accepts(value), null)
+
+
+def _one_of(*names: str, null: bool = False) -> Any:
+    return _key(f"one of {', '.join(names)}", lambda value: value in names, null)
+
+
+def _part(group: str) -> Any:
+    """Declare the name of a part. Each part has an option of its own name, so conf/ is the list of them."""
+    return _one_of(*list_options(find_conf()).get(group, []))
+
+
+def _file(null: bool = False) -> Any:
+    return _key("a file name", lambda value: value != "", null)
+
+
+def _flag(null: bool = False) -> Any:
+    return _key("true or false", lambda _: True, null)
+
+
+def _is_devices(value: Any) -> bool:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return len(value) > 0 and all(type(index) is int and index >= 0 for index in value)
+    return value == "auto" or (type(value) is int and value >= 1)
+
+
+def _devices() -> Any:
+    return _key("a whole number from 1, a list of device numbers, or auto", _is_devices)
+
+
+@dataclass
+class DatasetConfig:
+    """The events, and the windows cut from them."""
+
+    path: str = _file()
+    window: int = _whole(2)
+    batch_size: int = _whole(1)
+    valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
+    num_workers: int = _whole(0)
+
+
+@dataclass
+class ModelConfig:
+    """The backbone."""
+
+    name: str = _part("model")
+    size: int = _whole(1)
+    layers: int = _whole(1)
+    dropout: float = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+@dataclass
+class HeadConfig:
+    """The head."""
+
+    name: str = _part("head")
+    components: int = _whole(1)
+
+
+@dataclass
+class OptimizerConfig:
+    """The optimizer."""
+
+    name: str = _part("optimizer")
+    lr: float = _number("a number above 0", lambda value: value > 0)
+    weight_decay: float = _number("a number from 0", lambda value: value >= 0)
+
+
+@dataclass
+class TrainerConfig:
+    """On what it computes, and for how long. Names are those of `lightning.Trainer` where it has them."""
+
+    accelerator: str = _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+    devices: Any = _devices()  # noqa: RUF009  (makes a field)
+    max_epochs: int | None = _whole(1, null=True)
+    max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)
+    max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
+    precision: str = _one_of("32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
+    gradient_clip_val: float = _number("a number from 0", lambda value: value >= 0)
+    check_val_every_n_epoch: int = _whole(1)
+    deterministic: bool = _flag()
+    threads: int | None = _whole(1, null=True)
+
+
+@dataclass
+class CallbacksConfig:
+    """When to stop, and what to show."""
+
+    patience: int = _whole(1)
+    min_delta: float = _number("a number from 0", lambda value: value >= 0)
+    progress: bool = _flag()
+
+
+@dataclass
+class LoggerConfig:
+    """Where curves go."""
+
+    name: str = _part("logger")
+
+
+@dataclass
+class FeatureConfig:
+    """What the user says of one feature, in place of what its data says; null says nothing."""
+
+    kind: str | None = _one_of(*KINDS, null=True)
+    masked: bool | None = _flag(null=True)
+    min: float | None = _number("a number", null=True)
+    max: float | None = _number("a number", null=True)
+    resolution: float | None = _number("a number above 0", lambda value: value > 0, null=True)
+
+
+@dataclass
+class TrainConfig:
+    """One training run."""
+
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    feature: dict[str, FeatureConfig] = field(default_factory=dict)
+    output: str = _file()
+    seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)
+    ckpt_path: str | None = _file(null=True)
+
+
+def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
+    """Return every key of a run and what it expects: `{"dataset.path": "a file name", …}`."""
+    expected = {}
+    for each in fields(TrainConfig):
+        if each.name == "feature":
+            expected |= _list_keys(f"feature.{feature}", FeatureConfig)
+        elif is_dataclass(each.default_factory):
+            expected |= _list_keys(each.name, each.default_factory)
+        else:
+            expected[each.name] = each.metadata["expected"]
+    return expected
+
+
+def _list_keys(section: str, schema: Any) -> dict[str, str]:
+    return {f"{section}.{each.name}": each.metadata["expected"] for each in fields(schema)}

@@ -1,0 +1,277 @@
+"""The real process, over real UDP, with a model that has learned nothing but the marginals of its data."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import build_msg
+
+from hachimachi.commands.run import command
+from hachimachi.events import EventSequence, Feature
+
+ROOT = Path(__file__).resolve().parents[2]
+FEATURES = (
+    Feature("pitch", kind="integer", min=0, max=127, resolution=1),
+    Feature("velocity", kind="integer"),
+    Feature("duration", masked=True),
+    Feature("instrument", kind="categorical"),
+)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """A temporal model and one without time, by whether they are temporal; the instrument never changes."""
+    from hachimachi.checkpoint import save_model
+    from hachimachi.models.event_model import build_model
+
+    chance = np.random.default_rng(0)
+    data = np.column_stack(
+        [
+            chance.integers(48, 72, 300),
+            chance.integers(40, 100, 300),
+            chance.uniform(0.1, 1, 300),
+            np.zeros(300),
+        ]
+    )
+    time = np.cumsum(chance.exponential(0.02, 300))
+    folder = tmp_path_factory.mktemp("models")
+    paths = {True: folder / "temporal.pt", False: folder / "atemporal.pt"}
+    for temporal, path in paths.items():
+        save_model(build_model([EventSequence(FEATURES, data, time if temporal else None)]), path)
+    return paths
+
+
+class Patch:
+    """A program at the other end, and the process of the model."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(60)
+        self.port: int = self.socket.getsockname()[1]
+        self.model: tuple[str, int] = ("127.0.0.1", 0)
+        self.screen = ""
+
+    def start(self, model: Path, *options: str) -> None:
+        words = ["run", str(model), "--in-port", "0", "--out-port", str(self.port), *options]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hachimachi.cli", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self.hear() == ["/status", "ready", 1]
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.screen += line
+            if found := re.search(r"hears +127\.0\.0\.1:(\d+)", line):
+                self.model = ("127.0.0.1", int(found[1]))
+            if line.startswith("end"):
+                break
+
+    def hear(self) -> list[Any]:
+        message = OscMessage(self.socket.recv(65_536))
+        return [message.address, *message.params]
+
+    def send(self, route: str, *values: Any) -> None:
+        self.socket.sendto(build_msg(route, list(values)).dgram, self.model)
+
+    def end(self) -> tuple[int, str]:
+        rest, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, rest
+
+
+@pytest.fixture
+def patch() -> Iterator[Patch]:
+    one = Patch()
+    with one.socket:
+        yield one
+        if hasattr(one, "process"):
+            one.process.kill()
+            one.process.communicate()
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+def test_fed_back_it_improvises_alone(models: dict[bool, Path], patch: Patch, temporal: bool) -> None:
+    patch.start(models[temporal], "--seed", "1")
+    patch.send("/sample")
+    pitches = []
+    for _ in range(60):
+        route, *values = patch.hear()
+        assert route == "/output"
+        assert len(values) == 4 and all(isinstance(value, float) for value in values)
+        pitches.append(values[0])
+        patch.send("/input", *values)
+    patch.hear()  # the answer to the last one
+    patch.send("/stop")
+    status, rest = patch.end()
+    assert len(set(pitches)) > 5
+    assert status == 0
+    assert re.search(r"^heard 60, played 61, refused 0; late p50 [\d.]+, p99 [\d.]+, max [\d.]+ ms$", rest.strip())
+
+
+def test_unknown_and_constant_features_may_be_left_out(models: dict[bool, Path], patch: Patch) -> None:
+    patch.start(models[False])
+    for values in ([60, 80, 0.5, 0], [60, 80, 0], [60, 80]):
+        patch.send("/input", *values)
+        assert len(patch.hear()) == 5
+    patch.send("/input", 60)
+    route, key, kind, text = patch.hear()
+    assert (route, key, kind) == ("/status", "error", "length")
+    assert "3 (pitch velocity instrument)" in text
+
+
+def test_a_seed_plays_the_same_again(models: dict[bool, Path]) -> None:
+    performances = []
+    for _ in range(2):
+        patch = Patch()
+        with patch.socket:
+            patch.start(models[False], "--seed", "7", "--temperature", "0.8")
+            heard = []
+            for _ in range(5):
+                patch.send("/input", 60, 80)
+                heard.append(patch.hear())
+            patch.send("/stop")
+            patch.end()
+            performances.append(heard)
+    assert performances[0] == performances[1]
+
+
+def test_a_loop_goes_on_alone_and_survives_nonsense(models: dict[bool, Path], patch: Patch) -> None:
+    patch.start(models[True], "--loop")
+    chance = np.random.default_rng(0)
+    for _ in range(1000):
+        patch.socket.sendto(chance.bytes(int(chance.integers(100))), patch.model)
+    patch.socket.sendto(b"#bundle\0" + bytes(7) + b"\1" + b"\xff\xff\xff\xfc", patch.model)
+    outputs = 0
+    while outputs < 50:
+        outputs += patch.hear()[0] == "/output"
+    patch.process.terminate()
+    status, rest = patch.end()
+    assert status == 0
+    assert rest.count("hxmx: refused:") == 1
+    assert "refused messages by kind: packet 100" in rest
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("temporal", [True, False])
+def test_signals_end_it_cleanly(models: dict[bool, Path], patch: Patch, temporal: bool, kind: signal.Signals) -> None:
+    patch.start(models[temporal])
+    patch.process.send_signal(kind)
+    status, rest = patch.end()
+    assert status == 0
+    assert rest.strip() == "heard 0, played 0, refused 0"
+    assert patch.hear() == ["/status", "ready", 0]
+
+
+def test_the_screen_says_what_it_hears_and_fits(models: dict[bool, Path], patch: Patch) -> None:
+    patch.start(models[True])
+    assert "/input pitch velocity\n" in patch.screen
+    assert "/output pitch velocity duration instrument\n" in patch.screen
+    assert str(patch.port) in patch.screen
+    assert max(map(len, patch.screen.splitlines())) <= 80
+
+
+def test_quiet_prints_only_what_goes_wrong(models: dict[bool, Path], patch: Patch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--quiet", "--in-port", str(port), "--out-port", str(patch.port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hachimachi.cli", "run", str(models[True]), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    patch.process = process
+    patch.model = ("127.0.0.1", port)
+    patch.hear()
+    patch.send("/nonsense")
+    patch.send("/stop")
+    status, rest = patch.end()
+    assert status == 0
+    assert rest.startswith("hxmx: refused: '/nonsense' is unknown") and rest.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line(models: dict[bool, Path], patch: Patch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hachimachi.cli", "run", str(models[True]), "--in-port", str(patch.port)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"hxmx: port {patch.port} of 127.0.0.1 is in use")
+    assert "--in-port" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_loop_without_time_is_refused(models: dict[bool, Path]) -> None:
+    from hachimachi.errors import HachimachiError
+
+    result = CliRunner().invoke(command, [str(models[False]), "--loop", "--in-port", "0"])
+    assert isinstance(result.exception, HachimachiError)
+    assert "has no time" in str(result.exception)
+
+
+def test_hearing_where_it_plays_is_a_wrong_call() -> None:
+    result = CliRunner().invoke(command, ["model.pt", "--in-port", "9000"])
+    assert result.exit_code == 2
+    assert "both 9000" in result.output
+
+
+def test_run_loads_neither_lightning_nor_hydra_nor_tensorboard(models: dict[bool, Path]) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from hachimachi.commands import run\n"
+        "from hachimachi.live import instrument, loop\n"
+        f"run._load(Path({str(models[True])!r}), 0, 1.0)\n"
+        "found = {name.split('.')[0] for name in sys.modules}\n"
+        "print(sorted(found & {'lightning', 'hydra', 'omegaconf', 'tensorboard', 'matplotlib', 'symusic'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_example_lets_it_play_with_itself(models: dict[bool, Path], patch: Patch) -> None:
+    patch.start(models[True])
+    out, patch.port = patch.port, 0
+    patch.socket.close()  # the example takes this place
+    with example("--in-port", str(patch.model[1]), "--out-port", str(out)) as lines:
+        for _ in range(20):
+            assert len(next(lines).split()) == 4
+
+
+@contextmanager
+def example(*options: str) -> Iterator[Iterator[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "feedback.py"), *options], stdout=subprocess.PIPE, text=True
+    )
+    killer = threading.Timer(60, process.kill)
+    killer.start()
+    try:
+        assert process.stdout is not None
+        yield iter(process.stdout)
+    finally:
+        killer.cancel()
+        process.kill()
+        process.communicate()

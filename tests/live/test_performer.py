@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import Feature
+from hachimachi.live.performer import Performer
+from hachimachi.live.refusals import Refused
+
+LATENCY = 0.0037
+
+
+class Stage:
+    """A performer, its clock, and what was heard of it: (scheduled, values)."""
+
+    def __init__(self, player, clock, **options) -> None:
+        self.player, self.clock = player, clock
+        self.played: list[tuple[float, list[float]]] = []
+        self.performer = Performer(
+            player, lambda values, at: self.played.append((at, values.tolist())), clock, **options
+        )
+
+    def until_next(self) -> tuple[float, list[float]]:
+        count = len(self.played)
+        deadline = self.performer.play()
+        if len(self.played) == count:  # else it was due already
+            assert deadline is not None
+            self.clock.now = max(self.clock.now, deadline) + LATENCY / 2
+            self.performer.play()
+        assert len(self.played) == count + 1
+        return self.played[-1]
+
+
+@pytest.fixture
+def stage(fake_player, fake_clock):
+    return lambda player=None, **options: Stage(player or fake_player(), fake_clock(), **options)
+
+
+def test_it_plays_the_predicted_time_after_the_event(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    assert s.performer.play() == 1000.25
+    assert s.played == []
+    s.clock.now = 1000.249
+    s.performer.play()
+    assert s.played == []
+    s.clock.now = 1000.251
+    assert s.performer.play() is None
+    assert s.played == [(1000.25, pytest.approx([61, 0.1, 0.3]))]
+    assert s.performer.latest == pytest.approx(0.001)
+
+
+def test_times_between_events_are_measured_on_the_clock(stage) -> None:
+    s = stage()
+    for now in (1000.0, 1000.1, 1000.4):
+        s.clock.now = now
+        s.performer.hear([60, 80])
+    assert [row[0] for row in s.player.heard] == pytest.approx([math.nan, 0.1, 0.3], nan_ok=True)
+
+
+def test_a_new_input_cancels_what_is_pending(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    s.performer.play()
+    s.clock.now += 0.1
+    s.performer.hear([62, 80])
+    assert s.performer.play() == pytest.approx(1000.35)
+    s.clock.now += 1
+    s.performer.play()
+    assert len(s.played) == 1
+    assert s.performer.counts.cancelled == 1
+
+
+def test_pending_all_keeps_each(stage) -> None:
+    s = stage(pending="all")
+    for _ in range(3):
+        s.performer.hear([60, 80])
+        s.clock.now += 0.1
+    s.performer.play()
+    s.clock.now += 1
+    s.performer.play()
+    assert [at for at, _ in s.played] == pytest.approx([1000.25, 1000.35, 1000.45])
+    assert s.performer.counts.cancelled == s.performer.counts.skipped == 0
+
+
+def test_of_a_backlog_all_is_heard_and_the_newest_answered(stage) -> None:
+    s = stage()
+    for _ in range(5):
+        s.performer.hear([60, 80])
+    s.performer.play()
+    assert len(s.player.heard) == 5
+    assert s.player.samples == 1
+    assert s.performer.counts.skipped == 4
+
+
+def test_feedback_does_not_drift(stage, fake_player) -> None:
+    dts = np.random.default_rng(0).exponential(0.2, 1100)
+    s = stage(fake_player(dts=dts))
+    s.performer.sample()
+    scheduled = []
+    for i in range(1000):
+        at, values = s.until_next()
+        scheduled.append(at)
+        s.clock.now += LATENCY
+        fed_back = np.array(values, dtype=np.float32).tolist()
+        s.performer.hear(fed_back if i % 2 else fed_back[:2])  # all features, or the unmasked ones
+    assert scheduled == pytest.approx(1000 + np.cumsum(dts[:1000]), abs=1e-6)
+    assert [row[0] for row in s.player.heard[1:]] == pytest.approx(dts[1:1000], abs=1e-9)
+
+
+def test_an_output_is_claimed_once(stage) -> None:
+    s = stage()
+    s.performer.sample()
+    at, values = s.until_next()
+    s.clock.now = at + 0.1
+    s.performer.hear(values)
+    s.clock.now = at + 0.2
+    s.performer.hear(values)
+    assert s.player.heard[1][0] == pytest.approx(0.2)  # the second is an event of its own
+
+
+def test_what_equals_an_output_long_after_it_is_an_event_of_its_own(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    at, values = s.until_next()
+    s.clock.now = at + 2
+    s.performer.hear(values)
+    assert s.player.heard[1][0] == pytest.approx(2.25)
+
+
+def test_different_values_are_no_echo(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    at, values = s.until_next()
+    s.clock.now = at + 0.1
+    s.performer.hear([values[0] + 1, *values[1:]])
+    assert s.player.heard[1][0] == pytest.approx(0.35)
+
+
+def test_a_loop_feeds_itself_without_drift(stage, fake_player) -> None:
+    dts = np.random.default_rng(1).exponential(0.2, 1100)
+    s = stage(fake_player(dts=np.concatenate([[0.0] * 10, dts])), loop=True)
+    s.performer.start()
+    scheduled = [s.until_next()[0] for _ in range(1000)]
+    assert scheduled == pytest.approx(1000 + np.cumsum(dts[:1000]), abs=1e-6)
+    assert [row[0] for row in s.player.heard[1:]] == pytest.approx(dts[1:1000], abs=1e-9)
+
+
+def test_a_loop_lets_others_in(stage) -> None:
+    s = stage(loop=True)
+    s.performer.start()
+    at, values = s.until_next()
+    s.clock.now = at + 0.1
+    s.performer.hear(values)  # an imitation, not an echo: the loop has heard itself already
+    assert s.player.heard[-1][0] == pytest.approx(0.1)
+    assert s.performer.play() == pytest.approx(at + 0.35)
+    assert s.performer.pending == 1
+
+
+def test_a_loop_begins_again_after_a_reset(stage) -> None:
+    s = stage(loop=True)
+    s.performer.start()
+    s.until_next()
+    s.performer.reset()
+    assert s.player.heard == []
+    assert s.performer.pending == 1
+
+
+def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
+    s = stage(loop=True)
+    s.performer.start()
+    s.until_next()
+    s.clock.now += 100
+    s.performer.play()
+    assert s.performer.play() == pytest.approx(s.clock.now + 0.25)
+
+
+def test_simultaneous_events_of_a_loop_leave_room_to_listen(stage, fake_player) -> None:
+    s = stage(fake_player(dt=0.0), loop=True)
+    s.performer.start()
+    for played in (1, 2, 3):
+        s.performer.play()
+        assert len(s.played) == played
+
+
+def test_without_time_it_answers_at_once(stage, fake_player) -> None:
+    s = stage(fake_player(temporal=False))
+    s.performer.hear([60, 80], at=1040.0)
+    assert s.performer.play() is None
+    assert [at for at, _ in s.played] == [1000.0]
+    assert s.player.heard == [pytest.approx([60, 80, math.nan], nan_ok=True)]
+    s.performer.sample()
+    s.performer.play()
+    assert len(s.played) == 2
+
+
+def test_sample_plays_its_dt_from_now_and_leaves_the_state(stage) -> None:
+    s = stage()
+    s.performer.sample()
+    assert s.performer.play() == 1000.25
+    assert s.player.heard == []
+
+
+def test_sample_after_an_input_answers_both_where_all_are_kept(stage) -> None:
+    s = stage(pending="all")
+    s.performer.hear([60, 80])
+    s.performer.sample()
+    s.performer.play()
+    assert s.performer.pending == 2
+
+
+def test_a_first_event_without_a_time_sounds_at_once(stage, fake_player) -> None:
+    s = stage(fake_player(dt=math.nan))
+    s.performer.sample()
+    s.performer.play()
+    assert [at for at, _ in s.played] == [1000.0]
+
+
+def test_reset_forgets_time_and_what_is_pending(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    s.performer.play()
+    s.clock.now += 5
+    s.performer.reset()
+    assert s.performer.play() is None
+    s.performer.hear([60, 80])
+    assert len(s.player.heard) == 1 and math.isnan(s.player.heard[0][0])
+
+
+def test_an_event_has_its_own_time(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80], at=999.9)
+    assert s.performer.play() == pytest.approx(1000.15)
+    s.clock.now = 1000.1
+    s.performer.hear([60, 80], at=1000.05)
+    assert s.player.heard[-1][0] == pytest.approx(0.15)
+
+
+def test_a_time_from_the_future_holds_nothing_up(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80], at=1050.0)
+    s.clock.now = 1001.0
+    s.performer.hear([62, 80])
+    assert s.player.heard[-1][0] == 0.0
+    assert s.performer.play() == pytest.approx(1001.25)
+    s.clock.now = 1002.0
+    s.performer.hear([62, 80])
+    assert s.player.heard[-1][0] == pytest.approx(1.0)
+
+
+def test_a_refused_input_changes_nothing(stage) -> None:
+    s = stage()
+    s.performer.hear([60, 80])
+    s.performer.play()
+    with pytest.raises(Refused):
+        s.performer.hear([60])
+    assert len(s.player.heard) == 1
+    assert s.performer.pending == 1
+
+
+def test_a_model_that_breaks_down_starts_afresh(stage, fake_player) -> None:
+    player = fake_player(features=(Feature("x"),))
+    s = stage(player)
+    s.performer.hear([1])
+    player.sample = lambda: np.array([0.1, math.nan])
+    with pytest.raises(Refused, match="expected finite numbers"):
+        s.performer.play()
+    assert player.heard == [] and s.performer.pending == 0
+    del player.sample
+    s.performer.hear([1])
+    assert math.isnan(player.heard[0][0])
+    assert s.performer.play() is not None
+
+
+def test_a_loop_needs_time_and_one_voice(stage, fake_player) -> None:
+    with pytest.raises(HachimachiError, match="has no time"):
+        stage(fake_player(temporal=False), loop=True)
+    with pytest.raises(HachimachiError, match="--pending all"):
+        stage(loop=True, pending="all")
+
+
+def test_a_long_performance_takes_bounded_memory(stage, fake_player) -> None:
+    s = stage(fake_player(temporal=False))
+    s.performer.lateness = type(s.performer.lateness)(maxlen=10)
+    for _ in range(100):
+        s.performer.hear([60, 80])
+        s.performer.play()
+    assert len(s.performer.lateness) == 10
+    assert s.performer.counts.played == 100
+
+
+def test_echoes_of_equal_outputs_come_in_order(stage, fake_player) -> None:
+    player = fake_player(features=(Feature("drum"),), dts=[0.1, 0.2, 0.3])
+    player.sample = lambda: np.array([next(player._dts, 1.0), 36.0])
+    s = stage(player, pending="all")
+    for _ in range(3):
+        s.performer.sample()
+    s.clock.now = 1000.31
+    s.performer.play()
+    for _ in range(3):
+        s.performer.hear([36])
+    assert [row[0] for row in player.heard[1:]] == pytest.approx([0.1, 0.1])
+    assert all(late >= 0 for late in s.performer.lateness)
+    assert [b - a for (a, _), (b, _) in pairwise(s.played)] == pytest.approx([0.1, 0.1])
