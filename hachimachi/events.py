@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -119,6 +119,12 @@ class EventSequence:
             raise HachimachiError(f"no feature {name!r}; there are {', '.join(names)}")
         return self.data[:, names.index(name)]
 
+    def from_zero(self) -> EventSequence:
+        """Return the same events with the first at time 0."""
+        if self.time is None or not len(self):
+            return self
+        return replace(self, time=self.time - self.time[0])
+
     def rows(self) -> NDArray[np.float64]:
         """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
 
@@ -145,6 +151,12 @@ def check_alike(sequences: Sequence[EventSequence]) -> None:
             raise HachimachiError(f"{pair} differ in features; expected the same names, kinds and bounds in all")
         if sequence.temporal != first.temporal:
             raise HachimachiError(f"{pair}: one has time, the other has none; expected all or none")
+
+
+def join(first: EventSequence, second: EventSequence) -> EventSequence:
+    """Return the events of one sequence after those of another; features and name are the second's."""
+    time = None if first.time is None or second.time is None else np.concatenate([first.time, second.time])
+    return EventSequence(second.features, np.concatenate([first.data, second.data]), time, second.name)
 
 
 def make_sequence(data: ArrayLike, time: ArrayLike | None = None, names: Sequence[str] = ()) -> EventSequence:

@@ -12,6 +12,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.step import Player
+from hachimachi.models.threads import one_thread
 
 DENSEST = 1000
 """Events per second at which a generation by seconds gives up."""
@@ -43,7 +44,7 @@ def generate(
         HachimachiError: Limits below 1 event or 0 seconds, seconds without time, or a primer with other features.
     """
     _check_limits(model, n_events, seconds)
-    player = Player(model, seed, temperature if isinstance(temperature, (int, float)) else dict(temperature))
+    player = Player(model, seed, temperature)
     start = None
     if primer is not None and len(primer):
         check_features(model, primer)
@@ -54,7 +55,8 @@ def generate(
     if seconds is not None:
         rows = _until(rows, seconds)
         n_events = n_events or int(DENSEST * seconds) + 1
-    return _as_sequence(model, list(islice(rows, n_events or 1000)), start or 0.0)
+    with one_thread():
+        return _as_sequence(model, list(islice(rows, n_events or 1000)), start or 0.0)
 
 
 def check_features(model: EventModel, data: EventSequence) -> None:

@@ -120,6 +120,13 @@ class Column:
             return self.grid.values[self.occupied[0]]
         return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
 
+    def describe(self) -> dict[str, Any]:
+        """Return the grid in plain words: resolution, low and high end, number of bins."""
+        if isinstance(self.grid, Categories):
+            return {"resolution": None, "low": None, "high": None, "bins": self.grid.bins}
+        ends = {"low": self.grid.low * self.grid.resolution, "high": self.grid.high * self.grid.resolution}
+        return {"resolution": self.grid.resolution, **ends, "bins": self.grid.bins}
+
     def marginal_nats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what each value costs under the training histogram, the marginal baseline.
 

@@ -1,0 +1,1 @@
+"""The commands of `hxmx`: parse, call one function, print."""

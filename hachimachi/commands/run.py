@@ -71,13 +71,11 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: the model would hear its own messages")
     seed = secrets.randbits(32) if seed is None else seed
-    with Loop(
-        (address, in_port), (out_address, out_port)
-    ) as wire:  # before torch, so that a port in use is told at once
+    with Loop((address, in_port), (out_address, out_port)) as wire:  # first, so that a port in use is told at once
         player = _load(model, seed, temperature)
         instrument = Instrument(player, wire.send, _warn, name=model.name, loop=loop, pending=pending)
-        with _ended_by_signals(wire):
-            instrument.start()
+        with _quick_steps(), _ended_by_signals(wire):
+            instrument.performer.warm()
             if not quiet:
                 click.echo(_sign(model, instrument, f"{address}:{wire.port}", f"{out_address}:{out_port}", seed))
             wire.run(instrument)
@@ -87,15 +85,26 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
 
 
 def _load(path: Path, seed: int, temperature: float) -> Instrumentalist:
-    import torch
-
     from hachimachi.checkpoint import load_model
     from hachimachi.models.step import Player
 
+    return Player(load_model(path), seed=seed, temperature=temperature)
+
+
+@contextmanager
+def _quick_steps() -> Iterator[None]:
+    """Torch as it steps best: these settings hold for the whole process, so they are put back."""
+    import torch
+
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a step is too small to share, and waking other threads costs more than it
     torch.set_flush_denormal(True)
-    torch.set_grad_enabled(False)
-    return Player(load_model(path), seed=seed, temperature=temperature)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
 
 
 def _sign(path: Path, instrument: Instrument, here: str, there: str, seed: int) -> str:

@@ -41,6 +41,7 @@ Options:
   --info, --hydra-help    what Hydra says of itself
   -h, --help              this page
 """
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 OFTEN = (
     *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size", "model.dropout"),
     *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "callbacks.patience", "seed"),
@@ -85,7 +86,7 @@ def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @click.option("--resolve", is_flag=True)
 @click.option("--config-dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--config-name")
-@click.option("--info", is_flag=False, flag_value="all")
+@click.option("--info", type=click.Choice(INFO), is_flag=False, flag_value="all")
 @click.option("--hydra-help", is_flag=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_word)
 def command(

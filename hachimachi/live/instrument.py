@@ -55,8 +55,8 @@ class Instrument:
         }
 
     def start(self) -> None:
-        """Warm up and say ``/status ready 1``."""
-        self._guard(self.performer.start)
+        """Begin, and say ``/status ready 1``; the performer should be warm."""
+        self._guard(self.performer.reset)
         self._post("/status", "ready", 1)
 
     def receive(self, packet: bytes) -> None:

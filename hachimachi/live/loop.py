@@ -79,8 +79,9 @@ class Loop:
             self._wake.send(b"\0")
 
     def run(self, instrument: Instrument) -> None:
-        """Hear and play until `stop` or ``/stop``."""
+        """Start the instrument, and hear and play until `stop` or ``/stop``."""
         with _no_sudden_garbage():
+            instrument.start()  # only now: the first collection takes longer than many an event
             collected = time.perf_counter()
             while not (self._stopping or instrument.stopped):
                 deadline = instrument.turn()

@@ -103,14 +103,14 @@ class Performer:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
         return self._scheduler.next
 
-    def start(self) -> None:
-        """Warm the model up, so that its first answer is as quick as the others, and let a loop begin."""
+    def warm(self) -> None:
+        """Let the model take a few steps for itself, so that its first answer is as quick as the others."""
         for _ in range(10):
             self.player.hear(self.player.sample())
-        self.reset()
+        self.player.reset()
 
     def reset(self) -> None:
-        """Back to the start state, as if nothing had been heard; what waits is dropped."""
+        """Back to the start state, as if nothing had been heard; what waits is dropped. A loop begins here."""
         self.player.reset()
         self.counts.cancelled += self._scheduler.clear()
         self.counts.skipped += self._waiting is not None

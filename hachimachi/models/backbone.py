@@ -38,3 +38,7 @@ class Backbone(nn.Module, ABC):
         Returns:
             Hidden vectors, shape (B, T, H), each of what came up to its own step; and the state after the last.
         """
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Go on by one step, as fast as can be: inputs (B, E) → hidden vectors (B, H), without dropout."""

@@ -1,14 +1,19 @@
-"""The emission of categories."""
+"""The emission of categories, and drawing them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hachimachi.grid import Categories, Column
-from hachimachi.models.emission import FLOOR, Emission, draw
+from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.encoder import category_index
+from hachimachi.models.sampling import Numbers, Sampler, draw_index
 
 MOST_UNKNOWN = 0.01
 """Most that the class of unknown categories may weigh."""
@@ -50,11 +55,41 @@ class CategoryEmission(Emission):
         unknown = torch.full_like(raw[..., :1], self.unknown)
         return (FLOOR / self.bins + (1 - FLOOR) * torch.cat([known, unknown], dim=-1)).log()
 
-    def sample(self, raw: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draw a category from one component each; an unknown one cannot be played and is left out."""
-        known = self.log_table(raw[..., None, :])[..., 0, :-1].exp()
-        return self.known[draw(known, generator)]
+    def sampler(self) -> CategorySampler:
+        """Return what draws from components."""
+        return CategorySampler(self.known.tolist(), self.unknown)
 
-    def place(self, raw: Tensor, index: Tensor, generator: torch.Generator | None) -> Tensor:  # noqa: ARG002
-        """Return the categories at given bins."""
+
+class CategorySampler(Sampler):
+    """Draws from a :class:`CategoryEmission`; an unknown category cannot be played and is left out.
+
+    Args:
+        known: The categories.
+        unknown: The mass of the class of unknown ones.
+    """
+
+    def __init__(self, known: list[float], unknown: float) -> None:
+        self.known = known
+        self.least = FLOOR / (len(known) + 1)
+        self.share = (1 - FLOOR) * (1 - unknown)
+
+    def draw(self, parameters: Sequence[float], random: Random) -> float:
+        """Draw a category."""
+        alone = np.array([parameters])
+        return self.known[draw_index(self.table(alone, np.ones(1)).tolist(), random)]
+
+    def table(self, parameters: Numbers, weights: Numbers) -> Numbers:
+        """Return the probabilities of the known categories under weighted components."""
+        return weights @ (self.least + self.share * self._softmax(parameters))
+
+    def masses(self, parameters: Numbers, index: int) -> Numbers:
+        """Return the probability of one category under each component."""
+        return self.least + self.share * self._softmax(parameters)[:, index]
+
+    def place(self, parameters: Sequence[float], index: int, random: Random) -> float:  # noqa: ARG002
+        """Return the category of a bin."""
         return self.known[index]
+
+    def _softmax(self, parameters: Numbers) -> Numbers:
+        powers = np.exp(parameters - parameters.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)

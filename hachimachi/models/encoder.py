@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +30,13 @@ class Encoder(nn.Module):
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(
+        self.parts: list[_Part] = [
             _Category(column.grid, place) if isinstance(column.grid, Categories) else _Number(column, place)
             for place, column in enumerate(columns)
             if not column.feature.masked
-        )
-        sizes = [int(part.size) for part in self.parts]  # pyright: ignore[reportArgumentType]
+        ]
+        self.modules_of_parts = nn.ModuleList(self.parts)
+        sizes = [part.size for part in self.parts]
         self.size = sum(sizes)
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         self.places = {p.place: at for p, at in zip(self.parts, starts, strict=True) if isinstance(p, _Number)}
@@ -44,7 +47,18 @@ class Encoder(nn.Module):
         return torch.cat([part(rows) for part in self.parts], dim=-1)
 
 
-class _Number(nn.Module):
+class _Part(nn.Module, ABC):
+    """The encoding of one column, ``size`` numbers wide, of values at ``place`` in a row."""
+
+    size: int
+    place: int
+
+    @abstractmethod
+    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
+        """Return the same for one row, in plain numbers."""
+
+
+class _Number(_Part):
     def __init__(self, column: Column, place: int) -> None:
         super().__init__()
         self.place, self.scale = place, Scale.of(column)
@@ -64,8 +78,27 @@ class _Number(nn.Module):
             parts.append(self.embedding(self.scale.index(value)))
         return torch.cat(parts, dim=-1).masked_fill(unknown, 0.0)
 
+    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
+        """Return the same for one row, in plain numbers."""
+        scale, grid, table = self.scale, self.scale.grid, _rows(self.embedding)
 
-class _Category(nn.Module):
+        def encode(row: Sequence[float]) -> list[float]:
+            value = row[self.place]
+            if math.isnan(value):
+                return [0.0] * self.size
+            warped = math.log(max(value, grid.resolution / 2)) if grid.log else value
+            encoded = [min(max((warped - scale.mean) / scale.std, -5.0), 5.0)]
+            if grid.log:
+                encoded.append(float(value < grid.resolution / 2))
+            if table:
+                number = min(max(math.floor(value / grid.resolution + 0.5), grid.low), grid.high)
+                encoded += table[number - grid.low]
+            return encoded
+
+        return encode
+
+
+class _Category(_Part):
     known: Tensor
 
     def __init__(self, grid: Categories, place: int) -> None:
@@ -83,6 +116,21 @@ class _Category(nn.Module):
             hidden = torch.rand(index.shape, device=index.device) < UNKNOWN_SHARE
             index = index.masked_fill(hidden, self.grid.bins - 1)
         return self.embedding(index).masked_fill(unknown, 0.0)
+
+    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
+        """Return the same for one row, in plain numbers."""
+        table = _rows(self.embedding)
+        known = dict(zip(self.grid.values, table, strict=False))
+
+        def encode(row: Sequence[float]) -> list[float]:
+            value = row[self.place]
+            return [0.0] * self.size if math.isnan(value) else known.get(value, table[-1])
+
+        return encode
+
+
+def _rows(embedding: nn.Embedding | None) -> list[list[float]]:
+    return [] if embedding is None else embedding.weight.tolist()
 
 
 def category_index(known: Tensor, values: Tensor) -> Tensor:

@@ -70,11 +70,11 @@ class EventModel(nn.Module):
             rows: Shape (B, T, D). The last row is not looked at here, only carried.
             carry: What an earlier call returned, if these rows go on from there.
         """
-        last, state = carry or self._beginning(len(rows))
+        last, state = carry or self.beginning(len(rows))
         encoded = self._encode(rows)  # (B, T, E)
         heard = torch.cat([last[:, None], encoded[:, :-1]], dim=1)
         hidden, state = self.backbone(heard, state)
-        return self._foretell(hidden, heard), (encoded[:, -1], state)
+        return self.head(self._with_last(hidden, heard)), (encoded[:, -1], state)
 
     def log_prob(self, rows: Tensor) -> Tensor:
         """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it."""
@@ -82,11 +82,22 @@ class EventModel(nn.Module):
 
     def start(self, batch: int = 1) -> tuple[Distribution, State]:
         """Return the distribution of a first event and the state before it is heard."""
-        return self._listen(*self._beginning(batch))
+        hidden, state = self.listen(*self.beginning(batch))
+        return self.head(hidden), state
 
     def step(self, row: Tensor, state: State) -> tuple[Distribution, State]:
         """Hear one event, shape (B, D), and return the distribution of the next one and the new state."""
-        return self._listen(self._encode(row), state)
+        hidden, state = self.listen(self._encode(row), state)
+        return self.head(hidden), state
+
+    def beginning(self, batch: int) -> Carry:
+        """Return what is heard before the first event, learned, and the state before that."""
+        return self.first.expand(batch, -1), self.backbone.initial_state(batch)
+
+    def listen(self, heard: Tensor, state: State) -> tuple[Tensor, State]:
+        """Hear one encoded event, shape (B, E), and return what the head foretells from, and the new state."""
+        hidden, state = self.backbone.step(heard, state)
+        return self._with_last(hidden, heard), state
 
     def table(
         self, past: Tensor, given: Mapping[str, float] | None = None
@@ -104,19 +115,12 @@ class EventModel(nn.Module):
             tables = [distribution.table(i, rows)[0, -1].double().numpy() for i in range(len(self.columns))]
         return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
 
-    def _beginning(self, batch: int) -> Carry:
-        return self.first.expand(batch, -1), self.backbone.initial_state(batch)
-
     def _encode(self, rows: Tensor) -> Tensor:
         return self.encoder(rows).to(self.first.dtype)
 
-    def _listen(self, heard: Tensor, state: State) -> tuple[Distribution, State]:
-        hidden, state = self.backbone(heard[:, None], state)
-        return self._foretell(hidden[:, 0], heard), state
-
-    def _foretell(self, hidden: Tensor, heard: Tensor) -> Distribution:
+    def _with_last(self, hidden: Tensor, heard: Tensor) -> Tensor:
         # the head sees the last event itself too, so that it can speak of it: a step up, the same again
-        return self.head(torch.cat([hidden, heard], dim=-1))
+        return torch.cat([hidden, heard], dim=-1)
 
 
 def _bounds(column: Column) -> tuple[np.ndarray, np.ndarray]:

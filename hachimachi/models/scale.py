@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,11 @@ from hachimachi.grid import Column, Lattice
 
 FAR = 1e6
 """Stands for infinity where an open or censored bin ends, in standard deviations; finite to keep gradients finite."""
+
+WIDTHS = (-7.0, 3.0)
+"""Bounds of the ln s of a logistic."""
+SPREAD = math.sqrt(3) / math.pi
+"""The s of a logistic whose variance is 1."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from random import Random
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hachimachi.events import Feature
-from hachimachi.models.distribution import Sampling
+from hachimachi.models.backbone import State
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.sampling import Sampling
 
 
 class Player:
@@ -22,11 +27,12 @@ class Player:
         temperature: See :class:`~hachimachi.models.distribution.Sampling`.
     """
 
-    def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | dict[str, float] = 1.0) -> None:
+    def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | Mapping[str, float] = 1.0) -> None:
         self.model = model.eval()
         self.sampling = Sampling(temperature)
-        self.generator = torch.Generator()
-        self.generator.seed() if seed is None else self.generator.manual_seed(seed)
+        self.random = Random(seed)
+        self.encoder = RowEncoder(model)
+        self.sampler = model.head.sampler()
         self.reset()
 
     @property
@@ -48,14 +54,34 @@ class Player:
     @torch.inference_mode()
     def reset(self) -> None:
         """Go back to the learned start state."""
-        self.distribution, self.state = self.model.start()
+        self._listen(*self.model.beginning(1))
 
     @torch.inference_mode()
     def hear(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
-        self.distribution, self.state = self.model.step(torch.from_numpy(row)[None], self.state)
+        self._listen(self.encoder(row), self.state)
 
     @torch.inference_mode()
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
-        return self.distribution.sample(self.sampling, self.generator)[0].numpy()
+        return self.sampler.sample(self.hidden, self.sampling, self.random)
+
+    def _listen(self, heard: Tensor, state: State) -> None:
+        hidden, self.state = self.model.listen(heard, state)
+        self.hidden = hidden[0]
+
+
+class RowEncoder:
+    """Does for one row, in plain numbers, what :class:`~hachimachi.models.encoder.Encoder` does for many."""
+
+    def __init__(self, model: EventModel) -> None:
+        self.size, self.dtype = model.encoder.size, model.first.dtype
+        self.parts = [part.for_one_row() for part in model.encoder.parts]
+
+    def __call__(self, row: NDArray[np.float64]) -> Tensor:
+        """Encode raw values of shape (D,) as shape (1, E)."""
+        encoded: list[float] = []
+        values = row.tolist()
+        for part in self.parts:
+            encoded += part(values)
+        return torch.tensor([encoded], dtype=self.dtype)

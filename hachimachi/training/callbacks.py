@@ -99,6 +99,7 @@ class Progress(L.Callback):
     def __init__(self, marginal: float, console: Console) -> None:
         self.marginal, self.console = marginal, console
         self.best = float("nan")
+        self.epochs = 0
         self.live = Live(console=console, refresh_per_second=8, transient=True)
         self.started = self.said = time.monotonic()
 
@@ -110,6 +111,7 @@ class Progress(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Show how it goes."""
+        self.epochs = trainer.current_epoch + 1
         line = self._line(trainer)
         if self.live.is_started:
             self.live.update(line)
@@ -132,7 +134,7 @@ class Progress(L.Callback):
     def _line(self, trainer: L.Trainer) -> Text:
         score = score_of(trainer)
         train = float(trainer.callback_metrics.get("train/nll", float("nan")))
-        line = Text(f"epoch {trainer.current_epoch + 1:4d}  {time.monotonic() - self.started:4.0f} s  train {train:.2f}")
+        line = Text(f"epoch {self.epochs:4d}  {time.monotonic() - self.started:4.0f} s  train {train:.2f}")
         if score is not None:
             self.best = score if not score >= self.best else self.best
             line.append(f"  held out {score:.2f}  best {self.best:.2f}  baseline {self.marginal:.2f}")

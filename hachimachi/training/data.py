@@ -9,11 +9,13 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+import torch.distributed
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from hachimachi import io
-from hachimachi.events import EventSequence, check_alike
+from hachimachi.events import EventSequence
 from hachimachi.grid import Column, fit_columns
 
 FEW = 20
@@ -59,6 +61,7 @@ class EventDataModule(L.LightningDataModule):
     valid: list[EventSequence]
     columns: tuple[Column, ...]
     by_sequence: bool
+    report: io.Report
 
     def __init__(
         self,
@@ -79,8 +82,8 @@ class EventDataModule(L.LightningDataModule):
         """Read the data and split it, once."""
         if hasattr(self, "train"):
             return
-        sequences = [sequence for sequence in io.read(self.path) if len(sequence)]
-        check_alike(sequences)
+        self.report = io.Report()
+        sequences = io.read(self.path, self.report)
         self.train, self.valid = split(sequences, self.valid_fraction, self.seed)
         self.by_sequence = len(sequences) >= SEVERAL
         self.columns = fit_columns(sequences, counted=self.train, overrides=self.feature)
@@ -118,14 +121,23 @@ class Windows(IterableDataset[Tensor]):
         random = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         pieces = [piece for rows in self.rows for piece in self._cut(rows, int(random.integers(self.window)))]
-        order = random.permutation(len(pieces))
-        own = torch.utils.data.get_worker_info()
+        order = _share(random.permutation(len(pieces)))
         batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        for batch in batches[own.id :: own.num_workers] if own else batches:
+        worker = torch.utils.data.get_worker_info()
+        for batch in batches[worker.id :: worker.num_workers] if worker else batches:
             yield _pad([pieces[i] for i in batch], self.window)
 
     def _cut(self, rows: Tensor, offset: int) -> list[Tensor]:
         return [piece for piece in (rows[:offset], *rows[offset:].split(self.window)) if len(piece)]
+
+
+def _share(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what this process is to see of all; every process sees as many, so a few may be seen twice."""
+    if not torch.distributed.is_initialized():
+        return order
+    processes = torch.distributed.get_world_size()
+    evened = np.resize(order, -(-len(order) // processes) * processes)
+    return evened[torch.distributed.get_rank() :: processes]
 
 
 def split(

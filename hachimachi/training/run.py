@@ -12,12 +12,13 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.evaluation import evaluate
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.module import EventModule
@@ -64,7 +65,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
     data.setup()
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    console = Console(soft_wrap=True, quiet=not cfg.callbacks.progress)
+    console = make_console(quiet=not cfg.callbacks.progress or rank_zero_only.rank != 0)
     with quiet():
         model = _build(cfg, data)
         baseline = evaluate(model, data.valid) if data.valid else None
@@ -121,9 +122,10 @@ def _score(path: Path, data: EventDataModule) -> float:
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
-        "stderr": result.stderr,
+        "stderr": result.stderr if math.isfinite(result.stderr) else None,
         "events": result.events,
         "by_feature": result.by_feature(),
     }
-    save_model(model, path)
+    if rank_zero_only.rank == 0:
+        save_model(model, path)
     return result.nats_per_event

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
 
-from hachimachi.grid import Categories, Column
 from hachimachi.models.event_model import EventModel
+from hachimachi.screen import column_table
 from hachimachi.training.data import EventDataModule
 
 SMALL = 50
@@ -22,9 +21,11 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
     held = sum(len(sequence) for sequence in data.valid)
     events = data.events + held
     console.print(f"{cfg.dataset.path}: {events:,} events, {_held_out(data, held)}")
+    for remark in data.report.lines():
+        console.print(remark)
     if events < SMALL:
-        console.print(f"[yellow]Only {events} events: expect little of this model; a few hundred are a start[/yellow]")
-    console.print(_columns(model))
+        console.print(f"Only {events} events: expect little of this model; a few hundred are a start", style="yellow")
+    console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
     limit = f"{minutes:.0f} minutes" if minutes >= 2 else f"{minutes * 60:.0f} s"
     parts = f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights"
@@ -39,10 +40,10 @@ def conclude(console: Console, path: Path, folder: Path, score: float, marginal:
         console.print(f"{path}: written; nothing was held out, so there is no score")
     else:
         gain = marginal - score
-        verdict = f"{gain:.2f} below" if gain > 0 else f"[yellow]{-gain:.2f} above[/yellow]"
+        verdict = f"{gain:.2f} below" if gain > 0 else f"{-gain:.2f} above"
         console.print(f"{path}: {score:.2f} nats per event held out, {verdict} the marginal baseline of {marginal:.2f}")
         if gain <= 0:
-            console.print("[yellow]It has learned nothing that holds: more data, or other data, is needed[/yellow]")
+            console.print("It has learned nothing that holds: more data, or other data, is needed", style="yellow")
     console.print(f"Next: hxmx gen {path} output.csv, or live: hxmx run {path}")
     console.print(f"Curves: tensorboard --logdir {folder}")
 
@@ -51,20 +52,3 @@ def _held_out(data: EventDataModule, held: int) -> str:
     if not held:
         return "none held out"
     return f"{held:,} of them held out " + (f"in {len(data.valid)} sequences" if data.by_sequence else "at the end")
-
-
-def _columns(model: EventModel) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("feature", "kind", "values", "step", ""):
-        table.add_column(heading, justify="right" if heading == "step" else "left")
-    for column in model.columns:
-        mask = "masked" if column.feature.masked else ""
-        table.add_row(column.name, column.feature.kind, *_extent(column), mask)
-    return table
-
-
-def _extent(column: Column) -> tuple[str, str]:
-    if isinstance(column.grid, Categories):
-        return f"{len(column.grid.values)} categories", ""
-    low, high = (column.grid.resolution * (column.grid.low + i) for i in (column.occupied[0], column.occupied[-1]))
-    return f"{low:g} to {high:g}", f"{column.grid.resolution:g}"

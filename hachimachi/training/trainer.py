@@ -35,9 +35,7 @@ def budget(cfg: DictConfig, data: EventDataModule) -> float:
     return min(MINUTES[1], MINUTES[0] * max(1.0, data.events / 5000) ** 0.6)
 
 
-def fit(
-    cfg: DictConfig, data: EventDataModule, module: EventModule, callbacks: list[L.Callback], folder: Path
-) -> bool:
+def fit(cfg: DictConfig, data: EventDataModule, module: EventModule, callbacks: list[L.Callback], folder: Path) -> bool:
     """Train; return whether Ctrl-C ended it.
 
     Args:
@@ -54,7 +52,9 @@ def fit(
     checkpoint = ModelCheckpoint(
         last.parent, last.stem, train_time_interval=SAVE_EVERY, enable_version_counter=False, save_top_k=1
     )
-    stopping = EarlyStopping("val/nll", patience=cfg.callbacks.patience, min_delta=cfg.callbacks.min_delta)
+    stopping = EarlyStopping(
+        "val/nll", patience=cfg.callbacks.patience, min_delta=cfg.callbacks.min_delta, strict=False
+    )
     trainer = _trainer(cfg, data, [*callbacks, checkpoint, *([stopping] if data.valid else [])], folder)
     try:
         with _own_interrupt():

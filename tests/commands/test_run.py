@@ -39,14 +39,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     from hachimachi.models.event_model import build_model
 
     chance = np.random.default_rng(0)
-    data = np.column_stack(
-        [
-            chance.integers(48, 72, 300),
-            chance.integers(40, 100, 300),
-            chance.uniform(0.1, 1, 300),
-            np.zeros(300),
-        ]
-    )
+    data = np.zeros((300, 4))
+    data[:, 0], data[:, 1] = chance.integers(48, 72, 300), chance.integers(40, 100, 300)
+    data[:, 2] = chance.uniform(0.1, 1, 300)
     time = np.cumsum(chance.exponential(0.02, 300))
     folder = tmp_path_factory.mktemp("models")
     paths = {True: folder / "temporal.pt", False: folder / "atemporal.pt"}

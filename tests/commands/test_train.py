@@ -195,7 +195,9 @@ def test_sweep(hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.Ca
         (name, seed) for name in ("gru", "lstm") for seed in (1, 2)
     }
     assert (tmp_path / "best.pt").read_text() == "seed 2"
-    table = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "job 0: dataset.path='data.json' output='best.pt' model=gru seed=1"
+    table = printed[4:]
     assert table[0].split() == ["job", "nats/event", "overrides"]
     assert table[1].split() == ["1", "8.0000", "model=gru", "seed=2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]
@@ -310,3 +312,21 @@ def test_as_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "size: 7" in done.stdout
     assert not done.stderr
+
+
+def test_the_real_thing(hxmx: Hxmx, tmp_path: Path) -> None:
+    data = [[60 + step % 12, 80 + step % 5] for step in range(120)]
+    content = {
+        "features": {"0": {"name": "pitch"}, "1": {"name": "velocity"}},
+        "time": [step * 0.25 for step in range(120)],
+        "data": data,
+    }
+    (tmp_path / "data.json").write_text(json.dumps(content))
+    quick = ("debug=fast", "trainer=cpu", "logger=none", "callbacks.progress=false", "feature.pitch.kind=integer")
+    assert hxmx("data.json", "best.pt", *quick, "-m", "model=gru,lstm") == 0
+    sweep = only(tmp_path, "outputs/sweep/*")
+    scores = {job: json.loads((sweep / job / "score.json").read_text())["val_nll"] for job in ("0", "1")}
+    assert all(math.isfinite(score) for score in scores.values())
+    best = min(scores, key=lambda job: scores[job])
+    assert (tmp_path / "best.pt").read_bytes() == (sweep / best / "model.pt").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]

@@ -39,9 +39,10 @@ def bench(fake_player, fake_clock):
 
 def test_it_is_warm_before_it_is_ready(bench) -> None:
     b = bench()
+    b.instrument.performer.warm()
+    assert b.player.samples >= 3 and b.player.heard == [] and b.sent == []
     b.instrument.start()
     assert b.sent == [["/status", "ready", 1]]
-    assert b.player.samples >= 3 and b.player.resets == 1 and b.player.heard == []
 
 
 def test_output_has_every_feature_as_a_float_and_no_time(bench) -> None:

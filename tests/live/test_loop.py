@@ -49,6 +49,7 @@ def receive(patch: socket.socket) -> list[Any]:
 def test_a_patch_that_feeds_back_hears_it_improvise_in_time(fake_player, patch) -> None:
     player = fake_player(dt=0.01)
     with running(player, patch.getsockname()) as (loop, _, said):
+        assert receive(patch) == ["/status", "ready", 1]
         model = ("127.0.0.1", loop.port)
         patch.sendto(encode("/sample"), model)
         for _ in range(60):
@@ -61,6 +62,7 @@ def test_a_patch_that_feeds_back_hears_it_improvise_in_time(fake_player, patch) 
 
 def test_it_answers_from_the_port_on_which_it_hears(fake_player, patch) -> None:
     with running(fake_player(temporal=False), patch.getsockname()) as (loop, *_):
+        assert receive(patch) == ["/status", "ready", 1]
         patch.sendto(encode("/input", 60, 80), ("127.0.0.1", loop.port))
         _, sender = patch.recvfrom(1000)
         assert sender == ("127.0.0.1", loop.port)
@@ -68,6 +70,7 @@ def test_it_answers_from_the_port_on_which_it_hears(fake_player, patch) -> None:
 
 def test_bad_packets_do_not_keep_it_from_the_next(fake_player, patch) -> None:
     with running(fake_player(temporal=False), patch.getsockname()) as (loop, instrument, said):
+        assert receive(patch) == ["/status", "ready", 1]
         model = ("127.0.0.1", loop.port)
         for packet in (
             b"",

@@ -143,8 +143,8 @@ def test_different_values_are_no_echo(stage) -> None:
 
 def test_a_loop_feeds_itself_without_drift(stage, fake_player) -> None:
     dts = np.random.default_rng(1).exponential(0.2, 1100)
-    s = stage(fake_player(dts=np.concatenate([[0.0] * 10, dts])), loop=True)
-    s.performer.start()
+    s = stage(fake_player(dts=dts), loop=True)
+    s.performer.reset()
     scheduled = [s.until_next()[0] for _ in range(1000)]
     assert scheduled == pytest.approx(1000 + np.cumsum(dts[:1000]), abs=1e-6)
     assert [row[0] for row in s.player.heard[1:]] == pytest.approx(dts[1:1000], abs=1e-9)
@@ -152,7 +152,7 @@ def test_a_loop_feeds_itself_without_drift(stage, fake_player) -> None:
 
 def test_a_loop_lets_others_in(stage) -> None:
     s = stage(loop=True)
-    s.performer.start()
+    s.performer.reset()
     at, values = s.until_next()
     s.clock.now = at + 0.1
     s.performer.hear(values)  # an imitation, not an echo: the loop has heard itself already
@@ -163,7 +163,7 @@ def test_a_loop_lets_others_in(stage) -> None:
 
 def test_a_loop_begins_again_after_a_reset(stage) -> None:
     s = stage(loop=True)
-    s.performer.start()
+    s.performer.reset()
     s.until_next()
     s.performer.reset()
     assert s.player.heard == []
@@ -172,7 +172,7 @@ def test_a_loop_begins_again_after_a_reset(stage) -> None:
 
 def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
     s = stage(loop=True)
-    s.performer.start()
+    s.performer.reset()
     s.until_next()
     s.clock.now += 100
     s.performer.play()
@@ -181,7 +181,7 @@ def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
 
 def test_simultaneous_events_of_a_loop_leave_room_to_listen(stage, fake_player) -> None:
     s = stage(fake_player(dt=0.0), loop=True)
-    s.performer.start()
+    s.performer.reset()
     for played in (1, 2, 3):
         s.performer.play()
         assert len(s.played) == played

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hachimachi.models.backbone import Backbone, State
@@ -33,3 +34,11 @@ class GRU(Backbone):
         """Go on from a state; see :class:`Backbone`."""
         out, hidden = self.rnn(self.dropout(x), state[0].transpose(0, 1).contiguous())
         return self.dropout(out), (hidden.transpose(0, 1),)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Go on by one step; see :class:`Backbone`."""
+        hidden = []
+        for layer, weights in enumerate(self.rnn.all_weights):
+            x = torch.gru_cell(x, state[0][:, layer], *weights)
+            hidden.append(x)
+        return x, (torch.stack(hidden, dim=1),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hachimachi.models.backbone import Backbone, State
@@ -35,3 +36,12 @@ class LSTM(Backbone):
         hidden, cell = (part.transpose(0, 1).contiguous() for part in state)
         out, (hidden, cell) = self.rnn(self.dropout(x), (hidden, cell))
         return self.dropout(out), (hidden.transpose(0, 1), cell.transpose(0, 1))
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Go on by one step; see :class:`Backbone`."""
+        hidden, cell = [], []
+        for layer, weights in enumerate(self.rnn.all_weights):
+            x, inner = torch.lstm_cell(x, (state[0][:, layer], state[1][:, layer]), *weights)
+            hidden.append(x)
+            cell.append(inner)
+        return x, (torch.stack(hidden, dim=1), torch.stack(cell, dim=1))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hachimachi.grid import Categories, Column
 from hachimachi.models.categories import CategoryEmission
-from hachimachi.models.distribution import Distribution, Head, Sampling
-from hachimachi.models.emission import Emission, draw
+from hachimachi.models.distribution import Distribution, EventSampler, Head
+from hachimachi.models.emission import Emission
 from hachimachi.models.numbers import NumberEmission
 from hachimachi.models.parts import register
+from hachimachi.models.sampling import Numbers, Sampling, draw_index
 
 
 @register("head", "mixture")
@@ -58,6 +62,10 @@ class MixtureHead(Head):
                 locations[::2] = 1.0
                 bias[1 + column].view(self.components, -1)[::2, 0] = 0.0
 
+    def sampler(self) -> EventSampler:
+        """Return what draws from the head as it is now."""
+        return MixtureSampler(self)
+
     def forward(self, hidden: Tensor) -> Mixture:
         """Return the distribution that follows hidden vectors of shape (..., H)."""
         weights, *raws = self.project(hidden).split(self.sizes, dim=-1)
@@ -94,33 +102,34 @@ class Mixture(Distribution):
             log_weights = log_weights + self.emissions[before].log_prob(self.raws[before], rows[..., before])
         return self._tabulate(column, log_weights.log_softmax(-1)).sum(-2)
 
-    def sample(self, sampling: Sampling, generator: torch.Generator | None = None) -> Tensor:
-        """Draw events; a component for all columns at once where the temperature is 1."""
-        if all(sampling.temperature_of(name) == 1 for name in self.names):
-            chosen = draw(self.log_weights.exp(), generator)
-            parts = [
-                e.sample(_component(raw, chosen), generator) for e, raw in zip(self.emissions, self.raws, strict=True)
-            ]
-            return torch.stack(parts, dim=-1)
-        return self._sample_in_turn(sampling, generator)
-
-    def _sample_in_turn(self, sampling: Sampling, generator: torch.Generator | None) -> Tensor:
-        log_weights, parts = self.log_weights, []
-        for name, emission, raw, column in zip(
-            self.names, self.emissions, self.raws, range(len(self.raws)), strict=True
-        ):
-            joint = self._tabulate(column, log_weights.log_softmax(-1))  # (..., K, bins)
-            index = sampling.draw_bin(joint.sum(-2), name, generator)
-            at_bin = joint.gather(-1, index[..., None, None].expand(*joint.shape[:-1], 1))[..., 0]
-            parts.append(emission.place(_component(raw, draw(at_bin, generator)), index, generator))
-            log_weights = at_bin.log()
-        return torch.stack(parts, dim=-1)
-
     def _tabulate(self, column: int, log_weights: Tensor) -> Tensor:
         return (log_weights[..., None] + self.emissions[column].log_table(self.raws[column])).exp()
 
 
-def _component(raw: Tensor, chosen: Tensor) -> Tensor:
-    """Return the parameters of one component each: (..., K, P) and (...) → (..., P)."""
-    index = chosen[..., None, None].expand(*raw.shape[:-2], 1, raw.shape[-1])
-    return raw.gather(-2, index)[..., 0, :]
+class MixtureSampler(EventSampler):
+    """Draws a component and then its columns where the temperature is 1, else column by column from their tables."""
+
+    def __init__(self, head: MixtureHead) -> None:
+        self.names, self.head = head.names, head
+        self.samplers = [emission.sampler() for emission in head.emissions]
+
+    def sample(self, hidden: Tensor, sampling: Sampling, random: Random) -> NDArray[np.float64]:
+        """Draw an event that follows a hidden vector of shape (H,)."""
+        logits, *raws = (part.numpy() for part in self.head.project(hidden).split(self.head.sizes))
+        weights = np.exp(logits - logits.max())
+        raws = [raw.reshape(self.head.components, -1) for raw in raws]  # (K, P)
+        if all(sampling.temperature_of(name) == 1 for name in self.names):
+            chosen = draw_index(weights.tolist(), random)
+            pairs = zip(self.samplers, raws, strict=True)
+            return np.array([sampler.draw(raw[chosen].tolist(), random) for sampler, raw in pairs])
+        return np.array(list(self._draw_in_turn(weights, raws, sampling, random)))
+
+    def _draw_in_turn(
+        self, weights: Numbers, raws: list[Numbers], sampling: Sampling, random: Random
+    ) -> Iterator[float]:
+        for name, sampler, raw in zip(self.names, self.samplers, raws, strict=True):
+            rising = sampling.reshape(name, sampler.table(raw, weights)).cumsum()
+            index = min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+            weights = weights * sampler.masses(raw, index)
+            weights = weights / weights.sum()
+            yield sampler.place(raw[draw_index(weights.tolist(), random)].tolist(), index, random)

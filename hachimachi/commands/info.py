@@ -1,0 +1,65 @@
+"""`hxmx info`: what is in a model or a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
+
+MODELS = (".pt", ".ckpt")
+
+
+@click.command("info")
+@click.argument("path", type=click.Path(path_type=Path))
+def command(path: Path) -> None:
+    """Show what is in PATH: a model (.pt, .ckpt), or a data set (a file or a folder).
+
+    \b
+    hxmx info model.pt
+    hxmx info data.json
+    """
+    if path.suffix.lower() in MODELS:
+        _show_model(path)
+    else:
+        from hachimachi.commands.describe_data import show_data
+
+        show_data(path)
+
+
+def _show_model(path: Path) -> None:
+    from hachimachi.checkpoint import load_model
+    from hachimachi.screen import column_table, make_console
+
+    model = load_model(path)
+    screen = make_console()
+    weights = sum(weight.numel() for weight in model.parameters())
+    screen.print(f"{path}: {_part(model.parts['backbone'])}; {_part(model.parts['head'])}; {weights:,} weights")
+    screen.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
+    for line in _tell_training(model):
+        screen.print(line)
+
+
+def _part(options: dict[str, Any]) -> str:
+    rest = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name")
+    return f"{options['name']} ({rest})" if rest else str(options["name"])
+
+
+def _tell_training(model: EventModel) -> list[str]:
+    summary = model.summary
+    if not summary:
+        return ["not trained"]
+    data, lines = summary["data"], []
+    sequences = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
+    lines.append(f"trained on {data['events']:,} events{sequences} of {data['name']} ({data['fingerprint']})")
+    lines.append(f"{summary['date']}, {summary['epochs']} epochs, seed {summary['config']['seed']}")
+    if "held_out" in summary:
+        score = summary["held_out"]
+        gain = score["marginal"] - score["nats_per_event"]
+        error = f" ± {score['stderr']:.2f}" if score["stderr"] is not None else ""
+        lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
+        lines.append(f"          {gain:.2f} below the marginal baseline of {score['marginal']:.2f}")
+    return lines
