@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import textwrap
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ SPEC = "hachimachi_spec"
 """Key under which a Lightning checkpoint carries the spec."""
 WEIGHTS = "model."
 """Prefix of the model's weights in a Lightning checkpoint."""
+_PREAMBLE = "Error(s) in loading state_dict for EventModel:"
 
 
 def describe(model: EventModel) -> str:
@@ -48,33 +51,46 @@ def load_model(path: str | Path) -> EventModel:
     try:
         spec = json.loads(content["spec"])
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
-        model.summary = spec["summary"]
+        model.summary = dict(spec["summary"])
         model.load_state_dict(content["state_dict"])
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise HachimachiError(
-            f"{path}: its description and its weights do not fit ({reason}); train it again"
-        ) from error
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        reason = textwrap.shorten(str(error).removeprefix(_PREAMBLE), 100)
+        found = f"its description and its weights do not fit ({reason})"
+        raise HachimachiError(f"{path}: {found}; train it again") from error
     return model.eval()
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return what is in the file, in the form of a model file."""
     if not path.is_file():
-        raise HachimachiError(f"{path}: no such file; expected a model written by hxmx train")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise HachimachiError(f"{path}: refused, it holds more than numbers and texts and may run code") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise HachimachiError(f"{path}: damaged, or not a model file; expected one written by hxmx train") from error
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise HachimachiError(f"{path}: {found}; expected a model written by hxmx train")
+    content = _load(path)
     if isinstance(content, dict) and isinstance(content.get(SPEC), str):
-        weights = content.get("state_dict", {}).items()
-        return {"spec": content[SPEC], "state_dict": {key.removeprefix(WEIGHTS): value for key, value in weights}}
+        weights = content.get("state_dict")
+        pairs = weights.items() if isinstance(weights, dict) else ()
+        named = {str(key).removeprefix(WEIGHTS): weight for key, weight in pairs}
+        return {"spec": content[SPEC], "state_dict": named}
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")
     if content.get("version") != VERSION:
         found = content.get("version")
         raise HachimachiError(f"{path}: a model of version {found}, this hxmx reads version {VERSION}; train it again")
     return content
+
+
+def _load(path: Path) -> object:
+    """Unpickle tensors, numbers and texts; anything that is no zip file is not even looked into."""
+    damaged = f"{path}: damaged, or not a model file; expected one written by hxmx train"
+    if not zipfile.is_zipfile(path):
+        raise HachimachiError(damaged)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of archives of other kinds, refused all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise HachimachiError(f"{path}: refused, it holds more than numbers and texts and may run code") from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as error:
+        raise HachimachiError(damaged) from error

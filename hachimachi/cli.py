@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from difflib import get_close_matches
 
 import click
 
@@ -28,10 +29,13 @@ class LazyGroup(click.Group):
         """Return the names in the order of the road."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # shell completion only asks
             return None
+        if cmd_name not in COMMANDS:
+            near = get_close_matches(cmd_name, COMMANDS, 1)
+            raise click.UsageError(f"no command {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
         return importlib.import_module(f"hachimachi.commands.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

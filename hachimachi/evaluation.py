@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.threads import one_thread
 
 CHUNK = 2048
 """Events looked at in one pass; the state is carried from chunk to chunk."""
@@ -42,13 +43,13 @@ class Evaluation:
 
     @property
     def nats_per_event(self) -> float:
-        """Mean surprise of an event."""
-        return float(self.surprise.sum(1).mean()) if len(self.surprise) else float("nan")
+        """Mean surprise of an event, NaN where none was scored."""
+        return float(_mean(self.surprise).sum())
 
     @property
     def marginal_nats_per_event(self) -> float:
         """What the marginal baseline costs; a model that is not below it has learned nothing."""
-        return float(self.marginal.sum(1).mean()) if len(self.marginal) else float("nan")
+        return float(_mean(self.marginal).sum())
 
     @property
     def stderr(self) -> float:
@@ -61,7 +62,7 @@ class Evaluation:
 
     def by_feature(self) -> dict[str, dict[str, float]]:
         """Return the mean surprise and the marginal baseline of each column; they add up to the totals."""
-        pairs = zip(self.names, self.surprise.mean(0), self.marginal.mean(0), strict=True)
+        pairs = zip(self.names, _mean(self.surprise), _mean(self.marginal), strict=True)
         return {name: {"nats": float(nats), "marginal": float(marginal)} for name, nats, marginal in pairs}
 
 
@@ -78,7 +79,8 @@ def evaluate(model: EventModel, data: EventSequence | Sequence[EventSequence]) -
     check_features(model, sequences[0])
     exact = copy.deepcopy(model).double().eval()
     rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
-    surprise = np.concatenate([_surprise(exact, sequence) for sequence in sequences])
+    with one_thread():
+        surprise = np.concatenate([_surprise(exact, sequence) for sequence in sequences])
     marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(model.columns)]
     outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(model.columns))
     names = tuple(column.name for column in model.columns)
@@ -88,6 +90,8 @@ def evaluate(model: EventModel, data: EventSequence | Sequence[EventSequence]) -
 
 def _surprise(model: EventModel, sequence: EventSequence) -> NDArray[np.float64]:
     """Return −ln P of each column of every event but the first, shape (N − 1, D)."""
+    if len(sequence) < 2:
+        return np.empty((0, len(model.columns)))
     return np.concatenate(list(_pieces(model, sequence)))[1:]
 
 
@@ -97,3 +101,7 @@ def _pieces(model: EventModel, sequence: EventSequence) -> Iterator[NDArray[np.f
     for piece in rows.split(CHUNK, dim=1):
         distribution, carry = model(piece, carry)
         yield -distribution.log_prob(piece)[0].numpy()
+
+
+def _mean(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return costs.mean(0) if len(costs) else np.full(costs.shape[1], np.nan)

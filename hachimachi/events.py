@@ -50,6 +50,9 @@ class Feature:
             raise HachimachiError(f"{where}: kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
         if self.resolution is not None and not 0 < self.resolution < np.inf:
             raise HachimachiError(f"{where}: resolution is {self.resolution}, expected a number above 0")
+        for bound in (self.min, self.max):
+            if bound is not None and not np.isfinite(bound):
+                raise HachimachiError(f"{where}: a bound is {bound}, expected a finite number; leave it out for none")
         if self.min is not None and self.max is not None and not self.min < self.max:
             raise HachimachiError(f"{where}: min is {self.min} and max is {self.max}, expected min below max")
 
@@ -166,7 +169,7 @@ def make_sequence(data: ArrayLike, time: ArrayLike | None = None, names: Sequenc
     0.25
     """
     values = np.asarray(data, dtype=np.float64)
-    labels = list(names) or [str(i) for i in range(values.shape[1])]
+    labels = list(names) or [str(i) for i in range(values.shape[-1])]
     features = tuple(Feature(name) for name in labels)
     return EventSequence(features, values, None if time is None else np.asarray(time, dtype=np.float64))
 

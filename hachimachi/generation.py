@@ -16,6 +16,8 @@ from hachimachi.models.threads import one_thread
 
 DENSEST = 1000
 """Events per second at which a generation by seconds gives up."""
+LONGEST = 10**9
+"""Events at which every generation by seconds gives up."""
 
 
 def generate(
@@ -41,22 +43,26 @@ def generate(
         The events. Time starts at 0 with the first event, or goes on from the primer's last.
 
     Raises:
-        HachimachiError: Limits below 1 event or 0 seconds, seconds without time, or a primer with other features.
+        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or that end before the first event, or a
+            primer with other features.
     """
     _check_limits(model, n_events, seconds)
-    player = Player(model, seed, temperature)
-    start = None
-    if primer is not None and len(primer):
+    if primer is not None:
         check_features(model, primer)
-        for row in primer.rows():
-            player.hear(row)
-        start = float(primer.time[-1]) if primer.time is not None else None
-    rows = _play(player, first=start is None)
+    player = Player(model, seed, temperature)
+    heard = primer.rows() if primer is not None else []
+    rows = _play(player, first=not len(heard))
     if seconds is not None:
         rows = _until(rows, seconds)
-        n_events = n_events or int(DENSEST * seconds) + 1
+        n_events = n_events or int(min(DENSEST * seconds, LONGEST)) + 1
     with one_thread():
-        return _as_sequence(model, list(islice(rows, n_events or 1000)), start or 0.0)
+        for row in heard:
+            player.hear(row)
+        made = list(islice(rows, n_events or 1000))
+    if not made:
+        raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
+    start = primer.time[-1] if primer is not None and primer.time is not None and len(primer) else 0.0
+    return _as_sequence(model, made, start)
 
 
 def check_features(model: EventModel, data: EventSequence) -> None:

@@ -16,7 +16,9 @@ from hachimachi.events import TIME, EventSequence, Feature, check_alike
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
 MAX_BINS = 2**20
-"""More bins than this are never derived, only declared: a table of them would not fit."""
+"""A table of more bins than this would not fit. No resolution of a continuous feature that needs more is derived."""
+LARGEST = 2**53
+"""Whole numbers beyond this are not told apart in double precision."""
 
 
 @dataclass(frozen=True)
@@ -196,34 +198,38 @@ def _fit_column(feature: Feature, values: NDArray[np.float64], counted: NDArray[
     values, counted = values[~np.isnan(values)], counted[~np.isnan(counted)]
     values = values if values.size else np.zeros(1)
     counted = counted if counted.size else values
-    feature = _decide(feature, values)
-    categorical = feature.kind == "categorical"
-    grid = Categories(tuple(np.unique(values).tolist())) if categorical else _lattice(feature, values)
+    if feature.kind == "categorical":
+        grid = Categories(tuple(np.unique(values).tolist()))
+    else:
+        _check_size(feature.name, np.abs(values).max(), 1)
+        feature = _decide(feature, values)
+        grid = _lattice(feature, values)
     occupied, counts = np.unique(grid.index(counted), return_counts=True)
     return Column(feature, grid, tuple(occupied.tolist()), tuple(counts.tolist()))
 
 
 def _decide(feature: Feature, values: NDArray[np.float64]) -> Feature:
-    """Fill in the kind and resolution that were not declared."""
-    if feature.kind == "categorical":
-        return feature
+    """Fill in the kind and resolution of numbers that were not declared."""
     if feature.name in SECONDS:
         return replace(feature, kind=feature.kind or "continuous", resolution=feature.resolution or 0.01)
     whole = bool(np.all(values == np.round(values)))
     kind = feature.kind or ("integer" if whole else "continuous")
-    resolution = feature.resolution or (1.0 if kind == "integer" else _resolution(values))
+    resolution = feature.resolution or (1.0 if whole or kind == "integer" else _resolution(values))
     return replace(feature, kind=kind, resolution=resolution)
 
 
 def _resolution(values: NDArray[np.float64]) -> float:
     """Return the resolution of a continuous feature: its lattice if it has one, else by its range."""
-    for steps in (127, 128):
-        if np.all(np.abs(values * steps - np.round(values * steps)) <= 1e-5 * steps):
-            return 1 / steps
     span = float(np.ptp(values))
+    finest = 21 * span / (MAX_BINS - 2)  # the support is 21 ranges wide
+    for steps in (127, 128):
+        places = np.round(values * steps)
+        apart = np.ptp(places) > 0 or span == 0  # all near one point of the lattice is no sign of it
+        if apart and np.all(np.abs(values - places / steps) <= 1e-5) and 1 / steps > finest:
+            return 1 / steps
     if span > 1:
-        # 21 ranges wide in the end: keep the number of bins within what can be tabulated
-        return 0.01 if span * 21 / 0.01 <= MAX_BINS else _one_two_five(span * 21 / MAX_BINS * 1.5)
+        # the nearest of 1, 2, 5 is at most 1.59 times finer than asked
+        return 0.01 if finest < 0.01 else _one_two_five(1.6 * finest)
     return _one_two_five(span / 200) if span > 0 else 0.01
 
 
@@ -238,8 +244,12 @@ def _lattice(feature: Feature, values: NDArray[np.float64]) -> Lattice:
     resolution = feature.resolution or 0.01
     seconds = feature.name in SECONDS
     low, high, span = float(values.min()), float(values.max()), float(np.ptp(values))
+    if (feature.min is not None and high < feature.min) or (feature.max is not None and low > feature.max):
+        found = f"min {feature.min}, max {feature.max}, but all values lie from {low:g} to {high:g}"
+        raise HachimachiError(f"feature {feature.name!r}: {found}; expected bounds around them")
     low = feature.min if feature.min is not None else 0.0 if seconds else low - 10 * span
     high = feature.max if feature.max is not None else 60.0 if seconds else high + 10 * span
+    _check_size(feature.name, max(abs(low), abs(high)), resolution)
     return Lattice(
         resolution=resolution,
         low=math.floor(low / resolution + 0.5),
@@ -248,3 +258,9 @@ def _lattice(feature: Feature, values: NDArray[np.float64]) -> Lattice:
         open_high=feature.max is None,
         log=seconds,
     )
+
+
+def _check_size(name: str, largest: float, resolution: float) -> None:
+    if largest / resolution > LARGEST:
+        expected = f"expected at most {LARGEST * resolution:.0e} in steps of {resolution:g}"
+        raise HachimachiError(f"feature {name!r}: reaches as far as {largest:g}, {expected}; scale the data")

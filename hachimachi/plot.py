@@ -4,58 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from numpy.typing import NDArray
 
+from hachimachi.canvas import (
+    FAINT,
+    HUES,
+    INK,
+    OTHERS,
+    PAPER,
+    SHADE,
+    TOUCH,
+    Scales,
+    ends_of,
+    is_notes,
+    make_figure,
+    prepare,
+    root_of,
+    start_of,
+    times_of,
+    widen,
+)
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.atomic import replacing
 
-INK, FAINT, PAPER, SHADE = "#2e3440", "#8a8f99", "#fbfaf7", "#f1efe9"
-TOUCH = LinearSegmentedColormap.from_list("touch", ["#f2b880", "#e07a5f", "#a23e6b", "#3d2c5e"])
-"""Colours from soft to loud."""
-HUES = ("#3d5a80", "#e07a5f", "#81a88d", "#b56576", "#e9b44c", "#6d597a", "#5fa8b8", "#9c8f7a")
-OTHERS = "#c4c4c4"
-"""Colour of the instruments that are rarer than there are hues."""
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 _BLACK = (1, 3, 6, 8, 10)
-
-
-@dataclass(frozen=True)
-class Scales:
-    """What pictures share so that they can be compared.
-
-    Args:
-        length: Seconds from left to right, or events where there is no time.
-        ranges: Lowest and highest value of each feature.
-        hues: Colour of each instrument, most frequent first.
-    """
-
-    length: float
-    ranges: dict[str, tuple[float, float]]
-    hues: dict[float, str]
-
-    @staticmethod
-    def of(*sequences: EventSequence) -> Scales:
-        """Return the scales that hold all of some sequences with the same features."""
-        names = [feature.name for feature in sequences[0].features]
-        columns = {name: np.concatenate([sequence.column(name) for sequence in sequences]) for name in names}
-        ranges = {name: (float(v.min()), float(v.max())) if v.size else (0.0, 1.0) for name, v in columns.items()}
-        length = max(float(np.max(_ends(sequence) - _start(sequence), initial=0)) for sequence in sequences)
-        values, counts = np.unique(columns.get("instrument", []), return_counts=True)
-        frequent = values[np.argsort(-counts, kind="stable")].tolist()
-        hues = {value: HUES[i] if i < len(HUES) else OTHERS for i, value in enumerate(frequent)}
-        return Scales(length or 1.0, ranges, hues)
 
 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
@@ -75,20 +57,16 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
     """
     if not is_notes(sequence):
         raise HachimachiError("a piano roll needs time and a feature named pitch; draw traces instead")
-    ax = ax or _figure(1, 3.6)[1][0]
     scales = scales or Scales.of(sequence)
+    if ax is None:
+        figure, (ax,) = make_figure(1, 3.4)
+        _explain(figure, [ax], scales)
+    prepare(ax, sequence, scales)
     low, high = scales.ranges["pitch"]
-    _style(ax, sequence, scales, margin=0.01)
-    ax.set_ylim(min(low, high - 10) - 1.5, high + 1.5)
+    ax.set_ylim(low - 1.5, max(high, low + 10) + 1.5)
     _draw_keys(ax)
-    bars = _bars(sequence, scales.length / 600)
-    if len(scales.hues) > 1:
-        bars.set_facecolor([scales.hues[value] for value in sequence.column("instrument").tolist()])
-        _name_instruments(ax, scales)
-    elif "velocity" in scales.ranges:
-        bars.set(array=sequence.column("velocity"), cmap=TOUCH, norm=Normalize(*_widen(scales.ranges["velocity"])))
-    ax.add_collection(bars)
-    return _root(ax)
+    _draw_bars(ax, sequence, scales)
+    return root_of(ax)
 
 
 def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
@@ -105,48 +83,58 @@ def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | 
         The figure, which notebooks show.
     """
     features = sequence.features
-    ax = ax or _figure(1, _lanes_height(sequence))[1][0]
+    ax = ax or make_figure(1, _lanes_height(sequence))[1][0]
     scales = scales or Scales.of(sequence)
-    _style(ax, sequence, scales, margin=0.01)
+    prepare(ax, sequence, scales)
     right = ax.get_xlim()[1]
     for lane, feature in enumerate(features):
-        low, high = _widen(scales.ranges[feature.name])
+        low, high = widen(scales.ranges[feature.name])
         y = lane + 0.9 - 0.8 * (sequence.column(feature.name) - low) / (high - low)
         dots = {"linestyle": "none", "marker": "o", "markersize": 2.5}
         look = dots if feature.kind == "categorical" else {"drawstyle": "steps-post", "linewidth": 1.1}
-        ax.plot(_times(sequence), y, color=HUES[lane % len(HUES)], **look)
-        for value, height in ((high, lane + 0.1), (low, lane + 0.9)):
-            ax.annotate(f"{value:.4g}", (right, height), (4, 0), textcoords="offset points", **_SMALL)
+        ax.plot(times_of(sequence), y, color=HUES[lane % len(HUES)], **look)
+        for value, height in ((high, lane + 0.2), (low, lane + 0.8)):
+            ax.annotate(
+                f"{value:.3g}", (right, height), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
+            )
     ax.set_ylim(len(features), 0)
     ax.set_yticks(np.arange(len(features)) + 0.5, [feature.name for feature in features])
     ax.hlines(np.arange(1, len(features)), *ax.get_xlim(), color="white", linewidth=2, zorder=0)
-    return _root(ax)
+    return root_of(ax)
 
 
-def compare(real: EventSequence, generated: EventSequence, path: str | os.PathLike[str] | None = None) -> Figure:
+def compare(
+    real: EventSequence,
+    generated: EventSequence,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    seconds: float | None = None,
+) -> Figure:
     """Draw data and what a model made of it, one above the other on the same scales.
 
     Args:
         real: What was learned from.
         generated: What came out, with the same features.
         path: A file to save the picture to as well.
+        seconds: How much of each to draw, from its first event; all by default.
 
     Raises:
         HachimachiError: Other features, or a file that cannot be written.
     """
     if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
         raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
+    real, generated = _beginning(real, seconds), _beginning(generated, seconds)
     notes = is_notes(real) and is_notes(generated)
     scales = Scales.of(real, generated)
-    figure, axes = _figure(2, 2.7 if notes else _lanes_height(real))
+    figure, axes = make_figure(2, 2.7 if notes else _lanes_height(real))
     draw: Callable[..., Figure] = piano_roll if notes else traces
     titles = f"The data: {real.name}" if real.name else "The data", "Generated"
     for ax, sequence, title in zip(axes, (real, generated), titles, strict=True):
         draw(sequence, ax, scales=scales)
         ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     axes[0].set_xlabel("")
-    if notes and "velocity" in scales.ranges and len(scales.hues) < 2:
-        _explain_touch(figure, axes)
+    if notes:
+        _explain(figure, axes, scales)
     if path is not None:
         save(figure, path)
     return figure
@@ -165,6 +153,76 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         figure.savefig(beside, format=suffix, dpi=160)
 
 
-def is_notes(sequence: EventSequence) -> bool:
-    """Return whether a sequence can be drawn as a piano roll."""
-    return sequence.temporal and any(feature.name == "pitch" for feature in sequence.features)
+def _beginning(sequence: EventSequence, seconds: float | None) -> EventSequence:
+    if seconds is None or sequence.time is None:
+        return sequence
+    return sequence[: int(np.searchsorted(sequence.time, start_of(sequence) + seconds, side="right"))]
+
+
+def _lanes_height(sequence: EventSequence) -> float:
+    return max(1.6, 0.7 * len(sequence.features))
+
+
+def _draw_keys(ax: Axes) -> None:
+    """Shade the rows of black keys, draw a line below each C, and name keys: the Cs, or more in a small range."""
+    low, high = (round(limit) for limit in ax.get_ylim())
+    keys = np.arange(low, high + 1)
+    for key in keys[np.isin(keys % 12, _BLACK)]:
+        ax.axhspan(key - 0.5, key + 0.5, color=SHADE, linewidth=0, zorder=0)
+    for key in keys[keys % 12 == 0]:
+        ax.axhline(key - 0.5, color="#dcd9d0", linewidth=0.8, zorder=0.5)
+    named = (0,) if high - low > 30 else (0, 7) if high - low > 14 else (0, 4, 7, 9)
+    ticks = keys[np.isin(keys % 12, named)]
+    ax.set_yticks(ticks, [f"{_NAMES[key % 12]}{key // 12 - 1}" for key in ticks.tolist()])
+
+
+def _draw_bars(ax: Axes, sequence: EventSequence, scales: Scales) -> None:
+    start, pitch = times_of(sequence), sequence.column("pitch")
+    end = np.maximum(ends_of(sequence), start + scales.length / 500)  # the shortest is still seen
+    low, high = pitch - 0.42, pitch + 0.42
+    corners = np.stack([[start, end, end, start], [low, low, high, high]], axis=-1).swapaxes(0, 1)  # (N, 4, 2)
+    bars = PolyCollection(list(corners), linewidth=0.4, edgecolor=PAPER, zorder=2)
+    if len(scales.hues) > 1:
+        bars.set_facecolor([scales.hues[value] for value in sequence.column("instrument").tolist()])
+    elif "velocity" in scales.ranges:
+        bars.set(array=sequence.column("velocity"), cmap=TOUCH, norm=_norm(scales))
+    else:
+        bars.set_facecolor(HUES[0])
+    ax.add_collection(bars)
+
+
+def _explain(figure: Figure, axes: list[Axes], scales: Scales) -> None:
+    """Say what the colours of notes mean: a legend of instruments, or a bar of velocities."""
+    if len(scales.hues) > 1:
+        patches = {hue: Patch(color=hue, label=_instrument(value)) for value, hue in scales.hues.items()}
+        if OTHERS in patches:
+            patches[OTHERS].set_label("others")
+        figure.legend(
+            handles=list(patches.values()),
+            loc="outside lower center",
+            ncols=4,
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+            handlelength=1,
+            handleheight=1,
+        )
+    elif "velocity" in scales.ranges:
+        bar = figure.colorbar(
+            ScalarMappable(_norm(scales), TOUCH), ax=axes, pad=0.01, aspect=20 * len(axes), fraction=0.03
+        )
+        bar.set_label("velocity", color=FAINT, fontsize=9)
+        bar.ax.tick_params(length=0, labelcolor=INK, labelsize=8)
+        bar.outline.set_visible(False)
+
+
+def _instrument(program: float) -> str:
+    from pretty_midi import program_to_instrument_name
+
+    if program == 128:
+        return "Drums"
+    return program_to_instrument_name(int(program)) if program in range(128) else f"{program:g}"
+
+
+def _norm(scales: Scales) -> Normalize:
+    return Normalize(*widen(scales.ranges["velocity"]))

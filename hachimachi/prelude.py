@@ -30,10 +30,10 @@ _SIXTEENTH = 0.15  # seconds
 _ACCENTS = np.array([14, 6, 0, 2, 6, 0, 2, 5])
 
 
-def play_prelude(times: int = 2, seed: int = 0) -> EventSequence:
-    """Play the prelude, 549 notes in a minute and a half, as often as wanted and never quite the same.
+def play_prelude(times: int = 4, seed: int = 0) -> EventSequence:
+    """Play the prelude, 549 notes in some 80 seconds, again and again and never quite the same, as one practises.
 
-    Twice by default: the end of a piece that was heard once is like nothing before it, so holding it out says little.
+    Of a piece that is played once, the end is like nothing before it: holding it out would say little.
 
     Args:
         times: How often.
@@ -45,7 +45,7 @@ def play_prelude(times: int = 2, seed: int = 0) -> EventSequence:
     random = np.random.default_rng(seed)
     data, time = map(list, zip(*(_play(random) for _ in range(times)), strict=True))
     for i in range(1, times):
-        time[i] += time[i - 1][-1] + 4  # let it ring
+        time[i] += time[i - 1][-1] + 1.5  # take a breath
     return EventSequence(NOTES[:3], np.concatenate(data), np.concatenate(time), "prelude")
 
 
@@ -53,7 +53,7 @@ def _play(random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.
     """Return the rows (pitch, velocity, duration) and seconds of one performance."""
     beat, pitch, held = _score().T
     start = _breathe(beat) + random.normal(0, 0.006, len(beat))
-    end = _breathe(beat + held * random.uniform(0.9, 1, len(beat)))
+    end = _breathe(beat + held * random.uniform(0.88, 0.97, len(beat)))
     arch = np.sin(np.pi * (beat % 64) / 64)  # four bars swell and fade
     velocity = 52 + 10 * arch + _ACCENTS[beat.astype(int) % 8] + random.normal(0, 2, len(beat))
     order = np.argsort(start)
@@ -73,7 +73,7 @@ def _score() -> NDArray[np.float64]:
         bar = len(notes)  # one note each sixteenth
         notes += [(bar + i, _pitch(name), 16 - i if i < 2 else 1) for i, name in enumerate(line.split())]
     end = len(notes)
-    notes += [(end + i, _pitch(name), 16 - i) for i, name in enumerate(_LAST.split())]  # the last chord is rolled
+    notes += [(end + i, _pitch(name), 9 - i) for i, name in enumerate(_LAST.split())]  # the last chord is rolled
     return np.array(notes, dtype=np.float64)
 
 

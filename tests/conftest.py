@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from hachimachi.events import EventSequence, Feature
+
+# small steps on all cores at once wait for each other, twenty times longer where something else runs beside
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+Process = Callable[..., "subprocess.CompletedProcess[str]"]
+Pieces = Callable[[Sequence[int]], "list[EventSequence]"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +28,49 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the corpora are not here: no folder {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def python_process() -> Process:
+    """Run Python in a process of its own, on 80 columns."""
+
+    def run(*words: str | Path, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *map(str, words)]
+        environment = {**os.environ, "COLUMNS": "80"}
+        return subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=timeout
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hxmx_process(python_process: Process) -> Process:
+    """Run the real command line in a process of its own, on 80 columns."""
+
+    def run(*words: str | Path, python: Sequence[str] = (), **how: Any) -> subprocess.CompletedProcess[str]:
+        return python_process(*python, "-m", "hachimachi.cli", *words, **how)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_pieces() -> Pieces:
+    """Make notes that can be learned, in sequences of given lengths: a scale, its rhythm, a hand that changes."""
+    features = (
+        Feature("pitch"),
+        Feature("velocity"),
+        Feature("duration", masked=True),
+        Feature("instrument", kind="categorical"),
+    )
+
+    def make(lengths: Sequence[int]) -> list[EventSequence]:
+        random, pieces = np.random.default_rng(3), []
+        for number, length in enumerate(lengths):
+            step = np.arange(length)
+            columns = [60 + step % 7, 80 + random.integers(0, 9, length), 0.1 + 0.05 * (step % 3), step // 4 % 2]
+            time = np.cumsum(np.where(step % 4 == 3, 0.0, 0.25)) + 0.001 * step
+            pieces.append(EventSequence(features, np.column_stack(columns), time, f"piece {number}"))
+        return pieces
+
+    return make

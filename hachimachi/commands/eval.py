@@ -42,14 +42,20 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
     from hachimachi.evaluation import evaluate
     from hachimachi.io import Report, read
 
+    for output in filter(None, [surprise, table and table[1]]):
+        if output.resolve() in (model.resolve(), data.resolve()):
+            raise HachimachiError(f"{output}: is what is to be read; name another file to write")
     judged = load_model(model)
     report = Report()
     sequences = read(data, report, all_columns=any(feature.name == "instrument" for feature in judged.features))
+    wanted = _find_event(table[0], sequences) if table else None
     result = evaluate(judged, sequences)
+    if not len(result.surprise):
+        raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
     if surprise:
         _write_csv(surprise, *_surprise_rows(result, judged, sequences))
-    if table:
-        _write_csv(table[1], *_table_rows(judged, *_find_event(table[0], sequences)))
+    if table and wanted:
+        _write_csv(table[1], *_table_rows(judged, *wanted))
     if as_json:
         click.echo(json.dumps(_figures(result, judged), indent=2))
     else:
@@ -103,13 +109,12 @@ def _surprise_rows(
 
 
 def _find_event(text: str, sequences: list[EventSequence]) -> tuple[EventSequence, int]:
-    try:
-        sequence, event = (int(part) for part in text.split(":"))
-        return sequences[sequence], range(1, len(sequences[sequence]))[event - 1 if event > 0 else len(sequences)]
-    except (ValueError, IndexError) as error:
-        raise HachimachiError(
-            f"--table {text}: expected SEQUENCE:EVENT such as 0:12, sequences from 0 and events from 1"
-        ) from error
+    lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
+    number, _, event = text.partition(":")
+    if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
+        last = f"the data ends at {len(sequences) - 1}:{len(sequences[-1]) - 1}"
+        raise HachimachiError(f"--table {text}: expected SEQUENCE:EVENT, from 0 and from 1, such as 0:12; {last}")
+    return sequences[int(number)], int(event)
 
 
 def _table_rows(model: EventModel, sequence: EventSequence, event: int) -> tuple[list[str], list[list[Any]]]:

@@ -26,7 +26,7 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
   Learn a model from a data set. Files come first, then overrides of the config.
 
   hxmx train data.json model.pt               learn from data.json into model.pt
-  hxmx train model=gru trainer.max_epochs=50  another backbone, 50 epochs
+  hxmx train model=lstm trainer.max_epochs=50 another backbone, 50 epochs
   hxmx train data.json model.pt -m model=gru,lstm seed=0,1,2
                                               try all six, keep the best model
   hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from hachimachi.errors import HachimachiError
 from hachimachi.grid import Categories, Column
 from hachimachi.models.scale import Scale
 
@@ -35,6 +36,8 @@ class Encoder(nn.Module):
             for place, column in enumerate(columns)
             if not column.feature.masked
         ]
+        if not self.parts:
+            raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.modules_of_parts = nn.ModuleList(self.parts)
         sizes = [part.size for part in self.parts]
         self.size = sum(sizes)

@@ -110,9 +110,9 @@ class EventModel(nn.Module):
         """
         row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
         with torch.inference_mode():
-            distribution = self(torch.cat([past, row[None]])[None])[0]
-            rows = row.expand(1, len(past) + 1, -1)
-            tables = [distribution.table(i, rows)[0, -1].double().numpy() for i in range(len(self.columns))]
+            carry = self(past[None])[1] if len(past) else None
+            distribution = self(row[None, None], carry)[0]
+            tables = [distribution.table(i, row[None, None])[0, 0].double().numpy() for i in range(len(self.columns))]
         return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
 
     def _encode(self, rows: Tensor) -> Tensor:

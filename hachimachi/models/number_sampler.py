@@ -118,7 +118,7 @@ class NumberSampler(Sampler):
         """Return the raw value at a place on the scale, as it is played."""
         value = self._raw(place)
         index = self._index(value)
-        return self._centre(index) if self.whole else 0.0 if self.grid.log and index == 0 else value
+        return self._centre(index) if self.whole or (self.grid.log and index == 0) else value
 
     def _spread(self, index: int, random: Random) -> float:
         """Return a value within a bin, as it is played."""

@@ -14,6 +14,8 @@ from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.number_sampler import NumberSampler
 from hachimachi.models.scale import SPREAD, WIDTHS, Scale
 
+NARROW = 1e-30
+"""Least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite."""
 GATE = 0.9
 """The training histogram's weight before training."""
 
@@ -81,11 +83,12 @@ class NumberEmission(Emission):
     def log_histogram(self, index: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
         """Return ln H of bins, shape (...), whose ends on the column's scale are given."""
         place = torch.searchsorted(self.occupied, index.contiguous()).clamp_max(len(self.occupied) - 1)
-        seen = self.log_share[place].masked_fill(self.occupied[place] != index, -torch.inf).to(lower.dtype)
+        seen = self.log_share[place].masked_fill(self.occupied[place] != index, -torch.inf)
         between = (index >= self.occupied[0]) & (index <= self.occupied[-1])
-        even = between / (self.occupied[-1] - self.occupied[0] + 1)
-        new = (even + log_logistic(lower / SPREAD, upper / SPREAD).exp()) * (self.novel / 2)
-        return torch.logaddexp(seen, new.log().to(lower.dtype))
+        even = between.double() / (self.occupied[-1] - self.occupied[0] + 1)
+        smooth = log_logistic(lower / SPREAD, upper / SPREAD, (upper - lower) / SPREAD).exp()
+        new = (even + smooth) * (self.novel / 2)
+        return torch.logaddexp(seen, new.log())
 
     def _tabulate(self) -> tuple[Tensor, Tensor]:
         """Return the ends of all bins on the scale, shape (bins + 1,), and the smoothed histogram, shape (bins,)."""
@@ -97,9 +100,11 @@ class NumberEmission(Emission):
         """Return ln P without the floor at bins (...) under each component, shape (..., K)."""
         location, log_scale, gate = raw.unbind(-1)
         scale = log_scale.clamp(*WIDTHS).exp()
-        lower, upper = (edge.to(raw.dtype) for edge in self.scale.edges(index))
-        histogram = self.log_histogram(index, lower, upper)[..., None]
-        logistic = log_logistic((lower[..., None] - location) / scale, (upper[..., None] - location) / scale)
+        lower, upper = self.scale.edges(index)
+        histogram = self.log_histogram(index, lower, upper)[..., None].to(raw.dtype)
+        ends = (lower, upper, upper - lower)  # the width in double precision: a narrow bin far out keeps it
+        lower, upper, width = (end[..., None].to(raw.dtype) for end in ends)
+        logistic = log_logistic((lower - location) / scale, (upper - location) / scale, width / scale)
         return torch.logaddexp(F.logsigmoid(gate) + histogram, F.logsigmoid(-gate) + logistic)
 
     def _with_floor(self, log_p: Tensor) -> Tensor:
@@ -107,6 +112,6 @@ class NumberEmission(Emission):
         return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
 
 
-def log_logistic(a: Tensor, b: Tensor) -> Tensor:
-    """Return ln(σ(b) − σ(a)) as ln of σ(b) σ(−a) (1 − e^(a − b)), which is exact in the tails too."""
-    return F.logsigmoid(b) + F.logsigmoid(-a) + (-torch.expm1(a - b)).log()
+def log_logistic(a: Tensor, b: Tensor, width: Tensor) -> Tensor:
+    """Return ln(σ(b) − σ(a)) as ln of σ(b) σ(−a) (1 − e^−width), width = b − a, which is exact in the tails too."""
+    return F.logsigmoid(b) + F.logsigmoid(-a) + (-torch.expm1(-width.clamp_min(NARROW))).log()

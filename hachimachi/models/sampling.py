@@ -47,6 +47,16 @@ class Sampling:
                 expected = f"expected a number from 0 to {HOT:g}, 1 for what was learned"
                 raise HachimachiError(f"temperature is {value}; {expected}")
 
+    def check_names(self, names: Sequence[str]) -> None:
+        """Check that temperatures are given for columns of a model only.
+
+        Raises:
+            HachimachiError: The first name that is no column.
+        """
+        for name in self.temperature if isinstance(self.temperature, Mapping) else ():
+            if name not in names:
+                raise HachimachiError(f"temperature for {name!r}: no such column; there are {', '.join(names)}")
+
     def temperature_of(self, name: str) -> float:
         """Return the temperature of one column."""
         return self.temperature.get(name, 1.0) if isinstance(self.temperature, Mapping) else self.temperature

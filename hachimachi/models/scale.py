@@ -12,8 +12,7 @@ from torch import Tensor
 from hachimachi.grid import Column, Lattice
 
 FAR = 1e6
-"""Stands for infinity where an open or censored bin ends, in standard deviations; finite to keep gradients finite."""
-
+"""Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
 WIDTHS = (-7.0, 3.0)
 """Bounds of the ln s of a logistic."""
 SPREAD = math.sqrt(3) / math.pi
@@ -48,13 +47,6 @@ class Scale:
         """Return where raw values lie on the scale."""
         return (self._warp(values) - self.mean) / self.std
 
-    def raw(self, places: Tensor) -> Tensor:
-        """Return the raw values at places on the scale, kept within the grid."""
-        values = places * self.std + self.mean
-        values = values.exp() if self.grid.log else values
-        resolution = self.grid.resolution
-        return values.clamp(self.grid.low * resolution, self.grid.high * resolution)
-
     def index(self, values: Tensor) -> Tensor:
         """Return the position of each value's bin, from 0; see :class:`~hachimachi.grid.Lattice`."""
         number = torch.floor(values / self.grid.resolution + 0.5)
@@ -74,8 +66,8 @@ class Scale:
         """Return where the bins begin and end on the scale, float64; the first begins and the last ends far away."""
         middle = self.centre(index)
         half = self.grid.resolution / 2
-        lower = self.standardise(middle - half).masked_fill(index == 0, -FAR)
-        upper = self.standardise(middle + half).masked_fill(index == self.grid.bins - 1, FAR)
+        lower = self.standardise(middle - half) - FAR * (index == 0)
+        upper = self.standardise(middle + half) + FAR * (index == self.grid.bins - 1)
         return lower, upper
 
     def _warp(self, values: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class Player:
     def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | Mapping[str, float] = 1.0) -> None:
         self.model = model.eval()
         self.sampling = Sampling(temperature)
+        self.sampling.check_names([column.name for column in model.columns])
         self.random = Random(seed)
         self.encoder = RowEncoder(model)
         self.sampler = model.head.sampler()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from hachimachi.checkpoint import save_model
 from hachimachi.evaluation import Evaluation
 from hachimachi.training.module import EventModule
 
+SELDOM = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
 
 def score_of(trainer: L.Trainer) -> float | None:
     """Return the held-out nats per event of the last validation, if there was one."""
@@ -25,7 +29,8 @@ def score_of(trainer: L.Trainer) -> float | None:
 class KeepBest(L.Callback):
     """Writes the model file at every new best, so that whatever happens leaves a usable model.
 
-    Without anything held out the last model is the best.
+    Without anything held out the last model is the best. A model that has diverged, with weights or a score that are no
+    numbers, is never written.
 
     Args:
         path: The model file.
@@ -34,41 +39,45 @@ class KeepBest(L.Callback):
 
     def __init__(self, path: Path, summary: dict[str, Any]) -> None:
         self.path, self.summary = path, summary
-        self.best = float("nan")
-        self.written = False
+        self.best = math.nan
+        self.diverged = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the model if it is the best so far."""
         score = score_of(trainer)
         if trainer.sanity_checking or score is None or score >= self.best:
             return
+        if not math.isfinite(score):
+            self.diverged = True
+            return
         self.best = score
         self._write(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the last model if nothing was held out."""
-        if not self.written:
+        """Write the last model if there was no score to choose by."""
+        if math.isnan(self.best) and not self.diverged:
             self._write(trainer, pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Leave a usable model after Ctrl-C too."""
-        if isinstance(exception, KeyboardInterrupt) and not self.written:
-            self._write(trainer, pl_module)
+        if isinstance(exception, KeyboardInterrupt):
+            self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score, which a resumed run has to beat."""
-        return {"best": self.best}
+        """Return the best score, which a run that goes on has to beat, and where the model is that has it."""
+        return {"best": self.best, "path": str(self.path.resolve())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best score of the run that is resumed."""
-        self.best = state_dict["best"]
+        """Take up the best score, if the model that has it is still where this run writes."""
+        if self.path.is_file() and str(self.path.resolve()) == state_dict["path"]:
+            self.best = state_dict["best"]
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
         assert isinstance(module, EventModule)
+        self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
+        if self.diverged or not trainer.is_global_zero:
+            return
         module.model.summary = {**self.summary, "epochs": trainer.current_epoch + 1}
-        self.written = True
         save_model(module.model, self.path)
 
 
@@ -93,13 +102,13 @@ class Progress(L.Callback):
 
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
+        keep: Knows the best score.
         console: Where to write; lines come seldom where it is no terminal.
     """
 
-    def __init__(self, marginal: float, console: Console) -> None:
-        self.marginal, self.console = marginal, console
-        self.best = float("nan")
-        self.epochs = 0
+    def __init__(self, marginal: float, keep: KeepBest, console: Console) -> None:
+        self.marginal, self.keep, self.console = marginal, keep, console
+        self.line: Text | None = None
         self.live = Live(console=console, refresh_per_second=8, transient=True)
         self.started = self.said = time.monotonic()
 
@@ -111,31 +120,32 @@ class Progress(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Show how it goes."""
-        self.epochs = trainer.current_epoch + 1
-        line = self._line(trainer)
+        self.line = self._line(trainer)
         if self.live.is_started:
-            self.live.update(line)
-        elif time.monotonic() - self.said > 10:
-            self.said = time.monotonic()
-            self.console.print(line)
+            self.live.update(self.line)
+        elif time.monotonic() - self.said > SELDOM:
+            self._say()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Leave the last line standing."""
-        self._stop(trainer)
+        self.live.stop()
+        self._say()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Give the terminal back."""
-        self._stop(trainer)
+        self.on_train_end(trainer, pl_module)
 
-    def _stop(self, trainer: L.Trainer) -> None:
-        self.live.stop()
-        self.console.print(self._line(trainer))
+    def _say(self) -> None:
+        """Print the last line, unless it has been."""
+        if self.line:
+            self.console.print(self.line)
+        self.line, self.said = None, time.monotonic()
 
     def _line(self, trainer: L.Trainer) -> Text:
         score = score_of(trainer)
-        train = float(trainer.callback_metrics.get("train/nll", float("nan")))
-        line = Text(f"epoch {self.epochs:4d}  {time.monotonic() - self.started:4.0f} s  train {train:.2f}")
+        train = float(trainer.callback_metrics.get("train/nll", math.nan))
+        seconds = time.monotonic() - self.started
+        line = Text(f"epoch {trainer.current_epoch + 1:4d}  {seconds:4.0f} s  train {train:.2f}")
         if score is not None:
-            self.best = score if not score >= self.best else self.best
-            line.append(f"  held out {score:.2f}  best {self.best:.2f}  baseline {self.marginal:.2f}")
+            line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
         return line

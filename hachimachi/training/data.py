@@ -29,8 +29,8 @@ PASS = 8192
 class EventDataModule(L.LightningDataModule):
     """Reads formatted data, holds some of it out, and cuts the rest into windows.
 
-    Held out are whole sequences, drawn by seed, where there are at least five; otherwise the last part of each one in
-    time. Under 20 events nothing is held out.
+    Held out are whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each
+    one in time. Under 20 events nothing is held out.
 
     Args:
         path: The data set: ``.json``, ``.csv``, or a folder of them.
@@ -85,7 +85,7 @@ class EventDataModule(L.LightningDataModule):
         self.report = io.Report()
         sequences = io.read(self.path, self.report)
         self.train, self.valid = split(sequences, self.valid_fraction, self.seed)
-        self.by_sequence = len(sequences) >= SEVERAL
+        self.by_sequence = len(self.train) + len(self.valid) == len(sequences)
         self.columns = fit_columns(sequences, counted=self.train, overrides=self.feature)
 
     @property
@@ -96,7 +96,10 @@ class EventDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
         windows = Windows(self.train, self.window, self.batch_size, self.seed)
-        return DataLoader(windows, batch_size=None, num_workers=self.num_workers)
+        # workers that stay count epochs; new ones would cut the same windows every time
+        return DataLoader(
+            windows, batch_size=None, num_workers=self.num_workers, persistent_workers=self.num_workers > 0
+        )
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Whole sequences, shape (B, T, D), padded with NaN."""
@@ -147,17 +150,25 @@ def split(
     total = sum(len(sequence) for sequence in sequences)
     if total < FEW or fraction == 0:
         return list(sequences), []
-    if len(sequences) < SEVERAL:
+    if sum(len(sequence) >= 2 for sequence in sequences) < SEVERAL:
         cuts = [len(sequence) - round(len(sequence) * fraction) for sequence in sequences]
         parts = list(zip(sequences, cuts, strict=True))
         held = [sequence[cut:] for sequence, cut in parts if len(sequence) - cut >= 2]
         return [sequence[:cut] if len(sequence) - cut >= 2 else sequence for sequence, cut in parts], held
-    order = np.random.default_rng(seed).permutation(len(sequences))
-    sizes = np.cumsum([len(sequences[i]) for i in order])
-    n_held = int(np.clip(np.searchsorted(sizes, fraction * total) + 1, 1, len(order) - 1))
-    held = set(order[:n_held].tolist())
-    kept = [sequence for i, sequence in enumerate(sequences) if i not in held]
-    return kept, [sequences[i] for i in sorted(held)]
+    drawn = _draw([len(sequence) for sequence in sequences], fraction * total, seed)
+    kept = [sequence for i, sequence in enumerate(sequences) if i not in drawn]
+    return kept, [sequences[i] for i in sorted(drawn)]
+
+
+def _draw(lengths: Sequence[int], wanted: float, seed: int) -> set[int]:
+    """Draw sequences that together have about as many events as wanted; one much too long for that is passed over."""
+    order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
+    drawn: set[int] = set()
+    for i in order:
+        if lengths[i] <= 2 * wanted:  # brings it nearer
+            drawn.add(i)
+            wanted -= lengths[i]
+    return drawn or {min(order, key=lambda i: lengths[i])}
 
 
 def _passes(sequences: Sequence[EventSequence]) -> list[Tensor]:

@@ -12,18 +12,20 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from hachimachi.checkpoint import load_model, save_model
+from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import evaluate
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
+from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
-from hachimachi.training.trainer import budget, fit, quiet
+from hachimachi.training.trainer import fit, quiet, speaks
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,32 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
 
     Raises:
-        HachimachiError: Data that cannot be read or learned from, or a checkpoint that does not fit.
+        HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
+            diverged before there was a model to keep.
     """
     folder = Path(folder or time.strftime("outputs/train/%Y-%m-%d_%H-%M-%S"))
     data = EventDataModule(**cfg.dataset, seed=cfg.seed, feature=_declared(cfg))
     data.setup()
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    console = make_console(quiet=not cfg.callbacks.progress or rank_zero_only.rank != 0)
+    console = make_console(quiet=not cfg.callbacks.progress or not speaks())
     with quiet():
-        model = _build(cfg, data)
+        model, limits = _build(cfg, data), Limits.of(cfg, data)
+        if cfg.ckpt_path:
+            check_checkpoint(cfg.ckpt_path, model, limits.epochs)
         baseline = evaluate(model, data.valid) if data.valid else None
-        introduce(console, cfg, data, model, budget(cfg, data))
-        keep = KeepBest(Path(cfg.output), _summary(cfg, data))
+        introduce(console, cfg, data, model, limits)
         marginal = baseline.marginal_nats_per_event if baseline else math.nan
-        callbacks = [*([Baseline(baseline)] if baseline else []), Progress(marginal, console), keep]
+        keep = KeepBest(Path(cfg.output), _summary(cfg, data))
+        callbacks = [*([Baseline(baseline)] if baseline else []), keep, Progress(marginal, keep, console)]
         module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
-        interrupted = fit(cfg, data, module, callbacks, folder)
-    score = _score(keep.path, data)
-    conclude(console, keep.path, folder, score, marginal, interrupted)
-    return Run(keep.path, folder, score, marginal, interrupted)
+        interrupted = fit(cfg, data, module, callbacks, limits, folder)
+    if keep.diverged and math.isnan(keep.best):
+        advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
+        raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
+    run = Run(keep.path, folder, _score(keep.path, data), marginal, interrupted)
+    conclude(console, cfg, run, diverged=keep.diverged)
+    return run
 
 
 def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
@@ -126,6 +134,6 @@ def _score(path: Path, data: EventDataModule) -> float:
         "events": result.events,
         "by_feature": result.by_feature(),
     }
-    if rank_zero_only.rank == 0:
+    if speaks():
         save_model(model, path)
     return result.nats_per_event

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -11,12 +13,16 @@ from rich.console import Console
 from hachimachi.models.event_model import EventModel
 from hachimachi.screen import column_table
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.limits import Limits
+
+if TYPE_CHECKING:
+    from hachimachi.training.run import Run
 
 SMALL = 50
 """Under this many events a model can learn little; it is said."""
 
 
-def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, minutes: float) -> None:
+def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, limits: Limits) -> None:
     """Say what is learned from, what is foretold, by what, and for how long at most."""
     held = sum(len(sequence) for sequence in data.valid)
     events = data.events + held
@@ -27,28 +33,40 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
         console.print(f"Only {events} events: expect little of this model; a few hundred are a start", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
-    limit = f"{minutes:.0f} minutes" if minutes >= 2 else f"{minutes * 60:.0f} s"
-    parts = f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights"
-    console.print(f"{parts}; at most about {limit}, Ctrl-C keeps the best")
+    console.print(f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights")
+    console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 
-def conclude(console: Console, path: Path, folder: Path, score: float, marginal: float, interrupted: bool) -> None:
+def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
     """Say what came out and what to do with it."""
-    if interrupted:
-        console.print("Stopped by Ctrl-C; the best model so far is kept")
-    if math.isnan(score):
-        console.print(f"{path}: written; nothing was held out, so there is no score")
+    if run.interrupted:
+        console.print("Stopped by Ctrl-C; the best model so far is kept. To go on, add")
+        console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
+    if diverged:
+        advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
+        console.print(f"Training diverged, {advice}", style="yellow")
+    if math.isnan(run.score):
+        console.print(f"{run.path}: written; nothing was held out, so there is no score")
     else:
-        gain = marginal - score
-        verdict = f"{gain:.2f} below" if gain > 0 else f"{-gain:.2f} above"
-        console.print(f"{path}: {score:.2f} nats per event held out, {verdict} the marginal baseline of {marginal:.2f}")
-        if gain <= 0:
-            console.print("It has learned nothing that holds: more data, or other data, is needed", style="yellow")
-    console.print(f"Next: hxmx gen {path} output.csv, or live: hxmx run {path}")
-    console.print(f"Curves: tensorboard --logdir {folder}")
+        gain = run.marginal - run.score
+        console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
+        console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
+        if gain <= 0 and not diverged:
+            console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+    model = shlex.quote(str(run.path))
+    console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
+    if cfg.logger.name == "tensorboard":
+        console.print(f"Curves: tensorboard --logdir {shlex.quote(_short(run.folder))}")
+
+
+def _short(path: Path) -> str:
+    """Return a path as seen from here, if it is below."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)
 
 
 def _held_out(data: EventDataModule, held: int) -> str:
     if not held:
         return "none held out"
-    return f"{held:,} of them held out " + (f"in {len(data.valid)} sequences" if data.by_sequence else "at the end")
+    sequences = f"{len(data.valid):,} sequence{'s' if len(data.valid) > 1 else ''}"
+    return f"{held:,} of them held out {f'in {sequences}' if data.by_sequence else 'at the end'}"

@@ -14,28 +14,32 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.limits import Clock, Limits
 from hachimachi.training.module import EventModule
 
-STEPS = 60
-"""Steps of training where nothing is held out to stop by."""
-MINUTES = (0.75, 15.0)
-"""Least and most time that a run takes unless it is told; in between it grows with the data."""
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
 
 
-def budget(cfg: DictConfig, data: EventDataModule) -> float:
-    """Return the minutes after which a run ends even if it still improves."""
-    if cfg.trainer.max_minutes is not None:
-        return float(cfg.trainer.max_minutes)
-    return min(MINUTES[1], MINUTES[0] * max(1.0, data.events / 5000) ** 0.6)
+def speaks() -> bool:
+    """Return whether this process is the one of several that prints and writes."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def fit(cfg: DictConfig, data: EventDataModule, module: EventModule, callbacks: list[L.Callback], folder: Path) -> bool:
+def fit(
+    cfg: DictConfig,
+    data: EventDataModule,
+    module: EventModule,
+    callbacks: list[L.Callback],
+    limits: Limits,
+    folder: Path,
+) -> bool:
     """Train; return whether Ctrl-C ended it.
 
     Args:
@@ -43,19 +47,19 @@ def fit(cfg: DictConfig, data: EventDataModule, module: EventModule, callbacks: 
         data: What to learn from, set up.
         module: What learns.
         callbacks: Called besides early stopping and checkpoints.
+        limits: When to end.
         folder: Where logs and checkpoints go.
 
     Raises:
-        HachimachiError: A checkpoint to resume from that does not fit, or a device that is not there.
+        HachimachiError: A device that is not there.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    checkpoint = ModelCheckpoint(
-        last.parent, last.stem, train_time_interval=SAVE_EVERY, enable_version_counter=False, save_top_k=1
-    )
-    stopping = EarlyStopping(
-        "val/nll", patience=cfg.callbacks.patience, min_delta=cfg.callbacks.min_delta, strict=False
-    )
-    trainer = _trainer(cfg, data, [*callbacks, checkpoint, *([stopping] if data.valid else [])], folder)
+    if limits.minutes:
+        callbacks = [*callbacks, Clock(timedelta(minutes=limits.minutes), verbose=False)]
+    if data.valid:
+        patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
+        callbacks = [*callbacks, EarlyStopping("val/nll", patience=patience, min_delta=delta, strict=False)]
+    trainer = _trainer(cfg, limits, [*callbacks, _checkpoint(last)], folder)
     try:
         with _own_interrupt():
             trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
@@ -63,27 +67,23 @@ def fit(cfg: DictConfig, data: EventDataModule, module: EventModule, callbacks: 
         if not trainer.interrupted:
             raise
         return True
-    except (KeyError, RuntimeError, AttributeError) as error:
-        if cfg.ckpt_path and not trainer.global_step:
-            reason = str(error).splitlines()[0]
-            raise HachimachiError(f"ckpt_path={cfg.ckpt_path}: does not fit this config ({reason})") from error
-        raise
     trainer.save_checkpoint(last)
     return False
 
 
-def _trainer(cfg: DictConfig, data: EventDataModule, callbacks: list[L.Callback], folder: Path) -> L.Trainer:
-    limited = cfg.trainer.max_epochs is not None or cfg.trainer.max_steps >= 0
-    steps = cfg.trainer.max_steps if limited or data.valid else STEPS
-    timed = cfg.trainer.max_minutes is not None or not limited
+def _checkpoint(path: Path) -> ModelCheckpoint:
+    every = {"train_time_interval": SAVE_EVERY, "save_on_exception": True}
+    return ModelCheckpoint(path.parent, path.stem, enable_version_counter=False, save_top_k=1, **every)
+
+
+def _trainer(cfg: DictConfig, limits: Limits, callbacks: list[L.Callback], folder: Path) -> L.Trainer:
     try:
         return L.Trainer(
             accelerator=cfg.trainer.accelerator,
             devices=cfg.trainer.devices,
             precision=cfg.trainer.precision,
-            max_epochs=cfg.trainer.max_epochs if cfg.trainer.max_epochs is not None else -1,
-            max_steps=steps,
-            max_time=timedelta(minutes=budget(cfg, data)) if timed else None,
+            max_epochs=limits.epochs or -1,
+            max_steps=limits.steps or -1,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             check_val_every_n_epoch=cfg.trainer.check_val_every_n_epoch,
             deterministic=cfg.trainer.deterministic,
@@ -91,11 +91,13 @@ def _trainer(cfg: DictConfig, data: EventDataModule, callbacks: list[L.Callback]
             logger=_logger(cfg.logger.name, folder),
             default_root_dir=folder,
             num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # windows are shared out already, and every process scores all held out
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (RuntimeError, ValueError) as error:
-        raise HachimachiError(f"trainer.accelerator={cfg.trainer.accelerator}: {str(error).splitlines()[0]}") from error
+    except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
+        wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
+        raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
 
 
 def _logger(name: str, folder: Path) -> Logger | bool:

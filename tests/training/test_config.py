@@ -172,12 +172,12 @@ def test_files_in_wrong_places(words: list[str], parts: list[str]) -> None:
 )
 def test_every_choice_of_a_sweep_is_checked(word: str, part: str) -> None:
     with pytest.raises(ConfigError) as error:
-        check_words(["trainer=cpu,default", word], multirun=True)
+        check_words(["logger=none,csv", word], multirun=True)
     assert part in str(error.value)
 
 
 def test_a_good_sweep_passes() -> None:
-    words = ["model=glob(*)", "seed=range(0,200)", "optimizer.lr=interval(1e-4,1)", "~debug", "trainer=cpu,default"]
+    words = ["model=glob(*)", "seed=range(0,200)", "optimizer.lr=interval(1e-4,1)", "~debug", "logger=none,csv"]
     passed, cfg = check_words(words, multirun=True)
     assert passed == words
     assert cfg.model.name == "gru"

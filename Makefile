@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-all lint
+
+demo: .venv/installed  ## walk the whole road once, on a piece of its own
+	@$(BIN)/hxmx demo
+
+test: lint  ## all checks and the quick tests
+	@$(BIN)/python -m pytest --numprocesses auto
+
+test-all: lint  ## the slow tests too
+	@$(BIN)/python -m pytest --numprocesses auto -m ""
+
+lint: .venv/installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("hachimachi needs Python 3.10 or newer" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	@echo "Installing hachimachi into .venv; the first time takes a few minutes"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml
+	@echo "Installing hachimachi and what its tests need into .venv; the first time takes a few minutes"
+	@$(PIP) --editable ".[dev]"
+	@touch .venv/installed $@

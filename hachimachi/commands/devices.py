@@ -1,0 +1,49 @@
+"""`hxmx devices`: what this machine can compute on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+
+@click.command("devices")
+def command() -> None:
+    """List what this machine can compute on, and the words that choose it for training."""
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("device", "what", "to train on it"):
+        table.add_column(heading, overflow="fold")
+    for row in _list_devices():
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    console.width = min(console.width, 80)
+    console.print(table)
+    click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.")
+
+
+def _list_devices() -> Iterator[tuple[str, str, str]]:
+    """Yield device, what it is, and the words to put after `hxmx train`."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield "cpu", f"{_name_cpu()}, {threads} thread{'s' if threads > 1 else ''}", "trainer.accelerator=cpu"
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        words = "trainer.accelerator=cuda" + (f" trainer.devices=[{index}]" if index else "")
+        yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB", words
+    if torch.backends.mps.is_available():
+        yield "mps", "the GPU of this Mac", "trainer.accelerator=mps"
+
+
+def _name_cpu() -> str:
+    """Return what the processor calls itself; systems tell it in different places."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

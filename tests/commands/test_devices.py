@@ -1,0 +1,41 @@
+"""`hxmx devices` names what is there, and in words that `hxmx train` takes."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from hachimachi.cli import main
+from hachimachi.training.config import compose
+
+
+def devices(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(["devices"])
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_lists_the_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = devices(capsys)
+    assert f"PyTorch {torch.__version__}" in printed
+    assert "fastest on the CPU" in printed
+    assert re.search(r"^cpu .*\d+ threads? +trainer\.accelerator=cpu", printed, re.MULTILINE)
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_lists_gpus_in_words_for_train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    gpu = SimpleNamespace(name="NVIDIA GeForce RTX 4090", total_memory=24 * 2**30)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: gpu)  # noqa: ARG005
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    printed = devices(capsys)
+    assert printed.count("24 GiB") == 2
+    words = re.findall(r"trainer\.\S+", printed)
+    assert len(words) == 5
+    for word in words:
+        compose([word])
+    assert max(map(len, printed.splitlines())) <= 80

@@ -1,0 +1,118 @@
+"""What a network sees, and the plain-number form of it that plays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence, Feature, make_sequence
+from hachimachi.grid import fit_columns
+from hachimachi.models import parts
+from hachimachi.models.encoder import EMBEDDING, Encoder
+from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.models.step import Player, RowEncoder
+
+Make = Callable[..., EventModel]
+UNKNOWN = st.just(math.nan)
+ROW = st.tuples(
+    st.floats(0, 100) | UNKNOWN | st.just(0.0) | st.just(0.005),
+    st.integers(-300, 300).map(float) | st.floats(-300, 300) | UNKNOWN,
+    st.floats(-1e6, 1e6) | UNKNOWN,
+    st.floats(-1, 100) | UNKNOWN,
+    st.sampled_from([0.0, 5.0, 128.0, 7.0, -3.0, math.nan]),
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> EventModel:
+    torch.manual_seed(3)
+    chance = np.random.default_rng(2)
+    data = np.column_stack(
+        [chance.integers(40, 80, 50), chance.normal(size=50), chance.exponential(size=50), chance.choice([0, 5, 128], 50)]
+    )
+    features = (
+        Feature("pitch", min=0, max=127),
+        Feature("level"),
+        Feature("duration"),
+        Feature("instrument", kind="categorical"),
+    )
+    return build_model([EventSequence(features, data, np.cumsum(chance.exponential(size=50)))]).eval()
+
+
+@given(row=ROW)
+def test_one_row_in_plain_numbers_equals_the_encoder(model: EventModel, row: tuple[float, ...]) -> None:
+    fast = RowEncoder(model)(np.array(row))
+    whole = model.encoder(torch.tensor([row], dtype=torch.float64))
+    assert fast.dtype == torch.float32
+    torch.testing.assert_close(fast, whole.float(), rtol=1e-6, atol=1e-7)
+
+
+def test_what_is_not_known_is_zeros_and_what_is_masked_is_not_there(make: Make, rows: torch.Tensor) -> None:
+    model = make()
+    assert not model.encoder(torch.full((1, 5), torch.nan, dtype=torch.float64)).any()
+    other = rows.clone()
+    other[..., 3] = 17  # the masked duration
+    assert torch.equal(model.encoder(rows), model.encoder(other))
+    for column in (0, 1, 2, 4):
+        other = rows.clone()
+        other[..., column] += 1
+        assert not torch.equal(model.encoder(rows), model.encoder(other)), column
+
+
+def test_a_chord_has_its_own_flag_and_unknown_categories_their_embedding(make: Make) -> None:
+    model = make()
+    times = torch.full((3, 5), torch.nan, dtype=torch.float64)
+    times[:, 0] = torch.tensor([0.0, 0.00499, 0.005], dtype=torch.float64)
+    assert model.encoder(times)[:, 1].tolist() == [1, 1, 0]
+    asked = torch.full((3, 5), torch.nan, dtype=torch.float64)
+    asked[:, 4] = torch.tensor([7.0, -1.0, 5.0])
+    seen = model.encoder(asked)[:, -EMBEDDING:]
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_some_categories_are_shown_as_unknown_in_training(make: Make) -> None:
+    encoder = make().encoder.train()
+    asked = torch.zeros(4000, 5, dtype=torch.float64)
+    category = encoder(asked)[:, -EMBEDDING:]
+    unknown = encoder.eval()(asked + 7)[0, -EMBEDDING:]
+    assert 10 < int((category == unknown).all(-1).sum()) < 100  # 40 expected
+
+
+def test_nothing_to_hear_is_refused() -> None:
+    columns = fit_columns([EventSequence((Feature("x", masked=True),), np.ones((3, 1)))])
+    with pytest.raises(HachimachiError, match="every feature is masked"):
+        Encoder(columns)
+    timed = EventSequence((Feature("x", masked=True),), np.ones((3, 1)), np.arange(3.0))
+    assert Encoder(fit_columns([timed])).size == 2
+
+
+@pytest.mark.parametrize("backbone", parts.names("backbone"))
+def test_a_player_hears_what_the_model_hears(make: Make, backbone: str, rows: torch.Tensor) -> None:
+    model = make(backbone)
+    player = Player(model)
+    with torch.inference_mode():
+        _, carry = model(rows[:, :1])
+        expected = []
+        for t in range(1, 30):
+            heard, state = carry
+            expected.append(model.listen(heard, state)[0][0])
+            _, carry = model(rows[:, t : t + 1], carry)
+    for t in range(29):
+        player.hear(rows[0, t].numpy())
+        torch.testing.assert_close(player.hidden, expected[t], rtol=1e-4, atol=1e-5)
+    player.reset()
+    fresh = Player(model)
+    assert torch.equal(player.hidden, fresh.hidden)
+
+
+def test_constants_are_the_features_with_one_value() -> None:
+    data = make_sequence([[60, 0.25, 1], [60, 0.5, 1], [60, 0.25, 1]], [0, 1, 2], ["pitch", "level", "z"])
+    assert Player(build_model([data])).constants == {0: 60.0, 2: 1.0}

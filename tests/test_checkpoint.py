@@ -1,0 +1,246 @@
+"""The model file: exact, whole or not there, and no way for code to come in."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hachimachi.checkpoint import describe, load_model, save_model
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence, Feature
+from hachimachi.generation import generate
+from hachimachi.models.event_model import EventModel, build_model
+
+
+@pytest.fixture(scope="module")
+def data() -> EventSequence:
+    chance = np.random.default_rng(0)
+    features = (Feature("pitch", kind="integer"), Feature("level"), Feature("kind", kind="categorical"))
+    values = np.column_stack([chance.integers(40, 60, 60), chance.normal(size=60), chance.choice(3, 60)])
+    return EventSequence(features, values, np.cumsum(chance.exponential(0.2, 60)))
+
+
+@pytest.fixture(scope="module")
+def model(data: EventSequence) -> EventModel:
+    torch.manual_seed(0)
+    model = build_model([data], {"name": "lstm", "size": 8, "layers": 2}, {"name": "mixture", "components": 3})
+    model.summary = {"config": {"seed": 7}, "date": "2024-01-01"}
+    return model.eval()
+
+
+def content(model: EventModel, **changed: Any) -> dict[str, Any]:
+    return {
+        "format": "hachimachi.model",
+        "version": 1,
+        "spec": describe(model),
+        "state_dict": model.state_dict(),
+        **changed,
+    }
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(HachimachiError) as caught:
+        load_model(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_what_is_saved_is_what_is_loaded(model: EventModel, data: EventSequence, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "model.pt")
+    loaded = load_model(tmp_path / "model.pt")
+    assert not loaded.training
+    assert loaded.columns == model.columns
+    assert loaded.parts == model.parts
+    assert loaded.summary == model.summary
+    assert all(map(torch.equal, loaded.state_dict().values(), model.state_dict().values()))
+    rows = torch.from_numpy(data.rows())[None]
+    assert torch.equal(loaded.log_prob(rows), model.log_prob(rows))
+    assert generate(loaded, 20) == generate(model, 20)
+
+
+def test_saving_leaves_the_old_file_or_the_new_one(
+    model: EventModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.pt"
+    save_model(model, path)
+    before = path.read_bytes()
+
+    def full_disk(_: object, file: Path) -> None:
+        Path(file).write_bytes(b"half of a mod")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(HachimachiError, match="No space left on device"):
+        save_model(model, path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+class Payload:
+    """Would create a file when unpickled."""
+
+    def __init__(self, sign: Path) -> None:
+        self.sign = sign
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"echo ran > {self.sign}",)
+
+
+def test_code_in_a_file_is_refused_and_not_run(model: EventModel, tmp_path: Path) -> None:
+    sign, path = tmp_path / "ran", tmp_path / "model.pt"
+    payload = Payload(sign)
+    for hidden in (payload, content(model, spec=payload), content(model, state_dict={"x": payload})):
+        torch.save(hidden, path)
+        assert refused(path) == "refused, it holds more than numbers and texts and may run code"
+    for plain in (
+        lambda: path.write_bytes(pickle.dumps(payload)),
+        lambda: path.write_bytes(pickle.dumps(payload, protocol=0)),
+        lambda: torch.save(payload, path, _use_new_zipfile_serialization=False),
+    ):
+        plain()
+        assert refused(path).startswith("damaged, or not a model file")
+    assert not sign.exists()
+    pickle.loads(pickle.dumps(payload))  # a payload that can do it
+    assert sign.exists()
+
+
+def test_a_whole_module_is_refused(model: EventModel, tmp_path: Path) -> None:
+    torch.save(model, tmp_path / "model.pt")
+    assert "may run code" in refused(tmp_path / "model.pt")
+
+
+def test_files_that_are_no_models(model: EventModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    assert refused(path) == "no such file; expected a model written by hxmx train"
+    assert refused(tmp_path) == "is a folder; expected a model written by hxmx train"
+    save_model(model, path)
+    whole = path.read_bytes()
+    wrongs = [b"", b'{"features": {}, "data": [[1]]}', b"MThd" + bytes(100), np.random.default_rng(0).bytes(3000)]
+    for wrong in [*wrongs, whole[: len(whole) // 2], whole[:-1], whole[1:2000]]:
+        path.write_bytes(wrong)
+        assert refused(path) == "damaged, or not a model file; expected one written by hxmx train"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert refused(path).startswith("damaged")
+    for other in ([1, 2], {"state_dict": {}}, {"format": "another"}, torch.zeros(3)):
+        torch.save(other, path)
+        assert refused(path) == "not a model file; expected one written by hxmx train"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version(model: EventModel, tmp_path: Path, version: object) -> None:
+    torch.save(content(model, version=version), tmp_path / "model.pt")
+    said = refused(tmp_path / "model.pt")
+    assert said == f"a model of version {version}, this hxmx reads version 1; train it again"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parts": {"backbone": {"name": "os.system"}}}, "backbone 'os.system' is not known; known are gru, lstm"),
+        ({"parts": {"backbone": {"name": "torch.nn.LSTM", "size": 8}}}, "backbone 'torch.nn.LSTM' is not known"),
+        ({"parts": {"head": {"name": "builtins.eval"}}}, "head 'builtins.eval' is not known; known are"),
+        ({"parts": {"backbone": {"name": "lstm", "colour": 1}}}, "backbone 'lstm' cannot be built from"),
+        ({"parts": {"backbone": {"name": "lstm", "size": 9, "layers": 2}}}, "(size mismatch for backbone."),
+        ({"parts": {"backbone": {"name": "gru", "size": 8}}}, "do not fit ("),
+        ({"parts": {"encoder": {}}}, "do not fit ("),
+        ({"columns": []}, "nothing is left to hear"),
+        ({"columns": [{}]}, "do not fit ('grid')"),
+    ],
+)
+def test_a_description_that_does_not_fit(model: EventModel, tmp_path: Path, change: dict, said: str) -> None:
+    spec = json.dumps({**json.loads(describe(model)), **change})
+    torch.save(content(model, spec=spec), tmp_path / "model.pt")
+    assert said in refused(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("spec", ["", "{", "[]", "3", "[" * 100_000, '{"columns": 3, "parts": {}, "summary": {}}'])
+def test_a_description_that_is_none(model: EventModel, tmp_path: Path, spec: str) -> None:
+    torch.save(content(model, spec=spec), tmp_path / "model.pt")
+    assert "train it again" in refused(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("weights", [{}, [1], {"x": torch.zeros(1)}, {1: 2}, None, {"first": "text"}])
+def test_weights_that_do_not_fit(model: EventModel, tmp_path: Path, weights: object) -> None:
+    for path, kept in (
+        (tmp_path / "model.pt", content(model, state_dict=weights)),
+        (tmp_path / "last.ckpt", {"hachimachi_spec": describe(model), "state_dict": weights}),
+    ):
+        torch.save(kept, path)
+        assert refused(path).startswith("its description and its weights do not fit (")
+
+
+def leaves(tree: Any, place: tuple = ()) -> list[tuple]:
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [place, *(leaf for key, value in pairs for leaf in leaves(value, (*place, key)))]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_whatever_the_description_says_there_is_one_message(model: EventModel, tmp_path: Path, data: Any) -> None:
+    spec = json.loads(describe(model))
+    *way, last = data.draw(st.sampled_from([leaf for leaf in leaves(spec) if leaf]))
+    part = spec
+    for key in way:
+        part = part[key]
+    part[last] = data.draw(st.sampled_from([None, 0, -1, 3, 0.5, "x", [], [0], {}, float("nan"), True]))
+    torch.save(content(model, spec=json.dumps(spec)), tmp_path / "model.pt")
+    try:
+        load_model(tmp_path / "model.pt")
+    except HachimachiError as error:
+        assert "\n" not in str(error)
+
+
+TRAIN = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import lightning as L, torch
+from torch.utils.data import DataLoader
+from hachimachi.checkpoint import load_model, save_model
+from hachimachi.training.module import EventModule
+folder = sys.argv[1]
+model = load_model(folder + "/start.pt")
+rows = torch.load(folder + "/rows.pt")
+trainer = L.Trainer(max_steps=2, accelerator="cpu", logger=False, enable_progress_bar=False,
+                    enable_checkpointing=False, enable_model_summary=False, default_root_dir=folder)
+trainer.fit(EventModule(model), DataLoader(rows, batch_size=2))
+trainer.save_checkpoint(folder + "/last.ckpt")
+save_model(model.eval(), folder + "/trained.pt")
+"""
+PLAY = """
+import sys
+from hachimachi.checkpoint import load_model
+from hachimachi.generation import generate
+generate(load_model(sys.argv[1]), 3)
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"lightning", "hydra", "omegaconf", "tensorboard"}))
+"""
+
+
+def test_a_checkpoint_of_lightning_plays_without_lightning(
+    model: EventModel, data: EventSequence, tmp_path: Path
+) -> None:
+    rows = torch.from_numpy(data.rows()).view(4, 15, 4)
+    save_model(model, tmp_path / "start.pt")
+    torch.save(rows, tmp_path / "rows.pt")
+    subprocess.run([sys.executable, "-c", TRAIN, tmp_path], check=True, capture_output=True)
+    checkpoint, trained = load_model(tmp_path / "last.ckpt"), load_model(tmp_path / "trained.pt")
+    assert torch.equal(checkpoint.log_prob(rows), trained.log_prob(rows))
+    assert not torch.equal(checkpoint.log_prob(rows), model.log_prob(rows))
+    assert checkpoint.summary == model.summary
+    played = subprocess.run([sys.executable, "-c", PLAY, tmp_path / "last.ckpt"], check=True, capture_output=True)
+    assert played.stdout.decode().strip() == ""

@@ -1,0 +1,125 @@
+"""What is quick to start stays quick: nothing heavy is imported before it is needed."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hachimachi
+from hachimachi import io
+from hachimachi.checkpoint import SPEC, describe, save_model
+from hachimachi.cli import COMMANDS
+from hachimachi.models.event_model import build_model
+
+TRAINING = {"lightning", "pytorch_lightning", "hydra", "omegaconf", "tensorboard", "torchmetrics"}
+HEAVY = {"torch", "matplotlib", "pythonosc", *TRAINING}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Path:
+    """A folder with a data set, a model, and a checkpoint of it."""
+    import torch
+
+    home = tmp_path_factory.mktemp("imports")
+    pieces = make_pieces([40])
+    io.write(home / "data.json", pieces)
+    io.write(home / "data.mid", pieces)
+    model = build_model(pieces, {"name": "gru", "size": 4})
+    save_model(model, home / "model.pt")
+    weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    torch.save({SPEC: describe(model), "state_dict": weights, "callbacks": {}, "epoch": 1}, home / "model.ckpt")
+    return home
+
+
+def loaded(done: Any) -> set[str]:
+    """Return the packages, by their first name, that a process imported."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], [], *([name, "--help"] for name in COMMANDS), ["format", "data.mid", "again.json"]],
+    ids=" ".join,
+)
+def test_without_torch(hxmx_process: Any, folder: Path, words: list[str]) -> None:
+    done = hxmx_process(*words, cwd=folder, python=["-X", "importtime"])
+    assert done.returncode == (0 if words else 2), done.stderr[-500:]
+    assert "click" in loaded(done)
+    assert not loaded(done) & HEAVY
+
+
+@pytest.mark.parametrize("model", ["model.pt", "model.ckpt"])
+@pytest.mark.parametrize(
+    "words",
+    [("gen", "{model}", "out.csv", "-n", "5"), ("eval", "{model}", "data.json"), ("info", "{model}")],
+    ids=lambda words: words[0],
+)
+def test_using_a_model_loads_nothing_of_training(
+    hxmx_process: Any, folder: Path, words: tuple[str, ...], model: str
+) -> None:
+    done = hxmx_process(*(word.format(model=model) for word in words), cwd=folder, python=["-X", "importtime"])
+    assert done.returncode == 0, done.stderr[-500:]
+    assert "torch" in loaded(done)
+    assert not loaded(done) & (TRAINING | {"pythonosc", "matplotlib"})
+
+
+# `run` is stopped from within: one message to the port that it says it hears
+PLAY = """
+import sys, threading
+from pythonosc.udp_client import SimpleUDPClient
+from hachimachi.live import loop
+
+run = loop.Loop.run
+def run_and_stop(wire, instrument):
+    threading.Timer(0.2, lambda: SimpleUDPClient("127.0.0.1", wire.port).send_message("/stop", [])).start()
+    run(wire, instrument)
+loop.Loop.run = run_and_stop
+sys.argv = ["hxmx", "run", {model!r}, "--in-port", "0"]
+try:
+    __import__("hachimachi.cli").cli.main()
+finally:
+    print("loaded", *sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+@pytest.mark.parametrize("model", ["model.pt", "model.ckpt"])
+def test_playing_loads_nothing_of_training(python_process: Any, folder: Path, model: str) -> None:
+    done = python_process("-c", PLAY.format(model=model), cwd=folder)
+    assert done.returncode == 0, done.stderr[-500:]
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
+    assert {"torch", "pythonosc"} < set(line.split())
+    assert not set(line.split()) & (TRAINING | {"matplotlib"})
+
+
+def test_the_package_alone_loads_nothing(python_process: Any, tmp_path: Path) -> None:
+    done = python_process("-X", "importtime", "-c", "import hachimachi", cwd=tmp_path)
+    assert "hachimachi" in loaded(done)
+    assert not loaded(done) & (HEAVY | {"numpy", "click", "rich"})
+
+
+def test_reading_and_writing_need_no_torch(python_process: Any, folder: Path) -> None:
+    code = "import hachimachi; hachimachi.write('copy.csv', hachimachi.read('data.mid'))"
+    done = python_process("-X", "importtime", "-c", code, cwd=folder)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert (folder / "copy.csv").is_file()
+    assert not loaded(done) & HEAVY
+
+
+@pytest.mark.parametrize("name", hachimachi.__all__)
+def test_every_short_name_leads_somewhere(name: str) -> None:
+    found = getattr(hachimachi, name)
+    assert callable(found) or name == "plot"
+    assert found.__doc__
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = hachimachi.trian  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", [info.name for info in pkgutil.walk_packages(hachimachi.__path__, "hachimachi.")])
+def test_every_module_imports_and_says_what_it_is(name: str) -> None:
+    assert importlib.import_module(name).__doc__

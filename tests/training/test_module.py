@@ -1,0 +1,156 @@
+"""The loss is nats per event, whatever the padding; validation says what `evaluate` says."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hachimachi import io
+from hachimachi.checkpoint import load_model
+from hachimachi.evaluation import evaluate
+from hachimachi.events import EventSequence
+from hachimachi.models import parts
+from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.training.data import EventDataModule, Windows
+from hachimachi.training.module import EventModule
+from hachimachi.training.trainer import quiet
+
+BACKBONES, HEADS = parts.names("backbone"), parts.names("head")
+
+
+@pytest.fixture
+def pieces(make_pieces: Any) -> list[EventSequence]:
+    return make_pieces([70, 33, 21, 2, 9, 48])
+
+
+def build(pieces: list[EventSequence], backbone: str = "gru", head: str = "mixture") -> EventModel:
+    torch.manual_seed(1)
+    return build_model(pieces, {"name": backbone, "size": 12}, {"name": head})
+
+
+class Log(dict[str, float]):
+    """Stands for Lightning's log: keeps values, and the number of events each is a mean of."""
+
+    def __call__(self, name: str, value: Tensor, *, batch_size: int, **how: Any) -> None:
+        del how
+        self[name], self[f"{name} events"] = float(value.detach()), batch_size
+
+
+def listen(module: EventModule, monkeypatch: pytest.MonkeyPatch) -> Log:
+    log = Log()
+    monkeypatch.setattr(module, "log", log)
+    return log
+
+
+def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = EventModule(build(pieces)).eval()
+    log = listen(module, monkeypatch)
+    [rows] = Windows(pieces, window=100, batch_size=99, seed=0)
+    padding = rows.isnan().all(-1)
+    loss = module.training_step(rows, 0)
+    by_hand = [-module.model.log_prob(window[~gap][None]).sum() for window, gap in zip(rows, padding, strict=True)]
+    events = sum(map(len, pieces))
+    assert padding.any()
+    assert float(loss.detach()) == pytest.approx(float(torch.stack(by_hand).sum().detach()) / events, rel=1e-5)
+    assert log == {"train/nll": float(loss.detach()), "train/nll events": events}
+
+
+def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = EventModule(build(pieces)).eval()
+    log = listen(module, monkeypatch)
+    rows = torch.from_numpy(np.stack([piece.rows()[:20] for piece in pieces[:3]]))
+    gap = torch.full((3, 15, rows.shape[-1]), torch.nan, dtype=rows.dtype)
+    padded = torch.cat([torch.cat([rows, gap], 1), torch.full((2, 35, rows.shape[-1]), torch.nan).double()])
+    gradients = []
+    for batch in (rows, padded):
+        module.zero_grad()
+        module.training_step(batch, 0).backward()
+        module.validation_step(batch, 0)
+        gradients.append([weight.grad.clone() for weight in module.parameters() if weight.grad is not None])
+        gradients[-1].append(torch.tensor([log["train/nll"], log["val/nll"], log["val/nll events"]]))
+    for ours, others in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, others, rtol=1e-4, atol=1e-6)
+
+
+def test_validation_equals_evaluation(pieces: list[EventSequence], tmp_path: Path) -> None:
+    io.write(tmp_path / "data.json", pieces)
+    data = EventDataModule(tmp_path / "data.json", valid_fraction=0.5)
+    data.setup()
+    model = build(data.train)
+    trainer = L.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    with quiet():
+        trainer.validate(EventModule(model), data, verbose=False)
+    scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    told = evaluate(model, data.valid)
+    assert len(data.valid) > 1
+    assert scores.pop("val/nll") == pytest.approx(told.nats_per_event, abs=1e-3)
+    expected = {f"val/{name}": nats["nats"] for name, nats in told.by_feature().items()}
+    assert scores == pytest.approx(expected, abs=1e-3)
+    assert sum(scores.values()) == pytest.approx(told.nats_per_event, abs=1e-3)
+
+
+def test_what_has_nothing_to_score_is_not_logged(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = EventModule(build(pieces)).eval()
+    log = listen(module, monkeypatch)
+    module.validation_step(torch.from_numpy(pieces[0].rows()[None, :1]), 0)
+    assert not log
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("head", HEADS)
+def test_gradient_reaches_every_parameter(
+    pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch, backbone: str, head: str
+) -> None:
+    module = EventModule(build(pieces, backbone, head)).train()
+    listen(module, monkeypatch)
+    for rows in Windows(pieces, window=16, batch_size=4, seed=0):
+        module.training_step(rows, 0).backward()
+    without = [name for name, weight in module.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not without
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in module.parameters())
+
+
+def test_a_step_of_training_lowers_the_loss(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = EventModule(build(pieces), lr=1e-2).eval()
+    listen(module, monkeypatch)
+    optimizer, [rows] = module.configure_optimizers(), list(Windows(pieces, 64, 99, 0))
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = module.training_step(rows, 0)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 1
+
+
+def test_weight_decay_on_matrices_only(pieces: list[EventSequence]) -> None:
+    module = EventModule(build(pieces), lr=0.01, weight_decay=0.3)
+    optimizer = module.configure_optimizers()
+    decay = {id(weight): group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
+    assert {group["lr"] for group in optimizer.param_groups} == {0.01}
+    assert decay == {id(weight): 0.3 if weight.ndim > 1 else 0.0 for weight in module.parameters()}
+
+
+def test_a_checkpoint_is_a_model_file_too(pieces: list[EventSequence], tmp_path: Path) -> None:
+    model = build(pieces)
+    trainer = L.Trainer(
+        max_steps=1,
+        logger=False,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with quiet():
+        trainer.fit(EventModule(model), Windows(pieces, 16, 4, 0))  # pyright: ignore[reportArgumentType]
+        trainer.save_checkpoint(tmp_path / "last.ckpt")
+    again = load_model(tmp_path / "last.ckpt")
+    assert again.columns == model.columns
+    assert not again.training
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
