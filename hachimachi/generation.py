@@ -43,8 +43,8 @@ def generate(
         The events. Time starts at 0 with the first event, or goes on from the primer's last.
 
     Raises:
-        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or that end before the first event, or a
-            primer with other features.
+        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or over before the first event, or
+            a primer with other features.
     """
     _check_limits(model, n_events, seconds)
     if primer is not None:

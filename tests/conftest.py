@@ -69,7 +69,7 @@ def make_pieces() -> Pieces:
         for number, length in enumerate(lengths):
             step = np.arange(length)
             columns = [60 + step % 7, 80 + random.integers(0, 9, length), 0.1 + 0.05 * (step % 3), step // 4 % 2]
-            time = np.cumsum(np.where(step % 4 == 3, 0.0, 0.25)) + 0.001 * step
+            time = np.cumsum(np.where(step % 4 == 3, 0.0, 0.25), dtype=np.float64) + 0.001 * step
             pieces.append(EventSequence(features, np.column_stack(columns), time, f"piece {number}"))
         return pieces
 

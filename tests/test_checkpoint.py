@@ -29,7 +29,7 @@ from hachimachi.models.event_model import EventModel, build_model
 def data() -> EventSequence:
     chance = np.random.default_rng(0)
     features = (Feature("pitch", kind="integer"), Feature("level"), Feature("kind", kind="categorical"))
-    values = np.column_stack([chance.integers(40, 60, 60), chance.normal(size=60), chance.choice(3, 60)])
+    values = np.column_stack([chance.integers(40, 60, 60), chance.normal(size=60), chance.choice(3, 60)]).astype(float)
     return EventSequence(features, values, np.cumsum(chance.exponential(0.2, 60)))
 
 
@@ -190,7 +190,7 @@ def leaves(tree: Any, place: tuple = ()) -> list[tuple]:
     return [place, *(leaf for key, value in pairs for leaf in leaves(value, (*place, key)))]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_whatever_the_description_says_there_is_one_message(model: EventModel, tmp_path: Path, data: Any) -> None:
     spec = json.loads(describe(model))

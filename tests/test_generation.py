@@ -25,7 +25,7 @@ def wild(sequence: EventSequence) -> EventModel:
     model = build_model([sequence], SMALL, {"name": "mixture", "components": 3})
     with torch.no_grad():
         for weight in model.parameters():
-            weight += 0.3 * torch.randn_like(weight)
+            weight.add_(0.3 * torch.randn_like(weight))
     return model.eval()
 
 
@@ -33,7 +33,7 @@ def wild(sequence: EventSequence) -> EventModel:
 def notes() -> EventSequence:
     chance = np.random.default_rng(0)
     features = (Feature("pitch", min=0, max=127), Feature("duration", masked=True))
-    values = np.column_stack([chance.integers(40, 80, 100), chance.exponential(0.3, 100)])
+    values = np.column_stack([chance.integers(40, 80, 100), chance.exponential(0.3, 100)]).astype(float)
     return EventSequence(features, values, np.cumsum(chance.exponential(0.2, 100)))
 
 
@@ -84,7 +84,7 @@ def test_numbers_of_events_and_seconds(model: EventModel) -> None:
 
 
 def test_a_model_that_never_moves_on_ends_all_the_same(model: EventModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Player, "sample", lambda self: np.array([0.0, 60, 0.1]))
+    monkeypatch.setattr(Player, "sample", lambda _: np.array([0.0, 60, 0.1]))
     assert len(generate(model, seconds=0.2)) == 201
     monkeypatch.setattr("hachimachi.generation.LONGEST", 5)
     assert len(generate(model, seconds=1e300)) == 6

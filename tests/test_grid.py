@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
@@ -40,7 +40,7 @@ def test_a_lattice_is_recognised_within_rounding(steps: int) -> None:
     values = np.array([0, 3, 50, 51, steps]) / steps + np.array([0, 9e-6, -9e-6, 0, 0])
     column = fit(values)
     assert (column.feature.kind, column.feature.resolution) == ("continuous", 1 / steps)
-    assert fit(values + [0, 2e-5, 0, 0, 0]).feature.resolution == 0.005
+    assert fit(values + np.array([0, 2e-5, 0, 0, 0])).feature.resolution == 0.005
 
 
 def test_values_all_near_one_point_of_a_lattice_are_not_on_it() -> None:
@@ -49,6 +49,7 @@ def test_values_all_near_one_point_of_a_lattice_are_not_on_it() -> None:
     assert len(column.occupied) == 3
 
 
+@settings(deadline=None)
 @given(SPAN, st.floats(-1e3, 1e3))
 def test_the_resolution_of_a_continuous_feature_follows_its_range(span: float, low: float) -> None:
     values = low + span * np.array([0, 0.1234567, 0.7654321, 1])
@@ -66,6 +67,7 @@ def test_the_resolution_of_a_continuous_feature_follows_its_range(span: float, l
     assert abs(math.log(resolution / (real / 200))) <= math.log(2.5) / 2 + 1e-6
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e14), st.floats(0, 0.3))
 def test_no_continuous_resolution_is_derived_whose_table_cannot_be_held(span: float, shift: float) -> None:
     column = fit([shift, span / 3, span])
@@ -84,7 +86,15 @@ def test_seconds_have_a_support_of_a_minute_in_hundredths() -> None:
 
 def test_the_first_bin_of_time_is_all_below_five_milliseconds() -> None:
     grid = Lattice(0.01, 0, 6000, open_low=False, log=True)
-    assert grid.index(np.array([0.0, 0.00499, 0.005, 0.0149, 0.015, 59.995, 1e9])).tolist() == [0, 0, 1, 1, 2, 6000, 6000]
+    assert grid.index(np.array([0.0, 0.00499, 0.005, 0.0149, 0.015, 59.995, 1e9])).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        6000,
+        6000,
+    ]
     assert grid.outside(np.array([0.0, -0.00499, -0.0051, 1e9])).tolist() == [False, False, True, False]
 
 
@@ -100,7 +110,7 @@ def test_declared_bounds_are_closed_and_overrides_replace_them() -> None:
 
 @pytest.mark.parametrize("bounds", [{"min": 5.0}, {"max": -5.0}])
 def test_bounds_beyond_all_values_are_refused(bounds: dict) -> None:
-    with pytest.raises(HachimachiError, match="feature 'x'.* but all values lie from 0 to 1"):
+    with pytest.raises(HachimachiError, match=r"feature 'x'.* but all values lie from 0 to 1"):
         fit([0, 1], **bounds)
 
 
@@ -163,6 +173,7 @@ GRIDS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(GRIDS, st.lists(st.floats(-1e5, 1e5), min_size=1))
 def test_every_value_has_a_bin(grid: Lattice, numbers: list[float]) -> None:
     values = np.array(numbers)
@@ -179,6 +190,7 @@ def test_every_value_has_a_bin(grid: Lattice, numbers: list[float]) -> None:
     assert not grid.outside(middle).any()
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(-5, 300), min_size=1), st.lists(st.integers(-10, 310), min_size=1))
 def test_categories_are_found_and_others_unknown(known: set[int], asked: list[int]) -> None:
     grid = Categories(tuple(float(value) for value in sorted(known)))
@@ -188,6 +200,7 @@ def test_categories_are_found_and_others_unknown(known: set[int], asked: list[in
     assert grid.outside(np.array(asked, dtype=float)).tolist() == [value not in known for value in asked]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30),
     st.sampled_from([None, "continuous", "integer", "categorical"]),
@@ -207,6 +220,7 @@ def test_the_marginal_baseline_by_hand() -> None:
     assert np.exp(-category.marginal_nats(np.array([3.0, 5, 4]))) * 4.5 == pytest.approx([2.5, 1.5, 0.5])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=50))
 def test_the_marginal_baseline_is_a_distribution(values: list[int]) -> None:
     column = fit(values)

@@ -63,9 +63,11 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
 
 
 def _figures(result: Evaluation, model: EventModel) -> dict[str, Any]:
+    from hachimachi.models.emission import FLOOR
+
     features = {}
     for column, (name, nats) in zip(model.columns, result.by_feature().items(), strict=True):
-        features[name] = {**nats, **column.describe()}
+        features[name] = {**nats, **column.describe(), "floor": FLOOR / column.grid.bins}
     return {
         "nats_per_event": result.nats_per_event,
         "stderr": result.stderr if math.isfinite(result.stderr) else None,

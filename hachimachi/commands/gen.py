@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,16 +16,25 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
 
+class FiniteRange(click.FloatRange):
+    """A range that NaN and infinity, which compare with no bound, are outside of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
+
+
 @click.command("gen")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("-n", "--events", type=click.IntRange(1), help="How many events.  [default: 1000]")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="How long, instead or as well.")
+@click.option("--seconds", type=FiniteRange(0, min_open=True), help="How long, instead or as well.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Another seed, another take."
 )
 @click.option(
-    "--temperature", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Below 1 tamer, above wilder."
+    "--temperature", type=FiniteRange(0, 100), default=1.0, show_default=True, help="Below 1 tamer, above wilder."
 )
 @click.option("--primer", type=click.Path(path_type=Path), help="A file that the model hears first.")
 @click.option("--with-primer", is_flag=True, help="Write the primer too, before what is generated.")

@@ -37,7 +37,8 @@ def _show_model(path: Path) -> None:
     model = load_model(path)
     screen = make_console()
     weights = sum(weight.numel() for weight in model.parameters())
-    screen.print(f"{path}: {_part(model.parts['backbone'])}; {_part(model.parts['head'])}; {weights:,} weights")
+    screen.print(f"{path}: {weights:,} weights")
+    screen.print(f"{_part(model.parts['backbone'])}; {_part(model.parts['head'])}")
     screen.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
     for line in _tell_training(model):
         screen.print(line)
@@ -61,5 +62,6 @@ def _tell_training(model: EventModel) -> list[str]:
         gain = score["marginal"] - score["nats_per_event"]
         error = f" ± {score['stderr']:.2f}" if score["stderr"] is not None else ""
         lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
-        lines.append(f"          {gain:.2f} below the marginal baseline of {score['marginal']:.2f}")
+        way = "below" if gain > 0 else "above"
+        lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
     return lines

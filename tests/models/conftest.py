@@ -37,7 +37,7 @@ def events() -> EventSequence:
     level[7] = 4
     duration, instrument = chance.exponential(0.3, 120), chance.choice([0, 5, 128], 120)
     time = np.cumsum(chance.exponential(0.2, 120) * (chance.random(120) < 0.6))
-    return EventSequence(FEATURES, np.column_stack([pitch, level, duration, instrument]), time, "events")
+    return EventSequence(FEATURES, np.column_stack([pitch, level, duration, instrument]).astype(float), time, "events")
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def make(events: EventSequence) -> Make:
         if wild:
             with torch.no_grad():
                 for weight in model.parameters():
-                    weight += 0.5 * torch.randn_like(weight)
+                    weight.add_(0.5 * torch.randn_like(weight))
         return model
 
     return build

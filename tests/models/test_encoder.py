@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
@@ -35,8 +35,13 @@ def model() -> EventModel:
     torch.manual_seed(3)
     chance = np.random.default_rng(2)
     data = np.column_stack(
-        [chance.integers(40, 80, 50), chance.normal(size=50), chance.exponential(size=50), chance.choice([0, 5, 128], 50)]
-    )
+        [
+            chance.integers(40, 80, 50),
+            chance.normal(size=50),
+            chance.exponential(size=50),
+            chance.choice([0, 5, 128], 50),
+        ]
+    ).astype(float)
     features = (
         Feature("pitch", min=0, max=127),
         Feature("level"),
@@ -46,6 +51,7 @@ def model() -> EventModel:
     return build_model([EventSequence(features, data, np.cumsum(chance.exponential(size=50)))]).eval()
 
 
+@settings(deadline=None)
 @given(row=ROW)
 def test_one_row_in_plain_numbers_equals_the_encoder(model: EventModel, row: tuple[float, ...]) -> None:
     fast = RowEncoder(model)(np.array(row))

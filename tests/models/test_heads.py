@@ -108,7 +108,7 @@ def test_learning_finds_what_is_there(head: str) -> None:
         Feature("real", min=-1, max=5, resolution=0.05),
         Feature("kind", kind="categorical"),
     )
-    data = EventSequence(features, np.column_stack([whole, real, kind]))
+    data = EventSequence(features, np.column_stack([whole, real, kind]).astype(float))
     train, test = data[:2500], data[2500:]
     model = build_model([train], {"name": "gru", "size": 8}, {"name": head})
     fit(model, torch.from_numpy(train.rows()).view(50, 50, 3), steps=80)

@@ -17,7 +17,7 @@ from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sampling import Sampling
 from hachimachi.models.step import Player
 
-DRAWS = 6000
+DRAWS = 2500
 HEADS = parts.names("head")
 Make = Callable[..., EventModel]
 Floats = NDArray[np.float64]
@@ -69,7 +69,7 @@ def coupled(request: pytest.FixtureRequest) -> EventModel:
         Feature("whole", kind="integer", min=0, max=9),
         Feature("real", min=0, max=1, resolution=0.05),
     )
-    values = np.column_stack([kind, (kind * 2 + chance.integers(0, 3, 300)), chance.beta(2, 5, 300)])
+    values = np.column_stack([kind, (kind * 2 + chance.integers(0, 3, 300)), chance.beta(2, 5, 300)]).astype(float)
     torch.manual_seed(5)
     data = EventSequence(features, values, np.cumsum(steps))
     columns = fit_columns([data], overrides={"time": {"max": 0.5}})  # small tables are quick
@@ -77,7 +77,7 @@ def coupled(request: pytest.FixtureRequest) -> EventModel:
     model = build_model([data], {"name": "gru", "size": 8}, {"name": request.param, **options}, columns)
     with torch.no_grad():
         for weight in model.head.parameters():
-            weight += 0.7 * torch.randn_like(weight)
+            weight.add_(0.7 * torch.randn_like(weight))
     return model.double().eval()
 
 
@@ -113,7 +113,7 @@ def test_each_further_column_is_drawn_by_its_table_given_those_before(
         assert chi_square(count(column, rows[alike, place]), table) < 5
 
 
-def bins(model: EventModel, values: Floats) -> Floats:
+def bins(model: EventModel, values: Floats) -> NDArray[np.int64]:
     pairs = zip(model.columns, values.T, strict=False)
     return np.stack([column.grid.index(part) for column, part in pairs], axis=1)
 
@@ -126,7 +126,7 @@ def most_frequent(model: EventModel, values: Floats) -> Floats:
 
 def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor, drawn: tuple[float, Floats]) -> None:
     temperature, rows = drawn
-    table = temper(stated(coupled, past, {}, coupled.columns[0].name), temperature * 1.15)
+    table = temper(stated(coupled, past, {}, coupled.columns[0].name), temperature * 1.4)
     assert chi_square(count(coupled.columns[0], rows[:, 0]), table) > 5
 
 
@@ -143,7 +143,7 @@ def test_one_column_alone_can_be_tempered(coupled: EventModel, past: torch.Tenso
     player = Player(coupled, 0, {"kind": 0.0})
     for row in past:
         player.hear(row.numpy())
-    rows = np.array([player.sample() for _ in range(2000)])
+    rows = np.array([player.sample() for _ in range(1000)])
     time = coupled.columns[0]
     assert chi_square(count(time, rows[:, 0]), stated(coupled, past, {}, "time")) < 5
     for value in (0.0, 0.02):
@@ -154,7 +154,7 @@ def test_one_column_alone_can_be_tempered(coupled: EventModel, past: torch.Tenso
 
 def test_draws_are_played_as_their_kind(make: Make, rows: torch.Tensor) -> None:
     for temperature in (1.0, 1.3):
-        made = draw(make(), rows[0, :5], temperature, 1000)
+        made = draw(make(), rows[0, :5], temperature, 600)
         time, pitch, level, duration, instrument = made.T
         assert (pitch == np.round(pitch)).all()
         assert pitch.min() >= 0
@@ -164,7 +164,7 @@ def test_draws_are_played_as_their_kind(make: Make, rows: torch.Tensor) -> None:
             assert seconds.min() == 0  # below 5 ms there is exactly nothing
             assert seconds[seconds > 0].min() >= 0.005 - 1e-9
             assert seconds.max() <= 60
-        assert len(np.unique(level)) > 500  # not quantised to the grid
+        assert len(np.unique(level)) > 300  # not quantised to the grid
         assert len(np.unique(time[time > 0])) > (time > 0).sum() / 3
 
 
@@ -185,7 +185,7 @@ def test_the_seed_decides(make: Make) -> None:
 
 @pytest.mark.parametrize("wrong", [-0.1, 101.0, float("nan"), {"pitch": -1.0}])
 def test_a_temperature_out_of_range(wrong: float) -> None:
-    with pytest.raises(HachimachiError, match="temperature is .*expected a number from 0 to 100"):
+    with pytest.raises(HachimachiError, match=r"temperature is .*expected a number from 0 to 100"):
         Sampling(wrong)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,7 +128,7 @@ def test_baseline_is_logged_in_total_and_by_column() -> None:
     assert logged == [{"marginal/time": 1.0, "marginal/pitch": 2.0, "marginal/nll": 3.0}]
 
 
-def show(scores: list[float | None], terminal: bool, error: BaseException | None = None) -> str:
+def show(scores: Sequence[float | None], terminal: bool, error: BaseException | None = None) -> str:
     """Train a while, one epoch for each score, and return what is seen."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=80, soft_wrap=True, highlight=False)

@@ -329,7 +329,7 @@ def test_a_folder_without_permission_is_one_line(save: Callable[..., None], fold
 
 def test_what_is_on_the_screen_and_on_the_disk(save: Callable[..., None], folder: Path, hxmx_process: Any) -> None:
     save(600)
-    words = ("trainer.max_epochs=2", "output=my_model.pt", "dataset.num_workers=2")
+    words = ("trainer.max_epochs=2", "output=my_model.pt")
     done = hxmx_process("train", "data.json", *TINY, *words, cwd=folder)
     assert done.returncode == 0
     assert done.stderr == ""
