@@ -16,6 +16,7 @@ from hachimachi.evaluation import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.grid import Categories
 from hachimachi.io import read
+from hachimachi.models.emission import FLOOR
 from hachimachi.models.event_model import EventModel, build_model
 
 SMALL = {"name": "gru", "size": 8}
@@ -160,7 +161,7 @@ def test_what_lies_outside_is_counted(model: EventModel) -> None:
     wrong.data[3, 0], wrong.data[9, 0], wrong.data[5, 2] = 128, -1, 77
     result = evaluate(model, wrong)
     assert result.outside == 3
-    assert result.surprise[[2, 8], 1] == pytest.approx(math.log(128 / 1e-3))
+    assert result.surprise[[2, 8], 1] == pytest.approx(math.log(128 / FLOOR))
     assert np.isfinite(result.surprise).all()
 
 

@@ -57,7 +57,7 @@ class CategoryEmission(Emission):
 
     def sampler(self) -> CategorySampler:
         """Return what draws from components."""
-        return CategorySampler(self.known.tolist(), self.unknown)
+        return CategorySampler(self.known.tolist())
 
 
 class CategorySampler(Sampler):
@@ -65,13 +65,10 @@ class CategorySampler(Sampler):
 
     Args:
         known: The categories.
-        unknown: The mass of the class of unknown ones.
     """
 
-    def __init__(self, known: list[float], unknown: float) -> None:
+    def __init__(self, known: list[float]) -> None:
         self.known = known
-        self.least = FLOOR / (len(known) + 1)
-        self.share = (1 - FLOOR) * (1 - unknown)
 
     def draw(self, parameters: Sequence[float], random: Random) -> float:
         """Draw a category."""
@@ -80,11 +77,11 @@ class CategorySampler(Sampler):
 
     def table(self, parameters: Numbers, weights: Numbers) -> Numbers:
         """Return the probabilities of the known categories under weighted components."""
-        return weights @ (self.least + self.share * self._softmax(parameters))
+        return weights @ self._softmax(parameters)
 
     def masses(self, parameters: Numbers, index: int) -> Numbers:
         """Return the probability of one category under each component."""
-        return self.least + self.share * self._softmax(parameters)[:, index]
+        return self._softmax(parameters)[:, index]
 
     def place(self, parameters: Sequence[float], index: int, random: Random) -> float:  # noqa: ARG002
         """Return the category of a bin."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -39,8 +40,15 @@ class EventSampler(ABC):
     """Draws single events from the distributions of a head, fast."""
 
     @abstractmethod
-    def sample(self, hidden: Tensor, sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event, raw values of shape (D,), that follows a hidden vector of shape (H,)."""
+    def sample(self, hidden: Tensor, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
+        """Draw an event, raw values of shape (D,).
+
+        Args:
+            hidden: What the head foretells from, shape (H,).
+            last: The raw values of the last event heard, NaN where there was none.
+            sampling: How to draw.
+            random: Where random numbers come from.
+        """
 
 
 class Head(nn.Module, ABC):

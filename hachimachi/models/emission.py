@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from hachimachi.models.sampling import Sampler
 
-FLOOR = 1e-3
-"""Weight of the uniform distribution mixed into every column: no surprise costs more than ln(bins / FLOOR)."""
+FLOOR = 1e-5
+"""Weight of the uniform distribution mixed into every column: no surprise costs more than ln(bins / FLOOR).
+
+It is there for what is heard and is never played: among a thousand events it would throw in one at random."""
 
 
 class Emission(nn.Module, ABC):

@@ -31,11 +31,7 @@ class Encoder(nn.Module):
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
-        self.parts: list[_Part] = [
-            _Category(column.grid, place) if isinstance(column.grid, Categories) else _Number(column, place)
-            for place, column in enumerate(columns)
-            if not column.feature.masked
-        ]
+        self.parts = [encode_column(column, place) for place, column in enumerate(columns) if not column.feature.masked]
         if not self.parts:
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.modules_of_parts = nn.ModuleList(self.parts)
@@ -50,7 +46,7 @@ class Encoder(nn.Module):
         return torch.cat([part(rows) for part in self.parts], dim=-1)
 
 
-class _Part(nn.Module, ABC):
+class ColumnEncoder(nn.Module, ABC):
     """The encoding of one column, ``size`` numbers wide, of values at ``place`` in a row."""
 
     size: int
@@ -61,7 +57,7 @@ class _Part(nn.Module, ABC):
         """Return the same for one row, in plain numbers."""
 
 
-class _Number(_Part):
+class _Number(ColumnEncoder):
     def __init__(self, column: Column, place: int) -> None:
         super().__init__()
         self.place, self.scale = place, Scale.of(column)
@@ -101,7 +97,7 @@ class _Number(_Part):
         return encode
 
 
-class _Category(_Part):
+class _Category(ColumnEncoder):
     known: Tensor
 
     def __init__(self, grid: Categories, place: int) -> None:
@@ -130,6 +126,11 @@ class _Category(_Part):
             return [0.0] * self.size if math.isnan(value) else known.get(value, table[-1])
 
         return encode
+
+
+def encode_column(column: Column, place: int) -> ColumnEncoder:
+    """Return the encoder of a column that stands at a place in rows."""
+    return _Category(column.grid, place) if isinstance(column.grid, Categories) else _Number(column, place)
 
 
 def _rows(embedding: nn.Embedding | None) -> list[list[float]]:

@@ -61,15 +61,14 @@ class Sampling:
         """Return the temperature of one column."""
         return self.temperature.get(name, 1.0) if isinstance(self.temperature, Mapping) else self.temperature
 
-    def reshape(self, name: str, table: Numbers) -> Numbers:
-        """Return the probabilities that a column is drawn with, from those that were learned, shape (bins,)."""
+    def draw_bin(self, name: str, table: Numbers, random: Random) -> int:
+        """Draw a bin of a column from its probabilities, shape (bins,), at its temperature."""
         temperature = self.temperature_of(name)
         if temperature < COLD:
-            return np.eye(1, len(table), int(table.argmax()))[0]
-        if temperature == 1:
-            return table / table.sum()
-        powered = (table / table.max()) ** (1 / temperature)
-        return powered / powered.sum()
+            return int(table.argmax())
+        powered = table if temperature == 1 else (table / table.max()) ** (1 / temperature)
+        rising = powered.cumsum()
+        return min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
 
 
 class Sampler(ABC):
@@ -101,6 +100,11 @@ def draw_index(weights: Sequence[float], random: Random) -> int:
     """Draw a position; weights need not sum to 1."""
     rising = list(accumulate(weights))
     return min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)
+
+
+def clip(value: float, low: float, high: float) -> float:
+    """Return the number between low and high that is nearest to a value."""
+    return min(max(value, low), high)
 
 
 def logit(random: Random) -> float:

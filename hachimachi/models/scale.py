@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hachimachi.grid import Column, Lattice
+from hachimachi.errors import HachimachiError
+from hachimachi.grid import MAX_BINS, Column, Lattice
 
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
@@ -27,11 +28,13 @@ class Scale:
         grid: The column's bins.
         mean: Mean of the warped training values.
         std: Their standard deviation, at least a quarter of the first bin above the mean.
+        whole: Whether only whole multiples of the resolution are played.
     """
 
     grid: Lattice
     mean: float
     std: float
+    whole: bool = False
 
     @staticmethod
     def of(column: Column) -> Scale:
@@ -41,11 +44,18 @@ class Scale:
         mean = float(np.average(values, weights=column.counts))
         variance = float(np.average((values - mean) ** 2, weights=column.counts))
         least = 0.25 * (0.1 if column.grid.log else column.grid.resolution)
-        return Scale(column.grid, mean, max(variance**0.5, least))
+        whole = column.feature.kind == "integer" or column.grid.resolution == 1
+        return Scale(column.grid, mean, max(variance**0.5, least), whole)
 
     def standardise(self, values: Tensor) -> Tensor:
         """Return where raw values lie on the scale."""
         return (self._warp(values) - self.mean) / self.std
+
+    def raw(self, places: Tensor) -> Tensor:
+        """Return the raw values at places on the scale, float64, kept within the grid."""
+        values = places.double() * self.std + self.mean
+        values = values.exp() if self.grid.log else values
+        return values.clamp(self.grid.low * self.grid.resolution, self.grid.high * self.grid.resolution)
 
     def index(self, values: Tensor) -> Tensor:
         """Return the position of each value's bin, from 0; see :class:`~hachimachi.grid.Lattice`."""
@@ -69,6 +79,17 @@ class Scale:
         lower = self.standardise(middle - half) - FAR * (index == 0)
         upper = self.standardise(middle + half) + FAR * (index == self.grid.bins - 1)
         return lower, upper
+
+    def all_bins(self, name: str) -> Tensor:
+        """Return the positions of all bins, shape (bins,), if a table of them can be held.
+
+        Raises:
+            HachimachiError: There are too many; the column's name is told.
+        """
+        if self.grid.bins > MAX_BINS:
+            advice = f"train with a coarser feature.{name}.resolution"
+            raise HachimachiError(f"feature {name!r} has {self.grid.bins} bins, too many to tabulate; {advice}")
+        return torch.arange(self.grid.bins)
 
     def _warp(self, values: Tensor) -> Tensor:
         return values.clamp_min(self.grid.resolution / 2).log() if self.grid.log else values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from random import Random
 
@@ -55,17 +56,19 @@ class Player:
     @torch.inference_mode()
     def reset(self) -> None:
         """Go back to the learned start state."""
+        self.last = [math.nan] * len(self.model.columns)
         self._listen(*self.model.beginning(1))
 
     @torch.inference_mode()
     def hear(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
+        self.last = row.tolist()
         self._listen(self.encoder(row), self.state)
 
     @torch.inference_mode()
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
-        return self.sampler.sample(self.hidden, self.sampling, self.random)
+        return self.sampler.sample(self.hidden, self.last, self.sampling, self.random)
 
     def _listen(self, heard: Tensor, state: State) -> None:
         hidden, self.state = self.model.listen(heard, state)

@@ -64,7 +64,9 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
             diverged before there was a model to keep.
     """
     folder = Path(folder or time.strftime("outputs/train/%Y-%m-%d_%H-%M-%S"))
-    data = EventDataModule(**cfg.dataset, seed=cfg.seed, feature=_declared(cfg))
+    data = EventDataModule(
+        **cfg.dataset, seed=cfg.seed, feature={str(name): _given(feature) for name, feature in cfg.feature.items()}
+    )
     data.setup()
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
@@ -92,15 +94,15 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    return build_model(data.train, dict(cfg.model), dict(cfg.head), data.columns)
+    backbone, head = (
+        {key: value for key, value in part.items() if value is not None} for part in (cfg.model, cfg.head)
+    )
+    return build_model(data.train, backbone, head, data.columns)
 
 
-def _declared(cfg: DictConfig) -> dict[str, dict[str, Any]]:
-    """Return what the config says of features, what it leaves open left out."""
-    return {
-        name: {key: value for key, value in feature.items() if value is not None}
-        for name, feature in cfg.feature.items()
-    }
+def _given(options: DictConfig) -> dict[str, Any]:
+    """Return the options that say something: null leaves a key to the data, or to the part it is for."""
+    return {str(key): value for key, value in options.items() if value is not None}
 
 
 def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:

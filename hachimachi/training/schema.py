@@ -82,6 +82,8 @@ class HeadConfig:
 
     name: str = _part("head")
     components: int = _whole(1)
+    width: int | None = _whole(1, null=True)
+    dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
 
 
 @dataclass

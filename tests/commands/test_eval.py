@@ -17,6 +17,7 @@ from hachimachi.cli import main
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi import NOTES
+from hachimachi.models.emission import FLOOR
 from hachimachi.models.event_model import build_model
 
 
@@ -89,7 +90,7 @@ def test_the_figures_are_those_of_the_surprises(hxmx, home: Path, tmp_path: Path
     assert sum(feature["marginal"] for feature in figures["features"].values()) == pytest.approx(figures["marginal"])
     assert figures["stderr"] is None  # too few events for blocks of fifty
     pitch = {key: figures["features"]["pitch"][key] for key in ("resolution", "low", "high", "bins", "floor")}
-    assert pitch == {"resolution": 1, "low": 0, "high": 127, "bins": 128, "floor": 0.001 / 128}
+    assert pitch == {"resolution": 1, "low": 0, "high": 127, "bins": 128, "floor": FLOOR / 128}
     assert figures["features"]["instrument"]["bins"] == 3
 
 

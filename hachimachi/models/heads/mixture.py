@@ -113,7 +113,13 @@ class MixtureSampler(EventSampler):
         self.names, self.head = head.names, head
         self.samplers = [emission.sampler() for emission in head.emissions]
 
-    def sample(self, hidden: Tensor, sampling: Sampling, random: Random) -> NDArray[np.float64]:
+    def sample(
+        self,
+        hidden: Tensor,
+        last: Sequence[float],  # noqa: ARG002  (what a component says of it stands in the hidden vector)
+        sampling: Sampling,
+        random: Random,
+    ) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
         logits, *raws = (part.numpy() for part in self.head.project(hidden).split(self.head.sizes))
         weights = np.exp(logits - logits.max())
@@ -128,8 +134,7 @@ class MixtureSampler(EventSampler):
         self, weights: Numbers, raws: list[Numbers], sampling: Sampling, random: Random
     ) -> Iterator[float]:
         for name, sampler, raw in zip(self.names, self.samplers, raws, strict=True):
-            rising = sampling.reshape(name, sampler.table(raw, weights)).cumsum()
-            index = min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+            index = sampling.draw_bin(name, sampler.table(raw, weights), random)
             weights = weights * sampler.masses(raw, index)
             weights = weights / weights.sum()
             yield sampler.place(raw[draw_index(weights.tolist(), random)].tolist(), index, random)

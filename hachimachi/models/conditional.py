@@ -1,0 +1,158 @@
+"""The distribution of one column given the past and other columns: what an autoregressive head is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from hachimachi.grid import Categories, Column
+from hachimachi.models.categories import CategoryEmission
+from hachimachi.models.conditional_sampler import CategoryDraw, ColumnDraw, NumberDraw
+from hachimachi.models.histogram import Histogram
+from hachimachi.models.numbers import log_logistics, with_floor
+from hachimachi.models.scale import Scale
+
+FEW = 256
+"""Up to so many distinct training values, their histogram may follow the context."""
+OFTEN = 25
+"""So often a value has to occur on average for that: what is rarer would be learned by heart."""
+START = (0.9, 0.02)
+"""Weights of the histogram and of the former value before training."""
+
+
+class Conditional(nn.Module, ABC):
+    """A distribution over the bins of one column, with parameters of shape (..., P), P being ``size``.
+
+    ``former`` is where the column's former value stands on its scale, shape (...), or ``None`` where it is never known.
+    """
+
+    size: int
+
+    @abstractmethod
+    def initial(self, values: Tensor) -> Tensor:
+        """Return parameters, shape (P,), that give about the training histogram; raw training values to stand on."""
+
+    @abstractmethod
+    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:
+        """Return ln P of raw values (...); 0 where a value is NaN."""
+
+    @abstractmethod
+    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:
+        """Return P of every bin, shape (..., bins)."""
+
+    @abstractmethod
+    def snap(self, values: Tensor) -> Tensor:
+        """Return the values that stand for the bins of raw values: all that other columns may know of them."""
+
+    @abstractmethod
+    def drawer(self) -> ColumnDraw:
+        """Return what draws from it."""
+
+
+class NumberConditional(Conditional):
+    """Four ways to foretell a number, weighed by the context, and the uniform floor.
+
+    P(bin) = FLOOR / bins + (1 − FLOOR) · (w₀ H(bin) + w₁ [bin is the former value's] + Σ_k w_k L(bin; μ_k, s_k))
+
+    H is the smoothed training histogram, tilted by the context where it has few distinct values. L are logistics
+    discretised on the grid and censored at its bounds, as in PixelCNN++ (Salimans et al. 2017,
+    https://arxiv.org/abs/1701.05517); every other one is centred on the former value, where there is one.
+    """
+
+    def __init__(self, column: Column, components: int) -> None:
+        super().__init__()
+        self.name, self.components = column.name, components
+        self.scale = Scale.of(column)
+        self.histogram = Histogram(column, self.scale)
+        distinct = len(column.occupied)
+        self.tilts = distinct if distinct <= FEW and column.events >= OFTEN * distinct else 0
+        self.sizes = [2 + components, components, components, self.tilts]
+        self.size = sum(self.sizes)
+
+    def initial(self, values: Tensor) -> Tensor:
+        """The histogram weighs most; logistics stand on training values."""
+        drawn = values[torch.randint(len(values), (self.components,))]
+        rest = (1 - sum(START)) / self.components
+        weights = torch.tensor([*START, *[rest] * self.components]).log()
+        locations = self.scale.standardise(drawn).float()
+        locations[::2] = 0.0
+        return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(self.tilts)])
+
+    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:
+        """Return ln P of raw values."""
+        known = values.nan_to_num(0.0)
+        log_p = self._log_mass(raw, self.scale.index(known), former)
+        log_p = log_p.masked_fill(self.scale.outside(known), -torch.inf)
+        return with_floor(log_p, self.scale.grid.bins).masked_fill(values.isnan(), 0.0)
+
+    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:
+        """Return P of every bin."""
+        index = self.scale.all_bins(self.name).to(raw.device)
+        log_p = self._log_mass(raw[..., None, :], index, None if former is None else former[..., None])
+        return with_floor(log_p, self.scale.grid.bins).exp()
+
+    def snap(self, values: Tensor) -> Tensor:
+        """Return the middles of bins."""
+        return torch.where(values.isnan(), values, self.scale.centre(self.scale.index(values.nan_to_num(0.0))))
+
+    def drawer(self) -> NumberDraw:
+        """Return what draws from it."""
+        return NumberDraw(self.name, self.scale, self.histogram, self.sizes)
+
+    def _log_mass(self, raw: Tensor, index: Tensor, former: Tensor | None) -> Tensor:
+        """Return ln P without the floor at bins, shape (...)."""
+        logits, locations, log_scales, tilt = raw.split(self.sizes, dim=-1)
+        lower, upper = self.scale.edges(index)
+        histogram = self.histogram.log_prob(index, lower, upper, tilt if self.tilts else None).to(raw.dtype)
+        if former is None:
+            same, weights = None, torch.cat([logits[..., :1], logits[..., 2:]], dim=-1).log_softmax(-1)
+        else:
+            same, weights = self.scale.index(self.scale.raw(former)) == index, logits.log_softmax(-1)
+            moving = torch.arange(self.components, device=raw.device) % 2 == 0
+            locations = locations + moving * former[..., None].to(raw.dtype)
+        logistics = log_logistics(locations, log_scales, lower, upper)
+        histogram = histogram.expand(logistics.shape[:-1])
+        parts = torch.cat([histogram[..., None], logistics], dim=-1)
+        if same is None:
+            return (weights + parts).logsumexp(-1)
+        known = torch.zeros_like(histogram).masked_fill(~same, -torch.inf)
+        return (weights + torch.cat([parts[..., :1], known[..., None], parts[..., 1:]], dim=-1)).logsumexp(-1)
+
+
+class CategoryConditional(Conditional):
+    """A softmax over categories; see :class:`~hachimachi.models.categories.CategoryEmission`."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__()
+        self.name = column.name
+        self.emission = CategoryEmission(column)
+        self.size = self.emission.size
+
+    def initial(self, values: Tensor) -> Tensor:
+        """The training histogram."""
+        return self.emission.initial(values[:1])[0]
+
+    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:  # noqa: ARG002
+        """Return ln P of categories."""
+        return self.emission.log_prob(raw[..., None, :], values)[..., 0]
+
+    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:  # noqa: ARG002
+        """Return P of every category, the unknown one last."""
+        return self.emission.log_table(raw[..., None, :])[..., 0, :].exp()
+
+    def snap(self, values: Tensor) -> Tensor:
+        """Return the categories as they are."""
+        return values
+
+    def drawer(self) -> CategoryDraw:
+        """Return what draws from it."""
+        return CategoryDraw(self.name, self.emission.known.tolist())
+
+
+def condition(column: Column, components: int) -> Conditional:
+    """Return the conditional that fits a column."""
+    if isinstance(column.grid, Categories):
+        return CategoryConditional(column)
+    return NumberConditional(column, components)
