@@ -38,7 +38,8 @@ def _show_model(path: Path) -> None:
     screen = make_console()
     weights = sum(weight.numel() for weight in model.parameters())
     screen.print(f"{path}: {weights:,} weights")
-    screen.print(f"{_part(model.parts['backbone'])}; {_part(model.parts['head'])}")
+    for kind in ("backbone", "head"):
+        screen.print(_part(model.parts[kind]))
     screen.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
     for line in _tell_training(model):
         screen.print(line)

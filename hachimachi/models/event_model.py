@@ -45,10 +45,11 @@ class EventModel(nn.Module):
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "mixture"})}
         self.encoder = Encoder(self.columns)
-        self.backbone = parts.build("backbone", size_in=self.encoder.size, **self.parts["backbone"])
+        self.backbone = parts.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
         former = {column: self.backbone.size + at for column, at in self.encoder.places.items()}
-        self.head = parts.build("head", columns=self.columns, size=size, former=former, **self.parts["head"])
+        context = {"columns": self.columns, "size": size, "former": former}
+        self.head = parts.build("head", context=context, **self.parts["head"])
         self.first = nn.Parameter(torch.zeros(self.encoder.size))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from hachimachi.errors import HachimachiError
@@ -35,8 +35,14 @@ def names(kind: str) -> list[str]:
     return sorted(_PARTS[kind])
 
 
-def build(kind: str, name: str, *context: Any, **options: Any) -> Any:
+def build(kind: str, name: str, context: Mapping[str, Any], **options: Any) -> Any:
     """Build a part by its name.
+
+    Args:
+        kind: ``backbone`` or ``head``.
+        name: Its name.
+        context: What the model decides for it: sizes, columns.
+        options: What the user decides.
 
     Raises:
         HachimachiError: A name that is not registered, or options the part does not take.
@@ -45,6 +51,6 @@ def build(kind: str, name: str, *context: Any, **options: Any) -> Any:
     if name not in known:
         raise HachimachiError(f"{kind} {name!r} is not known; known are {', '.join(known)}")
     try:
-        return _PARTS[kind][name](*context, **options)
+        return _PARTS[kind][name](**context, **options)
     except TypeError as error:
         raise HachimachiError(f"{kind} {name!r} cannot be built from {options}: {error}") from error

@@ -59,9 +59,10 @@ def test_a_trained_model(info, model: EventModel, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     assert out.replace("model.pt", "last.ckpt") == info(tmp_path / "last.ckpt")[1]
     weights = sum(weight.numel() for weight in model.parameters())
-    first, made_of, header, time, pitch, _, duration, instrument, *rest = out.splitlines()
+    first, backbone, head, header, time, pitch, _, duration, instrument, *rest = out.splitlines()
     assert first == f"{tmp_path / 'model.pt'}: {weights:,} weights"
-    assert made_of == "lstm (size 8, layers 2); mixture (components 3)"
+    assert backbone == "lstm (size 8, layers 2)"
+    assert head == "mixture (components 3)"
     assert header.split() == ["feature", "kind", "values", "step", "nats", "marginal"]
     assert time.split()[0] == "time"
     assert pitch.split() == ["pitch", "integer", "48–71", "1", "1.50", "2.00"]

@@ -19,7 +19,7 @@ SHAPES = [(1, 8), (2, 8), (3, 5)]
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     name, layers, size = request.param
     torch.manual_seed(0)
-    return parts.build("backbone", name, size_in=6, size=size, layers=layers, dropout=0.3).double().eval()
+    return parts.build("backbone", name, context={"size_in": 6}, size=size, layers=layers, dropout=0.3).double().eval()
 
 
 @pytest.fixture

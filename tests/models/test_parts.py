@@ -16,9 +16,9 @@ def test_names_are_those_of_the_files() -> None:
 @pytest.mark.parametrize("name", ["os.system", "torch.nn.GRU", "", "GRU"])
 def test_a_foreign_name_is_refused(name: str) -> None:
     with pytest.raises(HachimachiError, match=f"backbone {name!r} is not known; known are .*gru"):
-        parts.build("backbone", name, size_in=3)
+        parts.build("backbone", name, context={"size_in": 3})
 
 
 def test_an_option_that_a_part_does_not_take() -> None:
     with pytest.raises(HachimachiError, match=r"backbone 'gru' cannot be built from .*colour"):
-        parts.build("backbone", "gru", size_in=3, colour="red")
+        parts.build("backbone", "gru", context={"size_in": 3}, colour="red")
