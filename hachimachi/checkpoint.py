@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import Column
 from hachimachi.io.atomic import replacing
 from hachimachi.models.event_model import EventModel
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from hachimachi.grid import Categories, Column
+from hachimachi.columns import Column
+from hachimachi.grid import Categories
 from hachimachi.models.event_model import EventModel
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.grid import MAX_BINS, Categories, Column, Lattice, fit_columns
+from hachimachi.grid import MAX_BINS, Categories, Lattice
 
 SPAN = st.floats(1e-3, 1e3)
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hachimachi.grid import Categories, Column
+from hachimachi.columns import Column
+from hachimachi.grid import Categories
 from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.encoder import category_index
 from hachimachi.models.sampling import Numbers, Sampler, draw_index

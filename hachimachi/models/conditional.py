@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from hachimachi.grid import Categories, Column
+from hachimachi.columns import Column
+from hachimachi.grid import Categories
 from hachimachi.models.categories import CategoryEmission
 from hachimachi.models.conditional_sampler import CategoryDraw, ColumnDraw, NumberDraw
 from hachimachi.models.histogram import Histogram

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import Categories, Column
+from hachimachi.grid import Categories
 from hachimachi.models.scale import Scale
 
 EMBEDDING = 24

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hachimachi.columns import Column, fit_columns
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.grid import Column, Lattice, fit_columns
+from hachimachi.grid import Lattice
 from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
 from hachimachi.models.distribution import Distribution, Head

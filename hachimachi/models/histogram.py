@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hachimachi.grid import Column
+from hachimachi.columns import Column
 from hachimachi.models.scale import SPREAD, Scale
 
 NARROW = 1e-30

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hachimachi.grid import Column
+from hachimachi.columns import Column
 from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.histogram import Histogram, log_logistic
 from hachimachi.models.number_sampler import NumberSampler

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import MAX_BINS, Column, Lattice
+from hachimachi.grid import MAX_BINS, Lattice
 
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""

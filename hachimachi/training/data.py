@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from hachimachi import io
+from hachimachi.columns import Column, fit_columns
 from hachimachi.events import EventSequence
-from hachimachi.grid import Column, fit_columns
 
 FEW = 20
 """Under this many events nothing is held out."""
@@ -39,7 +39,7 @@ class EventDataModule(L.LightningDataModule):
         valid_fraction: Share of the events to hold out.
         seed: Draws the windows and, where there are several, the sequences held out.
         num_workers: Processes that cut windows; 0 cuts them in this one.
-        feature: Declarations that replace the data's own; see :func:`~hachimachi.grid.fit_columns`.
+        feature: Declarations that replace the data's own; see :func:`~hachimachi.columns.fit_columns`.
 
     >>> import tempfile, warnings, lightning as L
     >>> from hachimachi import EventDataModule, EventModule, build_model, read, write

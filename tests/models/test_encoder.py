@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hachimachi.columns import fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.grid import fit_columns
 from hachimachi.models import parts
 from hachimachi.models.encoder import EMBEDDING, Encoder
 from hachimachi.models.event_model import EventModel, build_model

@@ -9,9 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.grid import Categories, Column, fit_columns
+from hachimachi.grid import Categories
 from hachimachi.models import parts
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sampling import Sampling

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hachimachi.grid import Column
+from hachimachi.columns import Column
 from hachimachi.models.conditional import Conditional, condition
 from hachimachi.models.distribution import Distribution, EventSampler, Head
 from hachimachi.models.encoder import encode_column

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hachimachi.grid import Categories, Column
+from hachimachi.columns import Column
+from hachimachi.grid import Categories
 from hachimachi.models.categories import CategoryEmission
 from hachimachi.models.distribution import Distribution, EventSampler, Head
 from hachimachi.models.emission import Emission

@@ -1,0 +1,199 @@
+"""What a model foretells: columns, each with its grid and its training histogram, decided from data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME, EventSequence, Feature, check_alike
+from hachimachi.grid import MAX_BINS, Categories, Lattice
+
+SECONDS = (TIME, "duration")
+"""Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
+LARGEST = 2**53
+"""Whole numbers beyond this are not told apart in double precision."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a model foretells: one feature, or the inter-event time, with its grid and its training histogram.
+
+    Args:
+        feature: The feature, its kind and resolution decided.
+        grid: Its bins.
+        occupied: Positions of the bins that training values fell in, ascending.
+        counts: How many fell in each of them.
+    """
+
+    feature: Feature
+    grid: Lattice | Categories
+    occupied: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The feature's name, ``time`` for the inter-event time."""
+        return self.feature.name
+
+    @property
+    def events(self) -> int:
+        """Number of training values."""
+        return sum(self.counts)
+
+    @property
+    def constant(self) -> float | None:
+        """The value it has, where it has only one."""
+        if len(self.occupied) != 1:
+            return None
+        if isinstance(self.grid, Categories):
+            return self.grid.values[self.occupied[0]]
+        return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the grid in plain words: resolution, low and high end, number of bins."""
+        if isinstance(self.grid, Categories):
+            return {"resolution": None, "low": None, "high": None, "bins": self.grid.bins}
+        ends = {"low": self.grid.low * self.grid.resolution, "high": self.grid.high * self.grid.resolution}
+        return {"resolution": self.grid.resolution, **ends, "bins": self.grid.bins}
+
+    def marginal_nats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each value costs under the training histogram, the marginal baseline.
+
+        P = (count + 1/2) / (N + bins / 2), with bins from the lowest to the highest training value and one more for
+        all that lies beyond.
+        """
+        index = self.grid.index(values)
+        place = np.minimum(np.searchsorted(self.occupied, index), len(self.occupied) - 1)
+        hit = (np.asarray(self.occupied)[place] == index) & ~self.grid.outside(values)
+        count = np.where(hit, np.asarray(self.counts)[place], 0)
+        categorical = isinstance(self.grid, Categories)
+        bins = self.grid.bins if categorical else self.occupied[-1] - self.occupied[0] + 2
+        return -np.log((count + 0.5) / (self.events + 0.5 * bins))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and texts that :meth:`from_json` reads."""
+        kind = "categories" if isinstance(self.grid, Categories) else "lattice"
+        return {**asdict(self), "grid": {kind: asdict(self.grid)}}
+
+    @staticmethod
+    def from_json(spec: Mapping[str, Any]) -> Column:
+        """Make a column from what :meth:`to_json` returned."""
+        ((kind, grid),) = spec["grid"].items()
+        made = Categories(tuple(grid["values"])) if kind == "categories" else Lattice(**grid)
+        return Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
+
+
+def fit_columns(
+    sequences: Sequence[EventSequence],
+    *,
+    counted: Sequence[EventSequence] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Column, ...]:
+    """Decide kind, grid and histogram of every column from data.
+
+    Args:
+        sequences: All data: kinds, ranges and categories come from them.
+        counted: The part that histograms count, the training part; all of it by default.
+        overrides: Declarations that replace the data's own, by feature and key: ``{"pitch": {"min": 21}}``.
+
+    Returns:
+        Inter-event time first where there is time, then the features in the data's order.
+
+    Raises:
+        HachimachiError: No events, or an override for a feature that is not there.
+    """
+    check_alike(sequences)
+    declared = [Feature(TIME, min=0.0)] if sequences[0].temporal else []
+    declared = _override([*declared, *sequences[0].features], overrides or {})
+    rows = np.concatenate([sequence.rows() for sequence in sequences])
+    seen = np.concatenate([sequence.rows() for sequence in counted or sequences])
+    if not len(rows) or not len(seen):
+        raise HachimachiError("the data has no events to learn from")
+    return tuple(_fit_column(feature, rows[:, i], seen[:, i]) for i, feature in enumerate(declared))
+
+
+def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]]) -> list[Feature]:
+    names = [feature.name for feature in features]
+    for name in overrides:
+        if name not in names:
+            raise HachimachiError(f"feature.{name}: the data has no such feature; it has {', '.join(names)}")
+    return [replace(feature, **overrides.get(feature.name, {})) for feature in features]
+
+
+def _fit_column(feature: Feature, values: NDArray[np.float64], counted: NDArray[np.float64]) -> Column:
+    # a sequence's first inter-event time is NaN; single events leave nothing else
+    values, counted = values[~np.isnan(values)], counted[~np.isnan(counted)]
+    values = values if values.size else np.zeros(1)
+    counted = counted if counted.size else values
+    if feature.kind == "categorical":
+        grid = Categories(tuple(np.unique(values).tolist()))
+    else:
+        _check_size(feature.name, np.abs(values).max(), 1)
+        feature = _decide(feature, values)
+        grid = _lattice(feature, values)
+    occupied, counts = np.unique(grid.index(counted), return_counts=True)
+    return Column(feature, grid, tuple(occupied.tolist()), tuple(counts.tolist()))
+
+
+def _decide(feature: Feature, values: NDArray[np.float64]) -> Feature:
+    """Fill in the kind and resolution of numbers that were not declared."""
+    if feature.name in SECONDS:
+        return replace(feature, kind=feature.kind or "continuous", resolution=feature.resolution or 0.01)
+    whole = bool(np.all(values == np.round(values)))
+    kind = feature.kind or ("integer" if whole else "continuous")
+    resolution = feature.resolution or (1.0 if whole or kind == "integer" else _resolution(values))
+    return replace(feature, kind=kind, resolution=resolution)
+
+
+def _resolution(values: NDArray[np.float64]) -> float:
+    """Return the resolution of a continuous feature: its lattice if it has one, else by its range."""
+    span = float(np.ptp(values))
+    finest = 21 * span / (MAX_BINS - 2)  # the support is 21 ranges wide
+    for steps in (127, 128):
+        places = np.round(values * steps)
+        apart = np.ptp(places) > 0 or span == 0  # all near one point of the lattice is no sign of it
+        if apart and np.all(np.abs(values - places / steps) <= 1e-5) and 1 / steps > finest:
+            return 1 / steps
+    if span > 1:
+        # the nearest of 1, 2, 5 is at most 1.59 times finer than asked
+        return 0.01 if finest < 0.01 else _one_two_five(1.6 * finest)
+    return _one_two_five(span / 200) if span > 0 else 0.01
+
+
+def _one_two_five(width: float) -> float:
+    """Return the number among 1, 2, 5 · 10^k nearest to a width, on a log scale."""
+    power = math.floor(math.log10(width))
+    numbers = [float(f"{digit}e{exponent}") for exponent in (power, power + 1) for digit in (1, 2, 5)]
+    return min(numbers, key=lambda number: abs(math.log(number / width)))
+
+
+def _lattice(feature: Feature, values: NDArray[np.float64]) -> Lattice:
+    resolution = feature.resolution or 0.01
+    seconds = feature.name in SECONDS
+    low, high, span = float(values.min()), float(values.max()), float(np.ptp(values))
+    if (feature.min is not None and high < feature.min) or (feature.max is not None and low > feature.max):
+        found = f"min {feature.min}, max {feature.max}, but all values lie from {low:g} to {high:g}"
+        raise HachimachiError(f"feature {feature.name!r}: {found}; expected bounds around them")
+    low = feature.min if feature.min is not None else 0.0 if seconds else low - 10 * span
+    high = feature.max if feature.max is not None else 60.0 if seconds else high + 10 * span
+    _check_size(feature.name, max(abs(low), abs(high)), resolution)
+    return Lattice(
+        resolution=resolution,
+        low=math.floor(low / resolution + 0.5),
+        high=math.floor(high / resolution + 0.5),
+        open_low=feature.min is None,
+        open_high=feature.max is None,
+        log=seconds,
+    )
+
+
+def _check_size(name: str, largest: float, resolution: float) -> None:
+    if largest / resolution > LARGEST:
+        expected = f"expected at most {LARGEST * resolution:.0e} in steps of {resolution:g}"
+        raise HachimachiError(f"feature {name!r}: reaches as far as {largest:g}, {expected}; scale the data")

@@ -1,0 +1,46 @@
+"""The README is true: its Python runs, and its commands and options exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hachimachi import EventSequence, io
+from hachimachi.cli import COMMANDS, LazyGroup, cli
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
+CALLS = [shlex.split(line, comments=True) for line in SHELL.splitlines() if line.startswith("hxmx ")]
+
+
+@pytest.mark.parametrize("place", range(len(BLOCKS)))
+def test_its_python_runs(place: int, tmp_path: Path, make_notes: Callable[[], EventSequence]) -> None:
+    io.write(tmp_path / "data.json", make_notes())
+    io.write(tmp_path / "output.csv", make_notes())
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Lightning's advice
+            exec(compile(BLOCKS[place], "README.md", "exec"), {})  # noqa: S102
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.parametrize("words", CALLS, ids=" ".join)
+def test_its_commands_exist(words: list[str]) -> None:
+    assert isinstance(cli, LazyGroup)
+    if words[1] in ("--help", "--version"):
+        return
+    assert words[1] in COMMANDS
+    command = cli.get_command(None, words[1])  # pyright: ignore[reportArgumentType]
+    assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words[2:] if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known
