@@ -21,15 +21,16 @@ CALLS = [shlex.split(line, comments=True) for line in SHELL.splitlines() if line
 
 
 @pytest.mark.parametrize("place", range(len(BLOCKS)))
-def test_its_python_runs(place: int, tmp_path: Path, make_notes: Callable[[], EventSequence]) -> None:
-    io.write(tmp_path / "data.json", make_notes())
-    io.write(tmp_path / "output.csv", make_notes())
+def test_its_python_runs(place: int, tmp_path: Path, make_pieces: Callable[[list[int]], list[EventSequence]]) -> None:
+    [piece] = make_pieces([120])
+    io.write(tmp_path / "data.json", piece)
+    io.write(tmp_path / "output.csv", piece)
     before = Path.cwd()
     os.chdir(tmp_path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's advice
-            exec(compile(BLOCKS[place], "README.md", "exec"), {})  # noqa: S102
+            exec(compile(BLOCKS[place], "README.md", "exec"), {})
     finally:
         os.chdir(before)
 
