@@ -53,6 +53,8 @@ def load_model(path: str | Path) -> EventModel:
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
         model.summary = dict(spec["summary"])
         model.load_state_dict(content["state_dict"])
+        if not all(weight.isfinite().all() for weight in model.parameters()):
+            raise HachimachiError("its weights are not all finite numbers; train it again")
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:

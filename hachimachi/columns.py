@@ -86,20 +86,28 @@ class Column:
         """Make a column from what :meth:`to_json` returned."""
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else Lattice(**grid)
-        return Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
+        column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
+        column._check()
+        return column
+
+    def _check(self) -> None:
+        """Refuse what no training data can have left."""
+        lattice = self.grid if isinstance(self.grid, Lattice) else None
+        sound = lattice is None or (0 < lattice.resolution < math.inf and lattice.low <= lattice.high)
+        rising = all(a < b for a, b in zip((-1, *self.occupied), (*self.occupied, self.grid.bins), strict=True))
+        counted = len(self.counts) == len(self.occupied) > 0 and min(self.counts) > 0
+        if not (sound and rising and counted):
+            raise HachimachiError(f"column {self.name!r}: its grid and its histogram contradict each other")
 
 
 def fit_columns(
     sequences: Sequence[EventSequence],
-    *,
-    counted: Sequence[EventSequence] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Column, ...]:
     """Decide kind, grid and histogram of every column from data.
 
     Args:
-        sequences: All data: kinds, ranges and categories come from them.
-        counted: The part that histograms count, the training part; all of it by default.
+        sequences: The training data.
         overrides: Declarations that replace the data's own, by feature and key: ``{"pitch": {"min": 21}}``.
 
     Returns:
@@ -112,10 +120,9 @@ def fit_columns(
     declared = [Feature(TIME, min=0.0)] if sequences[0].temporal else []
     declared = _override([*declared, *sequences[0].features], overrides or {})
     rows = np.concatenate([sequence.rows() for sequence in sequences])
-    seen = np.concatenate([sequence.rows() for sequence in counted or sequences])
-    if not len(rows) or not len(seen):
+    if not len(rows):
         raise HachimachiError("the data has no events to learn from")
-    return tuple(_fit_column(feature, rows[:, i], seen[:, i]) for i, feature in enumerate(declared))
+    return tuple(_fit_column(feature, rows[:, i]) for i, feature in enumerate(declared))
 
 
 def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]]) -> list[Feature]:
@@ -126,18 +133,17 @@ def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]
     return [replace(feature, **overrides.get(feature.name, {})) for feature in features]
 
 
-def _fit_column(feature: Feature, values: NDArray[np.float64], counted: NDArray[np.float64]) -> Column:
+def _fit_column(feature: Feature, values: NDArray[np.float64]) -> Column:
     # a sequence's first inter-event time is NaN; single events leave nothing else
-    values, counted = values[~np.isnan(values)], counted[~np.isnan(counted)]
+    values = values[~np.isnan(values)]
     values = values if values.size else np.zeros(1)
-    counted = counted if counted.size else values
     if feature.kind == "categorical":
         grid = Categories(tuple(np.unique(values).tolist()))
     else:
         _check_size(feature.name, np.abs(values).max(), 1)
         feature = _decide(feature, values)
         grid = _lattice(feature, values)
-    occupied, counts = np.unique(grid.index(counted), return_counts=True)
+    occupied, counts = np.unique(grid.index(values), return_counts=True)
     return Column(feature, grid, tuple(occupied.tolist()), tuple(counts.tolist()))
 
 

@@ -16,7 +16,7 @@ Kind = Literal["continuous", "integer", "categorical"]
 KINDS: tuple[str, ...] = get_args(Kind)
 TIME = "time"
 """Name of the inter-event time among a model's columns. No feature of a data set may take it."""
-_NAME = re.compile(r"[^\s,=:#~][^,=:#~]*")
+_NAME = re.compile(r"(?! )[^,=:#~\"\x00-\x1f\x7f]+(?<! )")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Feature:
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise HachimachiError(f"{where}: a name is text without , = : # ~ and does not begin with a space")
+            rule = 'without , = : # ~ " or line breaks, and with no space at either end'
+            raise HachimachiError(f"{where}: a name is text {rule}")
         if self.kind is not None and self.kind not in KINDS:
             raise HachimachiError(f"{where}: kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
         if self.resolution is not None and not 0 < self.resolution < np.inf:

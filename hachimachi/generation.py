@@ -36,7 +36,7 @@ def generate(
         n_events: How many events, 1,000 unless seconds are given.
         seconds: How long, for models that know time; the first of both limits ends it.
         primer: What the model hears first; it is not part of what is returned.
-        temperature: See :class:`~hachimachi.models.distribution.Sampling`.
+        temperature: See :class:`~hachimachi.models.sampling.Sampling`.
         seed: Where the random numbers start.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -149,6 +150,9 @@ def test_another_version(model: EventModel, tmp_path: Path, version: object) -> 
     assert said == f"a model of version {version}, this hxmx reads version 1; train it again"
 
 
+MIXTURE = {"name": "mixture", "components": 3}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -156,7 +160,15 @@ def test_another_version(model: EventModel, tmp_path: Path, version: object) -> 
         ({"parts": {"backbone": {"name": "torch.nn.LSTM", "size": 8}}}, "backbone 'torch.nn.LSTM' is not known"),
         ({"parts": {"head": {"name": "builtins.eval"}}}, "head 'builtins.eval' is not known; known are"),
         ({"parts": {"backbone": {"name": "lstm", "colour": 1}}}, "backbone 'lstm' cannot be built from"),
-        ({"parts": {"backbone": {"name": "lstm", "size": 9, "layers": 2}}}, "(size mismatch for backbone."),
+        (
+            {
+                "parts": {
+                    "backbone": {"name": "lstm", "size": 9, "layers": 2},
+                    "head": {"name": "mixture", "components": 3},
+                }
+            },
+            "(size mismatch for backbone.",
+        ),
         ({"parts": {"backbone": {"name": "gru", "size": 8}}}, "do not fit ("),
         ({"parts": {"encoder": {}}}, "do not fit ("),
         ({"columns": []}, "nothing is left to hear"),
@@ -244,3 +256,28 @@ def test_a_checkpoint_of_lightning_plays_without_lightning(
     assert checkpoint.summary == model.summary
     played = subprocess.run([sys.executable, "-c", PLAY, tmp_path / "last.ckpt"], check=True, capture_output=True)
     assert played.stdout.decode().strip() == ""
+
+
+def test_weights_that_are_no_numbers(model: EventModel, tmp_path: Path) -> None:
+    ruined = copy.deepcopy(model)
+    with torch.no_grad():
+        ruined.first[0] = torch.nan
+    save_model(ruined, tmp_path / "model.pt")
+    assert "not all finite" in refused(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"occupied": [10**15]}, {"occupied": [-1]}, {"counts": [0]}, {"counts": []}, {"grid": {"resolution": 0.0}}],
+)
+def test_a_column_that_contradicts_itself(model: EventModel, tmp_path: Path, change: dict[str, Any]) -> None:
+    whole = content(model)
+    spec = json.loads(whole["spec"])
+    column = spec["columns"][0]
+    column.update(occupied=[3], counts=[5])
+    if "grid" in change:
+        column["grid"]["lattice"].update(change["grid"])
+    else:
+        column.update(change)
+    torch.save({**whole, "spec": json.dumps(spec)}, tmp_path / "model.pt")
+    assert "contradict each other" in refused(tmp_path / "model.pt")

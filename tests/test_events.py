@@ -18,7 +18,7 @@ NUMBERS = st.floats(-1e6, 1e6)
     [
         ({"name": "a,b"}, "feature 'a,b': a name is text without"),
         ({"name": ""}, "a name is text"),
-        ({"name": " x"}, "does not begin with a space"),
+        ({"name": " x"}, "no space at either end"),
         ({"name": "x", "kind": "colour"}, "kind is 'colour', expected one of continuous, integer, categorical"),
         ({"name": "x", "resolution": 0.0}, "resolution is 0.0, expected a number above 0"),
         ({"name": "x", "resolution": float("nan")}, "resolution is nan"),

@@ -142,13 +142,6 @@ def test_numbers_too_large_to_be_told_apart_are_refused(values: list) -> None:
         fit([0.5, 1], max=1e300)
 
 
-def test_histograms_count_the_training_part_only() -> None:
-    seen, other = make_sequence([[1.0], [2.0]]), make_sequence([[9.0]])
-    (column,) = fit_columns([seen, other], counted=[seen])
-    assert column.events == 2
-    assert lattice(column).high == 9 + 80
-
-
 def test_what_is_declared_is_kept(shared_data: Any) -> None:
     from hachimachi.io import read
 

@@ -37,8 +37,6 @@ def _list_devices() -> Iterator[tuple[str, str, str]]:
         properties = torch.cuda.get_device_properties(index)
         words = "trainer.accelerator=cuda" + (f" trainer.devices=[{index}]" if index else "")
         yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB", words
-    if torch.backends.mps.is_available():
-        yield "mps", "the GPU of this Mac", "trainer.accelerator=mps"
 
 
 def _name_cpu() -> str:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from hachimachi.commands.options import FiniteRange
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
-
-
-class FiniteRange(click.FloatRange):
-    """A range that NaN and infinity, which compare with no bound, are outside of."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number."""
-        number = super().convert(value, param, ctx)
-        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
 
 
 @click.command("gen")

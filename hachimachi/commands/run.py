@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from hachimachi.commands.options import FiniteRange
+
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Instrument
     from hachimachi.live.instrumentalist import Instrumentalist
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=FiniteRange(0, 100),
     default=1.0,
     show_default=True,
     help="Below 1 tamer, above wilder.",

@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from hachimachi.columns import Column
 from hachimachi.grid import Categories
 from hachimachi.models.categories import CategoryEmission
-from hachimachi.models.conditional_sampler import CategoryDraw, ColumnDraw, NumberDraw
+from hachimachi.models.conditional_sampler import (
+    CategoryConditionalSampler,
+    ConditionalSampler,
+    NumberConditionalSampler,
+)
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.numbers import log_logistics, with_floor
 from hachimachi.models.scale import Scale
@@ -48,7 +52,7 @@ class Conditional(nn.Module, ABC):
         """Return the values that stand for the bins of raw values: all that other columns may know of them."""
 
     @abstractmethod
-    def drawer(self) -> ColumnDraw:
+    def sampler(self) -> ConditionalSampler:
         """Return what draws from it."""
 
 
@@ -98,9 +102,9 @@ class NumberConditional(Conditional):
         """Return the middles of bins."""
         return torch.where(values.isnan(), values, self.scale.centre(self.scale.index(values.nan_to_num(0.0))))
 
-    def drawer(self) -> NumberDraw:
+    def sampler(self) -> NumberConditionalSampler:
         """Return what draws from it."""
-        return NumberDraw(self.name, self.scale, self.histogram, self.sizes)
+        return NumberConditionalSampler(self.name, self.scale, self.histogram, self.sizes)
 
     def _log_mass(self, raw: Tensor, index: Tensor, former: Tensor | None) -> Tensor:
         """Return ln P without the floor at bins, shape (...)."""
@@ -147,9 +151,9 @@ class CategoryConditional(Conditional):
         """Return the categories as they are."""
         return values
 
-    def drawer(self) -> CategoryDraw:
+    def sampler(self) -> CategoryConditionalSampler:
         """Return what draws from it."""
-        return CategoryDraw(self.name, self.emission.known.tolist())
+        return CategoryConditionalSampler(self.name, self.emission.known.tolist())
 
 
 def condition(column: Column, components: int) -> Conditional:

@@ -15,7 +15,7 @@ from hachimachi.models.sampling import Numbers, Sampling, clip, draw_index, logi
 from hachimachi.models.scale import WIDTHS, Scale
 
 
-class ColumnDraw(ABC):
+class ConditionalSampler(ABC):
     """Draws from a :class:`~hachimachi.models.conditional.Conditional`, its floor left out."""
 
     @abstractmethod
@@ -35,7 +35,7 @@ class ColumnDraw(ABC):
         """Return what stands for the bin of a value: all that other columns may know of it."""
 
 
-class NumberDraw(ColumnDraw):
+class NumberConditionalSampler(ConditionalSampler):
     """Draws whole and continuous numbers, and times.
 
     A draw from a logistic keeps its place inside its bin, so that time is not quantised; one from the histogram is
@@ -110,7 +110,7 @@ class NumberDraw(ColumnDraw):
         return last if known else self.playing.centre(index)
 
 
-class CategoryDraw(ColumnDraw):
+class CategoryConditionalSampler(ConditionalSampler):
     """Draws categories; an unknown one cannot be played and is left out.
 
     Args:

@@ -44,7 +44,7 @@ class EventModel(nn.Module):
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
-        self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "mixture"})}
+        self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
         self.encoder = Encoder(self.columns)
         self.backbone = parts.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
@@ -144,7 +144,7 @@ def build_model(
     Args:
         sequences: The training data.
         backbone: Name of the backbone and its options, a GRU by default.
-        head: Name of the head and its options, a mixture by default.
+        head: Name of the head and its options, an autoregressive one by default.
         columns: What to foretell, if decided already.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head)

@@ -1,6 +1,7 @@
 """How to draw: temperature, and the samplers of single columns. NumPy and plain numbers, for one event at a time.
 
-A sampler draws from the very distribution whose probabilities the emission of the same column states.
+A sampler draws from the distribution that the emission of the same column states, with the floor left out, and
+categories never seen: both are there for what is heard.
 """
 
 from __future__ import annotations

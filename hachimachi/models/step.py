@@ -25,7 +25,7 @@ class Player:
     Args:
         model: The model; it is set to evaluation.
         seed: Where the random numbers start; ``None`` for a different start each time.
-        temperature: See :class:`~hachimachi.models.distribution.Sampling`.
+        temperature: See :class:`~hachimachi.models.sampling.Sampling`.
     """
 
     def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | Mapping[str, float] = 1.0) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import lightning as L
 from rich.console import Console
-from rich.live import Live
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.text import Text
 
 from hachimachi.checkpoint import save_model
 from hachimachi.evaluation import Evaluation
+from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 
 SELDOM = 10.0
@@ -98,37 +100,40 @@ class Baseline(L.Callback):
 
 
 class Progress(L.Callback):
-    """One calm line: epoch, time, training and held-out nats per event, the best, the marginal baseline.
+    """A bar of what is used up of the limits, and one calm line: time, training and held-out nats per event, the best.
 
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
         keep: Knows the best score.
+        limits: When the run ends at the latest.
         console: Where to write; lines come seldom where it is no terminal.
     """
 
-    def __init__(self, marginal: float, keep: KeepBest, console: Console) -> None:
-        self.marginal, self.keep, self.console = marginal, keep, console
+    def __init__(self, marginal: float, keep: KeepBest, limits: Limits, console: Console) -> None:
+        self.marginal, self.keep, self.limits, self.console = marginal, keep, limits, console
         self.line: Text | None = None
-        self.live = Live(console=console, refresh_per_second=8, transient=True)
+        self.bar = Bar(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
+        self.task = self.bar.add_task("", total=1.0)
         self.started = self.said = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Begin to show."""
         self.started = self.said = time.monotonic()
         if self.console.is_terminal:
-            self.live.start()
+            self.bar.start()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Show how it goes."""
         self.line = self._line(trainer)
-        if self.live.is_started:
-            self.live.update(self.line)
+        if self.bar.live.is_started:
+            self.bar.update(self.task, completed=self._used(trainer), description=self.line.plain)
         elif time.monotonic() - self.said > SELDOM:
             self._say()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Leave the last line standing."""
-        self.live.stop()
+        if self.bar.live.is_started:
+            self.bar.stop()
         self._say()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
@@ -141,11 +146,21 @@ class Progress(L.Callback):
             self.console.print(self.line)
         self.line, self.said = None, time.monotonic()
 
+    def _used(self, trainer: L.Trainer) -> float:
+        """Return the share of the nearest limit that is used up."""
+        minutes = (time.monotonic() - self.started) / 60
+        pairs = (
+            (trainer.current_epoch + 1, self.limits.epochs),
+            (trainer.global_step, self.limits.steps),
+            (minutes, self.limits.minutes),
+        )
+        return max((used / limit for used, limit in pairs if limit), default=0.0)
+
     def _line(self, trainer: L.Trainer) -> Text:
         score = score_of(trainer)
         train = float(trainer.callback_metrics.get("train/nll", math.nan))
         seconds = time.monotonic() - self.started
-        line = Text(f"epoch {trainer.current_epoch + 1:4d}  {seconds:4.0f} s  train {train:.2f}")
+        line = Text(f"epoch {trainer.current_epoch + 1:4d} {seconds:4.0f} s  train {train:.2f}")
         if score is not None:
             line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
         return line

@@ -86,7 +86,7 @@ class EventDataModule(L.LightningDataModule):
         sequences = io.read(self.path, self.report)
         self.train, self.valid = split(sequences, self.valid_fraction, self.seed)
         self.by_sequence = len(self.train) + len(self.valid) == len(sequences)
-        self.columns = fit_columns(sequences, counted=self.train, overrides=self.feature)
+        self.columns = fit_columns(self.train, self.feature)
 
     @property
     def events(self) -> int:

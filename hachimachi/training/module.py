@@ -23,7 +23,7 @@ class EventModule(L.LightningModule):
         weight_decay: Its weight decay, on matrices only.
     """
 
-    def __init__(self, model: EventModel, *, lr: float = 2e-3, weight_decay: float = 0.05) -> None:
+    def __init__(self, model: EventModel, *, lr: float = 1.5e-3, weight_decay: float = 0.05) -> None:
         super().__init__()
         self.model = model
         self.lr, self.weight_decay = lr, weight_decay

@@ -79,7 +79,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         introduce(console, cfg, data, model, limits)
         marginal = baseline.marginal_nats_per_event if baseline else math.nan
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
-        callbacks = [*([Baseline(baseline)] if baseline else []), keep, Progress(marginal, keep, console)]
+        callbacks = [*([Baseline(baseline)] if baseline else []), keep, Progress(marginal, keep, limits, console)]
         module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
         interrupted = fit(cfg, data, module, callbacks, limits, folder)
     if keep.diverged and math.isnan(keep.best):
@@ -94,10 +94,7 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    backbone, head = (
-        {key: value for key, value in part.items() if value is not None} for part in (cfg.model, cfg.head)
-    )
-    return build_model(data.train, backbone, head, data.columns)
+    return build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns)
 
 
 def _given(options: DictConfig) -> dict[str, Any]:
@@ -133,7 +130,7 @@ def _score(path: Path, data: EventDataModule) -> float:
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
         "stderr": result.stderr if math.isfinite(result.stderr) else None,
-        "events": result.events,
+        "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
     if speaks():

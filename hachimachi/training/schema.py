@@ -99,7 +99,7 @@ class OptimizerConfig:
 class TrainerConfig:
     """On what it computes, and for how long. Names are those of `lightning.Trainer` where it has them."""
 
-    accelerator: str = _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+    accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _devices()  # noqa: RUF009  (makes a field)
     max_epochs: int | None = _whole(1, null=True)
     max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import lightning as L
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -79,7 +80,7 @@ def _checkpoint(path: Path) -> ModelCheckpoint:
 def _trainer(cfg: DictConfig, limits: Limits, callbacks: list[L.Callback], folder: Path) -> L.Trainer:
     try:
         return L.Trainer(
-            accelerator=cfg.trainer.accelerator,
+            accelerator=_accelerator(cfg.trainer.accelerator),
             devices=cfg.trainer.devices,
             precision=cfg.trainer.precision,
             max_epochs=limits.epochs or -1,
@@ -98,6 +99,11 @@ def _trainer(cfg: DictConfig, limits: Limits, callbacks: list[L.Callback], folde
     except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
         wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
         raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
+
+
+def _accelerator(name: str) -> str:
+    """Return what `auto` stands for: never the GPU of a Mac, which lacks the double precision that times need."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _logger(name: str, folder: Path) -> Logger | bool:

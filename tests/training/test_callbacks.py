@@ -17,6 +17,7 @@ from hachimachi.evaluation import Evaluation
 from hachimachi.models.event_model import build_model
 from hachimachi.training import callbacks
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
+from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 
 
@@ -27,7 +28,7 @@ def module(make_pieces: Any) -> EventModule:
 
 def trainer(score: float | None, epoch: int = 0, train: float = 9.0, **other: Any) -> Any:
     metrics = {"train/nll": torch.tensor(train)} | ({} if score is None else {"val/nll": torch.tensor(score)})
-    values = {"sanity_checking": False, "is_global_zero": True} | other
+    values = {"sanity_checking": False, "is_global_zero": True, "global_step": epoch} | other
     return SimpleNamespace(callback_metrics=metrics, current_epoch=epoch, **values)
 
 
@@ -133,7 +134,7 @@ def show(scores: Sequence[float | None], terminal: bool, error: BaseException | 
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=80, soft_wrap=True, highlight=False)
     keep: Any = SimpleNamespace(best=4.0)
-    progress = Progress(14.42, keep, console)
+    progress = Progress(14.42, keep, Limits(None, None, 1.0), console)
     nothing: Any = None
     progress.on_train_start(trainer(None), nothing)
     for epoch, score in enumerate(scores):

@@ -128,7 +128,7 @@ class AutoregressiveSampler(EventSampler):
 
     def __init__(self, head: AutoregressiveHead) -> None:
         self.former = [head.former.get(column) for column in range(len(head.conditionals))]
-        self.draws = [conditional.drawer() for conditional in head.conditionals]
+        self.samplers = [conditional.sampler() for conditional in head.conditionals]
         self.encoders = [part.for_one_row() for part in head.given]
         # what every column hears of the past is one product, cut into columns
         weights, biases = zip(*((layer.weight, layer.bias) for layer in head.listen), strict=True)
@@ -138,19 +138,19 @@ class AutoregressiveSampler(EventSampler):
 
     def sample(self, hidden: Tensor, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
-        heard = F.linear(hidden, *self.listen).chunk(len(self.draws))
+        heard = F.linear(hidden, *self.listen).chunk(len(self.samplers))
         row: list[float] = []
         snapped: list[float] = []
         given: list[float] = []
-        for column, drawer in enumerate(self.draws):
+        for column, sampler in enumerate(self.samplers):
             now = heard[column]
             if column:
                 now = torch.addmv(now, self.relate[column - 1], torch.from_numpy(np.array(given)).to(now.dtype))
             raw = F.linear(F.relu(now), *self.project[column])
             place = self.former[column]
             former = math.nan if place is None else float(hidden[place])
-            row.append(drawer.draw(raw, former, last[column], sampling, random))
-            snapped.append(drawer.snap(row[-1]))
+            row.append(sampler.draw(raw, former, last[column], sampling, random))
+            snapped.append(sampler.snap(row[-1]))
             if column < len(self.encoders):
                 given += self.encoders[column](snapped)
         return np.array(row)
