@@ -50,8 +50,12 @@ def main() -> None:
 
     routes = Dispatcher()
     routes.map("/output", tame)
+    try:
+        server = BlockingOSCUDPServer(("127.0.0.1", args.port), routes)
+    except OSError as error:
+        options.error(f"port {args.port}: {error.strerror}; end what listens there, or choose another --port")
     print(f"/output from port {args.port} to {args.to}, in scale; Ctrl-C ends", flush=True)
-    BlockingOSCUDPServer(("127.0.0.1", args.port), routes).serve_forever()
+    server.serve_forever()
 
 
 if __name__ == "__main__":

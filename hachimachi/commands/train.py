@@ -79,7 +79,7 @@ def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return found
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=TrainCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-m", "--multirun", is_flag=True)
 @click.option("-c", "--cfg", type=click.Choice(["job", "hydra", "all"]))
 @click.option("-p", "--package")
