@@ -15,7 +15,7 @@ _HOMES = {
     "load_model": "checkpoint",
     "save_model": "checkpoint",
     "generate": "generation",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.likelihood",
     "EventDataModule": "training.data",
     "EventModule": "training.module",
     "train": "training.run",

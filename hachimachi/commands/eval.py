@@ -14,7 +14,7 @@ import click
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
-    from hachimachi.evaluation import Evaluation
+    from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
 
@@ -39,7 +39,7 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
     value occurred in training and nothing else; a model that is not below it has learned nothing.
     """
     from hachimachi.checkpoint import load_model
-    from hachimachi.evaluation import evaluate
+    from hachimachi.evaluation.likelihood import evaluate
     from hachimachi.io import Report, read
 
     for output in filter(None, [surprise, table and table[1]]):

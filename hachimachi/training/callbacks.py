@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from hachimachi.checkpoint import save_model
-from hachimachi.evaluation import Evaluation
+from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 

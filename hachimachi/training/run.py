@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation import evaluate
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress

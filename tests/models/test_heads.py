@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation import evaluate
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
 from hachimachi.models import parts

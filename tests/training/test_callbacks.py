@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from hachimachi.checkpoint import load_model
-from hachimachi.evaluation import Evaluation
+from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.models.event_model import build_model
 from hachimachi.training import callbacks
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress

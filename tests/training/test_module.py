@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hachimachi import io
 from hachimachi.checkpoint import load_model
-from hachimachi.evaluation import evaluate
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models import parts
 from hachimachi.models.event_model import EventModel, build_model

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation import evaluate
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.run import Run, train

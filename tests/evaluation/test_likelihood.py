@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi import evaluation
+from hachimachi.evaluation import likelihood
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation import evaluate
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.grid import Categories
 from hachimachi.io import read
@@ -88,7 +88,7 @@ def test_the_state_is_carried_from_chunk_to_chunk(
     model: EventModel, data: EventSequence, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluate(model, data).surprise
-    monkeypatch.setattr(evaluation, "CHUNK", chunk)
+    monkeypatch.setattr(likelihood, "CHUNK", chunk)
     np.testing.assert_allclose(evaluate(model, data).surprise, whole, rtol=1e-9, atol=1e-10)
     alone = evaluate(model, data[80:]).surprise  # without the state it is another matter
     assert np.abs(alone - whole[80:]).max() > 1e-3
