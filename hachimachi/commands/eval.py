@@ -125,13 +125,13 @@ def _table_rows(model: EventModel, sequence: EventSequence, event: int) -> tuple
     import torch
 
     rows = sequence.rows()
-    given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
-    tables = copy.deepcopy(model).double().table(torch.from_numpy(rows[:event]), given)
-    lines = [
-        [name, number, low, high, p]
-        for name, bins in tables.items()
-        for number, (low, high, p) in enumerate(zip(*(part.tolist() for part in bins), strict=True))
-    ]
+    exact, past = copy.deepcopy(model).double(), torch.from_numpy(rows[:event])
+    given: dict[str, float] = {}
+    lines: list[list[Any]] = []
+    for name, value in zip((column.name for column in model.columns), rows[event].tolist(), strict=True):
+        bins = zip(*(part.tolist() for part in exact.table(past, given)[name]), strict=True)
+        lines += [[name, number, low, high, p] for number, (low, high, p) in enumerate(bins)]
+        given[name] = value
     return ["feature", "bin", "low", "high", "p"], lines
 
 

@@ -17,7 +17,7 @@ class Distribution(ABC):
     """The distribution of an event, D columns wide, for a batch of any shape.
 
     Probabilities are those of the stated grid over the stated support. The columns are taken one after the other:
-    the probability of an event is the product of each column's, given the columns before it.
+    the probability of an event is the product of each column's, given the columns before it in the head's order.
     """
 
     @abstractmethod
@@ -33,7 +33,12 @@ class Distribution(ABC):
 
     @abstractmethod
     def table(self, column: int, rows: Tensor) -> Tensor:
-        """Return the probabilities of all bins of a column, shape (..., bins), given the columns before it in rows."""
+        """Return the probabilities of all bins of a column, shape (..., bins).
+
+        Args:
+            column: Which one.
+            rows: The other columns, shape (..., D), as far as they are given; NaN where not. Only what is given counts.
+        """
 
 
 class EventSampler(ABC):
@@ -52,7 +57,12 @@ class EventSampler(ABC):
 
 
 class Head(nn.Module, ABC):
-    """Hidden vector → distribution of the next event."""
+    """Hidden vector → distribution of the next event.
+
+    ``order`` holds the positions of the columns, the first to be foretold first.
+    """
+
+    order: tuple[int, ...]
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:

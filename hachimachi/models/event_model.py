@@ -108,7 +108,7 @@ class EventModel(nn.Module):
 
         Args:
             past: Rows heard so far, shape (T, D), T may be 0.
-            given: Values of columns of the next event, by name; each column's table is given those before it.
+            given: Values of columns of the next event, by name; the table of each column is given those of the others.
         """
         row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
         with torch.inference_mode():

@@ -99,7 +99,9 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
 
 def _given(options: DictConfig) -> dict[str, Any]:
     """Return the options that say something: null leaves a key to the data, or to the part it is for."""
-    return {str(key): value for key, value in options.items() if value is not None}
+    plain = OmegaConf.to_container(options)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if value is not None}
 
 
 def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:

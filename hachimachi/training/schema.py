@@ -55,6 +55,10 @@ def _devices() -> Any:
     return _key("a whole number from 1, a list of device numbers, or auto", _is_devices)
 
 
+def _names() -> Any:
+    return _key("a list of columns, such as [pitch,time]", lambda _: True, null=True)
+
+
 @dataclass
 class DatasetConfig:
     """The events, and the windows cut from them."""
@@ -84,6 +88,8 @@ class HeadConfig:
     components: int = _whole(1)
     width: int | None = _whole(1, null=True)
     dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
+    order: list[str] | None = _names()
+    any_order: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
 
 
 @dataclass

@@ -28,6 +28,14 @@ def head(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+def before(model: EventModel, column: int, rows: torch.Tensor) -> torch.Tensor:
+    """Return rows that tell only the columns that are foretold before one."""
+    known = rows.clone()
+    order = model.head.order
+    known[..., list(order[order.index(column) :])] = torch.nan
+    return known
+
+
 @pytest.fixture
 def wild(make: Make, head: str) -> EventModel:
     return make(head=head).double()
@@ -37,7 +45,7 @@ def test_every_table_sums_to_one(wild: EventModel, rows: torch.Tensor) -> None:
     rows = rows[:, :20]
     distribution = wild(rows)[0]
     for column, described in enumerate(wild.columns):
-        table = distribution.table(column, rows)
+        table = distribution.table(column, before(wild, column, rows))
         assert table.shape == (1, 20, described.grid.bins)
         assert table.min() >= FLOOR / described.grid.bins * 0.999
         torch.testing.assert_close(table.sum(-1), torch.ones(1, 20, dtype=torch.float64), atol=1e-6, rtol=0)
@@ -49,7 +57,7 @@ def test_the_actual_row_of_a_table_is_its_probability(wild: EventModel, rows: to
     p = distribution.log_prob(rows).exp()
     for column, described in enumerate(wild.columns):
         index = torch.from_numpy(described.grid.index(rows[0, 1:, column].numpy()))
-        actual = distribution.table(column, rows)[0, 1:].gather(-1, index[:, None])[:, 0]
+        actual = distribution.table(column, before(wild, column, rows))[0, 1:].gather(-1, index[:, None])[:, 0]
         torch.testing.assert_close(p[0, 1:, column], actual, rtol=1e-9, atol=1e-12)
 
 
@@ -58,6 +66,17 @@ def test_training_and_judging_precision_agree(make: Make, head: str, rows: torch
     single, double = model.log_prob(rows), model.double().log_prob(rows)
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-3)
+
+
+def test_a_table_follows_any_column_that_is_given_and_never_its_own(wild: EventModel, rows: torch.Tensor) -> None:
+    row = rows[:, 1:2]
+    distribution = wild(row)[0]
+    tables = [distribution.table(column, row) for column in range(5)]
+    for changed in range(5):
+        other = row.clone()
+        other[..., changed] = rows[0, :, changed].max()
+        for column, table in enumerate(tables):
+            assert torch.equal(distribution.table(column, other), table) == (column == changed)
 
 
 def test_what_is_not_known_costs_nothing(wild: EventModel, rows: torch.Tensor) -> None:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from random import Random
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError
+from hachimachi.models.autoregressive_sampler import AutoregressiveSampler
 from hachimachi.models.conditional import Conditional, condition
-from hachimachi.models.distribution import Distribution, EventSampler, Head
+from hachimachi.models.distribution import Distribution, Head
 from hachimachi.models.encoder import encode_column
 from hachimachi.models.parts import register
-from hachimachi.models.sampling import Sampling
 
 
 @register("head", "autoregressive")
 class AutoregressiveHead(Head):
     """P(event) = Π_d P(column d | past, columns before d): the chain rule inside an event.
 
-    Each column has a hidden layer of its own, which hears the past and the columns before it, masked ones too: a
-    note's duration may follow from its pitch.
+    Each column has a hidden layer of its own, which hears the past and the columns known so far, masked ones too: a
+    note's duration may follow from its pitch. Some events are learned in an order drawn at random, so that any columns
+    can be given and the others follow (Uria et al. 2014, https://arxiv.org/abs/1310.1757).
 
     Args:
         columns: What to foretell, D columns.
@@ -34,7 +32,15 @@ class AutoregressiveHead(Head):
         components: Number of logistics for each column of numbers.
         width: Width of each column's hidden layer.
         dropout: Share of it left out at random in training.
+        order: Names of the columns to foretell first; those not named follow as they stand in the data.
+        any_order: Share of the events that are learned in a random order.
+
+    Raises:
+        HachimachiError: An order that names what is no column, or a column twice.
     """
+
+    owner: Tensor
+    before: Tensor
 
     def __init__(
         self,
@@ -44,48 +50,90 @@ class AutoregressiveHead(Head):
         components: int = 8,
         width: int = 96,
         dropout: float = 0.2,
+        order: Sequence[str] = (),
+        any_order: float = 0.2,
     ) -> None:
         super().__init__()
-        self.former = dict(former)
-        self.given = [encode_column(column, place) for place, column in enumerate(columns[:-1])]
+        self.former, self.any_order = dict(former), any_order
+        self.order = arrange([column.name for column in columns], order)
+        self.given = [encode_column(column, place) for place, column in enumerate(columns)]
         self.conditionals: list[Conditional] = [condition(column, components) for column in columns]
         self.parts = nn.ModuleList([*self.given, *self.conditionals])
-        widths = [sum(part.size for part in self.given[:place]) for place in range(len(columns))]
-        self.listen = [nn.Linear(size, width) for _ in columns]
-        self.relate = [nn.Linear(before, width, bias=False) for before in widths[1:]]
+        # a column is heard as its encoding, and as being known
+        owner = [place for place, part in enumerate(self.given) for _ in range(part.size)] + list(range(len(columns)))
+        self.register_buffer("owner", torch.tensor(owner), persistent=False)
+        self.register_buffer("before", precedes(torch.tensor(self.order).argsort()), persistent=False)
+        self.listen = nn.Linear(size, len(columns) * width)
+        self.relate = nn.Parameter(torch.empty(len(columns), len(owner), width).uniform_(-1, 1) / len(owner) ** 0.5)
         self.project = [nn.Linear(width, conditional.size) for conditional in self.conditionals]
-        self.layers = nn.ModuleList([*self.listen, *self.relate, *self.project])
+        self.layers = nn.ModuleList(self.project)
         self.dropout = nn.Dropout(dropout)
 
     @torch.no_grad()
     def start_at(self, rows: Tensor) -> None:
         """Set the biases so that the untrained head gives about the marginals of raw events, shape (N, D)."""
-        for place, conditional in enumerate(self.conditionals):
+        for place, (conditional, project) in enumerate(zip(self.conditionals, self.project, strict=True)):
             values = rows[:, place]
             values = values[~values.isnan()] if not values.isnan().all() else torch.zeros(1, dtype=rows.dtype)
-            self.project[place].weight.mul_(0.1)
-            self.project[place].bias.copy_(conditional.initial(values))
+            project.weight.mul_(0.1)
+            project.bias.copy_(conditional.initial(values))
 
     def forward(self, hidden: Tensor) -> Autoregressive:
         """Return the distribution that follows hidden vectors of shape (..., H)."""
         return Autoregressive(self, hidden)
 
-    def sampler(self) -> EventSampler:
+    def sampler(self) -> AutoregressiveSampler:
         """Return what draws from the head as it is now."""
-        return AutoregressiveSampler(self)
+        layers = [(project.weight, project.bias) for project in self.project]
+        linear = (self.listen.weight, self.listen.bias), self.relate, layers
+        return AutoregressiveSampler(self.given, self.conditionals, self.order, self.former, *linear)
 
-    def parameters_of(self, column: int, hidden: Tensor, given: Tensor | None) -> Tensor:
-        """Return the parameters of a column's conditional, shape (..., P).
+    def encode(self, rows: Tensor) -> Tensor:
+        """Return columns of shape (..., D) as other columns hear them, shape (..., G): zeros where a value is NaN.
+
+        They hear bins, so that the chain rule is one of bins.
+        """
+        pairs = zip(self.conditionals, rows.unbind(-1), strict=True)
+        snapped = torch.stack([conditional.snap(values) for conditional, values in pairs], dim=-1)
+        return torch.cat([*(part(snapped) for part in self.given), (~rows.isnan()).double()], dim=-1)
+
+    def hear(self, hidden: Tensor, encoded: Tensor, before: Tensor) -> Tensor:
+        """Return the hidden layer of each column, shape (..., D, W).
 
         Args:
-            column: Which one.
             hidden: The past, shape (..., H).
-            given: The encoded columns before it, shape (..., E), ``None`` for the first.
+            encoded: What :meth:`encode` returns, shape (..., G).
+            before: Which columns (last dimension) each column hears, shape (..., D, D).
         """
-        heard = self.listen[column](hidden)
-        if given is not None:
-            heard = heard + self.relate[column - 1](given.to(heard.dtype))
-        return self.project[column](self.dropout(F.relu(heard)))
+        heard = encoded.to(hidden.dtype)[..., None, :] * before[..., self.owner]  # (..., D, G)
+        related = torch.einsum("...dg,dgw->...dw", heard, self.relate)
+        return self.dropout(F.relu(self.listen(hidden).unflatten(-1, related.shape[-2:]) + related))
+
+    def draw_orders(self, shape: torch.Size) -> Tensor:
+        """Return which columns each column hears, shape (..., D, D): some events' at random, in training."""
+        if not self.training or not self.any_order:
+            return self.before
+        device = self.before.device
+        drawn = precedes(torch.rand(*shape, len(self.order), device=device))
+        return torch.where(torch.rand(*shape, 1, 1, device=device) < self.any_order, drawn, self.before)
+
+
+def arrange(names: Sequence[str], first: Sequence[str]) -> tuple[int, ...]:
+    """Return the positions of names, those to come first at the front.
+
+    Raises:
+        HachimachiError: One to come first that is not there, or comes twice.
+    """
+    for place, name in enumerate(first):
+        if name not in names or name in first[:place]:
+            found = "stands there twice" if name in names else "is no column"
+            raise HachimachiError(f"head.order: {name!r} {found}; the columns are {', '.join(names)}")
+    return (*map(names.index, first), *(place for place, name in enumerate(names) if name not in first))
+
+
+def precedes(ranks: Tensor) -> Tensor:
+    """Return whether one column (last dimension) comes before another (last but one), by their ranks (..., D)."""
+    return ranks[..., None, :] < ranks[..., :, None]
 
 
 class Autoregressive(Distribution):
@@ -96,61 +144,21 @@ class Autoregressive(Distribution):
 
     def log_prob(self, rows: Tensor) -> Tensor:
         """Return ln P of each column given the past and the columns before it."""
-        given = self._given(rows, len(self.head.given))
+        head = self.head
+        heard = head.hear(self.hidden, head.encode(rows), head.draw_orders(rows.shape[:-1]))
         costs = [
-            conditional.log_prob(self._parameters(place, given), rows[..., place], self._former(place))
-            for place, conditional in enumerate(self.head.conditionals)
+            conditional.log_prob(head.project[place](now), rows[..., place], self._former(place))
+            for place, (conditional, now) in enumerate(zip(head.conditionals, heard.unbind(-2), strict=True))
         ]
         return torch.stack(costs, dim=-1)
 
     def table(self, column: int, rows: Tensor) -> Tensor:
-        """Return the probabilities of all bins of a column, given the columns before it."""
-        given = self._given(rows, column)
-        return self.head.conditionals[column].table(self._parameters(column, given), self._former(column))
-
-    def _given(self, rows: Tensor, columns: int) -> list[Tensor]:
-        """Return the first columns as the ones after them hear them: bins, so that the chain rule is one of bins."""
-        pairs = zip(self.head.conditionals, rows.unbind(-1), strict=True)
-        snapped = torch.stack([conditional.snap(values) for conditional, values in pairs], dim=-1)
-        return [part(snapped) for part in self.head.given[:columns]]
-
-    def _parameters(self, column: int, given: list[Tensor]) -> Tensor:
-        before = torch.cat(given[:column], dim=-1) if column else None
-        return self.head.parameters_of(column, self.hidden, before)
+        """Return the probabilities of all bins of a column, given the other columns in rows."""
+        head = self.head
+        others = ~torch.eye(len(head.order), dtype=torch.bool, device=rows.device)
+        heard = head.hear(self.hidden, head.encode(rows), others)
+        return head.conditionals[column].table(head.project[column](heard[..., column, :]), self._former(column))
 
     def _former(self, column: int) -> Tensor | None:
         place = self.head.former.get(column)
         return None if place is None else self.hidden[..., place]
-
-
-class AutoregressiveSampler(EventSampler):
-    """Draws the columns of an event one after the other."""
-
-    def __init__(self, head: AutoregressiveHead) -> None:
-        self.former = [head.former.get(column) for column in range(len(head.conditionals))]
-        self.samplers = [conditional.sampler() for conditional in head.conditionals]
-        self.encoders = [part.for_one_row() for part in head.given]
-        # what every column hears of the past is one product, cut into columns
-        weights, biases = zip(*((layer.weight, layer.bias) for layer in head.listen), strict=True)
-        self.listen = torch.cat(weights), torch.cat(biases)
-        self.relate = [layer.weight for layer in head.relate]
-        self.project = [(layer.weight, layer.bias) for layer in head.project]
-
-    def sample(self, hidden: Tensor, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event that follows a hidden vector of shape (H,)."""
-        heard = F.linear(hidden, *self.listen).chunk(len(self.samplers))
-        row: list[float] = []
-        snapped: list[float] = []
-        given: list[float] = []
-        for column, sampler in enumerate(self.samplers):
-            now = heard[column]
-            if column:
-                now = torch.addmv(now, self.relate[column - 1], torch.from_numpy(np.array(given)).to(now.dtype))
-            raw = F.linear(F.relu(now), *self.project[column])
-            place = self.former[column]
-            former = math.nan if place is None else float(hidden[place])
-            row.append(sampler.draw(raw, former, last[column], sampling, random))
-            snapped.append(sampler.snap(row[-1]))
-            if column < len(self.encoders):
-                given += self.encoders[column](snapped)
-        return np.array(row)

@@ -36,6 +36,7 @@ class MixtureHead(Head):
         super().__init__()
         self.former = dict(former)
         self.names = [column.name for column in columns]
+        self.order = tuple(range(len(columns)))
         self.components = components
         self.emissions: list[Emission] = [
             CategoryEmission(column) if isinstance(column.grid, Categories) else NumberEmission(column)
@@ -97,10 +98,11 @@ class Mixture(Distribution):
         return torch.stack([joint.logsumexp(-1) for joint in running], dim=-1).diff(dim=-1)
 
     def table(self, column: int, rows: Tensor) -> Tensor:
-        """Return the probabilities of all bins of a column, given the columns before it."""
+        """Return the probabilities of all bins of a column, given the other columns in rows."""
         log_weights = self.log_weights
-        for before in range(column):
-            log_weights = log_weights + self.emissions[before].log_prob(self.raws[before], rows[..., before])
+        for other in range(len(self.emissions)):
+            if other != column:  # what is not known (NaN) costs nothing and says nothing
+                log_weights = log_weights + self.emissions[other].log_prob(self.raws[other], rows[..., other])
         return self._tabulate(column, log_weights.log_softmax(-1)).sum(-2)
 
     def _tabulate(self, column: int, log_weights: Tensor) -> Tensor:
