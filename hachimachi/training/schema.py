@@ -88,7 +88,7 @@ class HeadConfig:
     components: int = _whole(1)
     width: int | None = _whole(1, null=True)
     dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
-    order: list[str] | None = _names()
+    order: list[str] | None = _names()  # noqa: RUF009  (makes a field)
     any_order: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
 
 
