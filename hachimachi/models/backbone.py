@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
+
+from hachimachi.models.stepping import Stepper, Vector
 
 State = tuple[Tensor, ...]
 """What a backbone remembers: tensors whose first dimension is the batch. Held by the caller, never by the module."""
@@ -42,3 +46,26 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Go on by one step, as fast as can be: inputs (B, E) → hidden vectors (B, H), without dropout."""
+
+    def stepper(self) -> Stepper:
+        """Return the fast form for playing one event at a time, with a copy of the weights as they are now.
+
+        This one is PyTorch's own step, right for any backbone. One in NumPy takes a third of the time or less.
+        """
+        return _TorchStepper(self)
+
+
+class _TorchStepper(Stepper):
+    """The reference in the clothes of the fast form."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = copy.deepcopy(backbone).float().cpu().eval()
+
+    @torch.inference_mode()
+    def initial_state(self) -> State:
+        return self.backbone.initial_state(1)
+
+    @torch.inference_mode()
+    def step(self, x: Vector, state: State) -> tuple[Vector, State]:
+        h, state = self.backbone.step(torch.from_numpy(x)[None], state)
+        return h[0].numpy(), state

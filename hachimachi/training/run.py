@@ -18,6 +18,7 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.models.sizes import choose_size
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.data import EventDataModule
@@ -94,12 +95,14 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    return build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns)
+    backbone = _given(cfg.model)
+    size, layers = choose_size(cfg.model.name, cfg.model.size, cfg.model.layers, data.events)
+    return build_model(data.train, {**backbone, "size": size, "layers": layers}, _given(cfg.head), data.columns)
 
 
 def _given(options: DictConfig) -> dict[str, Any]:
     """Return the options that say something: null leaves a key to the data, or to the part it is for."""
-    plain = OmegaConf.to_container(options)
+    plain = OmegaConf.to_container(options, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items() if value is not None}
 

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from hachimachi.events import KINDS
+from hachimachi.models import sizes
 from hachimachi.training.conf import find_conf, list_options
 
 
@@ -55,6 +56,10 @@ def _devices() -> Any:
     return _key("a whole number from 1, a list of device numbers, or auto", _is_devices)
 
 
+def _size() -> Any:
+    return _key(f"{sizes.AUTO}, {', '.join(sizes.NAMES)} or a whole number from 1", sizes.accepts_size)
+
+
 def _names() -> Any:
     return _key("a list of columns, such as [pitch,time]", lambda _: True, null=True)
 
@@ -75,9 +80,10 @@ class ModelConfig:
     """The backbone."""
 
     name: str = _part("model")
-    size: int = _whole(1)
-    layers: int = _whole(1)
+    size: int | str = _size()
+    layers: int | None = _whole(1, null=True)
     dropout: float = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
+    window: int | None = _whole(1, null=True)
 
 
 @dataclass

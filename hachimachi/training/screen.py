@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.sizes import explain_size
 from hachimachi.screen import column_table
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
@@ -33,7 +34,9 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
         console.print(f"Only {events} events: expect little of this model; a few hundred are a start", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
-    console.print(f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights")
+    backbone, reason = model.parts["backbone"], explain_size(cfg.model.size, data.events)
+    console.print(f"{backbone['name']} {backbone['layers']} × {backbone['size']}{reason},")
+    console.print(f"{cfg.head.name} head, {weights:,} weights")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 

@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hachimachi.models.backbone import Backbone, State
+from hachimachi.models.backbone import State
 from hachimachi.models.parts import register
+from hachimachi.models.recurrent import Layer, Recurrent, RecurrentStepper
+from hachimachi.models.stepping import Vector, sigmoid
 
 
 @register("backbone", "gru")
-class GRU(Backbone):
-    """Layers of gated recurrent units.
+class GRU(Recurrent):
+    """Layers of gated recurrent units; see :class:`~hachimachi.models.recurrent.Recurrent`."""
 
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs and outputs of the layers left out at random in training.
-    """
+    unit, parts = nn.GRU, 1
 
-    def __init__(self, size_in: int, size: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
-        super().__init__(size_in, size)
-        self.layers = layers
-        self.rnn = nn.GRU(size_in, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+    def cell(self, x: Tensor, state: State, weights: Sequence[Tensor]) -> State:
+        """Return the new hidden vectors."""
+        return (torch.gru_cell(x, state[0], *weights),)
 
-    def initial_state(self, batch: int) -> State:
-        """Return zeros, shape (B, layers, H)."""
-        return (next(self.parameters()).new_zeros(batch, self.layers, self.size),)
+    def stepper(self) -> RecurrentStepper:
+        """Return the fast form; see :class:`~hachimachi.models.backbone.Backbone`."""
+        return GRUStepper(self)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on from a state; see :class:`Backbone`."""
-        out, hidden = self.rnn(self.dropout(x), state[0].transpose(0, 1).contiguous())
-        return self.dropout(out), (hidden.transpose(0, 1),)
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on by one step; see :class:`Backbone`."""
-        hidden = []
-        for layer, weights in enumerate(self.rnn.all_weights):
-            x = torch.gru_cell(x, state[0][:, layer], *weights)
-            hidden.append(x)
-        return x, (torch.stack(hidden, dim=1),)
+class GRUStepper(RecurrentStepper):
+    """A :class:`GRU` one step at a time."""
+
+    def cell(self, x: Vector, state: tuple[Vector, ...], layer: Layer) -> tuple[Vector, ...]:
+        """Return the new hidden vector."""
+        into, around, bias_into, bias_around = layer
+        [former], size = state, self.size
+        heard, kept = x.dot(into), former.dot(around)  # reset, update and candidate of each
+        heard += bias_into
+        kept += bias_around
+        gates = sigmoid(heard[: 2 * size] + kept[: 2 * size])
+        candidate = kept[2 * size :]
+        candidate *= gates[:size]
+        candidate += heard[2 * size :]
+        np.tanh(candidate, out=candidate)
+        hidden = former - candidate
+        hidden *= gates[size:]
+        hidden += candidate
+        return (hidden,)

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hachimachi.models.backbone import Backbone, State
+from hachimachi.models.backbone import State
 from hachimachi.models.parts import register
+from hachimachi.models.recurrent import Layer, Recurrent, RecurrentStepper
+from hachimachi.models.stepping import Vector, as_array, sigmoid
 
 
 @register("backbone", "lstm")
-class LSTM(Backbone):
-    """Layers of long short-term memory.
+class LSTM(Recurrent):
+    """Layers of long short-term memory; see :class:`~hachimachi.models.recurrent.Recurrent`."""
 
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs and outputs of the layers left out at random in training.
-    """
+    unit, parts = nn.LSTM, 2
 
-    def __init__(self, size_in: int, size: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
-        super().__init__(size_in, size)
-        self.layers = layers
-        self.rnn = nn.LSTM(size_in, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+    def cell(self, x: Tensor, state: State, weights: Sequence[Tensor]) -> State:
+        """Return the new hidden vectors and cells."""
+        return torch.lstm_cell(x, state, *weights)
 
-    def initial_state(self, batch: int) -> State:
-        """Return zeros for hidden and cell, shape (B, layers, H) each."""
-        zeros = next(self.parameters()).new_zeros(batch, self.layers, self.size)
-        return zeros, zeros
+    def stepper(self) -> RecurrentStepper:
+        """Return the fast form; see :class:`~hachimachi.models.backbone.Backbone`."""
+        return LSTMStepper(self)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on from a state; see :class:`Backbone`."""
-        hidden, cell = (part.transpose(0, 1).contiguous() for part in state)
-        out, (hidden, cell) = self.rnn(self.dropout(x), (hidden, cell))
-        return self.dropout(out), (hidden.transpose(0, 1), cell.transpose(0, 1))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on by one step; see :class:`Backbone`."""
-        hidden, cell = [], []
-        for layer, weights in enumerate(self.rnn.all_weights):
-            x, inner = torch.lstm_cell(x, (state[0][:, layer], state[1][:, layer]), *weights)
-            hidden.append(x)
-            cell.append(inner)
-        return x, (torch.stack(hidden, dim=1), torch.stack(cell, dim=1))
+class LSTMStepper(RecurrentStepper):
+    """An :class:`LSTM` one step at a time."""
+
+    @staticmethod
+    def _copy(into: Tensor, around: Tensor, bias_into: Tensor, bias_around: Tensor) -> Layer:
+        # the biases only ever stand in one sum
+        both = as_array(bias_into.double() + bias_around.double())
+        return as_array(into.T), as_array(around.T), both, np.zeros_like(both)
+
+    def cell(self, x: Vector, state: tuple[Vector, ...], layer: Layer) -> tuple[Vector, ...]:
+        """Return the new hidden vector and cell."""
+        into, around, bias, _ = layer
+        (former, kept), size = state, self.size
+        gates = x.dot(into)  # input, forget, candidate, output
+        gates += former.dot(around)
+        gates += bias
+        candidate = np.tanh(gates[2 * size : 3 * size])
+        sigmoid(gates)
+        cell = gates[size : 2 * size] * kept
+        candidate *= gates[:size]
+        cell += candidate
+        return gates[3 * size :] * np.tanh(cell), cell
