@@ -27,12 +27,16 @@ class Playing:
 
     def __init__(self, name: str, scale: Scale) -> None:
         self.name, self.scale, self.grid = name, scale, scale.grid
+        self.foot = scale.foot
         self.ends = scale.grid.low * scale.grid.resolution, scale.grid.high * scale.grid.resolution
 
     def raw(self, place: float) -> float:
         """Return the raw value at a place on the scale, kept within the grid."""
         value = place * self.scale.std + self.scale.mean
-        return clip(math.exp(min(value, 700.0)) if self.grid.log else value, *self.ends)
+        if self.grid.log:
+            value = math.exp(min(value, 700.0))
+            value = 0.0 if value < self.foot else value
+        return clip(value, *self.ends)
 
     def index(self, value: float) -> int:
         """Return the position of the bin of a raw value within the grid."""

@@ -20,6 +20,9 @@ WIDTHS = (-7.0, 3.0)
 SPREAD = math.sqrt(3) / math.pi
 """The s of a logistic whose variance is 1."""
 
+ROUNDING = 1e-5
+"""A place on a log scale that was rounded to float32 is off by less than this much of its value."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -48,14 +51,25 @@ class Scale:
         whole = column.feature.kind == "integer" or column.grid.resolution == 1
         return Scale(column.grid, mean, max(variance**0.5, least), whole)
 
+    @property
+    def foot(self) -> float:
+        """Below this raw value a place on a log scale stands for zero."""
+        return self.grid.resolution / 2 * (1 + ROUNDING)
+
     def standardise(self, values: Tensor) -> Tensor:
         """Return where raw values lie on the scale."""
         return (self._warp(values) - self.mean) / self.std
 
     def raw(self, places: Tensor) -> Tensor:
-        """Return the raw values at places on the scale, float64, kept within the grid."""
+        """Return the raw values at places on the scale, float64, kept within the grid.
+
+        A place may have been rounded to float32. The foot of a log scale, where zero stands, lies right between two
+        bins, and has to fall into the first all the same.
+        """
         values = places.double() * self.std + self.mean
-        values = values.exp() if self.grid.log else values
+        if self.grid.log:
+            values = values.exp()
+            values = values.masked_fill(values < self.foot, 0.0)
         return values.clamp(self.grid.low * self.grid.resolution, self.grid.high * self.grid.resolution)
 
     def index(self, values: Tensor) -> Tensor:
