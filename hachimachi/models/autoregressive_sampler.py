@@ -1,4 +1,4 @@
-"""Drawing events column by column, each given those drawn before."""
+"""Drawing events column by column, each given those drawn before. NumPy, one event at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from random import Random
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +15,10 @@ from hachimachi.models.conditional import Conditional
 from hachimachi.models.distribution import EventSampler
 from hachimachi.models.encoder import ColumnEncoder
 from hachimachi.models.sampling import Sampling
+from hachimachi.models.stepping import Vector, as_array
+
+Linear = tuple[Tensor, Tensor]
+"""Weight (out, in) and bias."""
 
 
 class AutoregressiveSampler(EventSampler):
@@ -37,31 +40,63 @@ class AutoregressiveSampler(EventSampler):
         conditionals: Sequence[Conditional],
         order: Sequence[int],
         former: Mapping[int, int],
-        listen: tuple[Tensor, Tensor],
+        listen: Linear,
         relate: Tensor,
-        project: Sequence[tuple[Tensor, Tensor]],
+        project: Sequence[Linear],
     ) -> None:
-        self.order, self.listen, self.project = order, listen, project
+        self.order = order
         self.former = [former.get(column) for column in range(len(conditionals))]
         self.samplers = [conditional.sampler() for conditional in conditionals]
-        self.encoders = [part.for_one_row() for part in given]
-        self.relate = relate.transpose(1, 2).contiguous()  # (D, W, G)
-        sizes = [part.size for part in given]
-        self.starts = np.cumsum([0, *sizes]).tolist()
+        self.layers = Layers(given, listen, relate, project)
 
-    def sample(self, hidden: Tensor, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
+    def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
-        heard = F.linear(hidden, *self.listen).view(len(self.samplers), -1)
+        layers = self.layers
+        layers.listen(hidden)
         row = [math.nan] * len(self.samplers)
-        snapped = list(row)
-        given = np.zeros(self.relate.shape[-1])
         for column in self.order:
-            now = torch.addmv(heard[column], self.relate[column], torch.from_numpy(given).to(heard.dtype))
-            raw = F.linear(F.relu(now), *self.project[column])
-            place = self.former[column]
+            place, sampler = self.former[column], self.samplers[column]
             former = math.nan if place is None else float(hidden[place])
-            row[column] = self.samplers[column].draw(raw, former, last[column], sampling, random)
-            snapped[column] = self.samplers[column].snap(row[column])
-            given[self.starts[column] : self.starts[column + 1]] = self.encoders[column](snapped)
-            given[self.starts[-1] + column] = 1.0
+            value = sampler.draw(layers.parameters(column), former, last[column], sampling, random)
+            layers.tell(column, sampler.snap(value))
+            row[column] = value
         return np.array(row)
+
+
+class Layers:
+    """The layers of an :class:`~hachimachi.models.heads.autoregressive.AutoregressiveHead` for one event at a time.
+
+    First :meth:`listen`; then, in any order, ask for the parameters of a column and tell its value. What a column says
+    to the others is added to what they hear as soon as it is told, and never computed again.
+    """
+
+    def __init__(
+        self, given: Sequence[ColumnEncoder], listen: Linear, relate: Tensor, project: Sequence[Linear]
+    ) -> None:
+        self.past = as_array(listen[0].T), as_array(listen[1])
+        self.project = [(as_array(weight.T), as_array(bias)) for weight, bias in project]
+        self.heard, self.open = np.empty(len(self.past[1]), np.float32), np.empty(relate.shape[-1], np.float32)
+        self.columns = list(self.heard.reshape(len(given), -1))  # views
+        *told, known = relate.transpose(0, 1).flatten(1).split([*(part.size for part in given), len(given)])
+        self.relate = [as_array(torch.cat([part, flag[None]])) for part, flag in zip(told, known, strict=True)]
+        self.encoded = [np.ones(part.size + 1, np.float32) for part in given]  # each ends in the 1 that says: known
+        self.write = [part.writer(out[:-1]) for part, out in zip(given, self.encoded, strict=True)]
+
+    def listen(self, hidden: Vector) -> None:
+        """Hear the past, shape (H,); what was told of an event before is forgotten."""
+        weight, bias = self.past
+        np.dot(hidden, weight, out=self.heard)
+        self.heard += bias
+
+    def parameters(self, column: int) -> Vector:
+        """Return the parameters of a column's conditional, shape (P,), given the past and what was told."""
+        weight, bias = self.project[column]
+        np.maximum(self.columns[column], 0.0, out=self.open)
+        raw = self.open.dot(weight)
+        raw += bias
+        return raw
+
+    def tell(self, column: int, value: float) -> None:
+        """Let the other columns hear the value of one, the middle of its bin."""
+        self.write[column](value)
+        self.heard += self.encoded[column].dot(self.relate[column])

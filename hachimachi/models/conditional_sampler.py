@@ -7,23 +7,23 @@ from abc import ABC, abstractmethod
 from random import Random
 
 import numpy as np
-from torch import Tensor
 
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.playing import HistogramSampler, Playing
 from hachimachi.models.sampling import Numbers, Sampling, clip, draw_index, logit
 from hachimachi.models.scale import WIDTHS, Scale
+from hachimachi.models.stepping import Vector
 
 
 class ConditionalSampler(ABC):
     """Draws from a :class:`~hachimachi.models.conditional.Conditional`, its floor left out."""
 
     @abstractmethod
-    def draw(self, raw: Tensor, former: float, last: float, sampling: Sampling, random: Random) -> float:
+    def draw(self, raw: Vector, former: float, last: float, sampling: Sampling, random: Random) -> float:
         """Draw a value.
 
         Args:
-            raw: The conditional's parameters, shape (P,).
+            raw: The conditional's parameters, float32, shape (P,).
             former: Where the column's former value stands on its scale, NaN where it is never known.
             last: That value itself.
             sampling: How to draw.
@@ -56,7 +56,7 @@ class NumberConditionalSampler(ConditionalSampler):
         self.histogram = HistogramSampler(histogram, self.playing)
         self.moving = np.arange(sizes[1]) % 2 == 0
 
-    def draw(self, raw: Tensor, former: float, last: float, sampling: Sampling, random: Random) -> float:
+    def draw(self, raw: Vector, former: float, last: float, sampling: Sampling, random: Random) -> float:
         """Draw a value."""
         head = raw[: self.n_weights].tolist()
         highest = max(head)
@@ -64,10 +64,10 @@ class NumberConditionalSampler(ConditionalSampler):
         if math.isnan(former):
             weights[1] = 0.0
         if sampling.temperature_of(self.name) != 1:
-            return self._draw_from_table(raw.numpy(), weights, former, last, sampling, random)
+            return self._draw_from_table(raw.astype(np.float64), weights, former, last, sampling, random)
         way = draw_index(weights, random)
         if way == 0:
-            tilt = raw[self.ends[2] :].numpy() if self.tilted else None
+            tilt = raw[self.ends[2] :].astype(np.float64) if self.tilted else None
             return self.playing.spread(self.histogram.draw(random, tilt), random)
         if way == 1:
             return self._repeat(former, last)
@@ -77,8 +77,8 @@ class NumberConditionalSampler(ConditionalSampler):
         return self.playing.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
 
     def snap(self, value: float) -> float:
-        """Return the middle of the bin."""
-        return self.playing.centre(self.playing.index(value))
+        """Return the middle of the bin; what lies beyond the grid falls into its first or last."""
+        return self.playing.centre(min(max(self.playing.index(value), 0), self.playing.grid.bins - 1))
 
     def _draw_from_table(
         self, raw: Numbers, shares: list[float], former: float, last: float, sampling: Sampling, random: Random
@@ -121,9 +121,9 @@ class CategoryConditionalSampler(ConditionalSampler):
     def __init__(self, name: str, known: list[float]) -> None:
         self.name, self.known = name, known
 
-    def draw(self, raw: Tensor, former: float, last: float, sampling: Sampling, random: Random) -> float:  # noqa: ARG002
+    def draw(self, raw: Vector, former: float, last: float, sampling: Sampling, random: Random) -> float:  # noqa: ARG002
         """Draw a category."""
-        return self.known[sampling.draw_bin(self.name, raw.softmax(-1).numpy(), random)]
+        return self.known[sampling.draw_bin(self.name, np.exp((raw - raw.max()).astype(np.float64)), random)]
 
     def snap(self, value: float) -> float:
         """Return the category as it is."""

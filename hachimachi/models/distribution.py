@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hachimachi.models.sampling import Sampling
+from hachimachi.models.stepping import Vector
 
 
 class Distribution(ABC):
@@ -45,11 +46,11 @@ class EventSampler(ABC):
     """Draws single events from the distributions of a head, fast."""
 
     @abstractmethod
-    def sample(self, hidden: Tensor, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
+    def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
         """Draw an event, raw values of shape (D,).
 
         Args:
-            hidden: What the head foretells from, shape (H,).
+            hidden: What the head foretells from, float32, shape (H,); it is not written to.
             last: The raw values of the last event heard, NaN where there was none.
             sampling: How to draw.
             random: Where random numbers come from.

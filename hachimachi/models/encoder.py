@@ -13,6 +13,7 @@ from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.grid import Categories
 from hachimachi.models.scale import Scale
+from hachimachi.models.stepping import Vector, as_array
 
 EMBEDDING = 24
 """Width of the embedding of a whole number or a category."""
@@ -54,8 +55,8 @@ class ColumnEncoder(nn.Module, ABC):
     place: int
 
     @abstractmethod
-    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
-        """Return the same for one row, in plain numbers."""
+    def writer(self, out: Vector) -> Callable[[float], None]:
+        """Return what writes the encoding of one value over a vector, shape (size,): the fast form for playing."""
 
 
 class _Number(ColumnEncoder):
@@ -78,24 +79,23 @@ class _Number(ColumnEncoder):
             parts.append(self.embedding(self.scale.index(value)))
         return torch.cat(parts, dim=-1).masked_fill(unknown, 0.0)
 
-    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
-        """Return the same for one row, in plain numbers."""
-        scale, grid, table = self.scale, self.scale.grid, _rows(self.embedding)
+    def writer(self, out: Vector) -> Callable[[float], None]:
+        """Return what writes the encoding of one value; see :class:`ColumnEncoder`."""
+        scale, grid, rows, embedded = self.scale, self.scale.grid, _rows(self.embedding), out[1 + self.scale.grid.log :]
 
-        def encode(row: Sequence[float]) -> list[float]:
-            value = row[self.place]
+        def write(value: float) -> None:
             if math.isnan(value):
-                return [0.0] * self.size
+                out.fill(0.0)
+                return
             warped = math.log(max(value, grid.resolution / 2)) if grid.log else value
-            encoded = [min(max((warped - scale.mean) / scale.std, -5.0), 5.0)]
+            out[0] = min(max((warped - scale.mean) / scale.std, -5.0), 5.0)
             if grid.log:
-                encoded.append(float(value < grid.resolution / 2))
-            if table:
+                out[1] = value < grid.resolution / 2
+            if rows:
                 number = min(max(math.floor(value / grid.resolution + 0.5), grid.low), grid.high)
-                encoded += table[number - grid.low]
-            return encoded
+                embedded[:] = rows[number - grid.low]
 
-        return encode
+        return write
 
 
 class _Category(ColumnEncoder):
@@ -117,16 +117,15 @@ class _Category(ColumnEncoder):
             index = index.masked_fill(hidden, self.grid.bins - 1)
         return self.embedding(index).masked_fill(unknown, 0.0)
 
-    def for_one_row(self) -> Callable[[Sequence[float]], list[float]]:
-        """Return the same for one row, in plain numbers."""
-        table = _rows(self.embedding)
-        known = dict(zip(self.grid.values, table, strict=False))
+    def writer(self, out: Vector) -> Callable[[float], None]:
+        """Return what writes the encoding of one value; see :class:`ColumnEncoder`."""
+        rows = _rows(self.embedding)
+        known = dict(zip(self.grid.values, rows, strict=False))
 
-        def encode(row: Sequence[float]) -> list[float]:
-            value = row[self.place]
-            return [0.0] * self.size if math.isnan(value) else known.get(value, table[-1])
+        def write(value: float) -> None:
+            out[:] = 0.0 if math.isnan(value) else known.get(value, rows[-1])
 
-        return encode
+        return write
 
 
 def encode_column(column: Column, place: int) -> ColumnEncoder:
@@ -134,8 +133,8 @@ def encode_column(column: Column, place: int) -> ColumnEncoder:
     return _Category(column.grid, place) if isinstance(column.grid, Categories) else _Number(column, place)
 
 
-def _rows(embedding: nn.Embedding | None) -> list[list[float]]:
-    return [] if embedding is None else embedding.weight.tolist()
+def _rows(embedding: nn.Embedding | None) -> list[Vector]:
+    return [] if embedding is None else list(as_array(embedding.weight))
 
 
 def category_index(known: Tensor, values: Tensor) -> Tensor:

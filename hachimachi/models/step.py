@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hachimachi.events import Feature
-from hachimachi.models.backbone import State
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.sampling import Sampling
+from hachimachi.models.stepping import Vector, as_array
 
 
 class Player:
@@ -33,8 +32,8 @@ class Player:
         self.sampling = Sampling(temperature)
         self.sampling.check_names([column.name for column in model.columns])
         self.random = Random(seed)
-        self.encoder = RowEncoder(model)
-        self.sampler = model.head.sampler()
+        self.encoder, self.stepper, self.sampler = RowEncoder(model), model.backbone.stepper(), model.head.sampler()
+        self.first = as_array(model.first)
         self.reset()
 
     @property
@@ -53,39 +52,46 @@ class Player:
         columns = self.model.columns[self.temporal :]
         return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
-    @torch.inference_mode()
     def reset(self) -> None:
         """Go back to the learned start state."""
-        self.last = [math.nan] * len(self.model.columns)
-        self._listen(*self.model.beginning(1))
+        self._listen(self.first, [math.nan] * len(self.model.columns), self.stepper.initial_state())
 
-    @torch.inference_mode()
     def hear(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
-        self.last = row.tolist()
-        self._listen(self.encoder(row), self.state)
+        values = row.tolist()
+        self._listen(self.encoder(values), values, self.state.backbone)
 
-    @torch.inference_mode()
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
-        return self.sampler.sample(self.hidden, self.last, self.sampling, self.random)
+        return self.sampler.sample(self.state.hidden, self.state.last, self.sampling, self.random)
 
-    def _listen(self, heard: Tensor, state: State) -> None:
-        hidden, self.state = self.model.listen(heard, state)
-        self.hidden = hidden[0]
+    def _listen(self, heard: Vector, last: Sequence[float], state: Any) -> None:
+        hidden, state = self.stepper.step(heard, state)
+        self.state = PlayerState(last, np.concatenate((hidden, heard)), state)
+
+
+class PlayerState(NamedTuple):
+    """What a player has heard, all it needs to go on from there. Never written to, so keeping one costs nothing."""
+
+    last: Sequence[float]
+    """The raw values of the last event, shape (D,), NaN where there was none."""
+    hidden: Vector
+    """What the head foretells from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
+    backbone: Any
+    """The state of the backbone's :class:`~hachimachi.models.stepping.Stepper`."""
 
 
 class RowEncoder:
-    """Does for one row, in plain numbers, what :class:`~hachimachi.models.encoder.Encoder` does for many."""
+    """Does for one row, in NumPy, what :class:`~hachimachi.models.encoder.Encoder` does for many."""
 
     def __init__(self, model: EventModel) -> None:
-        self.size, self.dtype = model.encoder.size, model.first.dtype
-        self.parts = [part.for_one_row() for part in model.encoder.parts]
+        parts, sizes = model.encoder.parts, [part.size for part in model.encoder.parts]
+        self.encoded = np.zeros(sum(sizes), np.float32)
+        slots = np.split(self.encoded, np.cumsum(sizes)[:-1].tolist())  # views
+        self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=True)]
 
-    def __call__(self, row: NDArray[np.float64]) -> Tensor:
-        """Encode raw values of shape (D,) as shape (1, E)."""
-        encoded: list[float] = []
-        values = row.tolist()
-        for part in self.parts:
-            encoded += part(values)
-        return torch.tensor([encoded], dtype=self.dtype)
+    def __call__(self, values: Sequence[float]) -> Vector:
+        """Encode raw values, D of them, as shape (E,); the vector is used again for the next row."""
+        for place, write in self.parts:
+            write(values[place])
+        return self.encoded

@@ -18,6 +18,7 @@ from hachimachi.models.emission import Emission
 from hachimachi.models.numbers import NumberEmission
 from hachimachi.models.parts import register
 from hachimachi.models.sampling import Numbers, Sampling, draw_index
+from hachimachi.models.stepping import Vector, as_array
 
 
 @register("head", "mixture")
@@ -113,20 +114,26 @@ class MixtureSampler(EventSampler):
     """Draws a component and then its columns where the temperature is 1, else column by column from their tables."""
 
     def __init__(self, head: MixtureHead) -> None:
-        self.names, self.head = head.names, head
+        self.names, self.components = head.names, head.components
         self.samplers = [emission.sampler() for emission in head.emissions]
+        self.weight, self.bias = as_array(head.project.weight.T), as_array(head.project.bias)
+        self.ends = np.cumsum(head.sizes)[:-1].tolist()
+
+    def parameters(self, hidden: Vector) -> list[Vector]:
+        """Return the logits of the components, shape (K,), and their parameters for each column, shape (K, P)."""
+        logits, *raws = np.split(hidden.dot(self.weight) + self.bias, self.ends)
+        return [logits, *(raw.reshape(self.components, -1) for raw in raws)]
 
     def sample(
         self,
-        hidden: Tensor,
+        hidden: Vector,
         last: Sequence[float],  # noqa: ARG002  (what a component says of it stands in the hidden vector)
         sampling: Sampling,
         random: Random,
     ) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
-        logits, *raws = (part.numpy() for part in self.head.project(hidden).split(self.head.sizes))
+        logits, *raws = (part.astype(np.float64) for part in self.parameters(hidden))
         weights = np.exp(logits - logits.max())
-        raws = [raw.reshape(self.head.components, -1) for raw in raws]  # (K, P)
         if all(sampling.temperature_of(name) == 1 for name in self.names):
             chosen = draw_index(weights.tolist(), random)
             pairs = zip(self.samplers, raws, strict=True)

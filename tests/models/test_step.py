@@ -1,0 +1,142 @@
+"""The fast form that plays is held to the torch model, for every backbone and head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hachimachi.models import parts
+from hachimachi.models.autoregressive_sampler import AutoregressiveSampler
+from hachimachi.models.distribution import Distribution
+from hachimachi.models.event_model import EventModel
+from hachimachi.models.heads.autoregressive import Autoregressive
+from hachimachi.models.heads.mixture import Mixture, MixtureSampler
+from hachimachi.models.step import Player
+
+Make = Callable[..., EventModel]
+Pairs = Iterator[tuple[NDArray[np.float32], Tensor]]
+PAIRS = [(backbone, head) for backbone in parts.names("backbone") for head in parts.names("head")]
+
+
+@pytest.fixture(scope="module")
+def odd(rows: Tensor) -> Tensor:
+    """200 rows, shape (200, 5): some of the data, some nobody learned: unknown, far away, in no category."""
+    chance = np.random.default_rng(4)
+    odd = rows[0, chance.permutation(200) % 120].clone()
+    odd[torch.from_numpy(chance.random((200, 5)) < 0.1)] = torch.nan
+    for column, far in enumerate([(0.0, 70.0, 0.005), (-5, 300, 60.5), (-1e6, 1e6, 2.0), (0.0, 99.0, 0.004), (7, -3)]):
+        places = torch.from_numpy(chance.choice(200, 10 * len(far), replace=False))
+        odd[places, column] = torch.tensor(far, dtype=torch.float64).repeat(10)
+    return odd
+
+
+@pytest.fixture(params=PAIRS, ids="-".join)
+def model(request: pytest.FixtureRequest, make: Make) -> EventModel:
+    return make(*request.param).double()
+
+
+def of_autoregressive(player: Player, told: Distribution, rows: Tensor, t: int) -> Pairs:
+    """Pair the parameters of each column, given those before it in the row."""
+    assert isinstance(told, Autoregressive)
+    assert isinstance(player.sampler, AutoregressiveSampler)
+    head, layers = told.head, player.sampler.layers
+    row, hidden = rows[t], told.hidden[0, t]
+    heard = head.hear(hidden, head.encode(row), head.before)
+    layers.listen(player.state.hidden)
+    for column in head.order:
+        yield layers.parameters(column), head.project[column](heard[column])
+        if not row[column].isnan():
+            layers.tell(column, player.sampler.samplers[column].snap(row[column].item()))
+
+
+def of_mixture(player: Player, told: Distribution, rows: Tensor, t: int) -> Pairs:  # noqa: ARG001  (as the one above)
+    """Pair the logits of the components, and their parameters."""
+    assert isinstance(told, Mixture)
+    assert isinstance(player.sampler, MixtureSampler)
+    logits, *raws = player.sampler.parameters(player.state.hidden)
+    yield logits - np.logaddexp.reduce(logits), told.log_weights[0, t]
+    yield from zip(raws, (raw[0, t] for raw in told.raws), strict=True)
+
+
+PARAMETERS = {"autoregressive": of_autoregressive, "mixture": of_mixture}
+"""What a head's fast form and its reference are compared by."""
+
+
+def test_it_foretells_from_the_same_parameters(model: EventModel, odd: Tensor) -> None:
+    player, compare = Player(model), PARAMETERS[model.parts["head"]["name"]]
+    with torch.inference_mode():
+        told = model(odd[None])[0]
+        for t, row in enumerate(odd):
+            for fast, reference in compare(player, told, odd, t):
+                assert fast.dtype == np.float32
+                np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-3, atol=1e-4, err_msg=f"event {t}")
+            player.hear(row.numpy())
+
+
+def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> None:
+    player = Player(model)
+    with torch.inference_mode():
+        state = model.backbone.initial_state(1)
+        hidden, state = model.listen(model.first[None], state)
+        for row in odd:
+            np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-3, atol=1e-5)
+            player.hear(row.numpy())
+            hidden, state = model.listen(model.encoder(row[None]), state)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.9])
+def test_the_same_seed_plays_the_same(model: EventModel, temperature: float) -> None:
+    def play(seed: int) -> NDArray[np.float64]:
+        return np.array([row for row, _ in goes_on(Player(model, seed, temperature), 8)])
+
+    assert (play(3) == play(3)).all()
+    assert (play(3) != play(4)).any()
+
+
+def test_a_state_can_be_gone_back_to(model: EventModel, odd: Tensor) -> None:
+    player = Player(model)
+    for row in odd[:50].numpy():
+        player.hear(row)
+    start, random = player.state, player.random.getstate()
+    kept = start.hidden.copy()
+    first = list(goes_on(player, 12))
+    player.reset()
+    for row in odd[50:100].numpy():
+        player.hear(row)
+    player.state = start
+    player.random.setstate(random)
+    assert (start.hidden == kept).all()  # nothing has written to it
+    for (row, hidden), (again, same) in zip(first, goes_on(player, 12), strict=True):
+        assert (row == again).all()
+        assert (hidden == same).all()
+
+
+def goes_on(player: Player, events: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+    """Let a player hear itself; yield what it plays and what it foretells from then on."""
+    for _ in range(events):
+        row = player.sample()
+        player.hear(row)
+        yield row, player.state.hidden
+
+
+def test_to_sample_changes_nothing(model: EventModel, odd: Tensor) -> None:
+    player = Player(model)
+    player.hear(odd[0].numpy())
+    before = player.state, player.state.hidden.copy()
+    player.sample()
+    assert player.state is before[0]
+    assert (player.state.hidden == before[1]).all()
+
+
+def test_reset_is_a_fresh_start(model: EventModel, odd: Tensor) -> None:
+    player = Player(model)
+    for row in odd[:5].numpy():
+        player.hear(row)
+    player.reset()
+    assert (player.state.hidden == Player(model).state.hidden).all()
+    assert np.isnan(player.state.last).all()
