@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from hachimachi.checkpoint import SPEC, describe
+from hachimachi.checkpoint import GRAMS, SPEC, describe, keep_grams
 from hachimachi.models.event_model import EventModel
 
 
@@ -55,6 +55,7 @@ class EventModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
         checkpoint[SPEC] = describe(self.model)
+        checkpoint[GRAMS] = keep_grams(self.model)
 
 
 def _count(rows: Tensor) -> int:

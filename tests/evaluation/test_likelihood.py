@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi.evaluation import likelihood
 from hachimachi.errors import HachimachiError
+from hachimachi.evaluation import likelihood
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.grid import Categories
