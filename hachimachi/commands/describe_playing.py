@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hachimachi.evaluation.playing import Figure, Playing
+    from hachimachi.evaluation.playing import Playing
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
 
-UNITS = {"longest silence": ".1f", "share of 8-grams": ".1%", "beyond the range": ".1%"}
-"""How figures are shown that are not counted; distances of likeness have three digits."""
+LOOKS = {
+    "collapsed": ("generations", ".0f"),
+    "repetition": ("longest cycle, events", ".0f"),
+    "silence": ("longest silence, s", ".1f"),
+    "astray": ("far off in a row, events", ".0f"),
+    "beyond": ("beyond training range", ".1%"),
+    "share": ("8-grams of training", ".1%"),
+    "longest": ("longest run, events", ".0f"),
+}
+"""What each figure is called and how it is written; aspects of likeness go by their own names."""
 
 
 def let_play(model: EventModel, held_out: list[EventSequence], count: int) -> Playing:
@@ -24,9 +32,8 @@ def let_play(model: EventModel, held_out: list[EventSequence], count: int) -> Pl
     from hachimachi.evaluation.playing import examine, play
 
     screen = Console(stderr=True)
-    made = list(
-        track(play(model, count), "playing", count, console=screen, transient=True, disable=not screen.is_terminal)
-    )
+    hidden = not screen.is_terminal
+    made = list(track(play(model, count), "playing", count, console=screen, transient=True, disable=hidden))
     return examine(model, held_out, made)
 
 
@@ -40,8 +47,9 @@ def show_playing(playing: Playing) -> None:
     screen.print(f"\n{count} generation{plural} of {playing.events // count:,} events, from nothing:")
     screen.print(_table(playing))
     screen.print("collapse: the same 1 to 8 events, silence, or away from the training range")
-    if playing.likeness:
-        screen.print("likeness: distance from this data, beside that between its halves")
+    if playing.worst:
+        screen.print("likeness: distance from this data, beside that between its halves;")
+        screen.print(f"          worst in {playing.worst.aspect}, {playing.worst.ratio:.1f} times as far")
     if playing.copying is None:
         screen.print("This model does not know its training data: no figures on copying; train it again")
 
@@ -54,15 +62,12 @@ def _table(playing: Playing) -> Table:
         table.add_column(heading, justify="right" if heading else "left")
     group = ""
     for figure in playing.figures():
-        values = (_tell(figure, value) for value in (figure.generated, figure.real, figure.limit))
-        table.add_row(
-            figure.group if figure.group != group else "", figure.name, *values, "" if figure.held else "over"
-        )
-        group = figure.group
+        title, form = LOOKS[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
+        values = (_tell(value, form) for value in (figure.generated, figure.real, figure.limit))
+        first, group = "" if figure.group == group else figure.group, figure.group
+        table.add_row(first, title, *values, "" if figure.held else "over")
     return table
 
 
-def _tell(figure: Figure, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return ""
-    return format(value, UNITS.get(figure.name, ".0f") if figure.group != "likeness" else ".3g")
+def _tell(value: float | None, form: str) -> str:
+    return "" if value is None or math.isnan(value) else format(value, form)

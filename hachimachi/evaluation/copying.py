@@ -53,7 +53,7 @@ class Copying:
     @property
     def share_limit(self) -> float:
         """Share of copied grams that is still no copying."""
-        return self.real.share + POINTS
+        return min(self.real.share + POINTS, 1.0)
 
     @property
     def longest_limit(self) -> int:

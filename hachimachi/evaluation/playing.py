@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from hachimachi.models.event_model import EventModel
 
 EVENTS = 1000
 """Events in a generation that is examined."""
+BRIEF = 4, 500, 1.5
+"""Generations and events in a look at the end of training, and seconds after which no further one begins."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Playing:
         copying: What is copied; ``None`` for a model that does not know its training data.
         likeness: Distances from real music; empty for data with nothing to compare.
         events: Number of events of all generations.
+        notes: Whether the events are notes.
     """
 
     generated: tuple[Conduct, ...]
@@ -61,6 +65,7 @@ class Playing:
     copying: Copying | None
     likeness: tuple[Likeness, ...]
     events: int
+    notes: bool
 
     @property
     def collapsed(self) -> int:
@@ -90,39 +95,32 @@ class Playing:
         return {**counts, **groups, "worst_likeness": worst}
 
     def sentence(self) -> str:
-        """Say in plain words how much is copied and whether it collapses."""
-        said = []
-        if self.copying:
-            times = f"for up to {self.copying.generated.longest} events; unheard music does for"
-            said.append(f"Repeats its training data {times} {self.copying.real.longest}")
-        if self.collapsed:
-            said.append(f"{self.collapsed} of {len(self.generated)} generations collapse: {self._reasons()}")
-        return ". ".join(said)
+        """Say in plain words how much is copied, nothing for a model that does not know its training data."""
+        if self.copying is None:
+            return ""
+        heard, unheard = ("the training piece", "unheard music") if self.notes else ("its training", "unheard data")
+        longest, real = self.copying.generated.longest, self.copying.real.longest
+        return f"Repeats {heard} for up to {longest} event{'' if longest == 1 else 's'}; {unheard} does for {real}"
 
-    def _reasons(self) -> str:
-        words = {
-            "repeats": f"the same few events for over {REPEATS}",
-            "silence": "silent for too long",
-            "astray": "far from what was heard",
-        }
+    def warning(self) -> str:
+        """Say in plain words how it collapses, nothing if it does not."""
+        if not self.collapsed:
+            return ""
+        words = {"repeats": "the same events again and again", "silence": "silence", "astray": "far from what it heard"}
         counts = Counter(failure for conduct in self.generated for failure in conduct.failures)
-        return ", ".join(words[name] for name, _ in counts.most_common())
+        reasons = ", ".join(words[name] for name, _ in counts.most_common())
+        return f"Collapses in {self.collapsed} of {len(self.generated)} generations: {reasons}"
 
     def _collapse(self) -> list[Figure]:
-        parts = self.generated, self.real
+        def figure(name: str, tell: Callable[[tuple[Conduct, ...]], float], limit: float | None) -> Figure:
+            return Figure("collapse", name, tell(self.generated), tell(self.real), limit)
 
-        def most(name: str) -> list[float]:
-            return [max(float(getattr(conduct, name)) for conduct in part) for part in parts]
-
-        allowed = self.generated[0].allowed
-        collapsed = [float(sum(bool(conduct.failures) for conduct in part)) for part in parts]
-        beyond = [sum(conduct.beyond for conduct in part) / len(part) for part in parts]
         return [
-            Figure("collapse", "collapsed", *collapsed, 0),
-            Figure("collapse", "longest repetition", *most("repeats"), REPEATS),
-            Figure("collapse", "longest silence", *most("silence"), allowed),
-            Figure("collapse", "longest astray", *most("astray"), ASTRAY),
-            Figure("collapse", "beyond the range", *beyond, None),
+            figure("collapsed", lambda part: sum(bool(conduct.failures) for conduct in part), 0),
+            figure("repetition", lambda part: max(conduct.repeats for conduct in part), REPEATS),
+            figure("silence", lambda part: max(conduct.silence for conduct in part), self.generated[0].allowed),
+            figure("astray", lambda part: max(conduct.astray for conduct in part), ASTRAY),
+            figure("beyond", lambda part: sum(conduct.beyond for conduct in part) / len(part), None),
         ]
 
     def _copying(self) -> list[Figure]:
@@ -130,8 +128,8 @@ class Playing:
             return []
         made, real = self.copying.generated, self.copying.real
         return [
-            Figure("copying", f"share of {self.copying.grams}-grams", made.share, real.share, self.copying.share_limit),
-            Figure("copying", "longest run", made.longest, real.longest, self.copying.longest_limit),
+            Figure("copying", "share", made.share, real.share, self.copying.share_limit),
+            Figure("copying", "longest", made.longest, real.longest, self.copying.longest_limit),
         ]
 
     def _likeness(self) -> list[Figure]:
@@ -145,6 +143,17 @@ def play(model: EventModel, count: int, events: int = EVENTS) -> Iterator[EventS
     """Let a model play from nothing, again and again, with the seeds 0, 1, 2 and so on."""
     for seed in range(count):
         yield generate(model, events, seed=seed)
+
+
+def play_briefly(model: EventModel) -> list[EventSequence]:
+    """Let a model play a little, at most about two seconds of the user's time."""
+    count, events, seconds = BRIEF
+    began, made = time.monotonic(), []
+    for generation in play(model, count, events):
+        made.append(generation)
+        if time.monotonic() - began > seconds:
+            break
+    return made
 
 
 def examine(model: EventModel, held_out: Sequence[EventSequence], generations: Sequence[EventSequence]) -> Playing:
@@ -167,4 +176,8 @@ def examine(model: EventModel, held_out: Sequence[EventSequence], generations: S
     grams = model.grams.get("copying")
     copying = measure_copying(generations, held_out, grams) if grams else None
     likeness = measure_likeness(generations, held_out, model.columns)
-    return Playing(conducts[0], conducts[1], copying, likeness, sum(map(len, generations)))
+    return Playing(conducts[0], conducts[1], copying, likeness, sum(map(len, generations)), _has_pitch(model))
+
+
+def _has_pitch(model: EventModel) -> bool:
+    return any(feature.name == "pitch" for feature in model.features)
