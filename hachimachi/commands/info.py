@@ -65,4 +65,6 @@ def _tell_training(model: EventModel) -> list[str]:
         lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
+    playing = summary.get("playing", {})
+    lines += filter(None, (playing.get("sentence"), playing.get("warning")))
     return lines

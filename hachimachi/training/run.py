@@ -17,12 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.playing import Playing, examine, play_briefly
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
+from hachimachi.training.pictures import Pictures
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.trainer import fit, quiet, speaks
@@ -38,6 +40,7 @@ class Run:
         score: Held-out nats per event of the model in the file, NaN where nothing was held out.
         marginal: The marginal baseline on the same events.
         interrupted: Whether Ctrl-C ended it.
+        playing: How the model plays, from a few short generations; ``None`` where that was not looked at.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class Run:
     score: float
     marginal: float
     interrupted: bool
+    playing: Playing | None = None
 
     @property
     def model(self) -> EventModel:
@@ -79,13 +83,19 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         introduce(console, cfg, data, model, limits)
         marginal = baseline.marginal_nats_per_event if baseline else math.nan
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
+        pictures = Pictures(data)
         callbacks = [*([Baseline(baseline)] if baseline else []), keep, Progress(marginal, keep, limits, console)]
+        callbacks += [pictures] if cfg.callbacks.pictures else []
         module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
         interrupted = fit(cfg, data, module, callbacks, limits, folder)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
-    run = Run(keep.path, folder, _score(keep.path, data), marginal, interrupted)
+    with quiet():
+        score, playing = _score(keep.path, data, play=not interrupted)
+        run = Run(keep.path, folder, score, marginal, interrupted, playing)
+        if playing:
+            pictures.conclude(cfg, run.model, score, marginal - score, playing)
     conclude(console, cfg, run, diverged=keep.diverged)
     return run
 
@@ -120,10 +130,10 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     }
 
 
-def _score(path: Path, data: EventDataModule) -> float:
-    """Score the model in the file on what was held out, store the score there, and return it."""
+def _score(path: Path, data: EventDataModule, *, play: bool) -> tuple[float, Playing | None]:
+    """Score the model in the file on what was held out, look at how it plays, and store both there."""
     if not data.valid or not path.is_file():
-        return math.nan
+        return math.nan, None
     model = load_model(path)
     result = evaluate(model, data.valid)
     model.summary["held_out"] = {
@@ -133,6 +143,10 @@ def _score(path: Path, data: EventDataModule) -> float:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
+    playing = examine(model, data.valid, play_briefly(model)) if play and speaks() else None
+    if playing:
+        told = {"sentence": playing.sentence(), "warning": playing.warning()}
+        model.summary["playing"] = playing.to_json() | told
     if speaks():
         save_model(model, path)
-    return result.nats_per_event
+    return result.nats_per_event, playing

@@ -118,6 +118,7 @@ class CallbacksConfig:
     patience: int = _whole(1)
     min_delta: float = _number("a number from 0", lambda value: value >= 0)
     progress: bool = _flag()
+    pictures: bool = _flag()
 
 
 @dataclass

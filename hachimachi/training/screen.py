@@ -53,6 +53,12 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
         if gain <= 0 and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+    if run.playing:
+        if run.playing.copying:
+            console.print(run.playing.sentence())
+        if run.playing.collapsed:
+            console.print(f"{run.playing.warning()};", style="yellow")
+            console.print("try more data, or hxmx gen --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
     if cfg.logger.name == "tensorboard":
