@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hachimachi.models.event_model import EventModel
 from hachimachi.screen import column_table
+from hachimachi.text import count
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 
@@ -26,11 +27,13 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
     """Say what is learned from, what is foretold, by what, and for how long at most."""
     held = sum(len(sequence) for sequence in data.valid)
     events = data.events + held
-    console.print(f"{cfg.dataset.path}: {events:,} events, {_held_out(data, held)}")
-    for remark in data.report.lines():
+    console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {_held_out(data, held)}")
+    for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
-        console.print(f"Only {events} events: expect little of this model; a few hundred are a start", style="yellow")
+        console.print(
+            f"Only {count(events, 'event')}: expect little of this model; a few hundred are a start", style="yellow"
+        )
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
     console.print(f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights")
@@ -40,7 +43,7 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
 def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
     """Say what came out and what to do with it."""
     if run.interrupted:
-        console.print("Stopped by Ctrl-C; the best model so far is kept. To go on, add")
+        console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
         console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
     if diverged:
         advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
@@ -53,6 +56,8 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
         if gain <= 0 and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+    if run.refit:
+        console.print("Then it learned from that too: the score is from before it")
     if run.playing:
         if run.playing.copying:
             console.print(run.playing.sentence())
@@ -74,5 +79,6 @@ def _short(path: Path) -> str:
 def _held_out(data: EventDataModule, held: int) -> str:
     if not held:
         return "none held out"
-    sequences = f"{len(data.valid):,} sequence{'s' if len(data.valid) > 1 else ''}"
-    return f"{held:,} of them held out {f'in {sequences}' if data.by_sequence else 'at the end'}"
+    where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
+    sampled = sum(len(sequence) for sequence in data.valid_sample)
+    return f"{held:,} of them held out {where}" + (f" ({sampled:,} sampled to stop by)" if sampled < held else "")
