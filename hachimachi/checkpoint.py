@@ -10,10 +10,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
+from hachimachi.grams import KINDS, Grams
 from hachimachi.io.atomic import replacing
 from hachimachi.models.event_model import EventModel
 
@@ -21,6 +23,8 @@ FORMAT = "hachimachi.model"
 VERSION = 1
 SPEC = "hachimachi_spec"
 """Key under which a Lightning checkpoint carries the spec."""
+GRAMS = "hachimachi_grams"
+"""Key under which a model file and a Lightning checkpoint carry what was heard in training."""
 WEIGHTS = "model."
 """Prefix of the model's weights in a Lightning checkpoint."""
 _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
@@ -35,8 +39,14 @@ def describe(model: EventModel) -> str:
 def save_model(model: EventModel, path: str | Path) -> None:
     """Write a model file, beside first and then renamed, so that there is never half a file."""
     content = {"format": FORMAT, "version": VERSION, "spec": describe(model), "state_dict": model.state_dict()}
+    content[GRAMS] = keep_grams(model)
     with replacing(Path(path)) as temporary:
         torch.save(content, temporary)
+
+
+def keep_grams(model: EventModel) -> dict[str, torch.Tensor]:
+    """Return the symbols of the training data by the names of grams, int64, empty where the model has none."""
+    return {name: torch.from_numpy(grams.heard.view(np.int64)) for name, grams in model.grams.items()}
 
 
 def load_model(path: str | Path) -> EventModel:
@@ -53,6 +63,7 @@ def load_model(path: str | Path) -> EventModel:
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
         model.summary = dict(spec["summary"])
         model.load_state_dict(content["state_dict"])
+        model.grams = _read_grams(content.get(GRAMS, {}), model.columns)
         if not all(weight.isfinite().all() for weight in model.parameters()):
             raise HachimachiError("its weights are not all finite numbers; train it again")
     except HachimachiError as error:
@@ -62,6 +73,14 @@ def load_model(path: str | Path) -> EventModel:
         found = f"its description and its weights do not fit ({reason})"
         raise HachimachiError(f"{path}: {found}; train it again") from error
     return model.eval()
+
+
+def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> dict[str, Grams]:
+    """Return what :func:`keep_grams` returned; files from before there were grams hold none."""
+    known = {name: heard for name, heard in kept.items() if name in KINDS}
+    if not all(heard.dtype == torch.int64 and heard.ndim == 1 for heard in known.values()):
+        raise ValueError("grams that are no hashes")
+    return {name: Grams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -74,7 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
         weights = content.get("state_dict")
         pairs = weights.items() if isinstance(weights, dict) else ()
         named = {str(key).removeprefix(WEIGHTS): weight for key, weight in pairs}
-        return {"spec": content[SPEC], "state_dict": named}
+        return {"spec": content[SPEC], "state_dict": named, GRAMS: content.get(GRAMS, {})}
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")
     if content.get("version") != VERSION:

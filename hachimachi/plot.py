@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from hachimachi.canvas import (
     FAINT,
@@ -151,6 +153,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise HachimachiError(f"{path}: not a picture's name; expected it to end in .png, .svg or .pdf")
     with replacing(path) as beside:
         figure.savefig(beside, format=suffix, dpi=160)
+
+
+def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
+    """Return a picture as red, green and blue, shape (height, width, 3)."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _beginning(sequence: EventSequence, seconds: float | None) -> EventSequence:

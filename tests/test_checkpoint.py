@@ -23,6 +23,7 @@ from hachimachi.checkpoint import describe, load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.generation import generate
+from hachimachi.grams import KINDS
 from hachimachi.models.event_model import EventModel, build_model
 
 
@@ -72,6 +73,21 @@ def test_what_is_saved_is_what_is_loaded(model: EventModel, data: EventSequence,
     rows = torch.from_numpy(data.rows())[None]
     assert torch.equal(loaded.log_prob(rows), model.log_prob(rows))
     assert generate(loaded, 20) == generate(model, 20)
+    assert set(loaded.grams) == set(model.grams) == set(KINDS)
+    for grams in loaded.grams.values():
+        assert grams.found(data).all()
+        assert grams.longest_run(data) == len(data) - 1
+
+
+def test_a_file_from_before_there_were_grams(model: EventModel, tmp_path: Path) -> None:
+    torch.save(content(model), tmp_path / "model.pt")
+    assert load_model(tmp_path / "model.pt").grams == {}
+
+
+@pytest.mark.parametrize("grams", [3, {"fresh": 3}, {"fresh": torch.zeros(3)}, {"fresh": torch.zeros((3, 3)).long()}])
+def test_grams_that_are_none(model: EventModel, tmp_path: Path, grams: object) -> None:
+    torch.save(content(model, hachimachi_grams=grams), tmp_path / "model.pt")
+    assert "do not fit (" in refused(tmp_path / "model.pt")
 
 
 def test_saving_leaves_the_old_file_or_the_new_one(
@@ -254,6 +270,7 @@ def test_a_checkpoint_of_lightning_plays_without_lightning(
     assert torch.equal(checkpoint.log_prob(rows), trained.log_prob(rows))
     assert not torch.equal(checkpoint.log_prob(rows), model.log_prob(rows))
     assert checkpoint.summary == model.summary
+    assert checkpoint.grams["copying"].found(data).all()
     played = subprocess.run([sys.executable, "-c", PLAY, tmp_path / "last.ckpt"], check=True, capture_output=True)
     assert played.stdout.decode().strip() == ""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.commands.describe_playing import let_play, show_playing
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
     metavar="SEQ:EVENT FILE",
     help="Write the whole probability table of one event to a CSV.",
 )
-def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table: tuple[str, Path] | None) -> None:
+@click.option(
+    "--play",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Let it play N times 1,000 events too: does it collapse, copy, sound like DATA?",
+)
+def command(
+    model: Path, data: Path, as_json: bool, surprise: Path | None, table: tuple[str, Path] | None, play: int | None
+) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
@@ -56,10 +65,14 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
         _write_csv(surprise, *_surprise_rows(result, judged, sequences))
     if table and wanted:
         _write_csv(table[1], *_table_rows(judged, *wanted))
+    playing = let_play(judged, sequences, play) if play else None
     if as_json:
-        click.echo(json.dumps(_figures(result, judged), indent=2))
-    else:
-        _show(data, result, judged, report.lines())
+        played = {"playing": playing.to_json()} if playing else {}
+        click.echo(json.dumps(_figures(result, judged) | played, indent=2))
+        return
+    _show(data, result, judged, report.lines())
+    if playing:
+        show_playing(playing)
 
 
 def _figures(result: Evaluation, model: EventModel) -> dict[str, Any]:

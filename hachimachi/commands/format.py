@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,11 @@ def command(inputs: tuple[str, ...], output: Path) -> None:
     from hachimachi.commands.describe_data import show_summary
     from hachimachi.io import Report, read, write
     from hachimachi.io.files import WRITERS, check_suffix
+    from hachimachi.progress import show_reading
 
     check_suffix(output, WRITERS, "write")
     report = Report()
-    sequences = read(_sources(inputs, output), report, without=output, progress=_with_progress)
+    sequences = read(_sources(inputs, output), report, without=output, progress=show_reading)
     write(output, sequences)
     show_summary(sequences, report)
     _tell_loss(sequences[0].features, output)
@@ -57,17 +58,6 @@ def _expand(text: str) -> list[Path]:
     if not found:
         raise HachimachiError(f"{text}: no file fits this pattern")
     return found
-
-
-def _with_progress(files: Sequence[Path]) -> Iterable[Path]:
-    """Show how far reading is, for many files and on a terminal only."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if len(files) < 20 or not console.is_terminal:
-        return files
-    return track(files, "reading", console=console, transient=True)
 
 
 def _tell_loss(features: Sequence[Feature], output: Path) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.text import count
+
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
@@ -56,8 +58,9 @@ def _tell_training(model: EventModel) -> list[str]:
         return ["not trained"]
     data, lines = summary["data"], []
     sequences = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
-    lines.append(f"trained on {data['events']:,} events{sequences} of {data['name']} ({data['fingerprint']})")
-    lines.append(f"{summary['date']}, {summary['epochs']} epochs, seed {summary['config']['seed']}")
+    events = count(data["events"], "event")
+    lines.append(f"trained on {events}{sequences} of {data['name']} ({data['fingerprint']})")
+    lines.append(f"{summary['date']}, {count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}")
     if "held_out" in summary:
         score = summary["held_out"]
         gain = score["marginal"] - score["nats_per_event"]
@@ -65,4 +68,9 @@ def _tell_training(model: EventModel) -> list[str]:
         lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
+    if "refit" in summary:
+        events = count(summary["refit"]["events"], "event")
+        lines.append(f"refit: then learned from all {events}; the score is from before it")
+    playing = summary.get("playing", {})
+    lines += filter(None, (playing.get("sentence"), playing.get("warning")))
     return lines

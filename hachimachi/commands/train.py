@@ -44,7 +44,8 @@ Options:
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 OFTEN = (
     *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size", "model.dropout"),
-    *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "callbacks.patience", "seed"),
+    *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "dataset.split", "dataset.refit"),
+    *("callbacks.patience", "seed"),
 )
 
 
@@ -127,6 +128,8 @@ def _check_files(cfg: DictConfig) -> None:
         raise HachimachiError(f"{output}: expected the name of a file in a folder that exists; make it first")
     if output.exists() and output.samefile(data):
         raise HachimachiError(f"{output}: the model would overwrite the data set; choose another name")
+    if cfg.dataset.split and not Path(cfg.dataset.split).is_file():
+        raise HachimachiError(f"dataset.split={cfg.dataset.split}: no such file; expected names by part, in JSON")
     if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():
         raise HachimachiError(f"{cfg.ckpt_path}: no such file; expected a checkpoint (.ckpt) to go on from")
 

@@ -23,12 +23,7 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     Raises:
         HachimachiError: More than one sequence, or what are no notes.
     """
-    instruments = to_pretty_midi(sequences).instruments
-    sound = np.zeros(max(round(RATE * (instrument.get_end_time() + 2)) for instrument in instruments))
-    for instrument in instruments:  # one at a time: pretty_midi holds all of them at once
-        part = _percussion(instrument) if instrument.is_drum else instrument.synthesize(RATE)
-        sound[: len(part)] += part
-    samples = (sound * (_PEAK / max(np.abs(sound).max(), 1e-9))).astype("<i2")
+    samples = (synthesize(sequences, RATE) * _PEAK).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -38,20 +33,34 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     return file.getvalue()
 
 
-def _percussion(instrument: Instrument) -> NDArray[np.float64]:
+def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.float64]:
+    """Return the sound of one sequence of notes at a rate in Hz, shape (samples,), from -1 to 1.
+
+    Raises:
+        HachimachiError: More than one sequence, or what are no notes.
+    """
+    instruments = to_pretty_midi(sequences).instruments
+    sound = np.zeros(max(round(rate * (instrument.get_end_time() + 2)) for instrument in instruments))
+    for instrument in instruments:  # one at a time: pretty_midi holds all of them at once
+        part = _percussion(instrument, rate) if instrument.is_drum else instrument.synthesize(rate)
+        sound[: len(part)] += part
+    return sound / max(np.abs(sound).max(), 1e-9)
+
+
+def _percussion(instrument: Instrument, rate: int) -> NDArray[np.float64]:
     """Strike each note, whatever its duration: a drum is not held."""
-    strokes = {pitch: _stroke(pitch) for pitch in {note.pitch for note in instrument.notes}}
+    strokes = {pitch: _stroke(pitch, rate) for pitch in {note.pitch for note in instrument.notes}}
     longest = max(map(len, strokes.values()))
-    sound = np.zeros(round(RATE * max(note.start for note in instrument.notes)) + longest + 1)
+    sound = np.zeros(round(rate * max(note.start for note in instrument.notes)) + longest + 1)
     for note in instrument.notes:
-        at, stroke = round(RATE * note.start), strokes[note.pitch]
+        at, stroke = round(rate * note.start), strokes[note.pitch]
         sound[at : at + len(stroke)] += note.velocity * stroke
     return sound
 
 
-def _stroke(pitch: int) -> NDArray[np.float64]:
+def _stroke(pitch: int, rate: int) -> NDArray[np.float64]:
     """Return a decaying tone and noise: low pitches (kicks) are nearly all tone, high ones (hats) noise."""
-    time = np.arange(round(0.25 * RATE)) / RATE
+    time = np.arange(round(0.25 * rate)) / rate
     noise = np.random.default_rng(pitch).standard_normal(len(time))
     share = np.clip((pitch - 34) / 10, 0.05, 1)
     tone = np.sin(2 * np.pi * note_number_to_hz(pitch) * time)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hachimachi.columns import Column, fit_columns
 from hachimachi.events import TIME, EventSequence, Feature
+from hachimachi.grams import Grams, all_grams
 from hachimachi.grid import Lattice
 from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
@@ -54,6 +55,8 @@ class EventModel(nn.Module):
         self.first = nn.Parameter(torch.zeros(self.encoder.size))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
+        self.grams: dict[str, Grams] = {}
+        """What it heard in training, to know it again; see :data:`~hachimachi.grams.KINDS`. In the model file too."""
 
     @property
     def temporal(self) -> bool:
@@ -148,5 +151,6 @@ def build_model(
         columns: What to foretell, if decided already.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head)
+    model.grams = all_grams(sequences, model.columns)
     model.head.start_at(torch.from_numpy(np.concatenate([sequence.rows() for sequence in sequences])))
     return model

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
+from torch import Tensor
 
 from hachimachi.checkpoint import save_model
-from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.training.limits import Limits
-from hachimachi.training.module import EventModule
+from hachimachi.training.module import EventModule, tag
 
 SELDOM = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -62,7 +64,7 @@ class KeepBest(L.Callback):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Leave a usable model after Ctrl-C too."""
-        if isinstance(exception, KeyboardInterrupt):
+        if isinstance(exception, KeyboardInterrupt | SystemExit):  # Lightning turns SIGTERM into an exit
             self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
@@ -79,7 +81,8 @@ class KeepBest(L.Callback):
         self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
         if self.diverged or not trainer.is_global_zero:
             return
-        module.model.summary = {**self.summary, "epochs": trainer.current_epoch + 1}
+        done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
+        module.model.summary = {**self.summary, **done}
         save_model(module.model, self.path)
 
 
@@ -87,12 +90,12 @@ class Baseline(L.Callback):
     """Logs the marginal baseline beside every validation score, in total and by column.
 
     Args:
-        evaluation: Of any model on what is held out.
+        marginals: Nats of each column, by its name.
     """
 
-    def __init__(self, evaluation: Evaluation) -> None:
-        self.values = {f"marginal/{name}": nats["marginal"] for name, nats in evaluation.by_feature().items()}
-        self.values["marginal/nll"] = evaluation.marginal_nats_per_event
+    def __init__(self, marginals: Mapping[str, float]) -> None:
+        self.values = {tag("marginal", name): nats for name, nats in marginals.items()}
+        self.values["marginal/nll"] = sum(marginals.values())
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Log what does not change, to draw a line to stay below."""
@@ -112,6 +115,7 @@ class Progress(L.Callback):
     def __init__(self, marginal: float, keep: KeepBest, limits: Limits, console: Console) -> None:
         self.marginal, self.keep, self.limits, self.console = marginal, keep, limits, console
         self.line: Text | None = None
+        self.losses: list[Tensor] = []
         self.bar = Bar(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
         self.task = self.bar.add_task("", total=1.0)
         self.started = self.said = time.monotonic()
@@ -122,13 +126,20 @@ class Progress(L.Callback):
         if self.console.is_terminal:
             self.bar.start()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Show how it goes."""
-        self.line = self._line(trainer)
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
+        """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
+        self.losses.append(outputs["loss"].detach())
         if self.bar.live.is_started:
-            self.bar.update(self.task, completed=self._used(trainer), description=self.line.plain)
-        elif time.monotonic() - self.said > SELDOM:
-            self._say()
+            self.bar.update(self.task, completed=self._used(trainer))
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Show how it goes."""
+        self._show(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Show how it goes, where no validation just did."""
+        if self.losses:
+            self._show(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Leave the last line standing."""
@@ -139,6 +150,14 @@ class Progress(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Give the terminal back."""
         self.on_train_end(trainer, pl_module)
+
+    def _show(self, trainer: L.Trainer) -> None:
+        self.line = self._line(trainer)
+        self.losses.clear()
+        if self.bar.live.is_started:
+            self.bar.update(self.task, completed=self._used(trainer), description=self.line.plain)
+        elif time.monotonic() - self.said > SELDOM:
+            self._say()
 
     def _say(self) -> None:
         """Print the last line, unless it has been."""
@@ -158,7 +177,7 @@ class Progress(L.Callback):
 
     def _line(self, trainer: L.Trainer) -> Text:
         score = score_of(trainer)
-        train = float(trainer.callback_metrics.get("train/nll", math.nan))
+        train = float(torch.stack(self.losses).mean()) if self.losses else math.nan
         seconds = time.monotonic() - self.started
         line = Text(f"epoch {trainer.current_epoch + 1:4d} {seconds:4.0f} s  train {train:.2f}")
         if score is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from hachimachi import io
 from hachimachi.columns import Column, fit_columns
 from hachimachi.events import EventSequence
+from hachimachi.io.files import Progress
+from hachimachi.io.split import read_split
+from hachimachi.training.holdout import Parts, follow, hold_out, sample
 
-FEW = 20
-"""Under this many events nothing is held out."""
-SEVERAL = 5
-"""From this many sequences on whole ones are held out, else the end of each."""
+SAMPLE = 32768
+"""Events that a validation looks at, at most; more would tell the same and take the time from training."""
 PASS = 8192
 """Events, padding included, in one pass of validation."""
 
@@ -29,14 +31,15 @@ PASS = 8192
 class EventDataModule(L.LightningDataModule):
     """Reads formatted data, holds some of it out, and cuts the rest into windows.
 
-    Held out are whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each
-    one in time. Under 20 events nothing is held out.
+    Held out is what a split lists under ``valid``. Without one, whole sequences, drawn by seed, where at least five
+    have two events; otherwise the last part of each one in time. Under 20 events nothing is held out.
 
     Args:
-        path: The data set: ``.json``, ``.csv``, or a folder of them.
+        path: The data set: ``.json``, ``.csv``, ``.mid``, or a folder of them.
+        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are left alone.
         window: Events in a window.
         batch_size: Windows in a batch.
-        valid_fraction: Share of the events to hold out.
+        valid_fraction: Share of the events to hold out where no split says which.
         seed: Draws the windows and, where there are several, the sequences held out.
         num_workers: Processes that cut windows; 0 cuts them in this one.
         feature: Declarations that replace the data's own; see :func:`~hachimachi.columns.fit_columns`.
@@ -57,16 +60,18 @@ class EventDataModule(L.LightningDataModule):
     >>> folder.cleanup()
     """
 
-    train: list[EventSequence]
-    valid: list[EventSequence]
+    parts: Parts
     columns: tuple[Column, ...]
-    by_sequence: bool
-    report: io.Report
+    progress: Progress
+    """Wraps the list of files, to show how far reading is."""
+    remarks: list[str]
+    """What to tell of the reading: what was mended, left out, left alone."""
 
     def __init__(
         self,
         path: str | Path,
         *,
+        split: str | Path | None = None,
         window: int = 64,
         batch_size: int = 16,
         valid_fraction: float = 0.1,
@@ -77,16 +82,40 @@ class EventDataModule(L.LightningDataModule):
         super().__init__()
         self.path, self.window, self.batch_size, self.seed = Path(path), window, batch_size, seed
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
+        self.split = split
+        self.progress = iter
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
         """Read the data and split it, once."""
-        if hasattr(self, "train"):
+        if hasattr(self, "parts"):
             return
-        self.report = io.Report()
-        sequences = io.read(self.path, self.report)
-        self.train, self.valid = split(sequences, self.valid_fraction, self.seed)
-        self.by_sequence = len(self.train) + len(self.valid) == len(sequences)
+        split = read_split(self.split) if self.split else None
+        report = io.Report()
+        sequences = io.read(self.path, report, progress=self.progress)
+        how = self.valid_fraction, self.seed
+        self.parts = follow(sequences, split, *how, report) if split else hold_out(sequences, *how)
+        self.remarks = report.lines() + self.parts.notes
         self.columns = fit_columns(self.train, self.feature)
+
+    @property
+    def train(self) -> list[EventSequence]:
+        """What is learned from."""
+        return self.parts.train
+
+    @property
+    def valid(self) -> list[EventSequence]:
+        """What is held out."""
+        return self.parts.valid
+
+    @cached_property
+    def valid_sample(self) -> list[EventSequence]:
+        """What every validation looks at: all that is held out, or a sample of it, always the same."""
+        return sample(self.valid, SAMPLE, self.seed)
+
+    def marginals(self) -> dict[str, float]:
+        """Return what :attr:`valid_sample` cost under the training histogram of each column, in nats per event."""
+        rows = np.concatenate([sequence.rows()[1:] for sequence in self.valid_sample])
+        return {column.name: float(column.marginal_nats(rows[:, i]).mean()) for i, column in enumerate(self.columns)}
 
     @property
     def events(self) -> int:
@@ -95,15 +124,19 @@ class EventDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
-        windows = Windows(self.train, self.window, self.batch_size, self.seed)
+        return self.load(self.train)
+
+    def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
+        """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
+        windows = Windows(sequences, self.window, self.batch_size, self.seed)
         # workers that stay count epochs; new ones would cut the same windows every time
         return DataLoader(
             windows, batch_size=None, num_workers=self.num_workers, persistent_workers=self.num_workers > 0
         )
 
     def val_dataloader(self) -> DataLoader[Tensor]:
-        """Whole sequences, shape (B, T, D), padded with NaN."""
-        return DataLoader(_passes(self.valid), batch_size=None)  # pyright: ignore[reportArgumentType]
+        """Whole sequences of :attr:`valid_sample`, shape (B, T, D), padded with NaN."""
+        return DataLoader(_passes(self.valid_sample), batch_size=None)  # pyright: ignore[reportArgumentType]
 
 
 class Windows(IterableDataset[Tensor]):
@@ -141,34 +174,6 @@ def _share(order: NDArray[np.int64]) -> NDArray[np.int64]:
     processes = torch.distributed.get_world_size()
     evened = np.resize(order, -(-len(order) // processes) * processes)
     return evened[torch.distributed.get_rank() :: processes]
-
-
-def split(
-    sequences: Sequence[EventSequence], fraction: float, seed: int
-) -> tuple[list[EventSequence], list[EventSequence]]:
-    """Split into a training part and a part held out, the same for the same seed."""
-    total = sum(len(sequence) for sequence in sequences)
-    if total < FEW or fraction == 0:
-        return list(sequences), []
-    if sum(len(sequence) >= 2 for sequence in sequences) < SEVERAL:
-        cuts = [len(sequence) - round(len(sequence) * fraction) for sequence in sequences]
-        parts = list(zip(sequences, cuts, strict=True))
-        held = [sequence[cut:] for sequence, cut in parts if len(sequence) - cut >= 2]
-        return [sequence[:cut] if len(sequence) - cut >= 2 else sequence for sequence, cut in parts], held
-    drawn = _draw([len(sequence) for sequence in sequences], fraction * total, seed)
-    kept = [sequence for i, sequence in enumerate(sequences) if i not in drawn]
-    return kept, [sequences[i] for i in sorted(drawn)]
-
-
-def _draw(lengths: Sequence[int], wanted: float, seed: int) -> set[int]:
-    """Draw sequences that together have about as many events as wanted; one much too long for that is passed over."""
-    order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
-    drawn: set[int] = set()
-    for i in order:
-        if lengths[i] <= 2 * wanted:  # brings it nearer
-            drawn.add(i)
-            wanted -= lengths[i]
-    return drawn or {min(order, key=lambda i: lengths[i])}
 
 
 def _passes(sequences: Sequence[EventSequence]) -> list[Tensor]:

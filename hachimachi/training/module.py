@@ -8,14 +8,14 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from hachimachi.checkpoint import SPEC, describe
+from hachimachi.checkpoint import GRAMS, SPEC, describe, keep_grams
 from hachimachi.models.event_model import EventModel
 
 
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
-    Logs ``train/nll``, ``val/nll``, and ``val/<column>`` for each column, whose sum is ``val/nll``.
+    Logs ``train/nll``, ``val/nll``, and :func:`tag` for each column, whose sum is ``val/nll``.
 
     Args:
         model: What to train.
@@ -43,7 +43,7 @@ class EventModule(L.LightningModule):
         nats = -self.model.log_prob(rows)[:, 1:].double().sum((0, 1)) / scored
         self.log("val/nll", nats.sum().float(), batch_size=scored, sync_dist=True)
         for column, value in zip(self.model.columns, nats.float(), strict=True):
-            self.log(f"val/{column.name}", value, batch_size=scored, sync_dist=True)
+            self.log(tag("val", column.name), value, batch_size=scored, sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101)."""
@@ -55,6 +55,13 @@ class EventModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
         checkpoint[SPEC] = describe(self.model)
+        checkpoint[GRAMS] = keep_grams(self.model)
+
+
+def tag(group: str, column: str) -> str:
+    """Return under what a column is logged, ``val/<column>``; a column named as the total keeps out of its way."""
+    # no feature's name holds a colon
+    return f"{group}/column:{column}" if column == "nll" else f"{group}/{column}"
 
 
 def _count(rows: Tensor) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 from hachimachi.checkpoint import SPEC, WEIGHTS
 from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import EventModel
+from hachimachi.text import count
 
 
 def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> None:
@@ -29,7 +30,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
         raise HachimachiError(f"ckpt_path={path}: does not fit this run: {found}")
     if max_epochs is not None and content["epoch"] >= max_epochs:
         expected = f"expected trainer.max_epochs above that, found {max_epochs}"
-        raise HachimachiError(f"ckpt_path={path}: has had {content['epoch']} epochs already; {expected}")
+        raise HachimachiError(f"ckpt_path={path}: has had {count(content['epoch'], 'epoch')} already; {expected}")
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.playing import Playing, examine, play_briefly
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sizes import choose_size
+from hachimachi.progress import show_reading
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
+from hachimachi.training.pictures import Pictures
+from hachimachi.training.refit import check_refit, refit
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.trainer import fit, quiet, speaks
@@ -38,14 +43,18 @@ class Run:
         folder: Config, logs and checkpoints.
         score: Held-out nats per event of the model in the file, NaN where nothing was held out.
         marginal: The marginal baseline on the same events.
-        interrupted: Whether Ctrl-C ended it.
+        interrupted: What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+        playing: How the model plays, from a few short generations; ``None`` where that was not looked at.
+        refit: Whether it learned from what was held out too, after it was scored.
     """
 
     path: Path
     folder: Path
     score: float
     marginal: float
-    interrupted: bool
+    interrupted: str
+    playing: Playing | None = None
+    refit: bool = False
 
     @property
     def model(self) -> EventModel:
@@ -64,11 +73,9 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
             diverged before there was a model to keep.
     """
-    folder = Path(folder or time.strftime("outputs/train/%Y-%m-%d_%H-%M-%S"))
-    data = EventDataModule(
-        **cfg.dataset, seed=cfg.seed, feature={str(name): _given(feature) for name, feature in cfg.feature.items()}
-    )
-    data.setup()
+    check_refit(cfg)
+    folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
+    data = _read(cfg)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     console = make_console(quiet=not cfg.callbacks.progress or not speaks())
@@ -76,19 +83,37 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         model, limits = _build(cfg, data), Limits.of(cfg, data)
         if cfg.ckpt_path:
             check_checkpoint(cfg.ckpt_path, model, limits.epochs)
-        baseline = evaluate(model, data.valid) if data.valid else None
         introduce(console, cfg, data, model, limits)
-        marginal = baseline.marginal_nats_per_event if baseline else math.nan
+        marginals = data.marginals() if data.valid else {}
+        baseline = sum(marginals.values()) if data.valid else math.nan
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
-        callbacks = [*([Baseline(baseline)] if baseline else []), keep, Progress(marginal, keep, limits, console)]
+        pictures = Pictures(data)
+        callbacks = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
+        callbacks += [pictures] if cfg.callbacks.pictures else []
         module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
         interrupted = fit(cfg, data, module, callbacks, limits, folder)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
-    run = Run(keep.path, folder, _score(keep.path, data), marginal, interrupted)
+    with quiet():
+        run = _score(Run(keep.path, folder, math.nan, math.nan, interrupted), data)
+        if run.playing:
+            pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
+        if cfg.dataset.refit and data.valid and not interrupted:
+            run = replace(run, interrupted=refit(cfg, data, run.path, console))
+            run = replace(run, refit="refit" in run.model.summary)
     conclude(console, cfg, run, diverged=keep.diverged)
     return run
+
+
+def _read(cfg: DictConfig) -> EventDataModule:
+    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
+    feature = {str(name): _given(declared) for name, declared in cfg.feature.items()}
+    data = EventDataModule(**options, seed=cfg.seed, feature=feature)
+    if cfg.callbacks.progress and speaks():
+        data.progress = show_reading
+    data.setup()
+    return data
 
 
 def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
@@ -125,11 +150,11 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     }
 
 
-def _score(path: Path, data: EventDataModule) -> float:
-    """Score the model in the file on what was held out, store the score there, and return it."""
-    if not data.valid or not path.is_file():
-        return math.nan
-    model = load_model(path)
+def _score(run: Run, data: EventDataModule) -> Run:
+    """Score the model in the file on all that was held out, look at how it plays, and store both there."""
+    if not data.valid or not run.path.is_file():
+        return run
+    model = run.model
     result = evaluate(model, data.valid)
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,
@@ -138,6 +163,10 @@ def _score(path: Path, data: EventDataModule) -> float:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
+    playing = examine(model, data.valid, play_briefly(model)) if speaks() and not run.interrupted else None
+    if playing:
+        told = {"sentence": playing.sentence(), "warning": playing.warning()}
+        model.summary["playing"] = playing.to_json() | told
     if speaks():
-        save_model(model, path)
-    return result.nats_per_event
+        save_model(model, run.path)
+    return replace(run, score=result.nats_per_event, marginal=result.marginal_nats_per_event, playing=playing)

@@ -69,10 +69,12 @@ class DatasetConfig:
     """The events, and the windows cut from them."""
 
     path: str = _file()
+    split: str | None = _file(null=True)
     window: int = _whole(2)
     batch_size: int = _whole(1)
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
     num_workers: int = _whole(0)
+    refit: bool = _flag()
 
 
 @dataclass
@@ -118,7 +120,7 @@ class TrainerConfig:
     max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
     precision: str = _one_of("32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
     gradient_clip_val: float = _number("a number from 0", lambda value: value >= 0)
-    check_val_every_n_epoch: int = _whole(1)
+    check_val_every_n_epoch: int | None = _whole(1, null=True)
     deterministic: bool = _flag()
     threads: int | None = _whole(1, null=True)
 
@@ -130,6 +132,7 @@ class CallbacksConfig:
     patience: int = _whole(1)
     min_delta: float = _number("a number from 0", lambda value: value >= 0)
     progress: bool = _flag()
+    pictures: bool = _flag()
 
 
 @dataclass

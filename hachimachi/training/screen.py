@@ -13,6 +13,7 @@ from rich.console import Console
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.sizes import explain_size
 from hachimachi.screen import column_table
+from hachimachi.text import count
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 
@@ -27,11 +28,13 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
     """Say what is learned from, what is foretold, by what, and for how long at most."""
     held = sum(len(sequence) for sequence in data.valid)
     events = data.events + held
-    console.print(f"{cfg.dataset.path}: {events:,} events, {_held_out(data, held)}")
-    for remark in data.report.lines():
+    console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {_held_out(data, held)}")
+    for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
-        console.print(f"Only {events} events: expect little of this model; a few hundred are a start", style="yellow")
+        console.print(
+            f"Only {count(events, 'event')}: expect little of this model; a few hundred are a start", style="yellow"
+        )
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
     backbone, reason = model.parts["backbone"], explain_size(cfg.model.size, data.events)
@@ -43,7 +46,7 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
 def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
     """Say what came out and what to do with it."""
     if run.interrupted:
-        console.print("Stopped by Ctrl-C; the best model so far is kept. To go on, add")
+        console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
         console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
     if diverged:
         advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
@@ -56,6 +59,14 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
         if gain <= 0 and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+    if run.refit:
+        console.print("Then it learned from that too: the score is from before it")
+    if run.playing:
+        if run.playing.copying:
+            console.print(run.playing.sentence())
+        if run.playing.collapsed:
+            console.print(f"{run.playing.warning()};", style="yellow")
+            console.print("try more data, or hxmx gen --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
     if cfg.logger.name == "tensorboard":
@@ -71,5 +82,6 @@ def _short(path: Path) -> str:
 def _held_out(data: EventDataModule, held: int) -> str:
     if not held:
         return "none held out"
-    sequences = f"{len(data.valid):,} sequence{'s' if len(data.valid) > 1 else ''}"
-    return f"{held:,} of them held out {f'in {sequences}' if data.by_sequence else 'at the end'}"
+    where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
+    sampled = sum(len(sequence) for sequence in data.valid_sample)
+    return f"{held:,} of them held out {where}" + (f" ({sampled:,} sampled to stop by)" if sampled < held else "")

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,11 +18,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.limits import Clock, Limits
+from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
 
 SAVE_EVERY = timedelta(seconds=30)
@@ -40,8 +44,8 @@ def fit(
     callbacks: list[L.Callback],
     limits: Limits,
     folder: Path,
-) -> bool:
-    """Train; return whether Ctrl-C ended it.
+) -> str:
+    """Train; return what ended it before its time, Ctrl-C or SIGTERM, or nothing.
 
     Args:
         cfg: The whole config.
@@ -59,17 +63,43 @@ def fit(
         callbacks = [*callbacks, Clock(timedelta(minutes=limits.minutes), verbose=False)]
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
-        callbacks = [*callbacks, EarlyStopping("val/nll", patience=patience, min_delta=delta, strict=False)]
-    trainer = _trainer(cfg, limits, [*callbacks, _checkpoint(last)], folder)
-    try:
-        with _own_interrupt():
-            trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C
-        if not trainer.interrupted:
-            raise
-        return True
-    trainer.save_checkpoint(last)
-    return False
+        stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
+        callbacks = [*callbacks, EarlyStopping("val/nll", strict=False, **stopping)]
+    pace = Pace.of(cfg, data)
+    options = {
+        "max_epochs": limits.epochs or -1,
+        "max_steps": limits.steps or -1,
+        "check_val_every_n_epoch": pace.epochs,
+        "val_check_interval": pace.batches,
+        "callbacks": [*callbacks, _checkpoint(last)],
+        "logger": _logger(cfg.logger.name, folder),
+        "default_root_dir": folder,
+    }
+    trainer = _trainer(cfg, **options)
+    with _interrupts(trainer) as ended:
+        trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
+    if not ended:
+        trainer.save_checkpoint(last)
+    return "".join(ended)
+
+
+def fit_on(
+    cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
+) -> str:
+    """Train for so many steps and validate nothing; return as :func:`fit`.
+
+    Args:
+        cfg: The whole config.
+        data: Batches of windows.
+        module: What learns.
+        callbacks: Called in training.
+        steps: Optimizer steps.
+    """
+    options = {"max_epochs": -1, "max_steps": steps, "callbacks": callbacks}
+    trainer = _trainer(cfg, **options, logger=False, enable_checkpointing=False)
+    with _interrupts(trainer) as ended:
+        trainer.fit(module, data)
+    return "".join(ended)
 
 
 def _checkpoint(path: Path) -> ModelCheckpoint:
@@ -77,24 +107,19 @@ def _checkpoint(path: Path) -> ModelCheckpoint:
     return ModelCheckpoint(path.parent, path.stem, enable_version_counter=False, save_top_k=1, **every)
 
 
-def _trainer(cfg: DictConfig, limits: Limits, callbacks: list[L.Callback], folder: Path) -> L.Trainer:
+def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
     try:
         return L.Trainer(
             accelerator=_accelerator(cfg.trainer.accelerator),
             devices=cfg.trainer.devices,
             precision=cfg.trainer.precision,
-            max_epochs=limits.epochs or -1,
-            max_steps=limits.steps or -1,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
-            check_val_every_n_epoch=cfg.trainer.check_val_every_n_epoch,
             deterministic=cfg.trainer.deterministic,
-            callbacks=callbacks,
-            logger=_logger(cfg.logger.name, folder),
-            default_root_dir=folder,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # windows are shared out already, and every process scores all held out
             enable_progress_bar=False,
             enable_model_summary=False,
+            **options,
         )
     except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
         wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
@@ -126,6 +151,21 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interrupts(trainer: L.Trainer) -> Iterator[list[str]]:
+    """Yield a list to which is added what ended the training from outside, of which Lightning makes an exit."""
+    ended: list[str] = []
+    with _own_interrupt():
+        try:
+            yield ended
+        except SIGTERMException:
+            ended.append("SIGTERM")
+        except SystemExit:
+            if not trainer.interrupted:
+                raise
+            ended.append("Ctrl-C")
 
 
 @contextlib.contextmanager

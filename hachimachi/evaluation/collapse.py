@@ -1,0 +1,128 @@
+"""Whether a model loses itself: one event for ever, silence, or values that it never heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import Column
+from hachimachi.events import TIME, EventSequence
+from hachimachi.grid import Categories
+
+CYCLE = 8
+"""Events in the longest cycle that is looked for."""
+REPEATS = 64
+"""Events that a cycle may fill."""
+SILENCE = 10.0
+"""Seconds that may pass between two events."""
+ASTRAY = 8
+"""Events in a row that may have a value far beyond the training range: a stray one is no collapse, staying away is."""
+FAR = 0.1
+"""Share of its width by which the training range is left, where it ends before the support does."""
+CLOSE = 0.02, 0.2
+"""Times that differ by so many seconds, or by such a share, are the same: small noise hides no repetition."""
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How one sequence behaves.
+
+    Args:
+        repeats: Events in the longest stretch that is one event or a cycle of up to :data:`CYCLE` events.
+        silence: Longest time between two events in seconds, 0 without time.
+        astray: Most events in a row with a value of one feature far beyond its training range.
+        beyond: Share of events with a value beyond the training range, however near; no collapse by itself.
+        allowed: Seconds that may pass between two events.
+    """
+
+    repeats: int
+    silence: float
+    astray: int
+    beyond: float = 0.0
+    allowed: float = SILENCE
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """In which ways it collapses: ``repeats``, ``silence``, ``astray``; none for what goes on as it should."""
+        found = self.repeats > REPEATS, self.silence > self.allowed, self.astray > ASTRAY
+        return tuple(name for name, bad in zip(("repeats", "silence", "astray"), found, strict=True) if bad)
+
+
+def observe(sequence: EventSequence, columns: Sequence[Column]) -> Conduct:
+    """Return how a sequence behaves.
+
+    Args:
+        sequence: Generated or real events.
+        columns: Those of the model: their bins, and the training range.
+    """
+    between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
+    silence = float(between.max(initial=0.0))
+    near, far = (_outside(sequence, columns, margin) for margin in (0.0, FAR))
+    astray = max((_longest_run(flags) for flags in far.T), default=0)
+    beyond = float(near.any(1).mean()) if len(near) else 0.0
+    return Conduct(_longest_cycle(sequence, columns), silence, astray, beyond, _allowed(columns))
+
+
+def _allowed(columns: Sequence[Column]) -> float:
+    """Return how long nothing may happen: music 10 s, a controller as long as it did in training if that is more."""
+    times = [column for column in columns if column.name == TIME]
+    if not times or any(column.name == "pitch" for column in columns):
+        return SILENCE
+    return max(SILENCE, _range(times[0])[1])
+
+
+def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
+    """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again."""
+    places, between = _places(sequence, columns), sequence.rows()[:, 0]
+    longest = min(len(places), 1)
+    for period in range(1, min(CYCLE, len(places) - 1) + 1):
+        same = (places[period:] == places[:-period]).all(1)
+        if sequence.temporal:
+            same &= _close(between[period:], between[:-period])
+        run = _longest_run(same)
+        longest = max(longest, run + period if run >= period else 1)
+    return longest
+
+
+def _places(sequence: EventSequence, columns: Sequence[Column]) -> NDArray[np.int64]:
+    """Return the bins an event is known by, shape (N, K): pitch and categories of a note, else all that is heard."""
+    features = columns[-len(sequence.features) :]
+    notes = any(column.name == "pitch" for column in features)
+    known = [
+        column.grid.index(values)
+        for column, values in zip(features, sequence.data.T, strict=True)
+        if (column.name == "pitch" or isinstance(column.grid, Categories) if notes else not column.feature.masked)
+    ]
+    return np.stack(known, axis=1) if known else np.zeros((len(sequence), 1), dtype=np.int64)
+
+
+def _close(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    difference = np.abs(some - others)
+    unknown = np.isnan(difference)  # before the first event
+    return unknown | (difference <= np.maximum(CLOSE[0], CLOSE[1] * np.maximum(some, others)))
+
+
+def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
+    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers)."""
+    flags = []
+    for column, values in zip(columns, sequence.rows().T, strict=True):
+        if not isinstance(column.grid, Categories):
+            low, high = _range(column)
+            beyond = column.grid.resolution / 2 + margin * (high - low)
+            flags.append((values < low - beyond) | (values > high + beyond))
+    return np.stack(flags, axis=1) if flags else np.zeros((len(sequence), 0), dtype=bool)
+
+
+def _range(column: Column) -> tuple[float, float]:
+    assert not isinstance(column.grid, Categories)
+    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]])).tolist()
+    return low, high
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> int:
+    """Return the length of the longest run of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))

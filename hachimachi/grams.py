@@ -1,0 +1,161 @@
+"""Runs of events, to know again what was heard in training: how fresh music is, and how much of it is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import Column
+from hachimachi.events import EventSequence
+from hachimachi.grid import Categories
+
+MOST = 500_000
+"""Events of the training data that are kept; what comes after them is not known again."""
+KINDS: Mapping[str, tuple[int, bool]] = {"fresh": (7, False), "copying": (8, True)}
+"""What a model keeps: length of a gram, and whether time counts."""
+TOGETHER = 0.03
+"""Seconds between events that are heard as one; the hands of a pianist are so far apart in a chord."""
+EIGHTH = 0.25
+"""Seconds in the middle of a bin of time: a quaver at 120 beats a minute."""
+FINE = 4
+"""Quantised steps in a standard deviation of the training data."""
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
+_START = np.uint64(0)
+"""Symbol of a sequence's first event, which no step leads to; no gram holds it."""
+
+Hashes = NDArray[np.uint64]
+
+
+def symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool) -> Hashes:
+    """Return one hashed symbol for each event, shape (N,): the step that leads to it, 0 for the first event.
+
+    The step is the pitch interval where there is a feature ``pitch``, so that a transposed copy is one too; else how
+    far each heard feature goes in quarters of its training standard deviation, and which category it is.
+
+    Args:
+        sequence: The events.
+        columns: The model's.
+        timed: Whether the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note
+            values are at least a factor of 4/3 apart, and under 30 ms two notes sound together. A grid of a fixed
+            width would hold slow repeats for different and fast rhythms for the same.
+    """
+    hashes = np.full(len(sequence), _BASE)
+    for part in _steps(sequence, columns, timed):
+        hashes = _mix(hashes * _BASE + part.astype(np.int64).view(np.uint64))
+    hashes |= np.uint64(1)  # never the symbol of a first event
+    hashes[:1] = _START
+    return hashes
+
+
+@dataclass(frozen=True, eq=False)
+class Grams:
+    """All runs of ``n`` events of training data, as hashes of 64 bits.
+
+    Args:
+        columns: The model's; they say how steps are quantised.
+        n: Steps in a gram.
+        timed: Whether time counts.
+        heard: The symbols of the training data in its order, sequence after sequence.
+    """
+
+    columns: tuple[Column, ...]
+    n: int
+    timed: bool
+    heard: Hashes
+    _sorted: dict[int, Hashes] = field(default_factory=dict, init=False, repr=False)
+
+    @staticmethod
+    def of(sequences: Sequence[EventSequence], columns: Sequence[Column], n: int, timed: bool) -> Grams:
+        """Return the grams of training data, of its first :data:`MOST` events."""
+        heard = np.concatenate([np.empty(0, np.uint64), *(symbols(each, columns, timed) for each in sequences)])
+        return Grams(tuple(columns), n, timed, heard[:MOST])
+
+    def found(self, sequence: EventSequence) -> NDArray[np.bool_]:
+        """Return which grams of a sequence of N events occur in the training data, shape (max(N − n, 0),).
+
+        Gram i is made of the ``n`` steps that lead to events i + 1 to i + n.
+        """
+        return self._known(symbols(sequence, self.columns, self.timed), self.n)
+
+    def longest_run(self, sequence: EventSequence) -> int:
+        """Return the number of events in the longest run that occurs in one piece in the training data too.
+
+        An event counts by the step that leads to it; so a run may be transposed where there are pitches.
+        """
+        asked = symbols(sequence, self.columns, self.timed)
+        low, beyond = 0, max(min(len(asked), len(self.heard)), 1)
+        while beyond - low > 1:  # whatever runs for so many runs for fewer too
+            middle = (low + beyond) // 2
+            low, beyond = (middle, beyond) if self._known(asked, middle).any() else (low, middle)
+        return low
+
+    def _known(self, asked: Hashes, length: int) -> NDArray[np.bool_]:
+        if length not in self._sorted:
+            self._sorted[length] = np.unique(_windows(self.heard, length))
+        known, wanted = self._sorted[length], _windows(asked, length)
+        if not len(known):
+            return np.zeros(len(wanted), dtype=bool)
+        place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return known[place] == wanted
+
+
+def all_grams(sequences: Sequence[EventSequence], columns: Sequence[Column]) -> dict[str, Grams]:
+    """Return what a model keeps of its training data, by the names in :data:`KINDS`."""
+    return {name: Grams.of(sequences, columns, n, timed) for name, (n, timed) in KINDS.items()}
+
+
+def _steps(sequence: EventSequence, columns: Sequence[Column], timed: bool) -> list[NDArray[np.float64]]:
+    """Return what an event is known by, whole numbers of shape (N,)."""
+    rows = sequence.rows()
+    pairs = list(zip(columns[-len(sequence.features) :], rows[:, -len(sequence.features) :].T, strict=True))
+    pitch = [(column, values) for column, values in pairs if column.name == "pitch"]
+    heard = pitch or [(column, values) for column, values in pairs if not column.feature.masked]
+    steps = [_step(column, values) for column, values in heard]
+    if timed and sequence.temporal:
+        between = np.nan_to_num(rows[:, 0])
+        octaves = np.round(2 * np.log2(np.maximum(between, TOGETHER) / EIGHTH))
+        steps.append(np.where(between < TOGETHER, -1000.0, octaves))
+    return steps
+
+
+def _step(column: Column, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if isinstance(column.grid, Categories):
+        return column.grid.index(values).astype(np.float64)
+    unit = 1.0 if column.name == "pitch" else _deviation(column) / FINE
+    # places are quantised, not steps: a slow ramp is no standing still
+    places = np.clip(np.round(values / unit), -(2.0**52), 2.0**52)
+    return np.diff(places, prepend=places[:1])
+
+
+def _deviation(column: Column) -> float:
+    """Return the standard deviation of the training data, at least one step of the grid."""
+    assert not isinstance(column.grid, Categories)
+    values = column.grid.value(np.asarray(column.occupied))
+    mean = np.average(values, weights=column.counts)
+    return max(float(np.average((values - mean) ** 2, weights=column.counts)) ** 0.5, column.grid.resolution)
+
+
+def _windows(symbols: Hashes, length: int) -> Hashes:
+    """Return the hashes of all runs of a length that lie within one sequence.
+
+    Polynomial hashes of prefixes (Karp & Rabin 1987, https://doi.org/10.1147/rd.312.0249), modulo 2^64.
+    """
+    if len(symbols) < length:
+        return np.empty(0, np.uint64)
+    powers, inverses = (np.cumprod(np.full(len(symbols), base), dtype=np.uint64) for base in (_BASE, _INVERSE))
+    prefix = np.concatenate([np.zeros(1, np.uint64), np.cumsum(symbols * powers, dtype=np.uint64)])
+    firsts = np.concatenate([[0], np.cumsum(symbols == _START)])
+    within = firsts[length:] == firsts[:-length]
+    # taken back by the power of its place, a run weighs the same wherever it stands
+    return _mix((prefix[length:] - prefix[:-length])[within] * inverses[: len(within)][within])
+
+
+def _mix(hashes: Hashes) -> Hashes:
+    """Return well spread bits: the finaliser of SplitMix64 (Steele et al. 2014)."""
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))

@@ -1,0 +1,68 @@
+"""The last pass: once a model has been judged, it may learn from what it was judged by."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig
+from rich.console import Console
+
+from hachimachi.checkpoint import load_model, save_model
+from hachimachi.errors import HachimachiError
+from hachimachi.grams import all_grams
+from hachimachi.text import count
+from hachimachi.training.callbacks import KeepBest, Progress
+from hachimachi.training.data import EventDataModule
+from hachimachi.training.limits import Limits
+from hachimachi.training.module import EventModule
+from hachimachi.training.trainer import fit_on
+
+RATE = 0.3
+"""Share of the learning rate in the last pass: it is to add to what is known, not to begin again."""
+
+
+def check_refit(cfg: DictConfig) -> None:
+    """Refuse a last pass on several devices, of which each would learn from a share only."""
+    devices = cfg.trainer.devices
+    if cfg.dataset.refit and devices != 1 and not (isinstance(devices, ListConfig) and len(devices) == 1):
+        raise HachimachiError(f"dataset.refit=true: expected trainer.devices=1, found {devices}; it runs on one device")
+
+
+def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) -> str:
+    """Let the best model learn from all there is, and store it in place of what it was.
+
+    It goes on from the best model, whose number of steps was found by stopping, in steps of a small constant rate, and
+    for as many more as there is more to learn from: held-out ÷ training events of the steps to the best. Beginning anew
+    on everything would take the whole time again and end in a model that nobody has judged; this one is the judged one
+    and a little more. Grids and histograms stay as they are, for the score and the likelihood to mean the same. The
+    file is replaced when all is done, so whatever ends this earlier leaves the model as it was judged.
+
+    Args:
+        cfg: The whole config.
+        data: What was learned from and what was held out.
+        path: The model file, with its score.
+        console: Where to say how it goes.
+
+    Returns:
+        What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+    """
+    model = load_model(path)
+    whole = data.parts.whole
+    events = sum(len(sequence) for sequence in whole)
+    steps = max(1, round(model.summary["steps"] * (events - data.events) / max(1, data.events)))
+    rate = RATE * cfg.optimizer.lr
+    console.print(f"Last pass: {count(steps, 'step')} on all {count(events, 'event')}, held out or not")
+    module = EventModule(model, lr=rate, weight_decay=cfg.optimizer.weight_decay)
+    progress = Progress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
+    ended = fit_on(cfg, data.load(whole), module, [progress], steps)
+    if ended:
+        return ended
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        console.print("The last pass diverged; the model stays as it was judged", style="yellow")
+        return ""
+    model.grams = all_grams(whole, model.columns)
+    model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
+    model.summary["held_out"]["before_refit"] = True
+    save_model(model.eval(), path)
+    return ""
