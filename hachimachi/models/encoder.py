@@ -28,8 +28,11 @@ class Encoder(nn.Module):
 
     A number becomes its distance from the training mean in standard deviations, on the column's scale; on a small grid
     of whole numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not
-    known (NaN) becomes zeros.
+    known (NaN) becomes zeros. Last stands a mark: 1 where a window was varied in training, 0 where it is as in the data.
     """
+
+    mark: Tensor
+    """The mark where nothing is said of it: which of the two foretells better, found on what is held out."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__()
@@ -38,14 +41,20 @@ class Encoder(nn.Module):
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.modules_of_parts = nn.ModuleList(self.parts)
         sizes = [part.size for part in self.parts]
-        self.size = sum(sizes)
+        self.size = sum(sizes) + 1
+        self.register_buffer("mark", torch.zeros(1))
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         self.places = {p.place: at for p, at in zip(self.parts, starts, strict=True) if isinstance(p, _Number)}
         """Where in the encoded vector each column's number stands, by column."""
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Encode raw float64 values of shape (..., D) as shape (..., E)."""
-        return torch.cat([part(rows) for part in self.parts], dim=-1)
+    def forward(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
+        """Encode raw float64 values of shape (B, ..., D) as shape (B, ..., E), marked as varied or not, shape (B,)."""
+        return self.complete(torch.cat([part(rows) for part in self.parts], dim=-1), varied)
+
+    def complete(self, encoded: Tensor, varied: Tensor | None) -> Tensor:
+        """Add the mark to what is encoded, shape (B, ..., E - 1)."""
+        mark = self.mark if varied is None else varied.view(-1, *[1] * (encoded.ndim - 1))
+        return torch.cat([encoded, mark.to(encoded.dtype).expand(*encoded.shape[:-1], 1)], dim=-1)
 
 
 class ColumnEncoder(nn.Module, ABC):

@@ -52,7 +52,7 @@ class EventModel(nn.Module):
         former = {column: self.backbone.size + at for column, at in self.encoder.places.items()}
         context = {"columns": self.columns, "size": size, "former": former}
         self.head = parts.build("head", context=context, **self.parts["head"])
-        self.first = nn.Parameter(torch.zeros(self.encoder.size))
+        self.first = nn.Parameter(torch.zeros(self.encoder.size - 1))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, Grams] = {}
@@ -68,22 +68,26 @@ class EventModel(nn.Module):
         """The features of an event, time left out."""
         return tuple(column.feature for column in self.columns[self.temporal :])
 
-    def forward(self, rows: Tensor, carry: Carry | None = None) -> tuple[Distribution, Carry]:
+    def forward(
+        self, rows: Tensor, carry: Carry | None = None, varied: Tensor | None = None
+    ) -> tuple[Distribution, Carry]:
         """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
 
         Args:
             rows: Shape (B, T, D). The last row is not looked at here, only carried.
             carry: What an earlier call returned, if these rows go on from there.
+            varied: Which of the batch were varied in training, shape (B,); where it is not said, see
+                :class:`~hachimachi.models.encoder.Encoder`.
         """
-        last, state = carry or self.beginning(len(rows))
-        encoded = self._encode(rows)  # (B, T, E)
+        last, state = carry or self.beginning(len(rows), varied)
+        encoded = self._encode(rows, varied)  # (B, T, E)
         heard = torch.cat([last[:, None], encoded[:, :-1]], dim=1)
         hidden, state = self.backbone(heard, state)
         return self.head(self._with_last(hidden, heard)), (encoded[:, -1], state)
 
-    def log_prob(self, rows: Tensor) -> Tensor:
+    def log_prob(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
         """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it."""
-        return self(rows)[0].log_prob(rows)
+        return self(rows, None, varied)[0].log_prob(rows)
 
     def start(self, batch: int = 1) -> tuple[Distribution, State]:
         """Return the distribution of a first event and the state before it is heard."""
@@ -95,9 +99,9 @@ class EventModel(nn.Module):
         hidden, state = self.listen(self._encode(row), state)
         return self.head(hidden), state
 
-    def beginning(self, batch: int) -> Carry:
+    def beginning(self, batch: int, varied: Tensor | None = None) -> Carry:
         """Return what is heard before the first event, learned, and the state before that."""
-        return self.first.expand(batch, -1), self.backbone.initial_state(batch)
+        return self.encoder.complete(self.first.expand(batch, -1), varied), self.backbone.initial_state(batch)
 
     def listen(self, heard: Tensor, state: State) -> tuple[Tensor, State]:
         """Hear one encoded event, shape (B, E), and return what the head foretells from, and the new state."""
@@ -120,8 +124,8 @@ class EventModel(nn.Module):
             tables = [distribution.table(i, row[None, None])[0, 0].double().numpy() for i in range(len(self.columns))]
         return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
 
-    def _encode(self, rows: Tensor) -> Tensor:
-        return self.encoder(rows).to(self.first.dtype)
+    def _encode(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
+        return self.encoder(rows, varied).to(self.first.dtype)
 
     def _with_last(self, hidden: Tensor, heard: Tensor) -> Tensor:
         # the head sees the last event itself too, so that it can speak of it: a step up, the same again

@@ -33,7 +33,7 @@ class Player:
         self.sampling.check_names([column.name for column in model.columns])
         self.random = Random(seed)
         self.encoder, self.stepper, self.sampler = RowEncoder(model), model.backbone.stepper(), model.head.sampler()
-        self.first = as_array(model.first)
+        self.first = as_array(model.beginning(1)[0][0])
         self.reset()
 
     @property
@@ -86,9 +86,9 @@ class RowEncoder:
 
     def __init__(self, model: EventModel) -> None:
         parts, sizes = model.encoder.parts, [part.size for part in model.encoder.parts]
-        self.encoded = np.zeros(sum(sizes), np.float32)
-        slots = np.split(self.encoded, np.cumsum(sizes)[:-1].tolist())  # views
-        self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=True)]
+        self.encoded = np.full(model.encoder.size, float(model.encoder.mark), np.float32)
+        slots = np.split(self.encoded, np.cumsum(sizes).tolist())  # views; the mark is left over
+        self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=False)]
 
     def __call__(self, values: Sequence[float]) -> Vector:
         """Encode raw values, D of them, as shape (E,); the vector is used again for the next row."""

@@ -1,0 +1,161 @@
+"""Varying the windows that a model learns from, where that helps with what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hachimachi.columns import SECONDS, Column
+from hachimachi.grid import Lattice
+
+DRUMS = 128
+"""The instrument whose pitches are names, not heights."""
+SMOOTH = 0.6
+"""Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
+histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""
+GRIDDED = 0.98
+"""Share of the events at the five commonest times from which on time stands on a grid that stretching would leave."""
+CONSTANT = 0.9
+"""Share of the events at one value from which on it is as good as constant."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far the column at a place may be shifted either way, without leaving its bounds; drums stay as they are."""
+
+    place: int
+    most: int
+    low: float
+    high: float
+    instrument: int | None = None
+
+    def __call__(self, rows: Tensor, varied: Tensor) -> Tensor:
+        """Return the column of rows (B, T, D), shape (B, T), shifted in the windows that are varied (B,)."""
+        values = rows[..., self.place]
+        fixed = values.isnan()
+        if self.instrument is not None:
+            fixed = fixed | (rows[..., self.instrument] == DRUMS)
+        lowest = values.masked_fill(fixed, torch.inf).amin(-1)
+        highest = values.masked_fill(fixed, -torch.inf).amax(-1)
+        steps = torch.randint(-self.most, self.most + 1, varied.shape, device=rows.device)
+        steps = torch.clamp(steps, (self.low - lowest).clamp_max(0), (self.high - highest).clamp_min(0)) * varied
+        return torch.where(fixed, values, values + steps[:, None])
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Shows a share of the windows transposed, louder or softer, slower or faster, and says which ones.
+
+    Told whether a window was varied, the model learns both the music as it is and what holds for it in any key and at
+    any pace; what is held out decides which of the two it plays (distribution augmentation, Jun et al. 2020,
+    https://proceedings.mlr.press/v119/jun20a.html).
+
+    Args:
+        share: Share of the windows.
+        shifts: Columns that are shifted.
+        stretched: Places of the columns that are stretched, all by the same factor.
+        stretch: How far either way, as a natural logarithm.
+    """
+
+    share: float
+    shifts: Sequence[Shift]
+    stretched: Sequence[int]
+    stretch: float
+
+    def __bool__(self) -> bool:
+        """Whether anything is varied."""
+        return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
+
+    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return windows, shape (B, T, D), some of them varied, and which, shape (B,)."""
+        varied = torch.rand(len(rows), device=rows.device) < self.share
+        rows = rows.clone()
+        for shift in self.shifts:
+            rows[..., shift.place] = shift(rows, varied)
+        factor = (self.stretch * (2 * torch.rand(len(rows), device=rows.device) - 1) * varied).exp()
+        for place in self.stretched:
+            rows[..., place] *= factor[:, None]
+        return rows, varied
+
+    def names(self, columns: Sequence[Column]) -> list[str]:
+        """Return the names of the columns that are varied."""
+        return [columns[place].name for place in sorted([*(shift.place for shift in self.shifts), *self.stretched])]
+
+
+def decide(
+    columns: Sequence[Column],
+    train: NDArray[np.float64],
+    held: NDArray[np.float64],
+    *,
+    share: float,
+    transpose: int,
+    louder: int,
+    stretch: float,
+) -> Variation:
+    """Decide which columns are varied, by what training rows (N, D) say of held-out rows (M, D).
+
+    Shifted are pitch and velocity, where the step from the event before foretells about as well as the value itself:
+    a drum kit, whose numbers are names, and a part that hardly changes are left as they are. Stretched are times that
+    do not stand on a grid.
+
+    Args:
+        columns: What the rows hold.
+        train: What is learned from.
+        held: What is held out.
+        share: Share of the windows that are varied.
+        transpose: Semitones either way.
+        louder: Steps of velocity either way.
+        stretch: Of times either way, as a natural logarithm.
+    """
+    place = {column.name: i for i, column in enumerate(columns)}
+    shifts = []
+    for name, most in (("pitch", transpose), ("velocity", louder)):
+        column = columns[place[name]] if name in place else None
+        if most and column and isinstance(column.grid, Lattice) and column.grid.resolution == 1:
+            drums = place.get("instrument") if name == "pitch" else None
+            pair = (_values(rows, place[name], drums) for rows in (train, held))
+            if _is_smooth(*pair):
+                shifts.append(Shift(place[name], most, column.grid.low, column.grid.high, drums))
+    times = [i for i, column in enumerate(columns) if column.name in SECONDS and isinstance(column.grid, Lattice)]
+    free = "time" in place and not _is_gridded(train[:, place["time"]])
+    stretched = [i for i in times if free and stretch and _commonest(train[:, i], 1) < CONSTANT]
+    return Variation(share, shifts, stretched, stretch)
+
+
+def _values(rows: NDArray[np.float64], place: int, instrument: int | None) -> NDArray[np.int64]:
+    kept = ~np.isnan(rows[:, place])
+    if instrument is not None:
+        kept &= rows[:, instrument] != DRUMS
+    return np.round(rows[kept, place]).astype(np.int64)
+
+
+def _is_smooth(train: NDArray[np.int64], held: NDArray[np.int64]) -> bool:
+    """Return whether steps between values foretell held-out values about as well as the values do."""
+    if len(train) < 2 or len(held) < 2 or _commonest(train, 1) >= CONSTANT:
+        return False
+    return _cost(np.diff(train), np.diff(held)) < _cost(train, held) + SMOOTH
+
+
+def _cost(train: NDArray[np.int64], held: NDArray[np.int64]) -> float:
+    """Return the mean cost of numbers under the histogram of others, as the marginal baseline counts it."""
+    seen, counts = np.unique(train, return_counts=True)
+    spot = np.minimum(np.searchsorted(seen, held), len(seen) - 1)
+    count = np.where(seen[spot] == held, counts[spot], 0)
+    return float(-np.log((count + 0.5) / (len(train) + 0.5 * (np.ptp(train) + 2))).mean())
+
+
+def _is_gridded(time: NDArray[np.float64]) -> bool:
+    apart = time[time >= 0.005]  # chords stay chords
+    return len(apart) == 0 or _commonest(apart, 5) >= GRIDDED
+
+
+def _commonest(values: NDArray[Any], number: int) -> float:
+    """Return the share of the commonest values, in steps of 10 ms where they are no whole numbers."""
+    _, counts = np.unique(np.round(values[~np.isnan(values)], 2), return_counts=True)
+    return float(np.sort(counts)[::-1][:number].sum() / counts.sum())
