@@ -66,9 +66,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Run:
 
 def test_what_a_run_leaves(finished: Run) -> None:
     left = files(finished.folder.parent)
-    [events] = [name for name in left if "events.out.tfevents" in name]
+    events = {name for name in left if "events.out.tfevents" in name}
+    assert events
     others = {"config.yaml", "checkpoints/last.ckpt", "tensorboard/hparams.yaml"}
-    assert left == {"data.json", "model.pt", events, *(f"run/{name}" for name in others)}
+    assert left == {"data.json", "model.pt", *events, *(f"run/{name}" for name in others)}
     assert not finished.interrupted
     kept = (finished.folder / "config.yaml").read_text()
     assert "max_epochs: 4" in kept
@@ -105,6 +106,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
 def test_curves_in_tensorboard(finished: Run) -> None:
     curves = scalars(finished)
     curves.pop("epoch")
+    curves = {tag: curve for tag, curve in curves.items() if not tag.startswith(("score/", "likeness/"))}
     names = ("time", "pitch", "velocity", "duration", "instrument")
     assert {"train/nll", "val/nll", "marginal/nll"} < set(curves)
     assert {f"{part}/{name}" for part in ("val", "marginal") for name in names} < set(curves)
