@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.seen import openings
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
@@ -113,6 +114,7 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
             "fingerprint": content.hexdigest()[:16],
             "sequences": len(data.train),
             "events": data.events,
+            "openings": openings(data.train),
         },
         "config": OmegaConf.to_container(cfg, resolve=True),
         "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
@@ -130,6 +132,8 @@ def _score(path: Path, data: EventDataModule) -> float:
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
         "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "fresh": result.fresh_nats_per_event,
+        "fresh_events": result.fresh_events,
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
