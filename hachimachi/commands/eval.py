@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
-
-Steps = tuple[tuple[str, float], ...]
-Ranges = tuple[tuple[str, tuple[float, float]], ...]
 
 
 @click.command("eval")
@@ -38,17 +36,7 @@ Ranges = tuple[tuple[str, tuple[float, float]], ...]
     metavar="SEQ:EVENT FILE",
     help="Write the whole probability table of one event to a CSV.",
 )
-def command(
-    model: Path,
-    data: Path,
-    as_json: bool,
-    split: Path | None,
-    part: str | None,
-    resolution: Steps,
-    support: Ranges,
-    surprise: Path | None,
-    table: tuple[str, Path] | None,
-) -> None:
+def command(**words: Any) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
@@ -60,58 +48,75 @@ def command(
     hxmx eval model.pt corpus/ --split corpus/split.json --part test
     hxmx eval model.pt data.json --resolution time=0.02 --support pitch=21:108
     """
-    if part and not split:
-        raise click.UsageError("--part needs --split FILE")
+    _run(Asked(**words))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments and options of the command line."""
+
+    model: Path
+    data: Path
+    as_json: bool
+    split: Path | None
+    part: str | None
+    resolution: tuple[tuple[str, float], ...]
+    support: tuple[tuple[str, tuple[float, float]], ...]
+    surprise: Path | None
+    table: tuple[str, Path] | None
+
+    def check(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.part and not self.split:
+            raise click.UsageError("--part needs --split FILE")
+        for output in filter(None, [self.surprise, self.table and self.table[1]]):
+            if output.resolve() in {path.resolve() for path in (self.model, self.data, self.split) if path}:
+                raise HachimachiError(f"{output}: is what is to be read; name another file to write")
+
+
+def _run(asked: Asked) -> None:
+    asked.check()
     from hachimachi.checkpoint import load_model
     from hachimachi.commands.eval_figures import figures, show
     from hachimachi.commands.eval_files import find_event, write_surprise, write_table
     from hachimachi.io import Report
 
-    for output in filter(None, [surprise, table and table[1]]):
-        if output.resolve() in {path.resolve() for path in (model, data, split) if path}:
-            raise HachimachiError(f"{output}: is what is to be read; name another file to write")
-    judged, report = load_model(model), Report()
-    sequences = _read(data, judged, report, split, part or "test")
-    wanted = find_event(table[0], sequences) if table else None
-    result = _evaluate(judged, sequences, dict(resolution), dict(support))
+    model, report = load_model(asked.model), Report()
+    sequences = _read(asked, model, report)
+    wanted = find_event(asked.table[0], sequences) if asked.table else None
+    grids = {"resolution": dict(asked.resolution), "support": dict(asked.support)}
+    result = _evaluate(model, sequences, grids)
     if not len(result.surprise):
-        raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
-    if surprise:
-        write_surprise(surprise, result, sequences)
-    if table and wanted:
-        write_table(table[1], judged, *wanted, resolution=dict(resolution), support=dict(support))
-    if as_json:
-        click.echo(json.dumps(figures(result, judged, sequences, report.lines()), indent=2))
+        raise HachimachiError(f"{asked.data}: nothing to score; expected a sequence of two events or more")
+    if asked.surprise:
+        write_surprise(asked.surprise, result, sequences)
+    if asked.table and wanted:
+        write_table(asked.table[1], model, *wanted, **grids)
+    if asked.as_json:
+        click.echo(json.dumps(figures(result, model, sequences, report.lines()), indent=2))
     else:
-        show(data, result, judged, sequences, report.lines())
+        show(asked.data, result, model, sequences, report.lines())
 
 
-def _read(data: Path, model: EventModel, report: Report, split: Path | None, part: str) -> list[EventSequence]:
+def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence]:
     from hachimachi.io import read
     from hachimachi.io.split import read_split, select
 
-    wanted = read_split(split) if split else None
+    split = read_split(asked.split) if asked.split else None
     # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
     every = any(feature.name == "instrument" for feature in model.features)
-    sequences = read(data, report, all_columns=every, without=split)
-    return select(sequences, wanted, part, report) if wanted else sequences
+    sequences = read(asked.data, report, all_columns=every, without=asked.split)
+    return select(sequences, split, asked.part or "test", report) if split else sequences
 
 
-def _evaluate(
-    model: EventModel,
-    sequences: list[EventSequence],
-    resolution: dict[str, float],
-    support: dict[str, tuple[float, float]],
-) -> Evaluation:
-    """Evaluate, with a bar on a terminal where it takes more than a moment."""
+def _evaluate(model: EventModel, sequences: list[EventSequence], grids: dict[str, Any]) -> Evaluation:
+    """Evaluate, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     from hachimachi.evaluation.likelihood import evaluate
 
-    events = sum(map(len, sequences))
-    with Progress(console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal) as bar:
+    screen, events = Console(stderr=True), sum(map(len, sequences))
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"{events:,} events", total=events)
-        return evaluate(
-            model, sequences, resolution=resolution, support=support, done=lambda heard: bar.advance(task, heard)
-        )
+        return evaluate(model, sequences, **grids, done=lambda heard: bar.advance(task, heard))

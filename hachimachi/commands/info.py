@@ -66,7 +66,6 @@ def _tell_training(model: EventModel) -> list[str]:
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
         if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
-            lines.append(
-                f"          {score['fresh']:.2f} over {score['fresh_events']:,} fresh events, never heard like this"
-            )
+            count = f"{score['fresh_events']:,} fresh events"
+            lines.append(f"          {score['fresh']:.2f} over {count}, after steps that training never had")
     return lines
