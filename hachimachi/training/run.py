@@ -18,6 +18,7 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import Playing, examine, play_briefly
+from hachimachi.evaluation.seen import openings
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
@@ -123,6 +124,7 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
             "fingerprint": content.hexdigest()[:16],
             "sequences": len(data.train),
             "events": data.events,
+            "openings": openings(data.train),
         },
         "config": OmegaConf.to_container(cfg, resolve=True),
         "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
@@ -140,6 +142,8 @@ def _score(path: Path, data: EventDataModule, *, play: bool) -> tuple[float, Pla
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
         "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "fresh": result.fresh_nats_per_event,
+        "fresh_events": result.fresh_events,
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }

@@ -18,6 +18,7 @@ from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.seen import seen
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.run import Run, train
@@ -92,8 +93,10 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "fingerprint": summary["data"]["fingerprint"],
         "sequences": 1,
         "events": 180,
+        "openings": summary["data"]["openings"],
     }
     assert len(summary["data"]["fingerprint"]) == 16
+    assert seen(finished.model, io.read(finished.folder.parent / "data.json"))
     assert summary["config"]["model"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}
     assert set(summary["versions"]) == {"hachimachi", "torch", "lightning"}
     assert 1 <= summary["epochs"] <= 4
@@ -101,6 +104,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
     assert (held["nats_per_event"], held["marginal"]) == (finished.score, finished.marginal)
     assert held["events"] == 19  # the first is not scored
     assert sum(nats["nats"] for nats in held["by_feature"].values()) == pytest.approx(finished.score)
+    assert (held["fresh"] is None) == (held["fresh_events"] == 0)
 
 
 def test_curves_in_tensorboard(finished: Run) -> None:

@@ -1,0 +1,153 @@
+"""Which sequences of a data set are for training, for validation and for the test.
+
+    {"train": ["a.mid", "b.mid"], "valid": ["c.mid"], "test": {"d.csv": [800, 1000]}}
+
+A part lists names, or gives rows of them too, the first and one past the last, counted from 0. Other keys are notes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence
+from hachimachi.io.files import READERS, PathLike
+from hachimachi.io.report import Report
+from hachimachi.io.text import decode
+
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The names of sequences in each part, and which of their rows.
+
+    Args:
+        path: The file it was read from.
+        parts: Part → name → rows.
+    """
+
+    path: Path
+    parts: dict[str, dict[str, slice]]
+
+
+def read_split(path: PathLike) -> Split:
+    """Read a split.
+
+    Raises:
+        HachimachiError: A file that is missing or no split, or a name that stands in two parts.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(decode(path.read_bytes()))
+    except OSError as error:
+        raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise HachimachiError(f"{path}: not JSON: {error}") from error
+    except HachimachiError as error:
+        raise HachimachiError(f"{path}: {error}") from error
+    if not isinstance(content, dict) or not any(part in content for part in PARTS):
+        raise HachimachiError(f"{path}: not a split; expected lists of names under {', '.join(PARTS)}")
+    parts = {part: _names(content[part], f"{path}: {part}") for part in PARTS if part in content}
+    _check_apart(path, parts)
+    return Split(path, parts)
+
+
+def select(
+    sequences: Sequence[EventSequence], split: Split, part: str, report: Report | None = None
+) -> list[EventSequence]:
+    """Return the sequences of a part, in the order in which the split names them.
+
+    Names match with or without folders and suffixes, as far as it is clear which sequence is meant.
+
+    Args:
+        sequences: The whole data set.
+        split: Which of them are for what.
+        part: ``train``, ``valid`` or ``test``.
+        report: Takes note of names that the data does not have; without one they are an error.
+
+    Raises:
+        HachimachiError: A part that is missing or empty, names that are not found, or one that several sequences have.
+    """
+    names = _part(split, part)
+    indexed = [_index(sequences, form) for form in _FORMS]
+    found = {name: _find(name, indexed, split.path) for name in names}
+    chosen = [sequence[rows] for name, rows in names.items() for sequence in found[name]]
+    missing = [name for name in names if not found[name]]
+    if missing and (report is None or not chosen):
+        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        there = ", ".join(repr(sequence.name) for sequence in sequences[:3])
+        raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {there} …")
+    if report is not None:
+        what = f"under {part} in {split.path.name}, but not in the data"
+        report.refused.update({name: f"{name}: {what}" for name in missing})
+    return chosen
+
+
+def _part(split: Split, part: str) -> dict[str, slice]:
+    names = split.parts.get(part, {})
+    if not names:
+        found = f"has no names under {part!r}" if part in split.parts else f"has no part {part!r}"
+        there = ", ".join(f"{len(listed)} under {name!r}" for name, listed in split.parts.items() if listed)
+        raise HachimachiError(f"{split.path}: {found}; found {there or 'none at all'}")
+    return names
+
+
+def _bare(name: str) -> str:
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in READERS else path.name
+
+
+_FORMS: tuple[Callable[[str], str], ...] = (str, lambda name: PurePosixPath(name).name, _bare)
+"""How names are compared, the strictest first."""
+
+
+def _index(sequences: Sequence[EventSequence], form: Callable[[str], str]) -> dict[str, list[EventSequence]]:
+    index: dict[str, list[EventSequence]] = {}
+    for sequence in sequences:
+        index.setdefault(form(sequence.name), []).append(sequence)
+    return index
+
+
+def _find(name: str, indexed: list[dict[str, list[EventSequence]]], path: Path) -> list[EventSequence]:
+    for form, index in zip(_FORMS, indexed, strict=True):
+        found = index.get(form(name), [])
+        several = sorted({sequence.name for sequence in found})
+        if len(several) > 1:
+            raise HachimachiError(f"{path}: {name!r} may be {several[0]!r} or {several[1]!r}; name it in full")
+        if found:
+            return found
+    return []
+
+
+def _names(listed: Any, where: str) -> dict[str, slice]:
+    if isinstance(listed, list) and all(isinstance(name, str) for name in listed):
+        return dict.fromkeys(listed, slice(None))
+    if isinstance(listed, dict) and all(map(_is_range, listed.values())):
+        return {name: slice(first, end) for name, (first, end) in listed.items()}
+    raise HachimachiError(f"{where}: expected a list of names, or an object of names and rows such as [0, 800]")
+
+
+def _is_range(rows: Any) -> bool:
+    whole = isinstance(rows, list) and len(rows) == 2 and all(type(row) is int for row in rows)
+    return whole and 0 <= rows[0] < rows[1]
+
+
+def _check_apart(path: Path, parts: dict[str, dict[str, slice]]) -> None:
+    seen: dict[str, list[tuple[str, slice]]] = {}
+    for part, names in parts.items():
+        for name, rows in names.items():
+            for other, before in seen.setdefault(name, []):
+                if _overlap(rows, before):
+                    raise HachimachiError(f"{path}: {name!r} stands under {other} and under {part}; expected it in one")
+            seen[name].append((part, rows))
+
+
+def _overlap(one: slice, other: slice) -> bool:
+    if one.stop is None or other.stop is None:
+        return True
+    return one.start < other.stop and other.start < one.stop
