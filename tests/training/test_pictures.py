@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
 from hachimachi.checkpoint import load_model
+from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import write
 from hachimachi.training import pictures
@@ -23,6 +26,7 @@ from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.pictures import Pictures
 from hachimachi.training.run import Run, train
+from hachimachi.training.screen import conclude
 
 TINY = ["model.size=8", "head.components=2", "trainer.max_epochs=3", "callbacks.progress=false"]
 
@@ -156,6 +160,20 @@ def test_the_model_file_tells_how_it_plays(notes: Run) -> None:
     assert told["sentence"].startswith("Repeats the training piece for up to ")
     assert told["generations"] >= 1
     assert set(told) >= {"collapse", "copying", "likeness", "worst_likeness", "warning"}
+
+
+def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notes.playing is not None
+    stuck = replace(notes.playing.generated[0], repeats=65)
+    lost = replace(notes, playing=replace(notes.playing, generated=(stuck, *notes.playing.generated[1:])))
+    for run, warned in ((notes, bool(notes.playing.collapsed)), (lost, True)):
+        conclude(Console(soft_wrap=True), compose([]), run, diverged=False)
+        said = capsys.readouterr().out
+        assert notes.playing.sentence() in said.splitlines()
+        assert ("again and again" in said) == warned
+    with pytest.raises(SystemExit):
+        main(["info", str(notes.path)])
+    assert notes.playing.sentence() in capsys.readouterr().out.splitlines()
 
 
 def test_pictures_come_ever_more_seldom(notes: Run, monkeypatch: pytest.MonkeyPatch) -> None:
