@@ -32,28 +32,25 @@ class Evaluation:
     """What a model costs on data, event by event.
 
     Args:
-        columns: The columns with the grids in use, in the order in which the model takes them.
+        names: Names of the columns, in the order in which the model takes them.
         surprise: −ln P(column | past, columns before it), shape (scored, D), sequences one after the other.
         marginal: The same under the training histogram of each column, shape (scored, D).
-        fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
-            the model does not know what it heard.
         events: Number of events; the first of each sequence is not scored.
         sequences: Number of sequences.
         outside: Number of values outside the support; each costs the floor.
+        fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
+            the model does not know what it heard.
+        columns: The columns, with the grids in use.
     """
 
-    columns: tuple[Column, ...]
+    names: tuple[str, ...]
     surprise: NDArray[np.float64]
     marginal: NDArray[np.float64]
-    fresh: NDArray[np.bool_] | None
     events: int
     sequences: int
     outside: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(column.name for column in self.columns)
+    fresh: NDArray[np.bool_] | None = None
+    columns: tuple[Column, ...] = ()
 
     @property
     def nats_per_event(self) -> float:
@@ -126,9 +123,16 @@ def evaluate(
         surprise = np.concatenate([_surprise(exact, sequence, restated, done) for sequence in sequences])
     marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(columns)]
     outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns))
-    events = sum(len(sequence) for sequence in sequences)
-    fresh = _fresh(model, sequences)
-    return Evaluation(columns, surprise, np.stack(marginal, axis=1), fresh, events, len(sequences), outside)
+    return Evaluation(
+        names=tuple(column.name for column in columns),
+        surprise=surprise,
+        marginal=np.stack(marginal, axis=1),
+        events=sum(len(sequence) for sequence in sequences),
+        sequences=len(sequences),
+        outside=outside,
+        fresh=_fresh(model, sequences),
+        columns=columns,
+    )
 
 
 def _surprise(
