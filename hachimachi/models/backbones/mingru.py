@@ -87,7 +87,7 @@ class MinGRULayer(nn.Module):
         """Go through x, shape (B, T, H), from a state, shapes (B, H) and (B, 3, H)."""
         heard = torch.cat([before, self.norm(x).to(before.dtype)], dim=1)
         mixed = heard[:, : x.shape[1]] * self.kernel[0]
-        for i in range(1, REACH):  # one channel at a time: measured as quick as PyTorch's own convolution, and plainer
+        for i in range(1, REACH):  # shift by shift: measured as quick as PyTorch's own convolution, and plainer
             mixed = torch.addcmul(mixed, heard[:, i : i + x.shape[1]], self.kernel[i])
         update, candidate, gate = self.gates(mixed).to(h.dtype).chunk(3, dim=-1)
         h = scan(torch.sigmoid(-update), torch.sigmoid(update) * candidate, h)
