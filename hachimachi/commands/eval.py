@@ -129,53 +129,7 @@ def _evaluate(model: EventModel, sequences: list[EventSequence], grids: dict[str
 
     from hachimachi.evaluation.likelihood import evaluate
 
-<<<<<<< HEAD
-
-def _surprise_rows(
-    result: Evaluation, model: EventModel, sequences: list[EventSequence]
-) -> tuple[list[str], list[list[Any]]]:
-    places = [(s, e) for s, sequence in enumerate(sequences) for e in range(1, len(sequence))]
-    costs = zip(places, result.surprise.tolist(), strict=True)
-    names = [column.name for column in model.columns]
-    return ["sequence", "event", *names, "total"], [[*place, *cost, math.fsum(cost)] for place, cost in costs]
-
-
-def _find_event(text: str, sequences: list[EventSequence]) -> tuple[EventSequence, int]:
-    lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
-    number, _, event = text.partition(":")
-    if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
-        last = f"the data ends at {len(sequences) - 1}:{len(sequences[-1]) - 1}"
-        raise HachimachiError(f"--table {text}: expected SEQUENCE:EVENT, from 0 and from 1, such as 0:12; {last}")
-    return sequences[int(number)], int(event)
-
-
-def _table_rows(model: EventModel, sequence: EventSequence, event: int) -> tuple[list[str], list[list[Any]]]:
-    import copy
-
-    import torch
-
-    rows = sequence.rows()
-    exact, past = copy.deepcopy(model).double(), torch.from_numpy(rows[:event])
-    given: dict[str, float] = {}
-    lines: list[list[Any]] = []
-    for name, value in zip((column.name for column in model.columns), rows[event].tolist(), strict=True):
-        bins = zip(*(part.tolist() for part in exact.table(past, given)[name]), strict=True)
-        lines += [[name, number, low, high, p] for number, (low, high, p) in enumerate(bins)]
-        given[name] = value
-    return ["feature", "bin", "low", "high", "p"], lines
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    from hachimachi.io.atomic import replacing
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([header, *rows])
-    with replacing(path) as beside:
-        beside.write_text(text.getvalue(), encoding="utf-8")
-=======
     screen, events = Console(stderr=True), sum(map(len, sequences))
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"{events:,} events", total=events)
         return evaluate(model, sequences, **grids, done=lambda heard: bar.advance(task, heard))
->>>>>>> plays

@@ -68,15 +68,12 @@ def _tell_training(model: EventModel) -> list[str]:
         lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
-<<<<<<< HEAD
+        if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
+            number = f"{score['fresh_events']:,} fresh events"
+            lines.append(f"          {score['fresh']:.2f} over {number}, after steps that training never had")
     if "refit" in summary:
         events = count(summary["refit"]["events"], "event")
         lines.append(f"refit: then learned from all {events}; the score is from before it")
-=======
-        if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
-            count = f"{score['fresh_events']:,} fresh events"
-            lines.append(f"          {score['fresh']:.2f} over {count}, after steps that training never had")
->>>>>>> plays
     playing = summary.get("playing", {})
     lines += filter(None, (playing.get("sentence"), playing.get("warning")))
     return lines

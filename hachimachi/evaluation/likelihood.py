@@ -123,15 +123,16 @@ def evaluate(
         surprise = np.concatenate([_surprise(exact, sequence, restated, done) for sequence in sequences])
     marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(columns)]
     outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns))
+    order = list(model.head.order)
     return Evaluation(
-        names=tuple(column.name for column in columns),
-        surprise=surprise,
-        marginal=np.stack(marginal, axis=1),
+        names=tuple(columns[i].name for i in order),
+        surprise=surprise[:, order],
+        marginal=np.stack(marginal, axis=1)[:, order],
         events=sum(len(sequence) for sequence in sequences),
         sequences=len(sequences),
         outside=outside,
         fresh=_fresh(model, sequences),
-        columns=columns,
+        columns=tuple(columns[i] for i in order),
     )
 
 
@@ -153,7 +154,8 @@ def _pieces(
         distribution, carry = model(piece, carry)
         surprise = -distribution.log_prob(piece)[0].numpy()
         for column, regrid in restated.items():
-            surprise[:, column] = _restate(distribution, piece, column, regrid)
+            known = before(column, piece, model.head.order)
+            surprise[:, column] = _restate(distribution, known, piece[0, :, column].numpy(), column, regrid)
         done(piece.shape[1])
         yield surprise
 
@@ -168,9 +170,11 @@ def _lengths(rows: NDArray[np.float64], restated: Mapping[int, Regrid]) -> list[
     return np.diff(cuts).tolist()
 
 
-def _restate(distribution: Distribution, rows: Tensor, column: int, regrid: Regrid) -> NDArray[np.float64]:
-    """Return −ln P of a column on another grid, given the columns to its left as they are, not cut to any grid."""
-    known, values = before(column, rows), rows[0, :, column].nan_to_num(0.0).numpy()
+def _restate(
+    distribution: Distribution, known: Tensor, values: NDArray[np.float64], column: int, regrid: Regrid
+) -> NDArray[np.float64]:
+    """Return −ln P of a column on another grid, given the columns before it as they are, not cut to any grid."""
+    values = np.nan_to_num(values)
     first, count = regrid.reach(values)
     middles = regrid.middles()
 

@@ -114,14 +114,11 @@ class EventModel(nn.Module):
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the whole probability table of the next event, column by column in the model's order.
 
-        A table adds up to 1, in double precision. It is given the past and the columns before it, as far as ``given``
-        says what they are; a column that is not given is not known to those after it.
+        A table adds up to 1, in double precision. Columns that are given come first, in the model's order: each of them
+        knows the past and the given ones before it, every other column knows all that are given.
 
         Args:
             past: Rows heard so far, shape (T, D), T may be 0.
-<<<<<<< HEAD
-            given: Values of columns of the next event, by name; the table of each column is given those of the others.
-=======
             given: Values of columns of the next event, by name.
 
         Returns:
@@ -136,7 +133,6 @@ class EventModel(nn.Module):
         >>> low, high, p = build_model([data]).table(torch.from_numpy(data.rows()), {"time": 0.25})["pitch"]
         >>> float(low[p.argmax()]), float(high[p.argmax()]), round(float(p.sum()), 6)
         (59.5, 60.5, 1.0)
->>>>>>> plays
         """
         names = [column.name for column in self.columns]
         for name in given or {}:
@@ -147,8 +143,11 @@ class EventModel(nn.Module):
         with torch.inference_mode():
             carry = exact(past[None])[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
-            tables = [distribution.table(i, before(i, row[None, None]))[0, 0].numpy() for i in range(len(row))]
-        return {c.name: (*c.bounds(), table) for c, table in zip(self.columns, tables, strict=True)}
+            tables = {}
+            for i in self.head.order:
+                known = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)
+                tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
+        return {column.name: (*column.bounds(), table) for column, table in tables.items()}
 
     def _encode(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
         return self.encoder(rows, varied).to(self.first.dtype)
@@ -158,9 +157,12 @@ class EventModel(nn.Module):
         return torch.cat([hidden, heard], dim=-1)
 
 
-def before(column: int, rows: Tensor) -> Tensor:
-    """Return rows in which only what stands before a column is known, shape (..., D)."""
-    return torch.where(torch.arange(rows.shape[-1], device=rows.device) < column, rows, torch.nan)
+def before(column: int, rows: Tensor, order: Sequence[int]) -> Tensor:
+    """Return rows, shape (..., D), in which only what comes before a column in an order is known."""
+    known = torch.full_like(rows, torch.nan)
+    earlier = list(order[: order.index(column)])
+    known[..., earlier] = rows[..., earlier]
+    return known
 
 
 def build_model(

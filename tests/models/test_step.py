@@ -81,8 +81,7 @@ def test_it_foretells_from_the_same_parameters(model: EventModel, odd: Tensor) -
 def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> None:
     player = Player(model)
     with torch.inference_mode():
-        state = model.backbone.initial_state(1)
-        hidden, state = model.listen(model.first[None], state)
+        hidden, state = model.listen(*model.beginning(1))
         for row in odd:
             np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-3, atol=1e-5)
             player.hear(row.numpy())
