@@ -25,6 +25,8 @@ SUMMARY = {
         "marginal": 9.25,
         "stderr": 0.125,
         "events": 137,
+        "fresh": 8.125,
+        "fresh_events": 40,
         "by_feature": {name: {"nats": 1.5, "marginal": 2.0} for name in ("time", *(f.name for f in NOTES))},
     },
 }
@@ -73,6 +75,7 @@ def test_a_trained_model(info, model: EventModel, tmp_path: Path) -> None:
         "2024-02-03, 12 epochs, seed 7",
         "held out: 7.50 ± 0.12 nats per event over 137 events,",
         "          1.75 below the marginal baseline of 9.25",
+        "          8.12 over 40 fresh events, after steps that training never had",
     ]
     assert max(map(len, out.splitlines()[1:])) <= 80
 
@@ -88,6 +91,16 @@ def test_a_model_above_the_baseline_is_said_to_be(info, model: EventModel, tmp_p
     model.summary = {**SUMMARY, "held_out": {**SUMMARY["held_out"], "marginal": 7.0}}  # pyright: ignore[reportGeneralTypeIssues]
     save_model(model, tmp_path / "model.pt")
     assert "0.50 above the marginal baseline of 7.00" in info(tmp_path / "model.pt")[1]
+
+
+@pytest.mark.parametrize("without", [{"fresh": None, "fresh_events": 0}, {}])
+def test_nothing_is_said_where_there_is_no_such_figure(info, model: EventModel, tmp_path: Path, without: dict) -> None:
+    held_out = {key: value for key, value in SUMMARY["held_out"].items() if "fresh" not in key}  # pyright: ignore
+    model.summary = {**SUMMARY, "held_out": {**held_out, **without}}
+    save_model(model, tmp_path / "model.pt")
+    status, out, _ = info(tmp_path / "model.pt")
+    assert status == 0
+    assert "fresh events" not in out
 
 
 def test_a_data_set(info, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
+from hachimachi.evaluation import likelihood
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.regrid import Regrid, regrids
 from hachimachi.events import EventSequence, Feature, make_sequence
@@ -175,3 +176,13 @@ def test_real_music_on_other_grids(judged: tuple[EventModel, EventSequence]) -> 
     assert np.array_equal(own.surprise[:, same], other.surprise[:, same])
     assert other.by_feature()["time"]["nats"] <= own.by_feature()["time"]["nats"]  # a coarser bin holds the finer ones
     assert other.columns[0].describe()["resolution"] == 0.03
+
+
+def test_bins_asked_for_one_by_one_or_from_the_whole_table(
+    judged: tuple[EventModel, EventSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, test = judged
+    grid = {"resolution": {"time": 0.05, "velocity": 3.0}, "support": {"duration": (0.2, 0.5)}}
+    one_by_one = evaluate(model, test, **grid)
+    monkeypatch.setattr(likelihood, "FEW", 1)
+    np.testing.assert_allclose(evaluate(model, test, **grid).surprise, one_by_one.surprise, atol=1e-7)

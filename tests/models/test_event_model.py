@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.models import parts
 from hachimachi.models.event_model import EventModel, build_model
@@ -113,3 +114,19 @@ def test_features_know_what_was_decided(make: Make) -> None:
 def test_one_event_builds_a_model() -> None:
     model = build_model([make_sequence([[60.0]], [0.0])])
     assert torch.isfinite(model.log_prob(torch.tensor([[[torch.nan, 60], [1, 61]]], dtype=torch.float64))).all()
+
+
+def test_a_table_of_what_is_not_there_is_refused(make: Make) -> None:
+    with pytest.raises(HachimachiError, match="given 'loudness': the model has no such column; it has time, pitch"):
+        make().table(torch.zeros(0, 5, dtype=torch.float64), {"loudness": 1.0})
+
+
+def test_a_table_is_given_what_stands_before(make: Make, rows: torch.Tensor) -> None:
+    model, past, row = make(head="autoregressive"), rows[0, :30], rows[0, 30]
+    given = dict(zip((column.name for column in model.columns), row.tolist(), strict=True))
+    whole, partly = model.table(past, given), model.table(past, {"time": given["time"]})
+    assert np.array_equal(whole["pitch"][2], partly["pitch"][2])
+    assert not np.array_equal(whole["level"][2], partly["level"][2])
+    for _, _, p in (*whole.values(), *partly.values()):
+        assert p.sum() == pytest.approx(1, abs=1e-9)
+    assert next(model.parameters()).dtype == torch.float32
