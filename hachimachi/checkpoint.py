@@ -7,6 +7,7 @@ import pickle
 import textwrap
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ GRAMS = "hachimachi_grams"
 """Key under which a model file and a Lightning checkpoint carry what was heard in training."""
 WEIGHTS = "model."
 """Prefix of the model's weights in a Lightning checkpoint."""
+AVERAGE = "average.module."
+"""Prefix of their running average, which is what is played, if one was kept."""
 _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
 
 
@@ -83,6 +86,11 @@ def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> d
     return {name: Grams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
 
 
+def pick(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return what has a prefix in a checkpoint's state, without it."""
+    return {str(key).removeprefix(prefix): weight for key, weight in state.items() if str(key).startswith(prefix)}
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Return what is in the file, in the form of a model file."""
     if not path.is_file():
@@ -91,8 +99,8 @@ def _read(path: Path) -> dict[str, Any]:
     content = _load(path)
     if isinstance(content, dict) and isinstance(content.get(SPEC), str):
         weights = content.get("state_dict")
-        pairs = weights.items() if isinstance(weights, dict) else ()
-        named = {str(key).removeprefix(WEIGHTS): weight for key, weight in pairs}
+        weights = weights if isinstance(weights, dict) else {}
+        named = pick(weights, AVERAGE) or pick(weights, WEIGHTS)
         return {"spec": content[SPEC], "state_dict": named, GRAMS: content.get(GRAMS, {})}
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")

@@ -28,7 +28,7 @@ class Encoder(nn.Module):
 
     A number becomes its distance from the training mean in standard deviations, on the column's scale; on a small grid
     of whole numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not
-    known (NaN) becomes zeros. Last stands a mark: 1 where a window was varied in training, 0 where it is as in the data.
+    known (NaN) becomes zeros. Last stands a mark: 1 where a window was varied in training, 0 where it was as it is.
     """
 
     mark: Tensor

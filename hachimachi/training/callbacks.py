@@ -82,8 +82,8 @@ class KeepBest(L.Callback):
         if self.diverged or not trainer.is_global_zero:
             return
         done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
-        module.model.summary = {**self.summary, **done}
-        save_model(module.model, self.path)
+        module.played.summary = {**self.summary, **done}
+        save_model(module.played, self.path)
 
 
 class Baseline(L.Callback):

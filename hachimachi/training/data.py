@@ -21,6 +21,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
+from hachimachi.training.variation import Variation, decide
 
 SAMPLE = 32768
 """Events that a validation looks at, at most; more would tell the same and take the time from training."""
@@ -114,13 +115,21 @@ class EventDataModule(L.LightningDataModule):
 
     def marginals(self) -> dict[str, float]:
         """Return what :attr:`valid_sample` cost under the training histogram of each column, in nats per event."""
-        rows = np.concatenate([sequence.rows()[1:] for sequence in self.valid_sample])
+        rows = self._rows(self.valid_sample)
         return {column.name: float(column.marginal_nats(rows[:, i]).mean()) for i, column in enumerate(self.columns)}
 
     @property
     def events(self) -> int:
         """Number of events to learn from."""
         return sum(len(sequence) for sequence in self.train)
+
+    def decide_variation(self, **options: Any) -> Variation:
+        """Decide what is varied, from the training part and what is held out; see :func:`variation.decide`."""
+        return decide(self.columns, self._rows(self.train), self._rows(self.valid), **options)
+
+    def _rows(self, sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
+        """Return the rows of sequences one after the other, but for each one's first."""
+        return np.concatenate([np.empty((0, len(self.columns))), *(sequence.rows()[1:] for sequence in sequences)])
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""

@@ -21,9 +21,12 @@ PERFORMANCE = 10_000
 """Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
 OFTEN = 65_536
 """Events learned from, at least, between two validations of a collection, whose epochs are long."""
-SHARE = 4
+LEAST = 4096
+"""Events learned from, at least, between two validations: an epoch of a short piece is a step or two, and patience that
+counted those would be over before anything was learned."""
+SHARE = 6
 """Events learned from, at least, for each that is validated. Validating one costs half of learning from it (measured
-with 128 units), so that validation takes about a tenth of a run."""
+with 128 units), and where windows are varied twice, so that validation takes about a tenth of a run."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,10 @@ class Pace:
         """Take what the config says; where it says nothing, decide from the data."""
         if cfg.trainer.check_val_every_n_epoch:
             return Pace(cfg.trainer.check_val_every_n_epoch, None)
-        least = SHARE * sum(len(sequence) for sequence in data.valid_sample)
+        least = max(LEAST, SHARE * sum(len(sequence) for sequence in data.valid_sample))
         if data.events <= OFTEN:
-            return Pace(max(1, math.ceil(least / max(1, data.events))), None)
+            epochs = math.ceil(least / max(1, data.events))
+            return Pace(min(epochs, cfg.trainer.max_epochs or epochs), None)
         return Pace(None, math.ceil(max(least, OFTEN) / (data.window * data.batch_size)))
 
 

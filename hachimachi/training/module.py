@@ -6,14 +6,22 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from hachimachi.checkpoint import GRAMS, SPEC, describe, keep_grams
 from hachimachi.models.event_model import EventModel
+from hachimachi.training.variation import Variation
 
 
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
+
+    What is validated, kept and played is a running average of the weights (Polyak & Juditsky 1992,
+    https://doi.org/10.1137/0330046). Where windows are varied, both marks are validated and the better one is kept; see
+    :class:`~hachimachi.models.encoder.Encoder`.
 
     Logs ``train/nll``, ``val/nll``, and :func:`tag` for each column, whose sum is ``val/nll``.
 
@@ -21,40 +29,87 @@ class EventModule(L.LightningModule):
         model: What to train.
         lr: Learning rate of AdamW.
         weight_decay: Its weight decay, on matrices only.
+        warmup: Steps over which the learning rate rises to its full height.
+        average: How much of the average stays at each step; 0 plays the weights as they are.
+        variation: What is done to windows before they are learned from.
     """
 
-    def __init__(self, model: EventModel, *, lr: float = 1.5e-3, weight_decay: float = 0.05) -> None:
+    def __init__(
+        self,
+        model: EventModel,
+        *,
+        lr: float = 3e-3,
+        weight_decay: float = 0.05,
+        warmup: int = 50,
+        average: float = 0.99,
+        variation: Variation | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay, self.warmup, self.variation = lr, weight_decay, warmup, variation
+        self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
+        self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
+
+    @property
+    def played(self) -> EventModel:
+        """The model as it is validated, kept and played."""
+        if self.average is None:
+            return self.model
+        assert isinstance(self.average.module, EventModel)
+        return self.average.module
 
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
         """Return the mean surprise of the events of a batch, shape (B, T, D)."""
-        events = _count(rows)
-        loss = -self.model.log_prob(rows).sum() / events
+        varied, events = None, _count(rows)
+        if self.variation:
+            rows, varied = self.variation(rows)
+        loss = -self.model.log_prob(rows, varied).sum() / events
         self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events)
         return loss
 
-    def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
-        """Log the mean surprise of every event but each sequence's first."""
-        scored = _count(rows[:, 1:])
-        if not scored:
-            return
-        nats = -self.model.log_prob(rows)[:, 1:].double().sum((0, 1)) / scored
-        self.log("val/nll", nats.sum().float(), batch_size=scored, sync_dist=True)
-        for column, value in zip(self.model.columns, nats.float(), strict=True):
-            self.log(tag("val", column.name), value, batch_size=scored, sync_dist=True)
+    def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+        """Let the average follow."""
+        if self.average:
+            self.average.update_parameters(self.model)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101)."""
-        matrices = [weight for weight in self.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.parameters() if weight.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.lr)
+    def on_validation_epoch_start(self) -> None:
+        """Begin to add up the costs of each column under each mark, shape (marks, D)."""
+        self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
+        self.scored = 0
+
+    def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+        """Add the costs of every event but each sequence's first."""
+        self.scored += _count(rows[:, 1:])
+        for place, mark in enumerate(self.marks):
+            varied = torch.full(rows.shape[:1], mark, device=rows.device)
+            self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the better mark, and log what it costs."""
+        if not self.scored:
+            return
+        best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
+        for model in (self.model, self.played):
+            model.encoder.mark.fill_(self.marks[best])
+        nats = self.costs[best] / self.scored
+        self.log("val/nll", nats.sum().float())
+        for column, value in zip(self.model.columns, nats.float(), strict=True):
+            self.log(tag("val", column.name), value)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), its rate rising at first."""
+        weights = list(self.model.parameters())
+        groups = [
+            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        rising = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rising, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
-        checkpoint[SPEC] = describe(self.model)
+        checkpoint[SPEC] = describe(self.played)
         checkpoint[GRAMS] = keep_grams(self.model)
 
 
@@ -62,6 +117,18 @@ def tag(group: str, column: str) -> str:
     """Return under what a column is logged, ``val/<column>``; a column named as the total keeps out of its way."""
     # no feature's name holds a colon
     return f"{group}/column:{column}" if column == "nll" else f"{group}/{column}"
+
+
+def _follow(stays: float) -> Any:
+    """Return how averages follow weights: at first faster, so that they soon forget where training began."""
+
+    @torch.no_grad()
+    def follow(averages: list[Tensor], weights: list[Tensor], seen: Tensor | int) -> None:
+        share = min(stays, (1 + int(seen)) / (10 + int(seen)))
+        for averaged, weight in zip(averages, weights, strict=True):
+            averaged.lerp_(weight, 1 - share)
+
+    return follow
 
 
 def _count(rows: Tensor) -> int:

@@ -29,7 +29,7 @@ SECONDS = 10.0
 """Seconds that sound at most."""
 RATE = 11025
 """Samples of sound in a second: to judge, not to enjoy, so that a run's log stays small."""
-GROUPS = ("dataset", "model", "head", "optimizer")
+GROUPS = ("dataset", "augment", "model", "head", "optimizer")
 """Groups of the config that are logged as hyper-parameters."""
 
 
@@ -61,7 +61,7 @@ class Pictures(L.Callback):
         if self.logger is None or began < self.due:
             return
         assert isinstance(pl_module, EventModule)
-        self.show(pl_module.model)
+        self.show(pl_module.played)
         now = time.monotonic()
         self.due = max(now + EVERY, now + (now - began) / SHARE, self.started + LATER * (now - self.started))
 

@@ -53,7 +53,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) 
     steps = max(1, round(model.summary["steps"] * (events - data.events) / max(1, data.events)))
     rate = RATE * cfg.optimizer.lr
     console.print(f"Last pass: {count(steps, 'step')} on all {count(events, 'event')}, held out or not")
-    module = EventModule(model, lr=rate, weight_decay=cfg.optimizer.weight_decay)
+    module = EventModule(model, lr=rate, weight_decay=cfg.optimizer.weight_decay, average=0)
     progress = Progress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
     ended = fit_on(cfg, data.load(whole), module, [progress], steps)
     if ended:

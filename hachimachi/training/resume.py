@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hachimachi.checkpoint import SPEC, WEIGHTS
+from hachimachi.checkpoint import SPEC, WEIGHTS, pick
 from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import EventModel
 from hachimachi.text import count
@@ -23,7 +23,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
         HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done already.
     """
     content = _read(path)
-    there = _shapes({key.removeprefix(WEIGHTS): weight for key, weight in content["state_dict"].items()})
+    there = _shapes(pick(content["state_dict"], WEIGHTS))
     if there != _shapes(model.state_dict()):
         its = json.loads(content[SPEC])["parts"]
         found = f"it is of {its}, the config says {model.parts}" if its != model.parts else "its data was another"

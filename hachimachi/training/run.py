@@ -84,14 +84,15 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         model, limits = _build(cfg, data), Limits.of(cfg, data)
         if cfg.ckpt_path:
             check_checkpoint(cfg.ckpt_path, model, limits.epochs)
-        introduce(console, cfg, data, model, limits)
+        variation = data.decide_variation(**_given(cfg.augment, without="name"))
+        introduce(console, cfg, data, model, limits, variation)
         marginals = data.marginals() if data.valid else {}
         baseline = sum(marginals.values()) if data.valid else math.nan
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
         pictures = Pictures(data)
         callbacks = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
         callbacks += [pictures] if cfg.callbacks.pictures else []
-        module = EventModule(model, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay)
+        module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
         interrupted = fit(cfg, data, module, callbacks, limits, folder)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
@@ -126,11 +127,11 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     return build_model(data.train, {**backbone, "size": size, "layers": layers}, _given(cfg.head), data.columns)
 
 
-def _given(options: DictConfig) -> dict[str, Any]:
+def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
     """Return the options that say something: null leaves a key to the data, or to the part it is for."""
     plain = OmegaConf.to_container(options, resolve=True)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if value is not None}
+    return {str(key): value for key, value in plain.items() if value is not None and key != without}
 
 
 def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:

@@ -101,12 +101,25 @@ class HeadConfig:
 
 
 @dataclass
+class AugmentConfig:
+    """How windows are varied before they are learned from."""
+
+    name: str = _part("augment")
+    share: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+    transpose: int = _whole(0)
+    louder: int = _whole(0)
+    stretch: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+
+
+@dataclass
 class OptimizerConfig:
     """The optimizer."""
 
     name: str = _part("optimizer")
     lr: float = _number("a number above 0", lambda value: value > 0)
     weight_decay: float = _number("a number from 0", lambda value: value >= 0)
+    warmup: int = _whole(0)
+    average: float = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
 @dataclass
@@ -160,6 +173,7 @@ class TrainConfig:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)

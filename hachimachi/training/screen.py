@@ -16,6 +16,7 @@ from hachimachi.screen import column_table
 from hachimachi.text import count
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
+from hachimachi.training.variation import Variation
 
 if TYPE_CHECKING:
     from hachimachi.training.run import Run
@@ -24,7 +25,9 @@ SMALL = 50
 """Under this many events a model can learn little; it is said."""
 
 
-def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, limits: Limits) -> None:
+def introduce(
+    console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, limits: Limits, variation: Variation
+) -> None:
     """Say what is learned from, what is foretold, by what, and for how long at most."""
     held = sum(len(sequence) for sequence in data.valid)
     events = data.events + held
@@ -40,6 +43,9 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
     backbone, reason = model.parts["backbone"], explain_size(cfg.model.size, data.events)
     console.print(f"{backbone['name']} {backbone['layers']} × {backbone['size']}{reason},")
     console.print(f"{cfg.head.name} head, {weights:,} weights")
+    if variation:
+        varied = ", ".join(variation.names(model.columns))
+        console.print(f"{variation.share:.0%} of the windows varied, and marked as such: {varied}")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 

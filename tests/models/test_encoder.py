@@ -101,7 +101,7 @@ def test_nothing_to_hear_is_refused() -> None:
     with pytest.raises(HachimachiError, match="every feature is masked"):
         Encoder(columns)
     timed = EventSequence((Feature("x", masked=True),), np.ones((3, 1)), np.arange(3.0))
-    assert Encoder(fit_columns([timed])).size == 2
+    assert Encoder(fit_columns([timed])).size == 3  # the time, whether it is zero, and the mark
 
 
 def test_constants_are_the_features_with_one_value() -> None:
