@@ -43,6 +43,7 @@ class AutoregressiveSampler(EventSampler):
     ) -> None:
         self.order, self.listen, self.project = order, listen, project
         self.former = [former.get(column) for column in range(len(conditionals))]
+        self.names = [conditional.name for conditional in conditionals]
         self.samplers = [conditional.sampler() for conditional in conditionals]
         self.encoders = [part.for_one_row() for part in given]
         self.relate = relate.transpose(1, 2).contiguous()  # (D, W, G)
@@ -55,12 +56,12 @@ class AutoregressiveSampler(EventSampler):
         row = [math.nan] * len(self.samplers)
         snapped = list(row)
         given = np.zeros(self.relate.shape[-1])
-        for column in self.order:
+        for column in sampling.order(self.names, self.order):
             now = torch.addmv(heard[column], self.relate[column], torch.from_numpy(given).to(heard.dtype))
             raw = F.linear(F.relu(now), *self.project[column])
             place = self.former[column]
             former = math.nan if place is None else float(hidden[place])
-            row[column] = self.samplers[column].draw(raw, former, last[column], sampling, random)
+            row[column] = self.samplers[column].draw(raw.numpy(), former, last[column], sampling, random)
             snapped[column] = self.samplers[column].snap(row[column])
             given[self.starts[column] : self.starts[column + 1]] = self.encoders[column](snapped)
             given[self.starts[-1] + column] = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from random import Random
@@ -14,7 +15,8 @@ from torch import Tensor
 from hachimachi.events import Feature
 from hachimachi.models.backbone import State
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.sampling import Sampling
+from hachimachi.models.polyphony import Voices
+from hachimachi.models.sampling import Sampling, choose_sampling
 
 
 class Player:
@@ -26,12 +28,24 @@ class Player:
         model: The model; it is set to evaluation.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.models.sampling.Sampling`.
+        sampling: All there is to say of how to draw, in place of a temperature alone; it may be replaced at any time by
+            one that has been checked against the model's columns.
+
+    Raises:
+        HachimachiError: A temperature and a sampling, or what the model cannot play.
     """
 
-    def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | Mapping[str, float] = 1.0) -> None:
+    def __init__(
+        self,
+        model: EventModel,
+        seed: int | None = 0,
+        temperature: float | Mapping[str, float] = 1.0,
+        sampling: Sampling | None = None,
+    ) -> None:
         self.model = model.eval()
-        self.sampling = Sampling(temperature)
-        self.sampling.check_names([column.name for column in model.columns])
+        self.sampling = choose_sampling(temperature, sampling)
+        self.sampling.check(model.columns)
+        self.voices = Voices(model.columns)
         self.random = Random(seed)
         self.encoder = RowEncoder(model)
         self.sampler = model.head.sampler()
@@ -57,18 +71,26 @@ class Player:
     def reset(self) -> None:
         """Go back to the learned start state."""
         self.last = [math.nan] * len(self.model.columns)
+        self.voices.left = ()
         self._listen(*self.model.beginning(1))
 
     @torch.inference_mode()
     def hear(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
         self.last = row.tolist()
+        self.voices.hear(self.last)
         self._listen(self.encoder(row), self.state)
 
     @torch.inference_mode()
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
-        return self.sampler.sample(self.hidden, self.last, self.sampling, self.random)
+        return self.sampler.sample(self.hidden, self.last, self.voices.limit(self.sampling), self.random)
+
+    def fork(self, seed: int | None) -> Player:
+        """Return a player that has heard the same and goes on by itself, with random numbers of its own."""
+        twin = copy.copy(self)
+        twin.voices, twin.random = copy.copy(self.voices), Random(seed)
+        return twin
 
     def _listen(self, heard: Tensor, state: State) -> None:
         hidden, self.state = self.model.listen(heard, state)
