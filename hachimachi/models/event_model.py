@@ -16,6 +16,8 @@ from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
 from hachimachi.models.distribution import Distribution, Head
 from hachimachi.models.encoder import Encoder
+from hachimachi.models.sampled import Sampled, limits
+from hachimachi.models.sampling import Sampling
 
 Carry = tuple[Tensor, State]
 """What goes from one piece of a sequence to the next: the last encoded event (B, E) and the backbone's state."""
@@ -102,18 +104,24 @@ class EventModel(nn.Module):
         return self._with_last(hidden, heard), state
 
     def table(
-        self, past: Tensor, given: Mapping[str, float] | None = None
+        self, past: Tensor, given: Mapping[str, float] | None = None, sampling: Sampling | None = None
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the whole probability table of each column of the next event: low and high ends of bins, and P.
 
         Args:
             past: Rows heard so far, shape (T, D), T may be 0.
             given: Values of columns of the next event, by name; the table of each column is given those of the others.
+            sampling: Return what is drawn in place of what is foretold: columns in the order in which they are drawn,
+                the table of each given those before it; see :class:`~hachimachi.models.sampled.Sampled`.
         """
         row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
         with torch.inference_mode():
             carry = self(past[None])[1] if len(past) else None
             distribution = self(row[None, None], carry)[0]
+            if sampling is not None:
+                last = [limits(self.columns, past.numpy(), sampling)[-1]]
+                drawn = Sampled(self.columns, self.head.order, sampling).tables(distribution, row[None], last)
+                return {self.columns[i].name: (*_bounds(self.columns[i]), table[0]) for i, table in drawn.items()}
             tables = [distribution.table(i, row[None, None])[0, 0].double().numpy() for i in range(len(self.columns))]
         return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
 
