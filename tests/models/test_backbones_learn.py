@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi.events import EventSequence, Feature
 from hachimachi.evaluation.likelihood import Evaluation, evaluate
+from hachimachi.events import EventSequence, Feature
 from hachimachi.models import parts
 from hachimachi.models.event_model import build_model
 
@@ -16,7 +16,7 @@ LAG = 5
 
 
 def echo(events: int, seed: int) -> EventSequence:
-    """Make a melody that is what it was five events before in nine of ten, and chance else: the last event says little."""
+    """Make a melody that repeats what was five events before, nine times in ten: the last event alone says nothing."""
     random = np.random.default_rng(seed)
     pitch = random.integers(60, 68, events)
     for t in range(LAG, events):

@@ -40,6 +40,11 @@ def test_overrides_reach_the_config() -> None:
     assert cfg.feature.pitch.kind is None
 
 
+def test_attention_looks_back_on_what_a_window_holds_unless_told() -> None:
+    assert compose(["model=transformer", "dataset.window=48"]).model.window == 48
+    assert compose(["model=transformer", "dataset.window=48", "model.window=16"]).model.window == 16
+
+
 def test_keys_of_conf_and_schema_agree() -> None:
     in_conf = {key.name for key in list_keys()} - {"feature"}
     in_schema = {key for key in list_schema_keys() if not key.startswith("feature.")}
@@ -63,9 +68,9 @@ def test_composes_twice_and_inside_another_hydra() -> None:
         ("max_epochs=3", ["did you mean trainer.max_epochs"]),
         ("modle=gru", ["modle", "did you mean model"]),
         ("zzz=1", ["zzz", "dataset", "model", "output"]),
-        ("model.zzz=1", ["model.zzz", "model has name, size, layers, dropout"]),
+        ("model.zzz=1", ["model.zzz", "model has name, size, layers, dropout, window"]),
         ("+model.zzz=1", ["model.zzz", "no such key"]),
-        ("model=gruu", ["gruu", "gru, lstm", "did you mean model=gru"]),
+        ("model=gruu", ["gruu", "gru, lstm, mingru, transformer", "did you mean model=gru"]),
         ("model=null", ["model", "gru, lstm"]),
         ("~model", ["model.name", "missing"]),
         ("model.name=rnn", ["model.name", "'rnn'", "gru, lstm"]),
@@ -77,6 +82,8 @@ def test_composes_twice_and_inside_another_hydra() -> None:
         ("trainer.devices=true", ["found true", "list of device numbers"]),
         ("trainer.precision=8", ["'8'", "32-true", "bf16-mixed"]),
         ("model.size=1.5", ["model.size", "1.5", "whole number"]),
+        ("model.size=big", ["model.size", "'big'", "auto, xs, s, m, l or a whole number from 1"]),
+        ("model.size=null", ["model.size", "null", "auto, xs, s, m, l"]),
         ("model.size=${nowhere}", ["model.size", "${nowhere}", "whole number"]),
         ("model.dropout=1", ["model.dropout", "below 1"]),
         ("dataset.valid_fraction=0.6", ["dataset.valid_fraction", "0.6", "from 0 to 0.5"]),
@@ -163,6 +170,7 @@ def test_files_in_wrong_places(words: list[str], parts: list[str]) -> None:
         ("model=lstm,gruu", "gruu"),
         ("model=glob(x*)", "fits no option"),
         ("model.size=8,0", "found 0"),
+        ("model.size=xs,xxs", "'xxs'"),
         ("seed=range(-2,3)", "found -2"),
         ("optimizer.lr=choice(0.1,fast)", "'fast'"),
         ("optimizer.lr=interval(0,1)", "above 0"),
@@ -177,7 +185,14 @@ def test_every_choice_of_a_sweep_is_checked(word: str, part: str) -> None:
 
 
 def test_a_good_sweep_passes() -> None:
-    words = ["model=glob(*)", "seed=range(0,200)", "optimizer.lr=interval(1e-4,1)", "~debug", "logger=none,csv"]
+    words = [
+        "model=glob(*)",
+        "model.size=xs,s,96",
+        "seed=range(0,200)",
+        "optimizer.lr=interval(1e-4,1)",
+        "~debug",
+        "logger=none,csv",
+    ]
     passed, cfg = check_words(words, multirun=True)
     assert passed == words
     assert cfg.model.name == "gru"

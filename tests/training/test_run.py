@@ -75,6 +75,24 @@ def test_what_a_run_leaves(finished: Run) -> None:
     assert "${" not in kept
 
 
+@pytest.mark.parametrize(
+    ("words", "shape", "said"),
+    [
+        ([], (128, 1), "gru 1 × 128 (auto: s, for 45 events),"),
+        (["model=mingru", "model.size=xs"], (64, 2), "mingru 2 × 64 (size xs),"),
+        (["model=transformer", "model.size=24", "model.layers=1"], (24, 1), "transformer 1 × 24,"),
+    ],
+)
+def test_a_size_becomes_numbers_before_anything_is_built(
+    save: Any, capsys: pytest.CaptureFixture[str], words: list[str], shape: tuple[int, int], said: str
+) -> None:
+    save(50)
+    run = train(compose(["head.components=2", "logger=none", "trainer.max_epochs=1", *words]), "run")
+    backbone = run.model.parts["backbone"]
+    assert (backbone["size"], backbone["layers"]) == shape
+    assert said in capsys.readouterr().out.splitlines()
+
+
 def test_the_score_is_that_of_the_model_in_the_file(finished: Run) -> None:
     data = EventDataModule(finished.folder.parent / "data.json")
     data.setup()
@@ -93,7 +111,9 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "events": 180,
     }
     assert len(summary["data"]["fingerprint"]) == 16
-    assert summary["config"]["model"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}
+    told = {"name": "gru", "size": 8, "layers": None, "dropout": 0.4, "window": None}
+    assert summary["config"]["model"] == told
+    assert finished.model.parts["backbone"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}
     assert set(summary["versions"]) == {"hachimachi", "torch", "lightning"}
     assert 1 <= summary["epochs"] <= 4
     held = summary["held_out"]
