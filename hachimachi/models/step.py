@@ -114,7 +114,7 @@ class RowEncoder:
         self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=True)]
 
     def __call__(self, values: Sequence[float]) -> Vector:
-        """Encode raw values, D of them, as shape (E,); the vector is used again for the next row."""
+        """Encode raw values, D of them, as a new vector, shape (E,)."""
         for place, write in self.parts:
             write(values[place])
-        return self.encoded
+        return self.encoded.copy()  # a backbone may keep it
