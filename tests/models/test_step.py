@@ -74,7 +74,7 @@ def test_it_foretells_from_the_same_parameters(model: EventModel, odd: Tensor) -
         for t, row in enumerate(odd):
             for fast, reference in compare(player, told, odd, t):
                 assert fast.dtype == np.float32
-                np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-3, atol=1e-4, err_msg=f"event {t}")
+                np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-4, atol=3e-5, err_msg=f"event {t}")
             player.hear(row.numpy())
 
 
@@ -84,7 +84,7 @@ def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> No
         state = model.backbone.initial_state(1)
         hidden, state = model.listen(model.first[None], state)
         for row in odd:
-            np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-4, atol=1e-5)
             player.hear(row.numpy())
             hidden, state = model.listen(model.encoder(row[None]), state)
 
