@@ -80,9 +80,10 @@ class NumberConditionalSampler(ConditionalSampler):
         """Return the middle of the bin; what lies beyond the grid falls into its first or last."""
         return self.grid.centre(self.grid.index(value))
 
-    def _blend(self, raw: Raw, shares: list[float], former: float, last: float) -> Blend:
+    def _blend(self, raw: NDArray[np.floating], shares: list[float], former: float, last: float) -> Blend:
         weights = np.array(shares) / sum(shares)
-        _, locations, log_scales, tilt = np.split(raw.astype(np.float64), self.ends)
+        raw, (first, second, third) = raw.astype(np.float64), self.ends
+        locations, log_scales, tilt = raw[first:second], raw[second:third], raw[third:]
         index = -1
         if not math.isnan(former):
             locations, index = locations + self.moving * former, self._index_of(former)
