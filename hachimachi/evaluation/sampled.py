@@ -26,8 +26,8 @@ def evaluate_sampled(
     """Score every event but each sequence's first under what a model plays, given all before it.
 
     As :func:`~hachimachi.evaluation.likelihood.evaluate`, but P is the probability with which the event is drawn, and
-    the columns stand in the order in which they are drawn. What is never played costs infinity: what a constraint, top-p
-    or min-p excludes, unknown categories, values outside a closed support. Slow: all bins are tabulated.
+    the columns stand in the order in which they are drawn. What is never played costs infinity: what a constraint,
+    top-p or min-p excludes, unknown categories, values outside a closed support. Slow: all bins are tabulated.
 
     Raises:
         HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.

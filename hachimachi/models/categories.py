@@ -93,7 +93,7 @@ class CategorySampler(Sampler):
         table = table[bins.start : bins.stop] * bins.mask(bins.start, bins.stop)
         if not table.any():  # all underflow: what is asked is as good as impossible
             table = bins.mask(bins.start, bins.stop).astype(np.float64)
-        return self.known[bins.start + draw_bin(how.shape(table), random)]
+        return self.known[bins.start + draw_bin(how.weigh(table), random)]
 
     def masses(self, parameters: Numbers, value: float) -> Numbers:
         """Return the probability of a category under each component."""

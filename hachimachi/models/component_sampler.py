@@ -49,6 +49,6 @@ class NumberComponentSampler(Sampler):
         index = self.grid.index(value)
         locations, log_scales, gates = parameters.T
         counted = 1 / (1 + np.exp(-gates))
-        smooth = self.numbers.logistic.masses(locations, log_scales, index, index + 1)[:, 0]
+        smooth = self.numbers.logistic.masses(locations, log_scales, index)
         mass = counted * self.numbers.histogram.table(index, index + 1) + (1 - counted) * smooth
         return FLOOR / self.grid.grid.bins + (1 - FLOOR) * mass

@@ -80,7 +80,8 @@ class NumberConditionalSampler(ConditionalSampler):
 
     def _blend(self, raw: Vector, shares: list[float], former: float, last: float) -> Blend:
         weights = np.array(shares) / sum(shares)
-        _, locations, log_scales, tilt = np.split(raw.astype(np.float64), self.ends)
+        exact, (first, second, third) = raw.astype(np.float64), self.ends
+        locations, log_scales, tilt = exact[first:second], exact[second:third], exact[third:]
         index = -1
         if not math.isnan(former):
             locations, index = locations + self.moving * former, self._index_of(former)

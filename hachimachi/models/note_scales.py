@@ -39,7 +39,8 @@ def notes_of_scale(name: str) -> tuple[int, ...]:
     """Return the MIDI notes of a scale in all octaves.
 
     Args:
-        name: Tonic and scale: ``C minor``, ``F# dorian``, ``Bb blues``. A tonic alone is major; ``chromatic`` needs none.
+        name: Tonic and scale: ``C minor``, ``F# dorian``, ``Bb blues``. A tonic alone is major; ``chromatic`` needs
+            none.
 
     Raises:
         HachimachiError: A tonic or a scale that is not known.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hachimachi.models.constraint import Bins
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.histogram_sampler import HistogramSampler
 from hachimachi.models.logistic_sampler import LogisticSampler
@@ -15,8 +17,12 @@ from hachimachi.models.played_grid import PlayedGrid
 from hachimachi.models.sampling import COLD, ColumnSampling, Numbers, draw_bin, draw_index
 from hachimachi.models.scale import SPREAD, WIDTHS, Scale
 
+Indices = NDArray[np.int64]
+
 NEGLIGIBLE = 1e-9
 """Mass, after tempering, that bins may hold altogether and be left out of a table."""
+LITTLE = 1e-3
+"""Mass, after tempering, that bins may hold altogether and be looked at only when it is drawn."""
 SMALL = 256
 """Tables of so few bins are not worth cutting."""
 
@@ -64,27 +70,14 @@ class NumberSampler:
 
     def draw(self, blend: Blend, how: ColumnSampling, random: Random) -> float:
         """Draw a value."""
-        start, table = self.shaped(blend, how)
-        index = start + draw_bin(table, random)
-        value = self._place(blend, index, random)
+        tempered = how.temperature >= COLD and (how.top_p, how.min_p, how.constraint) == (1, 0, None)
+        if tempered and self.grid.grid.bins > SMALL:
+            index, mass = self._draw_lazily(blend, how, random)
+            return self._place(blend, index, mass, random)
+        start, table = self._allowed_table(blend, how)
+        index = start + draw_bin(how.weigh(table), random)
+        value = self._place(blend, index, float(table[index - start]), random)
         return value if how.constraint is None else self.grid.confine(value, index, how.constraint, random)
-
-    def shaped(self, blend: Blend, how: ColumnSampling) -> tuple[int, Numbers]:
-        """Return the first bin of a table, and the probabilities of the bins from there on; the others have none."""
-        bins = self.grid.allowed(how.constraint)
-        start, stop = bins.start, bins.stop
-        table = None
-        if stop - start > SMALL:
-            start, stop = self._reach(blend, how.temperature, start, stop)
-            table = self._table(blend, start, stop) * bins.mask(start, stop)
-            # the reach is that of the whole distribution: useless where a constraint leaves little of it
-            table = table if table.sum() > 0.5 else None
-        if table is None:
-            start, stop = bins.start, bins.stop
-            table = self._table(blend, start, stop) * bins.mask(start, stop)
-        if not table.any():  # all underflow: what is asked is as good as impossible
-            table = bins.mask(start, stop).astype(np.float64)
-        return start, how.shape(table)
 
     def same(self, index: int, last: float) -> float:
         """Return the former value where it is known and can be played, else the middle of its bin."""
@@ -92,42 +85,88 @@ class NumberSampler:
         known = low <= last <= high and self.grid.index(last) == index
         return last if known and not self.grid.is_fixed(index) else self.grid.centre(index)
 
-    def _table(self, blend: Blend, start: int, stop: int) -> Numbers:
-        smooth = blend.smooth @ self.logistic.masses(blend.locations, blend.log_scales, start, stop)
-        table = blend.histogram * self.histogram.table(start, stop, blend.tilt) + smooth
+    def _draw_lazily(self, blend: Blend, how: ColumnSampling, random: Random) -> tuple[int, float]:
+        """Draw a bin, and return its mass too; bins that hold little are looked at only when the draw falls there.
+
+        They first count for as much as they can weigh at most. When they are drawn, they are drawn by what they do
+        weigh, or else, for the rest of that, the draw is made again from the whole table.
+        """
+        little = self._negligible(LITTLE, how.temperature)
+        start, table = self._table(blend, self.grid.allowed(None), little)
+        weights = how.weigh(table)
+        inside = float(weights.sum())
+        hot = max(1 - 1 / how.temperature, 0) * math.log(self.grid.grid.bins)
+        beyond = math.exp(min((little + math.log(2 / table.max())) / how.temperature + hot, 700.0))  # 2: on both sides
+        if random.random() * (inside + beyond) < inside:
+            index = draw_bin(weights, random)
+            return start + index, float(table[index])
+        _, whole = self._table(blend, self.grid.allowed(None), -math.inf)
+        weights = how.weigh(whole)
+        outside = weights.copy()
+        outside[start : start + len(table)] = 0
+        scale = inside / float((weights - outside).sum())
+        index = draw_bin(outside if random.random() * beyond < outside.sum() * scale else weights, random)
+        return index, float(whole[index])
+
+    def _allowed_table(self, blend: Blend, how: ColumnSampling) -> tuple[int, Numbers]:
+        """Return the first bin of a table and the masses of the bins from there on; others have none."""
+        bins = self.grid.allowed(how.constraint)
+        if bins.stop - bins.start > SMALL:
+            start, table = self._table(blend, bins, self._negligible(NEGLIGIBLE, how.temperature))
+            # what is negligible is so beside the whole: not where a constraint leaves little of it
+            if how.constraint is None or table.sum() > 0.5:
+                return start, table
+        start, table = self._table(blend, bins, -math.inf)
+        # where all underflows, what is asked is as good as impossible, and all of it alike
+        return start, table if table.any() else bins.mask(bins.start, bins.stop).astype(np.float64)
+
+    def _negligible(self, tempered: float, temperature: float) -> float:
+        """Return ln of the mass that bins may hold altogether for no more than another mass to be left when tempered.
+
+        Tempering n bins of mass ε to 1 / T makes at most n^(1 − 1/T) ε^(1/T) of them, T > 1 (Jensen).
+        """
+        heat = max(temperature, 1.0)
+        return heat * math.log(tempered) - (heat - 1) * math.log(self.grid.grid.bins)
+
+    def _table(self, blend: Blend, bins: Bins, negligible: float) -> tuple[int, Numbers]:
+        log_scales = np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1])
+        blended = blend.smooth, blend.locations, np.exp(log_scales)
+        if negligible == -math.inf:
+            start, stop = bins.start, bins.stop
+            lows, highs = np.full((2, len(log_scales)), [[start], [stop]])
+        else:
+            lows, highs = self.logistic.reach(*blended, negligible - math.log(len(log_scales) + 2))
+            start, stop = self._reach(blend, lows, highs, negligible)
+            start, stop = max(start, bins.start), min(stop, bins.stop)
+            if start >= stop:
+                return bins.start, np.zeros(1)
+            lows, highs = np.maximum(lows, start), np.minimum(highs, stop)
+        table = self.logistic.table(*blended, lows, highs, start, stop)
+        table += blend.histogram * self.histogram.table(start, stop, blend.tilt)
         if start <= blend.former < stop:
             table[blend.former - start] += blend.same
-        return table
+        return start, table if bins.allowed is None else table * bins.mask(start, stop)
 
-    def _place(self, blend: Blend, index: int, random: Random) -> float:
-        counted = blend.histogram * float(self.histogram.table(index, index + 1, blend.tilt)[0])
-        smooth = blend.smooth * self.logistic.masses(blend.locations, blend.log_scales, index, index + 1)[:, 0]
-        weights = [counted, blend.same * (index == blend.former), *smooth.tolist()]
-        way = draw_index(weights, random) if any(weights) else 0
+    def _place(self, blend: Blend, index: int, mass: float, random: Random) -> float:
+        if self.grid.is_fixed(index):
+            return self.grid.centre(index)
+        smooth = blend.smooth * self.logistic.masses(blend.locations, blend.log_scales, index)
+        same = blend.same * (index == blend.former)
+        way = draw_index([max(mass - same - float(smooth.sum()), 1e-300), same, *smooth.tolist()], random)
         if way == 0:
             return self.grid.spread(index, random)
         if way == 1:
             return self.same(blend.former, blend.last)
         return self.logistic.place(float(blend.locations[way - 2]), float(blend.log_scales[way - 2]), index, random)
 
-    def _reach(self, blend: Blend, temperature: float, start: int, stop: int) -> tuple[int, int]:
-        """Return the bins between two positions beyond which, tempered, only negligible mass lies.
-
-        A logistic of weight w gives at most w e^−z to what lies beyond z widths. Tempering n bins of mass ε to 1 / T
-        makes at most n^(1 − 1/T) ε^(1/T) of them, T > 1 (Jensen).
-        """
-        heat = max(temperature, COLD, 1.0)
-        share = heat * math.log(NEGLIGIBLE) - (heat - 1) * math.log(self.grid.grid.bins)
-        share -= math.log(len(blend.smooth) + 2)
-        with np.errstate(divide="ignore"):
-            widths = np.exp(blend.log_scales.clip(*WIDTHS)) * (np.log(blend.smooth) - share)
-        lows, highs = (blend.locations - widths)[widths > 0], (blend.locations + widths)[widths > 0]
-        width = SPREAD * (math.log(max(blend.histogram * self.histogram.novel / 2, 1e-300)) - share)
-        ends = np.searchsorted(self.grid.edges, [min([-width, *lows]), max([width, *highs])])
-        low, high = int(ends[0]) - 1, int(ends[1])
-        if blend.histogram > 0:
-            low, high = min(low, self.histogram.occupied[0]), max(high, self.histogram.occupied[-1] + 1)
+    def _reach(self, blend: Blend, lows: Indices, highs: Indices, negligible: float) -> tuple[int, int]:
+        """Return the bins beyond which only negligible mass lies, given those of the logistics."""
+        low, high = int((lows + self.grid.grid.bins * (highs == 0)).min()), int(highs.max())
+        share = math.log(max(blend.histogram * self.histogram.novel / 2, 1e-300)) - negligible
+        if share > 0:  # the smooth part of the histogram is a logistic too
+            ends = np.searchsorted(self.grid.edges, (-SPREAD * share, SPREAD * share)).tolist()
+            occupied = self.histogram.occupied
+            low, high = min(low, ends[0] - 1, occupied[0]), max(high, ends[1], occupied[-1] + 1)
         if blend.same > 0:
             low, high = min(low, blend.former), max(high, blend.former + 1)
-        low, high = max(low, start), min(high, stop)
-        return (low, high) if low < high else (start, stop)
+        return max(low, 0), min(high, self.grid.grid.bins)

@@ -25,6 +25,8 @@ COLD = 1e-3
 """Below this temperature the most probable bin is taken."""
 HOT = 100.0
 """Highest temperature."""
+BLOCK = 128
+"""Bins that are summed up before one of them is drawn, in tables of many."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,31 @@ class ColumnSampling:
         Args:
             table: Probabilities of the bins that are allowed, 0 for others; they need not sum to 1.
         """
-        highest = table.max(-1, keepdims=True)
+        weights = self.weigh(table)
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total > 0, total, 1)
+
+    def weigh(self, table: Numbers) -> Numbers:
+        """Return the same, but for a factor."""
         if self.temperature < COLD:
-            places = np.arange(table.shape[-1]) == table.argmax(-1)[..., None]
-            return (places & (highest > 0)).astype(np.float64)
-        p = table / np.where(highest > 0, highest, 1)
+            best = np.arange(table.shape[-1]) == table.argmax(-1)[..., None]
+            return (best & (table > 0)).astype(np.float64)
         if self.temperature != 1:
-            with np.errstate(divide="ignore"):
-                p = np.exp(np.log(p) / self.temperature)
+            table = _temper(table, self.temperature)
         if self.top_p < 1:
-            p = np.where(p >= _nucleus(p, self.top_p), p, 0)
+            table = np.where(table >= _nucleus(table, self.top_p), table, 0)
         if self.min_p > 0:
-            p = np.where(p >= self.min_p, p, 0)
-        total = p.sum(-1, keepdims=True)
-        return p / np.where(total > 0, total, 1)
+            table = np.where(table >= self.min_p * table.max(-1, keepdims=True), table, 0)
+        return table
+
+
+def _temper(table: Numbers, temperature: float) -> Numbers:
+    with np.errstate(divide="ignore"):
+        logs = np.log(table)
+    highest = logs.max(-1, keepdims=True)
+    logs -= np.where(highest > -np.inf, highest, 0)
+    logs /= temperature
+    return np.exp(logs, out=logs)
 
 
 def _nucleus(p: Numbers, share: float) -> Numbers:
@@ -180,9 +193,12 @@ def draw_index(weights: Sequence[float], random: Random) -> int:
 
 
 def draw_bin(table: Numbers, random: Random) -> int:
-    """Draw a position from probabilities, shape (bins,)."""
-    rising = table.cumsum()
-    return min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+    """Draw a position; weights, shape (bins,), need not sum to 1."""
+    if len(table) <= 2 * BLOCK:
+        rising = table.cumsum()
+        return min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+    block = draw_bin(np.add.reduceat(table, np.arange(0, len(table), BLOCK)), random) * BLOCK
+    return block + draw_bin(table[block : block + BLOCK], random)
 
 
 def clip(value: float, low: float, high: float) -> float:
