@@ -55,6 +55,11 @@ class Column:
             return self.grid.values[self.occupied[0]]
         return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
 
+    @property
+    def whole(self) -> bool:
+        """Whether only whole multiples of the resolution are played."""
+        return self.feature.kind == "integer" or (isinstance(self.grid, Lattice) and self.grid.resolution == 1)
+
     def describe(self) -> dict[str, Any]:
         """Return the grid in plain words: resolution, low and high end, number of bins."""
         if isinstance(self.grid, Categories):

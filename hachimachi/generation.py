@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.sampling import Sampling, choose_sampling
 from hachimachi.models.step import Player
 from hachimachi.models.threads import one_thread
 
@@ -27,6 +28,7 @@ def generate(
     seconds: float | None = None,
     primer: EventSequence | None = None,
     temperature: float | Mapping[str, float] = 1.0,
+    sampling: Sampling | None = None,
     seed: int = 0,
 ) -> EventSequence:
     """Let a model go on by itself; the same seed gives the same events.
@@ -37,32 +39,65 @@ def generate(
         seconds: How long, for models that know time; the first of both limits ends it.
         primer: What the model hears first; it is not part of what is returned.
         temperature: See :class:`~hachimachi.models.sampling.Sampling`.
+        sampling: All there is to say of how to draw, in place of a temperature alone.
         seed: Where the random numbers start.
 
     Returns:
         The events. Time starts at 0 with the first event, or goes on from the primer's last.
 
     Raises:
-        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or over before the first event, or
-            a primer with other features.
+        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or over before the first event, a
+            primer with other features, or a sampling that the model cannot play.
+
+    >>> from hachimachi import Constraint, Sampling, build_model
+    >>> from hachimachi.events import make_sequence
+    >>> data = make_sequence([[60.0], [64.0], [67.0]] * 20, [0.25 * i for i in range(60)], ["pitch"])
+    >>> calm = Sampling(temperature=0.9, constraints={"pitch": Constraint.scale("C pentatonic")})
+    >>> sorted(set(generate(build_model([data]), 20, sampling=calm).column("pitch") % 12) - {0, 2, 4, 7, 9})
+    []
+    """
+    how = choose_sampling(temperature, sampling)
+    return generate_many(model, 1, n_events, seconds=seconds, primer=primer, sampling=how, seed=seed)[0]
+
+
+def generate_many(
+    model: EventModel,
+    count: int,
+    n_events: int | None = None,
+    *,
+    seconds: float | None = None,
+    primer: EventSequence | None = None,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+) -> list[EventSequence]:
+    """Generate several sequences; the one at position i is what :func:`generate` gives for the seed ``seed`` + i.
+
+    The primer is heard once. See :func:`generate` for the arguments and errors.
     """
     _check_limits(model, n_events, seconds)
+    if count < 1:
+        raise HachimachiError(f"number of sequences is {count}; expected 1 or more")
     if primer is not None:
         check_features(model, primer)
-    player = Player(model, seed, temperature)
+    player = Player(model, seed, sampling=sampling or Sampling())
     heard = primer.rows() if primer is not None else []
-    rows = _play(player, first=not len(heard))
-    if seconds is not None:
-        rows = _until(rows, seconds)
-        n_events = n_events or int(min(DENSEST * seconds, LONGEST)) + 1
     with one_thread():
         for row in heard:
             player.hear(row)
-        made = list(islice(rows, n_events or 1000))
+        takes = (_take(player.fork(seed + i), not len(heard), n_events, seconds) for i in range(count))
+        start = primer.time[-1] if primer is not None and primer.time is not None and len(primer) else 0.0
+        return [_as_sequence(model, made, start) for made in takes]
+
+
+def _take(player: Player, first: bool, n_events: int | None, seconds: float | None) -> list[NDArray[np.float64]]:
+    rows = _play(player, first=first)
+    if seconds is not None:
+        rows = _until(rows, seconds)
+        n_events = n_events or int(min(DENSEST * seconds, LONGEST)) + 1
+    made = list(islice(rows, n_events or 1000))
     if not made:
         raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
-    start = primer.time[-1] if primer is not None and primer.time is not None and len(primer) else 0.0
-    return _as_sequence(model, made, start)
+    return made
 
 
 def check_features(model: EventModel, data: EventSequence) -> None:
@@ -100,8 +135,8 @@ def _play(player: Player, *, first: bool) -> Iterator[NDArray[np.float64]]:
         row = player.sample()
         if first and player.temporal:
             row[0], first = np.nan, False  # nothing came before it
-        player.hear(row)
         yield row
+        player.hear(row)
 
 
 def _until(rows: Iterator[NDArray[np.float64]], seconds: float) -> Iterator[NDArray[np.float64]]:

@@ -46,20 +46,21 @@ class AutoregressiveSampler(EventSampler):
     ) -> None:
         self.order = order
         self.former = [former.get(column) for column in range(len(conditionals))]
+        self.names = [conditional.name for conditional in conditionals]
         self.samplers = [conditional.sampler() for conditional in conditionals]
         self.layers = Layers(given, listen, relate, project)
 
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
-        layers = self.layers
+        layers, order = self.layers, sampling.order(self.names, self.order)
         layers.listen(hidden)
-        row = [math.nan] * len(self.samplers)
-        for column in self.order:
+        row = [math.nan] * len(order)
+        for column in order:
             place, sampler = self.former[column], self.samplers[column]
             former = math.nan if place is None else float(hidden[place])
-            value = sampler.draw(layers.parameters(column), former, last[column], sampling, random)
-            layers.tell(column, sampler.snap(value))
-            row[column] = value
+            row[column] = sampler.draw(layers.parameters(column), former, last[column], sampling, random)
+            if column != order[-1]:  # after that there is nobody to tell
+                layers.tell(column, sampler.snap(row[column]))
         return np.array(row)
 
 

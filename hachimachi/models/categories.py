@@ -12,9 +12,11 @@ from torch import Tensor
 
 from hachimachi.columns import Column
 from hachimachi.grid import Categories
+from hachimachi.models.constraint import Bins, category_bins
 from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.encoder import category_index
-from hachimachi.models.sampling import Numbers, Sampler, draw_index
+from hachimachi.models.sampler import Sampler
+from hachimachi.models.sampling import PLAIN, ColumnSampling, Numbers, draw_bin
 
 MOST_UNKNOWN = 0.01
 """Most that the class of unknown categories may weigh."""
@@ -50,15 +52,17 @@ class CategoryEmission(Emission):
         log_p = self.log_table(raw).gather(-1, index)[..., 0]
         return log_p.masked_fill(values.isnan()[..., None], 0.0)
 
-    def log_table(self, raw: Tensor) -> Tensor:
+    def log_table(self, raw: Tensor, *, playable: bool = False) -> Tensor:
         """Return ln P of every category, the unknown one last, under each component."""
+        if playable:
+            return F.pad(raw.log_softmax(-1), (0, 1), value=-torch.inf)
         known = F.softmax(raw, dim=-1) * (1 - self.unknown)
         unknown = torch.full_like(raw[..., :1], self.unknown)
         return (FLOOR / self.bins + (1 - FLOOR) * torch.cat([known, unknown], dim=-1)).log()
 
     def sampler(self) -> CategorySampler:
         """Return what draws from components."""
-        return CategorySampler(self.known.tolist())
+        return CategorySampler(self.known.tolist(), self.unknown)
 
 
 class CategorySampler(Sampler):
@@ -66,28 +70,37 @@ class CategorySampler(Sampler):
 
     Args:
         known: The categories.
+        unknown: What the class of unknown ones weighs.
     """
 
-    def __init__(self, known: list[float]) -> None:
-        self.known = known
+    def __init__(self, known: list[float], unknown: float = 0.0) -> None:
+        self.known, self.unknown = known, unknown
+        self.grid = Categories(tuple(known))
 
     def draw(self, parameters: Sequence[float], random: Random) -> float:
-        """Draw a category."""
-        alone = np.array([parameters])
-        return self.known[draw_index(self.table(alone, np.ones(1)).tolist(), random)]
+        """Draw a category from one component."""
+        return self.choose(_softmax(np.array([parameters]))[0], PLAIN, random)
 
-    def table(self, parameters: Numbers, weights: Numbers) -> Numbers:
-        """Return the probabilities of the known categories under weighted components."""
-        return weights @ self._softmax(parameters)
+    def draw_among(self, parameters: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
+        """Draw a category from weighted components."""
+        return self.choose(weights @ _softmax(parameters), how, random)
 
-    def masses(self, parameters: Numbers, index: int) -> Numbers:
-        """Return the probability of one category under each component."""
-        return self._softmax(parameters)[:, index]
+    def choose(self, table: Numbers, how: ColumnSampling, random: Random) -> float:
+        """Draw a category by the probabilities of the known ones, shape (categories,)."""
+        if how.plain:
+            return self.known[draw_bin(table, random)]
+        bins = category_bins(self.grid, how.constraint) if how.constraint else Bins(0, len(self.known))
+        table = table[bins.start : bins.stop] * bins.mask(bins.start, bins.stop)
+        if not table.any():  # all underflow: what is asked is as good as impossible
+            table = bins.mask(bins.start, bins.stop).astype(np.float64)
+        return self.known[bins.start + draw_bin(how.weigh(table), random)]
 
-    def place(self, parameters: Sequence[float], index: int, random: Random) -> float:  # noqa: ARG002
-        """Return the category of a bin."""
-        return self.known[index]
+    def masses(self, parameters: Numbers, value: float) -> Numbers:
+        """Return the probability of a category under each component."""
+        share = (1 - self.unknown) * _softmax(parameters)[:, self.known.index(value)]
+        return FLOOR / self.grid.bins + (1 - FLOOR) * share
 
-    def _softmax(self, parameters: Numbers) -> Numbers:
-        powers = np.exp(parameters - parameters.max(1, keepdims=True))
-        return powers / powers.sum(1, keepdims=True)
+
+def _softmax(parameters: Numbers) -> Numbers:
+    powers = np.exp(parameters - parameters.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)

@@ -33,6 +33,7 @@ class Conditional(nn.Module, ABC):
     ``former`` is where the column's former value stands on its scale, shape (...), or ``None`` where it is never known.
     """
 
+    name: str
     size: int
 
     @abstractmethod
@@ -44,8 +45,8 @@ class Conditional(nn.Module, ABC):
         """Return ln P of raw values (...); 0 where a value is NaN."""
 
     @abstractmethod
-    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:
-        """Return P of every bin, shape (..., bins)."""
+    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:
+        """Return P of every bin, shape (..., bins); ``playable`` leaves out the floor and unknown categories."""
 
     @abstractmethod
     def snap(self, values: Tensor) -> Tensor:
@@ -92,11 +93,11 @@ class NumberConditional(Conditional):
         log_p = log_p.masked_fill(self.scale.outside(known), -torch.inf)
         return with_floor(log_p, self.scale.grid.bins).masked_fill(values.isnan(), 0.0)
 
-    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:
+    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:
         """Return P of every bin."""
         index = self.scale.all_bins(self.name).to(raw.device)
         log_p = self._log_mass(raw[..., None, :], index, None if former is None else former[..., None])
-        return with_floor(log_p, self.scale.grid.bins).exp()
+        return (log_p if playable else with_floor(log_p, self.scale.grid.bins)).exp()
 
     def snap(self, values: Tensor) -> Tensor:
         """Return the middles of bins."""
@@ -143,9 +144,9 @@ class CategoryConditional(Conditional):
         """Return ln P of categories."""
         return self.emission.log_prob(raw[..., None, :], values)[..., 0]
 
-    def table(self, raw: Tensor, former: Tensor | None) -> Tensor:  # noqa: ARG002
+    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:  # noqa: ARG002
         """Return P of every category, the unknown one last."""
-        return self.emission.log_table(raw[..., None, :])[..., 0, :].exp()
+        return self.emission.log_table(raw[..., None, :], playable=playable)[..., 0, :].exp()
 
     def snap(self, values: Tensor) -> Tensor:
         """Return the categories as they are."""

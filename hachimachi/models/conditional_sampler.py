@@ -8,10 +8,11 @@ from random import Random
 
 import numpy as np
 
+from hachimachi.models.categories import CategorySampler
 from hachimachi.models.histogram import Histogram
-from hachimachi.models.playing import HistogramSampler, Playing
-from hachimachi.models.sampling import Numbers, Sampling, clip, draw_index, logit
-from hachimachi.models.scale import WIDTHS, Scale
+from hachimachi.models.number_sampler import Blend, NumberSampler
+from hachimachi.models.sampling import Sampling, draw_index
+from hachimachi.models.scale import Scale
 from hachimachi.models.stepping import Vector
 
 
@@ -36,10 +37,7 @@ class ConditionalSampler(ABC):
 
 
 class NumberConditionalSampler(ConditionalSampler):
-    """Draws whole and continuous numbers, and times.
-
-    A draw from a logistic keeps its place inside its bin, so that time is not quantised; one from the histogram is
-    spread evenly over its bin; "as before" plays the very value that was heard.
+    """Draws whole and continuous numbers, and times; see :class:`~hachimachi.models.number_sampler.NumberSampler`.
 
     Args:
         name: The column's name.
@@ -49,11 +47,10 @@ class NumberConditionalSampler(ConditionalSampler):
     """
 
     def __init__(self, name: str, scale: Scale, histogram: Histogram, sizes: list[int]) -> None:
-        self.name = name
+        self.name, self.numbers = name, NumberSampler(name, scale, histogram)
+        self.grid = self.numbers.grid
         self.ends = np.cumsum(sizes)[:-1].tolist()
         self.n_weights, self.tilted = sizes[0], sizes[3] > 0
-        self.playing = Playing(name, scale)
-        self.histogram = HistogramSampler(histogram, self.playing)
         self.moving = np.arange(sizes[1]) % 2 == 0
 
     def draw(self, raw: Vector, former: float, last: float, sampling: Sampling, random: Random) -> float:
@@ -63,51 +60,36 @@ class NumberConditionalSampler(ConditionalSampler):
         weights = [math.exp(weight - highest) for weight in head]
         if math.isnan(former):
             weights[1] = 0.0
-        if sampling.temperature_of(self.name) != 1:
-            return self._draw_from_table(raw.astype(np.float64), weights, former, last, sampling, random)
+        how = sampling.of(self.name)
+        if not how.plain:
+            return self.numbers.draw(self._blend(raw, weights, former, last), how, random)
         way = draw_index(weights, random)
         if way == 0:
-            tilt = raw[self.ends[2] :].astype(np.float64) if self.tilted else None
-            return self.playing.spread(self.histogram.draw(random, tilt), random)
+            tilt = raw[self.ends[2] :] if self.tilted else None
+            return self.grid.spread(self.numbers.histogram.draw(random, tilt), random)
         if way == 1:
-            return self._repeat(former, last)
+            return self.numbers.same(self._index_of(former), last)
         location, log_scale = (float(raw[end + way - 2]) for end in self.ends[:2])
         if (way - 2) % 2 == 0 and not math.isnan(former):
             location += former
-        return self.playing.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
+        return self.numbers.logistic.draw(location, log_scale, random)
 
     def snap(self, value: float) -> float:
         """Return the middle of the bin; what lies beyond the grid falls into its first or last."""
-        return self.playing.centre(min(max(self.playing.index(value), 0), self.playing.grid.bins - 1))
+        return self.grid.centre(self.grid.index(value))
 
-    def _draw_from_table(
-        self, raw: Numbers, shares: list[float], former: float, last: float, sampling: Sampling, random: Random
-    ) -> float:
-        _, locations, log_scales, tilt = np.split(raw, self.ends)
+    def _blend(self, raw: Vector, shares: list[float], former: float, last: float) -> Blend:
         weights = np.array(shares) / sum(shares)
-        same = -1
+        exact, (first, second, third) = raw.astype(np.float64), self.ends
+        locations, log_scales, tilt = exact[first:second], exact[second:third], exact[third:]
+        index = -1
         if not math.isnan(former):
-            locations, same = locations + self.moving * former, self._index_of(former)
-        histogram = self.histogram.table(tilt if self.tilted else None)
-        table = weights[0] * histogram + self.playing.table(locations, log_scales, weights[2:])
-        table[same] += weights[1]
-        index = sampling.draw_bin(self.name, table, random)
-        ways = [weights[0] * histogram[index], weights[1] * (index == same)]
-        way = draw_index([*ways, *(weights[2:] * self.playing.masses(locations, log_scales, index))], random)
-        if way == 0:
-            return self.playing.spread(index, random)
-        if way == 1:
-            return self._repeat(former, last)
-        return self.playing.place(float(locations[way - 2]), float(log_scales[way - 2]), index, random)
+            locations, index = locations + self.moving * former, self._index_of(former)
+        parts = float(weights[0]), float(weights[1]), weights[2:], locations, log_scales
+        return Blend(*parts, tilt if self.tilted else None, index, last)
 
     def _index_of(self, former: float) -> int:
-        return self.playing.index(self.playing.raw(former))
-
-    def _repeat(self, former: float, last: float) -> float:
-        """Return the former value, or the middle of its bin where a place on the scale is all that is known."""
-        index = self._index_of(former)
-        known = not math.isnan(last) and self.playing.index(last) == index
-        return last if known else self.playing.centre(index)
+        return self.grid.index(self.grid.raw(former))
 
 
 class CategoryConditionalSampler(ConditionalSampler):
@@ -119,11 +101,11 @@ class CategoryConditionalSampler(ConditionalSampler):
     """
 
     def __init__(self, name: str, known: list[float]) -> None:
-        self.name, self.known = name, known
+        self.name, self.categories = name, CategorySampler(known)
 
     def draw(self, raw: Vector, former: float, last: float, sampling: Sampling, random: Random) -> float:  # noqa: ARG002
         """Draw a category."""
-        return self.known[sampling.draw_bin(self.name, np.exp((raw - raw.max()).astype(np.float64)), random)]
+        return self.categories.choose(np.exp((raw - raw.max()).astype(np.float64)), sampling.of(self.name), random)
 
     def snap(self, value: float) -> float:
         """Return the category as it is."""

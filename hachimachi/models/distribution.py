@@ -33,12 +33,13 @@ class Distribution(ABC):
         """
 
     @abstractmethod
-    def table(self, column: int, rows: Tensor) -> Tensor:
+    def table(self, column: int, rows: Tensor, *, playable: bool = False) -> Tensor:
         """Return the probabilities of all bins of a column, shape (..., bins).
 
         Args:
             column: Which one.
             rows: The other columns, shape (..., D), as far as they are given; NaN where not. Only what is given counts.
+            playable: Leave out what is never played, the floor and unknown categories.
         """
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from hachimachi.models.sampling import Sampler
+from hachimachi.models.sampler import Sampler
 
 FLOOR = 1e-5
 """Weight of the uniform distribution mixed into every column: no surprise costs more than ln(bins / FLOOR).
@@ -35,8 +35,13 @@ class Emission(nn.Module, ABC):
         """Return ln P of values (...) under each component, shape (..., K); 0 where a value is NaN."""
 
     @abstractmethod
-    def log_table(self, raw: Tensor) -> Tensor:
-        """Return ln P of every bin under each component, shape (..., K, bins)."""
+    def log_table(self, raw: Tensor, *, playable: bool = False) -> Tensor:
+        """Return ln P of every bin under each component, shape (..., K, bins).
+
+        Args:
+            raw: The parameters.
+            playable: Leave out what is never played, the floor and unknown categories.
+        """
 
     @abstractmethod
     def sampler(self) -> Sampler:

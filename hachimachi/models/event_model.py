@@ -18,6 +18,8 @@ from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
 from hachimachi.models.distribution import Distribution, Head
 from hachimachi.models.encoder import Encoder
+from hachimachi.models.sampled import Sampled, limits
+from hachimachi.models.sampling import Sampling
 
 Carry = tuple[Tensor, State]
 """What goes from one piece of a sequence to the next: the last encoded event (B, E) and the backbone's state."""
@@ -110,7 +112,7 @@ class EventModel(nn.Module):
         return self._with_last(hidden, heard), state
 
     def table(
-        self, past: Tensor, given: Mapping[str, float] | None = None
+        self, past: Tensor, given: Mapping[str, float] | None = None, sampling: Sampling | None = None
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the whole probability table of the next event, column by column in the model's order.
 
@@ -120,6 +122,8 @@ class EventModel(nn.Module):
         Args:
             past: Rows heard so far, shape (T, D), T may be 0.
             given: Values of columns of the next event, by name.
+            sampling: Return what is drawn in place of what is foretold: columns in the order in which they are drawn,
+                the table of each given those before it; see :class:`~hachimachi.models.sampled.Sampled`.
 
         Returns:
             For each column the low and the high ends of its bins and their probabilities, each of shape (bins,); for
@@ -143,6 +147,10 @@ class EventModel(nn.Module):
         with torch.inference_mode():
             carry = exact(past[None])[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
+            if sampling is not None:
+                last = [limits(self.columns, past.numpy(), sampling)[-1]]
+                drawn = Sampled(self.columns, self.head.order, sampling).tables(distribution, row[None], last)
+                return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
             tables = {}
             for i in self.head.order:
                 known = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)

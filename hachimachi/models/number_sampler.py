@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hachimachi.models.constraint import Bins
 from hachimachi.models.histogram import Histogram
-from hachimachi.models.playing import HistogramSampler, Playing
-from hachimachi.models.sampling import Numbers, Sampler, clip, logit, sigmoid
-from hachimachi.models.scale import WIDTHS, Scale
+from hachimachi.models.histogram_sampler import HistogramSampler
+from hachimachi.models.logistic_sampler import LogisticSampler
+from hachimachi.models.played_grid import PlayedGrid
+from hachimachi.models.sampling import COLD, ColumnSampling, Numbers, draw_bin, draw_index
+from hachimachi.models.scale import SPREAD, WIDTHS, Scale
+
+Indices = NDArray[np.int64]
+
+NEGLIGIBLE = 1e-9
+"""Mass, after tempering, that bins may hold altogether and be left out of a table."""
+LITTLE = 1e-3
+"""Mass, after tempering, that bins may hold altogether and be looked at only when it is drawn."""
+SMALL = 256
+"""Tables of so few bins are not worth cutting."""
 
 
-class NumberSampler(Sampler):
-    """Draws from a :class:`~hachimachi.models.numbers.NumberEmission`, its floor left out.
+@dataclass
+class Blend:
+    """What a column of numbers may follow, each with a weight; the weights sum to 1.
 
-    A draw from the logistic keeps its place inside its bin, so that time is not quantised; one from the histogram is
-    spread evenly over its bin.
+    Args:
+        histogram: Weight of the training histogram.
+        same: Weight of the former value.
+        smooth: Weights of the logistics, shape (K,).
+        locations: Where they stand on the scale, shape (K,).
+        log_scales: ln of their widths, shape (K,).
+        tilt: Logits added to those of the histogram's occupied bins, shape (distinct,).
+        former: Position of the former value's bin.
+        last: The former value, NaN where only its bin is known.
+    """
+
+    histogram: float
+    same: float
+    smooth: Numbers
+    locations: Numbers
+    log_scales: Numbers
+    tilt: Numbers | None = None
+    former: int = -1
+    last: float = math.nan
+
+
+class NumberSampler:
+    """Draws from the table of a :class:`Blend`, as a :class:`~hachimachi.models.sampling.ColumnSampling` shapes it.
+
+    A draw picks its bin by the table and its place inside the bin by what gave the bin its mass: a logistic's density,
+    evenly for the histogram, the very value that was heard for the former one. So time is not quantised.
 
     Args:
         name: The column's name.
@@ -27,34 +65,108 @@ class NumberSampler(Sampler):
     """
 
     def __init__(self, name: str, scale: Scale, histogram: Histogram) -> None:
-        self.playing = Playing(name, scale)
-        self.histogram = HistogramSampler(histogram, self.playing)
+        self.grid = PlayedGrid(name, scale)
+        self.histogram, self.logistic = HistogramSampler(histogram, self.grid), LogisticSampler(self.grid)
 
-    def draw(self, parameters: Sequence[float], random: Random) -> float:
+    def draw(self, blend: Blend, how: ColumnSampling, random: Random) -> float:
         """Draw a value."""
-        location, log_scale, gate = parameters
-        if random.random() < sigmoid(gate):
-            return self.playing.spread(self.histogram.draw(random), random)
-        return self.playing.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
+        tempered = how.temperature >= COLD and (how.top_p, how.min_p, how.constraint) == (1, 0, None)
+        if tempered and self.grid.grid.bins > SMALL:
+            index, mass = self._draw_lazily(blend, how, random)
+            return self._place(blend, index, mass, random)
+        start, table = self._allowed_table(blend, how)
+        index = start + draw_bin(how.weigh(table), random)
+        value = self._place(blend, index, float(table[index - start]), random)
+        return value if how.constraint is None else self.grid.confine(value, index, how.constraint, random)
 
-    def table(self, parameters: Numbers, weights: Numbers) -> Numbers:
-        """Return the probabilities of all bins under weighted components."""
-        location, log_scale, gate = parameters.T
-        counted = 1 / (1 + np.exp(-gate))
-        logistic = self.playing.table(location, log_scale, weights * (1 - counted))
-        return (weights @ counted) * self.histogram.table() + logistic
+    def same(self, index: int, last: float) -> float:
+        """Return the former value where it is known and can be played, else the middle of its bin."""
+        low, high = self.grid.ends
+        known = low <= last <= high and self.grid.index(last) == index
+        return last if known and not self.grid.is_fixed(index) else self.grid.centre(index)
 
-    def masses(self, parameters: Numbers, index: int) -> Numbers:
-        """Return the probability of one bin under each component."""
-        location, log_scale, gate = parameters.T.astype(np.float64)
-        counted = 1 / (1 + np.exp(-gate))
-        return counted * self.histogram.table()[index] + (1 - counted) * self.playing.masses(location, log_scale, index)
+    def _draw_lazily(self, blend: Blend, how: ColumnSampling, random: Random) -> tuple[int, float]:
+        """Draw a bin, and return its mass too; bins that hold little are looked at only when the draw falls there.
 
-    def place(self, parameters: Sequence[float], index: int, random: Random) -> float:
-        """Draw a value within a bin."""
-        location, log_scale, gate = parameters
-        counted = sigmoid(gate)
-        smooth = (1 - counted) * float(self.playing.masses(np.array([location]), np.array([log_scale]), index)[0])
-        if random.random() * (smooth + counted * float(self.histogram.table()[index])) < smooth:
-            return self.playing.place(location, log_scale, index, random)
-        return self.playing.spread(index, random)
+        They first count for as much as they can weigh at most. When they are drawn, they are drawn by what they do
+        weigh, or else, for the rest of that, the draw is made again from the whole table.
+        """
+        little = self._negligible(LITTLE, how.temperature)
+        start, table = self._table(blend, self.grid.allowed(None), little)
+        weights = how.weigh(table)
+        inside = float(weights.sum())
+        hot = max(1 - 1 / how.temperature, 0) * math.log(self.grid.grid.bins)
+        beyond = math.exp(min((little + math.log(2 / table.max())) / how.temperature + hot, 700.0))  # 2: on both sides
+        if random.random() * (inside + beyond) < inside:
+            index = draw_bin(weights, random)
+            return start + index, float(table[index])
+        _, whole = self._table(blend, self.grid.allowed(None), -math.inf)
+        weights = how.weigh(whole)
+        outside = weights.copy()
+        outside[start : start + len(table)] = 0
+        scale = inside / float((weights - outside).sum())
+        index = draw_bin(outside if random.random() * beyond < outside.sum() * scale else weights, random)
+        return index, float(whole[index])
+
+    def _allowed_table(self, blend: Blend, how: ColumnSampling) -> tuple[int, Numbers]:
+        """Return the first bin of a table and the masses of the bins from there on; others have none."""
+        bins = self.grid.allowed(how.constraint)
+        if bins.stop - bins.start > SMALL:
+            start, table = self._table(blend, bins, self._negligible(NEGLIGIBLE, how.temperature))
+            # what is negligible is so beside the whole: not where a constraint leaves little of it
+            if how.constraint is None or table.sum() > 0.5:
+                return start, table
+        start, table = self._table(blend, bins, -math.inf)
+        # where all underflows, what is asked is as good as impossible, and all of it alike
+        return start, table if table.any() else bins.mask(bins.start, bins.stop).astype(np.float64)
+
+    def _negligible(self, tempered: float, temperature: float) -> float:
+        """Return ln of the mass that bins may hold altogether for no more than another mass to be left when tempered.
+
+        Tempering n bins of mass ε to 1 / T makes at most n^(1 − 1/T) ε^(1/T) of them, T > 1 (Jensen).
+        """
+        heat = max(temperature, 1.0)
+        return heat * math.log(tempered) - (heat - 1) * math.log(self.grid.grid.bins)
+
+    def _table(self, blend: Blend, bins: Bins, negligible: float) -> tuple[int, Numbers]:
+        log_scales = np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1])
+        blended = blend.smooth, blend.locations, np.exp(log_scales)
+        if negligible == -math.inf:
+            start, stop = bins.start, bins.stop
+            lows, highs = np.full((2, len(log_scales)), [[start], [stop]])
+        else:
+            lows, highs = self.logistic.reach(*blended, negligible - math.log(len(log_scales) + 2))
+            start, stop = self._reach(blend, lows, highs, negligible)
+            start, stop = max(start, bins.start), min(stop, bins.stop)
+            if start >= stop:
+                return bins.start, np.zeros(1)
+            lows, highs = np.maximum(lows, start), np.minimum(highs, stop)
+        table = self.logistic.table(*blended, lows, highs, start, stop)
+        table += blend.histogram * self.histogram.table(start, stop, blend.tilt)
+        if start <= blend.former < stop:
+            table[blend.former - start] += blend.same
+        return start, table if bins.allowed is None else table * bins.mask(start, stop)
+
+    def _place(self, blend: Blend, index: int, mass: float, random: Random) -> float:
+        if self.grid.is_fixed(index):
+            return self.grid.centre(index)
+        smooth = blend.smooth * self.logistic.masses(blend.locations, blend.log_scales, index)
+        same = blend.same * (index == blend.former)
+        way = draw_index([max(mass - same - float(smooth.sum()), 1e-300), same, *smooth.tolist()], random)
+        if way == 0:
+            return self.grid.spread(index, random)
+        if way == 1:
+            return self.same(blend.former, blend.last)
+        return self.logistic.place(float(blend.locations[way - 2]), float(blend.log_scales[way - 2]), index, random)
+
+    def _reach(self, blend: Blend, lows: Indices, highs: Indices, negligible: float) -> tuple[int, int]:
+        """Return the bins beyond which only negligible mass lies, given those of the logistics."""
+        low, high = int((lows + self.grid.grid.bins * (highs == 0)).min()), int(highs.max())
+        share = math.log(max(blend.histogram * self.histogram.novel / 2, 1e-300)) - negligible
+        if share > 0:  # the smooth part of the histogram is a logistic too
+            ends = np.searchsorted(self.grid.edges, (-SPREAD * share, SPREAD * share)).tolist()
+            occupied = self.histogram.occupied
+            low, high = min(low, ends[0] - 1, occupied[0]), max(high, ends[1], occupied[-1] + 1)
+        if blend.same > 0:
+            low, high = min(low, blend.former), max(high, blend.former + 1)
+        return max(low, 0), min(high, self.grid.grid.bins)

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hachimachi.columns import Column
+from hachimachi.models.component_sampler import NumberComponentSampler
 from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.histogram import Histogram, log_logistic
-from hachimachi.models.number_sampler import NumberSampler
 from hachimachi.models.scale import WIDTHS, Scale
 
 GATE = 0.9
@@ -49,14 +49,14 @@ class NumberEmission(Emission):
         log_p = with_floor(log_p.masked_fill(outside, -torch.inf), self.scale.grid.bins)
         return log_p.masked_fill(values.isnan()[..., None], 0.0)
 
-    def log_table(self, raw: Tensor) -> Tensor:
+    def log_table(self, raw: Tensor, *, playable: bool = False) -> Tensor:
         """Return ln P of every bin under each component."""
         log_p = self._log_mass(raw[..., None, :, :], self.scale.all_bins(self.name))
-        return with_floor(log_p, self.scale.grid.bins).transpose(-1, -2)
+        return (log_p if playable else with_floor(log_p, self.scale.grid.bins)).transpose(-1, -2)
 
-    def sampler(self) -> NumberSampler:
+    def sampler(self) -> NumberComponentSampler:
         """Return what draws from components."""
-        return NumberSampler(self.name, self.scale, self.histogram)
+        return NumberComponentSampler(self.name, self.scale, self.histogram)
 
     def _log_mass(self, raw: Tensor, index: Tensor) -> Tensor:
         """Return ln P without the floor at bins (...) under each component, shape (..., K)."""

@@ -48,8 +48,7 @@ class Scale:
         mean = float(np.average(values, weights=column.counts))
         variance = float(np.average((values - mean) ** 2, weights=column.counts))
         least = 0.25 * (0.1 if column.grid.log else column.grid.resolution)
-        whole = column.feature.kind == "integer" or column.grid.resolution == 1
-        return Scale(column.grid, mean, max(variance**0.5, least), whole)
+        return Scale(column.grid, mean, max(variance**0.5, least), column.whole)
 
     @property
     def foot(self) -> float:

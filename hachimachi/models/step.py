@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from hachimachi.events import Feature
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.sampling import Sampling
+from hachimachi.models.polyphony import Voices
+from hachimachi.models.sampling import Sampling, choose_sampling
 from hachimachi.models.stepping import Vector, as_array
 
 
@@ -25,12 +27,24 @@ class Player:
         model: The model; it is set to evaluation.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.models.sampling.Sampling`.
+        sampling: All there is to say of how to draw, in place of a temperature alone; it may be replaced at any time by
+            one that has been checked against the model's columns.
+
+    Raises:
+        HachimachiError: A temperature and a sampling, or what the model cannot play.
     """
 
-    def __init__(self, model: EventModel, seed: int | None = 0, temperature: float | Mapping[str, float] = 1.0) -> None:
+    def __init__(
+        self,
+        model: EventModel,
+        seed: int | None = 0,
+        temperature: float | Mapping[str, float] = 1.0,
+        sampling: Sampling | None = None,
+    ) -> None:
         self.model = model.eval()
-        self.sampling = Sampling(temperature)
-        self.sampling.check_names([column.name for column in model.columns])
+        self.sampling = choose_sampling(temperature, sampling)
+        self.sampling.check(model.columns)
+        self.voices = Voices(model.columns)
         self.random = Random(seed)
         self.encoder, self.stepper, self.sampler = RowEncoder(model), model.backbone.stepper(), model.head.sampler()
         self.first = as_array(model.beginning(1)[0][0])
@@ -54,16 +68,25 @@ class Player:
 
     def reset(self) -> None:
         """Go back to the learned start state."""
+        self.voices.left = ()
         self._listen(self.first, [math.nan] * len(self.model.columns), self.stepper.initial_state())
 
     def hear(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
         values = row.tolist()
+        self.voices.hear(values)
         self._listen(self.encoder(values), values, self.state.backbone)
 
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
-        return self.sampler.sample(self.state.hidden, self.state.last, self.sampling, self.random)
+        state = self.state
+        return self.sampler.sample(state.hidden, state.last, self.voices.limit(self.sampling), self.random)
+
+    def fork(self, seed: int | None) -> Player:
+        """Return a player that has heard the same and goes on by itself, with random numbers of its own."""
+        twin = copy.copy(self)  # states are never written to, and what else is shared holds nothing between two calls
+        twin.voices, twin.random = copy.copy(self.voices), Random(seed)
+        return twin
 
     def _listen(self, heard: Vector, last: Sequence[float], state: Any) -> None:
         hidden, state = self.stepper.step(heard, state)
@@ -71,7 +94,7 @@ class Player:
 
 
 class PlayerState(NamedTuple):
-    """What a player has heard, all it needs to go on from there. Never written to, so keeping one costs nothing."""
+    """What a player has heard, as far as the model needs it to go on. Never written to, so forks share it."""
 
     last: Sequence[float]
     """The raw values of the last event, shape (D,), NaN where there was none."""
@@ -91,7 +114,7 @@ class RowEncoder:
         self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=False)]
 
     def __call__(self, values: Sequence[float]) -> Vector:
-        """Encode raw values, D of them, as shape (E,); the vector is used again for the next row."""
+        """Encode raw values, D of them, as a new vector, shape (E,)."""
         for place, write in self.parts:
             write(values[place])
-        return self.encoded
+        return self.encoded.copy()  # a backbone may keep it

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.grid import Lattice
-from hachimachi.models.playing import Playing
+from hachimachi.models.played_grid import PlayedGrid
 from hachimachi.models.scale import Scale
 
 SECONDS = Lattice(0.01, 0, 6000, log=True)
@@ -22,14 +22,14 @@ def test_every_bin_is_found_again_after_rounding(mean: float, std: float) -> Non
     index = torch.arange(SECONDS.bins)
     places = scale.standardise(scale.centre(index)).float()
     assert torch.equal(scale.index(scale.raw(places)), index)  # zero too, which stands between two bins
-    playing = Playing("time", scale)
+    played = PlayedGrid("time", scale)
     for i in [0, *Random(0).sample(range(SECONDS.bins), 20)]:
-        assert playing.index(playing.raw(places[i].item())) == i
+        assert played.index(played.raw(places[i].item())) == i
 
 
 def test_just_above_zero_is_not_zero() -> None:
     scale = Scale(SECONDS, -2.0, 1.0)
     places = scale.standardise(torch.tensor([0.0, 0.0049, 0.0051, 0.01], dtype=torch.float64)).float()
     assert scale.index(scale.raw(places)).tolist() == [0, 0, 1, 1]
-    assert [Playing("time", scale).keep(place) for place in places.tolist()][:2] == [0, 0]
-    assert np.isclose(Playing("time", scale).keep(places[2].item()), 0.0051)
+    assert [PlayedGrid("time", scale).keep(place) for place in places.tolist()][:2] == [0, 0]
+    assert np.isclose(PlayedGrid("time", scale).keep(places[2].item()), 0.0051)

@@ -152,12 +152,13 @@ class Autoregressive(Distribution):
         ]
         return torch.stack(costs, dim=-1)
 
-    def table(self, column: int, rows: Tensor) -> Tensor:
+    def table(self, column: int, rows: Tensor, *, playable: bool = False) -> Tensor:
         """Return the probabilities of all bins of a column, given the other columns in rows."""
         head = self.head
         others = ~torch.eye(len(head.order), dtype=torch.bool, device=rows.device)
         heard = head.hear(self.hidden, head.encode(rows), others)
-        return head.conditionals[column].table(head.project[column](heard[..., column, :]), self._former(column))
+        raw = head.project[column](heard[..., column, :])
+        return head.conditionals[column].table(raw, self._former(column), playable=playable)
 
     def _former(self, column: int) -> Tensor | None:
         place = self.head.former.get(column)

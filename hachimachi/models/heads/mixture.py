@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import numpy as np
@@ -98,23 +98,21 @@ class Mixture(Distribution):
             running.append(running[-1] + self.emissions[column].log_prob(raw, rows[..., column]))
         return torch.stack([joint.logsumexp(-1) for joint in running], dim=-1).diff(dim=-1)
 
-    def table(self, column: int, rows: Tensor) -> Tensor:
+    def table(self, column: int, rows: Tensor, *, playable: bool = False) -> Tensor:
         """Return the probabilities of all bins of a column, given the other columns in rows."""
         log_weights = self.log_weights
         for other in range(len(self.emissions)):
             if other != column:  # what is not known (NaN) costs nothing and says nothing
                 log_weights = log_weights + self.emissions[other].log_prob(self.raws[other], rows[..., other])
-        return self._tabulate(column, log_weights.log_softmax(-1)).sum(-2)
-
-    def _tabulate(self, column: int, log_weights: Tensor) -> Tensor:
-        return (log_weights[..., None] + self.emissions[column].log_table(self.raws[column])).exp()
+        log_table = self.emissions[column].log_table(self.raws[column], playable=playable)
+        return (log_weights.log_softmax(-1)[..., None] + log_table).exp().sum(-2)
 
 
 class MixtureSampler(EventSampler):
-    """Draws a component and then its columns where the temperature is 1, else column by column from their tables."""
+    """Draws a component and then its columns where nothing else is asked, else column by column from their tables."""
 
     def __init__(self, head: MixtureHead) -> None:
-        self.names, self.components = head.names, head.components
+        self.names, self.order, self.components = head.names, head.order, head.components
         self.samplers = [emission.sampler() for emission in head.emissions]
         self.weight, self.bias = as_array(head.project.weight.T), as_array(head.project.bias)
         self.ends = np.cumsum(head.sizes)[:-1].tolist()
@@ -134,17 +132,19 @@ class MixtureSampler(EventSampler):
         """Draw an event that follows a hidden vector of shape (H,)."""
         logits, *raws = (part.astype(np.float64) for part in self.parameters(hidden))
         weights = np.exp(logits - logits.max())
-        if all(sampling.temperature_of(name) == 1 for name in self.names):
+        if all(sampling.of(name).plain for name in self.names):
             chosen = draw_index(weights.tolist(), random)
             pairs = zip(self.samplers, raws, strict=True)
             return np.array([sampler.draw(raw[chosen].tolist(), random) for sampler, raw in pairs])
-        return np.array(list(self._draw_in_turn(weights, raws, sampling, random)))
+        return self._draw_in_turn(weights, raws, sampling, random)
 
     def _draw_in_turn(
         self, weights: Numbers, raws: list[Numbers], sampling: Sampling, random: Random
-    ) -> Iterator[float]:
-        for name, sampler, raw in zip(self.names, self.samplers, raws, strict=True):
-            index = sampling.draw_bin(name, sampler.table(raw, weights), random)
-            weights = weights * sampler.masses(raw, index)
+    ) -> NDArray[np.float64]:
+        row = np.empty(len(raws))
+        for column in sampling.order(self.names, self.order):
             weights = weights / weights.sum()
-            yield sampler.place(raw[draw_index(weights.tolist(), random)].tolist(), index, random)
+            sampler, raw, how = self.samplers[column], raws[column], sampling.of(self.names[column])
+            row[column] = sampler.draw_among(raw, weights, how, random)
+            weights = weights * sampler.masses(raw, row[column])
+        return row

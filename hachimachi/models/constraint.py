@@ -1,0 +1,180 @@
+"""What a column may play: intervals of values, and the bins that they leave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError
+from hachimachi.grid import Categories, Lattice
+from hachimachi.models.note_scales import notes_of_scale
+
+Interval = tuple[float, float]
+NEARLY = 1e-9
+"""Share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Values that a column may take: closed intervals, kept ascending and apart.
+
+    Args:
+        intervals: Lowest and highest values, infinite where there is no bound.
+
+    Raises:
+        HachimachiError: A bound that is not a number, or a lowest value above the highest.
+    """
+
+    intervals: tuple[Interval, ...]
+
+    def __post_init__(self) -> None:
+        merged: list[Interval] = []
+        for low, high in sorted(self.intervals):
+            if not low <= high:
+                raise HachimachiError(f"range {low:g} to {high:g}: expected two numbers, the lower one first")
+            if merged and low <= merged[-1][1]:
+                low, high = merged[-1][0], max(high, merged.pop()[1])  # noqa: PLW2901  (they are one interval)
+            merged.append((low, high))
+        object.__setattr__(self, "intervals", tuple(merged))
+
+    @staticmethod
+    def between(low: float, high: float) -> Constraint:
+        """Allow the values from one to another, both included."""
+        return Constraint(((low, high),))
+
+    @staticmethod
+    def among(values: Iterable[float]) -> Constraint:
+        """Allow single values."""
+        return Constraint(tuple((value, value) for value in values))
+
+    @staticmethod
+    def scale(name: str) -> Constraint:
+        """Allow the notes of a scale; see :func:`~hachimachi.models.note_scales.notes_of_scale`."""
+        return Constraint.among(notes_of_scale(name))
+
+    def __and__(self, other: Constraint) -> Constraint:
+        """Return what both allow."""
+        pairs = ((max(a, c), min(b, d)) for a, b in self.intervals for c, d in other.intervals)
+        return Constraint(tuple((low, high) for low, high in pairs if low <= high))
+
+    def allows(self, value: float) -> bool:
+        """Return whether a value may be played."""
+        return any(low <= value <= high for low, high in self.intervals)
+
+    def nearest(self, value: float) -> float:
+        """Return the allowed value nearest to a value."""
+        return min((min(max(value, *ends[:1]), ends[1]) for ends in self.intervals), key=lambda near: abs(near - value))
+
+    def draw(self, low: float, high: float, random: Random) -> float:
+        """Draw evenly from what is allowed between two values."""
+        parts = (self & Constraint.between(low, high)).intervals
+        lengths = [b - a for a, b in parts]
+        place = random.random() * sum(lengths)
+        for (a, b), length in zip(parts, lengths, strict=True):
+            if place < length:
+                return min(a + place, b)
+            place -= length
+        return parts[int(random.random() * len(parts))][0]  # single values
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of a column, by position.
+
+    Args:
+        start: The first.
+        stop: One past the last.
+        allowed: Which of them count, shape (stop − start,); ``None`` for all.
+    """
+
+    start: int
+    stop: int
+    allowed: NDArray[np.bool_] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are none."""
+        return self.start >= self.stop
+
+    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which bins between two positions, within these, count."""
+        if self.allowed is None:
+            return np.ones(stop - start, dtype=bool)
+        return self.allowed[start - self.start : stop - self.start]
+
+    @cached_property
+    def only(self) -> int | None:
+        """The position of the bin, where there is just one."""
+        return self.start if self.stop - self.start == 1 else None
+
+
+def number_bins(grid: Lattice, whole: bool, constraint: Constraint) -> Bins:
+    """Return the bins of numbers in which something may be played.
+
+    A bin that a bound cuts counts whole in probability; its values are played within the bound.
+
+    Args:
+        grid: The bins.
+        whole: Whether only their middles are played.
+        constraint: What may be played.
+    """
+    spans = [span for interval in constraint.intervals if (span := _span(grid, whole, *interval))]
+    if not spans:
+        return Bins(0, 0)
+    start, stop = spans[0][0], max(last for _, last in spans) + 1
+    if len(spans) == 1:
+        return Bins(start, stop)
+    allowed = np.zeros(stop - start, dtype=bool)
+    for first, last in spans:
+        allowed[first - start : last - start + 1] = True
+    return Bins(start, stop, allowed)
+
+
+def _span(grid: Lattice, whole: bool, low: float, high: float) -> tuple[int, int] | None:
+    """Return the first and the last bin of an interval."""
+    low, high = max(low / grid.resolution, grid.low), min(high / grid.resolution, grid.high)
+    if low > high + NEARLY:
+        return None
+    if whole:
+        first, last = math.ceil(low - NEARLY), math.floor(high + NEARLY)
+    else:
+        first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+        # the zero bin of a time plays its middle only
+        first += grid.log and first == grid.low and low > grid.low + NEARLY
+    return (first - grid.low, last - grid.low) if first <= last else None
+
+
+def category_bins(grid: Categories, constraint: Constraint) -> Bins:
+    """Return the known categories that may be played."""
+    allowed = np.array([constraint.allows(value) for value in grid.values])
+    places = np.flatnonzero(allowed)
+    if not places.size:
+        return Bins(0, 0)
+    start, stop = int(places[0]), int(places[-1]) + 1
+    return Bins(start, stop, allowed[start:stop])
+
+
+def allowed_bins(column: Column, constraint: Constraint) -> Bins:
+    """Return the bins of a column in which something may be played.
+
+    Raises:
+        HachimachiError: There are none.
+    """
+    grid = column.grid
+    if isinstance(grid, Categories):
+        bins = category_bins(grid, constraint)
+        playable = "one of " + ", ".join(f"{value:g}" for value in grid.values)
+    else:
+        bins = number_bins(grid, column.whole, constraint)
+        ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
+        playable = f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"
+    if bins.empty:
+        raise HachimachiError(f"{column.name}: nothing that it can play is allowed; expected {playable}")
+    return bins

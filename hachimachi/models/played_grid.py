@@ -1,0 +1,89 @@
+"""The grid of a column of numbers as it is played, in plain numbers."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from random import Random
+
+import torch
+
+from hachimachi.models.constraint import Bins, Constraint, number_bins
+from hachimachi.models.sampling import Numbers, clip
+from hachimachi.models.scale import Scale
+
+REMEMBERED = 64
+"""Constraints whose bins are kept."""
+
+
+class PlayedGrid:
+    """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0.
+
+    Args:
+        name: The column's name.
+        scale: Its scale.
+    """
+
+    def __init__(self, name: str, scale: Scale) -> None:
+        self.name, self.scale, self.grid = name, scale, scale.grid
+        self.foot = scale.foot
+        self.ends = scale.grid.low * scale.grid.resolution, scale.grid.high * scale.grid.resolution
+        self._bins: dict[Constraint | None, Bins] = {}
+
+    def raw(self, place: float) -> float:
+        """Return the raw value at a place on the scale, kept within the grid."""
+        value = place * self.scale.std + self.scale.mean
+        if self.grid.log:
+            value = math.exp(min(value, 700.0))
+            value = 0.0 if value < self.foot else value
+        return clip(value, *self.ends)
+
+    def index(self, value: float) -> int:
+        """Return the position of the bin of a raw value; what lies beyond the grid falls into its first or last."""
+        index = math.floor(value / self.grid.resolution + 0.5) - self.grid.low
+        return min(max(index, 0), self.grid.bins - 1)
+
+    def centre(self, index: int) -> float:
+        """Return the middle of a bin."""
+        return (index + self.grid.low) * self.grid.resolution
+
+    def keep(self, place: float) -> float:
+        """Return the value that is played for a place on the scale."""
+        value = self.raw(place)
+        index = self.index(value)
+        return self.centre(index) if self.is_fixed(index) else value
+
+    def spread(self, index: int, random: Random) -> float:
+        """Draw a value evenly from a bin."""
+        if self.is_fixed(index):
+            return self.centre(index)
+        return clip(self.centre(index) + (random.random() - 0.5) * self.grid.resolution, *self.ends)
+
+    def confine(self, value: float, index: int, constraint: Constraint, random: Random) -> float:
+        """Return a value of a bin if it is allowed, else another of this bin that is: evenly drawn."""
+        if constraint.allows(value):
+            return value
+        middle, half = self.centre(index), self.grid.resolution / 2
+        low, high = max(middle - half, self.ends[0]), min(middle + half, self.ends[1])
+        if self.is_fixed(index) or not (constraint & Constraint.between(low, high)).intervals:
+            return constraint.nearest(value)  # by a rounding error away
+        return constraint.draw(low, high, random)
+
+    def allowed(self, constraint: Constraint | None) -> Bins:
+        """Return the bins that a constraint leaves."""
+        if constraint not in self._bins:
+            if len(self._bins) >= REMEMBERED:
+                self._bins.clear()
+            every = Bins(0, self.grid.bins)
+            self._bins[constraint] = number_bins(self.grid, self.scale.whole, constraint) if constraint else every
+        return self._bins[constraint]
+
+    @cached_property
+    def edges(self) -> Numbers:
+        """Where each bin begins on the scale and the last one ends, shape (bins + 1,)."""
+        lower, upper = self.scale.edges(self.scale.all_bins(self.name))
+        return torch.cat([lower, upper[-1:]]).numpy()
+
+    def is_fixed(self, index: int) -> bool:
+        """Return whether a bin plays its middle only."""
+        return self.scale.whole or (self.grid.log and index == 0)
