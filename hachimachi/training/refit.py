@@ -19,7 +19,9 @@ from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import fit_on
 
 RATE = 0.3
-"""Share of the learning rate in the last pass: it is to add to what is known, not to begin again."""
+"""Share of the learning rate in the last pass. Measured on what follows in the piece, in neither part: nats fell by
+0.28 (piano), 0.07 (drums) and 0.02 (never repeats itself). Three times as many steps gained 0.5 and 0.15 on the first
+two and lost 0.12 on the third; the full rate was no better in as few steps."""
 
 
 def check_refit(cfg: DictConfig) -> None:

@@ -31,9 +31,8 @@ def introduce(console: Console, cfg: DictConfig, data: EventDataModule, model: E
     for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
-        console.print(
-            f"Only {count(events, 'event')}: expect little of this model; a few hundred are a start", style="yellow"
-        )
+        advice = "expect little of this model; a few hundred are a start"
+        console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
     console.print(f"{cfg.model.name} {cfg.model.layers} × {cfg.model.size}, {cfg.head.name} head, {weights:,} weights")
