@@ -28,13 +28,13 @@ class Column:
         feature: The feature, its kind and resolution decided.
         grid: Its bins.
         occupied: Positions of the bins that training values fell in, ascending.
-        counts: How many fell in each of them.
+        counts: How many fell in each of them; shares of one where the grid was restated.
     """
 
     feature: Feature
     grid: Lattice | Categories
     occupied: tuple[int, ...]
-    counts: tuple[int, ...]
+    counts: tuple[float, ...]
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class Column:
         return self.feature.name
 
     @property
-    def events(self) -> int:
+    def events(self) -> float:
         """Number of training values."""
         return sum(self.counts)
 
@@ -61,6 +61,14 @@ class Column:
             return {"resolution": None, "low": None, "high": None, "bins": self.grid.bins}
         ends = {"low": self.grid.low * self.grid.resolution, "high": self.grid.high * self.grid.resolution}
         return {"resolution": self.grid.resolution, **ends, "bins": self.grid.bins}
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where each bin begins and ends; both are the category itself for categories, NaN for the unknown."""
+        if isinstance(self.grid, Categories):
+            values = np.append(self.grid.values, np.nan)
+            return values, values
+        edges = self.grid.edges()
+        return edges[:-1], edges[1:]
 
     def marginal_nats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what each value costs under the training histogram, the marginal baseline.

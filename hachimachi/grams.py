@@ -68,6 +68,9 @@ class Grams:
     heard: Hashes
     _sorted: dict[int, Hashes] = field(default_factory=dict, init=False, repr=False)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Grams:
+        return self  # they never change
+
     @staticmethod
     def of(sequences: Sequence[EventSequence], columns: Sequence[Column], n: int, timed: bool) -> Grams:
         """Return the grams of training data, of its first :data:`MOST` events."""

@@ -50,6 +50,14 @@ class Lattice:
         """Return the middle of each bin."""
         return np.asarray(index + self.low, dtype=np.float64) * self.resolution
 
+    def edges(self) -> NDArray[np.float64]:
+        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0.
+
+        An open end bin reaches on from there.
+        """
+        edges = (np.arange(self.low, self.high + 2, dtype=np.float64) - 0.5) * self.resolution
+        return np.maximum(edges, 0.0) if self.log and self.low == 0 else edges
+
     def warp(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values as models look at them: as they are, or on a log scale with a foot at half a bin."""
         return np.log(np.maximum(values, self.resolution / 2)) if self.log else values

@@ -158,3 +158,12 @@ def test_saves_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(HachimachiError, match="no folder"):
         plot.save(figure, tmp_path / "nowhere" / "a.png")
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("dpi", [40, 60])
+def test_pixels_are_those_of_the_picture(dpi: int) -> None:
+    figure = plot.piano_roll(play_prelude(times=1)[:40])
+    pixels = plot.to_pixels(figure, dpi)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (*(round(inches * dpi) for inches in figure.get_size_inches()[::-1]), 3)
+    assert pixels.std() > 5

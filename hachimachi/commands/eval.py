@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.describe_playing import let_play, show_playing
+from hachimachi.commands.options import GRID_RANGE, GRID_STEP
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.events import EventSequence
+    from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
 
 
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--split", type=click.Path(path_type=Path), help="A file that lists names under train, valid and test.")
+@click.option("--part", type=click.Choice(["train", "valid", "test"]), help="The part of the split.  [default: test]")
+@click.option("--resolution", type=GRID_STEP, multiple=True, help="Score a feature in steps of Q.")
+@click.option("--support", type=GRID_RANGE, multiple=True, help="Score a feature between two values.")
 @click.option(
     "--surprise", type=click.Path(path_type=Path), help="Write −ln P of every column of every event to a CSV."
 )
@@ -39,120 +42,94 @@ if TYPE_CHECKING:
     metavar="N",
     help="Let it play N times 1,000 events too: does it collapse, copy, sound like DATA?",
 )
-def command(
-    model: Path, data: Path, as_json: bool, surprise: Path | None, table: tuple[str, Path] | None, play: int | None
-) -> None:
+def command(**words: Any) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
-    value occurred in training and nothing else; a model that is not below it has learned nothing.
-    """
-    from hachimachi.checkpoint import load_model
-    from hachimachi.evaluation.likelihood import evaluate
-    from hachimachi.io import Report, read
+    value occurred in training and nothing else; a model that is not below it has learned nothing. Fresh are events
+    whose last seven steps never occur in the training data.
 
-    for output in filter(None, [surprise, table and table[1]]):
-        if output.resolve() in (model.resolve(), data.resolve()):
-            raise HachimachiError(f"{output}: is what is to be read; name another file to write")
-    judged = load_model(model)
-    report = Report()
-    sequences = read(data, report, all_columns=any(feature.name == "instrument" for feature in judged.features))
-    wanted = _find_event(table[0], sequences) if table else None
-    result = evaluate(judged, sequences)
+    \b
+    hxmx eval model.pt data.json
+    hxmx eval model.pt corpus/ --split corpus/split.json --part test
+    hxmx eval model.pt data.json --play 20
+    hxmx eval model.pt data.json --resolution time=0.02 --support pitch=21:108
+    """
+    _run(Asked(**words))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments and options of the command line."""
+
+    model: Path
+    data: Path
+    as_json: bool
+    split: Path | None
+    part: str | None
+    resolution: tuple[tuple[str, float], ...]
+    support: tuple[tuple[str, tuple[float, float]], ...]
+    surprise: Path | None
+    table: tuple[str, Path] | None
+    play: int | None
+
+    def check(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.part and not self.split:
+            raise click.UsageError("--part needs --split FILE")
+        for output in filter(None, [self.surprise, self.table and self.table[1]]):
+            if output.resolve() in {path.resolve() for path in (self.model, self.data, self.split) if path}:
+                raise HachimachiError(f"{output}: is what is to be read; name another file to write")
+
+
+def _run(asked: Asked) -> None:
+    asked.check()
+    from hachimachi.checkpoint import load_model
+    from hachimachi.commands.eval_figures import figures, show
+    from hachimachi.commands.eval_files import find_event, write_surprise, write_table
+    from hachimachi.commands.eval_playing import let_play, show_playing
+    from hachimachi.io import Report
+
+    model, report = load_model(asked.model), Report()
+    sequences = _read(asked, model, report)
+    wanted = find_event(asked.table[0], sequences) if asked.table else None
+    grids = {"resolution": dict(asked.resolution), "support": dict(asked.support)}
+    result = _evaluate(model, sequences, grids)
     if not len(result.surprise):
-        raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
-    if surprise:
-        _write_csv(surprise, *_surprise_rows(result, judged, sequences))
-    if table and wanted:
-        _write_csv(table[1], *_table_rows(judged, *wanted))
-    playing = let_play(judged, sequences, play) if play else None
-    if as_json:
+        raise HachimachiError(f"{asked.data}: nothing to score; expected a sequence of two events or more")
+    if asked.surprise:
+        write_surprise(asked.surprise, result, sequences)
+    if asked.table and wanted:
+        write_table(asked.table[1], model, *wanted, **grids)
+    playing = let_play(model, sequences, asked.play) if asked.play else None
+    if asked.as_json:
         played = {"playing": playing.to_json()} if playing else {}
-        click.echo(json.dumps(_figures(result, judged) | played, indent=2))
+        click.echo(json.dumps(figures(result, model, sequences, report.lines()) | played, indent=2))
         return
-    _show(data, result, judged, report.lines())
+    show(asked.data, result, model, sequences, report.lines())
     if playing:
         show_playing(playing)
 
 
-def _figures(result: Evaluation, model: EventModel) -> dict[str, Any]:
-    from hachimachi.models.emission import FLOOR
+def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence]:
+    from hachimachi.io import read
+    from hachimachi.io.split import read_split, select
 
-    features = {}
-    for column, (name, nats) in zip(model.columns, result.by_feature().items(), strict=True):
-        features[name] = {**nats, **column.describe(), "floor": FLOOR / column.grid.bins}
-    return {
-        "nats_per_event": result.nats_per_event,
-        "stderr": result.stderr if math.isfinite(result.stderr) else None,
-        "marginal": result.marginal_nats_per_event,
-        "events": result.events,
-        "scored": len(result.surprise),
-        "sequences": result.sequences,
-        "outside": result.outside,
-        "order": list(result.names),
-        "features": features,
-    }
+    split = read_split(asked.split) if asked.split else None
+    # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
+    every = any(feature.name == "instrument" for feature in model.features)
+    sequences = read(asked.data, report, all_columns=every, without=asked.split)
+    return select(sequences, split, asked.part or "test", report) if split else sequences
 
 
-def _show(data: Path, result: Evaluation, model: EventModel, remarks: list[str]) -> None:
-    from hachimachi.screen import column_table, make_console
+def _evaluate(model: EventModel, sequences: list[EventSequence], grids: dict[str, Any]) -> Evaluation:
+    """Evaluate, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    screen = make_console()
-    for remark in remarks:
-        screen.print(remark)
-    sequences = f"{result.sequences:,} sequences" if result.sequences > 1 else "one sequence"
-    screen.print(f"{data}: {len(result.surprise):,} events scored in {sequences}")
-    screen.print(column_table(model, result.by_feature()))
-    gain = result.marginal_nats_per_event - result.nats_per_event
-    error = f" ± {result.stderr:.2f}" if math.isfinite(result.stderr) else ""
-    screen.print(f"total: {result.nats_per_event:.2f}{error} nats per event")
-    way = "below" if gain > 0 else "above"
-    screen.print(f"{abs(gain):.2f} {way} the marginal baseline of {result.marginal_nats_per_event:.2f}")
-    if gain <= 0:
-        screen.print("This model foretells these events no better than a histogram of each feature would")
-    if result.outside:
-        screen.print(f"{result.outside:,} values lie outside the model's support")
+    from hachimachi.evaluation.likelihood import evaluate
 
-
-def _surprise_rows(
-    result: Evaluation, model: EventModel, sequences: list[EventSequence]
-) -> tuple[list[str], list[list[Any]]]:
-    places = [(s, e) for s, sequence in enumerate(sequences) for e in range(1, len(sequence))]
-    costs = zip(places, result.surprise.tolist(), strict=True)
-    names = [column.name for column in model.columns]
-    return ["sequence", "event", *names, "total"], [[*place, *cost, math.fsum(cost)] for place, cost in costs]
-
-
-def _find_event(text: str, sequences: list[EventSequence]) -> tuple[EventSequence, int]:
-    lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
-    number, _, event = text.partition(":")
-    if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
-        last = f"the data ends at {len(sequences) - 1}:{len(sequences[-1]) - 1}"
-        raise HachimachiError(f"--table {text}: expected SEQUENCE:EVENT, from 0 and from 1, such as 0:12; {last}")
-    return sequences[int(number)], int(event)
-
-
-def _table_rows(model: EventModel, sequence: EventSequence, event: int) -> tuple[list[str], list[list[Any]]]:
-    import copy
-
-    import torch
-
-    rows = sequence.rows()
-    given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
-    tables = copy.deepcopy(model).double().table(torch.from_numpy(rows[:event]), given)
-    lines = [
-        [name, number, low, high, p]
-        for name, bins in tables.items()
-        for number, (low, high, p) in enumerate(zip(*(part.tolist() for part in bins), strict=True))
-    ]
-    return ["feature", "bin", "low", "high", "p"], lines
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    from hachimachi.io.atomic import replacing
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([header, *rows])
-    with replacing(path) as beside:
-        beside.write_text(text.getvalue(), encoding="utf-8")
+    screen, events = Console(stderr=True), sum(map(len, sequences))
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(f"{events:,} events", total=events)
+        return evaluate(model, sequences, **grids, done=lambda heard: bar.advance(task, heard))

@@ -68,6 +68,9 @@ def _tell_training(model: EventModel) -> list[str]:
         lines.append(f"held out: {score['nats_per_event']:.2f}{error} nats per event over {score['events']:,} events,")
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
+        if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
+            events = text.count(score["fresh_events"], "fresh event")
+            lines.append(f"          {score['fresh']:.2f} over {events}, after steps that training never had")
     if "refit" in summary:
         events = text.count(summary["refit"]["events"], "event")
         lines.append(f"refit: then learned from all {events}; the score is from before it")

@@ -15,3 +15,36 @@ class FiniteRange(click.FloatRange):
         """Return the number."""
         number = super().convert(value, param, ctx)
         return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number", param, ctx)
+
+
+class Named(click.ParamType):
+    """A value for a feature, ``name=value``: one number, or two with a colon between.
+
+    Args:
+        numbers: How many numbers the value has.
+        metavar: How help shows it.
+    """
+
+    name = "named"
+
+    def __init__(self, numbers: int, metavar: str) -> None:
+        self.numbers, self.metavar = numbers, metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how help shows it."""
+        return self.metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        """Return the name and the number, or the numbers."""
+        name, equals, text = str(value).rpartition("=")
+        try:
+            numbers = [float(number) for number in text.split(":")]
+        except ValueError:
+            numbers = []
+        if not (equals and name and len(numbers) == self.numbers and all(map(math.isfinite, numbers))):
+            self.fail(f"{value!r}: expected {self.metavar.lower()}", param, ctx)
+        return name, tuple(numbers) if self.numbers > 1 else numbers[0]
+
+
+GRID_STEP = Named(1, "NAME=Q")
+GRID_RANGE = Named(2, "NAME=LOW:HIGH")

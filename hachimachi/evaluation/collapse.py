@@ -106,10 +106,13 @@ def _close(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np
 
 
 def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
-    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers)."""
+    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers).
+
+    Inter-event time is no range to leave: another tempo is no collapse, and silence is judged by itself.
+    """
     flags = []
     for column, values in zip(columns, sequence.rows().T, strict=True):
-        if not isinstance(column.grid, Categories):
+        if column.name != TIME and not isinstance(column.grid, Categories):
             low, high = _range(column)
             beyond = column.grid.resolution / 2 + margin * (high - low)
             flags.append((values < low - beyond) | (values > high + beyond))

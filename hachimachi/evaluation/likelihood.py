@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from hachimachi.columns import Column
+from hachimachi.evaluation.regrid import Regrid, regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
-from hachimachi.models.event_model import EventModel
+from hachimachi.models.distribution import Distribution
+from hachimachi.models.event_model import EventModel, before
 from hachimachi.models.threads import one_thread
 
 CHUNK = 2048
 """Events looked at in one pass; the state is carried from chunk to chunk."""
+FEW = 64
+"""Up to so many bins are asked for one by one, where the grid is another than the model's; else all are tabulated."""
 BLOCK = 50
 """Events in a block of the standard error: neighbours are not independent."""
 
@@ -26,25 +32,45 @@ class Evaluation:
     """What a model costs on data, event by event.
 
     Args:
-        names: Names of the columns, in the order in which the model takes them.
+        columns: The columns with the grids in use, in the order in which the model takes them.
         surprise: −ln P(column | past, columns before it), shape (scored, D), sequences one after the other.
         marginal: The same under the training histogram of each column, shape (scored, D).
+        fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
+            the model does not know what it heard.
         events: Number of events; the first of each sequence is not scored.
         sequences: Number of sequences.
         outside: Number of values outside the support; each costs the floor.
     """
 
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
     surprise: NDArray[np.float64]
     marginal: NDArray[np.float64]
+    fresh: NDArray[np.bool_] | None
     events: int
     sequences: int
     outside: int
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
     def nats_per_event(self) -> float:
         """Mean surprise of an event, NaN where none was scored."""
         return float(_mean(self.surprise).sum())
+
+    @property
+    def fresh_events(self) -> int:
+        """Number of fresh events; those with too little before them to tell are not among them."""
+        return 0 if self.fresh is None else int(self.fresh.sum())
+
+    @property
+    def fresh_nats_per_event(self) -> float | None:
+        """Mean surprise of the fresh events, ``None`` where there is none."""
+        if self.fresh is None or not self.fresh.any():
+            return None
+        return float(_mean(self.surprise[self.fresh]).sum())
 
     @property
     def marginal_nats_per_event(self) -> float:
@@ -66,41 +92,104 @@ class Evaluation:
         return {name: {"nats": float(nats), "marginal": float(marginal)} for name, nats, marginal in pairs}
 
 
-def evaluate(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> Evaluation:
+def evaluate(
+    model: EventModel,
+    data: EventSequence | Sequence[EventSequence],
+    *,
+    resolution: Mapping[str, float] | None = None,
+    support: Mapping[str, tuple[float, float]] | None = None,
+    done: Callable[[int], object] = lambda _: None,
+) -> Evaluation:
     """Score every event but each sequence's first, given all before it.
 
     One pass over each sequence, in double precision, the state carried from its start.
 
+    Args:
+        model: The model; it stays as it is.
+        data: One sequence or several.
+        resolution: Width of the bins on which to score columns, by name or number of the feature; the model's own else.
+        support: Lowest and highest value of columns, likewise; what lies outside costs the floor. See
+            :class:`~hachimachi.evaluation.regrid.Regrid` for what another grid than the model's makes of its bins.
+        done: Told how many events were heard, again and again.
+
     Raises:
-        HachimachiError: Data with other features than the model's.
+        HachimachiError: Data with other features than the model's, or a grid that cannot be.
     """
     sequences = [data] if isinstance(data, EventSequence) else list(data)
     check_alike(sequences)
     check_features(model, sequences[0])
+    restated = regrids(model.columns, resolution, support)
+    columns = tuple(restated[at].column if at in restated else column for at, column in enumerate(model.columns))
     exact = copy.deepcopy(model).double().eval()
     rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
     with one_thread():
-        surprise = np.concatenate([_surprise(exact, sequence) for sequence in sequences])
-    marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(model.columns)]
-    outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(model.columns))
-    names = tuple(column.name for column in model.columns)
+        surprise = np.concatenate([_surprise(exact, sequence, restated, done) for sequence in sequences])
+    marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(columns)]
+    outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns))
     events = sum(len(sequence) for sequence in sequences)
-    return Evaluation(names, surprise, np.stack(marginal, axis=1), events, len(sequences), outside)
+    fresh = _fresh(model, sequences)
+    return Evaluation(columns, surprise, np.stack(marginal, axis=1), fresh, events, len(sequences), outside)
 
 
-def _surprise(model: EventModel, sequence: EventSequence) -> NDArray[np.float64]:
+def _surprise(
+    model: EventModel, sequence: EventSequence, restated: Mapping[int, Regrid], done: Callable[[int], object]
+) -> NDArray[np.float64]:
     """Return −ln P of each column of every event but the first, shape (N − 1, D)."""
     if len(sequence) < 2:
         return np.empty((0, len(model.columns)))
-    return np.concatenate(list(_pieces(model, sequence)))[1:]
+    return np.concatenate(list(_pieces(model, sequence, restated, done)))[1:]
 
 
 @torch.inference_mode()
-def _pieces(model: EventModel, sequence: EventSequence) -> Iterator[NDArray[np.float64]]:
+def _pieces(
+    model: EventModel, sequence: EventSequence, restated: Mapping[int, Regrid], done: Callable[[int], object]
+) -> Iterator[NDArray[np.float64]]:
     rows, carry = torch.from_numpy(sequence.rows())[None], None
-    for piece in rows.split(CHUNK, dim=1):
+    for piece in rows.split(_lengths(rows[0].numpy(), restated), dim=1):
         distribution, carry = model(piece, carry)
-        yield -distribution.log_prob(piece)[0].numpy()
+        surprise = -distribution.log_prob(piece)[0].numpy()
+        for column, regrid in restated.items():
+            surprise[:, column] = _restate(distribution, piece, column, regrid)
+        done(piece.shape[1])
+        yield surprise
+
+
+def _lengths(rows: NDArray[np.float64], restated: Mapping[int, Regrid]) -> list[int]:
+    """Return the lengths of pieces; an event whose bin sums up many of the model's is a piece of its own."""
+    wide = np.zeros(len(rows), dtype=bool)
+    for column, regrid in restated.items():
+        wide |= regrid.reach(np.nan_to_num(rows[:, column]))[1] > FEW
+    alone = np.flatnonzero(wide)
+    cuts = np.unique(np.concatenate([np.arange(0, len(rows), CHUNK), alone, alone + 1, [len(rows)]]))
+    return np.diff(cuts).tolist()
+
+
+def _restate(distribution: Distribution, rows: Tensor, column: int, regrid: Regrid) -> NDArray[np.float64]:
+    """Return −ln P of a column on another grid, given the columns to its left as they are, not cut to any grid."""
+    known, values = before(column, rows), rows[0, :, column].nan_to_num(0.0).numpy()
+    first, count = regrid.reach(values)
+    middles = regrid.middles()
+
+    def mass(k: int) -> NDArray[np.float64]:
+        known[0, :, column] = torch.from_numpy(middles[np.minimum(first + k, len(middles) - 1)])
+        return distribution.log_prob(known)[0, :, column].exp().numpy()
+
+    if count.max(initial=0) > FEW:  # a piece of one event
+        table = distribution.table(column, known)[0, 0].numpy()
+        return -np.log(regrid.prob(values, lambda k: table[first + k]))
+    return -np.log(regrid.prob(values, mass))
+
+
+def _fresh(model: EventModel, sequences: Sequence[EventSequence]) -> NDArray[np.bool_] | None:
+    grams = model.grams.get("fresh")
+    if grams is None:
+        return None
+    masks = []
+    for sequence in sequences:
+        mask = np.zeros(max(len(sequence) - 1, 0), dtype=bool)
+        mask[grams.n - 1 :] = ~grams.found(sequence)
+        masks.append(mask)
+    return np.concatenate(masks)
 
 
 def _mean(costs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from hachimachi.columns import Column, fit_columns
+from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.grams import Grams, all_grams
-from hachimachi.grid import Lattice
 from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
 from hachimachi.models.distribution import Distribution, Head
@@ -107,18 +108,39 @@ class EventModel(nn.Module):
     def table(
         self, past: Tensor, given: Mapping[str, float] | None = None
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Return the whole probability table of each column of the next event: low and high ends of bins, and P.
+        """Return the whole probability table of the next event, column by column in the model's order.
+
+        A table adds up to 1, in double precision. It is given the past and the columns before it, as far as ``given``
+        says what they are; a column that is not given is not known to those after it.
 
         Args:
             past: Rows heard so far, shape (T, D), T may be 0.
-            given: Values of columns of the next event, by name; each column's table is given those before it.
+            given: Values of columns of the next event, by name.
+
+        Returns:
+            For each column the low and the high ends of its bins and their probabilities, each of shape (bins,); for
+            categories both ends are the category, NaN for the unknown one. Open end bins reach on beyond their ends.
+
+        Raises:
+            HachimachiError: A name that is no column's, or a grid with too many bins to tabulate.
+
+        >>> from hachimachi.events import make_sequence
+        >>> data = make_sequence([[60.0]] * 39 + [[64.0]], [0.25 * i for i in range(40)], ["pitch"])
+        >>> low, high, p = build_model([data]).table(torch.from_numpy(data.rows()), {"time": 0.25})["pitch"]
+        >>> float(low[p.argmax()]), float(high[p.argmax()]), round(float(p.sum()), 6)
+        (59.5, 60.5, 1.0)
         """
+        names = [column.name for column in self.columns]
+        for name in given or {}:
+            if name not in names:
+                raise HachimachiError(f"given {name!r}: the model has no such column; it has {', '.join(names)}")
         row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
+        exact = copy.deepcopy(self).double().eval()
         with torch.inference_mode():
-            carry = self(past[None])[1] if len(past) else None
-            distribution = self(row[None, None], carry)[0]
-            tables = [distribution.table(i, row[None, None])[0, 0].double().numpy() for i in range(len(self.columns))]
-        return {c.name: (*_bounds(c), table) for c, table in zip(self.columns, tables, strict=True)}
+            carry = exact(past[None])[1] if len(past) else None
+            distribution = exact(row[None, None], carry)[0]
+            tables = [distribution.table(i, before(i, row[None, None]))[0, 0].numpy() for i in range(len(row))]
+        return {c.name: (*c.bounds(), table) for c, table in zip(self.columns, tables, strict=True)}
 
     def _encode(self, rows: Tensor) -> Tensor:
         return self.encoder(rows).to(self.first.dtype)
@@ -128,12 +150,9 @@ class EventModel(nn.Module):
         return torch.cat([hidden, heard], dim=-1)
 
 
-def _bounds(column: Column) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(column.grid, Lattice):
-        middle = column.grid.value(np.arange(column.grid.bins))
-        return middle - column.grid.resolution / 2, middle + column.grid.resolution / 2
-    values = np.append(column.grid.values, np.nan)
-    return values, values
+def before(column: int, rows: Tensor) -> Tensor:
+    """Return rows in which only what stands before a column is known, shape (..., D)."""
+    return torch.where(torch.arange(rows.shape[-1], device=rows.device) < column, rows, torch.nan)
 
 
 def build_model(

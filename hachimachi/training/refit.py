@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
+from hachimachi.evaluation.seen import openings
 from hachimachi.grams import all_grams
 from hachimachi.text import count
 from hachimachi.training.callbacks import KeepBest, Progress
@@ -64,6 +65,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) 
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
     model.grams = all_grams(whole, model.columns)
+    model.summary["data"]["openings"] = openings(whole)  # `hxmx eval` warns of what it has heard
     model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True
     save_model(model.eval(), path)

@@ -19,6 +19,7 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import Playing, examine, play_briefly
+from hachimachi.evaluation.seen import openings
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.progress import show_reading
 from hachimachi.screen import make_console
@@ -138,6 +139,7 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
             "fingerprint": content.hexdigest()[:16],
             "sequences": len(data.train),
             "events": data.events,
+            "openings": openings(data.train),
         },
         "config": OmegaConf.to_container(cfg, resolve=True),
         "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
@@ -155,6 +157,8 @@ def _score(run: Run, data: EventDataModule) -> Run:
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
         "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "fresh": result.fresh_nats_per_event,
+        "fresh_events": result.fresh_events,
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }

@@ -1,0 +1,71 @@
+"""`hxmx eval --play` through the real command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hachimachi.checkpoint import load_model, save_model
+from hachimachi.cli import main
+from hachimachi.evaluation import playing
+from hachimachi.evaluation.playing import examine, play
+from hachimachi.io import read, write
+from hachimachi.models.event_model import build_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(playing.play, "__defaults__", (60,))
+        yield
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("play")
+    save_model(build_model(make_pieces([100]), {"name": "gru", "size": 8}), folder / "model.pt")
+    write(folder / "data.json", make_pieces([90])[0][20:])
+    return folder
+
+
+@pytest.fixture
+def hxmx(capsys: pytest.CaptureFixture[str]):
+    def run(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["eval", *map(str, words)])
+        said = capsys.readouterr()
+        return int(caught.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_the_figures_are_those_of_the_functions(hxmx: Any, home: Path) -> None:
+    status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 3, "--json")
+    assert (status, err) == (0, "")
+    model = load_model(home / "model.pt")
+    told = examine(model, read(home / "data.json"), list(play(model, 3)))
+    assert json.loads(out)["playing"] == json.loads(json.dumps(told.to_json()))
+
+
+def test_every_figure_is_on_the_screen_beside_its_limit(hxmx: Any, home: Path) -> None:
+    status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 2)
+    assert (status, err) == (0, "")
+    lines = out[out.index("2 generations of 60 events") :].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["model", "data", "at", "most"]
+    for group in ("collapse", "copying", "likeness"):
+        assert any(line.startswith(group) for line in lines)
+    for title in ("longest cycle, events", "8-grams of training", "pitch class", "density"):
+        [line] = [line for line in lines if title in line]
+        assert len(line.partition(title)[2].split()) in (3, 4)
+
+
+def test_without_it_nothing_is_played(hxmx: Any, home: Path) -> None:
+    _, out, _ = hxmx(home / "model.pt", home / "data.json", "--json")
+    assert "playing" not in json.loads(out)
+    assert hxmx(home / "model.pt", home / "data.json", "--play", 0)[0] == 2
