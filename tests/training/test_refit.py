@@ -12,6 +12,7 @@ from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.events import make_sequence
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.module import EventModule
@@ -117,3 +118,20 @@ def test_several_devices_are_refused(devices: str) -> None:
     with pytest.raises(HachimachiError, match=r"dataset.refit=true: expected trainer.devices=1, found"):
         check_refit(compose(["dataset.refit=true", f"trainer.devices={devices}"]))
     check_refit(compose(["dataset.refit=true", "trainer.devices=[1]"]))
+
+
+def test_a_column_named_as_the_total_keeps_out_of_its_way(tmp_path: Path) -> None:
+    rows = [[index % 5, index % 3] for index in range(100)]
+    io.write("data.json", make_sequence(rows, names=["nll", "other"]))
+    run = go("dataset.refit=false", "logger=csv")
+    header, *_ = (tmp_path / "run" / "csv" / "metrics.csv").read_text().splitlines()
+    assert {"val/nll", "val/column:nll", "marginal/nll", "marginal/column:nll"} < set(header.split(","))
+    assert run.score == pytest.approx(
+        sum(each["nats"] for each in run.model.summary["held_out"]["by_feature"].values())
+    )
+
+
+def test_runs_begun_in_the_same_second_have_folders_of_their_own(save: Callable[..., None]) -> None:
+    save(30)
+    folders = {train(compose([*WORDS, "trainer.max_epochs=1"])).folder for _ in range(2)}
+    assert len(folders) == len(list(Path("outputs/train").iterdir())) == 2
