@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.text import count
+from hachimachi import text
 
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
@@ -58,9 +58,9 @@ def _tell_training(model: EventModel) -> list[str]:
         return ["not trained"]
     data, lines = summary["data"], []
     sequences = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
-    events = count(data["events"], "event")
+    events = text.count(data["events"], "event")
     lines.append(f"trained on {events}{sequences} of {data['name']} ({data['fingerprint']})")
-    lines.append(f"{summary['date']}, {count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}")
+    lines.append(f"{summary['date']}, {text.count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}")
     if "held_out" in summary:
         score = summary["held_out"]
         gain = score["marginal"] - score["nats_per_event"]
@@ -69,10 +69,10 @@ def _tell_training(model: EventModel) -> list[str]:
         way = "below" if gain > 0 else "above"
         lines.append(f"          {abs(gain):.2f} {way} the marginal baseline of {score['marginal']:.2f}")
         if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
-            number = f"{score['fresh_events']:,} fresh events"
-            lines.append(f"          {score['fresh']:.2f} over {number}, after steps that training never had")
+            events = text.count(score["fresh_events"], "fresh event")
+            lines.append(f"          {score['fresh']:.2f} over {events}, after steps that training never had")
     if "refit" in summary:
-        events = count(summary["refit"]["events"], "event")
+        events = text.count(summary["refit"]["events"], "event")
         lines.append(f"refit: then learned from all {events}; the score is from before it")
     playing = summary.get("playing", {})
     lines += filter(None, (playing.get("sentence"), playing.get("warning")))

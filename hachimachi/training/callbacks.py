@@ -126,7 +126,14 @@ class Progress(L.Callback):
         if self.console.is_terminal:
             self.bar.start()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
         """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
         self.losses.append(outputs["loss"].detach())
         if self.bar.live.is_started:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
+from hachimachi.evaluation.seen import openings
 from hachimachi.grams import all_grams
 from hachimachi.text import count
 from hachimachi.training.callbacks import KeepBest, Progress
@@ -19,7 +20,9 @@ from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import fit_on
 
 RATE = 0.3
-"""Share of the learning rate in the last pass: it is to add to what is known, not to begin again."""
+"""Share of the learning rate in the last pass. Measured on what follows in the piece, in neither part: nats fell by
+0.28 (piano), 0.07 (drums) and 0.02 (never repeats itself). Three times as many steps gained 0.5 and 0.15 on the first
+two and lost 0.12 on the third; the full rate was no better in as few steps."""
 
 
 def check_refit(cfg: DictConfig) -> None:
@@ -62,6 +65,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) 
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
     model.grams = all_grams(whole, model.columns)
+    model.summary["data"]["openings"] = openings(whole)  # `hxmx eval` warns of what it has heard
     model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True
     save_model(model.eval(), path)

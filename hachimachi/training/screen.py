@@ -35,9 +35,8 @@ def introduce(
     for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
-        console.print(
-            f"Only {count(events, 'event')}: expect little of this model; a few hundred are a start", style="yellow"
-        )
+        advice = "expect little of this model; a few hundred are a start"
+        console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
     backbone, reason = model.parts["backbone"], explain_size(cfg.model.size, data.events)

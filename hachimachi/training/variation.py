@@ -20,9 +20,9 @@ SMOOTH = 0.6
 """Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
 histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""
 GRIDDED = 0.98
-"""Share of the events at the five commonest times from which on time stands on a grid that stretching would leave."""
+"""From this share of the events on at the five commonest values, a column keeps to a few."""
 CONSTANT = 0.9
-"""Share of the events at one value from which on it is as good as constant."""
+"""From this share of the events on at one value, a column is as good as constant."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def decide(
 ) -> Variation:
     """Decide which columns are varied, by what training rows (N, D) say of held-out rows (M, D).
 
-    Shifted are pitch and velocity, where the step from the event before foretells about as well as the value itself:
-    a drum kit, whose numbers are names, and a part that hardly changes are left as they are. Stretched are times that
-    do not stand on a grid.
+    Pitch is shifted where the step from the event before foretells about as well as the value itself: the drums of a
+    kit, whose numbers are names, stay what they are. Velocity is shifted and times are stretched where they do not keep
+    to a few values; a duration that hardly ever changes is not made to.
 
     Args:
         columns: What the rows hold.
@@ -113,19 +113,31 @@ def decide(
         louder: Steps of velocity either way.
         stretch: Of times either way, as a natural logarithm.
     """
-    place = {column.name: i for i, column in enumerate(columns)}
-    shifts = []
-    for name, most in (("pitch", transpose), ("velocity", louder)):
-        column = columns[place[name]] if name in place else None
-        if most and column and isinstance(column.grid, Lattice) and column.grid.resolution == 1:
-            drums = place.get("instrument") if name == "pitch" else None
-            pair = (_values(rows, place[name], drums) for rows in (train, held))
-            if _is_smooth(*pair):
-                shifts.append(Shift(place[name], most, column.grid.low, column.grid.high, drums))
-    times = [i for i, column in enumerate(columns) if column.name in SECONDS and isinstance(column.grid, Lattice)]
-    free = "time" in place and not _is_gridded(train[:, place["time"]])
-    stretched = [i for i in times if free and stretch and _commonest(train[:, i], 1) < CONSTANT]
+    place = {column.name: i for i, column in enumerate(columns) if isinstance(column.grid, Lattice)}
+    shifts, stretched = [], []
+    drums = next((i for i, column in enumerate(columns) if column.name == "instrument"), None)
+    if transpose and _is_whole(columns, place.get("pitch")):
+        part, whole = (_values(rows, place["pitch"], drums) for rows in (train, held))
+        if _is_smooth(part, whole):
+            shifts.append(_shift(columns, place["pitch"], transpose, drums))
+    if louder and _is_whole(columns, place.get("velocity")) and not _is_gridded(train[:, place["velocity"]]):
+        shifts.append(_shift(columns, place["velocity"], louder, None))
+    if stretch and "time" in place and not _is_gridded(train[:, place["time"]]):
+        stretched = [
+            place[name] for name in SECONDS if name in place and _commonest(train[:, place[name]], 1) < CONSTANT
+        ]
     return Variation(share, shifts, stretched, stretch)
+
+
+def _is_whole(columns: Sequence[Column], place: int | None) -> bool:
+    """Return whether a column is there and holds whole numbers."""
+    return place is not None and columns[place].feature.resolution == 1
+
+
+def _shift(columns: Sequence[Column], place: int, most: int, instrument: int | None) -> Shift:
+    grid = columns[place].grid
+    assert isinstance(grid, Lattice)
+    return Shift(place, most, grid.low, grid.high, instrument)
 
 
 def _values(rows: NDArray[np.float64], place: int, instrument: int | None) -> NDArray[np.int64]:
@@ -150,9 +162,10 @@ def _cost(train: NDArray[np.int64], held: NDArray[np.int64]) -> float:
     return float(-np.log((count + 0.5) / (len(train) + 0.5 * (np.ptp(train) + 2))).mean())
 
 
-def _is_gridded(time: NDArray[np.float64]) -> bool:
-    apart = time[time >= 0.005]  # chords stay chords
-    return len(apart) == 0 or _commonest(apart, 5) >= GRIDDED
+def _is_gridded(values: NDArray[np.float64]) -> bool:
+    """Return whether values keep to a few, those that are about zero left aside: chords stay chords."""
+    moved = values[values >= 0.005]
+    return len(moved) == 0 or _commonest(moved, 5) >= GRIDDED
 
 
 def _commonest(values: NDArray[Any], number: int) -> float:

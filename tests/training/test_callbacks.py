@@ -7,13 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
 from hachimachi.checkpoint import load_model
-from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.models.event_model import build_model
 from hachimachi.training import callbacks
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
@@ -39,7 +37,7 @@ def epochs_kept(keep: KeepBest, module: EventModule, scores: list[float | None])
         keep.path.unlink(missing_ok=True)
         keep.on_validation_end(trainer(score, epoch), module)
         if keep.path.exists():
-            assert load_model(keep.path).summary == {"note": "a", "epochs": epoch + 1}
+            assert load_model(keep.path).summary == {"note": "a", "epochs": epoch + 1, "steps": epoch}
             written.append(epoch + 1)
     return written
 
@@ -122,11 +120,10 @@ def test_a_resumed_run_has_to_beat_the_best_that_is_still_there(module: EventMod
 
 
 def test_baseline_is_logged_in_total_and_by_column() -> None:
-    surprise, marginal = np.ones((4, 2)), np.array([[1.0, 2.0]] * 4)
     logged: list[dict[str, float]] = []
-    baseline = Baseline(Evaluation(("time", "pitch"), surprise, marginal, events=5, sequences=1, outside=0))
+    baseline = Baseline({"time": 1.0, "nll": 2.0})
     baseline.on_validation_epoch_end(trainer(1.0), SimpleNamespace(log_dict=logged.append))  # pyright: ignore
-    assert logged == [{"marginal/time": 1.0, "marginal/pitch": 2.0, "marginal/nll": 3.0}]
+    assert logged == [{"marginal/time": 1.0, "marginal/column:nll": 2.0, "marginal/nll": 3.0}]
 
 
 def show(scores: Sequence[float | None], terminal: bool, error: BaseException | None = None) -> str:
@@ -138,7 +135,11 @@ def show(scores: Sequence[float | None], terminal: bool, error: BaseException | 
     nothing: Any = None
     progress.on_train_start(trainer(None), nothing)
     for epoch, score in enumerate(scores):
-        progress.on_train_epoch_end(trainer(score, epoch, train=123.456), nothing)
+        for loss in (120.0, 126.912):
+            progress.on_train_batch_end(trainer(score, epoch), nothing, {"loss": torch.tensor(loss)}, nothing, 0)
+        if score is not None:
+            progress.on_validation_end(trainer(score, epoch), nothing)
+        progress.on_train_epoch_end(trainer(score, epoch), nothing)
     if error:
         progress.on_exception(trainer(None), nothing, error)
     else:

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hachimachi import io
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.training.data import PASS, EventDataModule, Windows, split
+from hachimachi.training.data import PASS, EventDataModule, Windows
+from hachimachi.training.holdout import Parts
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=12)
 
@@ -101,60 +102,6 @@ def test_processes_share_the_windows_in_equally_many_batches(
     assert len(seen) - sum(lengths) < 16 * processes <= 16 * (windows + 1) * processes  # at most one window twice each
 
 
-@settings(deadline=None)
-@given(LENGTHS, st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5]), st.integers(0, 9))
-@example([5000, 40, 40, 40, 40, 40], 0.1, 0)
-@example([20, 0, 0, 0, 0], 0.1, 0)
-@example([1] * 40, 0.1, 0)
-def test_a_split_loses_nothing_and_leaves_something_to_learn(lengths: list[int], fraction: float, seed: int) -> None:
-    pieces, total = tagged(lengths), sum(lengths)
-    train, valid = split(pieces, fraction, seed)
-    seen = [tag for part in (*train, *valid) for tag in part.column("tag").tolist()]
-    assert sorted(seen) == list(range(total))
-    assert all(len(part) >= 2 for part in valid)  # the first of each is not scored
-    held = sum(map(len, valid))
-    assert held == 0 if total < 20 or fraction == 0 else held < total
-    again = split(pieces, fraction, seed)
-    assert [part.data.tolist() for part in again[1]] == [part.data.tolist() for part in valid]
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(20, 300), min_size=1, max_size=4), st.sampled_from([0.1, 0.2, 0.5]))
-def test_of_few_sequences_the_end_of_each_is_held_out(lengths: list[int], fraction: float) -> None:
-    pieces = tagged(lengths)
-    train, valid = split(pieces, fraction, seed=0)
-    for piece, kept, held in zip(pieces, train, valid, strict=True):
-        assert kept.column("tag").tolist() + held.column("tag").tolist() == piece.column("tag").tolist()
-        assert len(held) == round(len(piece) * fraction)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(2, 300), min_size=10, max_size=40), st.integers(0, 9))
-def test_of_several_sequences_whole_ones_are_held_out(lengths: list[int], seed: int) -> None:
-    pieces = tagged(lengths)
-    train, valid = split(pieces, 0.1, seed)
-    assert len(train) + len(valid) == len(pieces)
-    held, total = sum(map(len, valid)), sum(lengths)
-    assert held
-    # as near as the lengths allow: at most one sequence too many, or none that would bring it nearer
-    assert held <= max(0.2 * total, min(lengths))
-    missing = 0.1 * total - held
-    assert all(len(piece) > 2 * missing for piece in train)
-
-
-def test_one_long_sequence_among_short_ones_is_never_held_out() -> None:
-    pieces = tagged([5000, 90, 90, 90, 90, 90])
-    held = [split(pieces, 0.1, seed)[1] for seed in range(20)]
-    assert {sum(map(len, valid)) for valid in held} == {450}
-    assert all(len(part) == 90 for valid in held for part in valid)
-
-
-def test_seeds_hold_out_different_sequences() -> None:
-    pieces = tagged([30] * 20)
-    held = {tuple(part.column("piece")[0] for part in split(pieces, 0.1, seed)[1]) for seed in range(10)}
-    assert len(held) > 1
-
-
 def save_json(path: Path, pieces: list[EventSequence]) -> Path:
     io.write(path / "data.json", pieces)
     return path / "data.json"
@@ -181,7 +128,7 @@ def test_reads(tmp_path: Path, save: Callable[[Path, list[EventSequence]], Path]
     assert batches[0].shape[1:] == (16, 3)
     held = list(data.val_dataloader())
     assert sorted(tags(held)) == sorted(tag for part in data.valid for tag in part.column("tag").astype(int).tolist())
-    assert data.by_sequence == (save is not save_csv)
+    assert data.parts.by_sequence == (save is not save_csv)
     assert [column.name for column in data.columns] == ["time", "tag", "piece"]
     assert data.columns[1].events == data.events  # the histogram counts what is learned from, not what is held out
 
@@ -197,14 +144,15 @@ def test_reads_once(tmp_path: Path) -> None:
 
 def test_validation_passes_hold_whole_sequences_and_bounded_memory() -> None:
     data = EventDataModule("nowhere.json")
-    data.valid = tagged([3, 9000, 40, 2, 5000, 1000])
+    data.parts = Parts([], tagged([3, 9000, 40, 2, 5000, 1000]), [], by_sequence=True)
     passes = list(data.val_dataloader())
     rows = [tags([row]) for batch in passes for row in batch]
     assert sorted(map(len, rows)) == [2, 3, 40, 1000, 5000, 9000]
     assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
     assert all(batch.shape[0] * batch.shape[1] <= PASS or len(batch) == 1 for batch in passes)
-    data.valid = []
-    assert not list(data.val_dataloader())
+    nothing = EventDataModule("nowhere.json")
+    nothing.parts = Parts([], [], [], by_sequence=True)
+    assert not list(nothing.val_dataloader())
 
 
 def test_several_workers_see_each_event_once_and_cut_anew_every_epoch(tmp_path: Path) -> None:

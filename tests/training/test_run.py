@@ -205,7 +205,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(save: Callable[..., None], f
         (["ckpt_path=first/checkpoints/last.ckpt", "model=lstm"], ["last.ckpt", "gru", "lstm"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "model.size=9"], ["last.ckpt", "'size': 8", "'size': 9"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "feature.pitch.max=80"], ["last.ckpt", "data"]),
-        (["ckpt_path=first/checkpoints/last.ckpt", "trainer.max_epochs=1"], ["had 1 epochs", "max_epochs"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "trainer.max_epochs=1"], ["had 1 epoch already", "max_epochs"]),
         (["ckpt_path=model.pt"], ["model.pt", "not a checkpoint to go on from"]),
         (["ckpt_path=text.ckpt"], ["text.ckpt", "not a checkpoint"]),
         (["ckpt_path=empty.ckpt"], ["empty.ckpt", "not a checkpoint"]),

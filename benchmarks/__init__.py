@@ -1,0 +1,1 @@
+"""What `make bench` runs: tables of figures, which nothing asserts."""
