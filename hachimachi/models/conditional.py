@@ -115,7 +115,7 @@ class NumberConditional(Conditional):
         if former is None:
             same, weights = None, torch.cat([logits[..., :1], logits[..., 2:]], dim=-1).log_softmax(-1)
         else:
-            same, weights = self.scale.index(self.scale.raw(former)) == index, logits.log_softmax(-1)
+            same, weights = self.scale.index_of_place(former) == index, logits.log_softmax(-1)
             moving = torch.arange(self.components, device=raw.device) % 2 == 0
             locations = locations + moving * former[..., None].to(raw.dtype)
         logistics = log_logistics(locations, log_scales, lower, upper)

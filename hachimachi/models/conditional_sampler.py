@@ -68,7 +68,7 @@ class NumberConditionalSampler(ConditionalSampler):
             tilt = raw[self.ends[2] :] if self.tilted else None
             return self.grid.spread(self.numbers.histogram.draw(random, tilt), random)
         if way == 1:
-            return self.numbers.same(self._index_of(former), last)
+            return self.numbers.same(self.grid.index_of_place(former), last)
         location, log_scale = (float(raw[end + way - 2]) for end in self.ends[:2])
         if (way - 2) % 2 == 0 and not math.isnan(former):
             location += former
@@ -84,12 +84,9 @@ class NumberConditionalSampler(ConditionalSampler):
         locations, log_scales, tilt = exact[first:second], exact[second:third], exact[third:]
         index = -1
         if not math.isnan(former):
-            locations, index = locations + self.moving * former, self._index_of(former)
+            locations, index = locations + self.moving * former, self.grid.index_of_place(former)
         parts = float(weights[0]), float(weights[1]), weights[2:], locations, log_scales
         return Blend(*parts, tilt if self.tilted else None, index, last)
-
-    def _index_of(self, former: float) -> int:
-        return self.grid.index(self.grid.raw(former))
 
 
 class CategoryConditionalSampler(ConditionalSampler):

@@ -10,7 +10,7 @@ import torch
 
 from hachimachi.models.constraint import Bins, Constraint, number_bins
 from hachimachi.models.sampling import Numbers, clip
-from hachimachi.models.scale import Scale
+from hachimachi.models.scale import NUDGE, Scale
 
 REMEMBERED = 64
 """Constraints whose bins are kept."""
@@ -42,6 +42,10 @@ class PlayedGrid:
         """Return the position of the bin of a raw value; what lies beyond the grid falls into its first or last."""
         index = math.floor(value / self.grid.resolution + 0.5) - self.grid.low
         return min(max(index, 0), self.grid.bins - 1)
+
+    def index_of_place(self, place: float) -> int:
+        """Return the position of the bin of what stands at a place; see :class:`~hachimachi.models.scale.Scale`."""
+        return self.index(self.raw(place) + NUDGE * self.grid.resolution)
 
     def centre(self, index: int) -> float:
         """Return the middle of a bin."""

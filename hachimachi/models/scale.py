@@ -22,6 +22,8 @@ SPREAD = math.sqrt(3) / math.pi
 
 ROUNDING = 1e-5
 """A place on a log scale that was rounded to float32 is off by less than this much of its value."""
+NUDGE = 1e-3
+"""Share of a bin that is taken for rounding."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ class Scale:
         """Return the position of each value's bin, from 0; see :class:`~hachimachi.grid.Lattice`."""
         number = torch.floor(values / self.grid.resolution + 0.5)
         return (number.clamp(self.grid.low, self.grid.high) - self.grid.low).long()
+
+    def index_of_place(self, places: Tensor) -> Tensor:
+        """Return the position of the bin of values that stand at places, which may have been rounded to float32.
+
+        Many values lie right between two bins (a tick of 0.125 s on a grid of 0.01 s); rounded down by a hair they are
+        to fall into the upper one all the same.
+        """
+        return self.index(self.raw(places) + NUDGE * self.grid.resolution)
 
     def outside(self, values: Tensor) -> Tensor:
         """Return which values lie beyond a closed end of the grid."""

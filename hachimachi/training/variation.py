@@ -123,9 +123,8 @@ def decide(
     if louder and _is_whole(columns, place.get("velocity")) and not _is_gridded(train[:, place["velocity"]]):
         shifts.append(_shift(columns, place["velocity"], louder, None))
     if stretch and "time" in place and not _is_gridded(train[:, place["time"]]):
-        stretched = [
-            place[name] for name in SECONDS if name in place and _commonest(train[:, place[name]], 1) < CONSTANT
-        ]
+        times = [place[name] for name in SECONDS if name in place]
+        stretched = [i for i in times if _commonest(train[:, i], 1) < CONSTANT]
     return Variation(share, shifts, stretched, stretch)
 
 
