@@ -19,6 +19,7 @@ from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.seen import seen
+from hachimachi.text import count
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.run import Run, train
@@ -230,7 +231,7 @@ def test_under_20_events_nothing_is_held_out_and_it_stops(
     assert "held_out" not in run.model.summary
     assert run.model.summary["data"]["events"] == events
     printed = capsys.readouterr().out
-    assert f"Only {events} events" in printed
+    assert f"Only {count(events, 'event')}: " in printed
     assert "60 steps" in printed
     assert "nothing was held out" in printed
 
