@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from hachimachi.training.pictures import Pictures
 from hachimachi.training.refit import check_refit, refit
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
+from hachimachi.training.shrinkage import shrink
 from hachimachi.training.trainer import fit, quiet, speaks
 
 
@@ -46,6 +47,7 @@ class Run:
         marginal: The marginal baseline on the same events.
         interrupted: What ended it before its time, Ctrl-C or SIGTERM, or nothing.
         playing: How the model plays, from a few short generations; ``None`` where that was not looked at.
+        kept: Columns taken back towards their marginals, and the share kept of what was learned of them.
         refit: Whether it learned from what was held out too, after it was scored.
     """
 
@@ -55,6 +57,7 @@ class Run:
     marginal: float
     interrupted: str
     playing: Playing | None = None
+    kept: dict[str, float] = field(default_factory=dict)
     refit: bool = False
 
     @property
@@ -158,6 +161,8 @@ def _score(run: Run, data: EventDataModule) -> Run:
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
+    kept = shrink(model, data.valid_sample)
+    model.summary["kept"] = kept
     result = evaluate(model, data.valid)
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,
@@ -174,4 +179,10 @@ def _score(run: Run, data: EventDataModule) -> Run:
         model.summary["playing"] = playing.to_json() | told
     if speaks():
         save_model(model, run.path)
-    return replace(run, score=result.nats_per_event, marginal=result.marginal_nats_per_event, playing=playing)
+    return replace(
+        run,
+        score=result.nats_per_event,
+        marginal=result.marginal_nats_per_event,
+        playing=playing,
+        kept={name: share for name, share in kept.items() if share < 1},
+    )

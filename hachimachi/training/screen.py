@@ -64,6 +64,9 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
         if gain <= 0 and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+    if run.kept:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in run.kept.items())
+        console.print(f"Kept of what was learned, for no more of it holds: {shares}")
     if run.refit:
         console.print("Then it learned from that too: the score is from before it")
     if run.playing:

@@ -68,6 +68,8 @@ class AutoregressiveHead(Head):
         self.project = [nn.Linear(width, conditional.size) for conditional in self.conditionals]
         self.layers = nn.ModuleList(self.project)
         self.dropout = nn.Dropout(dropout)
+        for place, conditional in enumerate(self.conditionals):
+            self.register_buffer(f"start_{place}", torch.zeros(conditional.size))
 
     @torch.no_grad()
     def start_at(self, rows: Tensor) -> None:
@@ -77,6 +79,14 @@ class AutoregressiveHead(Head):
             values = values[~values.isnan()] if not values.isnan().all() else torch.zeros(1, dtype=rows.dtype)
             project.weight.mul_(0.1)
             project.bias.copy_(conditional.initial(values))
+            self.get_buffer(f"start_{place}").copy_(project.bias)
+
+    @torch.no_grad()
+    def shrink(self, shares: Sequence[float]) -> None:
+        """Take the last layer of each column back towards the marginals, keeping a share of what it learned."""
+        for place, (project, share) in enumerate(zip(self.project, shares, strict=True)):
+            project.weight.mul_(share)
+            project.bias.lerp_(self.get_buffer(f"start_{place}"), 1 - share)
 
     def forward(self, hidden: Tensor) -> Autoregressive:
         """Return the distribution that follows hidden vectors of shape (..., H)."""
