@@ -18,9 +18,9 @@ SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, float]:
     """Take each column back towards its marginals as far as that foretells held-out events better.
 
-    There is one moment to stop for all columns together, but by then some have been learned by heart, and others foretell
-    worse than their histogram where the data goes on in another way. Each can be judged alone, for it is given the
-    actual columns before it.
+    There is one moment to stop for all columns together, but by then some have been learned by heart, and others
+    foretell worse than their histogram where the data goes on in another way. Each can be judged alone, for it is given
+    the actual columns before it.
 
     Args:
         model: The model; its head is changed.
