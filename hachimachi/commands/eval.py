@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
+    from hachimachi.models.sampling import Sampling
 
 
 @click.command("eval")
@@ -32,15 +34,28 @@ if TYPE_CHECKING:
     metavar="SEQ:EVENT FILE",
     help="Write the whole probability table of one event to a CSV.",
 )
-def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table: tuple[str, Path] | None) -> None:
+@sampling_options
+def command(
+    model: Path,
+    data: Path,
+    as_json: bool,
+    surprise: Path | None,
+    table: tuple[str, Path] | None,
+    sampling: Sampling,
+) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
     value occurred in training and nothing else; a model that is not below it has learned nothing.
+
+    With the options of `hxmx gen` that say how to draw, all figures are those of what is played, features in the order
+    in which they are drawn; what is never played costs infinity.
     """
     from hachimachi.checkpoint import load_model
     from hachimachi.evaluation.likelihood import evaluate
+    from hachimachi.evaluation.sampled import evaluate_sampled
     from hachimachi.io import Report, read
+    from hachimachi.models.sampling import Sampling
 
     for output in filter(None, [surprise, table and table[1]]):
         if output.resolve() in (model.resolve(), data.resolve()):
@@ -49,13 +64,14 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
     report = Report()
     sequences = read(data, report, all_columns=any(feature.name == "instrument" for feature in judged.features))
     wanted = _find_event(table[0], sequences) if table else None
-    result = evaluate(judged, sequences)
+    drawn = None if sampling == Sampling() else sampling
+    result = evaluate_sampled(judged, sequences, drawn) if drawn else evaluate(judged, sequences)
     if not len(result.surprise):
         raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
     if surprise:
-        _write_csv(surprise, *_surprise_rows(result, judged, sequences))
+        _write_csv(surprise, *_surprise_rows(result, sequences))
     if table and wanted:
-        _write_csv(table[1], *_table_rows(judged, *wanted))
+        _write_csv(table[1], *_table_rows(judged, *wanted, drawn))
     if as_json:
         click.echo(json.dumps(_figures(result, judged), indent=2))
     else:
@@ -65,20 +81,27 @@ def command(model: Path, data: Path, as_json: bool, surprise: Path | None, table
 def _figures(result: Evaluation, model: EventModel) -> dict[str, Any]:
     from hachimachi.models.emission import FLOOR
 
-    features = {}
-    for column, (name, nats) in zip(model.columns, result.by_feature().items(), strict=True):
-        features[name] = {**nats, **column.describe(), "floor": FLOOR / column.grid.bins}
+    features, columns = {}, {column.name: column for column in model.columns}
+    for name, nats in result.by_feature().items():
+        column = columns[name]
+        told = {"nats": _finite(nats["nats"]), "marginal": nats["marginal"]}
+        features[name] = {**told, **column.describe(), "floor": FLOOR / column.grid.bins}
     return {
-        "nats_per_event": result.nats_per_event,
-        "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "nats_per_event": _finite(result.nats_per_event),
+        "stderr": _finite(result.stderr),
         "marginal": result.marginal_nats_per_event,
         "events": result.events,
         "scored": len(result.surprise),
         "sequences": result.sequences,
         "outside": result.outside,
+        "excluded": result.excluded,
         "order": list(result.names),
         "features": features,
     }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _show(data: Path, result: Evaluation, model: EventModel, remarks: list[str]) -> None:
@@ -95,19 +118,18 @@ def _show(data: Path, result: Evaluation, model: EventModel, remarks: list[str])
     screen.print(f"total: {result.nats_per_event:.2f}{error} nats per event")
     way = "below" if gain > 0 else "above"
     screen.print(f"{abs(gain):.2f} {way} the marginal baseline of {result.marginal_nats_per_event:.2f}")
-    if gain <= 0:
+    if result.excluded:
+        screen.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
+    elif gain <= 0:
         screen.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         screen.print(f"{result.outside:,} values lie outside the model's support")
 
 
-def _surprise_rows(
-    result: Evaluation, model: EventModel, sequences: list[EventSequence]
-) -> tuple[list[str], list[list[Any]]]:
+def _surprise_rows(result: Evaluation, sequences: list[EventSequence]) -> tuple[list[str], list[list[Any]]]:
     places = [(s, e) for s, sequence in enumerate(sequences) for e in range(1, len(sequence))]
     costs = zip(places, result.surprise.tolist(), strict=True)
-    names = [column.name for column in model.columns]
-    return ["sequence", "event", *names, "total"], [[*place, *cost, math.fsum(cost)] for place, cost in costs]
+    return ["sequence", "event", *result.names, "total"], [[*place, *cost, math.fsum(cost)] for place, cost in costs]
 
 
 def _find_event(text: str, sequences: list[EventSequence]) -> tuple[EventSequence, int]:
@@ -119,19 +141,25 @@ def _find_event(text: str, sequences: list[EventSequence]) -> tuple[EventSequenc
     return sequences[int(number)], int(event)
 
 
-def _table_rows(model: EventModel, sequence: EventSequence, event: int) -> tuple[list[str], list[list[Any]]]:
+def _table_rows(
+    model: EventModel, sequence: EventSequence, event: int, sampling: Sampling | None
+) -> tuple[list[str], list[list[Any]]]:
     import copy
 
     import torch
 
-    rows = sequence.rows()
+    rows, names = sequence.rows(), [column.name for column in model.columns]
     exact, past = copy.deepcopy(model).double(), torch.from_numpy(rows[:event])
-    given: dict[str, float] = {}
+    actual = dict(zip(names, rows[event].tolist(), strict=True))
+    if sampling:
+        tables = exact.table(past, actual, sampling)
+    else:
+        given = ({other: actual[other] for other in names[:place]} for place in range(len(names)))
+        tables = {name: exact.table(past, known)[name] for name, known in zip(names, given, strict=True)}
     lines: list[list[Any]] = []
-    for name, value in zip((column.name for column in model.columns), rows[event].tolist(), strict=True):
-        bins = zip(*(part.tolist() for part in exact.table(past, given)[name]), strict=True)
+    for name, table in tables.items():
+        bins = zip(*(part.tolist() for part in table), strict=True)
         lines += [[name, number, low, high, p] for number, (low, high, p) in enumerate(bins)]
-        given[name] = value
     return ["feature", "bin", "low", "high", "p"], lines
 
 

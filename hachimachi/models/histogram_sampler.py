@@ -8,6 +8,7 @@ from itertools import accumulate
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.played_grid import PlayedGrid
@@ -23,7 +24,7 @@ class HistogramSampler:
         self.occupied = histogram.occupied.tolist()
         self.rising = list(accumulate(histogram.log_share.exp().tolist()))
 
-    def draw(self, random: Random, tilt: Numbers | None = None) -> int:
+    def draw(self, random: Random, tilt: NDArray[np.floating] | None = None) -> int:
         """Draw a bin, with logits (distinct,) added to those of the occupied bins."""
         new = random.random()
         if new < self.novel / 2:
@@ -34,7 +35,7 @@ class HistogramSampler:
         rising = self.rising if tilt is None else self._shares(tilt).cumsum().tolist()
         return self.occupied[min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)]
 
-    def table(self, start: int, stop: int, tilt: Numbers | None = None) -> Numbers:
+    def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins between two positions, shape (stop − start,)."""
         table = self._plain[start:stop]
         if tilt is None:
@@ -43,7 +44,7 @@ class HistogramSampler:
         table[self._occupied[inside] - start] += (1 - self.novel) * (self._shares(tilt) - self._plain_shares)[inside]
         return table
 
-    def _shares(self, tilt: Numbers | None) -> Numbers:
+    def _shares(self, tilt: NDArray[np.floating] | None) -> Numbers:
         logits = self._log_share if tilt is None else self._log_share + tilt
         powers = np.exp(logits - logits.max())
         return powers / powers.sum()
@@ -53,7 +54,7 @@ class HistogramSampler:
         return self.histogram.log_share.numpy()
 
     @cached_property
-    def _occupied(self) -> Numbers:
+    def _occupied(self) -> NDArray[np.int64]:
         return self.histogram.occupied.numpy()
 
     @cached_property
