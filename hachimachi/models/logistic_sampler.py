@@ -87,8 +87,8 @@ class LogisticSampler:
             table = weights[wide] @ self._wide(locations[wide], widths[wide], start, stop)
         narrow &= lows < highs
         if narrow.any():
-            parts = (part[narrow] for part in (weights, locations, widths, lows, highs))
-            table += self._narrow(*parts, start, stop)
+            few = weights[narrow], locations[narrow], widths[narrow], lows[narrow], highs[narrow]
+            table += self._narrow(*few, start, stop)
         return table
 
     def _wide(self, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
@@ -112,7 +112,7 @@ class LogisticSampler:
         away = np.repeat(locations / widths, counts) - self.grid.edges[edges] * np.repeat(1 / widths, counts)
         mass = _between(away) * np.repeat(weights, counts)[:-1]
         mass[ends[:-1] - 1] = 0  # from one's last edge to the next one's first
-        return np.bincount(edges[:-1] - start, mass, stop - start)[: stop - start]
+        return np.bincount(edges[:-1] - start, mass, stop - start)[: stop - start].astype(np.float64, copy=False)
 
 
 def _between(away: Numbers) -> Numbers:
