@@ -48,7 +48,7 @@ def write_table(
     support: Mapping[str, tuple[float, float]],
     sampling: Sampling | None = None,
 ) -> None:
-    """Write P of every bin of every column of one event, given the actual columns before it, as foretold or as drawn."""
+    """Write P of every bin of every column of one event, given those before it, as foretold or as drawn."""
     rows, restated = sequence.rows(), regrids(model.columns, resolution, support)
     given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
     tables = model.table(torch.from_numpy(rows[:event]), given, sampling)

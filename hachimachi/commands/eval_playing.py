@@ -34,7 +34,9 @@ def let_play(model: EventModel, held_out: list[EventSequence], count: int, sampl
 
     screen = Console(stderr=True)
     hidden = not screen.is_terminal
-    made = list(track(play(model, count, sampling=sampling), "playing", count, console=screen, transient=True, disable=hidden))
+    made = list(
+        track(play(model, count, sampling=sampling), "playing", count, console=screen, transient=True, disable=hidden)
+    )
     return examine(model, held_out, made)
 
 
