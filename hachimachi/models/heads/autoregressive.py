@@ -13,6 +13,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.models.autoregressive_sampler import AutoregressiveSampler
 from hachimachi.models.conditional import Conditional, condition
 from hachimachi.models.distribution import Distribution, Head
+from hachimachi.models.dropout import LockedDropout
 from hachimachi.models.encoder import encode_column
 from hachimachi.models.parts import register
 
@@ -67,7 +68,7 @@ class AutoregressiveHead(Head):
         self.relate = nn.Parameter(torch.empty(len(columns), len(owner), width).uniform_(-1, 1) / len(owner) ** 0.5)
         self.project = [nn.Linear(width, conditional.size) for conditional in self.conditionals]
         self.layers = nn.ModuleList(self.project)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout)
         for place, conditional in enumerate(self.conditionals):
             self.register_buffer(f"start_{place}", torch.zeros(conditional.size))
 
