@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.evaluation.seen import seen
@@ -21,12 +23,16 @@ def figures(
     """Return all figures under the keys of ``--json``."""
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
-        features[name] = {**nats, **column.describe(), "floor": FLOOR / column.grid.bins}
-    return {
+        features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
+    totals = {
         "nats_per_event": result.nats_per_event,
-        "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "stderr": result.stderr,
         "fresh": result.fresh_nats_per_event,
         "marginal": result.marginal_nats_per_event,
+    }
+    return {
+        **_finite(totals),
+        "never_played": int(np.isinf(result.surprise).any(1).sum()),
         "events": result.events,
         "scored": len(result.surprise),
         "sequences": result.sequences,
@@ -37,6 +43,11 @@ def figures(
         "order": list(result.names),
         "features": features,
     }
+
+
+def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return figures as JSON can hold them: what is not finite becomes null."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in figures.items()}
 
 
 def show(
@@ -59,6 +70,8 @@ def show(
         screen.print(f"{result.fresh_nats_per_event:.2f} over {count}, after steps that training never had")
     if gain <= 0:
         screen.print("This model foretells these events no better than a histogram of each feature would")
+    if never := int(np.isinf(result.surprise).any(1).sum()):
+        screen.print(f"{never:,} events are never played, so they cost infinity")
     if result.outside:
         screen.print(f"{result.outside:,} values lie outside the support")
     if heard := seen(model, sequences):

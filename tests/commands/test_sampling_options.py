@@ -110,10 +110,10 @@ def goodness(counts: np.ndarray, p: np.ndarray) -> float:
     return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / (2 / (9 * freedom)) ** 0.5
 
 
-@pytest.mark.parametrize("words", WAYS, ids=" ".join)
+@pytest.mark.parametrize("words", WAYS[:2], ids=" ".join)
 @pytest.mark.parametrize("head", HEADS)
 def test_takes_agree_with_the_table(hxmx: Run, home: Path, tmp_path: Path, head: str, words: list[str]) -> None:
-    compare(hxmx, home, tmp_path, head, words, 700)
+    compare(hxmx, home, tmp_path, head, words, 500)
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_many_takes_agree_with_the_table(hxmx: Run, home: Path, tmp_path: Path, 
     compare(hxmx, home, tmp_path, head, words, 20_000)
 
 
-@pytest.mark.parametrize("words", [*WAYS, ["--temperature", "0.9"]], ids=" ".join)
+@pytest.mark.parametrize("words", WAYS[1:], ids=" ".join)
 @pytest.mark.parametrize("head", HEADS)
 def test_the_actual_row_of_a_table_is_its_surprise(
     hxmx: Run, home: Path, tmp_path: Path, head: str, words: list[str]

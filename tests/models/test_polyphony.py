@@ -32,7 +32,8 @@ def model(request: pytest.FixtureRequest) -> EventModel:
     values = np.column_stack([chance.integers(40, 80, 150), chance.exponential(1, 150) + 0.2])
     time = np.cumsum(chance.exponential(0.2, 150) * (chance.random(150) < 0.5))
     torch.manual_seed(0)
-    data = EventSequence((Feature("pitch", min=0, max=127), Feature("duration", masked=True)), values, time)
+    features = (Feature("pitch", min=0, max=127), Feature("duration", masked=True))
+    data = EventSequence(features, values.astype(float), time)
     return build_model([data], {"name": "gru", "size": 8}, {"name": request.param}).eval()
 
 
