@@ -245,10 +245,3 @@ def test_a_number_out_of_range(wrong: dict, said: str) -> None:
 def test_what_a_model_cannot_play(make: Make, asked: dict, said: str) -> None:
     with pytest.raises(HachimachiError, match=said):
         Player(make(), sampling=Sampling(**asked))
-
-
-def test_polyphony_needs_notes(coupled: EventModel) -> None:
-    with pytest.raises(
-        HachimachiError, match="polyphony needs time and a feature named duration; the model has time, "
-    ):
-        Player(coupled, sampling=Sampling(polyphony=2))
