@@ -122,7 +122,6 @@ def test_each_column_is_drawn_by_its_table_given_those_drawn_before(
         given = dict(zip([column.name for column in columns], seen.tolist(), strict=True))
         alike = (bins(columns, rows[:, before]) == bins(columns, seen[None])).all(1)
         table = stated(coupled, past, given, coupled.columns[last].name, how)
-        assert alike.sum() > 30
         assert chi_square(count(coupled.columns[last], rows[alike, last]), table) < 5
 
 
@@ -139,11 +138,13 @@ def bins(columns: list[Column], values: Floats) -> NDArray[np.int64]:
 
 
 def most_frequent(columns: list[Column], values: Floats) -> Floats:
-    """Return an example of each of the three most frequent combinations of bins."""
+    """Return an example of each of the three most frequent combinations of bins, if there are enough of it."""
     if not columns:
         return values[:1]
     _, first, counts = np.unique(bins(columns, values), axis=0, return_index=True, return_counts=True)
-    return values[first[np.argsort(counts)[::-1][:3]]]
+    order = np.argsort(counts)[::-1]
+    assert counts[order[0]] > 30
+    return values[first[[place for place in order[:3] if counts[place] > 30]]]
 
 
 def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor) -> None:
@@ -244,10 +245,3 @@ def test_a_number_out_of_range(wrong: dict, said: str) -> None:
 def test_what_a_model_cannot_play(make: Make, asked: dict, said: str) -> None:
     with pytest.raises(HachimachiError, match=said):
         Player(make(), sampling=Sampling(**asked))
-
-
-def test_polyphony_needs_notes(coupled: EventModel) -> None:
-    with pytest.raises(
-        HachimachiError, match="polyphony needs time and a feature named duration; the model has time, "
-    ):
-        Player(coupled, sampling=Sampling(polyphony=2))
