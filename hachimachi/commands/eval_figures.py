@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hachimachi.evaluation.likelihood import Evaluation
 from hachimachi.evaluation.seen import seen
 from hachimachi.events import EventSequence
@@ -32,7 +30,7 @@ def figures(
     }
     return {
         **_finite(totals),
-        "never_played": int(np.isinf(result.surprise).any(1).sum()),
+        "excluded": result.excluded,
         "events": result.events,
         "scored": len(result.surprise),
         "sequences": result.sequences,
@@ -68,10 +66,10 @@ def show(
     if result.fresh_nats_per_event is not None:
         count = f"{result.fresh_events:,} fresh events"
         screen.print(f"{result.fresh_nats_per_event:.2f} over {count}, after steps that training never had")
-    if gain <= 0:
+    if result.excluded:
+        screen.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
+    elif gain <= 0:
         screen.print("This model foretells these events no better than a histogram of each feature would")
-    if never := int(np.isinf(result.surprise).any(1).sum()):
-        screen.print(f"{never:,} events are never played, so they cost infinity")
     if result.outside:
         screen.print(f"{result.outside:,} values lie outside the support")
     if heard := seen(model, sequences):
