@@ -76,9 +76,17 @@ class Pace:
             return Pace(cfg.trainer.check_val_every_n_epoch, None)
         least = max(LEAST, SHARE * sum(len(sequence) for sequence in data.valid_sample))
         if data.events <= OFTEN:
-            epochs = math.ceil(least / max(1, data.events))
-            return Pace(min(epochs, cfg.trainer.max_epochs or epochs), None)
-        return Pace(None, math.ceil(max(least, OFTEN) / (data.window * data.batch_size)))
+            return Pace(_divide(math.ceil(least / max(1, data.events)), cfg.trainer.max_epochs), None)
+        batch = data.window * data.batch_size
+        batches, most = math.ceil(max(least, OFTEN) / batch), [cfg.trainer.max_steps]
+        if cfg.trainer.max_epochs:
+            most.append(cfg.trainer.max_epochs * math.ceil(data.events / batch))
+        return Pace(None, min([batches, *(limit for limit in most if limit > 0)]))
+
+
+def _divide(epochs: int, most: int | None) -> int:
+    """Return epochs between validations, at least so many, that leave little to be learned after the last one."""
+    return most // max(1, most // epochs) if most else epochs
 
 
 class Clock(Timer):

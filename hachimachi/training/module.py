@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from hachimachi.checkpoint import GRAMS, SPEC, describe, keep_grams
+from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.variation import Variation
 
@@ -106,6 +106,17 @@ class EventModule(L.LightningModule):
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
         rising = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rising, "interval": "step"}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let a run with an average go on from one without, and the other way round."""
+        state = checkpoint["state_dict"]
+        kept = [name for name in state if name.startswith("average.")]
+        if kept and self.average is None:
+            for name in kept:
+                del state[name]
+        elif not kept and self.average is not None:
+            state |= {AVERAGE + name: weight.clone() for name, weight in pick(state, WEIGHTS).items()}
+            state["average.n_averaged"] = torch.zeros_like(self.average.n_averaged)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""

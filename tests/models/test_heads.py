@@ -139,11 +139,11 @@ def test_learning_finds_what_is_there(head: str) -> None:
     place = np.floor((test.column("real") - before[2500:] - 1) / 0.05 + 0.5).astype(int) + 40
     logistic = np.diff(1 / (1 + np.exp(-(edges - 1) / 0.1)))
     # a head that hears the chance number before it learns some of the noise by heart
-    slack = 0.1 if head == "mixture" else 0.35
+    slack = 0.1 if head == "mixture" else 0.2
     assert learned["real"] == pytest.approx(-np.log(logistic[place[1:]]).mean(), abs=slack)
     binomial = np.array([math.comb(8, k) for k in range(9)]) / 256
     steps = (test.column("whole") - 20 * before[2500:]).astype(int)
-    assert learned["whole"] == pytest.approx(-np.log(binomial[steps[1:]]).mean(), abs=0.15)
+    assert learned["whole"] == pytest.approx(-np.log(binomial[steps[1:]]).mean(), abs=0.1)
 
 
 TURNS = [0.9, 0.06, 0.04]
@@ -151,11 +151,14 @@ TURNS = [0.9, 0.06, 0.04]
 
 def fit(model: EventModel, rows: torch.Tensor, steps: int) -> None:
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    # the rate falls, lest it be chance where the last step ends
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for _ in range(steps):
         optimizer.zero_grad()
         loss = -model.log_prob(rows[torch.randint(len(rows), (8,))]).sum(-1).mean()
         loss.backward()
         optimizer.step()
+        falling.step()
 
 
 @pytest.mark.parametrize(

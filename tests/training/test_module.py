@@ -33,17 +33,27 @@ def build(pieces: list[EventSequence], backbone: str = "gru", head: str = "mixtu
 
 
 class Log(dict[str, float]):
-    """Stands for Lightning's log: keeps values, and the number of events each is a mean of."""
+    """Stands for Lightning's log: keeps values, and the number of events each is a mean of, where that is said."""
 
-    def __call__(self, name: str, value: Tensor, *, batch_size: int, **how: Any) -> None:
+    def __call__(self, name: str, value: Tensor, *, batch_size: int | None = None, **how: Any) -> None:
         del how
-        self[name], self[f"{name} events"] = float(value.detach()), batch_size
+        self[name] = float(value.detach())
+        if batch_size is not None:
+            self[f"{name} events"] = batch_size
 
 
 def listen(module: EventModule, monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
     monkeypatch.setattr(module, "log", log)
     return log
+
+
+def validate(module: EventModule, *batches: Tensor) -> None:
+    module.on_validation_epoch_start()
+    with torch.no_grad():
+        for rows in batches:
+            module.validation_step(rows, 0)
+    module.on_validation_epoch_end()
 
 
 def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +79,10 @@ def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytes
     for batch in (rows, padded):
         module.zero_grad()
         module.training_step(batch, 0).backward()
-        module.validation_step(batch, 0)
+        validate(module, batch)
         gradients.append([weight.grad.clone() for weight in module.parameters() if weight.grad is not None])
-        gradients[-1].append(torch.tensor([log["train/nll"], log["val/nll"], log["val/nll events"]]))
+        gradients[-1].append(torch.tensor([log["train/nll"], log["val/nll"], float(module.scored)]))
+    assert module.scored == 3 * 19
     for ours, others in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, others, rtol=1e-4, atol=1e-6)
 
@@ -96,7 +107,8 @@ def test_validation_equals_evaluation(pieces: list[EventSequence], tmp_path: Pat
 def test_what_has_nothing_to_score_is_not_logged(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
     module = EventModule(build(pieces)).eval()
     log = listen(module, monkeypatch)
-    module.validation_step(torch.from_numpy(pieces[0].rows()[None, :1]), 0)
+    validate(module, torch.from_numpy(pieces[0].rows()[None, :1]))
+    validate(module)
     assert not log
 
 
@@ -109,15 +121,16 @@ def test_gradient_reaches_every_parameter(
     listen(module, monkeypatch)
     for rows in Windows(pieces, window=16, batch_size=4, seed=0):
         module.training_step(rows, 0).backward()
-    without = [name for name, weight in module.named_parameters() if weight.grad is None or not weight.grad.any()]
-    assert not without
-    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in module.parameters())
+    gradients = {name: weight.grad for name, weight in module.model.named_parameters()}
+    assert not [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
+    assert all(weight.grad is None for weight in module.played.parameters())  # the average is not learned
 
 
 def test_a_step_of_training_lowers_the_loss(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = EventModule(build(pieces), lr=1e-2).eval()
+    module = EventModule(build(pieces), lr=1e-2, warmup=0).eval()
     listen(module, monkeypatch)
-    optimizer, [rows] = module.configure_optimizers(), list(Windows(pieces, 64, 99, 0))
+    optimizer, [rows] = optimizer_of(module), list(Windows(pieces, 64, 99, 0))
     losses = []
     for _ in range(20):
         optimizer.zero_grad()
@@ -128,18 +141,36 @@ def test_a_step_of_training_lowers_the_loss(pieces: list[EventSequence], monkeyp
     assert losses[-1] < losses[0] - 1
 
 
+def optimizer_of(module: EventModule) -> torch.optim.Optimizer:
+    return module.configure_optimizers()["optimizer"]
+
+
 def test_weight_decay_on_matrices_only(pieces: list[EventSequence]) -> None:
-    module = EventModule(build(pieces), lr=0.01, weight_decay=0.3)
-    optimizer = module.configure_optimizers()
+    module = EventModule(build(pieces), lr=0.01, weight_decay=0.3, warmup=0)
+    optimizer = optimizer_of(module)
     decay = {id(weight): group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
     assert {group["lr"] for group in optimizer.param_groups} == {0.01}
-    assert decay == {id(weight): 0.3 if weight.ndim > 1 else 0.0 for weight in module.parameters()}
+    assert decay == {id(weight): 0.3 if weight.ndim > 1 else 0.0 for weight in module.model.parameters()}
 
 
-def test_a_checkpoint_is_a_model_file_too(pieces: list[EventSequence], tmp_path: Path) -> None:
+@pytest.mark.parametrize("warmup", [0, 1, 4])
+def test_the_rate_rises_to_its_height_and_stays(pieces: list[EventSequence], warmup: int) -> None:
+    configured: Any = EventModule(build(pieces), lr=0.01, warmup=warmup).configure_optimizers()
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]
+    rates = []
+    for _ in range(6):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule["scheduler"].step()
+    assert schedule["interval"] == "step"
+    assert rates == pytest.approx([0.01 * min(1, (step + 1) / max(1, warmup)) for step in range(6)])
+
+
+@pytest.mark.parametrize("average", [0, 0.99])
+def test_a_checkpoint_is_a_model_file_too(pieces: list[EventSequence], tmp_path: Path, average: float) -> None:
     model = build(pieces)
     trainer = L.Trainer(
-        max_steps=1,
+        max_steps=3,
         logger=False,
         accelerator="cpu",
         enable_checkpointing=False,
@@ -147,10 +178,12 @@ def test_a_checkpoint_is_a_model_file_too(pieces: list[EventSequence], tmp_path:
         enable_model_summary=False,
     )
     with quiet():
-        trainer.fit(EventModule(model), Windows(pieces, 16, 4, 0))  # pyright: ignore[reportArgumentType]
+        module = EventModule(model, average=average)
+        trainer.fit(module, Windows(pieces, 16, 4, 0))  # pyright: ignore[reportArgumentType]
         trainer.save_checkpoint(tmp_path / "last.ckpt")
     again = load_model(tmp_path / "last.ckpt")
     assert again.columns == model.columns
     assert not again.training
-    for name, weight in model.state_dict().items():
+    for name, weight in module.played.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name])
+    assert (module.played is model) == (average == 0)

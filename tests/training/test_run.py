@@ -63,7 +63,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Run:
     home = tmp_path_factory.mktemp("finished")
     io.write(home / "data.json", make_pieces([200]))
     paths = [f"dataset.path='{home}/data.json'", f"output='{home}/model.pt'"]
-    return train(compose([*TINY, *paths, "trainer.max_epochs=4", "optimizer.lr=0.01"]), home / "run")
+    words = ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=1", "optimizer.lr=0.01"]
+    return train(compose([*TINY, *paths, *words]), home / "run")
 
 
 def test_what_a_run_leaves(finished: Run) -> None:
@@ -308,7 +309,7 @@ def test_training_that_diverges_keeps_the_best_before(
         lambda self, rows, place: step(self, rows, place) * (math.nan if self.current_epoch > 1 else 1),
     )
     save(100)
-    run = go("trainer.max_epochs=30", "callbacks.progress=true")
+    run = go("trainer.max_epochs=30", "trainer.check_val_every_n_epoch=1", "callbacks.progress=true")
     assert math.isfinite(run.score)
     assert run.model.summary["epochs"] <= 2
     assert all(weight.isfinite().all() for weight in run.model.parameters())

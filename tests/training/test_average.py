@@ -1,0 +1,196 @@
+"""The running average of the weights is what is validated, kept and gone on with; of two marks the better is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from hachimachi.checkpoint import load_model, save_model
+from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.events import EventSequence
+from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.training.callbacks import KeepBest
+from hachimachi.training.data import Windows
+from hachimachi.training.module import EventModule
+from hachimachi.training.trainer import quiet
+from hachimachi.training.variation import Shift, Variation
+
+VARIED = Variation(0.5, [Shift(1, 6, 0, 127)], [0, 3], 0.2)
+
+
+@pytest.fixture(scope="module")
+def pieces(make_pieces: Any) -> list[EventSequence]:
+    return make_pieces([70, 33, 21, 48])
+
+
+def build(pieces: list[EventSequence], seed: int = 1, wild: float = 0) -> EventModel:
+    torch.manual_seed(seed)
+    model = build_model(pieces, {"name": "gru", "size": 8}, {"name": "autoregressive", "width": 8})
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(wild * torch.randn_like(weight))
+    return model
+
+
+def fit(module: EventModule, pieces: list[EventSequence], steps: int, ckpt_path: Path | None = None) -> L.Trainer:
+    options: dict[str, Any] = {"logger": False, "accelerator": "cpu", "enable_checkpointing": False}
+    trainer = L.Trainer(max_steps=steps, enable_progress_bar=False, enable_model_summary=False, **options)
+    with quiet():
+        trainer.fit(module, Windows(pieces, 16, 4, 0), ckpt_path=ckpt_path)  # pyright: ignore[reportArgumentType]
+    return trainer
+
+
+def validate(module: EventModule, pieces: list[EventSequence]) -> float:
+    """Return what is logged as the score."""
+    logged: dict[str, Tensor] = {}
+    module.log = lambda name, value, **_: logged.update({name: value})  # pyright: ignore
+    module.eval()
+    module.on_validation_epoch_start()
+    with torch.no_grad():
+        for piece in pieces:
+            module.validation_step(torch.from_numpy(piece.rows())[None], 0)
+    module.on_validation_epoch_end()
+    columns = [float(value) for name, value in logged.items() if name != "val/nll"]
+    assert float(logged["val/nll"]) == pytest.approx(sum(columns), abs=1e-4)
+    return float(logged["val/nll"])
+
+
+def equal(one: EventModel, other: EventModel) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(weight, theirs[name]) for name, weight in one.state_dict().items())
+
+
+@pytest.mark.parametrize("stays", [0.5, 0.9, 0.99])
+def test_the_average_forgets_where_training_began(pieces: list[EventSequence], stays: float) -> None:
+    module = EventModule(build(pieces), average=stays)
+    expected = module.model.first.detach().clone()
+    for step in range(60):
+        with torch.no_grad():
+            module.model.first.add_(torch.randn_like(expected))
+        module.on_train_batch_end(None, None, step)
+        share = min(stays, (1 + step) / (10 + step)) if step else 0.0
+        expected = share * expected + (1 - share) * module.model.first.detach()
+        torch.testing.assert_close(module.played.first, expected)
+    for step in range(2000):  # what no longer moves is its own average
+        module.on_train_batch_end(None, None, step)
+    torch.testing.assert_close(module.played.first, module.model.first.detach())
+
+
+def test_without_an_average_the_weights_are_played(pieces: list[EventSequence]) -> None:
+    module = EventModule(build(pieces), average=0)
+    assert module.played is module.model
+    module.on_train_batch_end(None, None, 0)
+    assert not [name for name in module.state_dict() if name.startswith("average")]
+
+
+def test_the_average_is_validated_and_kept(pieces: list[EventSequence], tmp_path: Path) -> None:
+    module = EventModule(build(pieces), lr=0.05, warmup=0, variation=VARIED)
+    trainer = fit(module, pieces, 12)
+    assert not equal(module.model, module.played)
+    assert module.average
+    assert int(module.average.n_averaged) == 12
+    score = validate(module, pieces)
+    assert score == pytest.approx(evaluate(module.played, pieces).nats_per_event, abs=1e-3)
+    assert score != pytest.approx(evaluate(module.model, pieces).nats_per_event, abs=1e-3)
+    KeepBest(tmp_path / "model.pt", {}).on_train_end(trainer, module)
+    assert equal(load_model(tmp_path / "model.pt"), module.played)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    assert equal(load_model(tmp_path / "last.ckpt"), module.played)
+
+
+@pytest.mark.parametrize("part", ["model", "played"])
+def test_weights_or_an_average_that_are_no_numbers_are_never_written(
+    pieces: list[EventSequence], tmp_path: Path, part: str
+) -> None:
+    module = EventModule(build(pieces))
+    trainer = fit(module, pieces, 1)
+    with torch.no_grad():
+        getattr(module, part).first[0] = torch.inf
+    keep = KeepBest(tmp_path / "model.pt", {})
+    keep.on_train_end(trainer, module)
+    assert keep.diverged
+    assert not keep.path.exists()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.99, 0.99), (0.99, 0), (0, 0.99)])
+def test_a_run_that_goes_on_goes_on_with_the_average(
+    pieces: list[EventSequence], tmp_path: Path, before: float, after: float
+) -> None:
+    first = EventModule(build(pieces), average=before, variation=VARIED)
+    fit(first, pieces, 3).save_checkpoint(tmp_path / "last.ckpt")
+    again = EventModule(build(pieces, seed=2), average=after, variation=VARIED)
+    fit(again, pieces, 3, tmp_path / "last.ckpt")  # nothing is left to do
+    assert equal(first.model, again.model)
+    assert equal(again.played, first.played if after == before else first.model)
+    fit(again, pieces, 5, tmp_path / "last.ckpt")
+    assert not equal(first.model, again.model)
+    if again.average:
+        assert int(again.average.n_averaged) == (5 if before else 2)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit(pieces: list[EventSequence]) -> None:
+    modules = []
+    for seed in (7, 7, 8):
+        module = EventModule(build(pieces), variation=VARIED)
+        torch.manual_seed(seed)
+        fit(module, pieces, 6)
+        modules.append(module)
+    for part in ("model", "played"):
+        one, again, other = (getattr(module, part) for module in modules)
+        assert equal(one, again)
+        assert not equal(one, other)
+
+
+def test_training_shows_windows_varied_and_marked(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = EventModule(build(pieces), variation=Variation(1, VARIED.shifts, VARIED.stretched, 0.2)).eval()
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    rows = torch.from_numpy(pieces[0].rows())[None]
+    torch.manual_seed(3)
+    changed, varied = Variation(1, VARIED.shifts, VARIED.stretched, 0.2)(rows)
+    torch.manual_seed(3)
+    loss = float(module.training_step(rows, 0).detach())
+    assert loss == pytest.approx(float(-module.model.log_prob(changed, varied).sum().detach()) / 70, rel=1e-6)
+    assert loss != pytest.approx(float(-module.model.log_prob(changed).sum().detach()) / 70, rel=1e-6)
+
+
+def test_of_two_marks_the_better_is_kept_and_travels(pieces: list[EventSequence], tmp_path: Path) -> None:
+    kept = set()
+    for seed in range(8):
+        module = EventModule(build(pieces, seed, wild=0.3), variation=VARIED)
+        score, costs = validate(module, pieces), []
+        mark = float(module.played.encoder.mark)
+        save_model(module.played, tmp_path / "model.pt")
+        model = load_model(tmp_path / "model.pt")
+        assert float(model.encoder.mark) == float(module.model.encoder.mark) == mark
+        for other in (0.0, 1.0):
+            model.encoder.mark.fill_(other)
+            costs.append(evaluate(model, pieces).nats_per_event)
+        assert costs[int(mark)] == min(costs) == pytest.approx(score, abs=1e-3)
+        kept.add(mark)
+    assert kept == {0.0, 1.0}  # each was the better one once
+
+
+def test_where_nothing_is_varied_the_mark_stays(pieces: list[EventSequence]) -> None:
+    for mark in (0.0, 1.0):
+        model = build(pieces, wild=0.3)
+        model.encoder.mark.fill_(mark)
+        module = EventModule(model, average=0)
+        assert validate(module, pieces) == pytest.approx(evaluate(model, pieces).nats_per_event, abs=1e-3)
+        assert float(model.encoder.mark) == mark
+
+
+def test_a_checkpoint_holds_the_mark(pieces: list[EventSequence], tmp_path: Path) -> None:
+    module = EventModule(build(pieces), variation=VARIED)
+    trainer = fit(module, pieces, 1)
+    for model in (module.model, module.played):
+        model.encoder.mark.fill_(1.0)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    assert float(load_model(tmp_path / "last.ckpt").encoder.mark) == 1.0
+    again = EventModule(build(pieces, seed=2), variation=VARIED)
+    fit(again, pieces, 1, tmp_path / "last.ckpt")
+    assert float(again.played.encoder.mark) == 1.0
