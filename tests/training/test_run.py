@@ -141,7 +141,8 @@ def test_curves_in_tensorboard(finished: Run) -> None:
         total = sum(curves[f"val/{name}"][epoch][1] for name in names)
         assert curves["val/nll"][epoch][1] == pytest.approx(total, abs=1e-3)
         assert curves["marginal/nll"][epoch][1] == pytest.approx(finished.marginal, abs=1e-3)
-    assert min(value for _, value in curves["val/nll"]) == pytest.approx(finished.score, abs=1e-3)
+    # what is kept is taken back towards the marginals where that is better
+    assert min(value for _, value in curves["val/nll"]) >= finished.score - 1e-3
     assert curves["train/nll"][-1][1] < curves["train/nll"][0][1]
 
 

@@ -55,6 +55,8 @@ class AutoregressiveHead(Head):
         any_order: float = 0.2,
     ) -> None:
         super().__init__()
+        if min(components, width) < 1:
+            raise HachimachiError(f"head: components {components} and width {width}; expected 1 or more of each")
         self.former, self.any_order = dict(former), any_order
         self.order = arrange([column.name for column in columns], order)
         self.given = [encode_column(column, place) for place, column in enumerate(columns)]
