@@ -32,7 +32,7 @@ def ticks() -> EventSequence:
     for t in range(1, 400):
         drawn[t] = np.where(stays[t], drawn[t - 1], drawn[t])
     data = np.column_stack([60 + np.arange(400) % 12, drawn[:, 1:]])
-    return EventSequence(FEATURES, data, np.cumsum(drawn[:, 0]))
+    return EventSequence(FEATURES, data, np.cumsum(drawn[:, 0], dtype=np.float64))
 
 
 def strong(pieces: list[EventSequence], head: str) -> EventModel:
