@@ -112,7 +112,7 @@ class LogisticSampler:
         away = np.repeat(locations / widths, counts) - self.grid.edges[edges] * np.repeat(1 / widths, counts)
         mass = _between(away) * np.repeat(weights, counts)[:-1]
         mass[ends[:-1] - 1] = 0  # from one's last edge to the next one's first
-        return np.bincount(edges[:-1] - start, mass, stop - start)[: stop - start]
+        return np.bincount(edges[:-1] - start, mass, stop - start)[: stop - start].astype(np.float64, copy=False)
 
 
 def _between(away: Numbers) -> Numbers:

@@ -31,7 +31,7 @@ def ticks() -> EventSequence:
     drawn[:, 2] = 0.1 * (chance.integers(-20, 20, 400) + 0.5)
     for t in range(1, 400):
         drawn[t] = np.where(stays[t], drawn[t - 1], drawn[t])
-    data = np.column_stack([60 + np.arange(400) % 12, drawn[:, 1:]])
+    data = np.column_stack([60 + np.arange(400) % 12, drawn[:, 1:]]).astype(float)
     return EventSequence(FEATURES, data, np.cumsum(drawn[:, 0], dtype=np.float64))
 
 
