@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all lint bench bench-model bench-step
+.PHONY: demo test test-all lint bench bench-model bench-recipe bench-step
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -18,6 +18,9 @@ bench: bench-model bench-step  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
+
+bench-recipe: .venv/installed  ## what each part of the training recipe is worth
+	@$(BIN)/python -m benchmarks.recipe $(ARGS)
 
 bench-step: .venv/installed  ## how many events a second a model plays
 	@$(BIN)/python benchmarks/step.py

@@ -10,9 +10,11 @@ import torch
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.generation import generate
+from hachimachi.generation import generate, generate_many
 from hachimachi.io import read
+from hachimachi.models.constraint import Constraint
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.models.sampling import Sampling
 from hachimachi.models.step import Player
 
 SMALL = {"name": "gru", "size": 8}
@@ -106,6 +108,17 @@ def test_a_primer_is_heard_and_time_goes_on_from_its_end(model: EventModel, note
     assert generate(model, 30, primer=notes[:0]) == generate(model, 30)
     with pytest.raises(HachimachiError, match=r"seconds is 1e-09: the first event comes later"):
         generate(model, seconds=1e-9, primer=notes[:20], seed=1)
+
+
+def test_several_at_once_are_those_of_the_seeds_that_follow(model: EventModel, notes: EventSequence) -> None:
+    calm = Sampling(0.8, polyphony=2, constraints={"pitch": Constraint.scale("D dorian")})
+    takes = generate_many(model, 3, 20, primer=notes[:9], sampling=calm, seed=4)
+    assert takes == [generate(model, 20, primer=notes[:9], sampling=calm, seed=4 + i) for i in range(3)]
+    assert takes[0] != takes[1]
+    with pytest.raises(HachimachiError, match="number of sequences is 0"):
+        generate_many(model, 0)
+    with pytest.raises(HachimachiError, match="temperature and sampling are both given"):
+        generate(model, 3, temperature=0.5, sampling=calm)
 
 
 def test_without_time(timeless: EventModel, notes: EventSequence) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from hachimachi import EventSequence, io
+from hachimachi.checkpoint import save_model
 from hachimachi.cli import COMMANDS, LazyGroup, cli
+from hachimachi.models.event_model import build_model
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
@@ -25,6 +27,7 @@ def test_its_python_runs(place: int, tmp_path: Path, make_pieces: Callable[[list
     [piece] = make_pieces([120])
     io.write(tmp_path / "data.json", piece)
     io.write(tmp_path / "output.csv", piece)
+    save_model(build_model([piece]), tmp_path / "model.pt")
     before = Path.cwd()
     os.chdir(tmp_path)
     try:

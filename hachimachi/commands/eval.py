@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.options import GRID_RANGE, GRID_STEP
+from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
+    from hachimachi.models.sampling import Sampling
 
 
 @click.command("eval")
@@ -42,12 +44,16 @@ if TYPE_CHECKING:
     metavar="N",
     help="Let it play N times 1,000 events too: does it collapse, copy, sound like DATA?",
 )
+@sampling_options
 def command(**words: Any) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
     value occurred in training and nothing else; a model that is not below it has learned nothing. Fresh are events
     whose last seven steps never occur in the training data.
+
+    With the options of `hxmx gen` that say how to draw, all figures are those of what is played, features in the order
+    in which they are drawn; what is never played costs infinity.
 
     \b
     hxmx eval model.pt data.json
@@ -72,11 +78,21 @@ class Asked:
     surprise: Path | None
     table: tuple[str, Path] | None
     play: int | None
+    sampling: Sampling
+
+    @property
+    def shaped(self) -> Sampling | None:
+        """How to draw, if anything was said of it."""
+        from hachimachi.models.sampling import Sampling
+
+        return None if self.sampling == Sampling() else self.sampling
 
     def check(self) -> None:
         """Refuse what contradicts itself."""
         if self.part and not self.split:
             raise click.UsageError("--part needs --split FILE")
+        if self.shaped and (self.resolution or self.support):
+            raise click.UsageError("--resolution and --support score what is foretold, not what is drawn")
         for output in filter(None, [self.surprise, self.table and self.table[1]]):
             if output.resolve() in {path.resolve() for path in (self.model, self.data, self.split) if path}:
                 raise HachimachiError(f"{output}: is what is to be read; name another file to write")
@@ -94,14 +110,14 @@ def _run(asked: Asked) -> None:
     sequences = _read(asked, model, report)
     wanted = find_event(asked.table[0], sequences) if asked.table else None
     grids = {"resolution": dict(asked.resolution), "support": dict(asked.support)}
-    result = _evaluate(model, sequences, grids)
+    result = _evaluate(model, sequences, grids, asked.shaped)
     if not len(result.surprise):
         raise HachimachiError(f"{asked.data}: nothing to score; expected a sequence of two events or more")
     if asked.surprise:
         write_surprise(asked.surprise, result, sequences)
     if asked.table and wanted:
-        write_table(asked.table[1], model, *wanted, **grids)
-    playing = let_play(model, sequences, asked.play) if asked.play else None
+        write_table(asked.table[1], model, *wanted, **grids, sampling=asked.shaped)
+    playing = let_play(model, sequences, asked.play, asked.shaped) if asked.play else None
     if asked.as_json:
         played = {"playing": playing.to_json()} if playing else {}
         click.echo(json.dumps(figures(result, model, sequences, report.lines()) | played, indent=2))
@@ -122,14 +138,19 @@ def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence
     return select(sequences, split, asked.part or "test", report) if split else sequences
 
 
-def _evaluate(model: EventModel, sequences: list[EventSequence], grids: dict[str, Any]) -> Evaluation:
+def _evaluate(
+    model: EventModel, sequences: list[EventSequence], grids: dict[str, Any], sampling: Sampling | None
+) -> Evaluation:
     """Evaluate, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     from hachimachi.evaluation.likelihood import evaluate
+    from hachimachi.evaluation.sampled import evaluate_sampled
 
     screen, events = Console(stderr=True), sum(map(len, sequences))
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"{events:,} events", total=events)
+        if sampling:
+            return evaluate_sampled(model, sequences, sampling, done=lambda heard: bar.advance(task, heard))
         return evaluate(model, sequences, **grids, done=lambda heard: bar.advance(task, heard))

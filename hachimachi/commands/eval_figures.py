@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ def figures(
     """Return all figures under the keys of ``--json``."""
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
-        features[name] = {**nats, **column.describe(), "floor": FLOOR / column.grid.bins}
-    return {
+        features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
+    totals = {
         "nats_per_event": result.nats_per_event,
-        "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "stderr": result.stderr,
         "fresh": result.fresh_nats_per_event,
         "marginal": result.marginal_nats_per_event,
+    }
+    return {
+        **_finite(totals),
+        "excluded": result.excluded,
         "events": result.events,
         "scored": len(result.surprise),
         "sequences": result.sequences,
@@ -37,6 +41,11 @@ def figures(
         "order": list(result.names),
         "features": features,
     }
+
+
+def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return figures as JSON can hold them: what is not finite becomes null."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in figures.items()}
 
 
 def show(
@@ -57,7 +66,9 @@ def show(
     if result.fresh_nats_per_event is not None:
         count = f"{result.fresh_events:,} fresh events"
         screen.print(f"{result.fresh_nats_per_event:.2f} over {count}, after steps that training never had")
-    if gain <= 0:
+    if result.excluded:
+        screen.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
+    elif gain <= 0:
         screen.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         screen.print(f"{result.outside:,} values lie outside the support")

@@ -17,6 +17,7 @@ from hachimachi.evaluation.regrid import regrids
 from hachimachi.events import EventSequence
 from hachimachi.io.atomic import replacing
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.sampling import Sampling
 
 
 def write_surprise(path: Path, result: Evaluation, sequences: Sequence[EventSequence]) -> None:
@@ -45,11 +46,12 @@ def write_table(
     *,
     resolution: Mapping[str, float],
     support: Mapping[str, tuple[float, float]],
+    sampling: Sampling | None = None,
 ) -> None:
-    """Write P of every bin of every column of one event, given the actual columns before it."""
+    """Write P of every bin of every column of one event, given those before it, as foretold or as drawn."""
     rows, restated = sequence.rows(), regrids(model.columns, resolution, support)
     given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
-    tables = model.table(torch.from_numpy(rows[:event]), given)
+    tables = model.table(torch.from_numpy(rows[:event]), given, sampling)
     for regrid in restated.values():
         name = regrid.column.name
         tables[name] = (*regrid.column.bounds(), regrid.table(tables[name][2]))

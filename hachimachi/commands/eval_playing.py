@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hachimachi.evaluation.playing import Playing
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
+    from hachimachi.models.sampling import Sampling
 
 LOOKS = {
     "collapsed": ("generations", ".0f"),
@@ -24,7 +25,7 @@ LOOKS = {
 """What each figure is called and how it is written; aspects of likeness go by their own names."""
 
 
-def let_play(model: EventModel, held_out: list[EventSequence], count: int) -> Playing:
+def let_play(model: EventModel, held_out: list[EventSequence], count: int, sampling: Sampling | None) -> Playing:
     """Let a model play some times, with a bar where there is a terminal, and look at how."""
     from rich.console import Console
     from rich.progress import track
@@ -33,7 +34,9 @@ def let_play(model: EventModel, held_out: list[EventSequence], count: int) -> Pl
 
     screen = Console(stderr=True)
     hidden = not screen.is_terminal
-    made = list(track(play(model, count), "playing", count, console=screen, transient=True, disable=hidden))
+    made = list(
+        track(play(model, count, sampling=sampling), "playing", count, console=screen, transient=True, disable=hidden)
+    )
     return examine(model, held_out, made)
 
 

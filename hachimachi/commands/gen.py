@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hachimachi.commands.options import FiniteRange
+from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
+    from hachimachi.models.sampling import Sampling
 
 
 @click.command("gen")
@@ -24,48 +27,96 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Another seed, another take."
 )
-@click.option(
-    "--temperature", type=FiniteRange(0, 100), default=1.0, show_default=True, help="Below 1 tamer, above wilder."
-)
+@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many takes.")
 @click.option("--primer", type=click.Path(path_type=Path), help="A file that the model hears first.")
+@click.option("--primer-events", type=click.IntRange(1), help="Only its first events.")
+@click.option("--primer-seconds", type=FiniteRange(0), help="Only its first seconds.")
 @click.option("--with-primer", is_flag=True, help="Write the primer too, before what is generated.")
-def command(
-    model: Path,
-    output: Path,
-    events: int | None,
-    seconds: float | None,
-    seed: int,
-    temperature: float,
-    primer: Path | None,
-    with_primer: bool,
-) -> None:
+@sampling_options
+def command(**words: Any) -> None:
     """Generate events from MODEL into OUTPUT.
 
-    OUTPUT ends in .csv, .json, .mid, or .wav for notes. The same seed gives the same file.
+    OUTPUT ends in .csv, .json, .mid, or .wav for notes. The same seed gives the same file. Several takes have the
+    seeds that follow; .json holds them all, others are numbered: take-01.mid.
 
     \b
     hxmx gen model.pt output.csv
-    hxmx gen model.pt output.mid --seconds 60 --seed 7
+    hxmx gen model.pt output.mid --seconds 60 --seed 7 --temperature 0.9
     hxmx gen model.pt output.wav --primer opening.mid --with-primer
-    """
-    from hachimachi.io.files import WRITERS, check_suffix
+    hxmx gen model.pt takes.json --count 20 --temperature pitch=0.8,time=1.1
+    hxmx gen model.pt output.mid --scale pitch="A minor" --range velocity=40:110
+    hxmx gen model.pt output.mid --only instrument=0,32,128 --polyphony 4
 
-    check_suffix(output, WRITERS, "write")
-    _check_output(output, model, primer)
-    if with_primer and primer is None:
-        raise click.UsageError("--with-primer needs --primer FILE")
+    What is asked of a feature shapes what the model chooses, and the other features follow: such features are drawn
+    first. Options by NAME may be repeated.
+    """
+    _run(Asked(**words))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments and options of the command line."""
+
+    model: Path
+    output: Path
+    events: int | None
+    seconds: float | None
+    seed: int
+    count: int
+    primer: Path | None
+    primer_events: int | None
+    primer_seconds: float | None
+    with_primer: bool
+    sampling: Sampling
+
+    def outputs(self) -> list[Path]:
+        """Return the files to write."""
+        if self.count == 1 or self.output.suffix.lower() == ".json":
+            return [self.output]
+        width = len(str(self.count))
+        names = (f"{self.output.stem}-{number:0{width}}" for number in range(1, self.count + 1))
+        return [self.output.with_name(name + self.output.suffix) for name in names]
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before anything is read."""
+        from hachimachi.io.files import WRITERS, check_suffix
+
+        check_suffix(self.output, WRITERS, "write")
+        for output in self.outputs():
+            _check_output(output, self.model, self.primer)
+        options = {"--with-primer": self.with_primer, "--primer-events": self.primer_events}
+        for option, said in {**options, "--primer-seconds": self.primer_seconds}.items():
+            if said not in (None, False) and self.primer is None:
+                raise click.UsageError(f"{option} needs --primer FILE")
+
+
+def _run(asked: Asked) -> None:
+    asked.check()
     from hachimachi.checkpoint import load_model
-    from hachimachi.generation import generate
+    from hachimachi.generation import generate_many
     from hachimachi.io import write
 
-    player = load_model(model)
-    heard = _read_primer(primer, player) if primer else None
+    model = load_model(asked.model)
+    heard = _read_primer(asked, asked.primer, model) if asked.primer else None
     began = time.perf_counter()
-    made = generate(player, events, seconds=seconds, primer=heard, temperature=temperature, seed=seed)
+    length = {"n_events": asked.events, "seconds": asked.seconds}
+    takes = generate_many(model, asked.count, **length, primer=heard, sampling=asked.sampling, seed=asked.seed)
     took = time.perf_counter() - began
-    write(output, _finish(made, heard, with_primer))
-    length = f", {made.seconds:.1f} s of them" if made.temporal else ""
-    click.echo(f"{output}: {len(made):,} events{length}, generated in {took:.1f} s")
+    takes = [_finish(made, heard, asked.with_primer) for made in takes]
+    if asked.count > 1:
+        takes = [replace(made, name=f"seed {asked.seed + place}") for place, made in enumerate(takes)]
+    outputs = asked.outputs()
+    for place, output in enumerate(outputs):
+        write(output, takes if len(outputs) == 1 else takes[place])
+    click.echo(_summary(outputs, takes, took))
+
+
+def _summary(outputs: list[Path], takes: list[EventSequence], took: float) -> str:
+    files = f"{outputs[0]}" if len(outputs) == 1 else f"{outputs[0]} … {outputs[-1].name}"
+    several = f"{len(takes):,} takes, " if len(takes) > 1 else ""
+    seconds = sum(made.seconds for made in takes)
+    length = f", {seconds:.1f} s of them" if takes[0].temporal else ""
+    return f"{files}: {several}{sum(map(len, takes)):,} events{length}, generated in {took:.1f} s"
 
 
 def _check_output(output: Path, model: Path, primer: Path | None) -> None:
@@ -76,7 +127,7 @@ def _check_output(output: Path, model: Path, primer: Path | None) -> None:
         raise HachimachiError(f"{output}: there is no folder {output.parent} to write into; create it first")
 
 
-def _read_primer(path: Path, model: EventModel) -> EventSequence:
+def _read_primer(asked: Asked, path: Path, model: EventModel) -> EventSequence:
     from hachimachi.io import read
 
     # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
@@ -84,13 +135,18 @@ def _read_primer(path: Path, model: EventModel) -> EventSequence:
     sequences = read(path, all_columns=all_columns)
     if len(sequences) > 1:
         raise HachimachiError(f"{path}: holds {len(sequences)} sequences; a primer is one")
-    return sequences[0]
+    primer = sequences[0][: asked.primer_events]
+    if asked.primer_seconds is None or not len(primer):
+        return primer
+    if primer.time is None:
+        raise HachimachiError(f"{path}: has no time; say --primer-events in place of --primer-seconds")
+    return primer[: int((primer.time - primer.time[0] <= asked.primer_seconds).sum())]
 
 
 def _finish(made: EventSequence, primer: EventSequence | None, with_primer: bool) -> EventSequence:
-    """Let time begin at 0, or put the primer before."""
+    """Let time begin at 0, at the primer's last event where there is one; or put the primer before."""
     from hachimachi.events import join
 
-    if primer is not None and with_primer:
-        return join(primer, made)
-    return made.from_zero()
+    if primer is None or primer.time is None or not len(primer) or made.time is None:
+        return join(primer, made) if primer is not None and with_primer else made
+    return join(primer, made) if with_primer else replace(made, time=made.time - primer.time[-1])

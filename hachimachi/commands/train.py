@@ -43,7 +43,7 @@ Options:
 """
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 OFTEN = (
-    *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size", "model.dropout"),
+    *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size"),
     *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "dataset.split", "dataset.refit"),
     *("callbacks.patience", "seed"),
 )

@@ -75,10 +75,15 @@ class Evaluation:
         return float(_mean(self.marginal).sum())
 
     @property
+    def excluded(self) -> int:
+        """Number of events that are never played; each costs infinity."""
+        return int(np.isinf(self.surprise).any(1).sum())
+
+    @property
     def stderr(self) -> float:
         """Standard error of the mean surprise, from blocks of neighbouring events; NaN for fewer than two blocks."""
         blocks = len(self.surprise) // BLOCK
-        if blocks < 2:
+        if blocks < 2 or self.excluded:
             return float("nan")
         totals = self.surprise.sum(1)[: blocks * BLOCK].reshape(blocks, BLOCK).mean(1)
         return float(totals.std(ddof=1) / blocks**0.5)

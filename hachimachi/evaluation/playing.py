@@ -16,6 +16,7 @@ from hachimachi.evaluation.likeness import TIMES, Likeness, measure_likeness
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features, generate
 from hachimachi.models.event_model import EventModel
+from hachimachi.models.sampling import Sampling
 
 EVENTS = 1000
 """Events in a generation that is examined."""
@@ -139,10 +140,12 @@ class Playing:
         ]
 
 
-def play(model: EventModel, count: int, events: int = EVENTS) -> Iterator[EventSequence]:
+def play(
+    model: EventModel, count: int, events: int = EVENTS, sampling: Sampling | None = None
+) -> Iterator[EventSequence]:
     """Let a model play from nothing, again and again, with the seeds 0, 1, 2 and so on."""
     for seed in range(count):
-        yield generate(model, events, seed=seed)
+        yield generate(model, events, sampling=sampling, seed=seed)
 
 
 def play_briefly(model: EventModel) -> list[EventSequence]:

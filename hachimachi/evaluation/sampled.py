@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,10 @@ CELLS = 300_000
 
 
 def evaluate_sampled(
-    model: EventModel, data: EventSequence | Sequence[EventSequence], sampling: Sampling
+    model: EventModel,
+    data: EventSequence | Sequence[EventSequence],
+    sampling: Sampling,
+    done: Callable[[int], object] = lambda _: None,
 ) -> Evaluation:
     """Score every event but each sequence's first under what a model plays, given all before it.
 
@@ -37,9 +40,14 @@ def evaluate_sampled(
     sampled = Sampled(model.columns, model.head.order, sampling)
     plain, order = evaluate(model, sequences), list(sampled.order)
     with one_thread():
-        parts = [np.empty((0, len(order)))] + [part for each in sequences for part in _surprise(exact, each, sampled)]
-    names = tuple(model.columns[place].name for place in order)
-    return replace(plain, names=names, surprise=np.concatenate(parts), marginal=plain.marginal[:, order])
+        parts = [np.empty((0, len(order)))]
+        for each in sequences:
+            parts += _surprise(exact, each, sampled)
+            done(len(each))
+    surprise, places = np.concatenate(parts), [model.head.order.index(place) for place in order]
+    columns = tuple(model.columns[place] for place in order)
+    names = tuple(column.name for column in columns)
+    return replace(plain, names=names, surprise=surprise, marginal=plain.marginal[:, places], columns=columns)
 
 
 @torch.inference_mode()

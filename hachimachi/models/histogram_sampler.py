@@ -36,7 +36,7 @@ class HistogramSampler:
         rising = self.rising if tilt is None else self._powers(tilt).cumsum().tolist()
         return self.occupied[min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)]
 
-    def table(self, start: int, stop: int, tilt: Numbers | None = None) -> Numbers:
+    def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins between two positions, shape (stop − start,)."""
         table = self._plain[start:stop]
         if tilt is None:

@@ -87,8 +87,8 @@ class LogisticSampler:
             table = weights[wide] @ self._wide(locations[wide], widths[wide], start, stop)
         narrow &= lows < highs
         if narrow.any():
-            numbers = weights[narrow], locations[narrow], widths[narrow]
-            table += self._narrow(*numbers, lows[narrow], highs[narrow], start, stop)
+            few = weights[narrow], locations[narrow], widths[narrow], lows[narrow], highs[narrow]
+            table += self._narrow(*few, start, stop)
         return table
 
     def _wide(self, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:

@@ -7,6 +7,7 @@ one new file. Names outside the registry are refused; nothing is ever imported b
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -33,6 +34,11 @@ def names(kind: str) -> list[str]:
     for module in pkgutil.iter_modules(home.__path__):
         importlib.import_module(f"{home.__name__}.{module.name}")
     return sorted(_PARTS[kind])
+
+
+def takes(kind: str, name: str, option: str) -> bool:
+    """Return whether a part that is known takes an option."""
+    return name in names(kind) and option in inspect.signature(_PARTS[kind][name]).parameters
 
 
 def build(kind: str, name: str, context: Mapping[str, Any], **options: Any) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hachimachi.models.backbone import Backbone, State
+from hachimachi.models.dropout import LockedDropout
 from hachimachi.models.stepping import Stepper, Vector, as_array
 
 
@@ -32,7 +33,7 @@ class Recurrent(Backbone):
         super().__init__(size_in, size)
         self.layers = layers
         self.rnn = self.unit(size_in, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros, shape (B, layers, H) for each part of the state."""

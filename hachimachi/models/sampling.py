@@ -148,7 +148,12 @@ class Sampling:
                 not notes.
         """
         by_name = {column.name: column for column in columns}
-        asked = {"temperature": self.temperature, "top_p": self.top_p, "min_p": self.min_p, "range": self.constraints}
+        asked = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
+            "constraint": self.constraints,
+        }
         for what, named in asked.items():
             for name in named if isinstance(named, Mapping) else ():
                 if name not in by_name:

@@ -21,6 +21,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
+from hachimachi.training.recipe import suit
 from hachimachi.training.variation import Variation, decide
 
 SAMPLE = 32768
@@ -38,7 +39,7 @@ class EventDataModule(L.LightningDataModule):
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, or a folder of them.
         split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are left alone.
-        window: Events in a window.
+        window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.
         seed: Draws the windows and, where there are several, the sequences held out.
@@ -73,7 +74,7 @@ class EventDataModule(L.LightningDataModule):
         path: str | Path,
         *,
         split: str | Path | None = None,
-        window: int = 64,
+        window: int | None = None,
         batch_size: int = 16,
         valid_fraction: float = 0.1,
         seed: int = 0,
@@ -81,7 +82,7 @@ class EventDataModule(L.LightningDataModule):
         feature: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
-        self.path, self.window, self.batch_size, self.seed = Path(path), window, batch_size, seed
+        self.path, self.batch_size, self.seed, self._window = Path(path), batch_size, seed, window
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split = split
         self.progress = iter
@@ -97,6 +98,11 @@ class EventDataModule(L.LightningDataModule):
         self.parts = follow(sequences, split, *how, report) if split else hold_out(sequences, *how)
         self.remarks = report.lines() + self.parts.notes
         self.columns = fit_columns(self.train, self.feature)
+
+    @property
+    def window(self) -> int:
+        """Events in a window."""
+        return self._window or int(suit("dataset.window", self.events))
 
     @property
     def train(self) -> list[EventSequence]:

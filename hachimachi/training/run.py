@@ -29,6 +29,7 @@ from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 from hachimachi.training.pictures import Pictures
+from hachimachi.training.recipe import fill
 from hachimachi.training.refit import check_refit, refit
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
@@ -80,6 +81,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
     check_refit(cfg)
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     data = _read(cfg)
+    cfg = fill(cfg, data.events)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     console = make_console(quiet=not cfg.callbacks.progress or not speaks())

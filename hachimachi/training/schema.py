@@ -70,7 +70,7 @@ class DatasetConfig:
 
     path: str = _file()
     split: str | None = _file(null=True)
-    window: int = _whole(2)
+    window: int | None = _whole(2, null=True)
     batch_size: int = _whole(1)
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
     num_workers: int = _whole(0)
@@ -84,7 +84,7 @@ class ModelConfig:
     name: str = _part("model")
     size: int | str = _size()
     layers: int | None = _whole(1, null=True)
-    dropout: float = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
+    dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
     window: int | None = _whole(1, null=True)
 
 
@@ -105,7 +105,7 @@ class AugmentConfig:
     """How windows are varied before they are learned from."""
 
     name: str = _part("augment")
-    share: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+    share: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
     transpose: int = _whole(0)
     louder: int = _whole(0)
     stretch: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)

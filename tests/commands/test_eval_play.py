@@ -20,7 +20,7 @@ from hachimachi.models.event_model import build_model
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(playing.play, "__defaults__", (60,))
+        patch.setattr(playing.play, "__defaults__", (60, None))
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_a_midi_primer_is_heard_and_written_on_request(gen, home: Path, tmp_path
         (alone,) = read(tmp_path / f"{model}.csv")
         assert len(alone) == 20
         assert alone.time is not None
-        assert alone.time[0] == 0
+        assert 0 <= alone.time[0] < 60  # since the primer's last event
         assert gen(*words, "--with-primer").status == 0
         (both,) = read(tmp_path / f"{model}.csv")
         assert len(both) == 50
@@ -122,6 +123,34 @@ def test_a_midi_primer_is_heard_and_written_on_request(gen, home: Path, tmp_path
         assert np.array_equal(both.data[:30, 0], read(primer)[0].column("pitch"))
     gen(home / "notes.pt", tmp_path / "deaf.csv", "-n", 20)
     assert (tmp_path / "deaf.csv").read_text() != (tmp_path / "notes.csv").read_text()
+
+
+def test_takes_are_those_of_the_seeds_that_follow(gen, home: Path, tmp_path: Path) -> None:
+    words = ("-n", 20, "--primer", home / "primer.mid", "--temperature", 0.8)
+    outcome = gen(home / "notes.pt", tmp_path / "takes.json", "--count", 3, "--seed", 5, *words)
+    assert outcome.status == 0
+    assert "3 takes, 60 events" in outcome.out
+    takes = read(tmp_path / "takes.json")
+    assert [take.name for take in takes] == ["seed 5", "seed 6", "seed 7"]
+    assert gen(home / "notes.pt", tmp_path / "one.json", "--seed", 6, *words).status == 0
+    (one,) = read(tmp_path / "one.json")
+    assert np.array_equal(one.data, takes[1].data)
+    assert one == replace(takes[1], name=one.name)
+    assert gen(home / "notes.pt", tmp_path / "take.csv", "--count", 12, "--seed", 5, *words).status == 0
+    assert len(list(tmp_path.glob("take-*.csv"))) == 12
+    assert np.array_equal(read(tmp_path / "take-02.csv")[0].data, takes[1].data)
+
+
+def test_as_much_of_a_primer_as_is_wanted(gen, home: Path, tmp_path: Path) -> None:
+    primer = read(home / "primer.mid")[0]
+    assert primer.time is not None
+    sixth = float(primer.time[5] - primer.time[0])
+    words = (home / "notes.pt", tmp_path / "out.csv", "-n", 3, "--primer", home / "primer.mid", "--with-primer")
+    for more in (("--primer-events", 6), ("--primer-seconds", sixth + 1e-4)):
+        assert gen(*words, *more).status == 0
+        assert np.array_equal(read(tmp_path / "out.csv")[0].data[:-3], primer.data[:6])
+    gen(*words, "--primer-events", 999)
+    assert len(read(tmp_path / "out.csv")[0]) == 33
 
 
 @pytest.mark.parametrize(
@@ -149,6 +178,9 @@ def test_a_midi_primer_is_heard_and_written_on_request(gen, home: Path, tmp_path
         (2, ["notes.pt", "out.csv", "--seconds", "0"], "0.0 is not in the range"),
         (2, ["notes.pt", "out.csv", "--seed", "-1"], "-1 is not in the range"),
         (2, ["notes.pt", "out.csv", "--with-primer"], "--with-primer needs --primer FILE"),
+        (2, ["notes.pt", "out.csv", "--primer-events", "3"], "--primer-events needs --primer FILE"),
+        (2, ["notes.pt", "out.csv", "--count", "0"], "0 is not in the range"),
+        (1, ["knobs.pt", "out.csv", "--polyphony", "4"], "polyphony needs time and a feature named duration"),
         (2, ["notes.pt"], "Missing argument 'OUTPUT'"),
         (2, ["notes.pt", "out.csv", "out.mid"], "unexpected extra argument"),
         (2, ["notes.pt", "out.csv", "--tempo", "1"], "No such option"),

@@ -56,7 +56,8 @@ def info(capsys: pytest.CaptureFixture[str]):
 def test_a_trained_model(info, model: EventModel, tmp_path: Path) -> None:
     model.summary = SUMMARY
     save_model(model, tmp_path / "model.pt")
-    torch.save({"hachimachi_spec": describe(model), "state_dict": model.state_dict()}, tmp_path / "last.ckpt")
+    state = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    torch.save({"hachimachi_spec": describe(model), "state_dict": state}, tmp_path / "last.ckpt")
     status, out, err = info(tmp_path / "model.pt")
     assert (status, err) == (0, "")
     assert out.replace("model.pt", "last.ckpt") == info(tmp_path / "last.ckpt")[1]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.grid import Categories
 from hachimachi.models import parts
+from hachimachi.models.constraint import Constraint
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sampling import Sampling
 from hachimachi.models.step import Player
@@ -35,25 +35,19 @@ def chi_square(counts: Floats, p: Floats) -> float:
     return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / (2 / (9 * freedom)) ** 0.5
 
 
-def temper(table: Floats, temperature: float) -> Floats:
-    powered = table ** (1 / temperature)
-    return powered / powered.sum()
-
-
-def stated(model: EventModel, past: torch.Tensor, given: dict[str, float], name: str) -> Floats:
-    """Return the table of a column; an unknown category cannot be played."""
-    table = model.table(past, given)[name][2]
-    column = next(column for column in model.columns if column.name == name)
-    return table[:-1] / table[:-1].sum() if isinstance(column.grid, Categories) else table
+def stated(model: EventModel, past: torch.Tensor, given: dict[str, float], name: str, how: Sampling) -> Floats:
+    """Return the table of a column as drawn; an unknown category cannot be played."""
+    table = model.table(past, given, how)[name][2]
+    assert table.sum() == pytest.approx(1, abs=1e-6)
+    return table
 
 
 def count(column: Column, values: Floats) -> Floats:
-    bins = column.grid.bins - isinstance(column.grid, Categories)
-    return np.bincount(column.grid.index(values), minlength=bins).astype(float)
+    return np.bincount(column.grid.index(values), minlength=column.grid.bins).astype(float)
 
 
-def draw(model: EventModel, past: torch.Tensor, temperature: float, draws: int = DRAWS) -> Floats:
-    player = Player(model, 0, temperature)
+def draw(model: EventModel, past: torch.Tensor, how: float | Sampling, draws: int = DRAWS) -> Floats:
+    player = Player(model, 0, sampling=how if isinstance(how, Sampling) else Sampling(how))
     for row in past:
         player.hear(row.numpy())
     return np.array([player.sample() for _ in range(draws)])
@@ -88,70 +82,103 @@ def past() -> torch.Tensor:
     return torch.tensor([[torch.nan, 1, 3, 0.4], [0.03, 0, 2, 0.7], [0, 2, 5, 0.1]], dtype=torch.float64)
 
 
-@pytest.fixture(scope="module", params=[0.7, 1.0, 1.5])
-def drawn(request: pytest.FixtureRequest, coupled: EventModel, past: torch.Tensor) -> tuple[float, Floats]:
-    return request.param, draw(coupled, past, request.param)
+WAYS = {
+    "cool": Sampling(0.7),
+    "as learned": Sampling(),
+    "hot": Sampling(1.5),
+    "by column": Sampling({"kind": 0.5, "time": 2.0}),
+    "nucleus": Sampling(top_p=0.8),
+    "min-p": Sampling(1.4, min_p={"time": 0.2, "real": 0.1}),
+    "all at once": Sampling(
+        0.8, 0.9, 0.02, {"whole": Constraint.scale("C major"), "real": Constraint.between(0.12, 0.61)}
+    ),
+    "a middle column": Sampling(constraints={"whole": Constraint.between(3, 6)}),
+    "the last column": Sampling(constraints={"real": Constraint.among([0.2, 0.45])}),
+    "one value": Sampling(constraints={"whole": Constraint.among([4])}),
+    "improbable": Sampling(constraints={"time": Constraint.among([0.4, 0.5])}),
+    "two columns": Sampling(
+        1.2, constraints={"kind": Constraint.among([0, 3, 7]), "time": Constraint.between(0.015, 0.2)}
+    ),
+}
 
 
-def test_the_first_column_is_drawn_by_its_table(
-    coupled: EventModel, past: torch.Tensor, drawn: tuple[float, Floats]
+@pytest.fixture(scope="module", params=WAYS)
+def drawn(request: pytest.FixtureRequest, coupled: EventModel, past: torch.Tensor) -> tuple[Sampling, Floats]:
+    return WAYS[request.param], draw(coupled, past, WAYS[request.param])
+
+
+def columns_as_drawn(model: EventModel, how: Sampling) -> list[int]:
+    return list(how.order([column.name for column in model.columns], model.head.order))
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_each_column_is_drawn_by_its_table_given_those_drawn_before(
+    coupled: EventModel, past: torch.Tensor, drawn: tuple[Sampling, Floats], place: int
 ) -> None:
-    temperature, rows = drawn
-    table = temper(stated(coupled, past, {}, coupled.columns[0].name), temperature)
-    assert chi_square(count(coupled.columns[0], rows[:, 0]), table) < 5
+    how, rows = drawn
+    *before, last = columns_as_drawn(coupled, how)[: place + 1]
+    columns = [coupled.columns[column] for column in before]
+    for seen in most_frequent(columns, rows[:, before]):
+        given = dict(zip([column.name for column in columns], seen.tolist(), strict=True))
+        alike = (bins(columns, rows[:, before]) == bins(columns, seen[None])).all(1)
+        table = stated(coupled, past, given, coupled.columns[last].name, how)
+        assert chi_square(count(coupled.columns[last], rows[alike, last]), table) < 5
 
 
-@pytest.mark.parametrize("place", [1, 2, 3])
-def test_each_further_column_is_drawn_by_its_table_given_those_before(
-    coupled: EventModel, past: torch.Tensor, drawn: tuple[float, Floats], place: int
+def test_what_is_asked_is_played(drawn: tuple[Sampling, Floats], coupled: EventModel) -> None:
+    how, rows = drawn
+    for column, values in zip(coupled.columns, rows.T, strict=True):
+        constraint = how.constraints.get(column.name)
+        assert constraint is None or all(map(constraint.allows, values.tolist()))
+
+
+def bins(columns: list[Column], values: Floats) -> NDArray[np.int64]:
+    parts = [column.grid.index(part) for column, part in zip(columns, values.T, strict=True)]
+    return np.stack(parts, axis=1) if parts else np.zeros((len(values), 0), dtype=np.int64)
+
+
+def most_frequent(columns: list[Column], values: Floats) -> Floats:
+    """Return an example of each of the three most frequent combinations of bins, if there are enough of it."""
+    if not columns:
+        return values[:1]
+    _, first, counts = np.unique(bins(columns, values), axis=0, return_index=True, return_counts=True)
+    order = np.argsort(counts)[::-1]
+    assert counts[order[0]] > 30
+    return values[first[[place for place in order[:3] if counts[place] > 30]]]
+
+
+def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor) -> None:
+    rows, time = draw(coupled, past, Sampling(0.7)), coupled.columns[0]
+    assert chi_square(count(time, rows[:, 0]), stated(coupled, past, {}, "time", Sampling(1.0))) > 5
+
+
+def test_the_table_of_what_is_drawn_is_that_of_what_is_foretold_reshaped(
+    coupled: EventModel, past: torch.Tensor
 ) -> None:
-    temperature, rows = drawn
-    column = coupled.columns[place]
-    for seen in most_frequent(coupled, rows[:, :place]):
-        given = dict(zip([c.name for c in coupled.columns], seen.tolist(), strict=False))
-        alike = (bins(coupled, rows[:, :place]) == bins(coupled, seen[None])).all(1)
-        table = temper(stated(coupled, past, given, column.name), temperature)
-        assert alike.sum() > 30
-        assert chi_square(count(column, rows[alike, place]), table) < 5
-
-
-def bins(model: EventModel, values: Floats) -> NDArray[np.int64]:
-    pairs = zip(model.columns, values.T, strict=False)
-    return np.stack([column.grid.index(part) for column, part in pairs], axis=1)
-
-
-def most_frequent(model: EventModel, values: Floats) -> Floats:
-    """Return an example of each of the three most frequent combinations of bins."""
-    _, first, counts = np.unique(bins(model, values), axis=0, return_index=True, return_counts=True)
-    return values[first[np.argsort(counts)[::-1][:3]]]
-
-
-def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor, drawn: tuple[float, Floats]) -> None:
-    temperature, rows = drawn
-    table = temper(stated(coupled, past, {}, coupled.columns[0].name), temperature * 1.4)
-    assert chi_square(count(coupled.columns[0], rows[:, 0]), table) > 5
+    """Against the formulas, written down a second time; the floor and the unknown are the only difference."""
+    foretold = {name: table[2] for name, table in coupled.table(past).items()}
+    real, kind = foretold["real"], foretold["kind"]
+    allowed = (np.arange(21) >= 4) & (np.arange(21) <= 9)
+    drawn = stated(coupled, past, {}, "real", Sampling(constraints={"real": Constraint.between(0.2, 0.45)}))
+    np.testing.assert_allclose(drawn, real * allowed / (real * allowed).sum(), atol=1e-4)
+    drawn = stated(coupled, past, {}, "kind", Sampling(0.5, constraints={"kind": Constraint.among([0, 2])}))
+    squares = np.where([True, False, True, False, False], kind**2, 0)
+    np.testing.assert_allclose(drawn, squares / squares.sum(), atol=1e-4)
+    time = foretold["time"]
+    kept = np.where(time >= 0.1 * time.max(), time, 0)
+    np.testing.assert_allclose(stated(coupled, past, {}, "time", Sampling(min_p=0.1)), kept / kept.sum(), atol=1e-4)
+    falling = np.sort(time)[::-1]
+    kept = np.where(time >= falling[np.searchsorted(falling.cumsum(), 0.8)], time, 0)
+    np.testing.assert_allclose(stated(coupled, past, {}, "time", Sampling(top_p=0.8)), kept / kept.sum(), atol=1e-4)
 
 
 def test_temperature_nought_takes_each_most_probable_bin(coupled: EventModel, past: torch.Tensor) -> None:
     given: dict[str, float] = {}
     row = draw(coupled, past, 0.0, 1)[0]
     for column, value in zip(coupled.columns, row.tolist(), strict=True):
-        table = stated(coupled, past, given, column.name)
+        table = stated(coupled, past, given, column.name, Sampling())
         assert column.grid.index(np.array([value]))[0] == table.argmax()
         given[column.name] = value
-
-
-def test_one_column_alone_can_be_tempered(coupled: EventModel, past: torch.Tensor) -> None:
-    player = Player(coupled, 0, {"kind": 0.0})
-    for row in past:
-        player.hear(row.numpy())
-    rows = np.array([player.sample() for _ in range(1000)])
-    time = coupled.columns[0]
-    assert chi_square(count(time, rows[:, 0]), stated(coupled, past, {}, "time")) < 5
-    for value in (0.0, 0.02):
-        alike = time.grid.index(rows[:, 0]) == time.grid.index(np.array([value]))
-        best = stated(coupled, past, {"time": value}, "kind").argmax()
-        assert (rows[alike, 1] == best).all()
 
 
 def test_draws_are_played_as_their_kind(make: Make, rows: torch.Tensor) -> None:
@@ -185,12 +212,36 @@ def test_the_seed_decides(make: Make) -> None:
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("wrong", [-0.1, 101.0, float("nan"), {"pitch": -1.0}])
-def test_a_temperature_out_of_range(wrong: float) -> None:
-    with pytest.raises(HachimachiError, match=r"temperature is .*expected a number from 0 to 100"):
-        Sampling(wrong)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        *(({"temperature": t}, "expected a number from 0 to 100") for t in (-0.1, 101.0, np.nan, {"pitch": -1.0})),
+        *(({"top_p": p}, "expected a number above 0, at most 1") for p in (0, -1, 1.1, np.nan, {"pitch": 0.0})),
+        *(({"min_p": p}, "expected a number from 0 to 1") for p in (-0.1, 1.1, np.nan)),
+        ({"polyphony": 0}, "expected 1 note or more"),
+    ],
+)
+def test_a_number_out_of_range(wrong: dict, said: str) -> None:
+    with pytest.raises(HachimachiError, match=f"{next(iter(wrong))} is .*{said}"):
+        Sampling(**wrong)
 
 
-def test_a_temperature_for_no_column(make: Make) -> None:
-    with pytest.raises(HachimachiError, match="temperature for 'pich': no such column; there are time, pitch"):
-        Player(make(), temperature={"pich": 0.5})
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"temperature": {"pich": 0.5}}, "temperature for 'pich': no such column; there are time, pitch"),
+        ({"min_p": {"pich": 0.5}}, "min_p for 'pich': no such column"),
+        ({"constraints": {"pich": Constraint.among([1])}}, "constraint for 'pich': no such column"),
+        (
+            {"constraints": {"pitch": Constraint.between(128, 200)}},
+            "pitch: nothing that it can play is allowed; expected 0 to 127",
+        ),
+        ({"constraints": {"pitch": Constraint.between(60.1, 60.9)}}, "0 to 127 in steps of 1"),
+        ({"constraints": {"instrument": Constraint.among([7])}}, "instrument: nothing .* expected one of 0, 5, 128"),
+        ({"constraints": {"time": Constraint.between(61, 70)}}, "time: nothing .* expected within 0 to 60"),
+        ({"constraints": {"time": Constraint.between(0.001, 0.004)}}, "time: nothing"),  # below 5 ms only 0 is played
+    ],
+)
+def test_what_a_model_cannot_play(make: Make, asked: dict, said: str) -> None:
+    with pytest.raises(HachimachiError, match=said):
+        Player(make(), sampling=Sampling(**asked))

@@ -19,6 +19,7 @@ from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.recipe import fill
 from hachimachi.training.variation import DRUMS, Shift, Variation, decide
 
 TIME, PITCH, VELOCITY, DURATION, INSTRUMENT = range(5)
@@ -124,7 +125,7 @@ def test_a_note_at_each_bound_holds_its_window() -> None:
     assert torch.equal(changed[..., [PITCH, VELOCITY]], rows[..., [PITCH, VELOCITY]])
 
 
-OPTIONS: dict[str, Any] = {key: value for key, value in compose().augment.items() if key != "name"}
+OPTIONS: dict[str, Any] = {key: value for key, value in fill(compose(), events=1000).augment.items() if key != "name"}
 
 
 def decided(sequence: EventSequence, **options: Any) -> list[str]:

@@ -13,6 +13,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.models.autoregressive_sampler import AutoregressiveSampler
 from hachimachi.models.conditional import Conditional, condition
 from hachimachi.models.distribution import Distribution, Head
+from hachimachi.models.dropout import LockedDropout
 from hachimachi.models.encoder import encode_column
 from hachimachi.models.parts import register
 
@@ -54,6 +55,8 @@ class AutoregressiveHead(Head):
         any_order: float = 0.2,
     ) -> None:
         super().__init__()
+        if min(components, width) < 1:
+            raise HachimachiError(f"head: components {components} and width {width}; expected 1 or more of each")
         self.former, self.any_order = dict(former), any_order
         self.order = arrange([column.name for column in columns], order)
         self.given = [encode_column(column, place) for place, column in enumerate(columns)]
@@ -67,7 +70,7 @@ class AutoregressiveHead(Head):
         self.relate = nn.Parameter(torch.empty(len(columns), len(owner), width).uniform_(-1, 1) / len(owner) ** 0.5)
         self.project = [nn.Linear(width, conditional.size) for conditional in self.conditionals]
         self.layers = nn.ModuleList(self.project)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout)
         for place, conditional in enumerate(self.conditionals):
             self.register_buffer(f"start_{place}", torch.zeros(conditional.size))
 

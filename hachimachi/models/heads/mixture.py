@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError
 from hachimachi.grid import Categories
 from hachimachi.models.categories import CategoryEmission
 from hachimachi.models.distribution import Distribution, EventSampler, Head
@@ -35,6 +36,8 @@ class MixtureHead(Head):
 
     def __init__(self, columns: Sequence[Column], size: int, former: Mapping[int, int], components: int = 10) -> None:
         super().__init__()
+        if components < 1:
+            raise HachimachiError(f"head.components is {components}; expected 1 or more")
         self.former = dict(former)
         self.names = [column.name for column in columns]
         self.order = tuple(range(len(columns)))
