@@ -21,33 +21,8 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
 from hachimachi.commands.run import command
-from hachimachi.events import EventSequence, Feature
 
 ROOT = Path(__file__).resolve().parents[2]
-FEATURES = (
-    Feature("pitch", kind="integer", min=0, max=127, resolution=1),
-    Feature("velocity", kind="integer"),
-    Feature("duration", masked=True),
-    Feature("instrument", kind="categorical"),
-)
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """A temporal model and one without time, by whether they are temporal; the instrument never changes."""
-    from hachimachi.checkpoint import save_model
-    from hachimachi.models.event_model import build_model
-
-    chance = np.random.default_rng(0)
-    data = np.zeros((300, 4))
-    data[:, 0], data[:, 1] = chance.integers(48, 72, 300), chance.integers(40, 100, 300)
-    data[:, 2] = chance.uniform(0.1, 1, 300)
-    time = np.cumsum(chance.exponential(0.02, 300))
-    folder = tmp_path_factory.mktemp("models")
-    paths = {True: folder / "temporal.pt", False: folder / "atemporal.pt"}
-    for temporal, path in paths.items():
-        save_model(build_model([EventSequence(FEATURES, data, time if temporal else None)]), path)
-    return paths
 
 
 class Patch:

@@ -1,70 +1,22 @@
 """`hxmx train` through the real command line, with training itself replaced."""
 
 import json
-import logging
-import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
-
-Hxmx = Callable[..., int]
-
-
-@pytest.fixture
-def hxmx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hxmx]:
-    """Run `hxmx train` in an empty folder that holds a data.json; return its exit status."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.json").write_text("{}")
-
-    def run(*words: str) -> int:
-        with pytest.raises(SystemExit) as done:
-            main(["train", *words])
-        return int(done.value.code or 0)
-
-    handlers, level = logging.root.handlers.copy(), logging.root.level
-    yield run
-    logging.root.handlers, logging.root.level = handlers, level  # `--info` leaves one of Hydra's
-
-
-class Training:
-    """Stands for training: keeps what it was given, writes a model, scores a job by its seed."""
-
-    def __init__(self) -> None:
-        self.calls: list[SimpleNamespace] = []
-        self.fails: Callable[[DictConfig], BaseException | None] = lambda cfg: None  # noqa: ARG005
-        self.interrupted: Callable[[DictConfig], bool] = lambda cfg: False  # noqa: ARG005
-
-    def train(self, cfg: DictConfig, folder: Path) -> SimpleNamespace:
-        self.calls.append(SimpleNamespace(cfg=cfg, folder=folder, argv=sys.argv.copy(), path=cfg.dataset.path))
-        if error := self.fails(cfg):
-            raise error
-        Path(cfg.output).write_text(f"seed {cfg.seed}")
-        score = math.nan if cfg.seed == 99 else 10.0 - cfg.seed
-        return SimpleNamespace(score=score, path=Path(cfg.output), folder=folder, interrupted=self.interrupted(cfg))
+from tests.commands.conftest import Hxmx, Training, only
 
 
 @pytest.fixture
-def training(monkeypatch: pytest.MonkeyPatch) -> Training:
-    stub = Training()
-    module: Any = ModuleType("hachimachi.training.run")
-    module.train = stub.train
-    monkeypatch.setitem(sys.modules, "hachimachi.training.run", module)
-    return stub
-
-
-def only(folder: Path, pattern: str) -> Path:
-    [found] = folder.glob(pattern)
-    return found
+def hxmx(hxmx_train: Hxmx) -> Hxmx:
+    return hxmx_train
 
 
 def test_files_and_overrides_reach_training(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
@@ -186,49 +138,6 @@ def test_interrupted(hxmx: Hxmx, training: Training) -> None:
     assert (training.calls[0].folder / "score.json").is_file()
 
 
-def test_sweep(hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert hxmx("data.json", "best.pt", "-m", "model=gru,lstm", "seed=1,2") == 0
-    sweep = only(tmp_path, "outputs/sweep/*")
-    assert [call.folder for call in training.calls] == [sweep / str(job) for job in range(4)]
-    assert all((sweep / str(job) / "model.pt").is_file() for job in range(4))
-    assert {(call.cfg.model.name, call.cfg.seed) for call in training.calls} == {
-        (name, seed) for name in ("gru", "lstm") for seed in (1, 2)
-    }
-    assert (tmp_path / "best.pt").read_text() == "seed 2"
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "job 0: dataset.path='data.json' output='best.pt' model=gru seed=1"
-    table = printed[4:]
-    assert table[0].split() == ["job", "nats/event", "overrides"]
-    assert table[1].split() == ["1", "8.0000", "model=gru", "seed=2"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]
-    # a second device of a job trains that job, not the sweep
-    assert "-m" not in training.calls[0].argv
-    assert "--multirun" not in training.calls[0].argv
-    assert {"model=gru", "seed=1"} < set(training.calls[0].argv)
-
-
-def test_sweep_without_output_leaves_the_folder_alone(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
-    assert hxmx("-m", "seed=1,2") == 0
-    assert len(training.calls) == 2
-    assert not (tmp_path / "model.pt").exists()
-
-
-def test_sweep_goes_on_after_a_job_that_fails(
-    hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    training.fails = lambda cfg: HachimachiError("too small") if cfg.seed == 1 else None
-    assert hxmx("data.json", "best.pt", "-m", "seed=1,2") == 1
-    assert capsys.readouterr().err == "hxmx: 1 of 2 jobs failed: too small\n"
-    assert (tmp_path / "best.pt").read_text() == "seed 2"
-
-
-def test_interrupted_sweep_keeps_the_best_so_far(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
-    training.interrupted = lambda cfg: cfg.seed == 2
-    assert hxmx("data.json", "best.pt", "-m", "seed=1,2,3") == 130
-    assert [call.cfg.seed for call in training.calls] == [1, 2]
-    assert (tmp_path / "best.pt").read_text() == "seed 2"
-
-
 def test_prints_the_config(hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert hxmx("absent.json", "--cfg", "job", "model=gru") == 0
     printed = OmegaConf.create(capsys.readouterr().out)
@@ -312,21 +221,3 @@ def test_as_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "size: 7" in done.stdout
     assert not done.stderr
-
-
-def test_the_real_thing(hxmx: Hxmx, tmp_path: Path) -> None:
-    data = [[60 + step % 12, 80 + step % 5] for step in range(120)]
-    content = {
-        "features": {"0": {"name": "pitch"}, "1": {"name": "velocity"}},
-        "time": [step * 0.25 for step in range(120)],
-        "data": data,
-    }
-    (tmp_path / "data.json").write_text(json.dumps(content))
-    quick = ("debug=fast", "logger=none", "callbacks.progress=false", "feature.pitch.kind=integer")
-    assert hxmx("data.json", "best.pt", *quick, "-m", "model=gru,lstm") == 0
-    sweep = only(tmp_path, "outputs/sweep/*")
-    scores = {job: json.loads((sweep / job / "score.json").read_text())["val_nll"] for job in ("0", "1")}
-    assert all(math.isfinite(score) for score in scores.values())
-    best = min(scores, key=lambda job: scores[job])
-    assert (tmp_path / "best.pt").read_bytes() == (sweep / best / "model.pt").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from hachimachi.events import Feature
+from hachimachi.live.performer import Performer
 
+LATENCY = 0.0037
 NOTE = (Feature("pitch"), Feature("velocity"), Feature("duration", masked=True))
 
 
@@ -64,3 +66,29 @@ def fake_player() -> type[FakePlayer]:
 @pytest.fixture(scope="session")
 def fake_clock() -> type[FakeClock]:
     return FakeClock
+
+
+class Stage:
+    """A performer, its clock, and what was heard of it: (scheduled, values)."""
+
+    def __init__(self, player, clock, **options) -> None:
+        self.player, self.clock = player, clock
+        self.played: list[tuple[float, list[float]]] = []
+        self.performer = Performer(
+            player, lambda values, at: self.played.append((at, values.tolist())), clock, **options
+        )
+
+    def until_next(self) -> tuple[float, list[float]]:
+        count = len(self.played)
+        deadline = self.performer.play()
+        if len(self.played) == count:  # else it was due already
+            assert deadline is not None
+            self.clock.now = max(self.clock.now, deadline) + LATENCY / 2
+            self.performer.play()
+        assert len(self.played) == count + 1
+        return self.played[-1]
+
+
+@pytest.fixture
+def stage(fake_player, fake_clock):
+    return lambda player=None, **options: Stage(player or fake_player(), fake_clock(), **options)

@@ -6,38 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
-from hachimachi.live.performer import Performer
 from hachimachi.live.refusals import Refused
 
 LATENCY = 0.0037
-
-
-class Stage:
-    """A performer, its clock, and what was heard of it: (scheduled, values)."""
-
-    def __init__(self, player, clock, **options) -> None:
-        self.player, self.clock = player, clock
-        self.played: list[tuple[float, list[float]]] = []
-        self.performer = Performer(
-            player, lambda values, at: self.played.append((at, values.tolist())), clock, **options
-        )
-
-    def until_next(self) -> tuple[float, list[float]]:
-        count = len(self.played)
-        deadline = self.performer.play()
-        if len(self.played) == count:  # else it was due already
-            assert deadline is not None
-            self.clock.now = max(self.clock.now, deadline) + LATENCY / 2
-            self.performer.play()
-        assert len(self.played) == count + 1
-        return self.played[-1]
-
-
-@pytest.fixture
-def stage(fake_player, fake_clock):
-    return lambda player=None, **options: Stage(player or fake_player(), fake_clock(), **options)
 
 
 def test_it_plays_the_predicted_time_after_the_event(stage) -> None:
@@ -141,52 +113,6 @@ def test_different_values_are_no_echo(stage) -> None:
     assert s.player.heard[1][0] == pytest.approx(0.35)
 
 
-def test_a_loop_feeds_itself_without_drift(stage, fake_player) -> None:
-    dts = np.random.default_rng(1).exponential(0.2, 1100)
-    s = stage(fake_player(dts=dts), loop=True)
-    s.performer.reset()
-    scheduled = [s.until_next()[0] for _ in range(1000)]
-    assert scheduled == pytest.approx(1000 + np.cumsum(dts[:1000]), abs=1e-6)
-    assert [row[0] for row in s.player.heard[1:]] == pytest.approx(dts[1:1000], abs=1e-9)
-
-
-def test_a_loop_lets_others_in(stage) -> None:
-    s = stage(loop=True)
-    s.performer.reset()
-    at, values = s.until_next()
-    s.clock.now = at + 0.1
-    s.performer.hear(values)  # an imitation, not an echo: the loop has heard itself already
-    assert s.player.heard[-1][0] == pytest.approx(0.1)
-    assert s.performer.play() == pytest.approx(at + 0.35)
-    assert s.performer.pending == 1
-
-
-def test_a_loop_begins_again_after_a_reset(stage) -> None:
-    s = stage(loop=True)
-    s.performer.reset()
-    s.until_next()
-    s.performer.reset()
-    assert s.player.heard == []
-    assert s.performer.pending == 1
-
-
-def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
-    s = stage(loop=True)
-    s.performer.reset()
-    s.until_next()
-    s.clock.now += 100
-    s.performer.play()
-    assert s.performer.play() == pytest.approx(s.clock.now + 0.25)
-
-
-def test_simultaneous_events_of_a_loop_leave_room_to_listen(stage, fake_player) -> None:
-    s = stage(fake_player(dt=0.0), loop=True)
-    s.performer.reset()
-    for played in (1, 2, 3):
-        s.performer.play()
-        assert len(s.played) == played
-
-
 def test_without_time_it_answers_at_once(stage, fake_player) -> None:
     s = stage(fake_player(temporal=False))
     s.performer.hear([60, 80], at=1040.0)
@@ -274,13 +200,6 @@ def test_a_model_that_breaks_down_starts_afresh(stage, fake_player) -> None:
     s.performer.hear([1])
     assert math.isnan(player.heard[0][0])
     assert s.performer.play() is not None
-
-
-def test_a_loop_needs_time_and_one_voice(stage, fake_player) -> None:
-    with pytest.raises(HachimachiError, match="has no time"):
-        stage(fake_player(temporal=False), loop=True)
-    with pytest.raises(HachimachiError, match="--pending all"):
-        stage(loop=True, pending="all")
 
 
 def test_a_long_performance_takes_bounded_memory(stage, fake_player) -> None:

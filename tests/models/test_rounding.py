@@ -27,12 +27,12 @@ def ticks() -> EventSequence:
     """400 events whose times, durations and levels all lie between two bins, most of them the same as before."""
     chance = np.random.default_rng(0)
     stays = chance.random((400, 3)) < 0.8
-    drawn = np.column_stack([chance.choice([0.125, 0.375, 0.625, 0.005], 400)] * 3)
-    drawn[:, 2] = chance.choice([0.05, 0.15, -0.25], 400)
+    drawn = 0.01 * (chance.integers(0, 100, (400, 3)) + 0.5)
+    drawn[:, 2] = 0.1 * (chance.integers(-20, 20, 400) + 0.5)
     for t in range(1, 400):
         drawn[t] = np.where(stays[t], drawn[t - 1], drawn[t])
-    data = np.column_stack([60 + np.arange(400) % 12, drawn[:, 1:]])
-    return EventSequence(FEATURES, data, np.cumsum(drawn[:, 0]))
+    data = np.column_stack([60 + np.arange(400) % 12, drawn[:, 1:]]).astype(float)
+    return EventSequence(FEATURES, data, np.cumsum(drawn[:, 0], dtype=np.float64))
 
 
 def strong(pieces: list[EventSequence], head: str) -> EventModel:

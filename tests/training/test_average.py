@@ -60,6 +60,10 @@ def validate(module: EventModule, pieces: list[EventSequence]) -> float:
     return float(logged["val/nll"])
 
 
+def follow(module: EventModule) -> None:
+    module.on_train_batch_end(None, torch.empty(0), 0)
+
+
 def equal(one: EventModel, other: EventModel) -> bool:
     theirs = other.state_dict()
     return all(torch.equal(weight, theirs[name]) for name, weight in one.state_dict().items())
@@ -72,19 +76,19 @@ def test_the_average_forgets_where_training_began(pieces: list[EventSequence], s
     for step in range(60):
         with torch.no_grad():
             module.model.first.add_(torch.randn_like(expected))
-        module.on_train_batch_end(None, None, step)
+        follow(module)
         share = min(stays, (1 + step) / (10 + step)) if step else 0.0
         expected = share * expected + (1 - share) * module.model.first.detach()
         torch.testing.assert_close(module.played.first, expected)
-    for step in range(2000):  # what no longer moves is its own average
-        module.on_train_batch_end(None, None, step)
+    for _ in range(2000):  # what no longer moves is its own average
+        follow(module)
     torch.testing.assert_close(module.played.first, module.model.first.detach())
 
 
 def test_without_an_average_the_weights_are_played(pieces: list[EventSequence]) -> None:
     module = EventModule(build(pieces), average=0)
     assert module.played is module.model
-    module.on_train_batch_end(None, None, 0)
+    follow(module)
     assert not [name for name in module.state_dict() if name.startswith("average")]
 
 

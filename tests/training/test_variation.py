@@ -184,10 +184,10 @@ def test_a_constant_is_not_taught_to_vary(shared_data: Path) -> None:
     data = piece.data.copy()
     data[:, 2] = 0.1
     assert set(decided(EventSequence(piece.features, data, piece.time))) == {"time", "pitch", "velocity"}
-    steady = EventSequence(piece.features, piece.data, 0.25 * np.arange(len(piece)))
+    steady = EventSequence(piece.features, piece.data, np.arange(len(piece)) / 4)
     assert set(decided(steady)) == {"pitch", "velocity"}  # what keeps to a grid is not stretched
     data[:, :2] = 60
-    assert decided(EventSequence(piece.features, data, 0.25 * np.arange(len(piece)))) == []
+    assert decided(EventSequence(piece.features, data, np.arange(len(piece)) / 4)) == []
 
 
 def test_nothing_held_out_and_next_to_nothing_learned(shared_data: Path) -> None:
