@@ -16,6 +16,9 @@ from hachimachi.grid import MAX_BINS, Categories, Lattice
 
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
+BEYOND = 0.1
+"""How far beyond the training range a model plays, as a share of its width. What is heard may lie anywhere, and has its
+probability; played, one value far out in a thousand would be a pause of half a minute, or a note nobody wrote."""
 LARGEST = 2**53
 """Whole numbers beyond this are not told apart in double precision."""
 
@@ -59,6 +62,15 @@ class Column:
     def whole(self) -> bool:
         """Whether only whole multiples of the resolution are played."""
         return self.feature.kind == "integer" or (isinstance(self.grid, Lattice) and self.grid.resolution == 1)
+
+    @property
+    def played(self) -> tuple[int, int]:
+        """Positions of the first and the last bin that are played where nothing else is asked."""
+        if isinstance(self.grid, Categories):
+            return 0, self.grid.bins - 1
+        first, last = self.occupied[0], self.occupied[-1]
+        margin = round(BEYOND * (last - first))
+        return max(first - margin, 0), min(last + margin, self.grid.bins - 1)
 
     def describe(self) -> dict[str, Any]:
         """Return the grid in plain words: resolution, low and high end, number of bins."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column
+from hachimachi.columns import BEYOND, Column
 from hachimachi.events import TIME, EventSequence
 from hachimachi.grid import Categories
 
@@ -20,8 +20,6 @@ SILENCE = 10.0
 """Seconds that may pass between two events."""
 ASTRAY = 8
 """Events in a row that may have a value far beyond the training range: a stray one is no collapse, staying away is."""
-FAR = 0.1
-"""Share of its width by which the training range is left, where it ends before the support does."""
 CLOSE = 0.02, 0.2
 """Times that differ by so many seconds, or by such a share, are the same: small noise hides no repetition."""
 
@@ -60,7 +58,7 @@ def observe(sequence: EventSequence, columns: Sequence[Column]) -> Conduct:
     """
     between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
     silence = float(between.max(initial=0.0))
-    near, far = (_outside(sequence, columns, margin) for margin in (0.0, FAR))
+    near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
     astray = max((_longest_run(flags) for flags in far.T), default=0)
     beyond = float(near.any(1).mean()) if len(near) else 0.0
     return Conduct(_longest_cycle(sequence, columns), silence, astray, beyond, _allowed(columns))

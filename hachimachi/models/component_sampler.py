@@ -35,10 +35,16 @@ class NumberComponentSampler(Sampler):
             return self.grid.spread(self.numbers.histogram.draw(random), random)
         return self.numbers.logistic.draw(location, log_scale, random)
 
+    def plays(self, value: float) -> bool:
+        """Return whether a value is one that is played where nothing else is asked."""
+        return self.grid.plays(value)
+
     def draw_among(self, parameters: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
         """Draw a value from weighted components."""
         if how.plain:
-            return self.draw(parameters[draw_index(weights.tolist(), random)].tolist(), random)
+            value = self.draw(parameters[draw_index(weights.tolist(), random)].tolist(), random)
+            if self.plays(value):
+                return value
         locations, log_scales, gates = parameters.T
         counted = 1 / (1 + np.exp(-gates))
         blend = Blend(float(weights @ counted), 0.0, weights * (1 - counted), locations, log_scales)

@@ -61,8 +61,13 @@ class NumberConditionalSampler(ConditionalSampler):
         if math.isnan(former):
             weights[1] = 0.0
         how = sampling.of(self.name)
-        if not how.plain:
-            return self.numbers.draw(self._blend(raw, weights, former, last), how, random)
+        if how.plain:
+            value = self._draw_plainly(raw, weights, former, last, random)
+            if self.grid.plays(value):
+                return value
+        return self.numbers.draw(self._blend(raw, weights, former, last), how, random)
+
+    def _draw_plainly(self, raw: Vector, weights: list[float], former: float, last: float, random: Random) -> float:
         way = draw_index(weights, random)
         if way == 0:
             tilt = raw[self.ends[2] :] if self.tilted else None

@@ -39,7 +39,7 @@ class Distribution(ABC):
         Args:
             column: Which one.
             rows: The other columns, shape (..., D), as far as they are given; NaN where not. Only what is given counts.
-            playable: Leave out what is never played, the floor and unknown categories.
+            playable: Leave out what is never played whatever is asked, the floor and unknown categories.
         """
 
 

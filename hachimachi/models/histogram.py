@@ -29,6 +29,7 @@ class Histogram(nn.Module):
     def __init__(self, column: Column, scale: Scale) -> None:
         super().__init__()
         self.scale = scale
+        self.played = column.played
         distinct = len(column.occupied)
         self.novel = distinct / (column.events + distinct)
         share = torch.tensor(column.counts, dtype=torch.float64) / column.events

@@ -23,6 +23,8 @@ NEGLIGIBLE = 1e-9
 """Mass, after tempering, that bins may hold altogether and be left out of a table."""
 LITTLE = 1e-3
 """Mass, after tempering, that bins may hold altogether and be looked at only when it is drawn."""
+MOST = 0.5
+"""Mass beside which what is negligible, or little, is so."""
 SMALL = 256
 """Tables of so few bins are not worth cutting."""
 
@@ -65,15 +67,16 @@ class NumberSampler:
     """
 
     def __init__(self, name: str, scale: Scale, histogram: Histogram) -> None:
-        self.grid = PlayedGrid(name, scale)
+        self.grid = PlayedGrid(name, scale, histogram.played)
         self.histogram, self.logistic = HistogramSampler(histogram, self.grid), LogisticSampler(self.grid)
 
     def draw(self, blend: Blend, how: ColumnSampling, random: Random) -> float:
         """Draw a value."""
         tempered = how.temperature >= COLD and (how.top_p, how.min_p, how.constraint) == (1, 0, None)
         if tempered and self.grid.grid.bins > SMALL:
-            index, mass = self._draw_lazily(blend, how, random)
-            return self._place(blend, index, mass, random)
+            drawn = self._draw_lazily(blend, how, random)
+            if drawn is not None:
+                return self._place(blend, *drawn, random)
         start, table = self._allowed_table(blend, how)
         index = start + draw_bin(how.weigh(table), random)
         value = self._place(blend, index, float(table[index - start]), random)
@@ -85,14 +88,18 @@ class NumberSampler:
         known = low <= last <= high and self.grid.index(last) == index
         return last if known and not self.grid.is_fixed(index) else self.grid.centre(index)
 
-    def _draw_lazily(self, blend: Blend, how: ColumnSampling, random: Random) -> tuple[int, float]:
+    def _draw_lazily(self, blend: Blend, how: ColumnSampling, random: Random) -> tuple[int, float] | None:
         """Draw a bin, and return its mass too; bins that hold little are looked at only when the draw falls there.
+
+        Nothing is returned where most of the mass lies out of what is played: little is no more little then.
 
         They first count for as much as they can weigh at most. When they are drawn, they are drawn by what they do
         weigh, or else, for the rest of that, the draw is made again from the whole table.
         """
         little = self._negligible(LITTLE, how.temperature)
         start, table = self._table(blend, self.grid.allowed(None), little)
+        if table.sum() < MOST:
+            return None
         weights = how.weigh(table)
         inside = float(weights.sum())
         hot = max(1 - 1 / how.temperature, 0) * math.log(self.grid.grid.bins)
@@ -100,21 +107,21 @@ class NumberSampler:
         if random.random() * (inside + beyond) < inside:
             index = draw_bin(weights, random)
             return start + index, float(table[index])
-        _, whole = self._table(blend, self.grid.allowed(None), -math.inf)
+        first, whole = self._table(blend, self.grid.allowed(None), -math.inf)
         weights = how.weigh(whole)
         outside = weights.copy()
-        outside[start : start + len(table)] = 0
+        outside[start - first : start - first + len(table)] = 0
         scale = inside / float((weights - outside).sum())
         index = draw_bin(outside if random.random() * beyond < outside.sum() * scale else weights, random)
-        return index, float(whole[index])
+        return first + index, float(whole[index])
 
     def _allowed_table(self, blend: Blend, how: ColumnSampling) -> tuple[int, Numbers]:
         """Return the first bin of a table and the masses of the bins from there on; others have none."""
         bins = self.grid.allowed(how.constraint)
         if bins.stop - bins.start > SMALL:
             start, table = self._table(blend, bins, self._negligible(NEGLIGIBLE, how.temperature))
-            # what is negligible is so beside the whole: not where a constraint leaves little of it
-            if how.constraint is None or table.sum() > 0.5:
+            # what is negligible is so beside the whole: not where little of it is left
+            if table.sum() >= MOST:
                 return start, table
         start, table = self._table(blend, bins, -math.inf)
         # where all underflows, what is asked is as good as impossible, and all of it alike

@@ -22,12 +22,15 @@ class PlayedGrid:
     Args:
         name: The column's name.
         scale: Its scale.
+        played: Positions of the first and the last bin that are played where nothing else is asked; all by default.
     """
 
-    def __init__(self, name: str, scale: Scale) -> None:
+    def __init__(self, name: str, scale: Scale, played: tuple[int, int] | None = None) -> None:
         self.name, self.scale, self.grid = name, scale, scale.grid
         self.foot = scale.foot
         self.ends = scale.grid.low * scale.grid.resolution, scale.grid.high * scale.grid.resolution
+        first, last = played or (0, scale.grid.bins - 1)
+        self.every = Bins(first, last + 1)
         self._bins: dict[Constraint | None, Bins] = {}
 
     def raw(self, place: float) -> float:
@@ -73,13 +76,17 @@ class PlayedGrid:
             return constraint.nearest(value)  # by a rounding error away
         return constraint.draw(low, high, random)
 
+    def plays(self, value: float) -> bool:
+        """Return whether a value is one that is played where nothing else is asked."""
+        return self.every.start <= self.index(value) < self.every.stop
+
     def allowed(self, constraint: Constraint | None) -> Bins:
         """Return the bins that a constraint leaves."""
         if constraint not in self._bins:
             if len(self._bins) >= REMEMBERED:
                 self._bins.clear()
-            every = Bins(0, self.grid.bins)
-            self._bins[constraint] = number_bins(self.grid, self.scale.whole, constraint) if constraint else every
+            bins = number_bins(self.grid, self.scale.whole, constraint) if constraint else self.every
+            self._bins[constraint] = bins
         return self._bins[constraint]
 
     @cached_property

@@ -102,6 +102,6 @@ def _masks(column: Column, constraints: Sequence[Constraint | None]) -> NDArray[
         constraints = constraints[:1]
     masks = np.zeros((len(constraints), column.grid.bins))
     for mask, constraint in zip(masks, constraints, strict=True):
-        bins = allowed_bins(column, constraint) if constraint else Bins(0, column.grid.bins)
+        bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
         mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
     return masks

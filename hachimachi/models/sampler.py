@@ -20,6 +20,10 @@ class Sampler(ABC):
     def draw(self, parameters: Sequence[float], random: Random) -> float:
         """Draw a value from one component as it is, shape (P,)."""
 
+    def plays(self, value: float) -> bool:  # noqa: ARG002  (all that can be drawn, unless a sampler knows more)
+        """Return whether a value is one that is played where nothing else is asked."""
+        return True
+
     @abstractmethod
     def draw_among(self, parameters: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
         """Draw a value from weighted components.

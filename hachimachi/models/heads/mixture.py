@@ -137,17 +137,24 @@ class MixtureSampler(EventSampler):
         weights = np.exp(logits - logits.max())
         if all(sampling.of(name).plain for name in self.names):
             chosen = draw_index(weights.tolist(), random)
-            pairs = zip(self.samplers, raws, strict=True)
-            return np.array([sampler.draw(raw[chosen].tolist(), random) for sampler, raw in pairs])
+            drawn = [
+                sampler.draw(raw[chosen].tolist(), random) for sampler, raw in zip(self.samplers, raws, strict=True)
+            ]
+            kept = [sampler.plays(value) for sampler, value in zip(self.samplers, drawn, strict=True)]
+            if all(kept):
+                return np.array(drawn)
+            return self._draw_in_turn(weights, raws, sampling, random, drawn[: kept.index(False)])
         return self._draw_in_turn(weights, raws, sampling, random)
 
     def _draw_in_turn(
-        self, weights: Numbers, raws: list[Numbers], sampling: Sampling, random: Random
+        self, weights: Numbers, raws: list[Numbers], sampling: Sampling, random: Random, drawn: Sequence[float] = ()
     ) -> NDArray[np.float64]:
+        """Draw column by column, the first ones as they are drawn already."""
         row = np.empty(len(raws))
-        for column in sampling.order(self.names, self.order):
+        for place, column in enumerate(sampling.order(self.names, self.order)):
             weights = weights / weights.sum()
             sampler, raw, how = self.samplers[column], raws[column], sampling.of(self.names[column])
-            row[column] = sampler.draw_among(raw, weights, how, random)
+            known = place < len(drawn)
+            row[column] = drawn[place] if known else sampler.draw_among(raw, weights, how, random)
             weights = weights * sampler.masses(raw, row[column])
         return row
