@@ -163,8 +163,9 @@ def _score(run: Run, data: EventDataModule) -> Run:
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
-    kept = shrink(model, data.valid_sample)
-    model.summary["kept"] = kept
+    kept = model.summary.get("kept")  # a run that went on and found nothing better leaves a model that was taken back
+    if kept is None:
+        kept = model.summary["kept"] = shrink(model, data.valid_sample)
     result = evaluate(model, data.valid)
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,

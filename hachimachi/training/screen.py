@@ -74,7 +74,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
             console.print(run.playing.sentence())
         if run.playing.collapsed:
             console.print(f"{run.playing.warning()};", style="yellow")
-            console.print("try more data, or hxmx gen --temperature 1.1", style="yellow")
+            console.print("try more data, or let it play with --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
     if cfg.logger.name == "tensorboard":

@@ -14,6 +14,8 @@ from torch import Tensor
 from hachimachi.columns import SECONDS, Column
 from hachimachi.grid import Lattice
 
+LOWEST, HIGHEST = 0, 127
+"""What MIDI can hold, whatever the data declares."""
 DRUMS = 128
 """The instrument whose pitches are names, not heights."""
 SMOOTH = 0.6
@@ -136,7 +138,7 @@ def _is_whole(columns: Sequence[Column], place: int | None) -> bool:
 def _shift(columns: Sequence[Column], place: int, most: int, instrument: int | None) -> Shift:
     grid = columns[place].grid
     assert isinstance(grid, Lattice)
-    return Shift(place, most, grid.low, grid.high, instrument)
+    return Shift(place, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument)
 
 
 def _values(rows: NDArray[np.float64], place: int, instrument: int | None) -> NDArray[np.int64]:
