@@ -21,8 +21,9 @@ Indices = NDArray[np.int64]
 
 NEGLIGIBLE = 1e-9
 """Mass, after tempering, that bins may hold altogether and be left out of a table."""
-LITTLE = 1e-3
-"""Mass, after tempering, that bins may hold altogether and be looked at only when it is drawn."""
+LITTLE = 1e-4
+"""Mass, after tempering, that bins may hold altogether and be looked at only when it is drawn. A logistic may lack as
+much of its own where the table goes on beyond it."""
 MOST = 0.5
 """Mass beside which what is negligible, or little, is so."""
 SMALL = 256
@@ -169,11 +170,12 @@ class NumberSampler:
     def _reach(self, blend: Blend, lows: Indices, highs: Indices, negligible: float) -> tuple[int, int]:
         """Return the bins beyond which only negligible mass lies, given those of the logistics."""
         low, high = int((lows + self.grid.grid.bins * (highs == 0)).min()), int(highs.max())
+        if blend.histogram > 0:
+            low, high = min(low, self.histogram.occupied[0]), max(high, self.histogram.occupied[-1] + 1)
         share = math.log(max(blend.histogram * self.histogram.novel / 2, 1e-300)) - negligible
         if share > 0:  # the smooth part of the histogram is a logistic too
             ends = np.searchsorted(self.grid.edges, (-SPREAD * share, SPREAD * share)).tolist()
-            occupied = self.histogram.occupied
-            low, high = min(low, ends[0] - 1, occupied[0]), max(high, ends[1], occupied[-1] + 1)
+            low, high = min(low, ends[0] - 1), max(high, ends[1])
         if blend.same > 0:
             low, high = min(low, blend.former), max(high, blend.former + 1)
         return max(low, 0), min(high, self.grid.grid.bins)

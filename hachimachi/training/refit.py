@@ -18,6 +18,7 @@ from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import fit_on
+from hachimachi.training.variation import Variation
 
 RATE = 0.3
 """Share of the learning rate in the last pass. Measured on what follows in the piece, in neither part: nats fell by
@@ -32,7 +33,7 @@ def check_refit(cfg: DictConfig) -> None:
         raise HachimachiError(f"dataset.refit=true: expected trainer.devices=1, found {devices}; it runs on one device")
 
 
-def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) -> str:
+def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variation, console: Console) -> str:
     """Let the best model learn from all there is, and store it in place of what it was.
 
     It goes on from the best model, whose number of steps was found by stopping, in steps of a small constant rate, and
@@ -45,6 +46,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) 
         cfg: The whole config.
         data: What was learned from and what was held out.
         path: The model file, with its score.
+        variation: What is done to windows.
         console: Where to say how it goes.
 
     Returns:
@@ -56,7 +58,8 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, console: Console) 
     steps = max(1, round(model.summary["steps"] * (events - data.events) / max(1, data.events)))
     rate = RATE * cfg.optimizer.lr
     console.print(f"Last pass: {count(steps, 'step')} on all {count(events, 'event')}, held out or not")
-    module = EventModule(model, lr=rate, weight_decay=cfg.optimizer.weight_decay, average=0)
+    options = {"lr": rate, "weight_decay": cfg.optimizer.weight_decay, "average": 0, "variation": variation}
+    module = EventModule(model.train(), **options)
     progress = Progress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
     ended = fit_on(cfg, data.load(whole), module, [progress], steps)
     if ended:

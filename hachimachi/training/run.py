@@ -106,8 +106,8 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         run = _score(Run(keep.path, folder, math.nan, math.nan, interrupted), data)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        if cfg.dataset.refit and data.valid and not interrupted:
-            run = replace(run, interrupted=refit(cfg, data, run.path, console))
+        if cfg.dataset.refit and data.valid and not interrupted and "refit" not in run.model.summary:
+            run = replace(run, interrupted=refit(cfg, data, run.path, variation, console))
             run = replace(run, refit="refit" in run.model.summary)
     conclude(console, cfg, run, diverged=keep.diverged)
     return run
@@ -163,9 +163,10 @@ def _score(run: Run, data: EventDataModule) -> Run:
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
-    kept = model.summary.get("kept")  # a run that went on and found nothing better leaves a model that was taken back
-    if kept is None:
-        kept = model.summary["kept"] = shrink(model, data.valid_sample)
+    if "held_out" in model.summary:  # a run that went on found nothing better than what had been scored before
+        scored = model.summary["held_out"]
+        return replace(run, score=scored["nats_per_event"], marginal=scored["marginal"])
+    kept = model.summary["kept"] = shrink(model, data.valid_sample)
     result = evaluate(model, data.valid)
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,

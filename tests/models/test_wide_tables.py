@@ -1,0 +1,39 @@
+"""Draws from wide grids, which are looked at in part: as the whole table says, whatever the temperature."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from hachimachi.columns import fit_columns
+from hachimachi.events import EventSequence, Feature
+from hachimachi.models.histogram import Histogram
+from hachimachi.models.number_sampler import SMALL, Blend, NumberSampler
+from hachimachi.models.sampling import Sampling
+from hachimachi.models.scale import Scale
+
+DRAWS = 2000
+VALUES, SHARES = np.array([0.0, 0.1, 0.12, 0.5]), np.array([0.5, 0.3, 0.15, 0.05])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 0.9, 1.3])
+@pytest.mark.parametrize("weight", [0.9, 0.5, 0.05])
+def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: float, weight: float) -> None:
+    """Times are one of four on the whole grid from 0 to 60 s; the only logistic, a narrow one, stands on 0.12 s."""
+    chance = np.random.default_rng(0)
+    steps = chance.choice(VALUES, 20_000, p=SHARES)
+    (column, _) = fit_columns([EventSequence((Feature("x"),), np.ones((20_000, 1)), np.cumsum(steps))])
+    assert column.grid.bins > SMALL
+    scale = Scale.of(column)
+    sampler = NumberSampler("time", scale, Histogram(column, scale))
+    place = (np.log(0.12) - scale.mean) / scale.std
+    blend = Blend(weight, 0.0, np.array([1 - weight]), np.array([place]), np.array([-6.0]))
+    how, random = Sampling(temperature).of("time"), Random(0)
+    drawn = column.grid.index(np.array([sampler.draw(blend, how, random) for _ in range(DRAWS)]))
+    found = np.array([(drawn == index).mean() for index in column.grid.index(VALUES)])
+    counted = np.array(column.counts)[np.searchsorted(column.occupied, column.grid.index(VALUES))] / column.events
+    expected = (weight * counted + (1 - weight) * (VALUES == 0.12)) ** (1 / temperature)
+    expected /= expected.sum()
+    assert np.abs(found - expected).max() < 4 * np.sqrt(expected * (1 - expected) / DRAWS).max() + 0.005
