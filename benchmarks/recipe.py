@@ -90,7 +90,7 @@ def main(words: list[str] | None = None) -> int:
             return 1
         rows = compare(tasks, changes, chosen.seeds, console)
     show(rows, list(changes), console)
-    console.print(f"→ {write_markdown(rows, list(changes), chosen.seeds, FOLDER)}")
+    console.print(f"→ {write_markdown(rows, list(changes), chosen.seeds, FOLDER, 'recipe')}")
     return 0
 
 

@@ -50,7 +50,7 @@ def show(rows: Sequence[Row], parts: Sequence[str], console: Console) -> None:
     console.print(table)
 
 
-def write_markdown(rows: Sequence[Row], parts: Sequence[str], seeds: int, folder: Path) -> Path:
+def write_markdown(rows: Sequence[Row], parts: Sequence[str], seeds: int, folder: Path, name: str = "model") -> Path:
     """Write the table as Markdown into a folder, under the time of day; return where."""
     now = datetime.now()
     headings = _headings(parts)
@@ -62,7 +62,7 @@ def write_markdown(rows: Sequence[Row], parts: Sequence[str], seeds: int, folder
         *(f"| {' | '.join(_cells(row, parts, ', '))} |" for row in rows),
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"model_{now:%Y-%m-%d_%H-%M-%S}.md"
+    path = folder / f"{name}_{now:%Y-%m-%d_%H-%M-%S}.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -85,11 +85,12 @@ class AutoregressiveHead(Head):
             self.get_buffer(f"start_{place}").copy_(project.bias)
 
     @torch.no_grad()
-    def shrink(self, shares: Sequence[float]) -> None:
+    def shrink(self, shares: Sequence[float]) -> bool:
         """Take the last layer of each column back towards the marginals, keeping a share of what it learned."""
         for place, (project, share) in enumerate(zip(self.project, shares, strict=True)):
             project.weight.mul_(share)
             project.bias.lerp_(self.get_buffer(f"start_{place}"), 1 - share)
+        return True
 
     def forward(self, hidden: Tensor) -> Autoregressive:
         """Return the distribution that follows hidden vectors of shape (..., H)."""
