@@ -32,7 +32,8 @@ def column_table(model: EventModel, scores: Mapping[str, Mapping[str, float]] | 
 def _extent(column: Column) -> tuple[str, str]:
     """Return the range of the training values and the step of the grid."""
     if isinstance(column.grid, Categories):
-        return f"{len(column.grid.values)} categories", ""
+        number = len(column.grid.values)
+        return f"{number} categories" if number > 1 else "1 category", ""
     grid = column.grid
     low, high = ((grid.low + place) * grid.resolution for place in (column.occupied[0], column.occupied[-1]))
     return f"{low:g}–{high:g}", f"{grid.resolution:g}"

@@ -42,8 +42,9 @@ def evaluate_sampled(
     with one_thread():
         parts = [np.empty((0, len(order)))]
         for each in sequences:
-            parts += _surprise(exact, each, sampled)
-            done(len(each))
+            for part in _surprise(exact, each, sampled):
+                parts.append(part)
+                done(len(part))
     surprise, places = np.concatenate(parts), [model.head.order.index(place) for place in order]
     columns = tuple(model.columns[place] for place in order)
     names = tuple(column.name for column in columns)

@@ -74,8 +74,9 @@ class Head(nn.Module, ABC):
     def start_at(self, rows: Tensor) -> None:
         """Set the biases so that the untrained head gives about the marginals of raw events, shape (N, D)."""
 
-    def shrink(self, shares: Sequence[float]) -> None:
-        """Take each of D columns back towards the marginals, keeping a share of what was learned of it."""
+    @abstractmethod
+    def shrink(self, shares: Sequence[float]) -> bool:
+        """Take each of D columns back towards the marginals, keeping a share of what was learned; return if it can."""
 
     @abstractmethod
     def sampler(self) -> EventSampler:

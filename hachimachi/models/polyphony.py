@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
+from hachimachi.grid import Lattice
 from hachimachi.models.constraint import Constraint, allowed_bins
 from hachimachi.models.sampling import Sampling
 
@@ -45,6 +46,13 @@ class Voices:
         longest = sorted(self.left, reverse=True)[polyphony - 1]
         return longest + MARGIN if longest > MARGIN else 0.0
 
+    def _latest(self, column: Column, sampling: Sampling, wait: float) -> float:
+        """Return how late the next event may be: as late as times are played, or as it must where that is later."""
+        grid = column.grid
+        if TIME in sampling.constraints or not isinstance(grid, Lattice):
+            return math.inf
+        return max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
+
     def limit(self, sampling: Sampling) -> Sampling:
         """Return how to draw the next event.
 
@@ -57,7 +65,7 @@ class Voices:
         wait = min(self.wait(sampling.polyphony), column.describe()["high"])  # nothing waits longer than the support
         if not wait:
             return sampling
-        limited = sampling.with_constraint(TIME, Constraint.between(wait, math.inf))
+        limited = sampling.with_constraint(TIME, Constraint.between(wait, self._latest(column, sampling, wait)))
         try:
             allowed_bins(column, limited.constraints[TIME])
         except HachimachiError as error:

@@ -62,11 +62,13 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         gain = run.marginal - run.score
         console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
-        if gain <= 0 and not diverged:
+        emptied = len(run.kept) == len(run.model.columns) and not any(run.kept.values())
+        if (gain <= 0 or emptied) and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
     if run.kept:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in run.kept.items())
-        console.print(f"Kept of what was learned, for no more of it holds: {shares}")
+        console.print("Taken back to the histogram, for no more of what was learned holds than")
+        console.print(shares)
     if run.refit:
         console.print("Then it learned from that too: the score is from before it")
     if run.playing:

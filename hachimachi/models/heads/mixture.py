@@ -68,6 +68,10 @@ class MixtureHead(Head):
                 locations[::2] = 1.0
                 bias[1 + column].view(self.components, -1)[::2, 0] = 0.0
 
+    def shrink(self, shares: Sequence[float]) -> bool:  # noqa: ARG002  (its columns share their components)
+        """Leave everything as it is: there is no last layer of one column alone."""
+        return False
+
     def sampler(self) -> EventSampler:
         """Return what draws from the head as it is now."""
         return MixtureSampler(self)
