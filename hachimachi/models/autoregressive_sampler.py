@@ -15,6 +15,7 @@ from hachimachi.models.conditional import Conditional
 from hachimachi.models.distribution import EventSampler
 from hachimachi.models.encoder import ColumnEncoder
 from hachimachi.models.sampling import Sampling
+from hachimachi.models.squash import unsquash_one
 from hachimachi.models.stepping import Vector, as_array
 
 Linear = tuple[Tensor, Tensor]
@@ -57,7 +58,7 @@ class AutoregressiveSampler(EventSampler):
         row = [math.nan] * len(order)
         for column in order:
             place, sampler = self.former[column], self.samplers[column]
-            former = math.nan if place is None else float(hidden[place])
+            former = math.nan if place is None else unsquash_one(float(hidden[place]))
             row[column] = sampler.draw(layers.parameters(column), former, last[column], sampling, random)
             if column != order[-1]:  # after that there is nobody to tell
                 layers.tell(column, sampler.snap(row[column]))

@@ -13,6 +13,7 @@ from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.grid import Categories
 from hachimachi.models.scale import Scale
+from hachimachi.models.squash import squash, squash_one
 from hachimachi.models.stepping import Vector, as_array
 
 EMBEDDING = 24
@@ -81,7 +82,7 @@ class _Number(ColumnEncoder):
         value = rows[..., self.place]
         unknown = value.isnan()[..., None]
         value = value.nan_to_num(0.0)
-        parts = [self.scale.standardise(value).clamp(-5, 5)[..., None]]
+        parts = [squash(self.scale.standardise(value))[..., None]]
         if self.scale.grid.log:
             parts.append((value < self.scale.grid.resolution / 2).double()[..., None])
         if self.embedding is not None:
@@ -97,7 +98,7 @@ class _Number(ColumnEncoder):
                 out.fill(0.0)
                 return
             warped = math.log(max(value, grid.resolution / 2)) if grid.log else value
-            out[0] = min(max((warped - scale.mean) / scale.std, -5.0), 5.0)
+            out[0] = squash_one((warped - scale.mean) / scale.std)
             if grid.log:
                 out[1] = value < grid.resolution / 2
             if rows:

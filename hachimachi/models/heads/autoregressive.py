@@ -16,6 +16,7 @@ from hachimachi.models.distribution import Distribution, Head
 from hachimachi.models.dropout import LockedDropout
 from hachimachi.models.encoder import encode_column
 from hachimachi.models.parts import register
+from hachimachi.models.squash import unsquash
 
 
 @register("head", "autoregressive")
@@ -176,4 +177,4 @@ class Autoregressive(Distribution):
 
     def _former(self, column: int) -> Tensor | None:
         place = self.head.former.get(column)
-        return None if place is None else self.hidden[..., place]
+        return None if place is None else unsquash(self.hidden[..., place])
