@@ -67,6 +67,11 @@ def _entries_of_group(group: Entry) -> list[Entry]:
     return list(found.values())
 
 
+def list_option_keys(group: str, option: str) -> list[str]:
+    """Return the keys that an option's file has."""
+    return [entry.name for entry in _entries(find_conf() / group / f"{option}.yaml", _KEY)]
+
+
 def describe(group: str, option: str) -> str:
     """Return the first comment of an option's file."""
     lines = (find_conf() / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()

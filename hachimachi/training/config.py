@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from hachimachi.training.conf import find_conf, list_options
+from hachimachi.training.conf import find_conf, list_defaults, list_option_keys, list_options
 from hachimachi.training.overrides import ConfigError, Options, explain_key, list_choices, parse, quote, show
 from hachimachi.training.schema import TrainConfig, list_schema_keys
 
@@ -135,8 +136,20 @@ def _compose(overrides: list[str], config_name: str, config_dir: Path | None) ->
         with _one_more_hydra(), hydra.initialize_config_dir(str(home), version_base="1.3"):
             return hydra.compose(config_name, [*overrides, *more])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        text = str(error).partition("Config search path")[0]
-        raise ConfigError(" ".join(text.split())) from error
+        text = " ".join(str(error).partition("Config search path")[0].split())
+        raise ConfigError(_explain_option(text, overrides) or text) from error
+
+
+def _explain_option(text: str, overrides: Sequence[str]) -> str:
+    """Say which keys the chosen option of a group has, where Hydra says that it lacks one; else nothing."""
+    lacking = re.match(r"Could not override '(\w+)\.(\w+)'", text)
+    if lacking is None:
+        return ""
+    group, key = lacking.groups()
+    chosen = {entry.name: entry.value for entry in list_defaults()}
+    chosen |= {name: option for name, _, option in (word.partition("=") for word in overrides)}
+    keys = list_option_keys(group, chosen.get(group, ""))
+    return f"{group}.{key}: {group}={chosen.get(group)} has no such key; it has {', '.join(keys)}" if keys else ""
 
 
 @contextmanager

@@ -206,3 +206,16 @@ def test_own_folder_of_configs(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("defaults: [train, _self_]\nmodel: {size: 2}\n")
     _, cfg = check_words(["head.components=1"], config_name="tiny", config_dir=tmp_path)
     assert (cfg.model.size, cfg.head.components) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["head=mixture", "head.order=[pitch]"], "head.order: head=mixture has no such key; it has name, components"),
+        (["model.window=3"], "model.window: model=gru has no such key; it has name, size, layers, dropout"),
+    ],
+)
+def test_a_key_of_another_option_is_told_from_one_that_is_nowhere(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(words)
+    assert str(caught.value) == said
