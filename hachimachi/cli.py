@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"no command {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
         return importlib.import_module(f"hachimachi.commands.{cmd_name}").command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """List the commands from the table above, importing none."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

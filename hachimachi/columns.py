@@ -93,13 +93,10 @@ class Column:
         P = (count + 1/2) / (N + bins / 2), with bins from the lowest to the highest training value and one more for
         all that lies beyond.
         """
-        index = self.grid.index(values)
-        place = np.minimum(np.searchsorted(self.occupied, index), len(self.occupied) - 1)
-        hit = (np.asarray(self.occupied)[place] == index) & ~self.grid.outside(values)
-        count = np.where(hit, np.asarray(self.counts)[place], 0)
+        index = np.where(self.grid.outside(values), -1, self.grid.index(values))  # no bin has the position -1
         categorical = isinstance(self.grid, Categories)
         bins = self.grid.bins if categorical else self.occupied[-1] - self.occupied[0] + 2
-        return -np.log((count + 0.5) / (self.events + 0.5 * bins))
+        return histogram_nats(np.asarray(self.occupied), np.asarray(self.counts), index, bins)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts that :meth:`from_json` reads."""
@@ -123,6 +120,22 @@ class Column:
         counted = len(self.counts) == len(self.occupied) > 0 and min(self.counts) > 0
         if not (sound and rising and counted):
             raise HachimachiError(f"column {self.name!r}: its grid and its histogram contradict each other")
+
+
+def histogram_nats(
+    occupied: NDArray[np.int64], counts: NDArray[Any], index: NDArray[np.int64], bins: int
+) -> NDArray[np.float64]:
+    """Return what numbers cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
+
+    Args:
+        occupied: The numbers that were counted, ascending.
+        counts: How often each was.
+        index: The numbers to cost, of any shape.
+        bins: How many numbers there might be.
+    """
+    place = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
+    count = np.where(occupied[place] == index, counts[place], 0)
+    return -np.log((count + 0.5) / (counts.sum() + 0.5 * bins))
 
 
 def fit_columns(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, Feature
 
@@ -74,3 +75,14 @@ def make_pieces() -> Pieces:
         return pieces
 
     return make
+
+
+def chi_square(counts: NDArray[np.float64], p: NDArray[np.float64]) -> float:
+    """Return Pearson's statistic as a standard normal deviate (Wilson & Hilferty 1931), rare bins taken together."""
+    order = np.argsort(p)[::-1]
+    counts, expected = counts[order], p[order] * counts.sum()
+    group = np.minimum(np.arange(len(p)), max(int((expected >= 10).sum()), 1))
+    observed, expected = np.bincount(group, counts), np.bincount(group, expected)
+    freedom = max(len(expected) - 1, 1)
+    statistic = float(((observed - expected) ** 2 / np.maximum(expected, 1e-3)).sum())
+    return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / (2 / (9 * freedom)) ** 0.5

@@ -30,7 +30,7 @@ class Named(click.ParamType):
     def __init__(self, numbers: int, metavar: str) -> None:
         self.numbers, self.metavar = numbers, metavar
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002  (of click)
         """Return how help shows it."""
         return self.metavar
 

@@ -58,12 +58,12 @@ class WrongCall(click.ClickException):
 class TrainCommand(click.Command):
     """A command whose help is written from the folder conf/."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """Write usage, examples, groups with their options, keys used often, and flags."""
         formatter.write(USAGE + _list_groups() + _list_often() + OPTIONS)
 
 
-def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001  (click's)
     """Complete a file, `group=option` or `key=` from conf/."""
     words = [*(ctx.params.get("words") or ())]
     if words and words[-1] == "=":  # bash makes three words of model=gru

@@ -48,7 +48,7 @@ class Run:
         marginal: The marginal baseline on the same events.
         interrupted: What ended it before its time, Ctrl-C or SIGTERM, or nothing.
         playing: How the model plays, from a few short generations; ``None`` where that was not looked at.
-        kept: Columns taken back towards their marginals, and the share kept of what was learned of them.
+        kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
     """
 
@@ -60,6 +60,11 @@ class Run:
     playing: Playing | None = None
     kept: dict[str, float] = field(default_factory=dict)
     refit: bool = False
+
+    @property
+    def taken_back(self) -> dict[str, float]:
+        """Columns of which not all that was learned is kept, and the share that is."""
+        return {name: share for name, share in self.kept.items() if share < 1}
 
     @property
     def model(self) -> EventModel:
@@ -188,5 +193,5 @@ def _score(run: Run, data: EventDataModule) -> Run:
         score=result.nats_per_event,
         marginal=result.marginal_nats_per_event,
         playing=playing,
-        kept={name: share for name, share in kept.items() if share < 1},
+        kept=kept,
     )

@@ -62,11 +62,11 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         gain = run.marginal - run.score
         console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
-        emptied = len(run.kept) == len(run.model.columns) and not any(run.kept.values())
+        emptied = len(run.kept) > 0 and not any(run.kept.values())
         if (gain <= 0 or emptied) and not diverged:
             console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
-    if run.kept:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in run.kept.items())
+    if run.taken_back:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in run.taken_back.items())
         console.print("Taken back to the histogram, for no more of what was learned holds than")
         console.print(shares)
     if run.refit:

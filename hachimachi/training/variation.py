@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hachimachi.columns import SECONDS, Column
+from hachimachi.columns import SECONDS, Column, histogram_nats
 from hachimachi.grid import Lattice
 
 LOWEST, HIGHEST = 0, 127
@@ -158,9 +158,7 @@ def _is_smooth(train: NDArray[np.int64], held: NDArray[np.int64]) -> bool:
 def _cost(train: NDArray[np.int64], held: NDArray[np.int64]) -> float:
     """Return the mean cost of numbers under the histogram of others, as the marginal baseline counts it."""
     seen, counts = np.unique(train, return_counts=True)
-    spot = np.minimum(np.searchsorted(seen, held), len(seen) - 1)
-    count = np.where(seen[spot] == held, counts[spot], 0)
-    return float(-np.log((count + 0.5) / (len(train) + 0.5 * (np.ptp(train) + 2))).mean())
+    return float(histogram_nats(seen, counts, held, int(np.ptp(train)) + 2).mean())
 
 
 def _is_gridded(values: NDArray[np.float64]) -> bool:

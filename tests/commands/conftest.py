@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,6 +20,32 @@ from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature
 
 Hxmx = Callable[..., int]
+Said = Callable[..., "tuple[int, str, str]"]
+
+
+@pytest.fixture
+def hxmx_said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """Run the command line in this process; return its exit status and what it said on both streams."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(list(map(str, words)))
+        said = capsys.readouterr()
+        return int(caught.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def hxmx_eval(hxmx_said: Said) -> Said:
+    """Run `hxmx eval`."""
+    return partial(hxmx_said, "eval")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV by its header."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -13,12 +12,12 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import save_model
-from hachimachi.cli import main
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi import NOTES
 from hachimachi.models.emission import FLOOR
 from hachimachi.models.event_model import build_model
+from tests.commands.conftest import Said, read_table
 
 
 def play(events: int, seed: int) -> EventSequence:
@@ -46,19 +45,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hxmx(capsys: pytest.CaptureFixture[str]):
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(["eval", *map(str, words)])
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
-
-    return run
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def hxmx(hxmx_eval: Said) -> Said:
+    return hxmx_eval
 
 
 def test_on_the_screen(hxmx, home: Path) -> None:
@@ -76,7 +64,7 @@ def test_on_the_screen(hxmx, home: Path) -> None:
 def test_the_figures_are_those_of_the_surprises(hxmx, home: Path, tmp_path: Path) -> None:
     status, out, _ = hxmx(home / "model.pt", home / "two.json", "--json", "--surprise", tmp_path / "s.csv")
     assert status == 0
-    figures, rows = json.loads(out), table(tmp_path / "s.csv")
+    figures, rows = json.loads(out), read_table(tmp_path / "s.csv")
     assert list(rows[0]) == ["sequence", "event", *figures["order"], "total"]
     places = [(int(row["sequence"]), int(row["event"])) for row in rows]
     assert places == [(0, e) for e in range(1, 12)] + [(1, e) for e in range(1, 7)]
@@ -99,8 +87,8 @@ def test_a_table_holds_every_bin(hxmx, home: Path, tmp_path: Path, place: str) -
     words = ["--json", "--surprise", tmp_path / "s.csv", "--table", place, tmp_path / "t.csv"]
     status, out, _ = hxmx(home / "model.pt", home / "two.json", *words)
     assert status == 0
-    figures, rows = json.loads(out), table(tmp_path / "t.csv")
-    (surprise,) = (row for row in table(tmp_path / "s.csv") if f"{row['sequence']}:{row['event']}" == place)
+    figures, rows = json.loads(out), read_table(tmp_path / "t.csv")
+    (surprise,) = (row for row in read_table(tmp_path / "s.csv") if f"{row['sequence']}:{row['event']}" == place)
     event = json.loads((home / "two.json").read_text())["sequences"][int(place[0])]
     at = int(place[2:])
     values = {"time": event["time"][at] - event["time"][at - 1]}

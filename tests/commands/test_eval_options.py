@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -12,13 +11,13 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import save_model
-from hachimachi.cli import main
 from hachimachi.evaluation.seen import openings
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi import NOTES
 from hachimachi.models.emission import FLOOR
 from hachimachi.models.event_model import build_model
+from tests.commands.conftest import Said, read_table
 
 
 def play(events: int, seed: int, name: str = "") -> EventSequence:
@@ -52,19 +51,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hxmx(capsys: pytest.CaptureFixture[str]):
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(["eval", *map(str, words)])
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
-
-    return run
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def hxmx(hxmx_eval: Said) -> Said:
+    return hxmx_eval
 
 
 def test_the_grid_asked_for_is_the_one_scored(hxmx, home: Path, tmp_path: Path) -> None:
@@ -72,7 +60,7 @@ def test_the_grid_asked_for_is_the_one_scored(hxmx, home: Path, tmp_path: Path) 
     files = ["--surprise", tmp_path / "s.csv", "--table", "0:7", tmp_path / "t.csv"]
     status, out, err = hxmx(home / "model.pt", home / "many" / "0.csv", "--json", *grid, *files)
     assert (status, err) == (0, "")
-    figures, rows = json.loads(out), table(tmp_path / "t.csv")
+    figures, rows = json.loads(out), read_table(tmp_path / "t.csv")
     described = {
         name: tuple(told[key] for key in ("resolution", "low", "high", "bins"))
         for name, told in figures["features"].items()
@@ -84,7 +72,7 @@ def test_the_grid_asked_for_is_the_one_scored(hxmx, home: Path, tmp_path: Path) 
     assert figures["features"]["pitch"]["floor"] == pytest.approx(FLOOR / 21)
     piece = play(30, 1)
     assert figures["outside"] == ((piece.column("pitch") < 50) | (piece.column("pitch") > 70))[1:].sum() > 0
-    (surprise,) = (row for row in table(tmp_path / "s.csv") if row["event"] == "7")
+    (surprise,) = (row for row in read_table(tmp_path / "s.csv") if row["event"] == "7")
     for name, value in zip(figures["order"], piece.rows()[7], strict=True):
         bins = [row for row in rows if row["feature"] == name]
         assert len(bins) == figures["features"][name]["bins"]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import load_model, save_model
-from hachimachi.cli import main
 from hachimachi.evaluation import playing
 from hachimachi.evaluation.playing import examine, play
 from hachimachi.io import read, write
 from hachimachi.models.event_model import build_model
+from tests.commands.conftest import Said
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,14 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Path:
 
 
 @pytest.fixture
-def hxmx(capsys: pytest.CaptureFixture[str]):
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(["eval", *map(str, words)])
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
-
-    return run
+def hxmx(hxmx_eval: Said) -> Said:
+    return hxmx_eval
 
 
 def test_the_figures_are_those_of_the_functions(hxmx: Any, home: Path) -> None:

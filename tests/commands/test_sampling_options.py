@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable
@@ -13,12 +12,13 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import save_model
-from hachimachi.cli import main
 from hachimachi.events import EventSequence
 from hachimachi.io import read, write
 from hachimachi.io.midi import NOTES
 from hachimachi.models import parts
 from hachimachi.models.event_model import build_model
+from tests.commands.conftest import Said, read_table
+from tests.conftest import chi_square
 
 Run = Callable[..., tuple[int, str, str]]
 HEADS = parts.names("head")
@@ -43,19 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hxmx(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(list(map(str, words)))
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
-
-    return run
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def hxmx(hxmx_said: Said) -> Said:
+    return hxmx_said
 
 
 WAYS = [
@@ -77,14 +66,14 @@ def compare(hxmx: Run, home: Path, folder: Path, model: str, words: list[str], c
     assert len(takes) == count
     actual = dict(zip(NAMES, read(home / "data.json")[0].rows()[12].tolist(), strict=True))
     tables: dict[str, list[dict[str, str]]] = {}
-    for row in rows_of(folder / "table.csv"):
+    for row in read_table(folder / "table.csv"):
         tables.setdefault(row["feature"], []).append(row)
     for name, rows in tables.items():
         low, high, p = (np.array([float(row[key]) for row in rows]) for key in ("low", "high", "p"))
         values = takes[:, NAMES.index(name)]
         places = [place(low, high, value) for value in values]
         assert p.sum() == pytest.approx(1, abs=1e-6)
-        assert goodness(np.bincount(places, minlength=len(p)), p) < 5, name
+        assert chi_square(np.bincount(places, minlength=len(p)).astype(float), p) < 5, name
         if (p > 0).sum() > 1:  # what is drawn later is stated given this
             takes = takes[np.array(places) == place(low, high, actual[name])]
         if len(takes) < 100:
@@ -97,17 +86,6 @@ NAMES = ["time", *(feature.name for feature in NOTES)]
 def place(low: np.ndarray, high: np.ndarray, value: float) -> int:
     """Return the bin of a value; times that were added up and taken apart again are a rounding error away."""
     return int(np.flatnonzero((low - 1e-9 <= value) & ((value < high - 1e-9) | (low == high)))[-1])
-
-
-def goodness(counts: np.ndarray, p: np.ndarray) -> float:
-    """Return Pearson's statistic as a standard normal deviate (Wilson & Hilferty 1931), rare bins taken together."""
-    order = np.argsort(p)[::-1]
-    counts, expected = counts[order], p[order] * counts.sum()
-    group = np.minimum(np.arange(len(p)), max(int((expected >= 10).sum()), 1))
-    observed, expected = np.bincount(group, counts), np.bincount(group, expected)
-    freedom = max(len(expected) - 1, 1)
-    statistic = float(((observed - expected) ** 2 / np.maximum(expected, 1e-3)).sum())
-    return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / (2 / (9 * freedom)) ** 0.5
 
 
 @pytest.mark.parametrize("words", WAYS[:2], ids=" ".join)
@@ -131,9 +109,9 @@ def test_the_actual_row_of_a_table_is_its_surprise(
     files = ["--surprise", tmp_path / "s.csv", "--table", "0:12", tmp_path / "t.csv"]
     status, out, _ = hxmx("eval", home / f"{head}.pt", home / "data.json", "--json", *files, *words)
     assert status == 0
-    figures, surprises = json.loads(out), rows_of(tmp_path / "s.csv")
+    figures, surprises = json.loads(out), read_table(tmp_path / "s.csv")
     actual = dict(zip(NAMES, read(home / "data.json")[0].rows()[12].tolist(), strict=True))
-    tables = rows_of(tmp_path / "t.csv")
+    tables = read_table(tmp_path / "t.csv")
     assert list(surprises[0])[2:-1] == figures["order"] == list(dict.fromkeys(row["feature"] for row in tables))
     for name in figures["order"]:
         rows = [row for row in tables if row["feature"] == name]

@@ -17,22 +17,12 @@ from hachimachi.models.constraint import Constraint
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sampling import Sampling
 from hachimachi.models.step import Player
+from tests.conftest import chi_square
 
 DRAWS = 2500
 HEADS = parts.names("head")
 Make = Callable[..., EventModel]
 Floats = NDArray[np.float64]
-
-
-def chi_square(counts: Floats, p: Floats) -> float:
-    """Return Pearson's statistic as a standard normal deviate (Wilson & Hilferty 1931), rare bins taken together."""
-    order = np.argsort(p)[::-1]
-    counts, expected = counts[order], p[order] * counts.sum()
-    group = np.minimum(np.arange(len(p)), max(int((expected >= 10).sum()), 1))
-    observed, expected = np.bincount(group, counts), np.bincount(group, expected)
-    freedom = max(len(expected) - 1, 1)
-    statistic = float(((observed - expected) ** 2 / np.maximum(expected, 1e-3)).sum())
-    return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / (2 / (9 * freedom)) ** 0.5
 
 
 def stated(model: EventModel, past: torch.Tensor, given: dict[str, float], name: str, how: Sampling) -> Floats:
