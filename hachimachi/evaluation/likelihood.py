@@ -117,22 +117,51 @@ def evaluate(
     Raises:
         HachimachiError: Data with other features than the model's, or a grid that cannot be.
     """
-    sequences = [data] if isinstance(data, EventSequence) else list(data)
-    check_alike(sequences)
-    check_features(model, sequences[0])
+    sequences = check_judged(model, data)
     restated = regrids(model.columns, resolution, support)
     columns = tuple(restated[at].column if at in restated else column for at, column in enumerate(model.columns))
     exact = copy.deepcopy(model).double().eval()
-    rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
     with one_thread():
         surprise = np.concatenate([_surprise(exact, sequence, restated, done) for sequence in sequences])
+    order = model.head.order
+    return assemble(model, sequences, surprise[:, list(order)], columns, order)
+
+
+def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
+    """Return the sequences to judge a model by.
+
+    Raises:
+        HachimachiError: They differ in features from each other or from the model.
+    """
+    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    check_alike(sequences)
+    check_features(model, sequences[0])
+    return sequences
+
+
+def assemble(
+    model: EventModel,
+    sequences: Sequence[EventSequence],
+    surprise: NDArray[np.float64],
+    columns: Sequence[Column],
+    order: Sequence[int],
+) -> Evaluation:
+    """Put beside what events cost all that can be said of them without asking the model.
+
+    Args:
+        model: The model that was asked.
+        sequences: The events.
+        surprise: −ln P, shape (scored, D), columns in the order in which they were taken.
+        columns: The model's columns, as they stand in rows, on the grids in use.
+        order: Positions of the columns in the order in which they were taken.
+    """
+    rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
     marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(columns)]
     outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns))
-    order = list(model.head.order)
     return Evaluation(
         names=tuple(columns[i].name for i in order),
-        surprise=surprise[:, order],
-        marginal=np.stack(marginal, axis=1)[:, order],
+        surprise=surprise,
+        marginal=np.stack(marginal, axis=1)[:, list(order)],
         events=sum(len(sequence) for sequence in sequences),
         sequences=len(sequences),
         outside=outside,

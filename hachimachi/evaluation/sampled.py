@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 
-from hachimachi.evaluation.likelihood import CHUNK, Evaluation, evaluate
+from hachimachi.evaluation.likelihood import CHUNK, Evaluation, assemble, check_judged
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.sampled import Sampled, limits
@@ -35,20 +34,16 @@ def evaluate_sampled(
     Raises:
         HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.
     """
-    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    sequences = check_judged(model, data)
     exact = copy.deepcopy(model).double().eval()
     sampled = Sampled(model.columns, model.head.order, sampling)
-    plain, order = evaluate(model, sequences), list(sampled.order)
+    parts = [np.empty((0, len(model.columns)))]
     with one_thread():
-        parts = [np.empty((0, len(order)))]
         for each in sequences:
             for part in _surprise(exact, each, sampled):
                 parts.append(part)
                 done(len(part))
-    surprise, places = np.concatenate(parts), [model.head.order.index(place) for place in order]
-    columns = tuple(model.columns[place] for place in order)
-    names = tuple(column.name for column in columns)
-    return replace(plain, names=names, surprise=surprise, marginal=plain.marginal[:, places], columns=columns)
+    return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)
 
 
 @torch.inference_mode()
