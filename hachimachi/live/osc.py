@@ -124,3 +124,9 @@ def _types(element: bytes) -> tuple[bytes, int]:
         return b"", len(element)
     tags = element[comma + 1 :].split(b"\0", 1)[0]
     return tags, comma + 4 * ((len(tags) + 1) // 4 + 1)
+
+
+def encode_bundle(message: bytes, wall: float) -> bytes:
+    """Wrap one message in a bundle whose time tag says when it is meant, in seconds since 1970."""
+    tag = round((wall + _NTP_EPOCH) * 2**32)
+    return _BUNDLE + struct.pack(">Qi", tag, len(message)) + message
