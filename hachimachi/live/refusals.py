@@ -9,7 +9,7 @@ from typing import Literal
 
 from hachimachi.errors import HachimachiError
 
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "model", "send"]
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
 TELL_SECONDS = 1.0
 """At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a
 stream."""
@@ -21,6 +21,7 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
     Args:
         kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``:
             a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is beyond all sense,
+            ``name``: no feature is called so, ``value``: it is not among what can be done,
             ``model``: the prediction is not finite, ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
