@@ -64,6 +64,7 @@ class Instrument:
         self.part = part
         self.performer = Performer(part.player, outlets, clock, **playing)
         self.steering = Steering(part.player.columns, part.player.sampling)
+        part.player.sampling = self.steering.sampling
         self.stopped = False
         self._wire = wire
         self.prefix = prefix
@@ -99,7 +100,7 @@ class Instrument:
             raise Refused("route", f"{quote(message.route)} is unknown, expected one of {' '.join(self.routes)}")
         action(message)
 
-    def say(self, key: str, *values: Value) -> None:
+    def say(self, key: Value, *values: Value) -> None:
         """Send ``/status key value …``."""
         self._wire.post(f"{self.prefix}/status", key, *values, to=self._asker)
 
@@ -140,15 +141,14 @@ class Instrument:
 
     def _load(self, message: Message) -> None:
         part = self._find(message, self._parts, "--standby")
-        sampling = self.part.player.sampling
-        try:
-            sampling.check(part.player.columns)
-        except HachimachiError as error:
-            raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
+        former = self.part.player
         self.performer.exchange(part.player)
+        try:
+            part.player.sampling = self.steering.move(part.player.columns)
+        except HachimachiError as error:
+            self.performer.exchange(former)
+            raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
         self.part = part
-        self.steering.columns = part.player.columns
-        part.player.sampling = sampling
         self.say("model", part.name)
 
     def _prime(self, message: Message) -> None:

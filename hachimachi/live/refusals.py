@@ -12,7 +12,7 @@ from hachimachi.errors import HachimachiError
 if TYPE_CHECKING:
     from hachimachi.live.outlet import Address
 
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "model", "send", "value"]
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
 TELL_SECONDS = 1.0
 """At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a
 stream."""
@@ -24,8 +24,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
     Args:
         kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``:
             a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is beyond all sense,
-            ``model``: nothing finite can be
-            predicted, ``value``: a value is not among those that there are, ``send``: the system refuses to send.
+            ``name``: no feature is called so, ``value``: it is not among what can be done,
+            ``model``: nothing finite can be predicted, ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
 
