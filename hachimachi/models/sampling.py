@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from random import Random
 
@@ -38,7 +39,7 @@ class ColumnSampling:
     min_p: float = 0.0
     constraint: Constraint | None = None
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether the column is drawn just as the model foretells it."""
         return self == PLAIN
