@@ -30,6 +30,8 @@ class Echoes:
     def claim(self, features: NDArray[np.float64], now: float) -> float | None:
         """Return when the output was due of which this input, NaN where unknown, is the echo; else
         ``None``."""
+        if not self._sent:
+            return None
         heard = _as_sent(features)
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()

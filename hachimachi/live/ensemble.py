@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from hachimachi.live.instrument import Instrument
 from hachimachi.live.osc import Message, parse
@@ -111,4 +110,4 @@ class Ensemble:
         if not 0 <= place < len(self.instruments):
             known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
             raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
-        return [self.instruments[place]], replace(message, route=f"/{rest}")
+        return [self.instruments[place]], message._replace(route=f"/{rest}")

@@ -153,7 +153,7 @@ class Instrument:
 
     def _prime(self, message: Message) -> None:
         if message.values[:1] == ("last",) and len(message.values) == 2:
-            seconds = _number(Message(message.route, message.values[1:], message.time), 0.0, 3600.0, "seconds")
+            seconds = _number(message._replace(values=message.values[1:]), 0.0, 3600.0, "seconds")
             self.say("prime", "last", self.performer.prime_with_last(seconds))
         else:
             name = str(_one(message, "the name of a primer, or last SECONDS"))
