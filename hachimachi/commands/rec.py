@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Every event is on disk as it happens, in OUTPUT.journal: after a crash the next recording into OUTPUT offers it.
     Columns count from 0.
     """
-    from hachimachi.commands.rec_columns import check_output, make_features
+    from hachimachi.commands.rec_columns import check_output, default_prefix, make_features
     from hachimachi.commands.rec_rescue import offer_rescue
     from hachimachi.io.files import check_suffix
     from hachimachi.live.journal import Journal
@@ -66,7 +66,8 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
-    features = check_output(output, make_features(size, names, masked, categorical), temporal, append)
+    features = make_features(size, names, masked, categorical, default_prefix(output, temporal))
+    features = check_output(output, features, temporal, append)
     screen = _Screen(quiet)
     with Loop((address, in_port), (out_address, out_port)) as wire:  # first, so that a port in use is told at once
         resume = offer_rescue(output, features, temporal, screen.warn)

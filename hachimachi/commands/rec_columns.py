@@ -16,15 +16,23 @@ from hachimachi.live.journal_file import beside
 
 
 def make_features(
-    size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str]
+    size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str], prefix: str = ""
 ) -> tuple[Feature, ...]:
-    """Return a feature for each column; columns are named in ``masked`` and ``categorical`` by name or number.
+    """Return a feature for each column.
+
+    Args:
+        size: How many.
+        names: Their names, with commas between; else their numbers from 0, with a prefix.
+        masked: Columns by name or number, several with commas between.
+        categorical: Likewise.
+        prefix: What stands before a number in a name.
 
     Raises:
         click.UsageError: Too few or too many names, or a column that is not there.
         HachimachiError: A name that no feature can have.
     """
-    given = [name.strip() for name in names.split(",")] if names is not None else [str(i) for i in range(size)]
+    plain = [f"{prefix}{i}" for i in range(size)]
+    given = plain if names is None else [name.strip() for name in names.split(",")]
     if len(given) != size:
         raise click.UsageError(f"--names has {len(given)} names ({', '.join(given)}), expected {size}")
     hidden, categories = _columns("--masked", masked, given), _columns("--categorical", categorical, given)
@@ -42,8 +50,7 @@ def check_output(output: Path, features: Sequence[Feature], temporal: bool, appe
     if append and output.suffix.lower() == ".csv":
         raise HachimachiError(f"{output}: --append adds a sequence, and CSV holds one only; record into a .json file")
     if output.suffix.lower() == ".csv":
-        time = np.zeros(1) if temporal else None
-        render([EventSequence(tuple(features), np.zeros((1, len(features))), time)])
+        _check_csv(output, features, temporal)
     if not output.exists():
         return tuple(features)
     if append:
@@ -51,6 +58,19 @@ def check_output(output: Path, features: Sequence[Feature], temporal: bool, appe
     left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
     add = "" if output.suffix.lower() == ".csv" else "--append to add a sequence to it, or "
     raise HachimachiError(f"{output}: is there already, and nothing is overwritten; say {add}another name{left}")
+
+
+def default_prefix(output: Path, temporal: bool) -> str:
+    """Return what stands before the number of a column without a name: a CSV header of numbers only is none."""
+    return "x" if output.suffix.lower() == ".csv" and not temporal else ""
+
+
+def _check_csv(output: Path, features: Sequence[Feature], temporal: bool) -> None:
+    """Refuse, before anything is played, names that change their meaning in a CSV header."""
+    try:
+        render([EventSequence(tuple(features), np.zeros((1, len(features))), np.zeros(1) if temporal else None)])
+    except HachimachiError as error:
+        raise HachimachiError(f"{output}: {error}; see --names") from error
 
 
 def _columns(option: str, words: Sequence[str], names: Sequence[str]) -> set[int]:

@@ -60,20 +60,23 @@ class Recorder:
         self._post("/status", "ready", 1)
 
     def receive(self, packet: bytes, sender: tuple[str, int] | None = None) -> None:  # noqa: ARG002  (of an act)
-        """Obey what one datagram asks. Nothing in it raises; what cannot be obeyed is refused."""
+        """Obey what one datagram asks, and write what it brings to the journal.
+
+        Nothing in it raises; what cannot be obeyed is refused.
+        """
         for message in parse(packet, self._clock(), self._wall()):
             if self.stopped:
-                return
+                break
             try:
                 if isinstance(message, Refused):
                     raise message
                 self._obey(message)
             except Refused as refused:
                 self.refusals.note(refused)
+        self.journal.flush()
 
     def turn(self) -> float | None:
-        """Write what came to the journal; return when the counter moves next, in seconds of the clock."""
-        self.journal.flush()
+        """Show the counter; return when it moves next, in seconds of the clock."""
         if self._show is None:
             return None
         now, (shown, before) = self._clock(), self._shown
@@ -107,6 +110,7 @@ class Recorder:
     def _status(self, message: Message) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
+        self.journal.flush()  # what it says is recorded is in the file
         self._post("/status", "ready", 1)
         self._post("/status", "file", str(self.journal.path))
         self._post("/status", "input", *(feature.name for feature in self.journal.features))
