@@ -17,7 +17,7 @@ COMMANDS = {
     "run": "Play a model live over OSC",
     "eval": "Measure how well a model foretells events it has not heard",
     "info": "Show what is in a model or a data set",
-    "devices": "List what this machine can compute on",
+    "devices": "List what this machine can compute on, and its MIDI ports",
     "demo": "Walk the whole road once, on a piece of its own",
 }
 
