@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _print_ports() -> None:
     try:
         names = port_names()
     except HachimachiError as error:
-        click.echo(f"No MIDI ports: {error}.")
+        click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
         return
     if any(names.values()):
         _print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from hachimachi.live.midi.keyboard import Keyboard
-from hachimachi.live.midi.out_port import OutPort, is_note_end
+from hachimachi.live.midi.out_port import REPEAT_SECONDS, OutPort, is_note_end
 
 WAITING = 4096
 """Messages that may wait to be taken; more than that arrive only if the loop stands still."""
@@ -111,7 +111,7 @@ class MidiIn:
                 continue
             if self._thru is not None and hasattr(message, "channel"):
                 self._thru.channels.keep(message.channel)
-                self._thru.send(message)
+                self._thru.send(message, REPEAT_SECONDS)
             self.heard += 1
             yield from self._read(message, at)
 

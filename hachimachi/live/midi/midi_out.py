@@ -71,8 +71,8 @@ class MidiOut:
         """Play an event now: features, shape (F,)."""
         values = row.tolist()
         pitch = self._whole(values, "pitch", 127) if self._notes else 0
-        channel = self._find_channel(values)
-        if len(values) != self._size or pitch is None or channel is None:
+        channel = self._find_channel(values) if len(values) == self._size and pitch is not None else None
+        if pitch is None or channel is None:
             self.dropped += 1
             return
         for place, number, knob in self._knobs:

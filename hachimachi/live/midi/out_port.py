@@ -11,8 +11,10 @@ import mido
 
 from hachimachi.live.midi.channels import Channels
 
-RETURN_SECONDS = 0.05
-"""How long after it was sent an equal message is our own come back: no hand repeats itself so fast."""
+RETURN_SECONDS = 0.25
+"""How long after it was sent an equal message is our own come back."""
+REPEAT_SECONDS = 0.05
+"""The same for what a player played and passed through: no hand repeats itself so fast."""
 
 
 class OutPort:
@@ -34,12 +36,17 @@ class OutPort:
         self._port = port
         self._say = say
         self._clock = clock
-        self._recent: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=512)
+        self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
-    def send(self, message: Any) -> None:
-        """Send a message of mido. Where that fails it is counted, and said the first time."""
-        key = _key(message)
-        self._recent.append((self._clock(), key))
+    def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
+        """Send a message of mido. Where that fails it is counted, and said the first time.
+
+        Args:
+            message: Any that belongs to a channel.
+            expected: For so many seconds it may come back.
+        """
+        now = self._clock()
+        self._recent.append((now, now + expected, _key(message)))
         if is_note_end(message):
             self.sounding.discard((message.channel, message.note))
         elif message.type == "note_on":
@@ -55,11 +62,11 @@ class OutPort:
 
     def claim(self, message: Any, at: float) -> bool:
         """Return whether a message that arrived is one of ours come back; each is claimed once."""
-        while self._recent and at - self._recent[0][0] > RETURN_SECONDS:
+        while self._recent and self._recent[0][1] < at:
             self._recent.popleft()
         key = _key(message)
-        for place, (_, sent) in enumerate(self._recent):
-            if sent == key:
+        for place, (when, until, sent) in enumerate(self._recent):
+            if sent == key and when <= at <= until:  # what arrived before we sent its like is somebody else's
                 del self._recent[place]
                 return True
         return False

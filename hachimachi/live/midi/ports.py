@@ -104,7 +104,7 @@ def _load() -> mido.Backend:
     except ImportError as error:
         if os.environ.get("MIDO_BACKEND"):
             raise HachimachiError(f"MIDO_BACKEND={backend.name}: {error}; leave it unset for python-rtmidi") from error
-        raise HachimachiError(f"python-rtmidi, which MIDI ports need, is not installed: {EXTRA}") from error
+        raise HachimachiError(f"python-rtmidi is not installed: {EXTRA}") from error
     return backend
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from hachimachi.columns import Column
 from hachimachi.live.midi.keyboard import Keyboard
-from hachimachi.live.midi.midi_in import MidiIn
-from hachimachi.live.midi.midi_out import MidiOut
-from hachimachi.live.midi.out_port import OutPort
 from hachimachi.text import count
+
+if TYPE_CHECKING:  # mido is loaded where a port is opened, and not for none
+    from hachimachi.live.midi.midi_in import MidiIn
+    from hachimachi.live.midi.midi_out import MidiOut
+    from hachimachi.live.midi.out_port import OutPort
 
 
 @dataclass(frozen=True)
