@@ -18,6 +18,7 @@ from hachimachi.io import read
 from hachimachi.live.journal import Journal
 from hachimachi.live.osc import encode
 from hachimachi.live.recorder import Recorder
+from hachimachi.live.wire import Wire
 
 WALL = 1.7e9
 
@@ -32,14 +33,14 @@ class Desk:
         self.journal = Journal(folder / "take.json", features, clock=clock)
         self.recorder = Recorder(
             self.journal,
-            self._send,
+            Wire(self._send, self.said.append, clock),
             self.said.append,
             show=lambda *counted: self.shown.append(counted),
             clock=clock,
             wall=lambda: WALL,
         )
 
-    def _send(self, packet: bytes) -> None:
+    def _send(self, packet: bytes, _: object) -> None:
         message = OscMessage(packet)
         self.sent.append([message.address, *message.params])
 
