@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from random import Random
 
 import numpy as np
@@ -90,6 +91,22 @@ class LogisticSampler:
             few = weights[narrow], locations[narrow], widths[narrow], lows[narrow], highs[narrow]
             table += self._narrow(*few, start, stop)
         return table
+
+    def quick_table(self, weights: Numbers, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
+        """Return the mass of bins under weighted logistics, right to within about 10⁻¹⁵ of all mass.
+
+        As differences of the distribution function, (1 + tanh(x / 2)) / 2: in a third of the time, but far out nothing
+        is left of them.
+        """
+        half = 0.5 / widths
+        lines = np.stack((half, -locations * half), axis=1)
+        rising = (0.5 * weights).dot(np.tanh(lines.dot(self._edges_and_ones[:, start : stop + 1])))
+        table = rising[1:] - rising[:-1]
+        return np.maximum(table, 0.0, out=table)
+
+    @cached_property
+    def _edges_and_ones(self) -> Numbers:
+        return np.stack((self.grid.edges, np.ones_like(self.grid.edges)))
 
     def _wide(self, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
         slopes = (1 / widths)[:, None]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.models.constraint import Bins
+from hachimachi.models.constraint import Bins, Constraint
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.histogram_sampler import HistogramSampler
 from hachimachi.models.logistic_sampler import LogisticSampler
@@ -28,6 +29,12 @@ MOST = 0.5
 """Mass beside which what is negligible, or little, is so."""
 SMALL = 256
 """Tables of so few bins are not worth cutting."""
+WARM = 1.5
+"""Up to this temperature no more comes of what :meth:`LogisticSampler.quick_table` misses than is negligible."""
+ENOUGH = 1e-4
+"""Mass beside which it is so."""
+TRIES = 4
+"""Draws that may be made again, in a fraction of the time of a table, before there is one."""
 
 
 @dataclass
@@ -74,7 +81,7 @@ class NumberSampler:
     def draw(self, blend: Blend, how: ColumnSampling, random: Random) -> float:
         """Draw a value."""
         tempered = how.temperature >= COLD and (how.top_p, how.min_p, how.constraint) == (1, 0, None)
-        if tempered and self.grid.grid.bins > SMALL:
+        if tempered and self.grid.every.stop - self.grid.every.start > SMALL:
             drawn = self._draw_lazily(blend, how, random)
             if drawn is not None:
                 return self._place(blend, *drawn, random)
@@ -82,6 +89,19 @@ class NumberSampler:
         index = start + draw_bin(how.weigh(table), random)
         value = self._place(blend, index, float(table[index - start]), random)
         return value if how.constraint is None else self.grid.confine(value, index, how.constraint, random)
+
+    def draw_allowed(self, draw: Callable[[], float], constraint: Constraint, random: Random) -> float | None:
+        """Draw as the model foretells until it is allowed: the same as a draw among what is allowed.
+
+        Nothing is returned where that takes too long.
+        """
+        bins = self.grid.allowed(constraint)
+        for _ in range(TRIES):
+            value = draw()
+            index = self.grid.index(value)
+            if index in bins:
+                return self.grid.confine(value, index, constraint, random)
+        return None
 
     def same(self, index: int, last: float) -> float:
         """Return the former value where it is known and can be played, else the middle of its bin."""
@@ -124,6 +144,10 @@ class NumberSampler:
             # what is negligible is so beside the whole: not where little of it is left
             if table.sum() >= MOST:
                 return start, table
+        if how.temperature <= WARM:
+            table = self._quick_table(blend, bins)
+            if float(table.sum()) >= ENOUGH:
+                return bins.start, table
         start, table = self._table(blend, bins, -math.inf)
         # where all underflows, what is asked is as good as impossible, and all of it alike
         return start, table if table.any() else bins.mask(bins.start, bins.stop).astype(np.float64)
@@ -135,6 +159,18 @@ class NumberSampler:
         """
         heat = max(temperature, 1.0)
         return heat * math.log(tempered) - (heat - 1) * math.log(self.grid.grid.bins)
+
+    def _quick_table(self, blend: Blend, bins: Bins) -> Numbers:
+        widths = np.exp(np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1]))
+        table = self.logistic.quick_table(blend.smooth, blend.locations, widths, bins.start, bins.stop)
+        return self._add_counted(table, blend, bins, bins.start)
+
+    def _add_counted(self, table: Numbers, blend: Blend, bins: Bins, start: int) -> Numbers:
+        """Add the histogram and the former value to a table, and leave out the bins that do not count."""
+        table += blend.histogram * self.histogram.table(start, start + len(table), blend.tilt)
+        if start <= blend.former < start + len(table):
+            table[blend.former - start] += blend.same
+        return table if bins.allowed is None else table * bins.mask(start, start + len(table))
 
     def _table(self, blend: Blend, bins: Bins, negligible: float) -> tuple[int, Numbers]:
         log_scales = np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1])
@@ -150,10 +186,7 @@ class NumberSampler:
                 return bins.start, np.zeros(1)
             lows, highs = np.maximum(lows, start), np.minimum(highs, stop)
         table = self.logistic.table(*blended, lows, highs, start, stop)
-        table += blend.histogram * self.histogram.table(start, stop, blend.tilt)
-        if start <= blend.former < stop:
-            table[blend.former - start] += blend.same
-        return start, table if bins.allowed is None else table * bins.mask(start, stop)
+        return start, self._add_counted(table, blend, bins, start)
 
     def _place(self, blend: Blend, index: int, mass: float, random: Random) -> float:
         if self.grid.is_fixed(index):
