@@ -156,6 +156,11 @@ class Bins:
         """Whether there are none."""
         return self.start >= self.stop
 
+    @property
+    def size(self) -> int:
+        """How many there are from the first to the last."""
+        return self.stop - self.start
+
     def __contains__(self, index: int) -> bool:
         """Return whether a bin counts."""
         inside = self.start <= index < self.stop
