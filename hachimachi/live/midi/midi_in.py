@@ -12,8 +12,8 @@ from hachimachi.live.midi.out_port import REPEAT_SECONDS, OutPort, is_note_end
 
 WAITING = 4096
 """Messages that may wait to be taken; more than that arrive only if the loop stands still."""
-SILENCING = (120, 123)
-"""Controllers that are commands: all sound off, all notes off."""
+ALL_SOUND_OFF = 120
+"""The controller that is a panic button. All notes off, 123, is none: some keyboards send it with every last key."""
 UNDERSTOOD = frozenset(
     {"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"}
     | {"start", "stop", "continue", "reset"}
@@ -124,7 +124,7 @@ class MidiIn:
         kind = message.type
         if kind in TRANSPORT:
             yield Asked(TRANSPORT[kind], at)
-        elif kind == "control_change" and message.control in SILENCING:
+        elif kind == "control_change" and message.control == ALL_SOUND_OFF:
             yield Asked("panic", at)
         else:
             for model, keyboard in enumerate(self.keyboards):

@@ -65,7 +65,7 @@ def test_no_velocity_is_an_end(inlet: Inlet) -> None:
         ("continue", {}, "start"),
         ("stop", {}, "pause"),
         ("reset", {}, "panic"),
-        ("control_change", {"control": 123}, "panic"),
+        ("control_change", {"control": 120}, "panic"),
         ("control_change", {"control": 120}, "panic"),
     ],
 )
