@@ -62,6 +62,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     from hachimachi.live.loop import Loop
     from hachimachi.live.recorder import Recorder
     from hachimachi.live.signals import ended_by_signals
+    from hachimachi.live.wire import Wire
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
@@ -69,14 +70,16 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     features = make_features(size, names, masked, categorical, default_prefix(output, temporal))
     features = check_output(output, features, temporal, append)
     screen = _Screen(quiet)
-    with Loop((address, in_port), (out_address, out_port)) as wire:  # first, so that a port in use is told at once
+    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a port in use is told at once
         resume = offer_rescue(output, features, temporal, screen.warn)
         journal = Journal(output, features, temporal=temporal, told=screen.warn, resume=resume)
-        recorder = Recorder(journal, wire.send, screen.warn, show=screen.show if screen.alive else None)
+        recorder = Recorder(
+            journal, Wire(loop.send, screen.warn), screen.warn, show=screen.show if screen.alive else None
+        )
         try:
-            with ended_by_signals(wire):
-                screen.say(_sign(recorder, f"{address}:{wire.port}", f"{out_address}:{out_port}"))
-                wire.run(recorder)  # pyright: ignore[reportArgumentType]  (an instrument's shape is enough)
+            with ended_by_signals(loop):
+                screen.say(_sign(recorder, f"{address}:{loop.port}", f"{out_address}:{out_port}"))
+                loop.run(recorder)
                 recorder.end()
         finally:
             journal.abandon()

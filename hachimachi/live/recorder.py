@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from hachimachi.live.inputs import InputForm
 from hachimachi.live.journal import Journal
-from hachimachi.live.osc import Message, encode, parse
-from hachimachi.live.refusals import Refusals, Refused, quote
+from hachimachi.live.osc import Message, parse
+from hachimachi.live.outlet import Address
+from hachimachi.live.refusals import Refused, quote
+from hachimachi.live.wire import Wire
 from hachimachi.text import count
 
 SHOW_SECONDS = 0.5
@@ -21,7 +23,7 @@ class Recorder:
 
     Args:
         journal: Where events go.
-        send: Sends one packet; may raise OSError.
+        wire: Says what is asked and what is refused.
         say: Shows one line on the screen.
         show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
         clock: Seconds that never go back.
@@ -31,7 +33,7 @@ class Recorder:
     def __init__(
         self,
         journal: Journal,
-        send: Callable[[bytes], None],
+        wire: Wire,
         say: Callable[[str], None],
         *,
         show: Callable[[int, float], None] | None = None,
@@ -39,16 +41,16 @@ class Recorder:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.journal = journal
-        self.refusals = Refusals(say, self._tell, clock)
+        self.refusals = wire.refusals
         self.stopped = False
         self.recorded = 0
         # a recording holds every column, those too that a model does not hear
         self._form = InputForm([replace(feature, masked=False) for feature in journal.features], {})
-        self._send, self._say, self._show = send, say, show
+        self._wire, self._say, self._show = wire, say, show
         self._clock, self._wall = clock, wall
         self._shown = (clock(), 0)  # when the counter was shown, and how many messages there had been
         self._heard = 0
-        self._routes: dict[str, Callable[[Message], None]] = {
+        self._routes: dict[str, Callable[[Message, Address | None], None]] = {
             "/input": self._input,
             "/reset": self._reset,
             "/status": self._status,
@@ -57,9 +59,9 @@ class Recorder:
 
     def start(self) -> None:
         """Say ``/status ready 1``."""
-        self._post("/status", "ready", 1)
+        self._wire.post("/status", "ready", 1)
 
-    def receive(self, packet: bytes, sender: tuple[str, int] | None = None) -> None:  # noqa: ARG002  (of an act)
+    def receive(self, packet: bytes, sender: Address | None = None) -> None:
         """Obey what one datagram asks, and write what it brings to the journal.
 
         Nothing in it raises; what cannot be obeyed is refused.
@@ -70,9 +72,9 @@ class Recorder:
             try:
                 if isinstance(message, Refused):
                     raise message
-                self._obey(message)
+                self._obey(message, sender)
             except Refused as refused:
-                self.refusals.note(refused)
+                self.refusals.note(refused, sender)
         self.journal.flush()
 
     def turn(self) -> float | None:
@@ -87,46 +89,35 @@ class Recorder:
 
     def end(self) -> None:
         """Say ``/status ready 0``."""
-        self._post("/status", "ready", 0)
+        self._wire.post("/status", "ready", 0)
 
-    def _obey(self, message: Message) -> None:
+    def _obey(self, message: Message, sender: Address | None) -> None:
         action = self._routes.get(message.route)
         if action is None:
             routes = " ".join(self._routes)
             raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
-        action(message)
+        action(message, sender)
 
-    def _input(self, message: Message) -> None:
+    def _input(self, message: Message, _: Address | None) -> None:
         self.journal.event(message.time, 0, self._form.row(message.values))
         self.recorded += 1
         self._heard += 1
 
-    def _reset(self, _: Message) -> None:
+    def _reset(self, _: Message, __: Address | None) -> None:
         if self.recorded:
             self.journal.clear()
             self._say(f"/reset: {count(self.recorded, 'event')} dropped; until the end they are in {self.journal.file}")
         self.recorded = 0
 
-    def _status(self, message: Message) -> None:
+    def _status(self, message: Message, sender: Address | None) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
         self.journal.flush()  # what it says is recorded is in the file
-        self._post("/status", "ready", 1)
-        self._post("/status", "file", str(self.journal.path))
-        self._post("/status", "input", *(feature.name for feature in self.journal.features))
-        self._post("/status", "recorded", self.recorded)
-        self._post("/status", "lost", self.journal.lost)
-        self._post("/status", "refused", self.refusals.total)
+        names = [feature.name for feature in self.journal.features]
+        counts = [("recorded", self.recorded), ("lost", self.journal.lost), ("refused", self.refusals.total)]
+        told = [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]
+        for words in told:
+            self._wire.post("/status", *words, to=sender)
 
-    def _stop(self, _: Message) -> None:
+    def _stop(self, _: Message, __: Address | None) -> None:
         self.stopped = True
-
-    def _tell(self, refused: Refused) -> None:
-        if refused.kind != "send":
-            self._post("/status", "error", refused.kind, str(refused))
-
-    def _post(self, route: str, *values: float | str) -> None:
-        try:
-            self._send(encode(route, *values))
-        except OSError as error:
-            self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out-port"))

@@ -10,11 +10,11 @@ from hachimachi.live.loop import Loop
 
 
 @contextmanager
-def ended_by_signals(wire: Loop) -> Iterator[None]:
+def ended_by_signals(loop: Loop) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the loop; afterwards they do what they did before."""
     kinds = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(kind, lambda *_: wire.stop()) for kind in kinds]
-    descriptor = signal.set_wakeup_fd(wire.wakeup)  # on Windows nothing else interrupts a wait
+    former = [signal.signal(kind, lambda *_: loop.stop()) for kind in kinds]
+    descriptor = signal.set_wakeup_fd(loop.wakeup)  # on Windows nothing else interrupts a wait
     try:
         yield
     finally:

@@ -17,7 +17,9 @@ from hachimachi.events import Feature
 from hachimachi.io import read
 from hachimachi.live.journal import Journal
 from hachimachi.live.osc import encode
+from hachimachi.live.outlet import Address
 from hachimachi.live.recorder import Recorder
+from hachimachi.live.wire import Wire
 
 WALL = 1.7e9
 
@@ -32,14 +34,14 @@ class Desk:
         self.journal = Journal(folder / "take.json", features, clock=clock)
         self.recorder = Recorder(
             self.journal,
-            self._send,
+            Wire(self._send, self.said.append, clock),
             self.said.append,
             show=lambda *counted: self.shown.append(counted),
             clock=clock,
             wall=lambda: WALL,
         )
 
-    def _send(self, packet: bytes) -> None:
+    def _send(self, packet: bytes, _: Address | None) -> None:
         message = OscMessage(packet)
         self.sent.append([message.address, *message.params])
 
@@ -130,19 +132,19 @@ def test_the_counter_moves_twice_a_second(desk: Desk) -> None:
 
 
 def test_unwatched_it_sleeps_until_a_message_comes(desk: Desk) -> None:
-    recorder = Recorder(desk.journal, lambda _: None, desk.said.append)
+    recorder = Recorder(desk.journal, Wire(lambda *_: None, desk.said.append), desk.said.append)
     assert recorder.turn() is None
     desk.journal.abandon()
 
 
 def test_that_nothing_can_be_sent_is_said_once(desk: Desk) -> None:
-    def fail(_: bytes) -> None:
+    def fail(*_: object) -> None:
         raise OSError(101, "Network is unreachable")
 
-    recorder = Recorder(desk.journal, fail, desk.said.append, clock=desk.clock)
+    recorder = Recorder(desk.journal, Wire(fail, desk.said.append), desk.said.append, clock=desk.clock)
     recorder.receive(encode("/status"))
     assert len(desk.said) == 1
-    assert "--out-port" in desk.said[0]
+    assert "cannot send /status" in desk.said[0]
     desk.journal.abandon()
 
 
