@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hachimachi.live.instrumentalist import Row
 from hachimachi.live.journal import Journal
+from hachimachi.live.ledger import Note
+from hachimachi.live.outlet import Address
 
 Heard = tuple[float, bytes]
 
@@ -46,11 +47,11 @@ class JournalOutlet:
         number = self._journal.event(at, 0, row)
         self._hold(row, number, at)
 
-    def played(self, row: Row, at: float, asker: Any) -> None:  # noqa: ARG002  (an outlet's signature)
+    def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (an outlet's signature)
         """Note a model's event."""
         self._journal.event(at, self._who, row)
 
-    def ended(self, note: Any, at: float, early: bool) -> None:
+    def ended(self, note: Note, at: float, early: bool) -> None:
         """Nothing: a model's durations are known when its notes begin."""
 
     def released(self, pitch: int, at: float) -> None:

@@ -23,7 +23,7 @@ class Recorder:
 
     Args:
         journal: Where events go.
-        wire: Answers the programs at the other end.
+        wire: Says what is asked and what is refused.
         say: Shows one line on the screen.
         show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
         clock: Seconds that never go back.
@@ -50,7 +50,7 @@ class Recorder:
         self._clock, self._wall = clock, wall
         self._shown = (clock(), 0)  # when the counter was shown, and how many messages there had been
         self._heard = 0
-        self._routes: dict[str, Callable[[Message], None]] = {
+        self._routes: dict[str, Callable[[Message, Address | None], None]] = {
             "/input": self._input,
             "/reset": self._reset,
             "/status": self._status,
@@ -72,7 +72,7 @@ class Recorder:
             try:
                 if isinstance(message, Refused):
                     raise message
-                self._obey(message)
+                self._obey(message, sender)
             except Refused as refused:
                 self.refusals.note(refused, sender)
         self.journal.flush()
@@ -91,34 +91,33 @@ class Recorder:
         """Say ``/status ready 0``."""
         self._wire.post("/status", "ready", 0)
 
-    def _obey(self, message: Message) -> None:
+    def _obey(self, message: Message, sender: Address | None) -> None:
         action = self._routes.get(message.route)
         if action is None:
             routes = " ".join(self._routes)
             raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
-        action(message)
+        action(message, sender)
 
-    def _input(self, message: Message) -> None:
+    def _input(self, message: Message, _: Address | None) -> None:
         self.journal.event(message.time, 0, self._form.row(message.values))
         self.recorded += 1
         self._heard += 1
 
-    def _reset(self, _: Message) -> None:
+    def _reset(self, _: Message, __: Address | None) -> None:
         if self.recorded:
             self.journal.clear()
             self._say(f"/reset: {count(self.recorded, 'event')} dropped; until the end they are in {self.journal.file}")
         self.recorded = 0
 
-    def _status(self, message: Message) -> None:
+    def _status(self, message: Message, sender: Address | None) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
         self.journal.flush()  # what it says is recorded is in the file
-        self._wire.post("/status", "ready", 1)
-        self._wire.post("/status", "file", str(self.journal.path))
-        self._wire.post("/status", "input", *(feature.name for feature in self.journal.features))
-        self._wire.post("/status", "recorded", self.recorded)
-        self._wire.post("/status", "lost", self.journal.lost)
-        self._wire.post("/status", "refused", self.refusals.total)
+        names = [feature.name for feature in self.journal.features]
+        counts = [("recorded", self.recorded), ("lost", self.journal.lost), ("refused", self.refusals.total)]
+        told = [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]
+        for words in told:
+            self._wire.post("/status", *words, to=sender)
 
-    def _stop(self, _: Message) -> None:
+    def _stop(self, _: Message, __: Address | None) -> None:
         self.stopped = True

@@ -12,6 +12,7 @@ from hachimachi.events import Feature
 from hachimachi.io import read
 from hachimachi.live.journal import Journal
 from hachimachi.live.journal_outlet import JournalOutlet, make_outlets
+from hachimachi.live.ledger import Note
 
 NOTE = (Feature("pitch"), Feature("duration", masked=True))
 NAN = float("nan")
@@ -81,7 +82,7 @@ def test_an_outlet_tells_who_plays_and_where_sequences_begin(journal: Journal) -
     outlet.began()
     outlet.heard(np.array([60, 0.5]), 1001)
     outlet.played(np.array([64, 0.25]), 1001.5, ("127.0.0.1", 9000))
-    outlet.ended(None, 1002, early=False)
+    outlet.ended(Note(64, None), 1002, early=False)
     outlet.began()
     outlet.heard(np.array([62, 0.5]), 1003)
     outlet.heard(np.array([62, 0.5]), 1003)  # twice in one bundle is twice

@@ -17,6 +17,7 @@ from hachimachi.events import Feature
 from hachimachi.io import read
 from hachimachi.live.journal import Journal
 from hachimachi.live.osc import encode
+from hachimachi.live.outlet import Address
 from hachimachi.live.recorder import Recorder
 from hachimachi.live.wire import Wire
 
@@ -40,7 +41,7 @@ class Desk:
             wall=lambda: WALL,
         )
 
-    def _send(self, packet: bytes, _: object) -> None:
+    def _send(self, packet: bytes, _: Address | None) -> None:
         message = OscMessage(packet)
         self.sent.append([message.address, *message.params])
 
