@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -113,7 +114,12 @@ class Constraint:
 
     def allows(self, value: float) -> bool:
         """Return whether a value may be played."""
-        return any(low <= value <= high for low, high in self.intervals)
+        place = bisect_right(self._lows, value) - 1
+        return place >= 0 and value <= self.intervals[place][1]
+
+    @cached_property
+    def _lows(self) -> tuple[float, ...]:
+        return tuple(low for low, _ in self.intervals)
 
     def nearest(self, value: float) -> float:
         """Return the allowed value nearest to a value."""
@@ -149,6 +155,16 @@ class Bins:
     def empty(self) -> bool:
         """Whether there are none."""
         return self.start >= self.stop
+
+    @property
+    def size(self) -> int:
+        """How many there are from the first to the last."""
+        return self.stop - self.start
+
+    def __contains__(self, index: int) -> bool:
+        """Return whether a bin counts."""
+        inside = self.start <= index < self.stop
+        return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which bins between two positions, within these, count."""

@@ -44,6 +44,11 @@ class ColumnSampling:
         """Whether the column is drawn just as the model foretells it."""
         return self == PLAIN
 
+    @cached_property
+    def only_constrained(self) -> bool:
+        """Whether it is drawn as the model foretells it, given what is allowed."""
+        return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
+
     def shape(self, table: Numbers) -> Numbers:
         """Return the probabilities with which bins are drawn, shape (..., bins).
 
@@ -62,27 +67,23 @@ class ColumnSampling:
         if self.temperature != 1:
             table = _temper(table, self.temperature)
         if self.top_p < 1:
-            table = np.where(table >= _nucleus(table, self.top_p), table, 0)
+            table = table * (table >= _nucleus(table, self.top_p))
         if self.min_p > 0:
-            table = np.where(table >= self.min_p * table.max(-1, keepdims=True), table, 0)
+            table = table * (table >= self.min_p * table.max(-1, keepdims=True))
         return table
 
 
 def _temper(table: Numbers, temperature: float) -> Numbers:
-    with np.errstate(divide="ignore"):
-        logs = np.log(table)
-    highest = logs.max(-1, keepdims=True)
-    logs -= np.where(highest > -np.inf, highest, 0)
-    logs /= temperature
-    return np.exp(logs, out=logs)
+    shares = table / np.maximum(table.max(-1, keepdims=True), math.ulp(0.0))
+    return np.power(shares, 1 / temperature, out=shares)
 
 
 def _nucleus(p: Numbers, share: float) -> Numbers:
     """Return the least of the fewest highest numbers that hold a share of the total, shape (..., 1)."""
     falling = np.sort(p, axis=-1)[..., ::-1]
-    rising = falling.cumsum(-1)
-    enough = (rising < share * rising[..., -1:]).sum(-1, keepdims=True)
-    return np.take_along_axis(falling, np.minimum(enough, p.shape[-1] - 1), axis=-1)
+    rising, highest = falling.cumsum(-1), falling[..., :1]
+    needed = np.where(rising[..., :-1] < share * rising[..., -1:], falling[..., 1:], highest)
+    return np.minimum(highest, needed.min(-1, keepdims=True, initial=np.inf))
 
 
 PLAIN = ColumnSampling()
@@ -205,7 +206,7 @@ def draw_bin(table: Numbers, random: Random) -> int:
     """Draw a position; weights, shape (bins,), need not sum to 1."""
     if len(table) <= 2 * BLOCK:
         rising = table.cumsum()
-        return min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+        return min(int(rising.searchsorted(random.random() * rising[-1], side="right")), len(rising) - 1)
     block = draw_bin(np.add.reduceat(table, np.arange(0, len(table), BLOCK)), random) * BLOCK
     return block + draw_bin(table[block : block + BLOCK], random)
 
