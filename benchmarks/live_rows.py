@@ -29,6 +29,9 @@ class Line(NamedTuple):
     echo: str = ""
 
 
+APART = 0.02
+"""Seconds after the one before it from which an output waits for nothing but its time: those of chords, due at once,
+wait for each other to be heard and drawn."""
 GAP = 0.005
 """Seconds between an answer and the next event: long enough for a processor to fall asleep and forget."""
 
@@ -73,14 +76,14 @@ def scheduled(stage: Stage, hard: bool = False) -> list[Line]:
         told = [float(str(value)) for value in model.status()["late"]]
     due = should_play(stage.temporal, SEED, len(heard.times))
     late = lateness(heard, due) * 1e3
-    apart = np.diff(due.times[: len(late)], prepend=-np.inf) > 0.001
+    apart = np.diff(due.times[: len(late)], prepend=-np.inf) > APART
     p99, most, drifted = float(np.percentile(late, 99)), 0.1 if hard else 0.5, drift(late[apart])
     what = f"{len(late):,} outputs in {seconds:.0f} s" + (", all cores busy, --realtime" if hard else "")
     by_hxmx = f"p50 {told[0]:.3f}, p99 {told[1]:.3f}, max {told[2]:.3f} ms"
     single = float(np.percentile(late[apart], 99))
     return [
         Line(f"lateness, {what}", _ms(late), f"p99 ≤ {most} ms", p99 <= most),
-        Line(f"… {apart.sum():,} of them not in chords", _ms(late[apart]), "", single <= most),
+        Line(f"… {apart.sum():,} of them well apart", _ms(late[apart]), "", single <= most),
         Line("… by hxmx run's own count", by_hxmx, "", told[1] <= most),
         Line("… drift, last fifth against the first", f"{drifted * 1e3:+.0f} µs", "none", abs(drifted) <= 0.1),
     ]
