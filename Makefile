@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all lint bench bench-model bench-recipe bench-step
+.PHONY: demo test test-all lint bench bench-model bench-recipe bench-step bench-live
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -14,7 +14,7 @@ test: lint  ## all checks and the quick tests
 test-all: lint  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
 
-bench: bench-model bench-step  ## everything that is measured
+bench: bench-model bench-step bench-live  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
@@ -24,6 +24,9 @@ bench-recipe: .venv/installed  ## what each part of the training recipe is worth
 
 bench-step: .venv/installed  ## how many events a second a model plays
 	@$(BIN)/python benchmarks/step.py
+
+bench-live: .venv/installed  ## how steady playing live is, beside a plain echo; ARGS=--quick, ARGS=--help
+	@$(BIN)/python -m benchmarks.live $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .
