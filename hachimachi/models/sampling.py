@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
+from hachimachi.grid import MAX_BINS
 from hachimachi.models.constraint import Constraint, allowed_bins
 
 Numbers = NDArray[np.float64]
@@ -149,8 +150,8 @@ class Sampling:
         """Check that all that is asked can be played by a model with these columns.
 
         Raises:
-            HachimachiError: A name that is no column's, a column left with nothing to play, or polyphony of what are
-                not notes.
+            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
+                tabulate, or polyphony of what are not notes.
         """
         by_name = {column.name: column for column in columns}
         asked = {
@@ -168,6 +169,10 @@ class Sampling:
             raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
+        for column in columns:
+            if column.grid.bins > MAX_BINS and not self.of(column.name).plain:
+                advice = f"draw it as learned, or train with a coarser feature.{column.name}.resolution"
+                raise HachimachiError(f"{column.name}: {column.grid.bins:,} bins are too many to shape; {advice}")
 
     def with_constraint(self, name: str, constraint: Constraint) -> Sampling:
         """Return the same with one constraint more."""
