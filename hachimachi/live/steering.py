@@ -71,6 +71,17 @@ class Steering:
         self.wish, self.sampling = wish, sampling
         return sampling, said
 
+    def move(self, columns: Sequence[Column]) -> Sampling:
+        """Ask the same of another model, and return how it is to draw.
+
+        Raises:
+            HachimachiError: It cannot be drawn so; then all is as it was.
+        """
+        moved = Steering(columns, self.sampling)
+        moved.sampling = moved._checked(self.wish)
+        self.columns, self.names, self.sampling = moved.columns, moved.names, moved.sampling
+        return self.sampling
+
     def describe(self) -> list[Words]:
         """Return all that differs from what was learned: overall, then by column, in the order of the columns."""
         return self.wish.lines(self.names.all)
