@@ -17,7 +17,8 @@ from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 from hachimachi.grid import MAX_BINS
-from hachimachi.models.constraint import Constraint, allowed_bins
+from hachimachi.models.allowed import allowed_bins
+from hachimachi.models.constraint import Constraint
 
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]

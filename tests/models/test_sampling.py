@@ -218,15 +218,6 @@ def test_a_number_out_of_range(wrong: dict, said: str) -> None:
         Sampling(**wrong)
 
 
-def test_what_cannot_be_tabulated_is_refused_before_it_is_played() -> None:
-    fine = Feature("x", min=0, max=4, resolution=1e-6)
-    columns = fit_columns([EventSequence((fine, Feature("y")), np.random.default_rng(0).random((50, 2)))])
-    Sampling({"y": 0.5}).check(columns)
-    for asked in (Sampling(0.9), Sampling(constraints={"x": Constraint.between(0, 1)}), Sampling(min_p={"x": 0.1})):
-        with pytest.raises(HachimachiError, match="x: 4,000,001 bins are too many to shape; draw it as learned, or tr"):
-            asked.check(columns)
-
-
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
