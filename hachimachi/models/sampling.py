@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
-from hachimachi.models.constraint import Constraint, allowed_bins
+from hachimachi.grid import MAX_BINS
+from hachimachi.models.allowed import allowed_bins
+from hachimachi.models.constraint import Constraint
 
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
@@ -149,8 +151,8 @@ class Sampling:
         """Check that all that is asked can be played by a model with these columns.
 
         Raises:
-            HachimachiError: A name that is no column's, a column left with nothing to play, or polyphony of what are
-                not notes.
+            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
+                tabulate, or polyphony of what are not notes.
         """
         by_name = {column.name: column for column in columns}
         asked = {
@@ -168,6 +170,10 @@ class Sampling:
             raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
+        for column in columns:
+            if column.grid.bins > MAX_BINS and not self.of(column.name).plain:
+                advice = f"draw it as learned, or train with a coarser feature.{column.name}.resolution"
+                raise HachimachiError(f"{column.name}: {column.grid.bins:,} bins are too many to shape; {advice}")
 
     def with_constraint(self, name: str, constraint: Constraint) -> Sampling:
         """Return the same with one constraint more."""

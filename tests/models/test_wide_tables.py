@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from hachimachi.columns import fit_columns
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
+from hachimachi.models.constraint import Constraint
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.number_sampler import WIDE, Blend, NumberSampler
 from hachimachi.models.sampling import Sampling
@@ -37,3 +39,12 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     expected = (weight * counted + (1 - weight) * (VALUES == 0.12)) ** (1 / temperature)
     expected /= expected.sum()
     assert np.abs(found - expected).max() < 4 * np.sqrt(expected * (1 - expected) / DRAWS).max() + 0.005
+
+
+def test_what_cannot_be_tabulated_is_refused_before_it_is_played() -> None:
+    fine = Feature("x", min=0, max=4, resolution=1e-6)
+    columns = fit_columns([EventSequence((fine, Feature("y")), np.random.default_rng(0).random((50, 2)))])
+    Sampling({"y": 0.5}).check(columns)
+    for asked in (Sampling(0.9), Sampling(constraints={"x": Constraint.between(0, 1)}), Sampling(min_p={"x": 0.1})):
+        with pytest.raises(HachimachiError, match="x: 4,000,001 bins are too many to shape; draw it as learned, or tr"):
+            asked.check(columns)
