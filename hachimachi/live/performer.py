@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
+
+import numpy as np
 
 from hachimachi.live.agenda import Agenda, Counts, Input, Prediction
 from hachimachi.live.hearing import Hearing
@@ -17,6 +20,8 @@ from hachimachi.live.refusals import Refused
 from hachimachi.live.solo import Solo
 
 Pending = Literal["one", "all"]
+NOTHING = np.empty(0)
+"""Features that are not drawn yet."""
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
 
@@ -83,6 +88,8 @@ class Performer:
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
+        if self.solo.alone and self._agenda.extend():
+            return -math.inf
         told = [at - self._lookahead for at in (self._agenda.next, self._ledger.next) if at is not None]
         return min([*told, *([] if self.solo.next is None else [self.solo.next])], default=None)
 
@@ -101,7 +108,7 @@ class Performer:
 
     def pause(self) -> None:
         """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self._agenda.drop()
+        self._drop()
         self.solo.stop()
         self.solo.paused = True
 
@@ -127,6 +134,7 @@ class Performer:
         Raises:
             Refused: Its events are others; nothing has changed.
         """
+        self._unhear()
         self.hearing.exchange(player)
 
     def prime(self, memory: object) -> None:
@@ -169,7 +177,9 @@ class Performer:
         if not self._agenda.one:
             self.answer()
         elif self.mode.gives_way:
-            self._agenda.drop()
+            self._drop()
+        else:
+            self._unhear()
         self.hearing.hear(features, at, own=echoed is not None)
         self.counts.heard += 1
         if echoed is None:
@@ -205,11 +215,12 @@ class Performer:
             self._end_due(deadline)
             self._sound(deadline, prediction)
         self._end_due(now)
+        self._draw_ahead()
         return self.next
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self._agenda.drop()
+        self._drop()
         now = self._clock()
         for note in self._ledger.clear():
             self._outlets.ended(note, now, True)
@@ -228,14 +239,40 @@ class Performer:
             self._agenda.ask(heard)
 
     def _predict(self, at: float, asked: float, asker: Address | None) -> None:
+        """Draw what follows, in place of what waits if there may be but one."""
+        if self._agenda.one:
+            self._drop()
+        self._draw(at, Prediction(NOTHING, asked, asker))
+
+    def _draw(self, at: float, prediction: Prediction) -> None:
         try:
             between, features = self.hearing.foretell()
         except Refused:
             self._outlets.began()
-            self.solo.fail(asked)
+            self.solo.fail(self._clock())
             raise
-        deadline = at + between if self.hearing.player.temporal else asked
-        self._agenda.add(deadline, Prediction(features, asked, asker))
+        self.solo.succeed()
+        deadline = at + between if self.hearing.player.temporal else prediction.asked
+        self._agenda.add(deadline, prediction._replace(features=features))
+
+    def _draw_ahead(self) -> None:
+        """Draw one event more while a model plays alone, if it comes soon after those that wait: so that the notes of a
+        chord do not wait for each other. The model has then heard what is still to sound; see `_unhear`."""
+        if self.solo.alone and (last := self._agenda.extend()) is not None:
+            deadline, prediction = last
+            before = self.hearing.remember()
+            self.hearing.hear(prediction.features, deadline, own=True)
+            self._agenda.mark_heard(before)
+            self._draw(deadline, Prediction(NOTHING, deadline))
+
+    def _unhear(self) -> None:
+        """Let the model forget what has not sounded yet, and keep of it the next event only."""
+        if (before := self._agenda.forget_ahead()) is not None:
+            self.hearing.go_back(before)
+
+    def _drop(self) -> None:
+        self._unhear()
+        self._agenda.drop()
 
     def _sound(self, deadline: float, prediction: Prediction) -> None:
         features = prediction.features
@@ -245,10 +282,19 @@ class Performer:
         now = self._clock()
         self.lateness.add(now - max(deadline, prediction.asked))
         self.counts.played += 1
-        at = deadline if now - deadline < BEHIND_SECONDS else now
-        self.hearing.expect(features, at, now, known=self.solo.alone)
+        self.hearing.expect(features, deadline, now, known=self.solo.alone)
         if self.solo.alone:
-            self.hearing.hear(features, at, own=True)
+            self._follow_up(deadline, prediction, now)
+
+    def _follow_up(self, deadline: float, prediction: Prediction, now: float) -> None:
+        """Go on alone after an event that has sounded."""
+        if prediction.before is None:
+            self.hearing.hear(prediction.features, deadline, own=True)
+        if now - deadline >= BEHIND_SECONDS:
+            self._drop()
+            self.hearing.skip_to(now)
+        if not len(self._agenda):
+            at = deadline if now - deadline < BEHIND_SECONDS else now
             self._predict(at, at, None)
 
     def _end_due(self, now: float) -> None:
