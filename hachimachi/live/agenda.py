@@ -97,8 +97,9 @@ class Agenda:
         self._predictions.add(deadline, prediction)
         self.counts.predicted += 1
 
-    def extend(self) -> tuple[float, Prediction] | None:
-        """Return the last prediction and its deadline, if the one that follows it should be drawn now."""
+    @property
+    def to_extend(self) -> tuple[float, Prediction] | None:
+        """The last prediction and its deadline, if the one that follows it should be drawn now."""
         first, last = self._predictions.first, self._predictions.last
         if first is None or last is None or last[1].before is not None or len(self) >= MOST_AHEAD:
             return None
