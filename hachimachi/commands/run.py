@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ def command(asked: Asked) -> None:
     hxmx run model.pt --mode respond --silence 1.5
     hxmx run a.pt b.pt --standby c.pt --out 127.0.0.1:9000 --out 192.168.0.7:57120
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: a step is too small to share with another core
     asked.check()
     with ExitStack() as stack:
         _play(asked, stack)
