@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
+from hachimachi.io import read
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.sampling import Sampling, choose_sampling
 from hachimachi.models.step import Player
@@ -115,6 +117,21 @@ def check_features(model: EventModel, data: EventSequence) -> None:
         raise HachimachiError(
             f"{where}: {_time(data.temporal)}, but the model was trained on data that {_time(model.temporal)}"
         )
+
+
+def read_primer(path: str | Path, model: EventModel) -> EventSequence:
+    """Read what a model is to hear first, with the columns that it knows.
+
+    Raises:
+        HachimachiError: It cannot be read, holds several sequences, or has other features than the model.
+    """
+    # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
+    all_columns = any(feature.name == "instrument" for feature in model.features)
+    sequences = read(path, all_columns=all_columns)
+    if len(sequences) > 1:
+        raise HachimachiError(f"{path}: holds {len(sequences)} sequences; a primer is one")
+    check_features(model, sequences[0])
+    return sequences[0]
 
 
 def _time(temporal: bool) -> str:

@@ -128,14 +128,9 @@ def _check_output(output: Path, model: Path, primer: Path | None) -> None:
 
 
 def _read_primer(asked: Asked, path: Path, model: EventModel) -> EventSequence:
-    from hachimachi.io import read
+    from hachimachi.generation import read_primer
 
-    # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
-    all_columns = any(feature.name == "instrument" for feature in model.features)
-    sequences = read(path, all_columns=all_columns)
-    if len(sequences) > 1:
-        raise HachimachiError(f"{path}: holds {len(sequences)} sequences; a primer is one")
-    primer = sequences[0][: asked.primer_events]
+    primer = read_primer(path, model)[: asked.primer_events]
     if asked.primer_seconds is None or not len(primer):
         return primer
     if primer.time is None:

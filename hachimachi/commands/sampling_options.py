@@ -112,13 +112,13 @@ def make_sampling(said: Mapping[str, Any]) -> Sampling:
     """Make a sampling of the values of the options."""
     from hachimachi.models.sampling import Sampling
 
-    numbers = {name: _one_or_named(name, said[name], default) for name, default in NUMBERS.items()}
+    temperature, top_p, min_p = (_one_or_named(name, said[name], default) for name, default in NUMBERS.items())
     constraints: dict[str, Constraint] = {}
     for option, make in CONSTRAINTS.items():
         for name, texts in _gather(said[option]).items():
             constraint = make(option, name, texts)
             constraints[name] = constraints[name] & constraint if name in constraints else constraint
-    return Sampling(**numbers, constraints=constraints, polyphony=said["polyphony"])
+    return Sampling(temperature, top_p, min_p, constraints, said["polyphony"])
 
 
 def _one_or_named(option: str, values: Sequence[float | dict[str, float]], default: float) -> float | dict[str, float]:
@@ -150,15 +150,16 @@ def _range(option: str, name: str, texts: Sequence[str]) -> Constraint:
         ends.append((_number(option, name, low, -math.inf), _number(option, name, high, math.inf)))
         if ends[-1][0] > ends[-1][1]:
             raise click.UsageError(f"--{option} {name}={text}: expected the lower number first")
-    return Constraint(tuple(ends))
+    return Constraint(tuple(ends)).called("range")
 
 
 def _scale(option: str, name: str, texts: Sequence[str]) -> Constraint:
     from hachimachi.models.constraint import Constraint
-    from hachimachi.models.note_scales import notes_of_scale
 
     del option, name  # a scale's own message says enough
-    return Constraint.among([note for text in texts for note in notes_of_scale(text.strip("\"'"))])
+    scales = [text.strip("\"'") for text in texts]
+    intervals = [ends for scale in scales for ends in Constraint.scale(scale).intervals]
+    return Constraint(tuple(intervals)).called("scale", ", ".join(scales))
 
 
 def _only(option: str, name: str, texts: Sequence[str]) -> Constraint:
@@ -166,7 +167,7 @@ def _only(option: str, name: str, texts: Sequence[str]) -> Constraint:
 
     if option == "given" and len(texts) > 1:
         raise click.UsageError(f"--given {name}={','.join(texts)}: expected one value; --only takes several")
-    return Constraint.among([_number(option, name, text) for text in texts])
+    return Constraint.among([_number(option, name, text) for text in texts]).called(option)
 
 
 def _number(option: str, name: str, text: str, default: float = math.nan) -> float:

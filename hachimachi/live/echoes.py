@@ -30,11 +30,16 @@ class Echoes:
     def claim(self, features: NDArray[np.float64], now: float) -> float | None:
         """Return when the output was due of which this input, NaN where unknown, is the echo; else
         ``None``."""
+        if not self._sent:
+            return None
         heard = _as_sent(features)
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
+        known = [column for column, value in enumerate(heard) if not math.isnan(value)]
         for position, (scheduled, _, played) in enumerate(self._sent):
-            if all(value == other or math.isnan(value) for value, other in zip(heard, played, strict=True)):
+            if known and heard[known[0]] != played[known[0]]:
+                continue  # most differ here already, and this is in the way of every answer
+            if all(heard[column] == played[column] for column in known):
                 for _ in range(position + 1):
                     self._sent.popleft()
                 return scheduled

@@ -43,8 +43,7 @@ class InputForm:
         for columns in (unmasked, every):
             varied = [i for i in columns if i not in constants]
             self._columns.setdefault(len(varied), varied)
-        self._unknown = np.array([constants.get(i, np.nan) for i in every], dtype=np.float64)
-        self._unknown[[i for i in every if features[i].masked]] = np.nan
+        self._unknown = [math.nan if features[i].masked else constants.get(i, math.nan) for i in every]
 
     @property
     def shortest(self) -> list[str]:
@@ -62,8 +61,11 @@ class InputForm:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
         row = self._unknown.copy()
         for column, value in zip(columns, values, strict=True):
-            row[column] = _number(self.features[column].name, value)
-        return row
+            if type(value) is float and -LARGEST <= value <= LARGEST:  # what OSC brings: nothing more to ask
+                row[column] = value
+            else:
+                row[column] = _number(self.features[column].name, value)
+        return np.array(row)
 
     def __str__(self) -> str:
         forms = [

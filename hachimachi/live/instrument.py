@@ -1,141 +1,207 @@
-"""A performer behind OSC: packets come in, packets go out. It knows neither sockets nor sleep."""
+"""One model behind the routes of the protocol. It knows neither packets nor sockets."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
+from hachimachi.errors import HachimachiError
+from hachimachi.live.instrumentalist import Instrumentalist
+from hachimachi.live.osc import Message
+from hachimachi.live.outlet import Address, Outlet
+from hachimachi.live.performer import Performer
+from hachimachi.live.refusals import Refused, quote
+from hachimachi.live.steering import ROUTES as STEERED
+from hachimachi.live.steering import Steering
+from hachimachi.live.wire import Value, Wire
 
-from hachimachi.live.instrumentalist import Instrumentalist, Row
-from hachimachi.live.osc import Message, encode, parse
-from hachimachi.live.performer import Pending, Performer
-from hachimachi.live.refusals import Refusals, Refused, quote
+FASTEST = 100.0
+"""Highest speed; its inverse is the lowest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model that is ready to play.
+
+    Args:
+        name: How it is called on the wire.
+        player: The model.
+        primers: What it can go on from, by name: what it remembers after each.
+    """
+
+    name: str
+    player: Instrumentalist
+    primers: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Instrument:
     """The routes of the protocol, bound to one performer.
 
     Args:
-        player: The model.
-        send: Sends one packet; may raise OSError.
-        say: Shows one line on the screen.
-        name: How the model is called in ``/status model``.
+        part: The model that begins.
+        wire: Says what there is to say.
+        outlets: Who is told what is heard and played.
         clock: Seconds that never go back.
-        wall: Seconds since 1970, for time tags.
-        loop: See `Performer`.
-        pending: See `Performer`.
+        prefix: Comes before ``/status`` where several models play.
+        standbys: Models that ``/load`` may put in its place.
+        playing: Further arguments of `Performer`.
     """
 
     def __init__(
         self,
-        player: Instrumentalist,
-        send: Callable[[bytes], None],
-        say: Callable[[str], None],
-        *,
-        name: str = "model",
+        part: Part,
+        wire: Wire,
+        outlets: Sequence[Outlet] = (),
         clock: Callable[[], float] = time.perf_counter,
-        wall: Callable[[], float] = time.time,
-        loop: bool = False,
-        pending: Pending = "one",
+        *,
+        prefix: str = "",
+        standbys: Sequence[Part] = (),
+        **playing: Any,
     ) -> None:
-        self.performer = Performer(player, self._output, clock, loop=loop, pending=pending)
-        self.refusals = Refusals(say, self._tell, clock)
+        self.part = part
+        self.performer = Performer(part.player, outlets, clock, **playing)
+        self.steering = Steering(part.player.columns, part.player.sampling)
+        part.player.sampling = self.steering.sampling
         self.stopped = False
-        self._name = name
-        self._send = send
-        self._clock = clock
-        self._wall = wall
-        self._routes: dict[str, Callable[[Message], None]] = {
-            "/input": lambda message: self.performer.hear(message.values, message.time),
-            "/sample": lambda message: self.performer.sample(message.time),
-            "/reset": lambda _: self.performer.reset(),
+        self._wire = wire
+        self.prefix = prefix
+        self._parts = {each.name: each for each in (part, *standbys)}
+        self._asker: Address | None = None  # who is answered
+        self.routes: dict[str, Callable[[Message], object]] = {
+            "/input": lambda message: self.performer.hear(message.values, message.time, self._asker),
+            "/sample": lambda message: self.performer.sample(message.time, self._asker),
+            "/start": lambda _: self._do(self.performer.start),
+            "/pause": lambda _: self._do(self.performer.pause),
+            "/reset": lambda _: self._do(self.performer.reset),
+            "/panic": lambda _: self._do(self.performer.panic),
+            "/mode": self._set_mode,
+            "/silence": self._set_silence,
+            "/speed": self._set_speed,
+            "/seed": self._seed,
+            "/load": self._load,
+            "/prime": self._prime,
+            **dict.fromkeys(STEERED, self._steer),
             "/status": self._status,
             "/stop": self._stop,
         }
 
-    def start(self) -> None:
-        """Begin, and say ``/status ready 1``; the performer should be warm."""
-        self._guard(self.performer.reset)
-        self._post("/status", "ready", 1)
+    def obey(self, message: Message, asker: Address | None = None) -> None:
+        """Do what a message asks.
 
-    def receive(self, packet: bytes) -> None:
-        """Obey what one datagram asks. Nothing in it raises; what cannot be obeyed is refused."""
-        for message in parse(packet, self._clock(), self._wall()):
-            if self.stopped:
-                return
-            if isinstance(message, Refused):
-                self.refusals.note(message)
-            else:
-                self._guard(lambda message=message: self._obey(message))
-
-    def turn(self) -> float | None:
-        """Play what is due and return the next deadline, in seconds of the clock, ``None`` if nothing
-        waits."""
-        self._guard(self.performer.play)
-        return self.performer.next
-
-    def end(self) -> None:
-        """Say ``/status ready 0``."""
-        self._post("/status", "ready", 0)
-
-    def summary(self) -> str:
-        """What was heard, played and refused, and how late it was, in one line."""
-        counts, late = self.performer.counts, np.array(self.performer.lateness) * 1e3
-        line = f"heard {counts.heard}, played {counts.played}, refused {self.refusals.total}"
-        if late.size:
-            p50, p99 = np.percentile(late, [50, 99])
-            line += f"; late p50 {p50:.2f}, p99 {p99:.2f}, max {self.performer.latest * 1e3:.2f} ms"
-        return line
-
-    def details(self) -> str:
-        """What did not become sound, and which messages were refused; empty if there is nothing to tell."""
-        counts = self.performer.counts
-        parts = [
-            f"predictions cancelled by a newer input: {counts.cancelled}" if counts.cancelled else "",
-            f"inputs not answered, a newer one waited: {counts.skipped}" if counts.skipped else "",
-            f"refused messages by kind: {self.refusals}" if self.refusals.total else "",
-        ]
-        return "\n".join(part for part in parts if part)
-
-    def _obey(self, message: Message) -> None:
-        action = self._routes.get(message.route)
+        Raises:
+            Refused: It cannot be done; nothing has changed.
+        """
+        self._asker = asker
+        action = self.routes.get(message.route)
         if action is None:
-            routes = " ".join(self._routes)
-            raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
+            raise Refused("route", f"{quote(message.route)} is unknown, expected one of {' '.join(self.routes)}")
         action(message)
 
-    def _guard(self, action: Callable[[], object]) -> None:
+    def say(self, key: Value, *values: Value) -> None:
+        """Send ``/status key value …``."""
+        self._wire.post(f"{self.prefix}/status", key, *values, to=self._asker)
+
+    @property
+    def state(self) -> str:
+        """What it is doing, in a word."""
+        performer = self.performer
+        if performer.paused:
+            return "paused"
+        return "playing" if performer.alone else "listening"
+
+    def _do(self, action: Callable[[], None]) -> None:
+        action()
+        self.say("state", self.state)
+
+    def _set_mode(self, message: Message) -> None:
+        self.performer.set_mode(str(_one(message, "the name of a mode")))
+        self.say("mode", self.performer.mode.name)
+
+    def _set_silence(self, message: Message) -> None:
+        self.performer.silence = _number(message, 0.0, 3600.0, "seconds")
+        self.say("silence", self.performer.silence)
+
+    def _set_speed(self, message: Message) -> None:
+        self.performer.hearing.speed = _number(message, 1 / FASTEST, FASTEST, "a factor")
+        self.say("speed", self.performer.hearing.speed)
+
+    def _seed(self, message: Message) -> None:
+        seed = int(_number(message, 0, 2**32 - 1, "a whole number"))
+        self.part.player.reseed(seed)
+        self.say("seed", seed)
+
+    def _steer(self, message: Message) -> None:
+        sampling, said = self.steering.obey(message.route, message.values)
+        self.part.player.sampling = sampling
+        for key, *values in said:
+            self.say(key, *values)
+
+    def _load(self, message: Message) -> None:
+        part = self._find(message, self._parts, "--standby")
+        former = self.part.player
+        self.performer.exchange(part.player)
         try:
-            action()
-        except Refused as refused:
-            self.refusals.note(refused)
+            part.player.sampling = self.steering.move(part.player.columns)
+        except HachimachiError as error:
+            self.performer.exchange(former)
+            raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
+        self.part = part
+        self.say("model", part.name)
 
-    def _output(self, values: Row, _: float) -> None:
-        self._post("/output", *values.tolist())
+    def _prime(self, message: Message) -> None:
+        if message.values[:1] == ("last",) and len(message.values) == 2:
+            seconds = _number(message._replace(values=message.values[1:]), 0.0, 3600.0, "seconds")
+            self.say("prime", "last", self.performer.prime_with_last(seconds))
+        else:
+            name = str(_one(message, "the name of a primer, or last SECONDS"))
+            self.performer.prime(self._find(message, self.part.primers, "--primer-file"))
+            self.say("prime", name)
 
-    def _tell(self, refused: Refused) -> None:
-        if refused.kind != "send":
-            self._post("/status", "error", refused.kind, str(refused))
+    def _find(self, message: Message, among: Mapping[str, Any], option: str) -> Any:
+        name = str(_one(message, "a name"))
+        if name not in among:
+            there = f"expected one of {' '.join(among)}" if among else "there are none"
+            raise Refused("value", f"{message.route} {quote(name)}: {there}; {option} adds one")
+        return among[name]
 
     def _status(self, message: Message) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
-        counts = self.performer.counts
-        self._post("/status", "ready", 1)
-        self._post("/status", "model", self._name)
-        self._post("/status", "features", *(feature.name for feature in self.performer.form.features))
-        self._post("/status", "input", *self.performer.form.shortest)
-        for key in ("heard", "skipped", "played", "cancelled"):
-            self._post("/status", key, getattr(counts, key))
-        self._post("/status", "pending", self.performer.pending)
-        self._post("/status", "refused", self.refusals.total)
+        form, counts = self.performer.hearing.form, self.performer.counts
+        self.say("ready", 1)
+        self.say("model", self.part.name)
+        self.say("features", *(feature.name for feature in form.features))
+        self.say("input", *form.shortest)
+        self.say("mode", self.performer.mode.name)
+        self.say("state", self.state)
+        self.say("speed", self.performer.hearing.speed)
+        for key, *values in self.steering.describe():
+            self.say(key, *values)
+        for key in ("heard", "answered", "skipped", "played", "cancelled"):
+            self.say(key, getattr(counts, key))
+        self.say("pending", self.performer.pending)
+        self.say("sounding", self.performer.sounding)
+        self.say("late", *self.performer.lateness.in_ms())
 
     def _stop(self, _: Message) -> None:
         self.stopped = True
 
-    def _post(self, route: str, *values: float | str) -> None:
-        try:
-            self._send(encode(route, *values))
-        except OSError as error:
-            self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out-address"))
+
+def _one(message: Message, expected: str) -> object:
+    if len(message.values) != 1:
+        raise Refused("length", f"{message.route} has {len(message.values)} values, expected {expected}")
+    return message.values[0]
+
+
+def _number(message: Message, low: float, high: float, expected: str) -> float:
+    value = _one(message, expected)
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything that is none raises
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not low <= number <= high:
+        raise Refused("value", f"{message.route} {quote(value)}: expected {expected} from {low:g} to {high:g}")
+    return number

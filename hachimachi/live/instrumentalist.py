@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.columns import Column
 from hachimachi.events import Feature
+from hachimachi.models.sampling import Sampling
 
 Row = NDArray[np.float64]
 
@@ -19,9 +21,17 @@ class Instrumentalist(Protocol):
     A row is [dt, f0, f1, …] where ``temporal``, with dt NaN for a first event, else [f0, f1, …].
     """
 
+    sampling: Sampling
+    """How it draws; may be replaced between two events."""
+
     @property
     def features(self) -> tuple[Feature, ...]:
         """The F features, in column order."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """What a row holds: the inter-event time first where ``temporal``, then the features."""
         ...
 
     @property
@@ -38,10 +48,22 @@ class Instrumentalist(Protocol):
         """Go back to the learned start state."""
         ...
 
+    def reseed(self, seed: int, /) -> None:
+        """Begin the random numbers anew."""
+        ...
+
     def hear(self, row: Row, /) -> None:
         """Advance the state by one event; unknown values are NaN."""
         ...
 
     def sample(self) -> Row:
         """Draw the next event from the present state, and leave the state as it is."""
+        ...
+
+    def remember(self) -> Any:
+        """Return the state, to `recall` it later; it is never written to."""
+        ...
+
+    def recall(self, memory: Any, /) -> None:
+        """Go back to a state."""
         ...

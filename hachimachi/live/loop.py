@@ -9,52 +9,74 @@ import ipaddress
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import Protocol
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.instrument import Instrument
+from hachimachi.live.outlet import Address
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
-DRAIN = 256
-"""Packets taken in one turn: a flood must not keep what is due from sounding."""
+DRAIN_SECONDS = 0.0005
+"""For so long packets are taken in one turn: a flood must not keep what is due from sounding, nor its newest event from
+being answered."""
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
 
 
+class Act(Protocol):
+    """What a loop serves; `Ensemble` and `Recorder` are such."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has come to its end."""
+        ...
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def receive(self, packet: bytes, sender: Address, /) -> None:
+        """Take in one datagram; must not raise."""
+        ...
+
+    def turn(self) -> float | None:
+        """Do what is due and return the next deadline in seconds of `time.perf_counter`, ``None`` if nothing waits."""
+        ...
+
+
 class Loop:
-    """The socket on which an instrument hears and from which it plays.
+    """The socket on which an ensemble hears and from which it plays.
 
     Args:
         listen: Address and port to hear on; port 0 takes any free one.
-        out: Address and port to play to.
+        outs: Addresses and ports to play to.
+        reply: Whether to play to those who send, too: to the one who asked, else to the one who sent last.
 
     Raises:
         HachimachiError: An address that is not known or not ours, or a port in use.
     """
 
-    def __init__(self, listen: tuple[str, int], out: tuple[str, int]) -> None:
+    def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
         family, here = _resolve(*listen, "--address")
-        out_family, self._out = _resolve(*out, "--out-address")
+        there = [_resolve(*out, "--out") for out in outs]
+        self._reply = reply
+        self._heard_last: Address | None = None
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._waker, self._wake = socket.socketpair()
         try:
             self._socket.bind(here)
         except OSError as error:
-            self.close()
+            for one in (self._socket, self._waker, self._wake):
+                one.close()
             raise HachimachiError(_why(error, *listen)) from error
         for one in (self._socket, self._waker, self._wake):
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._sender = self._socket
-        # One port for both directions, so that a program can answer where it was called from; but what is
-        # bound to loopback reaches no other machine, and a socket speaks one family.
-        if out_family != family or (_is_loopback(here[0]) and not _is_loopback(self._out[0])):
-            self._sender = socket.socket(out_family, socket.SOCK_DGRAM)
-            self._sender.setblocking(False)
+        self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
         self._stopping = False
 
     @property
@@ -67,24 +89,40 @@ class Loop:
         """File descriptor that ends a wait when written to, for `signal.set_wakeup_fd`."""
         return self._wake.fileno()
 
-    def send(self, packet: bytes) -> None:
-        """Send one packet out. That nobody listens is no error."""
-        with contextlib.suppress(ConnectionError):
-            self._sender.sendto(packet, self._out)
+    def send(self, packet: bytes, to: Address | None = None) -> None:
+        """Send one packet out, and to one who asked. That nobody listens is no error.
+
+        Raises:
+            OSError: The system refuses to send it to somebody; the others have got it.
+        """
+        failed: OSError | None = None
+        for sender, where in self._receivers(to):
+            try:
+                sender.sendto(packet, where)
+            except ConnectionError:
+                pass
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def wake(self) -> None:
+        """End a wait; from any thread."""
+        with contextlib.suppress(OSError):  # full: it will wake anyway
+            self._wake.send(b"\0")
 
     def stop(self) -> None:
         """End `run` soon; from any thread or signal handler."""
         self._stopping = True
-        with contextlib.suppress(OSError):
-            self._wake.send(b"\0")
+        self.wake()
 
-    def run(self, instrument: Instrument) -> None:
-        """Start the instrument, and hear and play until `stop` or ``/stop``."""
+    def run(self, act: Act) -> None:
+        """Start, and hear and play until `stop` or until the act has come to its end."""
         with _no_sudden_garbage():
-            instrument.start()  # only now: the first collection takes longer than many an event
+            act.start()  # only now: the first collection takes longer than many an event
             collected = time.perf_counter()
-            while not (self._stopping or instrument.stopped):
-                deadline = instrument.turn()
+            while not (self._stopping or act.stopped):
+                deadline = act.turn()
                 now = time.perf_counter()
                 wait = LONGEST_WAIT if deadline is None else deadline - now - SPIN_SECONDS
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
@@ -92,11 +130,11 @@ class Loop:
                     collected = now
                     continue
                 if self._wait(wait):
-                    self._drain(instrument)
+                    self._drain(act)
 
     def close(self) -> None:
         """Give the port back."""
-        for one in (self._socket, self._waker, self._wake, getattr(self, "_sender", self._socket)):
+        for one in (self._socket, self._waker, self._wake, *(sender for sender, _ in self._outs)):
             one.close()
 
     def __enter__(self) -> Loop:
@@ -113,15 +151,32 @@ class Loop:
             self._waker.recv(4096)
         return self._socket in readable
 
-    def _drain(self, instrument: Instrument) -> None:
-        for _ in range(DRAIN):
+    def _drain(self, act: Act) -> None:
+        until = time.perf_counter() + DRAIN_SECONDS
+        while time.perf_counter() < until:
             try:
-                packet = self._socket.recv(65_536)
+                packet, sender = self._socket.recvfrom(65_536)
             except BlockingIOError:
                 return
             except OSError:  # Windows reports here that nobody listened to what was sent
                 continue
-            instrument.receive(packet)
+            self._heard_last = sender
+            act.receive(packet, sender)
+
+    def _receivers(self, to: Address | None) -> Sequence[tuple[socket.socket, Address]]:
+        asker = (to or self._heard_last) if self._reply else None
+        if asker is None or any(where == asker for _, where in self._outs):
+            return self._outs
+        return [*self._outs, (self._socket, asker)]
+
+    def _sender(self, family: int, here: str, out_family: int, out: Address) -> socket.socket:
+        """Return the socket to play from: the one port for both directions, so that a program can answer where it was
+        called from. But what is bound to loopback reaches no other machine, and a socket speaks one family."""
+        if out_family == family and not (_is_loopback(here) and not _is_loopback(out[0])):
+            return self._socket
+        sender = socket.socket(out_family, socket.SOCK_DGRAM)
+        sender.setblocking(False)
+        return sender
 
 
 @contextlib.contextmanager

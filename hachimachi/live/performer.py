@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from hachimachi.errors import HachimachiError
-from hachimachi.live.echoes import Echoes
-from hachimachi.live.inputs import InputForm
-from hachimachi.live.instrumentalist import Instrumentalist, Row
+from hachimachi.live.agenda import Agenda, Counts, Input, Prediction
+from hachimachi.live.hearing import Hearing
+from hachimachi.live.instrumentalist import Instrumentalist
+from hachimachi.live.lateness import Lateness
+from hachimachi.live.ledger import Ledger
+from hachimachi.live.modes import find_mode
+from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.refusals import Refused
-from hachimachi.live.scheduler import Scheduler
 
-Sink = Callable[[Row, float], None]
-"""Is given the features of an event, shape (F,), and the moment for which it was scheduled, in seconds of
-the clock."""
 Pending = Literal["one", "all"]
-LARGEST_SENT = float(np.finfo(np.float32).max)
-"""OSC carries numbers as float32."""
 BEHIND_SECONDS = 1.0
-"""A model that plays with itself and is later than this goes on from now, rather than catch up in a burst."""
-
-
-@dataclass
-class Counts:
-    """What has happened so far: each answered input is predicted once, and each prediction played,
-    cancelled or pending."""
-
-    heard: int = 0
-    skipped: int = 0
-    predicted: int = 0
-    played: int = 0
-    cancelled: int = 0
-
-
-@dataclass(frozen=True)
-class _Prediction:
-    row: Row
-    asked: float  # when it could be known at the earliest: nothing is late before that
+"""A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
+RETRY_SECONDS = 1.0
+"""After this time a model that plays alone tries again when it could not foretell anything."""
 
 
 class Performer:
@@ -53,160 +30,237 @@ class Performer:
 
     Args:
         player: The model.
-        sink: Receives what sounds.
+        outlets: Who is told what happens.
         clock: Seconds that never go back.
-        loop: Whether the model hears its own outputs and goes on alone.
+        mode: Name of one of `MODES`.
         pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
+        silence: Seconds after which the mode ``respond`` goes on alone.
+        lookahead: Seconds by which what sounds is told ahead of time.
 
     Raises:
-        HachimachiError: A loop of a model without time, or of more than one pending prediction.
+        Refused: No such mode, or one other than ``follow`` with more than one pending prediction.
     """
 
     def __init__(
         self,
         player: Instrumentalist,
-        sink: Sink,
+        outlets: Sequence[Outlet] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
-        loop: bool = False,
+        mode: str = "follow",
         pending: Pending = "one",
+        silence: float = 2.0,
+        lookahead: float = 0.0,
     ) -> None:
-        if loop and not player.temporal:
-            raise HachimachiError(
-                "--loop: this model has no time and would never pause; feed /output back at your own pace"
-            )
-        if loop and pending == "all":
-            raise HachimachiError(
-                "--loop with --pending all: every input would add a voice for ever; leave one of them out"
-            )
-        self.player = player
-        self.form = InputForm(player.features, player.constants)
-        self.counts = Counts()
-        self.lateness: deque[float] = deque(maxlen=100_000)  # seconds; enough for percentiles, bounded for ever
-        self.latest = 0.0
-        self._sink = sink
+        self.lateness = Lateness()
+        self.hearing = Hearing(player, lookahead)
+        self.mode = find_mode(mode, temporal=player.temporal, one_pending=pending == "one")
+        self.paused = False
+        self.alone = False  # whether it goes on by itself at this moment
+        self.silence = silence
+        self._outlets = Outlets(outlets)
         self._clock = clock
-        self._loop = loop
-        self._one = pending == "one"
-        self._scheduler: Scheduler[_Prediction] = Scheduler()
-        self._echoes = Echoes()
-        self._last: float | None = None  # when the event that was heard last happened
-        self._waiting: tuple[float, float] | None = None  # an input not yet answered: when it happened, when it came
+        self._agenda = Agenda(one=pending == "one")
+        self._lookahead = lookahead
+        self._started = False
+        self._resume: float | None = None  # when it begins to go on alone
+        self._ledger = Ledger(player.features)
+
+    @property
+    def counts(self) -> Counts:
+        """What has happened so far."""
+        return self._agenda.counts
 
     @property
     def pending(self) -> int:
         """How many predictions wait for their time."""
-        return len(self._scheduler)
+        return len(self._agenda)
+
+    @property
+    def sounding(self) -> int:
+        """How many notes sound."""
+        return len(self._ledger)
 
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        return self._scheduler.next
-
-    def warm(self) -> None:
-        """Let the model take a few steps for itself, so that its first answer is as quick as the others."""
-        for _ in range(10):
-            self.player.hear(self.player.sample())
-        self.player.reset()
+        told = [at - self._lookahead for at in (self._agenda.next, self._ledger.next) if at is not None]
+        return min([*told, *([] if self._resume is None else [self._resume])], default=None)
 
     def reset(self) -> None:
-        """Back to the start state, as if nothing had been heard; what waits is dropped. A loop begins here."""
-        self.player.reset()
-        self.counts.cancelled += self._scheduler.clear()
-        self.counts.skipped += self._waiting is not None
-        self._echoes.clear()
-        self._last = self._waiting = None
-        if self._loop:
+        """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
+        self.end()
+        self.hearing.restart()
+        self._outlets.began()
+        self._go_on()
+
+    def start(self) -> None:
+        """Play alone, in the modes that do; end a pause in any."""
+        self.paused, self._started, self._resume = False, True, None
+        self.alone = self.mode.alone
+        if self.alone and self._agenda.empty:
             self.sample()
 
-    def hear(self, values: Sequence[object], at: float | None = None) -> None:
+    def pause(self) -> None:
+        """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
+        self._stand_still()
+        self.paused = True
+
+    def panic(self) -> None:
+        """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
+        self.end()
+        self._stand_still()
+
+    def set_mode(self, name: str) -> None:
+        """Play in another way; what waits is dropped, and notes end.
+
+        Raises:
+            Refused: No such mode, or one that does not go with every prediction being played.
+        """
+        mode = find_mode(name, temporal=self.hearing.player.temporal, one_pending=self._agenda.one)
+        self.end()
+        self.mode = mode
+        self._go_on()
+
+    def exchange(self, player: Instrumentalist) -> None:
+        """Let another model with the same events take over: it knows the last of the past, and what waits still sounds.
+
+        Raises:
+            Refused: Its events are others; nothing has changed.
+        """
+        self.hearing.exchange(player)
+
+    def prime(self, memory: object) -> None:
+        """Go on from a past that the model has been given before, as if its last event were now; see
+        `Instrumentalist.remember`."""
+        self.end()
+        self.hearing.recall(memory, self._clock())
+        self._outlets.began()
+        self._go_on()
+
+    def prime_with_last(self, seconds: float) -> int:
+        """Forget all but what the player has played in the last seconds; return how many events that are.
+
+        Raises:
+            Refused: There are none; nothing has changed.
+        """
+        count = self.hearing.recall_phrase(seconds, self._clock())
+        self.end()
+        self._outlets.began()
+        self._go_on()
+        return count
+
+    def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
         """Let the model hear an event. The answer comes with ``play``; of several events before it, the
         newest is answered.
 
         Args:
             values: All features, or fewer as `InputForm` allows.
             at: When it happened, in seconds of the clock; now, if not given.
+            asker: Who sent it.
 
         Raises:
             Refused: Values that cannot be heard; nothing has changed.
         """
-        row, now = self.form.row(values), self._clock()
-        # In a loop the model has heard its outputs already: an input that equals one is somebody who plays
-        # the same, and nothing was added to the echoes.
-        echoed = self._echoes.claim(row, now)
+        features, now = self.hearing.form.row(values), self._clock()
+        echoed, known = self.hearing.claim(features, now)
+        if known:
+            return
         at = echoed if echoed is not None else now if at is None else at
-        if self._one:
-            self.counts.skipped += self._waiting is not None
-            self.counts.cancelled += self._scheduler.clear()
-        else:
+        if not self._agenda.one:
             self.answer()
-        self._waiting = None
-        self._advance(row, at)
-        self._waiting = (at, now)
+        elif self.mode.gives_way:
+            self._agenda.drop()
+        self.hearing.hear(features, at, own=echoed is not None)
         self.counts.heard += 1
+        if echoed is None:
+            self._outlets.heard(features, at)
+        self._react(Input(at, now, asker))
 
     def answer(self) -> None:
         """Predict what follows the newest input, if it has not been answered.
 
         Raises:
-            Refused: The prediction is not finite; the model is back in its start state.
+            Refused: Nothing could be predicted; the model is back in its start state.
         """
-        if self._waiting is not None:
-            at, came = self._waiting
-            self._waiting = None
-            self._predict(at, came)
+        if (heard := self._agenda.take_input()) is not None:
+            self._predict(*heard)
 
-    def sample(self, at: float | None = None) -> None:
+    def sample(self, at: float | None = None, asker: Address | None = None) -> None:
         """Predict once from the present state; it sounds its dt after ``at`` (now, if not given)."""
         self.answer()
         now = self._clock()
-        self._predict(now if at is None else at, now)
+        self._predict(now if at is None else at, now, asker)
 
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits.
 
-        In a loop of simultaneous events that deadline may have passed: look at what has arrived and call
+        When a model plays simultaneous events alone that deadline may have passed: look at what has arrived and call
         again.
         """
+        if self._resume is not None and self._clock() >= self._resume:
+            self._resume, self.alone = None, True
+            self.sample()
         self.answer()
-        for deadline, prediction in self._scheduler.pop_due(self._clock()):
+        now = self._clock() + self._lookahead
+        for deadline, prediction in self._agenda.pop_due(now):
+            self._end_due(deadline)
             self._sound(deadline, prediction)
-        return self._scheduler.next
+        self._end_due(now)
+        return self.next
 
-    def _advance(self, row: Row, at: float) -> None:
-        if self.player.temporal:
-            # An event that comes with an older time than the last is simultaneous with it. Its time counts
-            # on from here even so: one time tag from the future must not hold up all that come after it.
-            between = np.nan if self._last is None else max(0.0, at - self._last)
-            row = np.concatenate(([between], row))
-        self.player.hear(row)
-        self._last = at
-
-    def _predict(self, at: float, asked: float) -> None:
-        row = np.asarray(self.player.sample(), dtype=np.float64)
-        deadline = asked
-        if self.player.temporal:
-            between, row = float(row[0]), row[1:]
-            deadline = at + (max(0.0, between) if np.isfinite(between) else 0.0)  # a first event has no time before it
-        if not all(abs(value) <= LARGEST_SENT for value in row.tolist()):  # NaN is not either
-            self.player.reset()
-            self._last = None
-            raise Refused("model", f"the prediction is {row}, expected finite numbers; the model starts afresh")
-        if self._one:
-            self.counts.cancelled += self._scheduler.clear()
-        self._scheduler.add(deadline, _Prediction(row, asked))
-        self.counts.predicted += 1
-
-    def _sound(self, deadline: float, prediction: _Prediction) -> None:
-        self._sink(prediction.row, deadline)
+    def end(self) -> None:
+        """Drop what waits, and end every note."""
+        self._agenda.drop()
         now = self._clock()
-        late = max(0.0, now - max(deadline, prediction.asked))
-        self.lateness.append(late)
-        self.latest = max(self.latest, late)
+        for note in self._ledger.clear():
+            self._outlets.ended(note, now, True)
+
+    def _stand_still(self) -> None:
+        self._agenda.drop()
+        self._started = self.alone = False
+        self._resume = None
+
+    def _go_on(self) -> None:
+        """Play alone from here, if that is what it was asked to do."""
+        self._resume = None
+        self.alone = self._started and self.mode.alone and not self.mode.after_silence
+        if self.alone:
+            self.sample()
+
+    def _react(self, heard: Input) -> None:
+        if self.paused:
+            self.counts.skipped += self.mode.answers
+        elif self.mode.answers:
+            self._agenda.ask(heard)
+            self.alone = self.mode.alone
+        elif self.mode.after_silence:
+            self.alone, self._resume = False, heard.came + self.silence
+
+    def _predict(self, at: float, asked: float, asker: Address | None) -> None:
+        try:
+            between, features = self.hearing.foretell()
+        except Refused:
+            self._outlets.began()
+            self._resume = asked + RETRY_SECONDS if self.alone else None
+            raise
+        deadline = at + between if self.hearing.player.temporal else asked
+        self._agenda.add(deadline, Prediction(features, asked, asker))
+
+    def _sound(self, deadline: float, prediction: Prediction) -> None:
+        features = prediction.features
+        for note in self._ledger.begin(features, deadline):
+            self._outlets.ended(note, deadline, False)
+        self._outlets.played(features, deadline, prediction.asker)
+        now = self._clock()
+        self.lateness.add(now - max(deadline, prediction.asked))
         self.counts.played += 1
         at = deadline if now - deadline < BEHIND_SECONDS else now
-        if self._loop:
-            self._advance(prediction.row, at)
-            self._predict(at, at)
-        else:
-            self._echoes.add(at, now, prediction.row)
+        self.hearing.expect(features, at, now, known=self.alone)
+        if self.alone:
+            self.hearing.hear(features, at, own=True)
+            self._predict(at, at, None)
+
+    def _end_due(self, now: float) -> None:
+        for at, note in self._ledger.pop_due(now):
+            self._outlets.ended(note, at, False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hachimachi.errors import HachimachiError
 
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "model", "send"]
+if TYPE_CHECKING:
+    from hachimachi.live.outlet import Address
+
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
 TELL_SECONDS = 1.0
 """At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a
 stream."""
@@ -21,7 +24,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
     Args:
         kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``:
             a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is beyond all sense,
-            ``model``: the prediction is not finite, ``send``: the system refuses to send.
+            ``name``: no feature is called so, ``value``: it is not among what can be done,
+            ``model``: nothing finite can be predicted, ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
 
@@ -30,16 +34,19 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
         self.kind: Refusal = kind
 
 
+Tell = Callable[[Refused, "Address | None"], None]
+
+
 class Refusals:
     """Counts refusals by kind; the first of a kind goes to the screen, and one a second to the wire.
 
     Args:
         say: Shows one line to the person at the screen.
-        tell: Answers the program at the other end.
+        tell: Answers the program at the other end, and the one that sent the message, if it is known.
         clock: Seconds that never go back.
     """
 
-    def __init__(self, say: Callable[[str], None], tell: Callable[[Refused], None], clock: Callable[[], float]) -> None:
+    def __init__(self, say: Callable[[str], None], tell: Tell, clock: Callable[[], float]) -> None:
         self.counts: Counter[Refusal] = Counter()
         self._say = say
         self._tell = tell
@@ -51,7 +58,7 @@ class Refusals:
         """How many there were, of all kinds."""
         return sum(self.counts.values())
 
-    def note(self, refused: Refused) -> None:
+    def note(self, refused: Refused, asker: Address | None = None) -> None:
         """Count one, and say it where it is new."""
         kind, now = refused.kind, self._clock()
         self.counts[kind] += 1
@@ -59,7 +66,7 @@ class Refusals:
             self._say(f"refused: {refused}")
         if now - self._told.get(kind, -math.inf) >= TELL_SECONDS:
             self._told[kind] = now
-            self._tell(refused)
+            self._tell(refused, asker)
 
     def __str__(self) -> str:
         return ", ".join(f"{kind} {count}" for kind, count in self.counts.most_common())

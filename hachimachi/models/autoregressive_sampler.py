@@ -20,6 +20,8 @@ from hachimachi.models.stepping import Vector, as_array
 
 Linear = tuple[Tensor, Tensor]
 """Weight (out, in) and bias."""
+REMEMBERED = 256
+"""Values of a column for which it is kept what they say to the others: most columns have no more."""
 
 
 class AutoregressiveSampler(EventSampler):
@@ -83,6 +85,7 @@ class Layers:
         self.relate = [as_array(torch.cat([part, flag[None]])) for part, flag in zip(told, known, strict=True)]
         self.encoded = [np.ones(part.size + 1, np.float32) for part in given]  # each ends in the 1 that says: known
         self.write = [part.writer(out[:-1]) for part, out in zip(given, self.encoded, strict=True)]
+        self.said: list[dict[float, Vector]] = [{} for _ in given]
 
     def listen(self, hidden: Vector) -> None:
         """Hear the past, shape (H,); what was told of an event before is forgotten."""
@@ -100,5 +103,10 @@ class Layers:
 
     def tell(self, column: int, value: float) -> None:
         """Let the other columns hear the value of one, the middle of its bin."""
-        self.write[column](value)
-        self.heard += self.encoded[column].dot(self.relate[column])
+        said = self.said[column].get(value)
+        if said is None:
+            self.write[column](value)
+            said = self.encoded[column].dot(self.relate[column])
+            if len(self.said[column]) < REMEMBERED:
+                self.said[column][value] = said
+        self.heard += said

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from itertools import combinations
+from operator import and_
 from random import Random
 
 import numpy as np
@@ -19,6 +21,39 @@ from hachimachi.models.note_scales import notes_of_scale
 Interval = tuple[float, float]
 NEARLY = 1e-9
 """Share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision."""
+SHOWN = 8
+"""As many values of a clause are shown."""
+NO_NOTES = ("time", "duration", "velocity", "instrument", "channel")
+"""Columns that a scale says nothing of, whatever their numbers are."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One of the things that were asked of a column, and how.
+
+    Args:
+        kind: ``range``, ``scale``, ``values`` or an option's name.
+        intervals: What it allows.
+        name: What a scale is called.
+    """
+
+    kind: str
+    intervals: tuple[Interval, ...]
+    name: str = ""
+
+    @property
+    def words(self) -> tuple[str | float, ...]:
+        """What was asked: a scale's name, the ends of ranges with ``-`` for none, or values, the first few of many."""
+        if self.name:
+            return (self.name,)
+        if self.kind == "range":
+            return tuple("-" if math.isinf(end) else end for ends in self.intervals for end in ends)
+        values = tuple(low for low, _ in self.intervals)
+        return values if len(values) <= SHOWN else (*values[:SHOWN], f"and {len(values) - SHOWN} more")
+
+    def __str__(self) -> str:
+        words = (word if isinstance(word, str) else f"{word:g}" for word in self.words)
+        return " ".join((self.kind, *words))
 
 
 @dataclass(frozen=True)
@@ -27,12 +62,14 @@ class Constraint:
 
     Args:
         intervals: Lowest and highest values, infinite where there is no bound.
+        clauses: What was asked for that leaves them; constraints are equal that allow the same.
 
     Raises:
         HachimachiError: A bound that is not a number, or a lowest value above the highest.
     """
 
     intervals: tuple[Interval, ...]
+    clauses: tuple[Clause, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         merged: list[Interval] = []
@@ -47,22 +84,32 @@ class Constraint:
     @staticmethod
     def between(low: float, high: float) -> Constraint:
         """Allow the values from one to another, both included."""
-        return Constraint(((low, high),))
+        return Constraint(((low, high),)).called("range")
 
     @staticmethod
     def among(values: Iterable[float]) -> Constraint:
         """Allow single values."""
-        return Constraint(tuple((value, value) for value in values))
+        return Constraint(tuple((value, value) for value in values)).called("values")
 
     @staticmethod
     def scale(name: str) -> Constraint:
         """Allow the notes of a scale; see :func:`~hachimachi.models.note_scales.notes_of_scale`."""
-        return Constraint.among(notes_of_scale(name))
+        return Constraint.among(notes_of_scale(name)).called("scale", " ".join(name.split()))
+
+    def called(self, kind: str, name: str = "") -> Constraint:
+        """Return the same as one :class:`Clause`."""
+        return Constraint(self.intervals, (Clause(kind, self.intervals, name),))
 
     def __and__(self, other: Constraint) -> Constraint:
         """Return what both allow."""
-        pairs = ((max(a, c), min(b, d)) for a, b in self.intervals for c, d in other.intervals)
-        return Constraint(tuple((low, high) for low, high in pairs if low <= high))
+        both: list[Interval] = []
+        mine, theirs = list(reversed(self.intervals)), list(reversed(other.intervals))
+        while mine and theirs:
+            low, high = max(mine[-1][0], theirs[-1][0]), min(mine[-1][1], theirs[-1][1])
+            if low <= high:
+                both.append((low, high))
+            (mine if mine[-1][1] < theirs[-1][1] else theirs).pop()
+        return Constraint(tuple(both), self.clauses + other.clauses)
 
     def allows(self, value: float) -> bool:
         """Return whether a value may be played."""
@@ -165,16 +212,43 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     """Return the bins of a column in which something may be played.
 
     Raises:
-        HachimachiError: There are none.
+        HachimachiError: There are none, or a scale is asked of what are not notes.
     """
+    scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
+    if scale and not _may_be_notes(column):
+        raise HachimachiError(f"{column.name}: {scale} is of notes; expected pitch, or whole numbers that may be notes")
+    bins = _bins(column, constraint)
+    if bins.empty:
+        by = _contradiction(column, constraint)
+        raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {_playable(column)}")
+    return bins
+
+
+def _bins(column: Column, constraint: Constraint) -> Bins:
+    if isinstance(column.grid, Categories):
+        return category_bins(column.grid, constraint)
+    return number_bins(column.grid, column.whole, constraint)
+
+
+def _may_be_notes(column: Column) -> bool:
+    whole = column.whole and isinstance(column.grid, Lattice) and column.grid.resolution == 1
+    return column.name == "pitch" or (whole and column.name not in NO_NOTES)
+
+
+def _contradiction(column: Column, constraint: Constraint) -> str:
+    """Return what is to blame, in words: the fewest clauses that leave nothing."""
+    alone = [Constraint(clause.intervals, (clause,)) for clause in constraint.clauses]
+    for many in (1, 2):
+        for some in combinations(alone, many):
+            if _bins(column, reduce(and_, some)).empty:
+                return " by " + " and ".join(str(one.clauses[0]) for one in some)
+    return " by " + ", ".join(map(str, constraint.clauses)) if alone else ""
+
+
+def _playable(column: Column) -> str:
     grid = column.grid
     if isinstance(grid, Categories):
-        bins = category_bins(grid, constraint)
-        playable = "one of " + ", ".join(f"{value:g}" for value in grid.values)
-    else:
-        bins = number_bins(grid, column.whole, constraint)
-        ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
-        playable = f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"
-    if bins.empty:
-        raise HachimachiError(f"{column.name}: nothing that it can play is allowed; expected {playable}")
-    return bins
+        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
+        return f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
+    ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
+    return f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"

@@ -91,18 +91,20 @@ class _Number(ColumnEncoder):
 
     def writer(self, out: Vector) -> Callable[[float], None]:
         """Return what writes the encoding of one value; see :class:`ColumnEncoder`."""
-        scale, grid, rows, embedded = self.scale, self.scale.grid, _rows(self.embedding), out[1 + self.scale.grid.log :]
+        grid, rows, embedded = self.scale.grid, _rows(self.embedding), out[1 + self.scale.grid.log :]
+        # at hand, since every event that is heard or drawn comes by here
+        mean, std, log, resolution = self.scale.mean, self.scale.std, grid.log, grid.resolution
 
         def write(value: float) -> None:
             if math.isnan(value):
                 out.fill(0.0)
                 return
-            warped = math.log(max(value, grid.resolution / 2)) if grid.log else value
-            out[0] = squash_one((warped - scale.mean) / scale.std)
-            if grid.log:
-                out[1] = value < grid.resolution / 2
+            warped = math.log(max(value, resolution / 2)) if log else value
+            out[0] = squash_one((warped - mean) / std)
+            if log:
+                out[1] = value < resolution / 2
             if rows:
-                number = min(max(math.floor(value / grid.resolution + 0.5), grid.low), grid.high)
+                number = min(max(math.floor(value / resolution + 0.5), grid.low), grid.high)
                 embedded[:] = rows[number - grid.low]
 
         return write

@@ -33,8 +33,12 @@ class HistogramSampler:
             return low + int(random.random() * (high - low + 1))
         if new < self.novel:
             return self.grid.index(self.grid.raw(SPREAD * logit(random)))
-        rising = self.rising if tilt is None else self._powers(tilt).cumsum().tolist()
-        return self.occupied[min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)]
+        if tilt is None:
+            place = bisect_right(self.rising, random.random() * self.rising[-1])
+        else:
+            rising = self._powers(tilt).cumsum()
+            place = int(rising.searchsorted(random.random() * rising[-1], "right"))
+        return self.occupied[min(place, len(self.occupied) - 1)]
 
     def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins between two positions, shape (stop − start,)."""
@@ -52,7 +56,7 @@ class HistogramSampler:
     def _powers(self, tilt: Numbers | Vector | None) -> Numbers:
         """Return the shares of the occupied bins times a number."""
         logits = self._log_share + (0.0 if tilt is None else tilt)
-        logits -= logits.max()
+        logits -= np.maximum.reduce(logits)
         return np.exp(logits, out=logits)
 
     @cached_property

@@ -26,7 +26,9 @@ class LogisticSampler:
 
     def draw(self, location: float, log_scale: float, random: Random) -> float:
         """Draw a value."""
-        return self.grid.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
+        low, high = WIDTHS
+        log_scale = low if log_scale < low else high if log_scale > high else log_scale
+        return self.grid.keep(location + math.exp(log_scale) * logit(random))
 
     def place(self, location: float, log_scale: float, index: int, random: Random) -> float:
         """Draw a value from the part of a logistic that lies in a bin."""

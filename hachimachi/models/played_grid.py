@@ -27,32 +27,41 @@ class PlayedGrid:
 
     def __init__(self, name: str, scale: Scale, played: tuple[int, int] | None = None) -> None:
         self.name, self.scale, self.grid = name, scale, scale.grid
-        self.foot = scale.foot
-        self.ends = scale.grid.low * scale.grid.resolution, scale.grid.high * scale.grid.resolution
-        first, last = played or (0, scale.grid.bins - 1)
+        self.mean, self.std, self.whole = scale.mean, scale.std, scale.whole
+        # at hand, since they are asked for at every draw
+        self.resolution, self.low, self.log, self.foot = (
+            scale.grid.resolution,
+            scale.grid.low,
+            scale.grid.log,
+            scale.foot,
+        )
+        self.highest = scale.grid.bins - 1
+        self.ends = self.low * self.resolution, scale.grid.high * self.resolution
+        first, last = played or (0, self.highest)
         self.every = Bins(first, last + 1)
         self._bins: dict[Constraint | None, Bins] = {}
 
     def raw(self, place: float) -> float:
         """Return the raw value at a place on the scale, kept within the grid."""
-        value = place * self.scale.std + self.scale.mean
-        if self.grid.log:
+        value = place * self.std + self.mean
+        if self.log:
             value = math.exp(min(value, 700.0))
             value = 0.0 if value < self.foot else value
-        return clip(value, *self.ends)
+        low, high = self.ends
+        return low if value < low else high if value > high else value
 
     def index(self, value: float) -> int:
         """Return the position of the bin of a raw value; what lies beyond the grid falls into its first or last."""
-        index = math.floor(value / self.grid.resolution + 0.5) - self.grid.low
-        return min(max(index, 0), self.grid.bins - 1)
+        index = math.floor(value / self.resolution + 0.5) - self.low
+        return 0 if index < 0 else self.highest if index > self.highest else index
 
     def index_of_place(self, place: float) -> int:
         """Return the position of the bin of what stands at a place; see :class:`~hachimachi.models.scale.Scale`."""
-        return self.index(self.raw(place) + NUDGE * self.grid.resolution)
+        return self.index(self.raw(place) + NUDGE * self.resolution)
 
     def centre(self, index: int) -> float:
         """Return the middle of a bin."""
-        return (index + self.grid.low) * self.grid.resolution
+        return (index + self.low) * self.resolution
 
     def keep(self, place: float) -> float:
         """Return the value that is played for a place on the scale."""
@@ -64,13 +73,13 @@ class PlayedGrid:
         """Draw a value evenly from a bin."""
         if self.is_fixed(index):
             return self.centre(index)
-        return clip(self.centre(index) + (random.random() - 0.5) * self.grid.resolution, *self.ends)
+        return clip(self.centre(index) + (random.random() - 0.5) * self.resolution, *self.ends)
 
     def confine(self, value: float, index: int, constraint: Constraint, random: Random) -> float:
         """Return a value of a bin if it is allowed, else another of this bin that is: evenly drawn."""
         if constraint.allows(value):
             return value
-        middle, half = self.centre(index), self.grid.resolution / 2
+        middle, half = self.centre(index), self.resolution / 2
         low, high = max(middle - half, self.ends[0]), min(middle + half, self.ends[1])
         if self.is_fixed(index) or not (constraint & Constraint.between(low, high)).intervals:
             return constraint.nearest(value)  # by a rounding error away
@@ -85,7 +94,7 @@ class PlayedGrid:
         if constraint not in self._bins:
             if len(self._bins) >= REMEMBERED:
                 self._bins.clear()
-            bins = number_bins(self.grid, self.scale.whole, constraint) if constraint else self.every
+            bins = number_bins(self.grid, self.whole, constraint) if constraint else self.every
             self._bins[constraint] = bins
         return self._bins[constraint]
 
@@ -97,4 +106,4 @@ class PlayedGrid:
 
     def is_fixed(self, index: int) -> bool:
         """Return whether a bin plays its middle only."""
-        return self.scale.whole or (self.grid.log and index == 0)
+        return self.whole or (self.log and index == 0)

@@ -57,7 +57,7 @@ class Voices:
         """Return how to draw the next event.
 
         Raises:
-            HachimachiError: The time that it must wait is not allowed.
+            HachimachiError: The time that it must wait is not allowed, and polyphony does not yield.
         """
         if sampling.polyphony is None or self.time is None:
             return sampling
@@ -69,6 +69,8 @@ class Voices:
         try:
             allowed_bins(column, limited.constraints[TIME])
         except HachimachiError as error:
+            if sampling.yields:
+                return sampling
             asked = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
             raise HachimachiError(f"{asked}; allow longer times or shorter durations") from error
         return limited

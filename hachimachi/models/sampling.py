@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from random import Random
 
@@ -38,7 +39,7 @@ class ColumnSampling:
     min_p: float = 0.0
     constraint: Constraint | None = None
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether the column is drawn just as the model foretells it."""
         return self == PLAIN
@@ -103,6 +104,8 @@ class Sampling:
             https://arxiv.org/abs/2407.01082).
         constraints: What columns may play, by name.
         polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
+        yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
+            many is better than none.
 
     Raises:
         HachimachiError: A number out of range.
@@ -113,6 +116,7 @@ class Sampling:
     min_p: ByColumn = field(default=0.0)
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
     polyphony: int | None = None
+    yields: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))

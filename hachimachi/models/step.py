@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.columns import Column
 from hachimachi.events import Feature
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.polyphony import Voices
@@ -56,6 +57,11 @@ class Player:
         return self.model.features
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the model knows of each value of a row, D of them, time included."""
+        return self.model.columns
+
+    @property
     def temporal(self) -> bool:
         """Whether rows begin with an inter-event time."""
         return self.model.temporal
@@ -82,6 +88,19 @@ class Player:
         state = self.state
         return self.sampler.sample(state.hidden, state.last, self.voices.limit(self.sampling), self.random)
 
+    def reseed(self, seed: int | None) -> None:
+        """Start the random numbers anew; ``None`` for a different start each time."""
+        self.random.seed(seed)
+
+    def remember(self) -> Memory:
+        """Return what was heard so far, to come back to with :meth:`recall`."""
+        return Memory(self.state, self.voices.left)
+
+    def recall(self, memory: Memory) -> None:
+        """Go back to what was heard when a memory of this model was taken; sampling and random numbers stay as they
+        are."""
+        self.state, self.voices.left = memory
+
     def fork(self, seed: int | None) -> Player:
         """Return a player that has heard the same and goes on by itself, with random numbers of its own."""
         twin = copy.copy(self)  # states are never written to, and what else is shared holds nothing between two calls
@@ -102,6 +121,15 @@ class PlayerState(NamedTuple):
     """What the head foretells from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
     backbone: Any
     """The state of the backbone's :class:`~hachimachi.models.stepping.Stepper`."""
+
+
+class Memory(NamedTuple):
+    """What a player has heard, the notes that sound included. Never written to, and of use to every player of the same
+    model."""
+
+    state: PlayerState
+    left: tuple[float, ...]
+    """For how many seconds each note that sounds goes on after the last event."""
 
 
 class RowEncoder:

@@ -152,9 +152,14 @@ def test_what_is_never_played_is_told(hxmx: Run, home: Path) -> None:
         (1, ["--scale", "pitch=H minor"], "scale 'H minor': expected a note and a scale"),
         (1, ["--given", "pich=60"], "constraint for 'pich': no such column; there are time, pitch, velocity"),
         (1, ["--temperature", "pich=1"], "temperature for 'pich': no such column"),
-        (1, ["--given", "pitch=200"], "pitch: nothing that it can play is allowed; expected 0 to 127 in steps of 1"),
-        (1, ["--given", "pitch=61", "--scale", "pitch=C major"], "pitch: nothing that it can play is allowed"),
-        (1, ["--only", "instrument=7"], "instrument: nothing that it can play is allowed; expected one of 0, 128"),
+        (1, ["--given", "pitch=200"], "pitch: nothing that it can play is allowed by given 200; expected 0 to 127 in"),
+        (1, ["--given", "pitch=61", "--scale", "pitch=C major"], "allowed by scale C major and given 61; expected 0"),
+        (1, ["--scale", "velocity=A minor"], "velocity: scale A minor is of notes; expected pitch, or whole numbers"),
+        (
+            1,
+            ["--only", "instrument=7"],
+            "nothing that it can play is allowed by only 7; expected one of 0, 128",
+        ),
     ],
 )
 def test_wrong_options(hxmx: Run, home: Path, tmp_path: Path, status: int, words: list[str], said: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.instrument import Instrument
+from hachimachi.live.ensemble import Ensemble
+from hachimachi.live.instrument import Instrument, Part
 from hachimachi.live.loop import Loop
 from hachimachi.live.osc import encode
+from hachimachi.live.wire import OscOutlet, Wire
 
 
 @pytest.fixture
@@ -26,14 +28,15 @@ def patch():
 
 
 @contextmanager
-def running(player, out: tuple[str, int], **options):
+def running(player, *outs: tuple[str, int], reply: bool = False, **options):
     said: list[str] = []
-    with Loop(("127.0.0.1", 0), out) as loop:
-        instrument = Instrument(player, loop.send, said.append, **options)
-        thread = threading.Thread(target=loop.run, args=[instrument])
+    with Loop(("127.0.0.1", 0), outs, reply) as loop:
+        wire = Wire(loop.send, said.append)
+        ensemble = Ensemble([Instrument(Part("model", player), wire, [OscOutlet(wire)], **options)], wire)
+        thread = threading.Thread(target=loop.run, args=[ensemble])
         thread.start()
         try:
-            yield loop, instrument, said
+            yield loop, ensemble, said
         finally:
             loop.stop()
             thread.join(10)
@@ -69,7 +72,7 @@ def test_it_answers_from_the_port_on_which_it_hears(fake_player, patch) -> None:
 
 
 def test_bad_packets_do_not_keep_it_from_the_next(fake_player, patch) -> None:
-    with running(fake_player(temporal=False), patch.getsockname()) as (loop, instrument, said):
+    with running(fake_player(temporal=False), patch.getsockname()) as (loop, ensemble, said):
         assert receive(patch) == ["/status", "ready", 1]
         model = ("127.0.0.1", loop.port)
         for packet in (
@@ -85,7 +88,7 @@ def test_bad_packets_do_not_keep_it_from_the_next(fake_player, patch) -> None:
         heard = [receive(patch) for _ in range(4)]
     assert [message[0] for message in heard] == ["/status"] * 3 + ["/output"]
     assert [message[2] for message in heard[:3]] == ["packet", "route", "type"]
-    assert instrument.refusals.total == 6
+    assert ensemble.refusals.total == 6
     assert len(said) == 3
 
 
@@ -93,20 +96,21 @@ def test_it_plays_on_where_nobody_listens(fake_player, patch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
         gone.bind(("127.0.0.1", 0))
         nobody = gone.getsockname()
-    with running(fake_player(temporal=False), nobody) as (loop, instrument, said):
+    with running(fake_player(temporal=False), nobody) as (loop, ensemble, said):
         for _ in range(20):
             patch.sendto(encode("/input", 60, 80), ("127.0.0.1", loop.port))
             time.sleep(0.002)
-        until(lambda: instrument.performer.counts.heard == 20)
+        until(lambda: ensemble.instruments[0].performer.counts.heard == 20)
     assert said == []
 
 
 def test_stop_on_the_wire_ends_it(fake_player, patch) -> None:
-    with Loop(("127.0.0.1", 0), patch.getsockname()) as loop:
-        instrument = Instrument(fake_player(), loop.send, print)
+    with Loop(("127.0.0.1", 0), [patch.getsockname()]) as loop:
+        wire = Wire(loop.send, print)
+        ensemble = Ensemble([Instrument(Part("model", fake_player()), wire)], wire)
         patch.sendto(encode("/stop"), ("127.0.0.1", loop.port))
-        loop.run(instrument)  # returns
-    assert instrument.stopped
+        loop.run(ensemble)  # returns
+    assert ensemble.stopped
 
 
 def test_it_leaves_the_collector_as_it_was(fake_player, patch) -> None:
@@ -120,7 +124,7 @@ def test_it_leaves_the_collector_as_it_was(fake_player, patch) -> None:
 def test_a_port_in_use_is_named(patch) -> None:
     port = patch.getsockname()[1]
     with pytest.raises(HachimachiError, match=f"port {port} of 127.0.0.1 is in use.*--in-port"):
-        Loop(("127.0.0.1", port), ("127.0.0.1", 9000))
+        Loop(("127.0.0.1", port), [("127.0.0.1", 9000)])
 
 
 @pytest.mark.parametrize(
@@ -128,16 +132,16 @@ def test_a_port_in_use_is_named(patch) -> None:
     [
         ("192.0.2.1", "127.0.0.1", "--address"),  # TEST-NET-1: no machine has it
         ("not an address", "127.0.0.1", "--address"),
-        ("127.0.0.1", "not an address", "--out-address"),
+        ("127.0.0.1", "not an address", "--out"),
     ],
 )
 def test_an_address_that_is_none_is_named(listen: str, out: str, option: str) -> None:
     with pytest.raises(HachimachiError, match=option):
-        Loop((listen, 0), (out, 9000))
+        Loop((listen, 0), [(out, 9000)])
 
 
 def test_from_loopback_it_still_reaches_other_machines() -> None:
-    with Loop(("127.0.0.1", 0), ("192.0.2.1", 9000)) as loop:
+    with Loop(("127.0.0.1", 0), [("192.0.2.1", 9000)]) as loop:
         try:
             loop.send(encode("/status", "ready", 1))
         except OSError as error:  # a machine without a network says so; EINVAL would be our own doing

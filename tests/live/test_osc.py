@@ -9,6 +9,7 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
+from hachimachi.live import osc
 from hachimachi.live.osc import Message, encode, parse
 from hachimachi.live.refusals import Refused
 
@@ -120,3 +121,30 @@ def test_bundles_nested_as_deep_as_a_datagram_allows() -> None:
 def test_any_bytes_can_be_read(packet: bytes) -> None:
     for start in (b"", b"/", b"#bundle\0", b"/input\0\0,"):
         assert all(isinstance(one, Message | Refused) for one in messages(start + packet))
+
+
+NUMBERS = st.lists(st.floats(width=32) | st.integers(-(2**63), 2**63 - 1), max_size=5)
+
+
+@given(st.sampled_from(["/input", "/a,b", "/", "/sample", "/ü"]), NUMBERS, st.data())
+def test_what_is_read_in_one_go_is_what_python_osc_reads(route: str, values: list[float], data: st.DataObject) -> None:
+    packet = bytearray(build_msg(route, values).dgram)  # h for what does not fit into i
+    for _ in range(data.draw(st.integers(0, 3))):
+        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.sampled_from(b"\0,fihdsT/A"))
+    element = bytes(packet[: len(packet) - data.draw(st.integers(0, 4))])
+    quick = osc._plain(element, NOW)
+    if quick is not None:  # else it is read by python-osc
+        assert repr(quick) == repr(osc._message(element, NOW))
+    assert quick is not None or element != build_msg(route, values).dgram or "," in route
+
+
+@pytest.mark.parametrize("values", [(), (1.0,), (0.25, -0.0, 3e38, 1e-45)])
+def test_what_is_written_in_one_go_is_what_python_osc_writes(values: tuple[float, ...]) -> None:
+    assert encode("/output", *values) == build_msg("/output", list(values)).dgram
+
+
+def test_a_hundred_kinds_of_messages_are_read_and_written() -> None:
+    for _ in range(2):  # more than are known by heart, and then again
+        for size in range(100):
+            values = tuple(float(value) for value in range(size))
+            assert messages(encode(f"/{size}", *values)) == [Message(f"/{size}", values, NOW)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hachimachi.io import read
 from hachimachi.models import parts
 from hachimachi.models.constraint import Constraint
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.polyphony import Voices
+from hachimachi.models.polyphony import MARGIN, Voices
 from hachimachi.models.sampling import Sampling
 
 
@@ -73,6 +74,20 @@ def test_a_wait_that_is_not_allowed_is_told(model: EventModel) -> None:
     hurried = Sampling(constraints={"time": Constraint.between(0, 0.05)}, polyphony=2)
     with pytest.raises(HachimachiError, match=r"polyphony 2: the next note must wait .* allow longer times or shorter"):
         generate(model, 100, sampling=hurried)
+
+
+def test_polyphony_gives_way_where_it_is_to(model: EventModel) -> None:
+    """Times stay as asked, and are drawn as if no polyphony were; where a wait is allowed, it is waited for."""
+    hurried = Constraint.between(0, 0.05)
+    voices = Voices(model.columns)
+    voices.hear([0.0, 60, 3.0])
+    asked = Sampling(constraints={"time": hurried}, polyphony=1, yields=True)
+    assert voices.limit(asked) is asked
+    voices.left = (0.03,)
+    assert voices.limit(asked).constraints["time"] == hurried & Constraint.between(0.03 + MARGIN, math.inf)
+    time = generate(model, 100, sampling=asked).time
+    assert time is not None
+    assert np.diff(time).max() < 0.051
 
 
 @pytest.mark.parametrize("task", ["piano", "multi"])

@@ -226,8 +226,17 @@ def test_a_number_out_of_range(wrong: dict, said: str) -> None:
         ({"constraints": {"pich": Constraint.among([1])}}, "constraint for 'pich': no such column"),
         (
             {"constraints": {"pitch": Constraint.between(128, 200)}},
-            "pitch: nothing that it can play is allowed; expected 0 to 127",
+            "pitch: nothing that it can play is allowed by range 128 200; expected 0 to 127",
         ),
+        (
+            {"constraints": {"pitch": Constraint.scale("C major") & Constraint.among([61])}},
+            "pitch: nothing that it can play is allowed by scale C major and values 61; expected 0 to 127",
+        ),
+        *(
+            ({"constraints": {name: Constraint.scale("C")}}, f"{name}: scale C is of notes")
+            for name in ("level", "time")
+        ),
+        ({"constraints": {"instrument": Constraint.scale("C")}}, "instrument: scale C is of notes; expected pitch, or"),
         ({"constraints": {"pitch": Constraint.between(60.1, 60.9)}}, "0 to 127 in steps of 1"),
         ({"constraints": {"instrument": Constraint.among([7])}}, "instrument: nothing .* expected one of 0, 5, 128"),
         ({"constraints": {"time": Constraint.between(61, 70)}}, "time: nothing .* expected within 0 to 60"),

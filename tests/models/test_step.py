@@ -16,6 +16,7 @@ from hachimachi.models.distribution import Distribution
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.heads.autoregressive import Autoregressive
 from hachimachi.models.heads.mixture import Mixture, MixtureSampler
+from hachimachi.models.sampling import Sampling
 from hachimachi.models.step import Player
 
 Make = Callable[..., EventModel]
@@ -112,6 +113,32 @@ def test_forks_know_nothing_of_each_other(model: EventModel, odd: Tensor) -> Non
             assert (hidden == expected[1]).all()
     assert (state.hidden == kept).all()
     assert any((row != expected[0]).any() for expected, (row, _) in zip(alone, goes_on(player, 12), strict=True))
+
+
+def test_a_memory_is_where_it_was_taken(model: EventModel, odd: Tensor) -> None:
+    player = Player(model, sampling=Sampling(polyphony=2))
+    for row in odd[:50].numpy():
+        player.hear(row)
+    memory = player.remember()
+    player.reseed(5)
+    first = list(goes_on(player, 12))
+    for _ in range(2):  # to come back twice shows that a memory is not used up
+        for row in odd[50:100].numpy():
+            player.hear(row)
+        player.recall(memory)
+        assert player.remember() == memory
+        player.reseed(5)
+        for (row, hidden), expected in zip(goes_on(player, 12), first, strict=True):
+            assert (row == expected[0]).all()
+            assert (hidden == expected[1]).all()
+    player.recall(memory)
+    player.reseed(6)
+    assert any((row != expected[0]).any() for (row, _), expected in zip(goes_on(player, 12), first, strict=True))
+
+
+def test_it_tells_its_columns(model: EventModel) -> None:
+    player = Player(model)
+    assert [column.name for column in player.columns][player.temporal :] == [f.name for f in player.features]
 
 
 def goes_on(player: Player, events: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
