@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step
+.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -14,18 +14,7 @@ test: lint  ## all checks and the quick tests
 test-all: lint clients  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
 
-CLIENTS := puredata-core supercollider-server supercollider-language
-ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
-
-clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with; only where apt-get may
-	@if command -v pd && command -v sclang && command -v scsynth; then exit 0; fi >/dev/null; \
-	if command -v apt-get >/dev/null && $(ROOT) true 2>/dev/null \
-		&& $(ROOT) apt-get update -qq \
-		&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLIENTS) >/dev/null; \
-	then echo "Installed $(CLIENTS)"; \
-	else echo "Pure Data and SuperCollider are not here and cannot be installed: their tests will say how to get them"; fi
-
-bench: bench-model bench-step  ## everything that is measured
+.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
@@ -35,6 +24,9 @@ bench-recipe: .venv/installed  ## what each part of the training recipe is worth
 
 bench-step: .venv/installed  ## how many events a second a model plays
 	@$(BIN)/python benchmarks/step.py
+
+bench-live: .venv/installed  ## how steady playing live is, beside a plain echo; ARGS=--quick, ARGS=--help
+	@$(BIN)/python -m benchmarks.live $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

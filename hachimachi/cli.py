@@ -15,9 +15,10 @@ COMMANDS = {
     "train": "Learn a model from a data set",
     "gen": "Generate events from a model into a file",
     "run": "Play a model live over OSC",
+    "rec": "Record OSC into a data set",
     "eval": "Measure how well a model foretells events it has not heard",
     "info": "Show what is in a model or a data set",
-    "devices": "List what this machine can compute on",
+    "devices": "List what this machine can compute on, and its MIDI ports",
     "demo": "Walk the whole road once, on a piece of its own",
 }
 

@@ -88,6 +88,35 @@ def test_the_package_alone_loads_nothing(python_process: Any, tmp_path: Path) ->
     assert not loaded(done) & (HEAVY | {"numpy", "click", "rich"})
 
 
+RECORD = """
+import sys
+from pythonosc.udp_client import SimpleUDPClient
+from hachimachi.cli import main
+from hachimachi.live.loop import Loop
+
+def run_and_stop(wire, recorder, run=Loop.run):
+    client = SimpleUDPClient("127.0.0.1", wire.port)
+    for words in (["/input", [1, 2]], ["/stop", []]):
+        client.send_message(*words)
+    run(wire, recorder)
+
+Loop.run = run_and_stop
+try:
+    main(["rec", "2", "recorded.json", "--temporal", "--in-port", "0"])
+finally:
+    print("loaded", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_recording_needs_no_torch(python_process: Any, folder: Path) -> None:
+    done = python_process("-c", RECORD, cwd=folder)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert len(io.read(folder / "recorded.json")[0]) == 1
+    packages = set(done.stdout.splitlines()[-1].split())
+    assert "pythonosc" in packages
+    assert not packages & (HEAVY - {"pythonosc"})
+
+
 def test_reading_and_writing_need_no_torch(python_process: Any, folder: Path) -> None:
     code = "import hachimachi; hachimachi.write('copy.csv', hachimachi.read('data.mid'))"
     done = python_process("-X", "importtime", "-c", code, cwd=folder)

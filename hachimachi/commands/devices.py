@@ -1,30 +1,55 @@
-"""`hxmx devices`: what this machine can compute on."""
+"""`hxmx devices`: what this machine can compute on, and its MIDI ports."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
+from hachimachi.errors import HachimachiError
+
 
 @click.command("devices")
 def command() -> None:
-    """List what this machine can compute on, and the words that choose it for training."""
+    """List what this machine can compute on and the words that choose it for training, and its MIDI ports."""
     import torch
+
+    _print_table(("device", "what", "to train on it"), _list_devices())
+    click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
+    _print_ports()
+
+
+def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("device", "what", "to train on it"):
+    for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row in _list_devices():
+    for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
     console.width = min(console.width, 80)
     console.print(table)
-    click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.")
+
+
+def _print_ports() -> None:
+    """Print the MIDI ports, or why there are none: to compute one needs none."""
+    from hachimachi.live.midi.ports import port_names
+
+    try:
+        names = port_names()
+    except HachimachiError as error:
+        click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
+        return
+    if any(names.values()):
+        _print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
+        click.echo("A part of the name will do.")
+    else:
+        click.echo("No MIDI ports: nothing is connected.")
 
 
 def _list_devices() -> Iterator[tuple[str, str, str]]:

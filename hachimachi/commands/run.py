@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import secrets
-import signal
-import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from hachimachi.commands.midi_options import open_midi
 from hachimachi.commands.run_options import Asked, run_options
+from hachimachi.commands.sign import sign
+from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.live.ensemble import Ensemble
     from hachimachi.live.instrument import Instrument, Part
+    from hachimachi.live.logbook import Logbook
     from hachimachi.live.loop import Loop
-    from hachimachi.live.wire import Wire
+    from hachimachi.live.snapshot import Screen
 
 
 @click.command("run")
@@ -40,48 +44,94 @@ def command(asked: Asked) -> None:
     hxmx run a.pt b.pt --standby c.pt --out 127.0.0.1:9000 --out 192.168.0.7:57120
     """
     asked.check()
+    with ExitStack() as stack:
+        _play(asked, stack)
+
+
+def _play(asked: Asked, stack: ExitStack) -> None:
     from hachimachi.live.loop import Loop
-    from hachimachi.live.parts import check_names, load_part, quick_steps
+
+    # the socket first, so that a port in use is told at once
+    loop = stack.enter_context(Loop((asked.address, asked.in_port), asked.outs, asked.reply))
+    screen = _open_screen(asked.quiet)
+    stack.callback(screen.close)
+    from hachimachi.live.assemble import Surroundings, assemble
+    from hachimachi.live.parts import quick_steps
+    from hachimachi.live.signals import ended_by_signals
     from hachimachi.live.wire import Wire
 
-    check_names(asked.models + asked.standby, "--standby")
+    stack.enter_context(quick_steps())
     seed = secrets.randbits(32) if asked.seed is None else asked.seed
-    # the socket first, so that a port in use is told at once
-    with Loop((asked.address, asked.in_port), asked.outs, asked.reply) as loop, quick_steps():
-        parts = [
-            load_part(path, asked.sampling, (seed + place) % 2**32, asked.primer_file)
-            for place, path in enumerate(asked.models + asked.standby)
-        ]
-        ensemble = _assemble(asked, parts, Wire(loop.send, _warn))
-        with _ended_by_signals(loop):
-            if not asked.quiet:
-                click.echo(_sign(asked, ensemble, loop.port, seed))
-            loop.run(ensemble)
-        ensemble.end()
+    parts, standbys = _load(asked, seed)
+    told = [_warn]  # until there is a screen that can say it
+
+    def say(line: str) -> None:
+        told[-1](line)
+
+    wire = Wire(loop.send, say)
+    midi = stack.enter_context(open_midi(asked.midi, [part.player.columns for part in parts], loop.wake, _warn))
+    logbook = _open_logbook(asked, parts, say)
+    if logbook is not None:
+        stack.callback(logbook.close)
+    hears, plays_to = [f"{asked.address}:{loop.port}"], [f"{host}:{port}" for host, port in asked.outs]
+    around = Surroundings(midi, logbook, screen, hears, plays_to or ["who asks"])
+    ensemble, reporter = assemble(parts, standbys, wire, asked.manner, around)
     if not asked.quiet:
-        click.echo("\n".join(_summary(ensemble)))
+        click.echo(_sign(ensemble, hears[0], ", ".join(around.plays_to), seed))
+    if reporter is not None:
+        told.append(reporter.say)
+    with ended_by_signals(loop):
+        _run(asked, loop, ensemble)
+    if reporter is not None:
+        reporter.finish()
+    screen.close()
+    _tell(asked, [*_summary(ensemble), *filter(None, midi.details().split("\n"))], logbook)
 
 
-def _assemble(asked: Asked, parts: Sequence[Part], wire: Wire) -> Ensemble:
-    from hachimachi.live.ensemble import Ensemble
-    from hachimachi.live.instrument import Instrument
-    from hachimachi.live.wire import OscOutlet
+def _run(asked: Asked, loop: Loop, ensemble: Ensemble) -> None:
+    from hachimachi.live.realtime import realtime
 
-    playing, standbys = parts[: len(asked.models)], parts[len(asked.models) :]
-    options = {"mode": asked.way, "pending": asked.pending, "silence": asked.silence}
-    instruments = []
-    for number, part in enumerate(playing, 1):
-        prefix = f"/{number}" if len(playing) > 1 else ""
-        outlets = [OscOutlet(wire, prefix, note_offs=asked.note_offs, ahead=asked.lookahead > 0)]
-        options["lookahead"] = asked.lookahead / 1000
-        instruments.append(Instrument(part, wire, outlets, prefix=prefix, standbys=standbys, **options))
-        instruments[-1].performer.hearing.speed = asked.speed
-    return Ensemble(instruments, wire, begin=asked.start or asked.loop)
+    with ExitStack() as stack:
+        if asked.realtime:
+            _warn(stack.enter_context(realtime()))
+        loop.run(ensemble)
+        ensemble.end()
 
 
-def _sign(asked: Asked, ensemble: Ensemble, port: int, seed: int) -> str:
-    here = f"{asked.address}:{port}"
-    there = ", ".join(f"{host}:{port}" for host, port in asked.outs) or "who asks"
+def _load(asked: Asked, seed: int) -> tuple[list[Part], list[Part]]:
+    from hachimachi.live.parts import check_names, load_part
+
+    paths = asked.models + asked.standby
+    check_names(paths, "--standby")
+    parts = [
+        load_part(path, asked.sampling, (seed + place) % 2**32, asked.primer_file) for place, path in enumerate(paths)
+    ]
+    return parts[: len(asked.models)], parts[len(asked.models) :]
+
+
+def _open_screen(quiet: bool) -> Screen:
+    from hachimachi.live.panel_process import PanelProcess, can_draw
+    from hachimachi.live.plain_log import PlainLog
+
+    return PanelProcess() if not quiet and can_draw(sys.stdout) else PlainLog(quiet=quiet)
+
+
+def _open_logbook(asked: Asked, parts: list[Part], told: Callable[[str], None]) -> Logbook | None:
+    from hachimachi.live.logbook import Logbook, rescue
+
+    if asked.log == "none":
+        return None
+    rescue(_warn)
+    try:
+        return Logbook(Path(asked.log) if asked.log else None, parts, told)
+    except HachimachiError as error:
+        if asked.log:
+            raise
+        _warn(f"this performance is not kept: {error}")
+        return None
+
+
+def _sign(ensemble: Ensemble, here: str, there: str, seed: int) -> str:
     lines = []
     for instrument in ensemble.instruments:
         form = instrument.performer.hearing.form
@@ -91,12 +141,13 @@ def _sign(asked: Asked, ensemble: Ensemble, port: int, seed: int) -> str:
             ("hears", here, f"{instrument.prefix}/input {' '.join(form.shortest)}"),
             ("answers", there, f"{instrument.prefix}/output {every}"),
         ]
-    lines.append(("end", "Ctrl-C", ""))
-    width = max(len(where) for _, where, _ in lines) + 2
-    return "\n".join(
-        textwrap.fill(f"{what:9}{where:{width}}{text}", 79, subsequent_indent=" " * (11 + width)).rstrip()
-        for what, where, text in lines
-    )
+    return sign([*lines, ("end", "Ctrl-C", "")])
+
+
+def _tell(asked: Asked, lines: list[str], logbook: Logbook | None) -> None:
+    kept = logbook.close() if logbook else []
+    if not asked.quiet:
+        click.echo("\n".join([*lines, *kept]))
 
 
 def _summary(ensemble: Ensemble) -> Iterator[str]:
@@ -116,24 +167,10 @@ def _account(instrument: Instrument) -> Iterator[str]:
         line += f"; late p50 {p50:.2f}, p99 {p99:.2f}, max {largest:.2f} ms"
     yield line
     if counts.cancelled:
-        yield f"predictions cancelled by a newer input: {counts.cancelled:,}"
+        yield f"predictions dropped before they sounded, for a newer input or at the end: {counts.cancelled:,}"
     if counts.skipped:
         yield f"inputs heard but not answered, a newer one waited: {counts.skipped:,}"
 
 
 def _warn(line: str) -> None:
     click.echo(f"hxmx: {line}", err=True)
-
-
-@contextmanager
-def _ended_by_signals(loop: Loop) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the loop between two events, not within one."""
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(kind, lambda *_: loop.stop()) for kind in kinds]
-    descriptor = signal.set_wakeup_fd(loop.wakeup)  # on Windows nothing else interrupts a wait
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(descriptor)
-        for kind, handler in zip(kinds, former, strict=True):
-            signal.signal(kind, handler)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.commands.midi_options import MidiOptions, midi_options
 from hachimachi.commands.options import FiniteRange
 from hachimachi.commands.sampling_options import sampling_options
 
 if TYPE_CHECKING:
+    from hachimachi.live.assemble import Manner
     from hachimachi.models.sampling import Sampling
 
 PORT = click.IntRange(0, 65535)
@@ -104,6 +106,7 @@ class Asked:
     log: str | None
     quiet: bool
     sampling: Sampling
+    midi: MidiOptions
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read.
@@ -118,6 +121,28 @@ class Asked:
         for host, port in self.outs:
             if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL):
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
+
+        if self.lookahead and self.midi.play:
+            raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
+        if self.log not in (None, "none"):
+            from hachimachi.live.logbook import check_log
+
+            check_log(Path(self.log))
+
+    @property
+    def manner(self) -> Manner:
+        """Return how models play."""
+        from hachimachi.live.assemble import Manner
+
+        return Manner(
+            mode=self.way,
+            pending="all" if self.pending == "all" else "one",
+            silence=self.silence,
+            speed=self.speed,
+            lookahead=self.lookahead / 1000,
+            note_offs=self.note_offs,
+            begin=self.start or self.loop,
+        )
 
     @property
     def way(self) -> str:
@@ -141,6 +166,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options; it is called with what was asked."""
 
     @sampling_options
+    @midi_options
     @functools.wraps(command)
     def collect(**words: Any) -> Any:
         return command(Asked(**words))

@@ -32,9 +32,11 @@ class Echoes:
         ``None``."""
         if not self._sent:
             return None
-        heard = _as_sent(features)
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
+        if not self._sent:
+            return None
+        heard = _as_sent(features)
         known = [column for column, value in enumerate(heard) if not math.isnan(value)]
         for position, (scheduled, _, played) in enumerate(self._sent):
             if known and heard[known[0]] != played[known[0]]:

@@ -22,7 +22,9 @@ class Ensemble:
         clock: Seconds that never go back.
         wall: Seconds since 1970, for time tags.
         begin: Whether they begin to play alone at once, where their mode does.
-        chores: Called after each turn; must be quick and not raise.
+        inlets: Called before each turn, to hear what has come otherwise than over OSC.
+        chores: Called after each turn; each returns when it wants to be called again at the latest, ``None`` for
+            whenever. Inlets and chores must be quick and not raise.
     """
 
     def __init__(
@@ -33,7 +35,8 @@ class Ensemble:
         wall: Callable[[], float] = time.time,
         *,
         begin: bool = False,
-        chores: Sequence[Callable[[], None]] = (),
+        inlets: Sequence[Callable[[], None]] = (),
+        chores: Sequence[Callable[[], float | None]] = (),
     ) -> None:
         self.instruments = list(instruments)
         self.refusals = wire.refusals
@@ -41,7 +44,7 @@ class Ensemble:
         self._clock = clock
         self._wall = wall
         self._begin = begin
-        self._chores = list(chores)
+        self.inlets, self.chores = list(inlets), list(chores)
 
     @property
     def stopped(self) -> bool:
@@ -68,20 +71,21 @@ class Ensemble:
     def turn(self) -> float | None:
         """Play what is due and return the next deadline, in seconds of the clock, ``None`` if nothing
         waits."""
-        deadlines = []
+        for hear in self.inlets:
+            hear()
+        deadlines: list[float | None] = []
         for instrument in self.instruments:
             if not instrument.stopped:
                 self.guard(instrument.performer.play)
                 deadlines.append(instrument.performer.next)
-        for chore in self._chores:
-            chore()
+        deadlines += [chore() for chore in self.chores]
         return min((at for at in deadlines if at is not None), default=None)
 
     def end(self) -> None:
         """End every note, and say ``/status ready 0``."""
         for instrument in self.instruments:
             instrument.performer.end()
-        for chore in self._chores:
+        for chore in self.chores:
             chore()
         self._wire.post("/status", "ready", 0)
 

@@ -47,6 +47,7 @@ class Instrument:
         clock: Seconds that never go back.
         prefix: Comes before ``/status`` where several models play.
         standbys: Models that ``/load`` may put in its place.
+        loaded: Is told when one of them has.
         playing: Further arguments of `Performer`.
     """
 
@@ -59,6 +60,7 @@ class Instrument:
         *,
         prefix: str = "",
         standbys: Sequence[Part] = (),
+        loaded: Callable[[Part], None] = lambda _: None,
         **playing: Any,
     ) -> None:
         self.part = part
@@ -66,6 +68,7 @@ class Instrument:
         self.steering = Steering(part.player.columns, part.player.sampling)
         part.player.sampling = self.steering.sampling
         self.stopped = False
+        self.loaded = loaded
         self._wire = wire
         self.prefix = prefix
         self._parts = {each.name: each for each in (part, *standbys)}
@@ -108,9 +111,9 @@ class Instrument:
     def state(self) -> str:
         """What it is doing, in a word."""
         performer = self.performer
-        if performer.paused:
+        if performer.solo.paused:
             return "paused"
-        return "playing" if performer.alone else "listening"
+        return "playing" if performer.solo.alone else "listening"
 
     def _do(self, action: Callable[[], None]) -> None:
         action()
@@ -121,8 +124,8 @@ class Instrument:
         self.say("mode", self.performer.mode.name)
 
     def _set_silence(self, message: Message) -> None:
-        self.performer.silence = _number(message, 0.0, 3600.0, "seconds")
-        self.say("silence", self.performer.silence)
+        self.performer.solo.silence = _number(message, 0.0, 3600.0, "seconds")
+        self.say("silence", self.performer.solo.silence)
 
     def _set_speed(self, message: Message) -> None:
         self.performer.hearing.speed = _number(message, 1 / FASTEST, FASTEST, "a factor")
@@ -149,6 +152,7 @@ class Instrument:
             self.performer.exchange(former)
             raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
         self.part = part
+        self.loaded(part)
         self.say("model", part.name)
 
     def _prime(self, message: Message) -> None:

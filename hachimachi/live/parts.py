@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ PRIMER_EVENTS = 512
 """The last events of a primer: a longer past changes little in what a model of this size foretells."""
 WARM_STEPS = 50
 """After so many steps the first answer is as quick as the others."""
+SHAPES = (Sampling(0.9), Sampling(2.0))
+"""Cool and hot draws, which have different tables."""
 
 
 def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> Part:
@@ -54,9 +56,15 @@ def check_names(paths: Sequence[Path], option: str) -> None:
 
 
 def warm(player: Instrumentalist) -> None:
-    """Let a model take a few steps for itself."""
-    for _ in range(WARM_STEPS):
-        player.hear(player.sample())
+    """Let a model take a few steps for itself, shaped ones too: the first of them makes tables, which takes a while."""
+    asked = player.sampling
+    for sampling in (*SHAPES, asked):
+        with suppress(HachimachiError):  # too fine to be shaped: then it never will be
+            sampling.check(player.columns)
+            player.sampling = sampling
+            for _ in range(WARM_STEPS):
+                player.hear(player.sample())
+    player.sampling = asked
     player.reset()
 
 

@@ -11,15 +11,14 @@ from hachimachi.live.hearing import Hearing
 from hachimachi.live.instrumentalist import Instrumentalist
 from hachimachi.live.lateness import Lateness
 from hachimachi.live.ledger import Ledger
-from hachimachi.live.modes import find_mode
+from hachimachi.live.modes import Mode, find_mode
 from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.refusals import Refused
+from hachimachi.live.solo import Solo
 
 Pending = Literal["one", "all"]
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
-RETRY_SECONDS = 1.0
-"""After this time a model that plays alone tries again when it could not foretell anything."""
 
 
 class Performer:
@@ -54,17 +53,17 @@ class Performer:
     ) -> None:
         self.lateness = Lateness()
         self.hearing = Hearing(player, lookahead)
-        self.mode = find_mode(mode, temporal=player.temporal, one_pending=pending == "one")
-        self.paused = False
-        self.alone = False  # whether it goes on by itself at this moment
-        self.silence = silence
+        self.solo = Solo(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
         self._outlets = Outlets(outlets)
         self._clock = clock
         self._agenda = Agenda(one=pending == "one")
         self._lookahead = lookahead
-        self._started = False
-        self._resume: float | None = None  # when it begins to go on alone
         self._ledger = Ledger(player.features)
+
+    @property
+    def mode(self) -> Mode:
+        """How model and player share the stage."""
+        return self.solo.mode
 
     @property
     def counts(self) -> Counts:
@@ -85,7 +84,7 @@ class Performer:
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
         told = [at - self._lookahead for at in (self._agenda.next, self._ledger.next) if at is not None]
-        return min([*told, *([] if self._resume is None else [self._resume])], default=None)
+        return min([*told, *([] if self.solo.next is None else [self.solo.next])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
@@ -96,20 +95,20 @@ class Performer:
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
-        self.paused, self._started, self._resume = False, True, None
-        self.alone = self.mode.alone
-        if self.alone and self._agenda.empty:
+        self.solo.start()
+        if self.solo.alone and self._agenda.empty:
             self.sample()
 
     def pause(self) -> None:
         """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self._stand_still()
-        self.paused = True
+        self._agenda.drop()
+        self.solo.stop()
+        self.solo.paused = True
 
     def panic(self) -> None:
         """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
         self.end()
-        self._stand_still()
+        self.solo.stop()
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end.
@@ -119,7 +118,7 @@ class Performer:
         """
         mode = find_mode(name, temporal=self.hearing.player.temporal, one_pending=self._agenda.one)
         self.end()
-        self.mode = mode
+        self.solo.mode = mode
         self._go_on()
 
     def exchange(self, player: Instrumentalist) -> None:
@@ -198,8 +197,7 @@ class Performer:
         When a model plays simultaneous events alone that deadline may have passed: look at what has arrived and call
         again.
         """
-        if self._resume is not None and self._clock() >= self._resume:
-            self._resume, self.alone = None, True
+        if self.solo.take_turn(self._clock()):
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
@@ -216,33 +214,25 @@ class Performer:
         for note in self._ledger.clear():
             self._outlets.ended(note, now, True)
 
-    def _stand_still(self) -> None:
-        self._agenda.drop()
-        self._started = self.alone = False
-        self._resume = None
-
     def _go_on(self) -> None:
         """Play alone from here, if that is what it was asked to do."""
-        self._resume = None
-        self.alone = self._started and self.mode.alone and not self.mode.after_silence
-        if self.alone:
+        if self.solo.begin_anew():
             self.sample()
 
     def _react(self, heard: Input) -> None:
-        if self.paused:
+        if self.solo.paused:
             self.counts.skipped += self.mode.answers
-        elif self.mode.answers:
+            return
+        self.solo.hear(heard.came)
+        if self.mode.answers:
             self._agenda.ask(heard)
-            self.alone = self.mode.alone
-        elif self.mode.after_silence:
-            self.alone, self._resume = False, heard.came + self.silence
 
     def _predict(self, at: float, asked: float, asker: Address | None) -> None:
         try:
             between, features = self.hearing.foretell()
         except Refused:
             self._outlets.began()
-            self._resume = asked + RETRY_SECONDS if self.alone else None
+            self.solo.fail(asked)
             raise
         deadline = at + between if self.hearing.player.temporal else asked
         self._agenda.add(deadline, Prediction(features, asked, asker))
@@ -256,8 +246,8 @@ class Performer:
         self.lateness.add(now - max(deadline, prediction.asked))
         self.counts.played += 1
         at = deadline if now - deadline < BEHIND_SECONDS else now
-        self.hearing.expect(features, at, now, known=self.alone)
-        if self.alone:
+        self.hearing.expect(features, at, now, known=self.solo.alone)
+        if self.solo.alone:
             self.hearing.hear(features, at, own=True)
             self._predict(at, at, None)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hachimachi.columns import Column
 from hachimachi.grid import Categories
-from hachimachi.models.constraint import Bins, category_bins
+from hachimachi.models.constraint import Bins, Constraint, category_bins
 from hachimachi.models.emission import FLOOR, Emission
 from hachimachi.models.encoder import category_index
 from hachimachi.models.sampler import Sampler
@@ -76,6 +76,7 @@ class CategorySampler(Sampler):
     def __init__(self, known: list[float], unknown: float = 0.0) -> None:
         self.known, self.unknown = known, unknown
         self.grid = Categories(tuple(known))
+        self._latest: tuple[Constraint | None, Bins] = (None, Bins(0, len(known)))
 
     def draw(self, parameters: Sequence[float], random: Random) -> float:
         """Draw a category from one component."""
@@ -89,11 +90,17 @@ class CategorySampler(Sampler):
         """Draw a category by the probabilities of the known ones, shape (categories,)."""
         if how.plain:
             return self.known[draw_bin(table, random)]
-        bins = category_bins(self.grid, how.constraint) if how.constraint else Bins(0, len(self.known))
+        bins = self._allowed(how.constraint)
         table = table[bins.start : bins.stop] * bins.mask(bins.start, bins.stop)
         if not table.any():  # all underflow: what is asked is as good as impossible
             table = bins.mask(bins.start, bins.stop).astype(np.float64)
         return self.known[bins.start + draw_bin(how.weigh(table), random)]
+
+    def _allowed(self, constraint: Constraint | None) -> Bins:
+        if constraint is not self._latest[0]:
+            bins = category_bins(self.grid, constraint) if constraint else Bins(0, len(self.known))
+            self._latest = constraint, bins
+        return self._latest[1]
 
     def masses(self, parameters: Numbers, value: float) -> Numbers:
         """Return the probability of a category under each component."""

@@ -45,6 +45,14 @@ class NumberComponentSampler(Sampler):
             value = self.draw(parameters[draw_index(weights.tolist(), random)].tolist(), random)
             if self.plays(value):
                 return value
+        elif how.only_constrained and how.constraint:
+            drawn = self.numbers.draw_allowed(
+                lambda: self.draw(parameters[draw_index(weights.tolist(), random)].tolist(), random),
+                how.constraint,
+                random,
+            )
+            if drawn is not None:
+                return drawn
         locations, log_scales, gates = parameters.T
         counted = 1 / (1 + np.exp(-gates))
         blend = Blend(float(weights @ counted), 0.0, weights * (1 - counted), locations, log_scales)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -65,6 +66,11 @@ class NumberConditionalSampler(ConditionalSampler):
             value = self._draw_plainly(raw, weights, former, last, random)
             if self.grid.plays(value):
                 return value
+        elif how.only_constrained and how.constraint:
+            again = partial(self._draw_plainly, raw, weights, former, last, random)
+            drawn = self.numbers.draw_allowed(again, how.constraint, random)
+            if drawn is not None:
+                return drawn
         return self.numbers.draw(self._blend(raw, weights, former, last), how, random)
 
     def _draw_plainly(self, raw: Vector, weights: list[float], former: float, last: float, random: Random) -> float:

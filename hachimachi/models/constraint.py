@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
-from itertools import combinations
-from operator import and_
+from functools import cached_property
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.grid import Categories, Lattice
 from hachimachi.models.note_scales import notes_of_scale
@@ -23,8 +21,6 @@ NEARLY = 1e-9
 """Share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision."""
 SHOWN = 8
 """As many values of a clause are shown."""
-NO_NOTES = ("time", "duration", "velocity", "instrument", "channel")
-"""Columns that a scale says nothing of, whatever their numbers are."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,12 @@ class Constraint:
 
     def allows(self, value: float) -> bool:
         """Return whether a value may be played."""
-        return any(low <= value <= high for low, high in self.intervals)
+        place = bisect_right(self._lows, value) - 1
+        return place >= 0 and value <= self.intervals[place][1]
+
+    @cached_property
+    def _lows(self) -> tuple[float, ...]:
+        return tuple(low for low, _ in self.intervals)
 
     def nearest(self, value: float) -> float:
         """Return the allowed value nearest to a value."""
@@ -149,6 +150,16 @@ class Bins:
     def empty(self) -> bool:
         """Whether there are none."""
         return self.start >= self.stop
+
+    @property
+    def size(self) -> int:
+        """How many there are from the first to the last."""
+        return self.stop - self.start
+
+    def __contains__(self, index: int) -> bool:
+        """Return whether a bin counts."""
+        inside = self.start <= index < self.stop
+        return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which bins between two positions, within these, count."""
@@ -206,49 +217,3 @@ def category_bins(grid: Categories, constraint: Constraint) -> Bins:
         return Bins(0, 0)
     start, stop = int(places[0]), int(places[-1]) + 1
     return Bins(start, stop, allowed[start:stop])
-
-
-def allowed_bins(column: Column, constraint: Constraint) -> Bins:
-    """Return the bins of a column in which something may be played.
-
-    Raises:
-        HachimachiError: There are none, or a scale is asked of what are not notes.
-    """
-    scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
-    if scale and not _may_be_notes(column):
-        raise HachimachiError(f"{column.name}: {scale} is of notes; expected pitch, or whole numbers that may be notes")
-    bins = _bins(column, constraint)
-    if bins.empty:
-        by = _contradiction(column, constraint)
-        raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {_playable(column)}")
-    return bins
-
-
-def _bins(column: Column, constraint: Constraint) -> Bins:
-    if isinstance(column.grid, Categories):
-        return category_bins(column.grid, constraint)
-    return number_bins(column.grid, column.whole, constraint)
-
-
-def _may_be_notes(column: Column) -> bool:
-    whole = column.whole and isinstance(column.grid, Lattice) and column.grid.resolution == 1
-    return column.name == "pitch" or (whole and column.name not in NO_NOTES)
-
-
-def _contradiction(column: Column, constraint: Constraint) -> str:
-    """Return what is to blame, in words: the fewest clauses that leave nothing."""
-    alone = [Constraint(clause.intervals, (clause,)) for clause in constraint.clauses]
-    for many in (1, 2):
-        for some in combinations(alone, many):
-            if _bins(column, reduce(and_, some)).empty:
-                return " by " + " and ".join(str(one.clauses[0]) for one in some)
-    return " by " + ", ".join(map(str, constraint.clauses)) if alone else ""
-
-
-def _playable(column: Column) -> str:
-    grid = column.grid
-    if isinstance(grid, Categories):
-        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
-        return f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
-    ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
-    return f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"

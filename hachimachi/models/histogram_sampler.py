@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from itertools import accumulate
 from random import Random
@@ -42,11 +42,11 @@ class HistogramSampler:
 
     def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins between two positions, shape (stop − start,)."""
-        table = self._plain[start:stop]
         if tilt is None:
-            return table
-        table, inside = table.copy(), slice(*np.searchsorted(self._occupied, [start, stop]))
-        table[self._occupied[inside] - start] += (1 - self.novel) * (self._shares(tilt) - self._plain_shares)[inside]
+            return self._plain[start:stop]
+        table, powers = self._new[start:stop].copy(), self._powers(tilt)
+        inside = slice(bisect_left(self.occupied, start), bisect_left(self.occupied, stop))
+        table[self._occupied[inside] - start] += powers[inside] * ((1 - self.novel) / float(powers.sum()))
         return table
 
     def _shares(self, tilt: Numbers | Vector | None) -> Numbers:
@@ -68,8 +68,11 @@ class HistogramSampler:
         return self.histogram.occupied.numpy()
 
     @cached_property
-    def _plain_shares(self) -> Numbers:
-        return self._shares(None)
+    def _new(self) -> Numbers:
+        """What is left of the plain table without the occupied bins' shares."""
+        table = self._plain.copy()
+        table[self._occupied] -= (1 - self.novel) * self._shares(None)
+        return np.maximum(table, 0.0, out=table)
 
     @cached_property
     def _plain(self) -> Numbers:

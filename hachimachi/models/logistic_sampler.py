@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from random import Random
 
 import numpy as np
@@ -41,8 +42,10 @@ class LogisticSampler:
 
     def masses(self, locations: Numbers, log_scales: Numbers, index: int) -> Numbers:
         """Return the mass of a bin under each logistic, shape (K,)."""
-        away = (locations - self.grid.edges[index : index + 2, None]) / np.exp(log_scales.clip(*WIDTHS))
-        return _between(away.T)[:, 0]
+        low, high = self.grid.edges[index : index + 2].tolist()
+        widths = [math.exp(clip(log_scale, *WIDTHS)) for log_scale in log_scales.tolist()]
+        pairs = zip(locations.tolist(), widths, strict=True)
+        return np.array([_between_two((at - low) / width, (at - high) / width) for at, width in pairs])
 
     def reach(self, weights: Numbers, locations: Numbers, widths: Numbers, least: float) -> tuple[Indices, Indices]:
         """Return for each logistic the first bin, and one past the last, beyond which hardly any of its mass lies.
@@ -93,6 +96,23 @@ class LogisticSampler:
             table += self._narrow(*few, start, stop)
         return table
 
+    def quick_table(self, weights: Numbers, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
+        """Return the mass of bins under weighted logistics, right to within about 10⁻¹⁵ of all mass.
+
+        As differences of the distribution function, (1 + tanh(x / 2)) / 2: in a third of the time, but far out nothing
+        is left of them.
+        """
+        half = 0.5 / widths
+        lines = np.empty((len(half), 2))
+        lines[:, 0], lines[:, 1] = half, -locations * half
+        rising = (0.5 * weights).dot(np.tanh(lines.dot(self._edges_and_ones[:, start : stop + 1])))
+        table = rising[1:] - rising[:-1]
+        return np.maximum(table, 0.0, out=table)
+
+    @cached_property
+    def _edges_and_ones(self) -> Numbers:
+        return np.stack((self.grid.edges, np.ones_like(self.grid.edges)))
+
     def _wide(self, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
         slopes = (1 / widths)[:, None]
         return _between(locations[:, None] * slopes - self.grid.edges[start : stop + 1] * slopes)
@@ -115,6 +135,12 @@ class LogisticSampler:
         mass = _between(away) * np.repeat(weights, counts)[:-1]
         mass[ends[:-1] - 1] = 0  # from one's last edge to the next one's first
         return np.bincount(edges[:-1] - start, mass, stop - start)[: stop - start].astype(np.float64, copy=False)
+
+
+def _between_two(a: float, b: float) -> float:
+    """Do what :func:`_between` does for one bin, in plain numbers: few of them are quicker so."""
+    low, high = math.exp(clip(a, -STEEPEST, STEEPEST)), math.exp(clip(b, -STEEPEST, STEEPEST))
+    return (low - high) / (1 + low) / (1 + high)
 
 
 def _between(away: Numbers) -> Numbers:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.models.constraint import Bins
+from hachimachi.models.constraint import Bins, Constraint
 from hachimachi.models.histogram import Histogram
 from hachimachi.models.histogram_sampler import HistogramSampler
 from hachimachi.models.logistic_sampler import LogisticSampler
@@ -28,6 +29,14 @@ MOST = 0.5
 """Mass beside which what is negligible, or little, is so."""
 SMALL = 256
 """Tables of so few bins are not worth cutting."""
+WIDE = 1024
+"""Nor are quick ones of so few."""
+WARM = 1.5
+"""Up to this temperature no more comes of what :meth:`LogisticSampler.quick_table` misses than is negligible."""
+ENOUGH = 1e-4
+"""Mass beside which it is so."""
+TRIES = 4
+"""Draws that may be made again, in a fraction of the time of a table, before there is one."""
 
 
 @dataclass
@@ -74,7 +83,7 @@ class NumberSampler:
     def draw(self, blend: Blend, how: ColumnSampling, random: Random) -> float:
         """Draw a value."""
         tempered = how.temperature >= COLD and (how.top_p, how.min_p, how.constraint) == (1, 0, None)
-        if tempered and self.grid.grid.bins > SMALL:
+        if tempered and self.grid.every.size > (WIDE if how.temperature <= WARM else SMALL):
             drawn = self._draw_lazily(blend, how, random)
             if drawn is not None:
                 return self._place(blend, *drawn, random)
@@ -82,6 +91,19 @@ class NumberSampler:
         index = start + draw_bin(how.weigh(table), random)
         value = self._place(blend, index, float(table[index - start]), random)
         return value if how.constraint is None else self.grid.confine(value, index, how.constraint, random)
+
+    def draw_allowed(self, draw: Callable[[], float], constraint: Constraint, random: Random) -> float | None:
+        """Draw as the model foretells until it is allowed: the same as a draw among what is allowed.
+
+        Nothing is returned where that takes too long.
+        """
+        bins = self.grid.allowed(constraint)
+        for _ in range(TRIES):
+            value = draw()
+            index = self.grid.index(value)
+            if index in bins:
+                return self.grid.confine(value, index, constraint, random)
+        return None
 
     def same(self, index: int, last: float) -> float:
         """Return the former value where it is known and can be played, else the middle of its bin."""
@@ -98,7 +120,7 @@ class NumberSampler:
         weigh, or else, for the rest of that, the draw is made again from the whole table.
         """
         little = self._negligible(LITTLE, how.temperature)
-        start, table = self._table(blend, self.grid.allowed(None), little)
+        start, table = self._table(blend, self.grid.allowed(None), little, how.temperature <= WARM)
         if table.sum() < MOST:
             return None
         weights = how.weigh(table)
@@ -118,11 +140,15 @@ class NumberSampler:
 
     def _allowed_table(self, blend: Blend, how: ColumnSampling) -> tuple[int, Numbers]:
         """Return the first bin of a table and the masses of the bins from there on; others have none."""
-        bins = self.grid.allowed(how.constraint)
-        if bins.stop - bins.start > SMALL:
-            start, table = self._table(blend, bins, self._negligible(NEGLIGIBLE, how.temperature))
+        bins, quick = self.grid.allowed(how.constraint), how.temperature <= WARM
+        if bins.size > (WIDE if quick else SMALL):
+            start, table = self._table(blend, bins, self._negligible(NEGLIGIBLE, how.temperature), quick)
             # what is negligible is so beside the whole: not where little of it is left
             if table.sum() >= MOST:
+                return start, table
+        elif quick:
+            start, table = self._table(blend, bins, -math.inf, quick)
+            if table.sum() >= ENOUGH:
                 return start, table
         start, table = self._table(blend, bins, -math.inf)
         # where all underflows, what is asked is as good as impossible, and all of it alike
@@ -136,24 +162,30 @@ class NumberSampler:
         heat = max(temperature, 1.0)
         return heat * math.log(tempered) - (heat - 1) * math.log(self.grid.grid.bins)
 
-    def _table(self, blend: Blend, bins: Bins, negligible: float) -> tuple[int, Numbers]:
-        log_scales = np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1])
-        blended = blend.smooth, blend.locations, np.exp(log_scales)
-        if negligible == -math.inf:
-            start, stop = bins.start, bins.stop
-            lows, highs = np.full((2, len(log_scales)), [[start], [stop]])
-        else:
-            lows, highs = self.logistic.reach(*blended, negligible - math.log(len(log_scales) + 2))
-            start, stop = self._reach(blend, lows, highs, negligible)
+    def _add_counted(self, table: Numbers, blend: Blend, bins: Bins, start: int) -> Numbers:
+        """Add the histogram and the former value to a table, and leave out the bins that do not count."""
+        table += blend.histogram * self.histogram.table(start, start + len(table), blend.tilt)
+        if start <= blend.former < start + len(table):
+            table[blend.former - start] += blend.same
+        return table if bins.allowed is None else table * bins.mask(start, start + len(table))
+
+    def _table(self, blend: Blend, bins: Bins, negligible: float, quick: bool = False) -> tuple[int, Numbers]:
+        """Return the first bin of a table and its masses; quick, if asked, where that is worth it."""
+        widths = np.exp(np.minimum(np.maximum(blend.log_scales, WIDTHS[0]), WIDTHS[1]))
+        blended = blend.smooth, blend.locations, widths
+        start, stop, reached = bins.start, bins.stop, None
+        if negligible > -math.inf:
+            reached = self.logistic.reach(*blended, negligible - math.log(len(widths) + 2))
+            start, stop = self._reach(blend, *reached, negligible)
             start, stop = max(start, bins.start), min(stop, bins.stop)
             if start >= stop:
                 return bins.start, np.zeros(1)
-            lows, highs = np.maximum(lows, start), np.minimum(highs, stop)
-        table = self.logistic.table(*blended, lows, highs, start, stop)
-        table += blend.histogram * self.histogram.table(start, stop, blend.tilt)
-        if start <= blend.former < stop:
-            table[blend.former - start] += blend.same
-        return start, table if bins.allowed is None else table * bins.mask(start, stop)
+        if quick and stop - start <= WIDE:
+            table = self.logistic.quick_table(*blended, start, stop)
+        else:
+            lows, highs = reached or np.full((2, len(widths)), [[start], [stop]])
+            table = self.logistic.table(*blended, np.maximum(lows, start), np.minimum(highs, stop), start, stop)
+        return start, self._add_counted(table, blend, bins, start)
 
     def _place(self, blend: Blend, index: int, mass: float, random: Random) -> float:
         if self.grid.is_fixed(index):

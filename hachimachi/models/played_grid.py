@@ -40,6 +40,7 @@ class PlayedGrid:
         first, last = played or (0, self.highest)
         self.every = Bins(first, last + 1)
         self._bins: dict[Constraint | None, Bins] = {}
+        self._latest: tuple[Constraint | None, Bins] = (None, self.every)
 
     def raw(self, place: float) -> float:
         """Return the raw value at a place on the scale, kept within the grid."""
@@ -91,11 +92,15 @@ class PlayedGrid:
 
     def allowed(self, constraint: Constraint | None) -> Bins:
         """Return the bins that a constraint leaves."""
+        known, bins = self._latest
+        if constraint is known:  # to look up a scale takes as long as to draw from it
+            return bins
         if constraint not in self._bins:
             if len(self._bins) >= REMEMBERED:
                 self._bins.clear()
             bins = number_bins(self.grid, self.whole, constraint) if constraint else self.every
             self._bins[constraint] = bins
+        self._latest = constraint, self._bins[constraint]
         return self._bins[constraint]
 
     @cached_property

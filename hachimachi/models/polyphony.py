@@ -9,7 +9,8 @@ from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 from hachimachi.grid import Lattice
-from hachimachi.models.constraint import Constraint, allowed_bins
+from hachimachi.models.allowed import allowed_bins
+from hachimachi.models.constraint import Constraint
 from hachimachi.models.sampling import Sampling
 
 MARGIN = 1e-6

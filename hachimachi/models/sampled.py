@@ -11,7 +11,8 @@ from torch import Tensor
 
 from hachimachi.columns import Column
 from hachimachi.grid import Categories
-from hachimachi.models.constraint import Bins, Constraint, allowed_bins
+from hachimachi.models.allowed import allowed_bins
+from hachimachi.models.constraint import Bins, Constraint
 from hachimachi.models.distribution import Distribution
 from hachimachi.models.polyphony import Voices
 from hachimachi.models.sampling import Numbers, Sampling

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
-from hachimachi.models.constraint import Constraint, allowed_bins
+from hachimachi.grid import MAX_BINS
+from hachimachi.models.allowed import allowed_bins
+from hachimachi.models.constraint import Constraint
 
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
@@ -44,6 +46,11 @@ class ColumnSampling:
         """Whether the column is drawn just as the model foretells it."""
         return self == PLAIN
 
+    @cached_property
+    def only_constrained(self) -> bool:
+        """Whether it is drawn as the model foretells it, given what is allowed."""
+        return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
+
     def shape(self, table: Numbers) -> Numbers:
         """Return the probabilities with which bins are drawn, shape (..., bins).
 
@@ -62,27 +69,23 @@ class ColumnSampling:
         if self.temperature != 1:
             table = _temper(table, self.temperature)
         if self.top_p < 1:
-            table = np.where(table >= _nucleus(table, self.top_p), table, 0)
+            table = table * (table >= _nucleus(table, self.top_p))
         if self.min_p > 0:
-            table = np.where(table >= self.min_p * table.max(-1, keepdims=True), table, 0)
+            table = table * (table >= self.min_p * table.max(-1, keepdims=True))
         return table
 
 
 def _temper(table: Numbers, temperature: float) -> Numbers:
-    with np.errstate(divide="ignore"):
-        logs = np.log(table)
-    highest = logs.max(-1, keepdims=True)
-    logs -= np.where(highest > -np.inf, highest, 0)
-    logs /= temperature
-    return np.exp(logs, out=logs)
+    shares = table / np.maximum(table.max(-1, keepdims=True), math.ulp(0.0))
+    return np.power(shares, 1 / temperature, out=shares)
 
 
 def _nucleus(p: Numbers, share: float) -> Numbers:
     """Return the least of the fewest highest numbers that hold a share of the total, shape (..., 1)."""
     falling = np.sort(p, axis=-1)[..., ::-1]
-    rising = falling.cumsum(-1)
-    enough = (rising < share * rising[..., -1:]).sum(-1, keepdims=True)
-    return np.take_along_axis(falling, np.minimum(enough, p.shape[-1] - 1), axis=-1)
+    rising, highest = falling.cumsum(-1), falling[..., :1]
+    needed = np.where(rising[..., :-1] < share * rising[..., -1:], falling[..., 1:], highest)
+    return np.minimum(highest, needed.min(-1, keepdims=True, initial=np.inf))
 
 
 PLAIN = ColumnSampling()
@@ -148,8 +151,8 @@ class Sampling:
         """Check that all that is asked can be played by a model with these columns.
 
         Raises:
-            HachimachiError: A name that is no column's, a column left with nothing to play, or polyphony of what are
-                not notes.
+            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
+                tabulate, or polyphony of what are not notes.
         """
         by_name = {column.name: column for column in columns}
         asked = {
@@ -167,6 +170,10 @@ class Sampling:
             raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
+        for column in columns:
+            if column.grid.bins > MAX_BINS and not self.of(column.name).plain:
+                advice = f"draw it as learned, or train with a coarser feature.{column.name}.resolution"
+                raise HachimachiError(f"{column.name}: {column.grid.bins:,} bins are too many to shape; {advice}")
 
     def with_constraint(self, name: str, constraint: Constraint) -> Sampling:
         """Return the same with one constraint more."""
@@ -205,7 +212,7 @@ def draw_bin(table: Numbers, random: Random) -> int:
     """Draw a position; weights, shape (bins,), need not sum to 1."""
     if len(table) <= 2 * BLOCK:
         rising = table.cumsum()
-        return min(int(np.searchsorted(rising, random.random() * rising[-1], side="right")), len(rising) - 1)
+        return min(int(rising.searchsorted(random.random() * rising[-1], side="right")), len(rising) - 1)
     block = draw_bin(np.add.reduceat(table, np.arange(0, len(table), BLOCK)), random) * BLOCK
     return block + draw_bin(table[block : block + BLOCK], random)
 

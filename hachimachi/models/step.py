@@ -43,6 +43,8 @@ class Player:
         sampling: Sampling | None = None,
     ) -> None:
         self.model = model.eval()
+        self.temporal = model.temporal
+        """Whether rows begin with an inter-event time."""
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(model.columns)
         self.voices = Voices(model.columns)
@@ -60,11 +62,6 @@ class Player:
     def columns(self) -> tuple[Column, ...]:
         """What the model knows of each value of a row, D of them, time included."""
         return self.model.columns
-
-    @property
-    def temporal(self) -> bool:
-        """Whether rows begin with an inter-event time."""
-        return self.model.temporal
 
     @property
     def constants(self) -> dict[int, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +37,21 @@ def notes_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@contextmanager
+def stage(name: str, model: Path, folder: Path, *options: str) -> Iterator[Program]:
+    """Open an instrument in its program, then start the model that plays with it: in this order, as happens."""
+    hears, plays = free_ports(2)
+    ports = ["--in-port", str(hears), "--out-port", str(plays)]
+    words = [sys.executable, "-m", "hachimachi.cli", "run", model, *ports, "--seed", "1", "--log", "none", *options]
+    with PROGRAMS[name](hears, plays, folder) as program, running(*words, PYTHONUNBUFFERED="1"):
+        program.wait_for_status("ready 1")
+        yield program
+
+
 @pytest.fixture(params=PROGRAMS)
 def program(request: pytest.FixtureRequest, notes_model: Path, tmp_path: Path) -> Iterator[Program]:
-    """An instrument in its program, opened before the model that plays with it is started, as happens."""
-    hears, plays = free_ports(2)
-    options = ["--in-port", hears, "--out-port", plays, "--seed", 1, "--log", "none", "--note-offs"]
-    with PROGRAMS[request.param](hears, plays, tmp_path) as one:
-        words = [sys.executable, "-m", "hachimachi.cli", "run", notes_model, *map(str, options)]
-        with running(*words, PYTHONUNBUFFERED="1"):
-            one.wait_for_status("ready 1")
-            yield one
+    with stage(request.param, notes_model, tmp_path, "--note-offs") as program:
+        yield program
 
 
 def test_it_answers_what_is_played_and_both_sound(program: Program) -> None:
@@ -117,3 +122,16 @@ def test_panic_ends_all_sound_and_the_model_stands_still(program: Program) -> No
 def test_errors_reach_the_player(program: Program) -> None:
     program.ask("nonsense")
     program.wait_for_status("error route")
+
+
+def test_panic_takes_back_what_was_told_ahead(notes_model: Path, tmp_path: Path) -> None:
+    with stage("supercollider", notes_model, tmp_path, "--loop", "--lookahead", "1000") as program:
+        program.wait_for_outputs(40)
+        program.tap("panic")
+        program.wait_for_status("state listening")
+        program.process.wait("silence", lambda: program.level < SILENT)
+        time.sleep(2)  # longer than the notes were told ahead
+        assert program.level < SILENT
+        program.process.type('("sounding: " ++ s.numSynths).postln;\x0c')
+        program.process.wait("a count", lambda: program.process.said("sounding: "))
+        assert program.process.said("sounding: ") == ["1"]  # the probe

@@ -19,6 +19,8 @@ from omegaconf import DictConfig
 from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature
 
+from .patch import Patch
+
 Hxmx = Callable[..., int]
 Said = Callable[..., "tuple[int, str, str]"]
 
@@ -119,3 +121,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     for temporal, path in paths.items():
         save_model(build_model([EventSequence(FEATURES, data, time if temporal else None)]), path)
     return paths
+
+
+@pytest.fixture
+def patch(tmp_path: Path) -> Iterator[Patch]:
+    """A program at the other end of a `hxmx run` that is yet to be started, in an empty folder."""
+    one = Patch(tmp_path)
+    with one.socket:
+        yield one
+        if hasattr(one, "process"):
+            one.process.kill()
+            one.process.communicate()

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from hachimachi.cli import main
+from hachimachi.errors import HachimachiError
+from hachimachi.live.midi import ports
 from hachimachi.training.config import compose
 
 
@@ -38,3 +40,25 @@ def test_lists_gpus_in_words_for_train(monkeypatch: pytest.MonkeyPatch, capsys: 
     for word in words:
         compose([word])
     assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_lists_midi_ports_with_their_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ports, "port_names", lambda: {"in": ["Keystation 49"], "out": ["A synthesizer" * 8]})
+    printed = devices(capsys)
+    assert re.search(r"^Keystation 49 +--midi-in *$", printed, re.MULTILINE)
+    assert printed.count("--midi-out") == 1
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_without_midi_it_says_why_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise HachimachiError("python-rtmidi is missing")
+
+    monkeypatch.setattr(ports, "port_names", fail)
+    assert "\nNo MIDI ports: python-rtmidi is missing.\n" in devices(capsys)
+    monkeypatch.setattr(ports, "port_names", lambda: {"in": [], "out": []})
+    assert "\nNo MIDI ports: nothing is connected.\n" in devices(capsys)

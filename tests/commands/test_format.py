@@ -147,3 +147,41 @@ def test_format_loads_no_torch(tmp_path: Path) -> None:
     words = [sys.executable, "-c", code, "format", str(tmp_path / "a.csv"), str(tmp_path / "b.json")]
     subprocess.run(words, check=True, capture_output=True)
     assert (tmp_path / "b.json").is_file()
+
+
+LOG = "time,pitch,player#\n0,60,0\n0.5,64,1\n1,62,0\n1.5,65,2\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--only", "player=0", "--drop", "player"], "time,pitch\n0,60\n1,62\n"),
+        (["--only", "player=0,2,pitch=60", "--only", "pitch=65"], "time,pitch,player#\n0,60,0\n1.5,65,2\n"),
+        (["--drop", "player"], "time,pitch\n0,60\n0.5,64\n1,62\n1.5,65\n"),
+        (["--drop", "time,player"], "pitch\n60\n64\n62\n65\n"),
+    ],
+    ids=" ".join,
+)
+def test_part_of_a_log(tmp_path: Path, words: list[str], expected: str) -> None:
+    (tmp_path / "log.csv").write_text(LOG)
+    assert run(tmp_path / "log.csv", tmp_path / "part.csv", *words) == 0
+    assert (tmp_path / "part.csv").read_text() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--only", "player=you"], 2, "'you' is not a number"),
+        (["--only", "player"], 2, "NAME=V"),
+        (["--only", "who=0"], 1, "no column 'who'; there are pitch, player"),
+        (["--only", "player=3"], 1, "player has 0, 1, 2"),
+        (["--drop", "who"], 1, "there are time, pitch, player"),
+    ],
+)
+def test_a_part_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "log.csv").write_text(LOG)
+    assert run(tmp_path / "log.csv", tmp_path / "part.csv", *words) == status
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "part.csv").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -12,69 +11,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pythonosc.osc_message import OscMessage
-from pythonosc.osc_message_builder import build_msg
 
 from hachimachi.commands.run import command
 
+from .patch import Patch
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Patch:
-    """A program at the other end, and the process of the model."""
-
-    def __init__(self) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(60)
-        self.port: int = self.socket.getsockname()[1]
-        self.model: tuple[str, int] = ("127.0.0.1", 0)
-        self.screen = ""
-
-    def start(self, model: Path, *options: str) -> None:
-        words = ["run", str(model), "--in-port", "0", "--out-port", str(self.port), *options]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hachimachi.cli", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        assert self.hear() == ["/status", "ready", 1]
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.screen += line
-            if found := re.search(r"hears +127\.0\.0\.1:(\d+)", line):
-                self.model = ("127.0.0.1", int(found[1]))
-            if line.startswith("end"):
-                break
-
-    def hear(self) -> list[Any]:
-        message = OscMessage(self.socket.recv(65_536))
-        return [message.address, *message.params]
-
-    def send(self, route: str, *values: Any) -> None:
-        self.socket.sendto(build_msg(route, list(values)).dgram, self.model)
-
-    def end(self) -> tuple[int, str]:
-        rest, _ = self.process.communicate(timeout=30)
-        return self.process.returncode, rest
-
-
-@pytest.fixture
-def patch() -> Iterator[Patch]:
-    one = Patch()
-    with one.socket:
-        yield one
-        if hasattr(one, "process"):
-            one.process.kill()
-            one.process.communicate()
 
 
 @pytest.mark.parametrize("temporal", [True, False])
@@ -107,10 +53,10 @@ def test_unknown_and_constant_features_may_be_left_out(models: dict[bool, Path],
     assert "3 (pitch velocity instrument)" in text
 
 
-def test_a_seed_plays_the_same_again(models: dict[bool, Path]) -> None:
+def test_a_seed_plays_the_same_again(models: dict[bool, Path], tmp_path: Path) -> None:
     performances = []
     for _ in range(2):
-        patch = Patch()
+        patch = Patch(tmp_path)
         with patch.socket:
             patch.start(models[False], "--seed", "7", "--temperature", "0.8")
             heard = []
@@ -168,7 +114,7 @@ def test_quiet_prints_only_what_goes_wrong(models: dict[bool, Path], patch: Patc
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=ROOT,
+        cwd=patch.folder,
     )
     patch.process = process
     patch.model = ("127.0.0.1", port)
@@ -185,7 +131,7 @@ def test_a_port_in_use_is_one_line(models: dict[bool, Path], patch: Patch) -> No
         [sys.executable, "-m", "hachimachi.cli", "run", str(models[True]), "--in-port", str(patch.port)],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=patch.folder,
         check=False,
     )
     assert done.returncode == 1
@@ -235,7 +181,7 @@ def test_run_loads_neither_lightning_nor_hydra_nor_tensorboard(models: dict[bool
         "found = {name.split('.')[0] for name in sys.modules}\n"
         "print(sorted(found & {'lightning', 'hydra', 'omegaconf', 'tensorboard', 'matplotlib', 'symusic'}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 
 

@@ -4,7 +4,7 @@ import gc
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -153,3 +153,62 @@ def until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@contextmanager
+def sockets(count: int):
+    with ExitStack() as stack:
+        ends = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for end in ends:
+            end.bind(("127.0.0.1", 0))
+            end.settimeout(10)
+        yield ends
+
+
+def test_two_clients_are_each_answered_where_they_asked_from(fake_player) -> None:
+    with sockets(2) as clients, running(fake_player(temporal=False), reply=True) as (loop, ensemble, _):
+        for number in range(40):
+            client = clients[number % 2]
+            client.sendto(encode("/input", 60.0, 80.0), ("127.0.0.1", loop.port))
+            assert receive(client)[0] == "/output"
+        clients[0].sendto(encode("/nonsense"), ("127.0.0.1", loop.port))
+        assert receive(clients[0])[:3] == ["/status", "error", "route"]
+        clients[1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            clients[1].recv(1000)
+    assert ensemble.instruments[0].performer.counts.played == 40
+
+
+def test_several_listeners_hear_the_same(fake_player) -> None:
+    with sockets(3) as (patch, one, two):
+        outs = [one.getsockname(), two.getsockname()]
+        with running(fake_player(temporal=False), *outs, reply=True) as (loop, *_):
+            for listener in (one, two):
+                assert receive(listener) == ["/status", "ready", 1]
+            patch.sendto(encode("/input", 60.0, 80.0), ("127.0.0.1", loop.port))
+            heard = [receive(each) for each in (one, two, patch)]
+            one.sendto(encode("/input", 60.0, 80.0), ("127.0.0.1", loop.port))  # who listens is not told twice
+            assert [receive(each)[0] for each in (one, two)] == ["/output"] * 2
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1000)
+    assert heard[0] == heard[1] == heard[2]
+
+
+def test_models_are_exchanged_under_load_without_a_gap(fake_player, patch) -> None:
+    standby = Part("second", fake_player(temporal=False))
+    with running(fake_player(temporal=False), patch.getsockname(), standbys=[standby]) as (loop, ensemble, said):
+        assert receive(patch) == ["/status", "ready", 1]
+        model = ("127.0.0.1", loop.port)
+        answers = loads = 0
+        for number in range(300):
+            if number % 10 == 5:
+                patch.sendto(encode("/load", "second" if number % 20 == 5 else "model"), model)
+                loads += 1
+            patch.sendto(encode("/input", 60.0, 80.0), model)
+            while (message := receive(patch))[0] != "/output":
+                assert message[:2] == ["/status", "model"]
+            answers += 1
+    assert answers == ensemble.instruments[0].performer.counts.answered == 300
+    assert said == []
+    assert len(standby.player.heard) > 0

@@ -34,7 +34,7 @@ def test_nothing_is_played_before_start_nor_after_pause(stage, mode: str) -> Non
     s.performer.pause()
     s.wait(10)
     assert len(s.played) == 40
-    assert s.performer.paused
+    assert s.performer.solo.paused
 
 
 def test_an_input_joins_a_loop_and_leaves_what_waits(stage) -> None:

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from hachimachi.columns import fit_columns
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
+from hachimachi.models.constraint import Constraint
 from hachimachi.models.histogram import Histogram
-from hachimachi.models.number_sampler import SMALL, Blend, NumberSampler
+from hachimachi.models.number_sampler import WIDE, Blend, NumberSampler
 from hachimachi.models.sampling import Sampling
 from hachimachi.models.scale import Scale
 
 DRAWS = 2000
-VALUES, SHARES = np.array([0.0, 0.1, 0.12, 0.5]), np.array([0.5, 0.3, 0.15, 0.05])
+VALUES, SHARES = np.array([0.0, 0.1, 0.12, 30.0]), np.array([0.5, 0.3, 0.15, 0.05])
 
 
 @pytest.mark.parametrize("temperature", [0.5, 0.9, 1.3])
@@ -25,9 +27,9 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     chance = np.random.default_rng(0)
     steps = chance.choice(VALUES, 20_000, p=SHARES)
     (column, _) = fit_columns([EventSequence((Feature("x"),), np.ones((20_000, 1)), np.cumsum(steps))])
-    assert column.grid.bins > SMALL
     scale = Scale.of(column)
     sampler = NumberSampler("time", scale, Histogram(column, scale))
+    assert sampler.grid.every.size > WIDE
     place = (np.log(0.12) - scale.mean) / scale.std
     blend = Blend(weight, 0.0, np.array([1 - weight]), np.array([place]), np.array([-6.0]))
     how, random = Sampling(temperature).of("time"), Random(0)
@@ -37,3 +39,12 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     expected = (weight * counted + (1 - weight) * (VALUES == 0.12)) ** (1 / temperature)
     expected /= expected.sum()
     assert np.abs(found - expected).max() < 4 * np.sqrt(expected * (1 - expected) / DRAWS).max() + 0.005
+
+
+def test_what_cannot_be_tabulated_is_refused_before_it_is_played() -> None:
+    fine = Feature("x", min=0, max=4, resolution=1e-6)
+    columns = fit_columns([EventSequence((fine, Feature("y")), np.random.default_rng(0).random((50, 2)))])
+    Sampling({"y": 0.5}).check(columns)
+    for asked in (Sampling(0.9), Sampling(constraints={"x": Constraint.between(0, 1)}), Sampling(min_p={"x": 0.1})):
+        with pytest.raises(HachimachiError, match="x: 4,000,001 bins are too many to shape; draw it as learned, or tr"):
+            asked.check(columns)

@@ -1,0 +1,147 @@
+"""What arrives at a MIDI port, as things for a performer to do."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from hachimachi.live.midi.keyboard import Keyboard
+from hachimachi.live.midi.out_port import REPEAT_SECONDS, OutPort, is_note_end
+
+WAITING = 4096
+"""Messages that may wait to be taken; more than that arrive only if the loop stands still."""
+ALL_SOUND_OFF = 120
+"""The controller that is a panic button. All notes off, 123, is none: some keyboards send it with every last key."""
+UNDERSTOOD = frozenset(
+    {"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"}
+    | {"start", "stop", "continue", "reset"}
+)
+"""Types of message that mean something here. A clock, 48 messages a second, wakes nobody."""
+
+
+class Heard(NamedTuple):
+    """A player's event, for one of the models."""
+
+    model: int
+    """Its place, from 0."""
+    values: tuple[float, ...]
+    """Its unmasked features, in their order."""
+    at: float
+    """When it arrived, in seconds of the clock."""
+
+
+class Released(NamedTuple):
+    """A player's note ends; with its event's time that is its true duration."""
+
+    model: int
+    pitch: int
+    channel: int | None
+    """As in a `Note`: value of the feature ``channel`` or ``instrument`` of the event."""
+    at: float
+
+
+class Asked(NamedTuple):
+    """What a sequencer's transport, or a panic button, asks for."""
+
+    what: Literal["start", "pause", "panic"]
+    at: float
+
+
+Action = Heard | Released | Asked
+TRANSPORT: dict[str, Literal["start", "pause", "panic"]] = {
+    "start": "start",
+    "continue": "start",
+    "stop": "pause",
+    "reset": "panic",
+}
+
+
+class MidiIn:
+    """Messages arrive in a thread of the system's, and are taken in the playing thread.
+
+    Args:
+        keyboards: What notes and controllers mean, for each model.
+        wake: Tells the loop, from any thread, that something has arrived.
+        channel: Hear this one only, from 0; ``None`` for all.
+        out: Where our own messages go; what of these comes back is not heard.
+        thru: Whether what the player plays goes there too.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        keyboards: Sequence[Keyboard],
+        wake: Callable[[], object],
+        *,
+        channel: int | None = None,
+        out: OutPort | None = None,
+        thru: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.heard = self.returned = self.dropped = 0
+        self.port: Any = None
+        """The open port of mido, to be closed with `close`."""
+        self.keyboards = list(keyboards)
+        self._wake = wake
+        self._channel = channel
+        self._out = out
+        self._thru = out if thru else None
+        self._clock = clock
+        self._waiting: deque[tuple[float, Any]] = deque()  # appending and popping are safe between threads
+
+    def receive(self, message: Any) -> None:
+        """Keep a message with the time of its arrival, and wake the loop; called in the system's thread."""
+        elsewhere = self._channel is not None and getattr(message, "channel", self._channel) != self._channel
+        if message.type not in UNDERSTOOD or elsewhere:
+            return
+        if len(self._waiting) >= WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append((self._clock(), message))
+        self._wake()
+
+    def take(self) -> Iterator[Action]:
+        """Yield what is to be done about the messages that have arrived so far, oldest first."""
+        for _ in range(len(self._waiting)):
+            at, message = self._waiting.popleft()
+            if self._out is not None and self._out.claim(message, at):
+                self.returned += 1
+                continue
+            if self._thru is not None and hasattr(message, "channel"):
+                self._thru.channels.keep(message.channel)
+                self._thru.send(message, REPEAT_SECONDS)
+            self.heard += 1
+            yield from self._read(message, at)
+
+    def close(self) -> None:
+        """Give the port back; nothing arrives after this."""
+        if self.port is not None:
+            self.port.close()
+
+    def _read(self, message: Any, at: float) -> Iterator[Action]:
+        kind = message.type
+        if kind in TRANSPORT:
+            yield Asked(TRANSPORT[kind], at)
+        elif kind == "control_change" and message.control == ALL_SOUND_OFF:
+            yield Asked("panic", at)
+        else:
+            for model, keyboard in enumerate(self.keyboards):
+                yield from _play(keyboard, model, message, at)
+
+
+def _play(keyboard: Keyboard, model: int, message: Any, at: float) -> Iterator[Heard | Released]:
+    values = None
+    if is_note_end(message):
+        released = keyboard.release(message.channel, message.note)
+        if released is not None:
+            yield Released(model, *released, at)
+    elif message.type == "note_on":
+        values = keyboard.strike(message.channel, message.note, message.velocity)
+    elif message.type == "control_change":
+        values = keyboard.turn(message.control, message.value)
+    elif message.type == "program_change":
+        keyboard.choose(message.channel, message.program)
+    if values is not None:
+        yield Heard(model, values, at)

@@ -1,0 +1,121 @@
+"""Finding and opening MIDI ports. mido does the work; python-rtmidi, the extra `midi`, reaches the system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import mido
+
+from hachimachi.errors import HachimachiError
+
+VIRTUAL = "virtual:"
+"""A port of this name and what follows is made, for other programs to connect to."""
+EXTRA = "pip install 'hachimachi[midi]'"
+Direction = Literal["in", "out"]
+
+
+def port_names() -> dict[Direction, list[str]]:
+    """Return the names of the MIDI ports of this machine.
+
+    Raises:
+        HachimachiError: python-rtmidi is not installed, or the system has no MIDI.
+    """
+    backend = _load()
+    try:
+        with _libraries_silent():
+            names: dict[Direction, list[str]] = {"in": backend.get_input_names(), "out": backend.get_output_names()}
+    except Exception as error:  # whatever a backend raises where a system has no MIDI
+        raise HachimachiError(f"this system has no MIDI to offer: {error}".rstrip(". ")) from error
+    return {way: list(dict.fromkeys(found)) for way, found in names.items()}  # one name, one port: the first
+
+
+def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | None = None) -> Any:
+    """Open a port of mido.
+
+    Args:
+        wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
+        way: Whether to hear or to play.
+        callback: Is given each message that is heard, in a thread of the system's.
+
+    Raises:
+        HachimachiError: No such port, several, one that cannot be opened, or no MIDI at all.
+    """
+    backend, virtual = _load(), wanted.startswith(VIRTUAL)
+    name = _virtual_name(wanted, way) if virtual else find_port(wanted, port_names()[way], way)
+    try:
+        with _libraries_silent():
+            if way == "in":
+                return backend.open_input(name, virtual=virtual, callback=callback)
+            return backend.open_output(name, virtual=virtual)
+    except Exception as error:  # whatever a backend raises: OSError, RuntimeError, NotImplementedError
+        told = str(error).rstrip(". ") or type(error).__name__
+        mend = "" if virtual else "; perhaps another program holds it, or it has just been unplugged"
+        raise HachimachiError(f"--midi-{way}: cannot open {name!r}: {told}{mend}") from error
+
+
+def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
+    """Return the one port whose name has ``wanted`` in it, in any case; a whole name comes before a part of others.
+
+    Raises:
+        HachimachiError: None or several.
+
+    >>> find_port("keys", ["Keystation 49", "LoopBe KEYS"], "in")
+    Traceback (most recent call last):
+    hachimachi.errors.HachimachiError: --midi-in: 'keys' is in the names of 2 ports: 'Keystation 49', 'LoopBe KEYS'; \
+say more of one
+    >>> find_port("KEYST", ["Keystation 49", "LoopBe KEYS"], "in")
+    'Keystation 49'
+    """
+    key = wanted.casefold().strip()
+    found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise HachimachiError(
+            f"--midi-{way}: {wanted!r} is in the names of {len(found)} ports: {_quoted(found)}; say more of one"
+        )
+    there = f"there are {_quoted(names)}" if names else "there is none at all"
+    raise HachimachiError(f"--midi-{way}: no port has {wanted!r} in its name; {there}; see hxmx devices")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _virtual_name(wanted: str, way: Direction) -> str:
+    name = wanted.removeprefix(VIRTUAL).strip()
+    if not name:
+        raise HachimachiError(f"--midi-{way} {wanted}: expected a name for the new port, such as {VIRTUAL}hachimachi")
+    if sys.platform == "win32":
+        raise HachimachiError(
+            f"--midi-{way} {wanted}: Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
+        )
+    return name
+
+
+def _load() -> mido.Backend:
+    backend = mido.Backend()  # python-rtmidi, unless MIDO_BACKEND says otherwise
+    try:
+        backend.load()
+    except ImportError as error:
+        if os.environ.get("MIDO_BACKEND"):
+            raise HachimachiError(f"MIDO_BACKEND={backend.name}: {error}; leave it unset for python-rtmidi") from error
+        raise HachimachiError(f"python-rtmidi is not installed: {EXTRA}") from error
+    return backend
+
+
+@contextlib.contextmanager
+def _libraries_silent() -> Iterator[None]:
+    """ALSA and JACK write to the standard error themselves what they also report as errors."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,79 @@
+"""The MIDI ports of one performance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from hachimachi.columns import Column
+from hachimachi.live.midi.keyboard import Keyboard
+from hachimachi.text import count
+
+if TYPE_CHECKING:  # mido is loaded where a port is opened, and not for none
+    from hachimachi.live.midi.midi_in import MidiIn
+    from hachimachi.live.midi.midi_out import MidiOut
+    from hachimachi.live.midi.out_port import OutPort
+
+
+@dataclass(frozen=True)
+class MidiSetup:
+    """What was opened.
+
+    Args:
+        inlet: What is heard, ``None`` without a port to hear from.
+        outlets: One for each model, none without a port to play to.
+        port: That port, which they share.
+        controls: Feature → number of the controller that stands for it.
+    """
+
+    inlet: MidiIn | None = None
+    outlets: tuple[MidiOut, ...] = ()
+    port: OutPort | None = None
+    controls: Mapping[str, int] = field(default_factory=dict)
+
+    def exchange(self, model: int, columns: Sequence[Column]) -> None:
+        """Let the ports serve another model in the place of one, counted from 0.
+
+        Raises:
+            HachimachiError: Its events are no notes, and no controller stands for any of its features; nothing has
+                changed.
+        """
+        if self.inlet is not None:
+            self.inlet.keyboards[model] = Keyboard(columns, self.controls)
+        if self.outlets:
+            self.outlets[model].adapt(columns)
+
+    def close(self) -> None:
+        """End what sounds and give the ports back."""
+        if self.inlet is not None:
+            self.inlet.close()
+        for outlet in self.outlets:
+            outlet.close()
+        if self.port is not None:
+            self.port.close()
+
+    def details(self) -> str:
+        """What was heard and sent, and what was not, in a line for each port; empty without ports."""
+        lines: list[str] = []
+        if self.inlet is not None:
+            left = {"our own come back": self.inlet.returned, "came too fast": self.inlet.dropped}
+            lines.append(_line("MIDI in", f"heard {count(self.inlet.heard, 'message')}", left))
+        if self.port is not None:
+            dropped = sum(outlet.dropped for outlet in self.outlets)
+            left = {"events beyond what MIDI can hold": dropped, "refused by the port": self.port.lost}
+            lines.append(_line("MIDI out", f"sent {count(self.port.sent, 'message')}", left))
+        return "\n".join(lines)
+
+    def __enter__(self) -> MidiSetup:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _line(name: str, done: str, left: dict[str, int]) -> str:
+    return ", ".join([f"{name}: {done}", *(f"{why}: {number:,}" for why, number in left.items() if number)])

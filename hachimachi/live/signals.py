@@ -1,0 +1,23 @@
+"""Ctrl-C and SIGTERM between two events, not within one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hachimachi.live.loop import Loop
+
+
+@contextmanager
+def ended_by_signals(loop: Loop) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the loop; afterwards they do what they did before."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    former = [signal.signal(kind, lambda *_: loop.stop()) for kind in kinds]
+    descriptor = signal.set_wakeup_fd(loop.wakeup)  # on Windows nothing else interrupts a wait
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        for kind, handler in zip(kinds, former, strict=True):
+            signal.signal(kind, handler)
