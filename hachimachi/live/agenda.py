@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hachimachi.live.hearing import Past
 from hachimachi.live.instrumentalist import Row
 from hachimachi.live.outlet import Address
 from hachimachi.live.scheduler import Scheduler
@@ -35,11 +36,22 @@ class Input(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is to sound: features, shape (F,); when they were asked for; and by whom."""
+    """What is to sound."""
 
     features: Row
+    """Shape (F,)."""
     asked: float
-    asker: Address | None
+    """When it was asked for: nothing is late before that."""
+    asker: Address | None = None
+    """By whom, if by somebody."""
+    before: Past | None = None
+    """What the model had heard before this, if it has heard this ahead of time."""
+
+
+AHEAD_SECONDS = 0.03
+"""A model that plays alone draws so much ahead of the next event: the notes of a chord are all there when it sounds."""
+MOST_AHEAD = 32
+"""And no more events than these."""
 
 
 class Agenda:
@@ -67,7 +79,7 @@ class Agenda:
     @property
     def next(self) -> float | None:
         """The nearest deadline of a prediction."""
-        return self._predictions.next
+        return None if self._predictions.first is None else self._predictions.first[0]
 
     def ask(self, heard: Input) -> None:
         """Keep an input to answer; one that waits is skipped."""
@@ -81,11 +93,32 @@ class Agenda:
         return heard
 
     def add(self, deadline: float, prediction: Prediction) -> None:
-        """Keep a prediction until its deadline, in place of the one that waits if there may be but one."""
-        if self.one:
-            self.counts.cancelled += self._predictions.clear()
+        """Keep a prediction until its deadline."""
         self._predictions.add(deadline, prediction)
         self.counts.predicted += 1
+
+    @property
+    def to_extend(self) -> tuple[float, Prediction] | None:
+        """The last prediction and its deadline, if the one that follows it should be drawn now."""
+        first, last = self._predictions.first, self._predictions.last
+        if first is None or last is None or last[1].before is not None or len(self) >= MOST_AHEAD:
+            return None
+        return last if last[0] - first[0] <= AHEAD_SECONDS else None
+
+    def mark_heard(self, before: Past) -> None:
+        """Note that the model has heard the last prediction, and what it had heard before."""
+        deadline, prediction = self._predictions.pop_last()
+        self._predictions.add(deadline, prediction._replace(before=before))
+
+    def forget_ahead(self) -> Past | None:
+        """Drop all predictions but the first, and take it for unheard; return what the model had heard before it,
+        ``None`` if it has heard nothing ahead."""
+        if self._predictions.first is None:
+            return None
+        deadline, first = self._predictions.first
+        self.counts.predicted -= self._predictions.clear() - 1  # nobody was to know of them yet
+        self._predictions.add(deadline, first._replace(before=None))
+        return first.before
 
     def pop_due(self, now: float) -> list[tuple[float, Prediction]]:
         """Take out the predictions whose deadline has come, with that deadline, earliest first."""

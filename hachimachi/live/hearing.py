@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,14 @@ LARGEST_SENT = float(np.finfo(np.float32).max)
 """OSC carries numbers as float32."""
 CATCH_UP = 64
 """Events that a model hears of the past when it takes over from another."""
+
+
+class Past(NamedTuple):
+    """What a model has heard, to come back to."""
+
+    memory: object
+    last: float | None
+    events: int
 
 
 class Hearing:
@@ -86,6 +95,20 @@ class Hearing:
             raise Refused("model", f"the prediction is {row}, expected finite numbers; the model starts afresh")
         # a first event has no time before it
         return (max(0.0, between) / self._speed if math.isfinite(between) else 0.0), features
+
+    def remember(self) -> Past:
+        """Return what was heard so far."""
+        return Past(self.player.remember(), self._last, self._recents.total)
+
+    def go_back(self, past: Past) -> None:
+        """Unhear what was heard since; the model must be the same."""
+        self.player.recall(past.memory)
+        self._last = past.last
+        self._recents.drop(self._recents.total - past.events)
+
+    def skip_to(self, now: float) -> None:
+        """Take the last event to have happened now."""
+        self._last = now
 
     def restart(self) -> None:
         """Go back to the start state, as if nothing had been heard."""

@@ -92,7 +92,7 @@ class ModelHistory:
             return
         pitch = round(min(max(event.values[0], LOWEST), HIGHEST))
         seconds = event.values[1] if len(event.values) > 1 and math.isfinite(event.values[1]) else 0.0
-        last = max(column, column_of(at + min(seconds, KEPT_SECONDS) - STEP / 2))
+        last = max(column, column_of(at + min(max(seconds, 0.0), KEPT_SECONDS) - STEP / 2))
         mine = 1 << event.who
         for place in range(column, last + 1):
             cells = self.roll.setdefault(place, {})

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from hachimachi.live.agenda import Agenda, Counts, Input, Prediction
+from hachimachi.live.foresight import Foresight
 from hachimachi.live.hearing import Hearing
 from hachimachi.live.instrumentalist import Instrumentalist
 from hachimachi.live.lateness import Lateness
-from hachimachi.live.ledger import Ledger
 from hachimachi.live.modes import Mode, find_mode
 from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.refusals import Refused
 from hachimachi.live.solo import Solo
+from hachimachi.live.sounding import Sounding
 
 Pending = Literal["one", "all"]
 BEHIND_SECONDS = 1.0
@@ -51,14 +53,14 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        self.lateness = Lateness()
         self.hearing = Hearing(player, lookahead)
         self.solo = Solo(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
         self._outlets = Outlets(outlets)
         self._clock = clock
         self._agenda = Agenda(one=pending == "one")
+        self._foresight = Foresight(self.hearing, self._agenda)
         self._lookahead = lookahead
-        self._ledger = Ledger(player.features)
+        self._sounding = Sounding(player.features, self._outlets, clock)
 
     @property
     def mode(self) -> Mode:
@@ -78,12 +80,19 @@ class Performer:
     @property
     def sounding(self) -> int:
         """How many notes sound."""
-        return len(self._ledger)
+        return len(self._sounding)
+
+    @property
+    def lateness(self) -> Lateness:
+        """How late what sounded was."""
+        return self._sounding.lateness
 
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        told = [at - self._lookahead for at in (self._agenda.next, self._ledger.next) if at is not None]
+        if self.solo.alone and self._agenda.to_extend:
+            return -math.inf
+        told = [at - self._lookahead for at in (self._agenda.next, self._sounding.next) if at is not None]
         return min([*told, *([] if self.solo.next is None else [self.solo.next])], default=None)
 
     def reset(self) -> None:
@@ -101,7 +110,7 @@ class Performer:
 
     def pause(self) -> None:
         """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self._agenda.drop()
+        self._foresight.drop()
         self.solo.stop()
         self.solo.paused = True
 
@@ -127,6 +136,7 @@ class Performer:
         Raises:
             Refused: Its events are others; nothing has changed.
         """
+        self._foresight.unhear()
         self.hearing.exchange(player)
 
     def prime(self, memory: object) -> None:
@@ -169,7 +179,9 @@ class Performer:
         if not self._agenda.one:
             self.answer()
         elif self.mode.gives_way:
-            self._agenda.drop()
+            self._foresight.drop()
+        else:
+            self._foresight.unhear()
         self.hearing.hear(features, at, own=echoed is not None)
         self.counts.heard += 1
         if echoed is None:
@@ -202,17 +214,16 @@ class Performer:
         self.answer()
         now = self._clock() + self._lookahead
         for deadline, prediction in self._agenda.pop_due(now):
-            self._end_due(deadline)
             self._sound(deadline, prediction)
-        self._end_due(now)
+        self._sounding.end_due(now)
+        if self.solo.alone and self._agenda.to_extend:
+            self._try(self._foresight.draw_ahead)
         return self.next
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self._agenda.drop()
-        now = self._clock()
-        for note in self._ledger.clear():
-            self._outlets.ended(note, now, True)
+        self._foresight.drop()
+        self._sounding.end_all()
 
     def _go_on(self) -> None:
         """Play alone from here, if that is what it was asked to do."""
@@ -227,30 +238,33 @@ class Performer:
         if self.mode.answers:
             self._agenda.ask(heard)
 
-    def _predict(self, at: float, asked: float, asker: Address | None) -> None:
+    def _predict(self, at: float, asked: float, asker: Address | None = None) -> None:
+        self._try(lambda: self._foresight.predict(at, asked, asker))
+
+    def _try(self, draw: Callable[[], None]) -> None:
         try:
-            between, features = self.hearing.foretell()
+            draw()
         except Refused:
             self._outlets.began()
-            self.solo.fail(asked)
+            self.solo.fail(self._clock())
             raise
-        deadline = at + between if self.hearing.player.temporal else asked
-        self._agenda.add(deadline, Prediction(features, asked, asker))
+        self.solo.succeed()
 
     def _sound(self, deadline: float, prediction: Prediction) -> None:
-        features = prediction.features
-        for note in self._ledger.begin(features, deadline):
-            self._outlets.ended(note, deadline, False)
-        self._outlets.played(features, deadline, prediction.asker)
+        self._sounding.sound(deadline, prediction)
         now = self._clock()
-        self.lateness.add(now - max(deadline, prediction.asked))
         self.counts.played += 1
-        at = deadline if now - deadline < BEHIND_SECONDS else now
-        self.hearing.expect(features, at, now, known=self.solo.alone)
+        self.hearing.expect(prediction.features, deadline, now, known=self.solo.alone)
         if self.solo.alone:
-            self.hearing.hear(features, at, own=True)
-            self._predict(at, at, None)
+            self._follow_up(deadline, prediction, now)
 
-    def _end_due(self, now: float) -> None:
-        for at, note in self._ledger.pop_due(now):
-            self._outlets.ended(note, at, False)
+    def _follow_up(self, deadline: float, prediction: Prediction, now: float) -> None:
+        """Go on alone after an event that has sounded."""
+        if prediction.before is None:
+            self.hearing.hear(prediction.features, deadline, own=True)
+        if now - deadline >= BEHIND_SECONDS:
+            self._foresight.drop()
+            self.hearing.skip_to(now)
+        if not len(self._agenda):
+            at = deadline if now - deadline < BEHIND_SECONDS else now
+            self._predict(at, at)

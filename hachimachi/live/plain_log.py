@@ -47,26 +47,19 @@ class PlainLog:
             self._count(snapshot)
 
     def close(self) -> None:
-        """Say how often and how late things happened in all."""
-        if self._before is not None and not self._quiet:
-            self._counted.clear()
-            self._count(self._before, "ended; ")
-        self._before = None
+        """Nothing more to say: who plays gives the account."""
 
     def _begin(self, snapshot: Snapshot) -> None:
         for state in snapshot.models:
             _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
-        for what, where in (("hears", snapshot.hears), ("plays to", snapshot.plays_to)):
-            if where:
-                _print(f"{what} {', '.join(where)}")
         self._counted = [_counts(state) for state in snapshot.models]
         self._next = snapshot.at + EVERY
 
-    def _count(self, snapshot: Snapshot, start: str = "") -> None:
+    def _count(self, snapshot: Snapshot) -> None:
         counted = [_counts(state) for state in snapshot.models]
         for place, (state, line) in enumerate(zip(snapshot.models, counted, strict=True)):
             if line not in self._counted[place : place + 1]:
-                _print(f"{start}{state.name}: {line}{_late(state)}")
+                _print(f"{state.name}: {line}{_late(state)}")
         self._counted, self._next = counted, snapshot.at + EVERY
 
 

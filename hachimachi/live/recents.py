@@ -27,10 +27,13 @@ class Recents:
 
     def __init__(self) -> None:
         self._heard: deque[Heard] = deque(maxlen=KEPT)
+        self.total = 0
+        """How many there have been, those included that are no longer kept."""
 
     def add(self, at: float, row: Row, own: bool) -> None:
         """Keep an event: when it happened, and the row that the model heard."""
         self._heard.append(Heard(at, row, own))
+        self.total += 1
 
     def last(self, count: int) -> list[Row]:
         """Return the last rows as they were heard."""
@@ -49,6 +52,12 @@ class Recents:
             return [heard.row for heard in played]
         between = np.diff([heard.at for heard in played], prepend=np.nan) * speed
         return [np.concatenate(([dt], heard.row[1:])) for dt, heard in zip(between.clip(0), played, strict=True)]
+
+    def drop(self, count: int) -> None:
+        """Forget the last events."""
+        for _ in range(min(count, len(self._heard))):
+            self._heard.pop()
+        self.total -= count
 
     def clear(self) -> None:
         """Forget all."""

@@ -1,11 +1,13 @@
-"""What sounds when: a heap of absolute deadlines, so that waiting never adds up to drift."""
+"""What sounds when: absolute deadlines, so that waiting never adds up to drift."""
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_right, insort
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_deadline = itemgetter(0)
 
 
 class Scheduler(Generic[Item]):
@@ -14,37 +16,46 @@ class Scheduler(Generic[Item]):
     >>> scheduler = Scheduler[str]()
     >>> scheduler.add(2.0, "later")
     >>> scheduler.add(1.0, "sooner")
-    >>> scheduler.pop_due(now=1.5), scheduler.next
-    ([(1.0, 'sooner')], 2.0)
+    >>> scheduler.pop_due(now=1.5), scheduler.first
+    ([(1.0, 'sooner')], (2.0, 'later'))
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Item]] = []
-        self._added = 0
+        self._queue: list[tuple[float, Item]] = []
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._queue)
 
     @property
-    def next(self) -> float | None:
-        """The nearest deadline in seconds of the clock, ``None`` when nothing waits."""
-        return self._heap[0][0] if self._heap else None
+    def first(self) -> tuple[float, Item] | None:
+        """The item with the nearest deadline, and that deadline in seconds of the clock; ``None`` if nothing waits."""
+        return self._queue[0] if self._queue else None
+
+    @property
+    def last(self) -> tuple[float, Item] | None:
+        """The item with the farthest deadline, and that deadline."""
+        return self._queue[-1] if self._queue else None
 
     def add(self, deadline: float, item: Item) -> None:
         """Keep an item until its deadline, in seconds of the clock."""
-        heapq.heappush(self._heap, (deadline, self._added, item))
-        self._added += 1
+        insort(self._queue, (deadline, item), key=_deadline)
 
     def pop_due(self, now: float) -> list[tuple[float, Item]]:
         """Take out every item whose deadline has come, with that deadline, earliest first."""
-        due: list[tuple[float, Item]] = []
-        while self._heap and self._heap[0][0] <= now:
-            deadline, _, item = heapq.heappop(self._heap)
-            due.append((deadline, item))
+        count = bisect_right(self._queue, now, key=_deadline)
+        due, self._queue = self._queue[:count], self._queue[count:]
         return due
+
+    def pop_last(self) -> tuple[float, Item]:
+        """Take out the item with the farthest deadline.
+
+        Raises:
+            IndexError: Nothing waits.
+        """
+        return self._queue.pop()
 
     def clear(self) -> int:
         """Drop all that waits and return how many that were."""
-        dropped = len(self._heap)
-        self._heap.clear()
+        dropped = len(self._queue)
+        self._queue.clear()
         return dropped

@@ -53,6 +53,11 @@ class Solo:
         """Nothing could be foretold: try again in a while, if it plays alone."""
         self.next = at + RETRY_SECONDS if self.alone else None
 
+    def succeed(self) -> None:
+        """Something was foretold: there is no need to try again."""
+        if self.alone:
+            self.next = None
+
     def take_turn(self, now: float) -> bool:
         """Return whether it begins to go on alone now."""
         if self.next is None or now < self.next:

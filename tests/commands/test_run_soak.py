@@ -6,6 +6,7 @@ import math
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from .patch import Patch
 SECONDS = 600.0
 GROWTH = 8 << 20
 """Bytes that the process may grow by once it is warm: buffers come and go."""
-STEERING = (
+STEERING: tuple[tuple[Any, ...], ...] = (
     ("/mode", "loop"),
     ("/mode", "duet"),
     ("/mode", "respond"),

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hachimachi.io import read, write
@@ -15,6 +16,8 @@ from hachimachi.models.note_scales import notes_of_scale
 
 from .patch import Patch
 
+LOUD = 127
+"""Louder than the models play: an input that equals an output is its echo."""
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 
 
@@ -40,30 +43,30 @@ def test_a_scale_asked_for_while_it_plays_is_kept_from_then_on(models: dict[bool
     assert answer(patch, "/constrain", "pitch", "scale", "C", "minor") == ["constrain", "pitch", "scale", "C minor"]
     scale = notes_of_scale("C minor")
     for _ in range(60):
-        patch.send("/input", 60, 80)
+        patch.send("/input", 60, LOUD)
         ((pitch, *_),) = outputs(patch, 1)
         assert pitch in scale
     assert answer(patch, "/release", "pitch")[0] == "release"
     pitches = set()
     for _ in range(200):
-        patch.send("/input", 60, 80)
+        patch.send("/input", 60, LOUD)
         pitches.add(outputs(patch, 1)[0][0])
     assert not pitches <= set(scale)
 
 
 def test_cold_it_plays_the_same_and_says_so(models: dict[bool, Path], patch: Patch) -> None:
     patch.start(models[False], "--temperature", "0", "--log", "none")
-    patch.send("/input", 60, 80)
+    patch.send("/input", 60, LOUD)
     first = outputs(patch, 1)[0]
     for _ in range(5):
         patch.send("/reset")
-        patch.send("/input", 60, 80)
+        patch.send("/input", 60, LOUD)
         assert outputs(patch, 1)[0][0] == first[0]
     assert answer(patch, "/temperature", 1.0) == ["temperature", 1.0]
     pitches = set()
     for _ in range(50):
         patch.send("/reset")
-        patch.send("/input", 60, 80)
+        patch.send("/input", 60, LOUD)
         pitches.add(outputs(patch, 1)[0][0])
     assert len(pitches) > 5
 
@@ -90,7 +93,7 @@ def test_two_models_and_one_that_waits(models: dict[bool, Path], patch: Patch, t
     patch.start(tmp_path / "lead.pt", str(tmp_path / "bass.pt"), "--standby", str(tmp_path / "third.pt"))
     patch.send("/2/input", 60, 80)
     assert patch.hear()[0] == "/2/output"
-    patch.send("/input", 60, 80)
+    patch.send("/input", 60, LOUD)
     assert {patch.hear()[0], patch.hear()[0]} == {"/1/output", "/2/output"}
     patch.send("/1/load", "third")
     assert patch.hear() == ["/1/status", "model", "third"]
@@ -105,10 +108,10 @@ def test_two_models_and_one_that_waits(models: dict[bool, Path], patch: Patch, t
 def test_what_is_played_is_kept_and_can_be_learned_from(models: dict[bool, Path], patch: Patch, tmp_path: Path) -> None:
     patch.start(models[True], "--log", "night.json")
     for pitch in (60, 62, 64):
-        patch.send("/input", pitch, 80)
+        patch.send("/input", pitch, LOUD)
     sent = outputs(patch, 1)
     patch.send("/reset")
-    patch.send("/input", 65, 80)
+    patch.send("/input", 65, LOUD)
     sent += outputs(patch, 1)
     patch.send("/stop")
     status, rest = patch.end()
@@ -127,7 +130,7 @@ def test_killed_it_loses_nothing_and_the_next_start_rescues_it(
 ) -> None:
     patch.start(models[False])
     for _ in range(50):
-        patch.send("/input", 60, 80)
+        patch.send("/input", 60, LOUD)
         outputs(patch, 1)
     assert answer(patch, "/status")[0] == "ready"
     patch.process.send_signal(signal.SIGKILL)
@@ -147,7 +150,7 @@ def test_a_primer_is_gone_on_from(models: dict[bool, Path], patch: Patch, tmp_pa
 
     from .conftest import FEATURES
 
-    song = EventSequence(FEATURES, [[60 + i % 5, 80, 0.5, 0] for i in range(40)], None, "song")
+    song = EventSequence(FEATURES, np.array([[60 + i % 5, 80, 0.5, 0] for i in range(40)]), None, "song")
     write(tmp_path / "song.json", song)
     patch.start(models[False], "--primer-file", "song.json", "--log", "none")
     assert answer(patch, "/prime", "song") == ["prime", "song"]

@@ -129,15 +129,24 @@ class Stage:
         deadline = self.performer.play()
         while len(self.played) == count:  # else it was due already
             assert deadline is not None
-            self.clock.now = max(self.clock.now, deadline) + LATENCY / 2
+            if deadline > self.clock.now:
+                self.clock.now = deadline + LATENCY / 2
             deadline = self.performer.play()
         assert len(self.played) == count + 1
         return self.played[-1]
 
+    def settle(self) -> float | None:
+        """Play what is due and let it draw ahead as far as it will; return the next deadline."""
+        for _ in range(100):
+            deadline = self.performer.play()
+            if deadline is None or deadline > self.clock.now:
+                return deadline
+        return self.performer.next
+
     def wait(self, seconds: float) -> None:
         """Let time pass, and play whatever is due meanwhile, each at its time."""
         end = self.clock.now + seconds
-        while (deadline := self.performer.play()) is not None and deadline <= end:
+        while (deadline := self.settle()) is not None and deadline <= end:
             self.clock.now = max(self.clock.now, deadline)
         self.clock.now = end
         self.performer.play()

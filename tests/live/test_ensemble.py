@@ -93,17 +93,16 @@ def test_another_model_takes_over_without_a_gap(bench, fake_player) -> None:
     b.hear("/start")
     for _ in range(100):
         b.clock.now = max(b.clock.now, b.ensemble.turn())
-    waited = b.performer.pending
     b.sent.clear()
     b.hear("/load", "second")
     assert b.sent == [["/status", "model", "second"]]
-    assert b.performer.pending == waited == 1
+    assert b.performer.pending == 1  # what comes next is decided
     assert second.heard[1:] == b.player.heard[1 - len(second.heard) :] and len(second.heard) > 20
     played = b.performer.counts.played
     b.clock.now += 0.25
     b.ensemble.turn()
     assert b.performer.counts.played == played + 1
-    assert b.performer.pending == 1
+    assert b.performer.pending >= 1
     b.hear("/load", "lead")  # and back
     assert b.instrument.part.player is b.player
 

@@ -196,7 +196,8 @@ def test_several_listeners_hear_the_same(fake_player) -> None:
 
 
 def test_models_are_exchanged_under_load_without_a_gap(fake_player, patch) -> None:
-    standby = Part("second", fake_player(temporal=False))
+    second = fake_player(temporal=False)
+    standby = Part("second", second)
     with running(fake_player(temporal=False), patch.getsockname(), standbys=[standby]) as (loop, ensemble, said):
         assert receive(patch) == ["/status", "ready", 1]
         model = ("127.0.0.1", loop.port)
@@ -211,4 +212,4 @@ def test_models_are_exchanged_under_load_without_a_gap(fake_player, patch) -> No
             answers += 1
     assert answers == ensemble.instruments[0].performer.counts.answered == 300
     assert said == []
-    assert len(standby.player.heard) > 0
+    assert len(second.heard) > 0

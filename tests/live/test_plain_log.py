@@ -33,13 +33,10 @@ def test_a_performance(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "ready: piano.pt; follow; temperature 0.8",
-        "hears 127.0.0.1:8000",
-        "plays to 127.0.0.1:9000",
         "piano.pt: mode loop",
         "piano.pt: as learned",
         "piano.pt: heard 900, skipped 0, played 0, cancelled 0, refused 0; late p50 0.02, p99 0.10, max 1.30 ms",
         "piano.pt gives way to bass.pt",
-        "ended; bass.pt: heard 901, skipped 0, played 0, cancelled 0, refused 0",
     ]
     assert err == "hxmx: refused: /x\n"
 

@@ -17,9 +17,10 @@ def test_due_items_come_in_order_and_the_rest_stays(deadlines: list[float], now:
     expected = sorted((deadline, i) for i, deadline in enumerate(deadlines) if deadline <= now)
     assert due == expected
     later = [deadline for deadline in deadlines if deadline > now]
-    assert scheduler.next == (min(later) if later else None)
+    assert (scheduler.first or [None])[0] == min(later, default=None)
+    assert (scheduler.last or [None])[0] == max(later, default=None)
     assert scheduler.clear() == len(later)
-    assert len(scheduler) == 0 and scheduler.next is None
+    assert len(scheduler) == 0 and scheduler.first is None
 
 
 def test_items_need_no_order_of_their_own() -> None:
