@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all lint bench bench-model bench-recipe bench-step bench-live
+.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -11,10 +11,10 @@ demo: .venv/installed  ## walk the whole road once, on a piece of its own
 test: lint  ## all checks and the quick tests
 	@$(BIN)/python -m pytest --numprocesses auto
 
-test-all: lint  ## the slow tests too
+test-all: lint clients  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
 
-bench: bench-model bench-step bench-live  ## everything that is measured
+.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
