@@ -14,7 +14,7 @@ test: lint  ## all checks and the quick tests
 test-all: lint clients  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
 
-.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
+bench: bench-model bench-step bench-live  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)

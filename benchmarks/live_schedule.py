@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.live_probe import Probe, Seconds
 from hachimachi.live.instrumentalist import Row
-from hachimachi.live.ledger import Note
-from hachimachi.live.osc import Message, parse
+from hachimachi.live.osc.packets import Message, parse
 from hachimachi.live.outlet import Address
 from hachimachi.live.parts import load_part, quick_steps
-from hachimachi.live.performer import Performer
+from hachimachi.live.playing.ledger import Note
+from hachimachi.live.playing.performer import Performer
 from hachimachi.models.sampling import Sampling
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from hachimachi.live.panel import render
-from hachimachi.live.panel_history import STEP, History
-from hachimachi.live.snapshot import MODEL, YOU, ModelState, Seen, Snapshot
+from hachimachi.live.screen.history import STEP, History
+from hachimachi.live.screen.panel import render
+from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, Seen, Snapshot
 from hachimachi.prelude import play_prelude
 
 SECONDS, HANDS_OVER = 17.0, 12.2

@@ -23,7 +23,7 @@ _HOMES = {
     "EventModule": "training.module",
     "train": "training.run",
     "compose": "training.config",
-    "Performer": "live.performer",
+    "Performer": "live.playing.performer",
     "plot": "plot",
 }
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

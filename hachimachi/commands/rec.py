@@ -12,8 +12,8 @@ import click
 from hachimachi.text import count
 
 if TYPE_CHECKING:
-    from hachimachi.live.journal_finish import Finished
-    from hachimachi.live.recorder import Recorder
+    from hachimachi.live.record.finish import Finished
+    from hachimachi.live.record.recorder import Recorder
 
 
 @click.command("rec")
@@ -57,12 +57,12 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     from hachimachi.commands.rec_columns import check_output, default_prefix, make_features
     from hachimachi.commands.rec_rescue import offer_rescue
     from hachimachi.io.files import check_suffix
-    from hachimachi.live.journal import Journal
-    from hachimachi.live.journal_file import SUFFIXES
-    from hachimachi.live.loop import Loop
-    from hachimachi.live.recorder import Recorder
+    from hachimachi.live.osc.loop import Loop
+    from hachimachi.live.osc.wire import Wire
+    from hachimachi.live.record.file import SUFFIXES
+    from hachimachi.live.record.journal import Journal
+    from hachimachi.live.record.recorder import Recorder
     from hachimachi.live.signals import ended_by_signals
-    from hachimachi.live.wire import Wire
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")

@@ -12,7 +12,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
 from hachimachi.io.csv_format import render
-from hachimachi.live.journal_file import beside
+from hachimachi.live.record.file import beside
 
 
 def make_features(

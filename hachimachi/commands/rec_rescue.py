@@ -10,9 +10,9 @@ import click
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
-from hachimachi.live.journal_file import beside, free, in_use, is_empty
-from hachimachi.live.journal_finish import finish
-from hachimachi.live.journal_read import Recorded, read_journal
+from hachimachi.live.record.file import beside, free, in_use, is_empty
+from hachimachi.live.record.finish import finish
+from hachimachi.live.record.read import Recorded, read_journal
 from hachimachi.text import count
 
 KEEP, SAVE, DISCARD = "keep", "save", "discard"

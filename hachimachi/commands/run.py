@@ -20,9 +20,9 @@ from hachimachi.errors import HachimachiError
 if TYPE_CHECKING:
     from hachimachi.live.ensemble import Ensemble
     from hachimachi.live.instrument import Instrument, Part
-    from hachimachi.live.logbook import Logbook
-    from hachimachi.live.loop import Loop
-    from hachimachi.live.snapshot import Screen
+    from hachimachi.live.osc.loop import Loop
+    from hachimachi.live.record.logbook import Logbook
+    from hachimachi.live.screen.snapshot import Screen
 
 
 @click.command("run")
@@ -51,16 +51,16 @@ def command(asked: Asked) -> None:
 
 
 def _play(asked: Asked, stack: ExitStack) -> None:
-    from hachimachi.live.loop import Loop
+    from hachimachi.live.osc.loop import Loop
 
     # the socket first, so that a port in use is told at once
     loop = stack.enter_context(Loop((asked.address, asked.in_port), asked.outs, asked.reply))
     screen = _open_screen(asked.quiet)
     stack.callback(screen.close)
     from hachimachi.live.assemble import Surroundings, assemble
+    from hachimachi.live.osc.wire import Wire
     from hachimachi.live.parts import quick_steps
     from hachimachi.live.signals import ended_by_signals
-    from hachimachi.live.wire import Wire
 
     stack.enter_context(quick_steps())
     seed = secrets.randbits(32) if asked.seed is None else asked.seed
@@ -91,7 +91,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
 
 
 def _run(asked: Asked, loop: Loop, ensemble: Ensemble) -> None:
-    from hachimachi.live.realtime import realtime
+    from hachimachi.live.realtime.request import realtime
 
     with ExitStack() as stack:
         if asked.realtime:
@@ -112,14 +112,14 @@ def _load(asked: Asked, seed: int) -> tuple[list[Part], list[Part]]:
 
 
 def _open_screen(quiet: bool) -> Screen:
-    from hachimachi.live.panel_process import PanelProcess, can_draw
-    from hachimachi.live.plain_log import PlainLog
+    from hachimachi.live.screen.plain_log import PlainLog
+    from hachimachi.live.screen.process import PanelProcess, can_draw
 
     return PanelProcess() if not quiet and can_draw(sys.stdout) else PlainLog(quiet=quiet)
 
 
 def _open_logbook(asked: Asked, parts: list[Part], told: Callable[[str], None]) -> Logbook | None:
-    from hachimachi.live.logbook import Logbook, rescue
+    from hachimachi.live.record.logbook import Logbook, rescue
 
     if asked.log == "none":
         return None

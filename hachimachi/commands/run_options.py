@@ -125,7 +125,7 @@ class Asked:
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
         if self.log not in (None, "none"):
-            from hachimachi.live.logbook import check_log
+            from hachimachi.live.record.logbook import check_log
 
             check_log(Path(self.log))
 

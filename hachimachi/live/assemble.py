@@ -8,14 +8,14 @@ from functools import partial
 
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, Part
-from hachimachi.live.logbook import Logbook
 from hachimachi.live.midi.setup import MidiSetup
+from hachimachi.live.osc.wire import OscOutlet, Wire
 from hachimachi.live.outlet import Outlet
-from hachimachi.live.performer import Pending
-from hachimachi.live.reporter import Reporter
-from hachimachi.live.snapshot import Screen
-from hachimachi.live.trace import Trace
-from hachimachi.live.wire import OscOutlet, Wire
+from hachimachi.live.playing.performer import Pending
+from hachimachi.live.record.logbook import Logbook
+from hachimachi.live.screen.reporter import Reporter
+from hachimachi.live.screen.snapshot import Screen
+from hachimachi.live.screen.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Manner:
     """How models play.
 
     Args:
-        mode: See `hachimachi.live.modes`.
+        mode: See `hachimachi.live.playing.modes`.
         pending: See `Performer`.
         silence: Seconds after which the mode ``respond`` goes on alone.
         speed: Seconds of the model in one of the stage.

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from hachimachi.live.instrument import Instrument
-from hachimachi.live.osc import Message, parse
+from hachimachi.live.osc.packets import Message, parse
+from hachimachi.live.osc.wire import Wire
 from hachimachi.live.outlet import Address
 from hachimachi.live.refusals import Refused, quote
-from hachimachi.live.wire import Wire
 
 
 class Ensemble:

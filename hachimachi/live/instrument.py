@@ -10,13 +10,13 @@ from typing import Any
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.instrumentalist import Instrumentalist
-from hachimachi.live.osc import Message
+from hachimachi.live.osc.packets import Message
+from hachimachi.live.osc.wire import Value, Wire
 from hachimachi.live.outlet import Address, Outlet
-from hachimachi.live.performer import Performer
+from hachimachi.live.playing.performer import Performer
 from hachimachi.live.refusals import Refused, quote
-from hachimachi.live.steering import ROUTES as STEERED
-from hachimachi.live.steering import Steering
-from hachimachi.live.wire import Value, Wire
+from hachimachi.live.steering.steering import ROUTES as STEERED
+from hachimachi.live.steering.steering import Steering
 
 FASTEST = 100.0
 """Highest speed; its inverse is the lowest."""

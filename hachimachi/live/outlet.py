@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hachimachi.live.instrumentalist import Row
-from hachimachi.live.ledger import Note
+from hachimachi.live.playing.ledger import Note
 
 Address = tuple[str, int]
 """Host and port of a program that sent something."""

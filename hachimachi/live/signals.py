@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hachimachi.live.loop import Loop
+from hachimachi.live.osc.loop import Loop
 
 
 @contextmanager

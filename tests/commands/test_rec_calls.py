@@ -13,7 +13,7 @@ from hachimachi.commands.rec import _Screen
 from hachimachi.commands.rec_columns import make_features
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.journal import Journal
+from hachimachi.live.record.journal import Journal
 
 
 def test_columns_by_name_and_number() -> None:

@@ -13,9 +13,9 @@ from hachimachi.events import TIME, Feature
 from hachimachi.grid import Lattice
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, Part
-from hachimachi.live.osc import encode
-from hachimachi.live.performer import Performer
-from hachimachi.live.wire import OscOutlet, Wire
+from hachimachi.live.osc.packets import encode
+from hachimachi.live.osc.wire import OscOutlet, Wire
+from hachimachi.live.playing.performer import Performer
 from hachimachi.models.sampling import Sampling
 
 LATENCY = 0.0037

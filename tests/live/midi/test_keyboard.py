@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.inputs import InputForm
 from hachimachi.live.midi.channels import DRUM_CHANNEL, DRUMS
 from hachimachi.live.midi.keyboard import Keyboard
+from hachimachi.live.playing.inputs import InputForm
 
 
 def test_a_key_gives_the_unmasked_features_in_their_order(make_columns: Any) -> None:

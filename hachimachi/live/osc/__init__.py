@@ -1,0 +1,1 @@
+"""The wire: packets, messages, and the one loop with sockets."""

@@ -1,0 +1,1 @@
+"""A model in time, without sockets and without sleep."""

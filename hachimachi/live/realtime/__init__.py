@@ -1,0 +1,1 @@
+"""Real-time scheduling, as far as the system grants it."""

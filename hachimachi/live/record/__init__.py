@@ -1,0 +1,1 @@
+"""What is kept: every performance, and what `hxmx rec` records."""

@@ -1,0 +1,102 @@
+"""Every performance is kept: where, for which models, and what became of those that a crash cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from hachimachi.errors import HachimachiError
+from hachimachi.live.instrument import Part
+from hachimachi.live.record.file import SUFFIXES, find_unfinished, free
+from hachimachi.live.record.finish import finish
+from hachimachi.live.record.journal import Journal
+from hachimachi.live.record.outlet import JournalOutlet, make_outlets
+
+FOLDER = Path("outputs/run")
+"""Where performances are kept that nobody gave a name."""
+
+
+class Logbook:
+    """The journals of one performance: one that all models share if their events are alike, else one for each.
+
+    Args:
+        path: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`.
+        parts: The models that play.
+        told: Is told once that something cannot be written.
+
+    Raises:
+        HachimachiError: No place to write, or a suffix that is not .json or .csv.
+    """
+
+    def __init__(self, path: Path | None, parts: Sequence[Part], told: Callable[[str], None]) -> None:
+        path = path or _new_path()
+        alike = len({tuple(feature.name for feature in part.player.features) for part in parts}) == 1
+        groups = [list(parts)] if alike else [[part] for part in parts]
+        paths = [path] if alike else [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(parts) + 1)]
+        self.journals: list[Journal] = []
+        self.outlets: list[JournalOutlet] = []
+        """One for each model."""
+        for place, group in zip(paths, groups, strict=True):
+            who = ["you", *(part.name for part in group)]
+            journal = Journal(free(place), group[0].player.features, who, temporal=True, told=told)
+            self.journals.append(journal)
+            self.outlets += make_outlets(journal)
+
+    def flush(self) -> None:
+        """Write what has happened since; a chore of the ensemble."""
+        for journal in self.journals:
+            journal.flush()
+
+    def close(self) -> list[str]:
+        """Write the data sets, once; return what came of each, in words.
+
+        What cannot be written stays in its journal, and that is said.
+        """
+        journals, self.journals = self.journals, []
+        return [line for journal in journals for line in _close(journal)]
+
+
+def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
+    """Make data sets of what a crash left in a folder."""
+    for journal in find_unfinished(folder) if folder.is_dir() else []:
+        try:
+            finished = finish(journal)
+        except HachimachiError as error:
+            say(str(error))
+        else:
+            if finished.path:
+                say(f"a performance was cut off; its {finished.events:,} events are rescued → {finished.path}")
+
+
+def _new_path() -> Path:
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise HachimachiError(f"{FOLDER}: cannot be made: {why}; say --log FILE or --log none") from error
+    return FOLDER / f"{datetime.now():%Y-%m-%d_%H-%M-%S}.json"
+
+
+def check_log(path: Path) -> None:
+    """Refuse a log that cannot be written, before models are loaded.
+
+    Raises:
+        HachimachiError: Another suffix than .json or .csv, no such folder, or a file that is there already.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
+    if not path.parent.is_dir():
+        raise HachimachiError(f"--log {path}: there is no folder {path.parent} to write into; create it first")
+    if path.exists():
+        raise HachimachiError(f"--log {path}: is there already and would be lost; name another file")
+
+
+def _close(journal: Journal) -> list[str]:
+    try:
+        finished = journal.close()
+    except HachimachiError as error:
+        return [str(error)]
+    if finished.path is None:
+        return []
+    return [f"kept {finished.events:,} events → {finished.path}", *finished.remarks]

@@ -1,0 +1,123 @@
+"""Recording over OSC: packets come in, events go to a journal. It knows neither sockets nor sleep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from hachimachi.live.osc.packets import Message, parse
+from hachimachi.live.osc.wire import Wire
+from hachimachi.live.outlet import Address
+from hachimachi.live.playing.inputs import InputForm
+from hachimachi.live.record.journal import Journal
+from hachimachi.live.refusals import Refused, quote
+from hachimachi.text import count
+
+SHOW_SECONDS = 0.5
+"""How often the counter moves."""
+
+
+class Recorder:
+    """The routes of ``hxmx rec``, bound to one journal.
+
+    Args:
+        journal: Where events go.
+        wire: Says what is asked and what is refused.
+        say: Shows one line on the screen.
+        show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
+        clock: Seconds that never go back.
+        wall: Seconds since 1970, for time tags.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        wire: Wire,
+        say: Callable[[str], None],
+        *,
+        show: Callable[[int, float], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.journal = journal
+        self.refusals = wire.refusals
+        self.stopped = False
+        self.recorded = 0
+        # a recording holds every column, those too that a model does not hear
+        self._form = InputForm([replace(feature, masked=False) for feature in journal.features], {})
+        self._wire, self._say, self._show = wire, say, show
+        self._clock, self._wall = clock, wall
+        self._shown = (clock(), 0)  # when the counter was shown, and how many messages there had been
+        self._heard = 0
+        self._routes: dict[str, Callable[[Message, Address | None], None]] = {
+            "/input": self._input,
+            "/reset": self._reset,
+            "/status": self._status,
+            "/stop": self._stop,
+        }
+
+    def start(self) -> None:
+        """Say ``/status ready 1``."""
+        self._wire.post("/status", "ready", 1)
+
+    def receive(self, packet: bytes, sender: Address | None = None) -> None:
+        """Obey what one datagram asks, and write what it brings to the journal.
+
+        Nothing in it raises; what cannot be obeyed is refused.
+        """
+        for message in parse(packet, self._clock(), self._wall()):
+            if self.stopped:
+                break
+            try:
+                if isinstance(message, Refused):
+                    raise message
+                self._obey(message, sender)
+            except Refused as refused:
+                self.refusals.note(refused, sender)
+        self.journal.flush()
+
+    def turn(self) -> float | None:
+        """Show the counter; return when it moves next, in seconds of the clock."""
+        if self._show is None:
+            return None
+        now, (shown, before) = self._clock(), self._shown
+        if now - shown >= SHOW_SECONDS:
+            self._show(self.recorded, (self._heard - before) / (now - shown))
+            self._shown = (now, self._heard)
+        return self._shown[0] + SHOW_SECONDS
+
+    def end(self) -> None:
+        """Say ``/status ready 0``."""
+        self._wire.post("/status", "ready", 0)
+
+    def _obey(self, message: Message, sender: Address | None) -> None:
+        action = self._routes.get(message.route)
+        if action is None:
+            routes = " ".join(self._routes)
+            raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
+        action(message, sender)
+
+    def _input(self, message: Message, _: Address | None) -> None:
+        self.journal.event(message.time, 0, self._form.row(message.values))
+        self.recorded += 1
+        self._heard += 1
+
+    def _reset(self, _: Message, __: Address | None) -> None:
+        if self.recorded:
+            self.journal.clear()
+            self._say(f"/reset: {count(self.recorded, 'event')} dropped; until the end they are in {self.journal.file}")
+        self.recorded = 0
+
+    def _status(self, message: Message, sender: Address | None) -> None:
+        if message.values:  # the answer of another program: to answer it would begin an endless exchange
+            return
+        self.journal.flush()  # what it says is recorded is in the file
+        names = [feature.name for feature in self.journal.features]
+        counts = [("recorded", self.recorded), ("lost", self.journal.lost), ("refused", self.refusals.total)]
+        told = [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]
+        for words in told:
+            self._wire.post("/status", *words, to=sender)
+
+    def _stop(self, _: Message, __: Address | None) -> None:
+        self.stopped = True

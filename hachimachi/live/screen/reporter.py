@@ -1,0 +1,118 @@
+"""Tells a screen how things stand, in the pauses between notes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from hachimachi.live.ensemble import Ensemble
+from hachimachi.live.instrument import Instrument
+from hachimachi.live.screen.snapshot import ModelState, Screen, Snapshot
+from hachimachi.live.screen.trace import Trace
+
+ROOM_SECONDS = 0.003
+"""A snapshot takes a fraction of a millisecond; where less than this is left before the next note it waits,"""
+PATIENCE_SECONDS = 0.5
+"""but no longer than this."""
+
+
+class Reporter:
+    """A chore of an ensemble: sends a snapshot when something has changed, and rests when nothing has.
+
+    Args:
+        ensemble: Who plays.
+        screen: Who is told.
+        traces: What each instrument heard and played, in their order.
+        hears: Where it is heard on.
+        plays_to: Where it is played to.
+        clock: Seconds that never go back, those of the events.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        screen: Screen,
+        traces: Sequence[Trace],
+        hears: Sequence[str] = (),
+        plays_to: Sequence[str] = (),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._ensemble, self._screen, self._traces = ensemble, screen, traces
+        self._hears, self._plays_to = tuple(hears), tuple(plays_to)
+        self._clock = clock
+        self._said: list[str] = []
+        self._known: object = None  # what the screen was told last
+        self._next = -1.0  # when it may be told again
+
+    def say(self, line: str) -> None:
+        """Show a line with the next snapshot."""
+        self._said.append(line)
+
+    def __call__(self) -> float | None:
+        """Send a snapshot if it is time; return when it will be, ``None`` while nothing has changed."""
+        now, stands = self._clock(), self._fingerprint()
+        if stands == self._known and not self._said:
+            return None
+        if now < self._next:
+            return self._next
+        coming = min(
+            (at for each in self._ensemble.instruments if (at := each.performer.next) is not None), default=None
+        )
+        if coming is not None and coming - now < ROOM_SECONDS and now < self._next + PATIENCE_SECONDS:
+            return now + ROOM_SECONDS
+        self._known, self._next = stands, now + self._screen.interval
+        self._screen.send(self.snapshot(now))
+        self._said.clear()
+        return None
+
+    def finish(self) -> None:
+        """Send a last snapshot: how things stand at the end."""
+        self._screen.send(self.snapshot(self._clock()))
+        self._said.clear()
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return how things stand."""
+        states = tuple(
+            self._describe(instrument, trace)
+            for instrument, trace in zip(self._ensemble.instruments, self._traces, strict=True)
+        )
+        return Snapshot(now, self._hears, self._plays_to, states, tuple(self._said))
+
+    def _fingerprint(self) -> object:
+        return self._ensemble.refusals.total, *(
+            (
+                each.part.name,
+                each.state,
+                each.performer.mode.name,
+                each.performer.hearing.speed,
+                each.steering.sampling,
+                each.performer.counts.heard,
+                each.performer.counts.played,
+                each.performer.counts.cancelled,
+            )
+            for each in self._ensemble.instruments
+        )
+
+    def _describe(self, instrument: Instrument, trace: Trace) -> ModelState:
+        performer, counts = instrument.performer, instrument.performer.counts
+        speed = performer.hearing.speed
+        steering = [" ".join(_text(word) for word in line) for line in instrument.steering.describe()]
+        return ModelState(
+            name=instrument.part.name,
+            features=tuple(feature.name for feature in performer.hearing.form.features),
+            mode=performer.mode.name,
+            state=instrument.state,
+            steering=(*([f"speed {speed:g}"] if speed != 1 else []), *steering),
+            heard=counts.heard,
+            skipped=counts.skipped,
+            played=counts.played,
+            cancelled=counts.cancelled,
+            refused=self._ensemble.refusals.total,
+            pending=performer.pending,
+            late=performer.lateness.in_ms() if performer.lateness.count else None,
+            events=trace.take(),
+        )
+
+
+def _text(word: str | float) -> str:
+    return word if isinstance(word, str) else f"{word:g}"

@@ -1,0 +1,1 @@
+"""What is asked of sampling while a model plays."""

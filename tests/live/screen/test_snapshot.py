@@ -1,0 +1,80 @@
+"""A snapshot arrives as it was sent; a trace keeps what happened, and no more than can be drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from hachimachi.errors import HachimachiError
+from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, Seen, Snapshot
+from hachimachi.live.screen.trace import MOST_NOTES, Trace
+from tests.live.screen.snapshots import snapshots
+
+
+@settings(deadline=None, max_examples=50)
+@given(snapshots())
+def test_there_and_back(snapshot: Snapshot) -> None:
+    line = snapshot.to_line()
+    assert line.index(b"\n") == len(line) - 1
+    again = Snapshot.from_line(line)
+    assert repr(again) == repr(snapshot)  # equal, NaN among them
+    assert type(again.models) is tuple
+    assert all(isinstance(event, Seen) for state in again.models for event in state.events)
+
+
+@settings(deadline=None, max_examples=50)
+@given(snapshots())
+def test_a_torn_line_is_told(snapshot: Snapshot) -> None:
+    line = snapshot.to_line()
+    with pytest.raises(HachimachiError, match="expected a line of"):
+        Snapshot.from_line(line[: len(line) // 2])
+
+
+@pytest.mark.parametrize("line", [b"", b"[]\n", b"3\n", b"{}\n", b'{"at":1,"models":[3]}\n', b"\xff\n"])
+def test_other_lines_are_told(line: bytes) -> None:
+    with pytest.raises(HachimachiError, match="not a snapshot"):
+        Snapshot.from_line(line)
+
+
+class Note:
+    pitch = 64
+
+
+def test_a_trace_tells_who_and_when() -> None:
+    trace = Trace(["velocity", "pitch", "x", "duration"])
+    trace.began()
+    trace.played(np.array([80.0, 64.0, 1.0, 0.5]), 2.0, None)
+    trace.heard(np.array([80.0, 60.0, 1.0, np.nan]), 1.0)
+    trace.ended(Note(), 2.25, early=True)
+    trace.ended(Note(), 2.5, early=False)
+    you, model, cut = trace.take()
+    assert (you.at, you.who, you.values[0]) == (1.0, YOU, 60.0)
+    assert model == (2.0, MODEL, (64.0, 0.5))
+    assert cut == (2.25, CUT, (64.0,))
+    assert trace.take() == ()
+
+
+def test_a_flood_of_one_side_leaves_the_other_in_sight() -> None:
+    trace = Trace(["pitch"])
+    for number in range(20_000):
+        trace.heard(np.array([float(number % 128)]), number / 20_000)
+        if number % 1000 == 0:
+            trace.played(np.array([60.0]), number / 20_000, ("127.0.0.1", 9000))
+    seen = trace.take()
+    assert sum(event.who == MODEL for event in seen) == 20
+    assert [event.at for event in seen if event.who == YOU][-1] == 1.0
+    assert len(seen) == MOST_NOTES + 20
+
+
+def test_a_full_trace_fits_a_pipe() -> None:
+    """One write, where pipes hold no more than 16 KiB."""
+    states = []
+    for features in (["pitch", "duration"], [f"x{number}" for number in range(60)]):
+        trace = Trace(features)
+        for number in range(1000):
+            row = np.random.default_rng(number).normal(0, 1e5, len(features))
+            trace.heard(row, number / 7)
+            trace.played(row, number / 7, None)
+        states.append(ModelState("model.pt", tuple(features), events=trace.take()))
+    assert len(Snapshot(0.0, models=tuple(states)).to_line()) < 16_384
