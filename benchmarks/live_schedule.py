@@ -46,6 +46,9 @@ class _Score:
         self.times.append(at)
         self.rows.append(row)
 
+    def rehearse(self, row: Row) -> None:
+        """Nothing."""
+
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Nothing to write."""
 

@@ -70,7 +70,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
     def say(line: str) -> None:
         told[-1](line)
 
-    wire = Wire(loop.send, say)
+    wire = Wire(loop.send, say, rehearse=loop.rehearse)
     midi = stack.enter_context(open_midi(asked.midi, [part.player.columns for part in parts], loop.wake, _warn))
     logbook = _open_logbook(asked, parts, say)
     if logbook is not None:
@@ -161,7 +161,7 @@ def _summary(ensemble: Ensemble) -> Iterator[str]:
 
 
 def _account(instrument: Instrument) -> Iterator[str]:
-    counts, lateness = instrument.performer.counts, instrument.performer.lateness
+    counts, lateness = instrument.performer.counts, instrument.performer.sounding.lateness
     name = f"{instrument.part.name}: " if instrument.prefix else ""
     line = f"{name}heard {counts.heard:,}, played {counts.played:,}"
     if lateness.count:

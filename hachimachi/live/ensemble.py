@@ -68,6 +68,12 @@ class Ensemble:
             else:
                 self.guard(lambda message=message: self._obey(message, sender), sender)
 
+    def rehearse(self) -> None:
+        """Let those rehearse whose next note is not far."""
+        for instrument in self.instruments:
+            if not instrument.stopped:
+                instrument.performer.rehearse()
+
     def turn(self) -> float | None:
         """Play what is due and return the next deadline, in seconds of the clock, ``None`` if nothing
         waits."""

@@ -121,7 +121,7 @@ class Instrument:
 
     def _set_mode(self, message: Message) -> None:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
-        self.say("mode", self.performer.mode.name)
+        self.say("mode", self.performer.solo.mode.name)
 
     def _set_silence(self, message: Message) -> None:
         self.performer.solo.silence = _number(message, 0.0, 3600.0, "seconds")
@@ -179,16 +179,16 @@ class Instrument:
         self.say("model", self.part.name)
         self.say("features", *(feature.name for feature in form.features))
         self.say("input", *form.shortest)
-        self.say("mode", self.performer.mode.name)
+        self.say("mode", self.performer.solo.mode.name)
         self.say("state", self.state)
         self.say("speed", self.performer.hearing.speed)
         for key, *values in self.steering.describe():
             self.say(key, *values)
         for key in ("heard", "answered", "skipped", "played", "cancelled"):
             self.say(key, getattr(counts, key))
-        self.say("pending", self.performer.pending)
-        self.say("sounding", self.performer.sounding)
-        self.say("late", *self.performer.lateness.in_ms())
+        self.say("pending", len(self.performer.agenda))
+        self.say("sounding", len(self.performer.sounding))
+        self.say("late", *self.performer.sounding.lateness.in_ms())
 
     def _stop(self, _: Message) -> None:
         self.stopped = True

@@ -31,6 +31,11 @@ class Outlet(Protocol):
         """The model plays: features, shape (F,), when they sound, and who asked, if somebody did."""
         ...
 
+    def rehearse(self, row: Row) -> None:
+        """Go through the motions of `played`, to no effect, while the last half millisecond before it passes: code and
+        data that have rested for some milliseconds take ten times as long."""
+        ...
+
     def ended(self, note: Note, at: float, early: bool) -> None:
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
         ...
@@ -56,6 +61,11 @@ class Outlets:
         """Tell all; see `Outlet`."""
         for outlet in self.all:
             outlet.played(row, at, asker)
+
+    def rehearse(self, row: Row) -> None:
+        """Let all rehearse; see `Outlet`."""
+        for outlet in self.all:
+            outlet.rehearse(row)
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Tell all; see `Outlet`."""

@@ -95,7 +95,7 @@ class Told:
     """An outlet that remembers."""
 
     def __init__(self) -> None:
-        self.began_count = 0
+        self.began_count = self.rehearsals = 0
         self.heard_rows: list[tuple[float, list[float]]] = []
         self.played_rows: list[tuple[float, list[float]]] = []
         self.askers: list[object] = []
@@ -110,6 +110,10 @@ class Told:
     def played(self, row, at, asker) -> None:
         self.played_rows.append((at, row.tolist()))
         self.askers.append(asker)
+
+    def rehearse(self, row) -> None:
+        assert row.ndim == 1
+        self.rehearsals += 1
 
     def ended(self, note, at, early) -> None:
         self.ends.append((at, note.pitch, early))

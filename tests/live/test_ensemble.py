@@ -96,13 +96,13 @@ def test_another_model_takes_over_without_a_gap(bench, fake_player) -> None:
     b.sent.clear()
     b.hear("/load", "second")
     assert b.sent == [["/status", "model", "second"]]
-    assert b.performer.pending == 1  # what comes next is decided
+    assert len(b.performer.agenda) == 1  # what comes next is decided
     assert second.heard[1:] == b.player.heard[1 - len(second.heard) :] and len(second.heard) > 20
     played = b.performer.counts.played
     b.clock.now += 0.25
     b.ensemble.turn()
     assert b.performer.counts.played == played + 1
-    assert b.performer.pending >= 1
+    assert len(b.performer.agenda) >= 1
     b.hear("/load", "lead")  # and back
     assert b.instrument.part.player is b.player
 
@@ -122,7 +122,7 @@ def test_a_primer_is_gone_on_from(bench) -> None:
     b.hear("/input", 1, 2)
     assert b.ask("/prime", "song")[-1] == ["/status", "prime", "song"]
     assert b.player.heard == memory
-    assert b.performer.pending == 0
+    assert len(b.performer.agenda) == 0
     b.clock.now += 0.5
     b.hear("/input", 60, 80)
     assert b.player.heard[-1][0] == pytest.approx(0.5)
@@ -175,7 +175,7 @@ def test_ahead_of_time_a_bundle_says_when_it_sounds(stage) -> None:
     (packet,) = packets
     assert OscBundle(packet).timestamp == pytest.approx(1000.25)
     assert next(iter(OscBundle(packet))).address == "/output"
-    assert s.performer.lateness.largest == 0
+    assert s.performer.sounding.lateness.largest == 0
 
 
 def test_a_bundle_can_be_read_again() -> None:

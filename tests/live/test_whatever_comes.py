@@ -51,17 +51,17 @@ def test_whatever_comes_the_counts_agree(
         else:
             b.hear(route, *values)
             if route in {"/panic", "/reset"} and not values:
-                assert b.performer.sounding == 0
+                assert len(b.performer.sounding) == 0
     b.ensemble.turn()
-    counts, waiting = b.performer.counts, b.performer.pending
+    counts, waiting = b.performer.counts, len(b.performer.agenda)
     assert counts.predicted == counts.played + counts.cancelled + waiting
     assert b.outputs() == counts.played
-    assert ended(b) + b.performer.sounding == counts.played
+    assert ended(b) + len(b.performer.sounding) == counts.played
     assert waiting <= 1 or pending == "all" or b.performer.solo.alone
     assert waiting == 0 or temporal
     assert len(b.said) == len(b.wire.refusals.counts)
     b.ensemble.end()
-    assert b.performer.sounding == 0 and ended(b) == counts.played
+    assert len(b.performer.sounding) == 0 and ended(b) == counts.played
 
 
 @settings(deadline=None)

@@ -18,6 +18,8 @@ from hachimachi.live.outlet import Address
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
+LAST_SECONDS = 0.00005
+"""So long before a deadline nothing else is begun any more."""
 DRAIN_SECONDS = 0.0005
 """For so long packets are taken in one turn: a flood must not keep what is due from sounding, nor its newest event from
 being answered."""
@@ -40,6 +42,10 @@ class Act(Protocol):
 
     def receive(self, packet: bytes, sender: Address, /) -> None:
         """Take in one datagram; must not raise."""
+        ...
+
+    def rehearse(self) -> None:
+        """Go through the motions of what is due next, to no effect."""
         ...
 
     def turn(self) -> float | None:
@@ -76,6 +82,8 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._scrap = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # is never read: what is full takes no more
+        self._scrap.bind(("127.0.0.1", 0))
         self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
         self._stopping = False
 
@@ -106,6 +114,11 @@ class Loop:
         if failed is not None:
             raise failed
 
+    def rehearse(self, packet: bytes) -> None:
+        """Send one packet to where nobody listens: the system's part of sending is then as quick as it can be."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(packet, self._scrap.getsockname())
+
     def wake(self) -> None:
         """End a wait; from any thread."""
         with contextlib.suppress(OSError):  # full: it will wake anyway
@@ -125,6 +138,11 @@ class Loop:
                 deadline = act.turn()
                 now = time.perf_counter()
                 wait = LONGEST_WAIT if deadline is None else deadline - now - SPIN_SECONDS
+                if deadline is not None and 0 < deadline - now < SPIN_SECONDS:
+                    if deadline - now < LAST_SECONDS:
+                        _spin_until(deadline)
+                        continue
+                    act.rehearse()
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
@@ -134,7 +152,7 @@ class Loop:
 
     def close(self) -> None:
         """Give the port back."""
-        for one in (self._socket, self._waker, self._wake, *(sender for sender, _ in self._outs)):
+        for one in (self._socket, self._scrap, self._waker, self._wake, *(sender for sender, _ in self._outs)):
             one.close()
 
     def __enter__(self) -> Loop:
@@ -177,6 +195,11 @@ class Loop:
         sender = socket.socket(out_family, socket.SOCK_DGRAM)
         sender.setblocking(False)
         return sender
+
+
+def _spin_until(deadline: float) -> None:
+    while time.perf_counter() < deadline:
+        pass
 
 
 @contextlib.contextmanager

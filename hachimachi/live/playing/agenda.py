@@ -81,6 +81,11 @@ class Agenda:
         """The nearest deadline of a prediction."""
         return None if self._predictions.first is None else self._predictions.first[0]
 
+    @property
+    def first(self) -> Prediction | None:
+        """What is to sound next."""
+        return None if self._predictions.first is None else self._predictions.first[1]
+
     def ask(self, heard: Input) -> None:
         """Keep an input to answer; one that waits is skipped."""
         self.counts.skipped += self._unanswered is not None

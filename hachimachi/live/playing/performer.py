@@ -12,8 +12,7 @@ from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.playing.agenda import Agenda, Counts, Input, Prediction
 from hachimachi.live.playing.foresight import Foresight
 from hachimachi.live.playing.hearing import Hearing
-from hachimachi.live.playing.lateness import Lateness
-from hachimachi.live.playing.modes import Mode, find_mode
+from hachimachi.live.playing.modes import find_mode
 from hachimachi.live.playing.solo import Solo
 from hachimachi.live.playing.sounding import Sounding
 from hachimachi.live.refusals import Refused
@@ -53,59 +52,36 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        self.hearing = Hearing(player, lookahead)
+        self._outlets, self._clock, self._lookahead = Outlets(outlets), clock, lookahead
         self.solo = Solo(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
-        self._outlets = Outlets(outlets)
-        self._clock = clock
-        self._agenda = Agenda(one=pending == "one")
-        self._foresight = Foresight(self.hearing, self._agenda)
-        self._lookahead = lookahead
-        self._sounding = Sounding(player.features, self._outlets, clock)
-
-    @property
-    def mode(self) -> Mode:
-        """How model and player share the stage."""
-        return self.solo.mode
+        self.hearing = Hearing(player, lookahead)
+        self.agenda = Agenda(one=pending == "one")
+        self.sounding = Sounding(player.features, self._outlets, clock)
+        self._foresight = Foresight(self.hearing, self.agenda)
 
     @property
     def counts(self) -> Counts:
         """What has happened so far."""
-        return self._agenda.counts
-
-    @property
-    def pending(self) -> int:
-        """How many predictions wait for their time."""
-        return len(self._agenda)
-
-    @property
-    def sounding(self) -> int:
-        """How many notes sound."""
-        return len(self._sounding)
-
-    @property
-    def lateness(self) -> Lateness:
-        """How late what sounded was."""
-        return self._sounding.lateness
+        return self.agenda.counts
 
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        if self.solo.alone and self._agenda.to_extend:
+        if self.solo.alone and self.agenda.to_extend:
             return -math.inf
-        told = [at - self._lookahead for at in (self._agenda.next, self._sounding.next) if at is not None]
+        told = [at - self._lookahead for at in (self.agenda.next, self.sounding.next) if at is not None]
         return min([*told, *([] if self.solo.next is None else [self.solo.next])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
         self.end()
         self.hearing.restart()
-        self._outlets.began()
-        self._go_on()
+        self._begin()
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
         self.solo.start()
-        if self.solo.alone and self._agenda.empty:
+        if self.solo.alone and self.agenda.empty:
             self.sample()
 
     def pause(self) -> None:
@@ -125,7 +101,7 @@ class Performer:
         Raises:
             Refused: No such mode, or one that does not go with every prediction being played.
         """
-        mode = find_mode(name, temporal=self.hearing.player.temporal, one_pending=self._agenda.one)
+        mode = find_mode(name, temporal=self.hearing.player.temporal, one_pending=self.agenda.one)
         self.end()
         self.solo.mode = mode
         self._go_on()
@@ -134,7 +110,7 @@ class Performer:
         """Let another model with the same events take over: it knows the last of the past, and what waits still sounds.
 
         Raises:
-            Refused: Its events are others; nothing has changed.
+            Refused: Its events are others.
         """
         self._foresight.unhear()
         self.hearing.exchange(player)
@@ -144,8 +120,7 @@ class Performer:
         `Instrumentalist.remember`."""
         self.end()
         self.hearing.recall(memory, self._clock())
-        self._outlets.began()
-        self._go_on()
+        self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
         """Forget all but what the player has played in the last seconds; return how many events that are.
@@ -153,10 +128,10 @@ class Performer:
         Raises:
             Refused: There are none; nothing has changed.
         """
+        self._foresight.unhear()
         count = self.hearing.recall_phrase(seconds, self._clock())
         self.end()
-        self._outlets.began()
-        self._go_on()
+        self._begin()
         return count
 
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
@@ -176,9 +151,9 @@ class Performer:
         if known:
             return
         at = echoed if echoed is not None else now if at is None else at
-        if not self._agenda.one:
+        if not self.agenda.one:
             self.answer()
-        elif self.mode.gives_way:
+        elif self.solo.mode.gives_way:
             self._foresight.drop()
         else:
             self._foresight.unhear()
@@ -194,7 +169,7 @@ class Performer:
         Raises:
             Refused: Nothing could be predicted; the model is back in its start state.
         """
-        if (heard := self._agenda.take_input()) is not None:
+        if (heard := self.agenda.take_input()) is not None:
             self._predict(*heard)
 
     def sample(self, at: float | None = None, asker: Address | None = None) -> None:
@@ -213,17 +188,30 @@ class Performer:
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
-        for deadline, prediction in self._agenda.pop_due(now):
-            self._sound(deadline, prediction)
-        self._sounding.end_due(now)
-        if self.solo.alone and self._agenda.to_extend:
+        due = self.agenda.pop_due(now)
+        for deadline, prediction in due:  # first of all: the last note of a chord waits for the others
+            self.sounding.sound(deadline, prediction)
+        self.counts.played += len(due)
+        if due:
+            self._follow_up(due)
+        self.sounding.end_due(now)
+        if self.solo.alone and self.agenda.to_extend:
             self._try(self._foresight.draw_ahead)
         return self.next
+
+    def rehearse(self) -> None:
+        """Go through the motions of what sounds next, to no effect; see `Outlet`."""
+        if (first := self.agenda.first) is not None:
+            self.sounding.rehearse(first.features)
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
         self._foresight.drop()
-        self._sounding.end_all()
+        self.sounding.end_all()
+
+    def _begin(self) -> None:
+        self._outlets.began()
+        self._go_on()
 
     def _go_on(self) -> None:
         """Play alone from here, if that is what it was asked to do."""
@@ -232,11 +220,11 @@ class Performer:
 
     def _react(self, heard: Input) -> None:
         if self.solo.paused:
-            self.counts.skipped += self.mode.answers
+            self.counts.skipped += self.solo.mode.answers
             return
         self.solo.hear(heard.came)
-        if self.mode.answers:
-            self._agenda.ask(heard)
+        if self.solo.mode.answers:
+            self.agenda.ask(heard)
 
     def _predict(self, at: float, asked: float, asker: Address | None = None) -> None:
         self._try(lambda: self._foresight.predict(at, asked, asker))
@@ -250,21 +238,16 @@ class Performer:
             raise
         self.solo.succeed()
 
-    def _sound(self, deadline: float, prediction: Prediction) -> None:
-        self._sounding.sound(deadline, prediction)
-        now = self._clock()
-        self.counts.played += 1
-        self.hearing.expect(prediction.features, deadline, now, known=self.solo.alone)
-        if self.solo.alone:
-            self._follow_up(deadline, prediction, now)
-
-    def _follow_up(self, deadline: float, prediction: Prediction, now: float) -> None:
-        """Go on alone after an event that has sounded."""
-        if prediction.before is None:
-            self.hearing.hear(prediction.features, deadline, own=True)
-        if now - deadline >= BEHIND_SECONDS:
+    def _follow_up(self, sounded: Sequence[tuple[float, Prediction]]) -> None:
+        """Go on after events that have sounded."""
+        now, at = self._clock(), sounded[-1][0]
+        for deadline, prediction in sounded:
+            self.hearing.expect(prediction.features, deadline, now, known=self.solo.alone)
+            if self.solo.alone and prediction.before is None:
+                self.hearing.hear(prediction.features, deadline, own=True)
+        if self.solo.alone and now - at >= BEHIND_SECONDS:
             self._foresight.drop()
             self.hearing.skip_to(now)
-        if not len(self._agenda):
-            at = deadline if now - deadline < BEHIND_SECONDS else now
+            at = now
+        if self.solo.alone and not len(self.agenda):
             self._predict(at, at)

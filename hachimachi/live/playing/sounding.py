@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hachimachi.events import Feature
+from hachimachi.live.instrumentalist import Row
 from hachimachi.live.outlet import Outlets
 from hachimachi.live.playing.agenda import Prediction
 from hachimachi.live.playing.lateness import Lateness
@@ -21,8 +22,8 @@ class Sounding:
     """
 
     def __init__(self, features: Sequence[Feature], outlets: Outlets, clock: Callable[[], float]) -> None:
-        self.lateness = Lateness()
-        self._ledger = Ledger(features)
+        self.lateness, self._unsaid = Lateness(), Lateness()
+        self._ledger, self._scrap = Ledger(features), Ledger(features)
         self._outlets = outlets
         self._clock = clock
 
@@ -42,6 +43,13 @@ class Sounding:
             self._outlets.ended(note, deadline, False)
         self._outlets.played(prediction.features, deadline, prediction.asker)
         self.lateness.add(self._clock() - max(deadline, prediction.asked))
+
+    def rehearse(self, features: Row) -> None:
+        """Go through the motions of `sound`, to no effect."""
+        self._scrap.begin(features, 0.0)
+        self._scrap.clear()
+        self._unsaid.add(0.001)
+        self._outlets.rehearse(features)
 
     def end_due(self, now: float) -> None:
         """End the notes whose time has come."""

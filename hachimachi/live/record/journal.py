@@ -88,11 +88,15 @@ class Journal:
         Returns:
             Its number, counted from 0, for `amend`.
         """
-        values = ", ".join([_number(value) for value in row.tolist()])
-        self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
+        self._lines.append(self.line(at, who, row))
         self._empty = False
         self.events += 1
         return self.events - 1
+
+    def line(self, at: float, who: int, row: Row) -> str:
+        """Return the line of an event."""
+        values = ", ".join([_number(value) for value in row.tolist()])
+        return f"[{round(at - self._start, 6)}, {who}, {values}]\n"
 
     def amend(self, event: int, feature: int, value: float) -> None:
         """Say what became known later: a note's duration, at its end."""

@@ -83,7 +83,7 @@ class Reporter:
             (
                 each.part.name,
                 each.state,
-                each.performer.mode.name,
+                each.performer.solo.mode.name,
                 each.performer.hearing.speed,
                 each.steering.sampling,
                 each.performer.counts.heard,
@@ -100,7 +100,7 @@ class Reporter:
         return ModelState(
             name=instrument.part.name,
             features=tuple(feature.name for feature in performer.hearing.form.features),
-            mode=performer.mode.name,
+            mode=performer.solo.mode.name,
             state=instrument.state,
             steering=(*([f"speed {speed:g}"] if speed != 1 else []), *steering),
             heard=counts.heard,
@@ -108,8 +108,8 @@ class Reporter:
             played=counts.played,
             cancelled=counts.cancelled,
             refused=self._ensemble.refusals.total,
-            pending=performer.pending,
-            late=performer.lateness.in_ms() if performer.lateness.count else None,
+            pending=len(performer.agenda),
+            late=performer.sounding.lateness.in_ms() if performer.sounding.lateness.count else None,
             events=trace.take(),
         )
 

@@ -80,7 +80,7 @@ def test_it_responds_after_a_silence_and_yields_at_once(stage) -> None:
     s.wait(2.0)  # 2 s after the last input it begins
     assert [at for at, _ in s.played] == pytest.approx([1005.25 + 0.25 * i for i in range(6)])
     s.performer.hear([60, 80])
-    assert s.performer.pending == 0
+    assert len(s.performer.agenda) == 0
     s.wait(1.9)
     assert len(s.played) == 6
     s.wait(0.5)
@@ -107,7 +107,7 @@ def test_a_loop_begins_again_after_a_reset(stage) -> None:
     s.until_next()
     s.performer.reset()
     assert s.player.heard == []
-    assert s.performer.pending == 1
+    assert len(s.performer.agenda) == 1
 
 
 def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
@@ -146,7 +146,7 @@ def test_one_that_breaks_down_at_the_start_tries_again_after_a_second(stage) -> 
     s.player.broken = 2
     with pytest.raises(Refused):
         s.performer.start()
-    assert s.performer.pending == 0
+    assert len(s.performer.agenda) == 0
     with pytest.raises(Refused):
         s.wait(1.1)
     s.wait(0.8)
@@ -159,9 +159,9 @@ def test_a_new_mode_drops_what_waits_and_ends_what_sounds(stage) -> None:
     s = stage(mode="loop")
     s.performer.start()
     s.until_next()
-    assert s.performer.sounding == 1
+    assert len(s.performer.sounding) == 1
     s.performer.set_mode("follow")
-    assert s.performer.sounding == s.performer.pending == 0
+    assert len(s.performer.sounding) == len(s.performer.agenda) == 0
     assert [early for _, _, early in s.told.ends] == [True]
     s.wait(5)
     assert len(s.played) == 1
@@ -175,7 +175,7 @@ def test_panic_is_silence_until_start(stage) -> None:
     s.performer.start()
     s.until_next()
     s.performer.panic()
-    assert s.performer.sounding == s.performer.pending == 0
+    assert len(s.performer.sounding) == len(s.performer.agenda) == 0
     s.wait(5)
     assert len(s.played) == 1
     s.performer.start()
@@ -229,9 +229,37 @@ def test_an_input_makes_it_forget_what_it_had_drawn_ahead(stage, fake_player, mo
     s.performer.hear([60, 80])
     assert [row[1] for row in s.player.heard] == [61, 60]  # what sounded, then the input
     assert [row[0] for row in s.player.heard[1:]] == pytest.approx([0.2])
-    assert s.performer.pending == (mode == "loop")
+    assert len(s.performer.agenda) == (mode == "loop")
     s.wait(5)
     heard = [[0.0, *row] for row in s.player.heard]
     assert all(math.isfinite(row[1]) for row in heard[1:])
     counts = s.performer.counts
-    assert counts.predicted == counts.played + counts.cancelled + s.performer.pending
+    assert counts.predicted == counts.played + counts.cancelled + len(s.performer.agenda)
+
+
+def test_held_up_for_a_moment_it_keeps_its_times(stage) -> None:
+    s = stage(mode="loop")
+    s.performer.start()
+    for _ in range(20):
+        s.settle()
+        s.clock.now += 0.6  # two or three are due by now
+    s.settle()
+    assert [at for at, _ in s.played] == pytest.approx([1000.25 + 0.25 * i for i in range(len(s.played))])
+    assert len(s.played) >= 47
+    heard = [row[1:] for row in s.player.heard]
+    assert heard[: len(s.played)] == [values for _, values in s.played]
+    assert [row[0] for row in s.player.heard[1:]] == pytest.approx([0.25] * (len(heard) - 1))
+
+
+@pytest.mark.parametrize("mode", ["loop", "duet"])
+def test_primed_with_what_was_played_it_forgets_what_it_had_drawn_ahead(stage, mode: str) -> None:
+    s = stage(mode=mode)
+    s.performer.start()
+    for pitch in (60, 62):
+        s.wait(0.3)
+        s.performer.hear([pitch, 80])
+    s.wait(0.3)
+    assert s.performer.prime_with_last(5) == 2
+    assert [row[1] for row in s.player.heard[:2]] == [60, 62]
+    s.performer.pause()
+    assert len(s.player.heard) == 2
