@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from hachimachi.text import count
 
 if TYPE_CHECKING:
+    from hachimachi.events import Feature
+    from hachimachi.live.outlet import Address
     from hachimachi.live.record.finish import Finished
     from hachimachi.live.record.recorder import Recorder
 
@@ -55,36 +58,47 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Columns count from 0.
     """
     from hachimachi.commands.rec_columns import check_output, default_prefix, make_features
-    from hachimachi.commands.rec_rescue import offer_rescue
     from hachimachi.io.files import check_suffix
-    from hachimachi.live.osc.loop import Loop
-    from hachimachi.live.osc.wire import Wire
     from hachimachi.live.record.file import SUFFIXES
-    from hachimachi.live.record.journal import Journal
-    from hachimachi.live.record.recorder import Recorder
-    from hachimachi.live.signals import ended_by_signals
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
     features = make_features(size, names, masked, categorical, default_prefix(output, temporal))
     features = check_output(output, features, temporal, append)
-    screen = _Screen(quiet)
-    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a port in use is told at once
-        resume = offer_rescue(output, features, temporal, screen.warn)
-        journal = Journal(output, features, temporal=temporal, told=screen.warn, resume=resume)
-        recorder = Recorder(
-            journal, Wire(loop.send, screen.warn), screen.warn, show=screen.show if screen.alive else None
-        )
+    _record(_Take(output, features, temporal, append), (address, in_port), (out_address, out_port), _Screen(quiet))
+
+
+class _Take(NamedTuple):
+    """What is recorded, and where to."""
+
+    output: Path
+    features: Sequence[Feature]
+    temporal: bool
+    append: bool
+
+
+def _record(take: _Take, here: Address, there: Address, screen: _Screen) -> None:
+    from hachimachi.commands.rec_rescue import offer_rescue
+    from hachimachi.live.osc.loop import Loop
+    from hachimachi.live.osc.wire import Wire
+    from hachimachi.live.record.journal import Journal
+    from hachimachi.live.record.recorder import Recorder
+    from hachimachi.live.signals import ended_by_signals
+
+    with Loop(here, [there]) as loop:  # first, so that a port in use is told at once
+        resume = offer_rescue(take.output, take.features, take.temporal, screen.warn)
+        journal = Journal(take.output, take.features, temporal=take.temporal, told=screen.warn, resume=resume)
+        show = screen.show if screen.alive else None
+        recorder = Recorder(journal, Wire(loop.send, screen.warn), screen.warn, show=show)
         try:
             with ended_by_signals(loop):
-                screen.say(_sign(recorder, f"{address}:{loop.port}", f"{out_address}:{out_port}"))
+                screen.say(_sign(recorder, f"{here[0]}:{loop.port}", f"{there[0]}:{there[1]}"))
                 loop.run(recorder)
                 recorder.end()
         finally:
             journal.abandon()
-    finished = journal.close(append=append)
-    _report(screen, recorder, finished)
+    _report(screen, recorder, journal.close(append=take.append))
 
 
 class _Screen:
