@@ -1,4 +1,4 @@
-"""The README is true: its Python runs, and its commands and options exist."""
+"""The README and its further pages are true: their Python runs, and its commands and options exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from hachimachi.checkpoint import save_model
 from hachimachi.cli import COMMANDS, LazyGroup, cli
 from hachimachi.models.event_model import build_model
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/live.md"))
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
 CALLS = [shlex.split(line, comments=True) for line in SHELL.splitlines() if line.startswith("hxmx ")]
@@ -48,3 +49,17 @@ def test_its_commands_exist(words: list[str]) -> None:
     assert command is not None
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words[2:] if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/live.md", "CONTRIBUTING.md"])
+def test_its_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        where, _, heading = link.partition("#")
+        if where.startswith("http"):
+            continue
+        target = (ROOT / page).parent / where if where else ROOT / page
+        assert target.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
+            assert heading in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, link
