@@ -96,15 +96,18 @@ def _run(asked: Asked, loop: Loop, ensemble: Ensemble) -> None:
     with ExitStack() as stack:
         if asked.realtime:
             _warn(stack.enter_context(realtime()))
-        loop.run(ensemble)
-        ensemble.end()
+        try:
+            loop.run(ensemble)
+        finally:  # whatever comes: no note is left hanging
+            ensemble.end()
 
 
 def _load(asked: Asked, seed: int) -> tuple[list[Part], list[Part]]:
     from hachimachi.live.parts import check_names, load_part
 
     paths = asked.models + asked.standby
-    check_names(paths, "--standby")
+    check_names(asked.standby, "--standby", asked.models)
+    check_names(asked.primer_file, "--primer-file")
     parts = [
         load_part(path, asked.sampling, (seed + place) % 2**32, asked.primer_file) for place, path in enumerate(paths)
     ]

@@ -116,6 +116,8 @@ class Asked:
         """
         if self.loop and self.mode not in (None, "loop"):
             raise click.UsageError(f"--loop is --mode loop --start; it does not go with --mode {self.mode}")
+        if self.start and self.way == "follow":
+            raise click.UsageError("--start: in mode follow nothing is played alone; say --mode loop, respond or duet")
         if self.pending == "all" and self.way != "follow":
             raise click.UsageError(f"--pending all with --mode {self.way}: every input would add a voice for ever")
         for host, port in self.outs:

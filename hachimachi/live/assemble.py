@@ -81,7 +81,7 @@ def assemble(
                 wire,
                 outlets,
                 prefix=prefix,
-                standbys=standbys,
+                standbys=[standby.twin(place) for standby in standbys] if place else standbys,
                 loaded=loaded,
                 mode=manner.mode,
                 pending=manner.pending,
@@ -89,7 +89,7 @@ def assemble(
                 lookahead=manner.lookahead,
             )
         )
-        instruments[-1].performer.hearing.speed = manner.speed
+        instruments[-1].performer.set_speed(manner.speed)
     ensemble = Ensemble(instruments, wire, begin=manner.begin)
     if around.midi.inlet is not None:
         ensemble.inlets.append(partial(_hear_midi, around.midi, ensemble, around.logbook))
@@ -117,6 +117,7 @@ def _hear_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> 
                 ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
         elif isinstance(action, Asked):
             for instrument in ensemble.instruments:
-                ensemble.guard(getattr(instrument.performer, action.what))
+                if not instrument.stopped:
+                    ensemble.guard(getattr(instrument.performer, action.what))
         elif logbook is not None:
             logbook.outlets[action.model].released(action.pitch, action.at)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
+from hachimachi.errors import HachimachiError
 from hachimachi.live.instrument import Instrument
 from hachimachi.live.osc.packets import Message, parse
 from hachimachi.live.osc.wire import Wire
@@ -101,14 +103,14 @@ class Ensemble:
             action()
         except Refused as refused:
             self.refusals.note(refused, asker)
+        except HachimachiError as error:
+            self.refusals.note(Refused("value", str(error)), asker)
 
     def _obey(self, message: Message, sender: Address | None) -> None:
         instruments, message = self._addressed(message)
         for instrument in instruments:
             if not instrument.stopped:
-                instrument.obey(message, sender)
-                if instrument.stopped:
-                    instrument.performer.end()
+                self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
         if message.route == "/status" and not message.values:
             self._wire.post("/status", "refused", self.refusals.total, to=sender)
 

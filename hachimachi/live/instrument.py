@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hachimachi.errors import HachimachiError
@@ -35,6 +35,10 @@ class Part:
     name: str
     player: Instrumentalist
     primers: Mapping[str, Any] = field(default_factory=dict)
+
+    def twin(self, seed: int) -> Part:
+        """Return the same for another instrument, with a state and random numbers of its own."""
+        return replace(self, player=self.player.fork(seed))
 
 
 class Instrument:
@@ -72,13 +76,14 @@ class Instrument:
         self._wire = wire
         self.prefix = prefix
         self._parts = {each.name: each for each in (part, *standbys)}
+        self._primer = ""  # the one that it has gone on from
         self._asker: Address | None = None  # who is answered
         self.routes: dict[str, Callable[[Message], object]] = {
             "/input": lambda message: self.performer.hear(message.values, message.time, self._asker),
             "/sample": lambda message: self.performer.sample(message.time, self._asker),
             "/start": lambda _: self._do(self.performer.start),
             "/pause": lambda _: self._do(self.performer.pause),
-            "/reset": lambda _: self._do(self.performer.reset),
+            "/reset": lambda _: self._do(self._reset),
             "/panic": lambda _: self._do(self.performer.panic),
             "/mode": self._set_mode,
             "/silence": self._set_silence,
@@ -128,40 +133,48 @@ class Instrument:
         self.say("silence", self.performer.solo.silence)
 
     def _set_speed(self, message: Message) -> None:
-        self.performer.hearing.speed = _number(message, 1 / FASTEST, FASTEST, "a factor")
+        self.performer.set_speed(_number(message, 1 / FASTEST, FASTEST, "a factor"))
         self.say("speed", self.performer.hearing.speed)
 
     def _seed(self, message: Message) -> None:
         seed = int(_number(message, 0, 2**32 - 1, "a whole number"))
         self.part.player.reseed(seed)
+        self.performer.foresight.unhear()
         self.say("seed", seed)
 
     def _steer(self, message: Message) -> None:
         sampling, said = self.steering.obey(message.route, message.values)
         self.part.player.sampling = sampling
+        self.performer.foresight.unhear()  # only what comes next was drawn as it was asked before
         for key, *values in said:
             self.say(key, *values)
 
     def _load(self, message: Message) -> None:
         part = self._find(message, self._parts, "--standby")
-        former = self.part.player
-        self.performer.exchange(part.player)
+        self.performer.hearing.check(part.player)
         try:
             part.player.sampling = self.steering.move(part.player.columns)
         except HachimachiError as error:
-            self.performer.exchange(former)
             raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
+        self.performer.foresight.exchange(part.player, part.primers.get(self._primer))
         self.part = part
-        self.loaded(part)
         self.say("model", part.name)
+        self.loaded(part)
+
+    def _reset(self) -> None:
+        self._primer = ""
+        self.performer.reset()
 
     def _prime(self, message: Message) -> None:
         if message.values[:1] == ("last",) and len(message.values) == 2:
             seconds = _number(message._replace(values=message.values[1:]), 0.0, 3600.0, "seconds")
-            self.say("prime", "last", self.performer.prime_with_last(seconds))
+            count = self.performer.prime_with_last(seconds)
+            self._primer = ""
+            self.say("prime", "last", count)
         else:
             name = str(_one(message, "the name of a primer, or last SECONDS"))
             self.performer.prime(self._find(message, self.part.primers, "--primer-file"))
+            self._primer = name
             self.say("prime", name)
 
     def _find(self, message: Message, among: Mapping[str, Any], option: str) -> Any:
@@ -191,6 +204,7 @@ class Instrument:
         self.say("late", *self.performer.sounding.lateness.in_ms())
 
     def _stop(self, _: Message) -> None:
+        self.performer.panic()
         self.stopped = True
 
 

@@ -60,6 +60,10 @@ class Instrumentalist(Protocol):
         """Draw the next event from the present state, and leave the state as it is."""
         ...
 
+    def fork(self, seed: int, /) -> Instrumentalist:
+        """Return a model that has heard the same and goes on by itself, with random numbers of its own."""
+        ...
+
     def remember(self) -> Any:
         """Return the state, to `recall` it later; it is never written to."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,17 +42,22 @@ def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[
     return Part(path.stem, player, primers)
 
 
-def check_names(paths: Sequence[Path], option: str) -> None:
+def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
     """Refuse files that would be called the same on the wire.
 
+    Args:
+        paths: Files given with an option.
+        option: That option.
+        others: Files that are called by their names, too.
+
     Raises:
-        HachimachiError: The first two of one name.
+        HachimachiError: The first of them that has a name that is taken.
     """
-    seen: Mapping[str, Path] = {}
+    taken = {path.stem: path for path in others}
     for path in paths:
-        if path.stem in seen:
-            raise HachimachiError(f"{option} {path}: is called {path.stem} as {seen[path.stem]} is; rename one")
-        seen = {**seen, path.stem: path}
+        if path.stem in taken:
+            raise HachimachiError(f"{option} {path}: is called {path.stem}, as {taken[path.stem]} is; rename one")
+        taken[path.stem] = path
 
 
 def warm(player: Instrumentalist) -> None:

@@ -69,6 +69,11 @@ class FakePlayer:
             values[0] = float("nan")
         return np.array([next(self._dts, self._dt), *values] if self.temporal else values)
 
+    def fork(self, seed: int) -> FakePlayer:
+        twin = FakePlayer(self.temporal, self.features, self.constants, dt=self._dt)
+        twin.seeds, twin.heard = [seed], list(self.heard)
+        return twin
+
     def remember(self) -> list[list[float]]:
         return list(self.heard)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pythonosc.osc_bundle import OscBundle
 
@@ -44,6 +45,33 @@ def test_one_may_stop_and_the_others_go_on(bench, fake_player) -> None:
     assert [message[0] for message in b.sent] == ["/2/output"]
     b.hear("/stop")
     assert b.ensemble.stopped
+
+
+def test_one_that_refuses_keeps_a_message_from_no_other(bench, fake_player) -> None:
+    b = bench(fake_player(temporal=False, features=(Feature("x"),)), fake_player(temporal=False))
+    b.hear("/input", 60, 80)
+    assert [len(player.heard) for player in b.players] == [0, 1]
+    assert b.wire.refusals.counts == {"length": 1}
+
+
+def test_what_cannot_be_said_in_osc_ends_nothing(bench, fake_player) -> None:
+    player = fake_player(temporal=False)
+    b = bench(player, names=("model\udcff",), note_offs=True)
+    player.sample = lambda: np.array([3e9, 0.1, 0.3])
+    b.hear("/status")
+    b.hear("/input", 60, 80)
+    b.ensemble.turn()
+    b.hear("/panic")
+    assert b.sent[-2][:2] == ["/noteoff", 3e9]
+
+
+def test_told_ahead_of_time_a_note_does_not_end_before_it_begins(stage) -> None:
+    s = stage(lookahead=0.2)
+    s.performer.hear([60, 80])
+    s.wait(0.1)
+    assert [at for at, _ in s.played] == [1000.25]
+    s.performer.panic()
+    assert s.told.ends == [(1000.25, 61, True)]
 
 
 def test_who_asks_is_answered(bench, fake_player) -> None:

@@ -40,10 +40,11 @@ class MidiSetup:
             HachimachiError: Its events are no notes, and no controller stands for any of its features; nothing has
                 changed.
         """
-        if self.inlet is not None:
-            self.inlet.keyboards[model] = Keyboard(columns, self.controls)
+        keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
         if self.outlets:
             self.outlets[model].adapt(columns)
+        if self.inlet is not None and keyboard is not None:
+            self.inlet.keyboards[model] = keyboard
 
     def close(self) -> None:
         """End what sounds and give the ports back."""

@@ -82,8 +82,7 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._scrap = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # is never read: what is full takes no more
-        self._scrap.bind(("127.0.0.1", 0))
+        self._scrap = _bound_to_loopback(family)  # is never read: what is full takes no more
         self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
         self._stopping = False
 
@@ -195,6 +194,13 @@ class Loop:
         sender = socket.socket(out_family, socket.SOCK_DGRAM)
         sender.setblocking(False)
         return sender
+
+
+def _bound_to_loopback(family: int) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_DGRAM)
+    with contextlib.suppress(OSError):  # where it cannot be, there is no rehearsal
+        one.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+    return one
 
 
 def _spin_until(deadline: float) -> None:

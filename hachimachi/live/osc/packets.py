@@ -58,7 +58,7 @@ def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]
 
 
 def encode(route: str, *values: float | str) -> bytes:
-    """Write one message: text as ``s``, whole numbers as ``i``, others as ``f``."""
+    """Write one message: text as ``s``, whole numbers of up to 32 bits as ``i``, others as ``f``."""
     layout = _layout(route, tuple(map(type, values)))
     if layout is not None:
         head, numbers = layout
@@ -66,8 +66,9 @@ def encode(route: str, *values: float | str) -> bytes:
     tags, body = ",", b""
     for value in values:
         if isinstance(value, str):
-            tags, body = tags + "s", body + osc_types.write_string(value)
-        elif isinstance(value, int):
+            text = value.encode(errors="replace").decode()  # a file's name may be no text
+            tags, body = tags + "s", body + osc_types.write_string(text)
+        elif isinstance(value, int) and -(2**31) <= value < 2**31:
             tags, body = tags + "i", body + osc_types.write_int(value)
         else:
             tags, body = tags + "f", body + osc_types.write_float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,7 +119,7 @@ class Agenda:
     def forget_ahead(self) -> Past | None:
         """Drop all predictions but the first, and take it for unheard; return what the model had heard before it,
         ``None`` if it has heard nothing ahead."""
-        if self._predictions.first is None:
+        if self._predictions.first is None or self._predictions.first[1].before is None:
             return None
         deadline, first = self._predictions.first
         self.counts.predicted -= self._predictions.clear() - 1  # nobody was to know of them yet
@@ -128,6 +129,14 @@ class Agenda:
     def pop_due(self, now: float) -> list[tuple[float, Prediction]]:
         """Take out the predictions whose deadline has come, with that deadline, earliest first."""
         return self._predictions.pop_due(now)
+
+    def take_all(self) -> list[tuple[float, Prediction]]:
+        """Take out all predictions, to be put back."""
+        return self._predictions.pop_due(math.inf)
+
+    def put_back(self, deadline: float, prediction: Prediction) -> None:
+        """Keep a prediction that was taken out."""
+        self._predictions.add(deadline, prediction)
 
     def drop(self) -> None:
         """Leave undone all there is to do."""

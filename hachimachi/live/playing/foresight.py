@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hachimachi.live.instrumentalist import Instrumentalist
 from hachimachi.live.outlet import Address
 from hachimachi.live.playing.agenda import Agenda, Prediction
 from hachimachi.live.playing.hearing import Hearing
@@ -53,6 +54,21 @@ class Foresight:
         """Let the model forget what has not sounded yet, and keep of it the next event only."""
         if (before := self._agenda.forget_ahead()) is not None:
             self._hearing.go_back(before)
+
+    def set_speed(self, speed: float, now: float) -> None:
+        """Let the model's time go by faster or slower from now on, for what waits, too."""
+        self.unhear()
+        slower = self._hearing.speed / speed
+        waiting = [(at, each, self._hearing.tempo.to_model(each.features)) for at, each in self._agenda.take_all()]
+        self._hearing.set_speed(speed, now)
+        for deadline, prediction, features in waiting:
+            sounds = prediction._replace(features=self._hearing.tempo.to_stage(features))
+            self._agenda.put_back(now + (deadline - now) * slower, sounds)
+
+    def exchange(self, player: Instrumentalist, start: object = None) -> None:
+        """Let another model take over; see `Hearing.exchange`. What waits still sounds."""
+        self.unhear()
+        self._hearing.exchange(player, start)
 
     def drop(self) -> None:
         """Leave undone all there is to do."""

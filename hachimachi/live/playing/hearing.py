@@ -50,8 +50,10 @@ class Hearing:
         """Seconds of the model in one of the stage."""
         return self._speed
 
-    @speed.setter
-    def speed(self, speed: float) -> None:
+    def set_speed(self, speed: float, now: float) -> None:
+        """Let the model's time go by faster or slower from now on; the time since the last event stays what it is."""
+        if self._last is not None:
+            self._last = now - (now - self._last) * self._speed / speed
         self._speed = self.tempo.speed = speed
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
@@ -135,19 +137,31 @@ class Hearing:
             self.player.hear(row)
         self._forget()
         self._last = now
+        for row in rows:
+            self._recents.add(now, row, own=False)
         return len(rows)
 
-    def exchange(self, player: Instrumentalist) -> None:
-        """Let another model with the same events take over; it hears the last of the past.
+    def check(self, player: Instrumentalist) -> None:
+        """Check that another model could take over.
 
         Raises:
-            Refused: Its events are others; nothing has changed.
+            Refused: Its events are others.
         """
         ours, theirs = (describe_events(each) for each in (self.player, player))
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
+
+    def exchange(self, player: Instrumentalist, start: object = None) -> None:
+        """Let another model with the same events take over; it hears the last of the past.
+
+        Args:
+            player: The model.
+            start: What it remembers of the primer that came before that past; ``None`` for its start state.
+        """
         self._take(player)
         player.reset()
+        if start is not None:
+            player.recall(start)
         for row in self._recents.last(CATCH_UP):
             player.hear(row)
 

@@ -81,9 +81,9 @@ class Ledger:
             due.append((at, note))
         return due
 
-    def clear(self) -> list[Note]:
-        """Take out all notes that sound."""
-        notes = list(self._sounding)
+    def clear(self) -> list[tuple[float, Note]]:
+        """Take out all notes that sound, with the moment at which each began."""
+        notes = [(began, note) for note, (began, _) in self._sounding.items()]
         self._sounding.clear()
         self._ends.clear()
         return notes

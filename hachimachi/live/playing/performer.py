@@ -57,7 +57,7 @@ class Performer:
         self.hearing = Hearing(player, lookahead)
         self.agenda = Agenda(one=pending == "one")
         self.sounding = Sounding(player.features, self._outlets, clock)
-        self._foresight = Foresight(self.hearing, self.agenda)
+        self.foresight = Foresight(self.hearing, self.agenda)
 
     @property
     def counts(self) -> Counts:
@@ -86,7 +86,7 @@ class Performer:
 
     def pause(self) -> None:
         """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self._foresight.drop()
+        self.foresight.drop()
         self.solo.stop()
         self.solo.paused = True
 
@@ -106,14 +106,9 @@ class Performer:
         self.solo.mode = mode
         self._go_on()
 
-    def exchange(self, player: Instrumentalist) -> None:
-        """Let another model with the same events take over: it knows the last of the past, and what waits still sounds.
-
-        Raises:
-            Refused: Its events are others.
-        """
-        self._foresight.unhear()
-        self.hearing.exchange(player)
+    def set_speed(self, speed: float) -> None:
+        """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
+        self.foresight.set_speed(speed, self._clock())
 
     def prime(self, memory: object) -> None:
         """Go on from a past that the model has been given before, as if its last event were now; see
@@ -128,7 +123,7 @@ class Performer:
         Raises:
             Refused: There are none; nothing has changed.
         """
-        self._foresight.unhear()
+        self.foresight.unhear()
         count = self.hearing.recall_phrase(seconds, self._clock())
         self.end()
         self._begin()
@@ -154,9 +149,9 @@ class Performer:
         if not self.agenda.one:
             self.answer()
         elif self.solo.mode.gives_way:
-            self._foresight.drop()
+            self.foresight.drop()
         else:
-            self._foresight.unhear()
+            self.foresight.unhear()
         self.hearing.hear(features, at, own=echoed is not None)
         self.counts.heard += 1
         if echoed is None:
@@ -196,7 +191,7 @@ class Performer:
             self._follow_up(due)
         self.sounding.end_due(now)
         if self.solo.alone and self.agenda.to_extend:
-            self._try(self._foresight.draw_ahead)
+            self._try(self.foresight.draw_ahead)
         return self.next
 
     def rehearse(self) -> None:
@@ -206,7 +201,7 @@ class Performer:
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self._foresight.drop()
+        self.foresight.drop()
         self.sounding.end_all()
 
     def _begin(self) -> None:
@@ -227,14 +222,15 @@ class Performer:
             self.agenda.ask(heard)
 
     def _predict(self, at: float, asked: float, asker: Address | None = None) -> None:
-        self._try(lambda: self._foresight.predict(at, asked, asker))
+        self._try(lambda: self.foresight.predict(at, asked, asker))
 
     def _try(self, draw: Callable[[], None]) -> None:
         try:
             draw()
         except Refused:
             self._outlets.began()
-            self.solo.fail(self._clock())
+            if self.agenda.empty:
+                self.solo.fail(self._clock())
             raise
         self.solo.succeed()
 
@@ -246,7 +242,7 @@ class Performer:
             if self.solo.alone and prediction.before is None:
                 self.hearing.hear(prediction.features, deadline, own=True)
         if self.solo.alone and now - at >= BEHIND_SECONDS:
-            self._foresight.drop()
+            self.foresight.drop()
             self.hearing.skip_to(now)
             at = now
         if self.solo.alone and not len(self.agenda):

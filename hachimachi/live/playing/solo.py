@@ -51,7 +51,8 @@ class Solo:
 
     def fail(self, at: float) -> None:
         """Nothing could be foretold: try again in a while, if it plays alone."""
-        self.next = at + RETRY_SECONDS if self.alone else None
+        if self.alone:
+            self.next = at + RETRY_SECONDS
 
     def succeed(self) -> None:
         """Something was foretold: there is no need to try again."""

@@ -59,5 +59,5 @@ class Sounding:
     def end_all(self) -> None:
         """End every note, before its time."""
         now = self._clock()
-        for note in self._ledger.clear():
-            self._outlets.ended(note, now, True)
+        for began, note in self._ledger.clear():  # one that was told ahead of time ends when it begins
+            self._outlets.ended(note, max(now, began), True)

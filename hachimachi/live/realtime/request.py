@@ -12,7 +12,7 @@ _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
 class System(Protocol):
-    """What the modules ``realtime_…`` have: one function."""
+    """What the module of each system has: one function."""
 
     def ask(self, undo: ExitStack) -> str:
         """Ask for what the system has to give the calling thread.

@@ -12,6 +12,7 @@ from hachimachi.live.record.file import SUFFIXES, find_unfinished, free
 from hachimachi.live.record.finish import finish
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.record.outlet import JournalOutlet, make_outlets
+from hachimachi.text import count
 
 FOLDER = Path("outputs/run")
 """Where performances are kept that nobody gave a name."""
@@ -66,7 +67,7 @@ def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
             say(str(error))
         else:
             if finished.path:
-                say(f"a performance was cut off; its {finished.events:,} events are rescued → {finished.path}")
+                say(f"a performance was cut off; {count(finished.events, 'event')} rescued → {finished.path}")
 
 
 def _new_path() -> Path:
@@ -99,4 +100,4 @@ def _close(journal: Journal) -> list[str]:
         return [str(error)]
     if finished.path is None:
         return []
-    return [f"kept {finished.events:,} events → {finished.path}", *finished.remarks]
+    return [f"kept {count(finished.events, 'event')} → {finished.path}", *finished.remarks]

@@ -31,7 +31,7 @@ class ModelState:
         name: How the model is called, its file name as a rule.
         features: Names of all features, in column order.
         mode: ``follow``, ``loop``, ``respond`` or ``duet``.
-        state: ``playing``, ``paused`` or ``waiting``.
+        state: ``playing``, ``listening`` or ``paused``.
         steering: What was asked of sampling, one text each: ``temperature 0.8``.
         late: Median, 99th percentile and maximum; ``None`` while nothing was late or early.
         events: What happened since the snapshot before, as `hachimachi.live.screen.trace.Trace.take` gives it.

@@ -30,7 +30,8 @@ def test_each_note_that_begins_ends_once(played, lasting: bool) -> None:
         assert note not in sounding
         sounding[note] = now
         assert len(ledger) == len(sounding)
-    for note in ledger.clear():
+    for began, note in ledger.clear():
+        assert began == sounding[note]
         end(note, now)
     assert sounding == {}
     assert ledger.next is None

@@ -1,0 +1,119 @@
+"""A performance put together of fakes: everybody is told what concerns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hachimachi.io import read
+from hachimachi.live.assemble import Manner, Surroundings, assemble
+from hachimachi.live.instrument import Part
+from hachimachi.live.midi.setup import MidiSetup
+from hachimachi.live.osc.packets import encode
+from hachimachi.live.osc.wire import Wire
+from hachimachi.live.record.logbook import Logbook, check_log
+from hachimachi.live.screen.snapshot import Snapshot
+
+
+class Screen:
+    """Keeps what it is shown."""
+
+    interval = 0.0
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+
+    def send(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+    def close(self) -> None:
+        pass
+
+
+class Keys:
+    """A MIDI port on which the given actions arrive."""
+
+    def __init__(self, *actions: object) -> None:
+        self.actions = list(actions)
+
+    def take(self) -> Iterator[object]:
+        actions, self.actions = self.actions, []
+        return iter(actions)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire(lambda *_: None, print)
+
+
+def test_each_of_several_models_has_a_standby_of_its_own(fake_player, wire) -> None:
+    parts = [Part(name, fake_player(temporal=False)) for name in ("a", "b")]
+    ensemble, _ = assemble(parts, [Part("c", fake_player(temporal=False))], wire, Manner(), Surroundings())
+    ensemble.receive(encode("/load", "c"))
+    ensemble.receive(encode("/input", 60.0, 80.0))
+    players = [instrument.part.player for instrument in ensemble.instruments]
+    assert players[0] is not players[1]
+    assert [len(player.heard) for player in players] == [1, 1]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> None:
+    screen = Screen()
+    around = Surroundings(screen=screen, hears=["here"], plays_to=["there"])
+    ensemble, reporter = assemble([Part("lead", fake_player(temporal=False))], [], wire, Manner(speed=2.0), around)
+    assert reporter is not None
+    ensemble.start()
+    ensemble.turn()
+    ensemble.turn()
+    assert len(screen.snapshots) == 1
+    ensemble.receive(encode("/input", 60.0, 80.0))
+    ensemble.receive(encode("/temperature", 0.5))
+    ensemble.receive(encode("/nonsense"))
+    ensemble.turn()
+    reporter.say("a line")
+    reporter.finish()
+    state = screen.snapshots[-2].models[0]
+    assert (state.name, state.heard, state.played, state.refused) == ("lead", 1, 1, 1)
+    assert state.steering == ("speed 2", "temperature 0.5")
+    assert [event.who for event in state.events] == [0, 1]
+    assert screen.snapshots[-1].said == ("a line",)
+
+
+def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path: Path) -> None:
+    from hachimachi.live.midi.midi_in import Asked, Heard, Released
+
+    part = Part("lead", fake_player())
+    logbook = Logbook(tmp_path / "night.json", [part], print)
+    midi = MidiSetup(inlet=Keys())  # type: ignore[arg-type]
+    ensemble, _ = assemble([part], [], wire, Manner(), Surroundings(midi=midi, logbook=logbook))
+    ensemble.start()
+    at = ensemble._clock()
+    midi.inlet.actions = [Heard(0, (60.0, 80.0), at), Released(0, 60, None, at + 0.4)]  # type: ignore[union-attr]
+    ensemble.turn()
+    midi.inlet.actions = [Asked("panic", at)]  # type: ignore[union-attr]
+    ensemble.turn()
+    assert len(ensemble.instruments[0].performer.agenda) == 0
+    lines = logbook.close()
+    (kept,) = read(tmp_path / "night.json")
+    assert kept.data.tolist() == [[60.0, 80.0, pytest.approx(0.4), 0.0]]
+    assert lines[0].startswith("kept 1 event")
+    assert logbook.close() == []
+
+
+def test_models_with_other_events_have_a_log_each(fake_player, tmp_path: Path) -> None:
+    from hachimachi.events import Feature
+
+    parts = [Part("a", fake_player()), Part("b", fake_player(features=(Feature("x"),)))]
+    logbook = Logbook(tmp_path / "night.json", parts, print)
+    assert [journal.path.name for journal in logbook.journals] == ["night-1.json", "night-2.json"]
+    assert logbook.close() == []  # nothing was played, and nothing is left
+
+
+def test_a_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    from hachimachi.errors import HachimachiError
+
+    (tmp_path / "there.json").write_text("{}")
+    for name, said in (("there.json", "is there already"), ("x.mid", ".json or .csv"), ("no/x.json", "no folder")):
+        with pytest.raises(HachimachiError, match=said):
+            check_log(tmp_path / name)
