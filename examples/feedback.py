@@ -59,7 +59,11 @@ def main() -> None:
     routes = Dispatcher()
     routes.map("/output", output)
     routes.map("/status", status)
-    with BlockingOSCUDPServer(("127.0.0.1", args.out_port), routes) as server:
+    try:
+        server = BlockingOSCUDPServer(("127.0.0.1", args.out_port), routes)
+    except OSError as error:
+        options.error(f"port {args.out_port}: {error.strerror}; end what listens there, or choose another --out-port")
+    with server:
         model.send_message("/sample", [])
         server.serve_forever()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,7 +120,7 @@ class _Screen:
         """Print a line, unless quiet."""
         if not self._quiet:
             self._end()
-            click.echo(line)
+            click.echo(line if "\n" in line else textwrap.fill(line, 79, subsequent_indent="  "))
 
     def warn(self, line: str) -> None:
         """Print a line that matters even when quiet."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -95,7 +97,11 @@ def _run(asked: Asked, loop: Loop, ensemble: Ensemble) -> None:
 
     with ExitStack() as stack:
         if asked.realtime:
-            _warn(stack.enter_context(realtime()))
+            said = stack.enter_context(realtime())
+            if ": granted" not in said:
+                _warn(said)
+            elif not asked.quiet:
+                click.echo(said)
         try:
             loop.run(ensemble)
         finally:  # whatever comes: no note is left hanging
@@ -152,7 +158,8 @@ def _sign(ensemble: Ensemble, here: str, there: str, seed: int) -> str:
 def _tell(asked: Asked, lines: list[str], logbook: Logbook | None) -> None:
     kept = logbook.close() if logbook else []
     if not asked.quiet:
-        click.echo("\n".join([*lines, *kept]))
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in [*lines, *kept]))
 
 
 def _summary(ensemble: Ensemble) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from hachimachi.errors import HachimachiError
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, Part
 from hachimachi.live.midi.setup import MidiSetup
@@ -13,6 +15,7 @@ from hachimachi.live.osc.wire import OscOutlet, Wire
 from hachimachi.live.outlet import Outlet
 from hachimachi.live.playing.performer import Pending
 from hachimachi.live.record.logbook import Logbook
+from hachimachi.live.refusals import Refused
 from hachimachi.live.screen.reporter import Reporter
 from hachimachi.live.screen.snapshot import Screen
 from hachimachi.live.screen.trace import Trace
@@ -90,6 +93,8 @@ def assemble(
             )
         )
         instruments[-1].performer.set_speed(manner.speed)
+    for standby in standbys:
+        _check(standby, instruments)
     ensemble = Ensemble(instruments, wire, begin=manner.begin)
     if around.midi.inlet is not None:
         ensemble.inlets.append(partial(_hear_midi, around.midi, ensemble, around.logbook))
@@ -100,6 +105,17 @@ def assemble(
     reporter = Reporter(ensemble, around.screen, traces, around.hears, around.plays_to)
     ensemble.chores.append(reporter)
     return ensemble, reporter
+
+
+def _check(standby: Part, instruments: Sequence[Instrument]) -> None:
+    """Refuse a standby that could take no model's place, before the evening begins."""
+    try:
+        instruments[0].performer.hearing.check(standby.player)
+    except Refused as refused:
+        for instrument in instruments[1:]:
+            with contextlib.suppress(Refused):
+                return instrument.performer.hearing.check(standby.player)
+        raise HachimachiError(f"--standby {standby.name}: {str(refused).removeprefix('/load: ')}") from refused
 
 
 def _exchange(midi: MidiSetup, place: int, part: Part) -> None:

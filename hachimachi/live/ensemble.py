@@ -109,6 +109,8 @@ class Ensemble:
     def _obey(self, message: Message, sender: Address | None) -> None:
         instruments, message = self._addressed(message)
         for instrument in instruments:
+            if instrument.stopped and not isinstance(instruments, list):
+                raise Refused("route", f"{quote(message.route)}: this model has been stopped; start hxmx run again")
             if not instrument.stopped:
                 self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
         if message.route == "/status" and not message.values:
@@ -122,4 +124,4 @@ class Ensemble:
         if not 0 <= place < len(self.instruments):
             known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
             raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
-        return [self.instruments[place]], message._replace(route=f"/{rest}")
+        return (self.instruments[place],), message._replace(route=f"/{rest}")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME
 from hachimachi.live.instrumentalist import Instrumentalist
 from hachimachi.live.osc.packets import Message
 from hachimachi.live.osc.wire import Value, Wire
 from hachimachi.live.outlet import Address, Outlet
 from hachimachi.live.playing.performer import Performer
 from hachimachi.live.refusals import Refused, quote
+from hachimachi.live.steering.arguments import read_number
 from hachimachi.live.steering.steering import ROUTES as STEERED
 from hachimachi.live.steering.steering import Steering
 
@@ -30,15 +32,17 @@ class Part:
         name: How it is called on the wire.
         player: The model.
         primers: What it can go on from, by name: what it remembers after each.
+        seed: Where its random numbers began.
     """
 
     name: str
     player: Instrumentalist
     primers: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
 
     def twin(self, seed: int) -> Part:
         """Return the same for another instrument, with a state and random numbers of its own."""
-        return replace(self, player=self.player.fork(seed))
+        return replace(self, player=self.player.fork(seed), seed=seed)
 
 
 class Instrument:
@@ -72,6 +76,7 @@ class Instrument:
         self.steering = Steering(part.player.columns, part.player.sampling)
         part.player.sampling = self.steering.sampling
         self.stopped = False
+        self.seed = part.seed
         self.loaded = loaded
         self._wire = wire
         self.prefix = prefix
@@ -105,7 +110,9 @@ class Instrument:
         self._asker = asker
         action = self.routes.get(message.route)
         if action is None:
-            raise Refused("route", f"{quote(message.route)} is unknown, expected one of {' '.join(self.routes)}")
+            near = difflib.get_close_matches(message.route, self.routes, 1)
+            expected = f"did you mean {near[0]}?" if near else "expected /input, /status or another of the protocol"
+            raise Refused("route", f"{quote(message.route)} is unknown; {expected}")
         action(message)
 
     def say(self, key: Value, *values: Value) -> None:
@@ -116,6 +123,8 @@ class Instrument:
     def state(self) -> str:
         """What it is doing, in a word."""
         performer = self.performer
+        if self.stopped:
+            return "stopped"
         if performer.solo.paused:
             return "paused"
         return "playing" if performer.solo.alone else "listening"
@@ -137,15 +146,22 @@ class Instrument:
         self.say("speed", self.performer.hearing.speed)
 
     def _seed(self, message: Message) -> None:
-        seed = int(_number(message, 0, 2**32 - 1, "a whole number"))
+        number = _number(message, 0, 2**32 - 1, "a whole number")
+        if not number.is_integer():
+            raise Refused("value", f"/seed {number:g}: expected a whole number")
+        seed = int(number)
+        self.seed = seed
         self.part.player.reseed(seed)
         self.performer.foresight.unhear()
         self.say("seed", seed)
 
     def _steer(self, message: Message) -> None:
+        before = self.part.player.sampling
         sampling, said = self.steering.obey(message.route, message.values)
         self.part.player.sampling = sampling
         self.performer.foresight.unhear()  # only what comes next was drawn as it was asked before
+        if sampling.of(TIME).constraint != before.of(TIME).constraint:  # it may be long to wait
+            self.performer.redraw()
         for key, *values in said:
             self.say(key, *values)
 
@@ -194,7 +210,9 @@ class Instrument:
         self.say("input", *form.shortest)
         self.say("mode", self.performer.solo.mode.name)
         self.say("state", self.state)
+        self.say("silence", self.performer.solo.silence)
         self.say("speed", self.performer.hearing.speed)
+        self.say("seed", self.seed)
         for key, *values in self.steering.describe():
             self.say(key, *values)
         for key in ("heard", "answered", "skipped", "played", "cancelled"):
@@ -206,6 +224,7 @@ class Instrument:
     def _stop(self, _: Message) -> None:
         self.performer.panic()
         self.stopped = True
+        self.say("state", self.state)
 
 
 def _one(message: Message, expected: str) -> object:
@@ -215,11 +234,7 @@ def _one(message: Message, expected: str) -> object:
 
 
 def _number(message: Message, low: float, high: float, expected: str) -> float:
-    value = _one(message, expected)
-    try:
-        number = float(value)  # type: ignore[arg-type]  # anything that is none raises
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not low <= number <= high:
-        raise Refused("value", f"{message.route} {quote(value)}: expected {expected} from {low:g} to {high:g}")
+    number = read_number(message.route, _one(message, expected))
+    if not low <= number <= high:
+        raise Refused("value", f"{message.route} {number:g}: expected {expected} from {low:.10g} to {high:.10g}")
     return number

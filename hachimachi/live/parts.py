@@ -39,7 +39,7 @@ def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[
         raise HachimachiError(f"{path}: {error}") from error
     primers = {each.stem: _remember(player, read_primer(each, model).rows()) for each in primer_files}
     warm(player)
-    return Part(path.stem, player, primers)
+    return Part(path.stem, player, primers, seed)
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:

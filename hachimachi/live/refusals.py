@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hachimachi.live.outlet import Address
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
+SAY_SECONDS = 2.0
+"""On the screen, at most one new line of a kind in this time."""
 TELL_SECONDS = 1.0
 """At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a
 stream."""
@@ -38,7 +40,7 @@ Tell = Callable[[Refused, "Address | None"], None]
 
 
 class Refusals:
-    """Counts refusals by kind; the first of a kind goes to the screen, and one a second to the wire.
+    """Counts refusals by kind; what is new of a kind goes to the screen, and one a second to the wire.
 
     Args:
         say: Shows one line to the person at the screen.
@@ -52,6 +54,7 @@ class Refusals:
         self._tell = tell
         self._clock = clock
         self._told: dict[Refusal, float] = {}
+        self._said: dict[Refusal, tuple[str, float]] = {}
 
     @property
     def total(self) -> int:
@@ -62,7 +65,9 @@ class Refusals:
         """Count one, and say it where it is new."""
         kind, now = refused.kind, self._clock()
         self.counts[kind] += 1
-        if self.counts[kind] == 1:
+        text, at = self._said.get(kind, ("", -math.inf))
+        if str(refused) != text and now - at >= SAY_SECONDS:
+            self._said[kind] = str(refused), now
             self._say(f"refused: {refused}")
         if now - self._told.get(kind, -math.inf) >= TELL_SECONDS:
             self._told[kind] = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
 """One number for all columns, or one by column name."""
 
+LEAST = sys.float_info.min
+"""The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
 COLD = 1e-3
 """Below this temperature the most probable bin is taken."""
 HOT = 100.0
@@ -76,7 +79,7 @@ class ColumnSampling:
 
 
 def _temper(table: Numbers, temperature: float) -> Numbers:
-    shares = table / np.maximum(table.max(-1, keepdims=True), math.ulp(0.0))
+    shares = table / np.maximum(table.max(-1, keepdims=True), LEAST)
     return np.power(shares, 1 / temperature, out=shares)
 
 
@@ -123,7 +126,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))
-        _check_numbers("top_p", self.top_p, "above 0, at most 1", (math.ulp(0.0), 1))
+        _check_numbers("top_p", self.top_p, "above 0, at most 1", (LEAST, 1))
         _check_numbers("min_p", self.min_p, "from 0 to 1", (0, 1))
         if self.polyphony is not None and self.polyphony < 1:
             raise HachimachiError(f"polyphony is {self.polyphony}; expected 1 note or more")

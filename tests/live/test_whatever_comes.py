@@ -59,7 +59,7 @@ def test_whatever_comes_the_counts_agree(
     assert ended(b) + len(b.performer.sounding) == counts.played
     assert waiting <= 1 or pending == "all" or b.performer.solo.alone
     assert waiting == 0 or temporal
-    assert len(b.said) == len(b.wire.refusals.counts)
+    assert len(b.wire.refusals.counts) <= len(b.said) <= b.wire.refusals.total
     b.ensemble.end()
     assert len(b.performer.sounding) == 0 and ended(b) == counts.played
 
@@ -120,4 +120,4 @@ def test_a_time_that_is_not_a_number_is_none(bench) -> None:
     b = bench()
     b.hear("/speed", math.nan)
     assert b.performer.hearing.speed == 1.0
-    assert b.wire.refusals.counts == {"value": 1}
+    assert b.wire.refusals.counts == {"finite": 1}

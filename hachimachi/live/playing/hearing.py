@@ -46,6 +46,11 @@ class Hearing:
         self._take(player)
 
     @property
+    def last(self) -> float | None:
+        """When the event that was heard last happened."""
+        return self._last
+
+    @property
     def speed(self) -> float:
         """Seconds of the model in one of the stage."""
         return self._speed
@@ -129,17 +134,17 @@ class Hearing:
         Raises:
             Refused: There are none; nothing has changed.
         """
-        rows = self._recents.phrase(now - seconds, self.player.temporal, self._speed)
-        if not rows:
+        phrase = self._recents.phrase(now - seconds, self.player.temporal, self._speed)
+        if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
         self.player.reset()
-        for row in rows:
-            self.player.hear(row)
+        for heard in phrase:
+            self.player.hear(heard.row)
         self._forget()
         self._last = now
-        for row in rows:
-            self._recents.add(now, row, own=False)
-        return len(rows)
+        for heard in phrase:
+            self._recents.add(*heard)
+        return len(phrase)
 
     def check(self, player: Instrumentalist) -> None:
         """Check that another model could take over.

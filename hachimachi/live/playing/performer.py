@@ -110,6 +110,12 @@ class Performer:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
         self.foresight.set_speed(speed, self._clock())
 
+    def redraw(self) -> None:
+        """Draw anew what waits: its time is no longer what is asked for."""
+        if len(self.agenda) and self.agenda.one:
+            now = self._clock()
+            self._predict(now if self.hearing.last is None else self.hearing.last, now)
+
     def prime(self, memory: object) -> None:
         """Go on from a past that the model has been given before, as if its last event were now; see
         `Instrumentalist.remember`."""

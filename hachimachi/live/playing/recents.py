@@ -39,8 +39,8 @@ class Recents:
         """Return the last rows as they were heard."""
         return [heard.row for heard in list(self._heard)[-count:]]
 
-    def phrase(self, since: float, temporal: bool, speed: float) -> list[Row]:
-        """Return what the player, not the model, played since a moment, as rows of a sequence of its own.
+    def phrase(self, since: float, temporal: bool, speed: float) -> list[Heard]:
+        """Return what the player, not the model, played since a moment, with rows as of a sequence of its own.
 
         Args:
             since: Seconds of the clock.
@@ -49,9 +49,10 @@ class Recents:
         """
         played = [heard for heard in self._heard if not heard.own and heard.at >= since]
         if not temporal:
-            return [heard.row for heard in played]
-        between = np.diff([heard.at for heard in played], prepend=np.nan) * speed
-        return [np.concatenate(([dt], heard.row[1:])) for dt, heard in zip(between.clip(0), played, strict=True)]
+            return played
+        between = (np.diff([heard.at for heard in played], prepend=np.nan) * speed).clip(0)
+        rows = (np.concatenate(([dt], heard.row[1:])) for dt, heard in zip(between, played, strict=True))
+        return [heard._replace(row=row) for heard, row in zip(played, rows, strict=True)]
 
     def drop(self, count: int) -> None:
         """Forget the last events."""

@@ -100,4 +100,5 @@ def _close(journal: Journal) -> list[str]:
         return [str(error)]
     if finished.path is None:
         return []
-    return [f"kept {count(finished.events, 'event')} → {finished.path}", *finished.remarks]
+    lost = [f"{count(journal.lost, 'event')} could not be written and are lost"] if journal.lost else []
+    return [f"kept {count(finished.events, 'event')} → {finished.path}", *finished.remarks, *lost]

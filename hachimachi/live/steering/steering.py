@@ -9,6 +9,7 @@ from functools import partial
 
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME
 from hachimachi.live.refusals import Refused, quote
 from hachimachi.live.steering.arguments import Names, read_end, read_number, read_word
 from hachimachi.live.steering.wish import KINDS, NUMBERS, SYNONYMS, Wish, Words
@@ -92,6 +93,8 @@ class Steering:
         return sampling
 
     def _number(self, what: str, values: tuple[object, ...]) -> tuple[Wish, list[Words]]:
+        if len(values) == 1 and values[0] in self.names.all:
+            raise Refused("length", f"/{what} {values[0]}: expected a number after the name")
         if len(values) == 1:
             number = read_number(f"/{what}", values[0])
             return self.wish.with_number(what, number), [(what, number)]
@@ -122,6 +125,8 @@ class Steering:
         kind = _kind("/constrain", values[1], KINDS[:3])
         make = {"range": _range, "scale": _scale, "values": _values}[kind]
         constraint = make(f"/constrain {name} {kind}", values[2:])
+        if name == TIME and constraint.intervals[-1][1] <= 0:
+            raise Refused("value", f"/constrain {name} {kind}: events would never pause; expected some time above 0")
         wish = replace(self.wish, constraints={**self.wish.constraints, (name, kind): constraint})
         return wish, [wish.line(name, kind)]
 
@@ -143,7 +148,8 @@ def _kind(route: str, value: object, kinds: Sequence[str]) -> str:
     word = read_word(f"{route}: the kind", value)
     kind = SYNONYMS.get(word, word)
     if kind not in kinds:
-        raise Refused("value", f"{route}: the kind is {quote(word)}, expected {', '.join(kinds)}")
+        said = ", ".join(each for each in kinds if each != "start")  # what came without a kind needs no name
+        raise Refused("value", f"{route}: the kind is {quote(word)}, expected {said}")
     return kind
 
 
