@@ -20,6 +20,7 @@ from hachimachi.commands.run import command
 
 from .patch import Patch
 
+ENDS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a service, a terminal that is closed
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -85,7 +86,7 @@ def test_a_loop_goes_on_alone_and_survives_nonsense(models: dict[bool, Path], pa
     assert "refused messages by kind: packet 100" in rest
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [getattr(signal, name) for name in ENDS if hasattr(signal, name)])
 @pytest.mark.parametrize("temporal", [True, False])
 def test_signals_end_it_cleanly(models: dict[bool, Path], patch: Patch, temporal: bool, kind: signal.Signals) -> None:
     patch.start(models[temporal])

@@ -173,7 +173,7 @@ THERE = "there are time, pitch, velocity, duration, instrument; features also by
         ("value", ["/constrain", "pitch", "range", 60.1, 60.9], "by range 60.1 60.9; expected .* in steps of 1"),
         ("value", ["/constrain", "duration", "range", 61, 70], "expected within 0 to 60"),
         ("length", ["/release", "pitch", "range", 1], "expected nothing, NAME or NAME KIND"),
-        ("value", ["/release", "pitch", "key"], "expected range, scale, values, start"),
+        ("value", ["/release", "pitch", "key"], "expected range, scale, values$"),
         ("route", ["/tempo", 1], "'/tempo' is unknown, expected one of /temperature, /top_p"),
     ],
 )
