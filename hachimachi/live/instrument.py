@@ -19,6 +19,7 @@ from hachimachi.live.refusals import Refused, quote
 from hachimachi.live.steering.arguments import read_number
 from hachimachi.live.steering.steering import ROUTES as STEERED
 from hachimachi.live.steering.steering import Steering
+from hachimachi.live.steering.wish import Words
 
 FASTEST = 100.0
 """Highest speed; its inverse is the lowest."""
@@ -129,6 +130,12 @@ class Instrument:
             return "paused"
         return "playing" if performer.solo.alone else "listening"
 
+    @property
+    def asked(self) -> list[Words]:
+        """What is asked of sampling, a line each; the temperature always."""
+        lines = self.steering.describe()
+        return lines if any(line[0] == "temperature" for line in lines) else [("temperature", 1.0), *lines]
+
     def _do(self, action: Callable[[], None]) -> None:
         action()
         self.say("state", self.state)
@@ -213,7 +220,7 @@ class Instrument:
         self.say("silence", self.performer.solo.silence)
         self.say("speed", self.performer.hearing.speed)
         self.say("seed", self.seed)
-        for key, *values in self.steering.describe():
+        for key, *values in self.asked:
             self.say(key, *values)
         for key in ("heard", "answered", "skipped", "played", "cancelled"):
             self.say(key, getattr(counts, key))

@@ -96,7 +96,7 @@ class Reporter:
     def _describe(self, instrument: Instrument, trace: Trace) -> ModelState:
         performer, counts = instrument.performer, instrument.performer.counts
         speed = performer.hearing.speed
-        steering = [" ".join(_text(word) for word in line) for line in instrument.steering.describe()]
+        steering = [" ".join(_text(word) for word in line) for line in instrument.asked]
         return ModelState(
             name=instrument.part.name,
             features=tuple(feature.name for feature in performer.hearing.form.features),
