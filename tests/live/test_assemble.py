@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hachimachi.io import read
@@ -117,3 +119,15 @@ def test_a_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
     for name, said in (("there.json", "is there already"), ("x.mid", ".json or .csv"), ("no/x.json", "no folder")):
         with pytest.raises(HachimachiError, match=said):
             check_log(tmp_path / name)
+
+
+def test_two_that_begin_in_one_second_are_kept_apart(fake_player, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hachimachi.live.record.logbook.datetime", type("Clock", (), {"now": lambda: date(2026, 1, 2)}))
+    logbooks = [Logbook(None, [Part("a", fake_player())], print) for _ in range(3)]
+    names = [logbook.journals[0].path.name for logbook in logbooks]
+    assert len(set(names)) == 3
+    for logbook in logbooks:
+        logbook.outlets[0].heard(np.array([60.0, 80.0, 0.5]), 0.0)
+        logbook.close()
+    assert sorted(path.name for path in (tmp_path / "outputs" / "run").iterdir()) == sorted(names)
