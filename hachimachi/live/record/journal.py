@@ -175,7 +175,7 @@ class Journal:
         if not self._warned:
             self._warned = True
             reason = error.strerror or error
-            self._told(f"{self.file}: cannot be written: {reason}; playing goes on, but what is not on disk is lost")
+            self._told(f"{self.file}: cannot be written: {reason}; it goes on, but what is not on disk is lost")
 
 
 def _header(features: Sequence[Feature], who: Sequence[str], temporal: bool) -> str:
