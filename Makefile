@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CLIENTS := puredata-core supercollider-server supercollider-language
+ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
 .PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live
 
@@ -13,6 +15,14 @@ test: lint  ## all checks and the quick tests
 
 test-all: lint clients  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
+
+clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with; only where apt-get may
+	@if command -v pd && command -v sclang && command -v scsynth; then exit 0; fi >/dev/null; \
+	if command -v apt-get >/dev/null && $(ROOT) true 2>/dev/null \
+		&& $(ROOT) apt-get update -qq \
+		&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLIENTS) >/dev/null; \
+	then echo "Installed $(CLIENTS)"; \
+	else echo "Pure Data and SuperCollider are not here and cannot be installed: their tests will say how to get them"; fi
 
 bench: bench-model bench-step bench-live  ## everything that is measured
 
