@@ -13,6 +13,7 @@ import click
 from hachimachi.commands.midi_options import MidiOptions, midi_options
 from hachimachi.commands.options import FiniteRange
 from hachimachi.commands.sampling_options import sampling_options
+from hachimachi.live.playing.modes import MODES
 
 if TYPE_CHECKING:
     from hachimachi.live.assemble import Manner
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 PORT = click.IntRange(0, 65535)
 FILE = click.Path(path_type=Path)
-MODES = ("follow", "loop", "respond", "duet")
 
 
 class HostPort(click.ParamType):
@@ -45,7 +45,9 @@ OPTIONS = (
     click.option("--out-address", help="Play to this machine.  [default: 127.0.0.1]"),
     click.option("--out", type=HostPort(), multiple=True, help="Play to; may be repeated."),
     click.option("--reply", is_flag=True, help="Answer whoever asks, at the port it sent from."),
-    click.option("--mode", type=click.Choice(MODES), help="How you and the model share the stage.  [default: follow]"),
+    click.option(
+        "--mode", type=click.Choice(list(MODES)), help="How you and the model share the stage.  [default: follow]"
+    ),
     click.option("--start", is_flag=True, help="Begin to play alone at once, without /start."),
     click.option("--loop", is_flag=True, help="The same as --mode loop --start."),
     click.option(

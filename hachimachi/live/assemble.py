@@ -13,7 +13,7 @@ from hachimachi.live.instrument import Instrument, Part
 from hachimachi.live.midi.setup import MidiSetup
 from hachimachi.live.osc.wire import OscOutlet, Wire
 from hachimachi.live.outlet import Outlet
-from hachimachi.live.playing.performer import Pending
+from hachimachi.live.playing.agenda import Pending
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.refusals import Refused
 from hachimachi.live.screen.reporter import Reporter

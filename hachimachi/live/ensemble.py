@@ -109,19 +109,18 @@ class Ensemble:
     def _obey(self, message: Message, sender: Address | None) -> None:
         instruments, message = self._addressed(message)
         for instrument in instruments:
-            if instrument.stopped and not isinstance(instruments, list):
-                raise Refused("route", f"{quote(message.route)}: this model has been stopped; start hxmx run again")
-            if not instrument.stopped:
-                self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
+            self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
         if message.route == "/status" and not message.values:
             self._wire.post("/status", "refused", self.refusals.total, to=sender)
 
     def _addressed(self, message: Message) -> tuple[Iterable[Instrument], Message]:
         number, slash, rest = message.route[1:].partition("/")
         if not (slash and number.isdecimal()):
-            return self.instruments, message
+            return [each for each in self.instruments if not each.stopped], message
         place = int(number[:9]) - 1
         if not 0 <= place < len(self.instruments):
             known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
             raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
-        return (self.instruments[place],), message._replace(route=f"/{rest}")
+        if self.instruments[place].stopped:
+            raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
+        return [self.instruments[place]], message._replace(route=f"/{rest}")

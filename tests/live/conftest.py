@@ -198,6 +198,16 @@ class Bench:
         self.hear(route, *values)
         return self.sent[before:]
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and play whatever is due meanwhile, each at its time."""
+        end = self.clock.now + seconds
+        for _ in range(100):
+            deadline = self.ensemble.turn()
+            if deadline is None or deadline > end:
+                break
+            self.clock.now = max(self.clock.now, deadline)
+        self.clock.now = max(self.clock.now, end)
+
     def outputs(self) -> int:
         return sum(message[0] == "/output" for message in self.sent)
 

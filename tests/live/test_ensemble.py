@@ -224,30 +224,3 @@ def test_ahead_of_time_it_hears_itself_in_time(stage) -> None:
     s.performer.hear([60, 80])  # while one has gone out that sounds later
     s.wait(1)
     assert all(row[0] >= 0 for row in s.player.heard[1:])
-
-
-def test_a_wait_that_is_no_longer_asked_for_is_not_waited_for(bench) -> None:
-    b = bench(mode="loop")
-    b.player._dt = 30.0
-    b.hear("/constrain", "time", "range", 20, 30)
-    b.hear("/start")
-    b.ensemble.turn()
-    b.clock.now += 5
-    b.player._dt = 0.25
-    b.hear("/release", "time")
-    b.ensemble.turn()
-    assert b.outputs() == 0
-    b.clock.now += 0.3
-    b.ensemble.turn()
-    assert b.outputs() == 1
-    assert b.ask("/constrain", "time", "range", 0, 0)[0][:3] == ["/status", "error", "value"]
-
-
-def test_primed_twice_with_the_same_phrase_it_knows_the_same(bench) -> None:
-    b = bench()
-    for pitch in (60, 62, 64):
-        b.hear("/input", pitch, 80)
-        b.clock.now += 1
-    for _ in range(2):
-        assert b.ask("/prime", "last", 10)[-1] == ["/status", "prime", "last", 3]
-        assert [row[0] for row in b.player.heard[1:]] == pytest.approx([1.0, 1.0])

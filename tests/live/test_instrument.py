@@ -85,3 +85,30 @@ def test_an_output_that_cannot_be_sent_stops_nothing(bench, fake_player) -> None
     b.hear("/nonsense")
     assert b.performer.counts.played == 10
     assert [line.split(": ")[1].split(";")[0] for line in b.said] == ["cannot send /output", "'/nonsense' is unknown"]
+
+
+def test_a_wait_that_is_no_longer_asked_for_is_not_waited_for(bench) -> None:
+    b = bench(mode="loop")
+    b.player._dt = 30.0
+    b.hear("/constrain", "time", "range", 20, 30)
+    b.hear("/start")
+    b.ensemble.turn()
+    b.clock.now += 5
+    b.player._dt = 0.25
+    b.hear("/release", "time")
+    b.ensemble.turn()
+    assert b.outputs() == 0
+    b.clock.now += 0.3
+    b.ensemble.turn()
+    assert b.outputs() == 1
+    assert b.ask("/constrain", "time", "range", 0, 0)[0][:3] == ["/status", "error", "value"]
+
+
+def test_primed_twice_with_the_same_phrase_it_knows_the_same(bench) -> None:
+    b = bench()
+    for pitch in (60, 62, 64):
+        b.hear("/input", pitch, 80)
+        b.clock.now += 1
+    for _ in range(2):
+        assert b.ask("/prime", "last", 10)[-1] == ["/status", "prime", "last", 3]
+        assert [row[0] for row in b.player.heard[1:]] == pytest.approx([1.0, 1.0])

@@ -45,7 +45,7 @@ def test_whatever_comes_the_counts_agree(
     b.ensemble.start()
     for route, values in script:
         if route == "wait":
-            pass_time(b, values[0])
+            b.pass_time(values[0])
         elif route == "bytes":
             b.ensemble.receive(values[0])
         else:
@@ -71,7 +71,7 @@ def test_in_follow_each_input_is_answered_or_skipped(script, bench_class, fake_p
     sent = 0
     for route, values in script:
         if route == "wait":
-            pass_time(b, values[0])
+            b.pass_time(values[0])
         else:
             b.hear(route, *values)
             sent += 1
@@ -100,16 +100,6 @@ def test_after_a_hundred_thousand_random_packets_the_next_good_one_is_answered(b
     b.hear("/input", 60, 80)
     b.ensemble.turn()
     assert b.outputs() == 1
-
-
-def pass_time(b, seconds: float) -> None:
-    end = b.clock.now + seconds
-    for _ in range(100):
-        deadline = b.ensemble.turn()
-        if deadline is None or deadline > end:
-            break
-        b.clock.now = max(b.clock.now, deadline)
-    b.clock.now = max(b.clock.now, end)
 
 
 def ended(b) -> int:

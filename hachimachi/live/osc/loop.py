@@ -83,6 +83,7 @@ class Loop:
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._scrap = _bound_to_loopback(family)  # is never read: what is full takes no more
+        self._nobody = self._scrap.getsockname()
         self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
         self._stopping = False
 
@@ -116,7 +117,7 @@ class Loop:
     def rehearse(self, packet: bytes) -> None:
         """Send one packet to where nobody listens: the system's part of sending is then as quick as it can be."""
         with contextlib.suppress(OSError):
-            self._socket.sendto(packet, self._scrap.getsockname())
+            self._socket.sendto(packet, self._nobody)
 
     def wake(self) -> None:
         """End a wait; from any thread."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from hachimachi.live.instrumentalist import Row
 from hachimachi.live.outlet import Address
 from hachimachi.live.playing.hearing import Past
 from hachimachi.live.playing.scheduler import Scheduler
+
+Pending = Literal["one", "all"]
+"""How many predictions may wait."""
 
 
 @dataclass

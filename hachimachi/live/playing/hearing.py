@@ -42,7 +42,7 @@ class Hearing:
         self._unheard, self._own = Echoes(), Echoes()  # outputs that the model has not heard yet, and those that it has
         self._recents = Recents()
         self._last: float | None = None  # when the event that was heard last happened
-        self._speed = 1.0
+        self.tempo = Tempo(player.features)  # another model that takes over has the same
         self._take(player)
 
     @property
@@ -53,13 +53,13 @@ class Hearing:
     @property
     def speed(self) -> float:
         """Seconds of the model in one of the stage."""
-        return self._speed
+        return self.tempo.speed
 
     def set_speed(self, speed: float, now: float) -> None:
         """Let the model's time go by faster or slower from now on; the time since the last event stays what it is."""
         if self._last is not None:
-            self._last = now - (now - self._last) * self._speed / speed
-        self._speed = self.tempo.speed = speed
+            self._last = now - (now - self._last) * self.speed / speed
+        self.tempo.speed = speed
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none; and whether the model
@@ -101,7 +101,7 @@ class Hearing:
             self.restart()
             raise Refused("model", f"the prediction is {row}, expected finite numbers; the model starts afresh")
         # a first event has no time before it
-        return (max(0.0, between) / self._speed if math.isfinite(between) else 0.0), features
+        return (max(0.0, between) / self.speed if math.isfinite(between) else 0.0), features
 
     def remember(self) -> Past:
         """Return what was heard so far."""
@@ -134,7 +134,7 @@ class Hearing:
         Raises:
             Refused: There are none; nothing has changed.
         """
-        phrase = self._recents.phrase(now - seconds, self.player.temporal, self._speed)
+        phrase = self._recents.phrase(now - seconds, self.player.temporal, self.speed)
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
         self.player.reset()
@@ -173,7 +173,6 @@ class Hearing:
     def _take(self, player: Instrumentalist) -> None:
         self.player = player
         self.form = InputForm(player.features, player.constants)
-        self.tempo = Tempo(player.features, self._speed)
 
     def _forget(self) -> None:
         self._unheard.clear()
@@ -183,7 +182,7 @@ class Hearing:
 
     def _since_last(self, at: float) -> float:
         """Return how long after the last event another happened, in seconds of the model; NaN for a first."""
-        return math.nan if self._last is None else max(0.0, at - self._last) * self._speed
+        return math.nan if self._last is None else max(0.0, at - self._last) * self.speed
 
 
 def describe_events(player: Instrumentalist) -> str:

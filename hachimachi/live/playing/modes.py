@@ -17,7 +17,6 @@ class Mode:
         alone: It hears what it plays, and goes on by itself.
         gives_way: An input cancels what waits.
         after_silence: It goes on alone once the player has been silent for a while, and listens until then.
-        says: One line for help.
     """
 
     name: str
@@ -25,16 +24,15 @@ class Mode:
     alone: bool = False
     gives_way: bool = True
     after_silence: bool = False
-    says: str = ""
 
 
 MODES = {
     mode.name: mode
     for mode in (
-        Mode("follow", answers=True, says="each input brings one prediction"),
-        Mode("loop", alone=True, gives_way=False, says="plays alone from /start to /pause, and hears inputs too"),
-        Mode("respond", alone=True, after_silence=True, says="plays alone after a silence, yields when you return"),
-        Mode("duet", answers=True, alone=True, says="plays alone; each input redirects it"),
+        Mode("follow", answers=True),
+        Mode("loop", alone=True, gives_way=False),
+        Mode("respond", alone=True, after_silence=True),
+        Mode("duet", answers=True, alone=True),
     )
 }
 """By name. In all of them ``/output`` may be fed back to ``/input``."""

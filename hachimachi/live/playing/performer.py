@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from hachimachi.live.instrumentalist import Instrumentalist
 from hachimachi.live.outlet import Address, Outlet, Outlets
-from hachimachi.live.playing.agenda import Agenda, Counts, Input, Prediction
+from hachimachi.live.playing.agenda import Agenda, Counts, Input, Pending, Prediction
 from hachimachi.live.playing.foresight import Foresight
 from hachimachi.live.playing.hearing import Hearing
 from hachimachi.live.playing.modes import find_mode
@@ -17,7 +16,6 @@ from hachimachi.live.playing.solo import Solo
 from hachimachi.live.playing.sounding import Sounding
 from hachimachi.live.refusals import Refused
 
-Pending = Literal["one", "all"]
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
 

@@ -15,11 +15,11 @@ class Tempo:
 
     Args:
         features: The model's features.
-        speed: Seconds of the model in one of the stage.
     """
 
-    def __init__(self, features: Sequence[Feature], speed: float = 1.0) -> None:
-        self.speed = speed
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self.speed = 1.0
+        """Seconds of the model in one of the stage."""
         places = [place for place, feature in enumerate(features) if feature.name == "duration"]
         self._duration = places[0] if places else None
 

@@ -25,13 +25,13 @@ def target(journal: str | os.PathLike[str]) -> Path:
     return Path(os.fspath(journal).removesuffix(ENDING))
 
 
-def free(path: Path) -> Path:
+def free(path: Path, *, with_journal: bool = False) -> Path:
     """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free.
 
-    A name is taken, too, where its journal waits.
+    A name is taken, too, where its journal waits; of the path itself only if its journal has to be free as well.
     """
     number, candidate = 1, path
-    while os.path.lexists(candidate) or (number > 1 and os.path.lexists(beside(candidate))):
+    while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate

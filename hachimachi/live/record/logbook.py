@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.instrument import Part
-from hachimachi.live.record.file import SUFFIXES, beside, find_unfinished, free
+from hachimachi.live.record.file import SUFFIXES, find_unfinished, free
 from hachimachi.live.record.finish import finish
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.record.outlet import JournalOutlet, make_outlets
@@ -77,12 +76,8 @@ def _new_path() -> Path:
     except OSError as error:
         why = error.strerror or error
         raise HachimachiError(f"{FOLDER}: cannot be made: {why}; say --log FILE or --log none") from error
-    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    names = itertools.chain(
-        [name], (f"{name}-{number}" for number in itertools.count(2))
-    )  # two may begin in one second
-    paths = (FOLDER / f"{name}.json" for name in names)
-    return next(path for path in paths if not path.exists() and not beside(path).exists())
+    # two may begin in one second
+    return free(FOLDER / f"{datetime.now():%Y-%m-%d_%H-%M-%S}.json", with_journal=True)
 
 
 def check_log(path: Path) -> None:

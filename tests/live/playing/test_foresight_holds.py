@@ -68,7 +68,7 @@ def test_what_sounds_alone_was_drawn_from_what_was_heard(
     b.hear("/start")
     for route, *values in script:
         if route == "wait":
-            settle(b, values[0])
+            b.pass_time(values[0])
         else:
             before = len(b.sent)
             b.hear(route, *values)
@@ -82,16 +82,6 @@ def test_what_sounds_alone_was_drawn_from_what_was_heard(
             assert all(row[-1] == place for place, row in own)
         counts = b.performer.counts
         assert counts.predicted == counts.played + counts.cancelled + len(b.performer.agenda)
-
-
-def settle(b, seconds: float) -> None:
-    end = b.clock.now + seconds
-    for _ in range(60):
-        deadline = b.ensemble.turn()
-        if deadline is None or deadline > end:
-            break
-        b.clock.now = max(b.clock.now, deadline)
-    b.clock.now = max(b.clock.now, end)
 
 
 def test_every_prediction_is_kept_when_another_model_takes_over(bench, fake_player) -> None:
@@ -110,12 +100,12 @@ def test_what_is_asked_holds_from_the_event_after_next(bench) -> None:
     b = bench(mode="loop")
     b.player._dt = 2.0
     b.hear("/start")
-    settle(b, 0.5)
+    b.pass_time(0.5)
     drawn = b.player.samples
     b.hear("/temperature", 0.5)
     assert len(b.performer.agenda) == 1
     b.hear("/speed", 4.0)
     assert b.ensemble.turn() == pytest.approx(b.clock.now + 1.5 / 4)
     assert b.player.samples > drawn
-    settle(b, 10.0)
+    b.pass_time(10.0)
     assert [row[0] for row in b.player.heard[1:]] == pytest.approx([2.0] * (len(b.player.heard) - 1))
