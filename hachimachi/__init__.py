@@ -24,6 +24,8 @@ _HOMES = {
     "train": "training.run",
     "compose": "training.config",
     "Performer": "live.playing.performer",
+    "perform": "live.perform",
+    "Manner": "live.assemble",
     "plot": "plot",
 }
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column
 from hachimachi.events import Feature
 from hachimachi.models.sampling import Sampling
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
 
 Row = NDArray[np.float64]
 
@@ -71,3 +74,11 @@ class Instrumentalist(Protocol):
     def recall(self, memory: Any, /) -> None:
         """Go back to a state."""
         ...
+
+
+def as_instrumentalist(player: Instrumentalist | EventModel) -> Instrumentalist:
+    """Return who plays a model: itself, if it can already be played."""
+    from hachimachi.models.event_model import EventModel
+    from hachimachi.models.step import Player
+
+    return Player(player) if isinstance(player, EventModel) else player

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from hachimachi.live.instrumentalist import Instrumentalist
+from hachimachi.live.instrumentalist import Instrumentalist, as_instrumentalist
 from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.playing.agenda import Agenda, Counts, Input, Pending, Prediction
 from hachimachi.live.playing.foresight import Foresight
@@ -15,6 +16,9 @@ from hachimachi.live.playing.modes import find_mode
 from hachimachi.live.playing.solo import Solo
 from hachimachi.live.playing.sounding import Sounding
 from hachimachi.live.refusals import Refused
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
 
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
@@ -27,7 +31,7 @@ class Performer:
     returns when to call again.
 
     Args:
-        player: The model.
+        player: The model, or who plays it, where it has random numbers or sampling of its own.
         outlets: Who is told what happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.
@@ -41,7 +45,7 @@ class Performer:
 
     def __init__(
         self,
-        player: Instrumentalist,
+        player: Instrumentalist | EventModel,
         outlets: Sequence[Outlet] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
@@ -51,6 +55,7 @@ class Performer:
         lookahead: float = 0.0,
     ) -> None:
         self._outlets, self._clock, self._lookahead = Outlets(outlets), clock, lookahead
+        player = as_instrumentalist(player)
         self.solo = Solo(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
         self.hearing = Hearing(player, lookahead)
         self.agenda = Agenda(one=pending == "one")
