@@ -13,25 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.events import EventSequence, Feature
+from hachimachi.events import EventSequence
 from hachimachi.io.midi_audit import pair_notes
 from hachimachi.io.midi_bytes import MidiChunks, Track, read_track, split_chunks
+from hachimachi.io.midi_options import DRUMS, NOTES, MidiOptions
 from hachimachi.io.report import Report
 
-NOTES = (
-    Feature("pitch", "integer", min=0, max=127, resolution=1),
-    Feature("velocity", "integer", min=1, max=127, resolution=1),
-    Feature("duration", "continuous", masked=True, min=0, resolution=0.01),
-    Feature("instrument", "categorical"),
-)
-"""Columns of a note. ``instrument`` is the General MIDI program, counted from 0, or `DRUMS`."""
-DRUMS = 128
+DEFAULT = MidiOptions()
 MISSING = "tracks that the header announces are not there"
 _DRUM_CHANNEL = 9  # channel 10, counted from 0
 _TEMPO = 500_000  # microseconds per quarter until a file says otherwise
 
 
-def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
+def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:
     """Read a MIDI file as one sequence with the columns `NOTES`, sorted by time, pitch, instrument, duration.
 
     Time is in seconds from the start of the file.
