@@ -36,16 +36,6 @@ def show_data(path: str | os.PathLike[str]) -> None:
     _print_remarks(console, report)
 
 
-def show_summary(sequences: Sequence[EventSequence], report: Report) -> None:
-    """Print in a few lines what was read, and what happened to it on the way."""
-    console = _console()
-    console.print(_size(sequences))
-    ranges = [f"{feature.name} {_range(_all(sequences, feature.name))}" for feature in sequences[0].features]
-    console.print(", ".join(text for text in ranges if not text.startswith("instrument ")))
-    _print_instruments(console, sequences, report)
-    _print_remarks(console, report)
-
-
 def _console() -> Console:
     console = Console(highlight=False, markup=False)
     return console if console.width <= 80 else Console(highlight=False, markup=False, width=80)

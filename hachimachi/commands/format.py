@@ -36,7 +36,7 @@ def command(
     hxmx format data.json data.csv
     hxmx format last_night.json mine.json --only player=0 --drop player
     """
-    from hachimachi.commands.describe_data import show_summary
+    from hachimachi.commands.format_summary import show_summary
     from hachimachi.io import Report, read, write
     from hachimachi.io.files import WRITERS, check_suffix
     from hachimachi.progress import show_reading
