@@ -51,7 +51,8 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     header = [TIME] * sequence.temporal + [_marked(feature) for feature in sequence.features]
     table = sequence.data if sequence.time is None else np.column_stack([sequence.time, sequence.data])
     _check_header(header, sequence)
-    return "".join(f"{line}\n" for line in [",".join(header), *map(",".join, map(numerals, table))]).encode()
+    rows = map(",".join, zip(*map(numerals, table.T), strict=True))
+    return "".join(f"{line}\n" for line in [",".join(header), *rows]).encode()
 
 
 def unheld(features: Sequence[Feature]) -> list[str]:

@@ -29,7 +29,7 @@ def keep_events(
     kept = [_keep(sequence, wanted) for sequence in sequences]
     for before, after in zip(sequences, kept, strict=True):
         if not len(after):
-            report.refused[before.name] = f"{before.name}: has none of the wanted events"
+            report.refuse(before.name, "has none of the wanted events")
     if not any(map(len, kept)):
         asked = " and ".join(f"{name} {_listed(values)}" for name, values in wanted.items())
         there = "; ".join(f"{name} has {_listed(_values(sequences, name))}" for name in wanted)

@@ -84,7 +84,7 @@ def select(
         raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {there} …")
     if report is not None:
         what = f"under {part} in {split.path.name}, but not in the data"
-        report.refused.update({name: f"{name}: {what}" for name in missing})
+        report.refused.update(dict.fromkeys(missing, what))
     return chosen
 
 
