@@ -20,6 +20,8 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import replacing
+from hachimachi.io.cut import PART
+from hachimachi.io.folder import write_folder
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.report import Report
 from hachimachi.io.sources import find_files, names_of
@@ -85,7 +87,9 @@ def read(
     notes.files += len(agreeing)
     if report is None and notes.refused:
         warnings.warn("; ".join(Report(refused=notes.refused).lines()), stacklevel=2)
-    return [sequence for each in agreeing for sequence in each.sequences]
+    sequences = [sequence for each in agreeing for sequence in each.sequences]
+    notes.measure(sequences)
+    return sequences
 
 
 Outcome = tuple[list[EventSequence], Report]
@@ -95,18 +99,39 @@ Outcome = tuple[list[EventSequence], Report]
 def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
+    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence.
+
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
-    format_module = _module(Path(path), WRITERS, "write")
+    check_output(path)
     check_alike(several)
+    if is_folder(path):
+        write_folder(path, several)
+        return
+    format_module = _module(Path(path), WRITERS, "write")
     try:
         data: bytes = format_module.render(several)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
     with replacing(path) as beside:
         beside.write_bytes(data)
+
+
+def is_folder(path: PathLike) -> bool:
+    """Return whether an output is a folder: it is there, or the path ends in ``/``."""
+    return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
+
+
+def check_output(path: PathLike) -> None:
+    """Refuse, before any work is done, an output that cannot be written for what it is called.
+
+    Raises:
+        HachimachiError: A suffix that is not in `WRITERS`, and no folder.
+    """
+    if not is_folder(path):
+        check_suffix(Path(path), WRITERS, "write")
 
 
 class Job(NamedTuple):
@@ -149,7 +174,11 @@ def read_one(job: Job, report: Report) -> list[EventSequence]:
         raise HachimachiError(f"{job.path}: cannot be read: {error.strerror or error}") from error
     except HachimachiError as error:
         raise HachimachiError(f"{job.path}: {error}") from error
-    return [sequence if sequence.name else replace(sequence, name=job.name) for sequence in sequences]
+    several = len(sequences) > 1
+    return [
+        sequence if sequence.name else replace(sequence, name=f"{job.name}{PART}{number}" if several else job.name)
+        for number, sequence in enumerate(sequences, 1)
+    ]
 
 
 def _read_each(jobs: Sequence[Job], report: Report, progress: Progress) -> list[Found]:

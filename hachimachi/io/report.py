@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hachimachi.events import EventSequence
+
+_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
 """What happened → how often in which file or sequence."""
 
@@ -40,6 +45,9 @@ class Report:
         cut: Sequence that was cut → into how many.
         passed: Suffix of files below a folder that are no data → how many there are.
         files: How many files gave events.
+        sequences: How many sequences there are.
+        events: How many events are in them.
+        seconds: How long they last together, from the first event of each to its last; 0 without time.
         duplicates: Sequences that tell the same as others; they are kept.
     """
 
@@ -50,6 +58,9 @@ class Report:
     cut: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    sequences: int = 0
+    events: int = 0
+    seconds: float = 0.0
     duplicates: list[Duplicate] = field(default_factory=list)
 
     def count(self, remark: str, file: str, times: int = 1) -> None:
@@ -63,6 +74,26 @@ class Report:
     def refuse(self, name: str, reason: str) -> None:
         """Say why a file, or a sequence, is left out."""
         self.refused[name] = reason
+
+    def measure(self, sequences: Sequence[EventSequence]) -> None:
+        """Note how much there is now."""
+        self.sequences, self.events = len(sequences), sum(map(len, sequences))
+        self.seconds = sum(sequence.seconds for sequence in sequences)
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Return what was left out by reason: those that differ in numbers and names only are one, told by the first."""
+        first: dict[str, str] = {}
+        grouped: dict[str, list[str]] = {}
+        for name, reason in self.refused.items():
+            grouped.setdefault(first.setdefault(_PARTICULARS.sub("", reason), reason), []).append(name)
+        return grouped
+
+    @property
+    def faults(self) -> list[str]:
+        """What was not as it should be and what nobody asked for: a line for each reason, empty where all is well."""
+        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in self.remarks.items()]
+        refused = [f"left out {_some(names)}: {reason}" for reason, names in self.reasons().items()]
+        return refused + mended
 
     def add(self, other: Report) -> None:
         """Take over the account of another part of the files."""
@@ -86,6 +117,10 @@ class Report:
 def _count(account: Account, reason: str, name: str, times: int) -> None:
     if times:
         account.setdefault(reason, Counter())[name] += times
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
 
 
 def _where(files: Counter[str]) -> str:
