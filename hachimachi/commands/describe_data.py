@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from hachimachi.description.describe import describe, instrument_name
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
-from hachimachi.events import EventSequence
 from hachimachi.io import Report, read
 from hachimachi.io.time_unit import MILLISECONDS
 from hachimachi.progress import show_reading
@@ -130,31 +126,6 @@ def _print_findings(console: Console, data: Description) -> None:
 def _console() -> Console:
     console = Console(highlight=False, markup=False)
     return console if console.width <= 80 else Console(highlight=False, markup=False, width=80)
-
-
-def _all(sequences: Sequence[EventSequence], name: str) -> NDArray[np.float64]:
-    return np.concatenate([sequence.column(name) for sequence in sequences])
-
-
-def _size(sequences: Sequence[EventSequence]) -> str:
-    count = f"{sum(map(len, sequences)):,} events"
-    seconds = f" in {sum(s.seconds for s in sequences):,.1f} s" if sequences[0].temporal else ", without time"
-    return count + seconds + (f", {len(sequences):,} sequences" if len(sequences) > 1 else "")
-
-
-def _range(values: NDArray[np.float64]) -> str:
-    return f"{values.min():.5g}–{values.max():.5g}"
-
-
-def _print_instruments(console: Console, sequences: Sequence[EventSequence], report: Report) -> None:
-    """Name the instruments, most frequent first; a column that was left out has one."""
-    for column, value in report.constants.items():
-        console.print(f"{column}: {instrument_name(value)} throughout, so the column is left out")
-    names = [feature.name for feature in sequences[0].features]
-    if "instrument" in names and "pitch" in names:
-        counts = Counter(_all(sequences, "instrument").tolist())
-        told = ", ".join(f"{instrument_name(value)} {count:,}" for value, count in counts.most_common())
-        console.print(f"instruments: {told}")
 
 
 def _print_remarks(console: Console, report: Report) -> None:

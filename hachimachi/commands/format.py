@@ -43,7 +43,7 @@ def command(
 
     check_suffix(output, WRITERS, "write")
     wanted, report = _values(only), Report()
-    sequences = read(_sources(inputs, output), report, without=output, progress=show_reading)
+    sequences = read(_sources(inputs, output), report, without=[output], progress=show_reading)
     sequences = _select(sequences, wanted, [name.strip() for names in drop for name in names.split(",")], report)
     write(output, sequences)
     show_summary(sequences, report)

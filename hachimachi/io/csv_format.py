@@ -57,7 +57,8 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     header = ",".join([TIME] * sequence.temporal + [mark(feature) for feature in sequence.features])
     table = sequence.data if sequence.time is None else np.column_stack([sequence.time, sequence.data])
     _check_header(header, sequence)
-    return "".join(f"{line}\n" for line in [header, *map(",".join, map(numerals, table))]).encode()
+    rows = map(",".join, zip(*map(numerals, table.T), strict=True))
+    return "".join(f"{line}\n" for line in [header, *rows]).encode()
 
 
 def unheld(features: Sequence[Feature]) -> list[str]:

@@ -69,8 +69,8 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
 
 def _body(sequence: EventSequence) -> str:
     time = "" if sequence.time is None else f'"time": [{", ".join(numerals(sequence.time))}],\n'
-    rows = ",\n".join(f"[{', '.join(numerals(row))}]" for row in sequence.data)
-    return f'{time}"data": [\n{rows}]'
+    rows = "],\n[".join(map(", ".join, zip(*map(numerals, sequence.data.T), strict=True)))
+    return f'{time}"data": [\n{f"[{rows}]" if len(sequence) else ""}]'
 
 
 def _load(text: str) -> dict[str, Any]:
