@@ -111,7 +111,9 @@ def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> 
     kept, first = np.unique(grams, return_index=True)
     rare = kept % np.uint64(rarity) == 0
     kept, first = kept[rare], first[rare]
-    return _Sketch(kept, places[first, 0] if pitch is not None else np.zeros(len(kept)), time[first + GRAM] - time[first])
+    return _Sketch(
+        kept, places[first, 0] if pitch is not None else np.zeros(len(kept)), time[first + GRAM] - time[first]
+    )
 
 
 def _suspect(sketches: Sequence[Hashes]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hachimachi.description.describe import describe, instrument_name
+from hachimachi.description.describe import describe
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
 from hachimachi.io import Report, read
@@ -28,29 +28,41 @@ _BLOCKS = 16
 def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None) -> None:
     """Print what is in a data set and what looks wrong, or all of it as JSON, and draw it where that is asked for."""
     if picture is not None:
-        from hachimachi import plot
-
-        plot.check_picture(picture)
+        _check(picture)
     report = Report()
     data = describe(read(path, report, progress=show_reading), name=str(path))
     report.remarks.pop(MILLISECONDS, None)  # found once more, with the figures
     if as_json:
-        told = {"remarks": {remark: dict(files) for remark, files in report.remarks.items()}, "left_out": report.refused}
+        told = {
+            "remarks": {remark: dict(files) for remark, files in report.remarks.items()},
+            "left_out": report.refused,
+        }
         click.echo(json.dumps(data.to_json() | told, ensure_ascii=False, indent=1))
     else:
         console = _console()
-        for line in _tell(data):
+        for line in _tell(data, console.width):
             console.print(line, soft_wrap=True) if isinstance(line, str) else console.print(line)
         _print_remarks(console, report)
         _print_findings(console, data)
     if picture is not None:
-        plot.save(plot.overview(data), picture)
+        _draw(data, picture)
         click.echo(f"→ {picture}", err=as_json)
 
 
-def _tell(data: Description) -> Iterator[str | Table]:
-    sequences = f", {data.sequences:,} sequences" if data.sequences > 1 else ""
-    yield f"{data.name}: {count(data.events, 'event')}{_duration(data.seconds)}{sequences}"
+def _check(picture: Path) -> None:
+    from hachimachi.canvas_file import check_picture
+
+    check_picture(picture)
+
+
+def _draw(data: Description, picture: Path) -> None:
+    from hachimachi import plot
+
+    plot.save(plot.overview(data), picture)
+
+
+def _tell(data: Description, width: int) -> Iterator[str | Table]:
+    yield f"{data.name}: {data.size()}"
     if data.sequences > 1:
         shortest, median, longest = data.lengths
         yield f"sequences: median {median:,} events"
@@ -63,16 +75,7 @@ def _tell(data: Description) -> Iterator[str | Table]:
     yield from _between(data)
     if data.instruments:
         told = ", ".join(f"{name} {events:,}" for name, events in data.instruments.items())
-        yield "\n".join(textwrap.wrap(f"instruments: {told}", 80, subsequent_indent="  "))
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ", without time"
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f" in {seconds / length:,.1f} {unit}"
-    return f" in {seconds:,.1f} s"
+        yield textwrap.fill(f"instruments: {told}", width, subsequent_indent="  ")
 
 
 def _table(columns: Sequence[ColumnDescription]) -> Table:
@@ -89,17 +92,18 @@ def _row(column: ColumnDescription) -> list[str]:
     kind = column.kind + "*" * ("kind" in column.declared)
     step = "" if column.resolution is None else f"{column.resolution:.4g}" + "*" * ("resolution" in column.declared)
     distinct = "many" if column.distinct is None else f"{column.distinct:,}"
-    values = "" if column.kind == "categorical" else f"{column.low:.5g}–{column.high:.5g}"
-    values = values or f"{column.low:g}–{column.high:g}"
-    return ["~" * column.masked + column.name, kind, values, step, distinct, sparkline(Histogram.of(column, _BLOCKS))]
+    name, values = "~" * column.masked + column.name, f"{column.low:.4g}–{column.high:.4g}"
+    return [name, kind, values, step, distinct, sparkline(Histogram.of(column, _BLOCKS))]
 
 
 def _legend(data: Description) -> Iterator[str]:
     marks = ["~ masked: foretold, never heard"] if any(column.masked for column in data.columns) else []
     if any({"kind", "resolution"} & set(column.declared) for column in data.columns):
-        marks.append("* declared, the rest as training takes it")
+        marks.append("* declared, else derived")
+    if any(Histogram.of(column, _BLOCKS).scale == "log" for column in data.columns):
+        marks.append("seconds: log scale")
     if marks:
-        yield "  ".join(marks)
+        yield "; ".join(marks)
     if data.sampled < data.events:
         yield f"distributions, quantiles and shares are of {data.sampled:,} events drawn from all"
 
@@ -118,7 +122,11 @@ def _print_findings(console: Console, data: Description) -> None:
         return
     console.print("what looks wrong:", style="bold")
     for finding in data.findings[:_MANY]:
-        console.print(textwrap.fill(str(finding), 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
+        console.print(
+            textwrap.fill(
+                str(finding), console.width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+            )
+        )
     if len(data.findings) > _MANY:
         console.print(f"and {len(data.findings) - _MANY:,} more: --json tells of all")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from hachimachi.description.tally import Sample, Tally
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io import Report, read
-from hachimachi.io.midi_options import DRUMS
+from hachimachi.io.instruments import instrument_name
 
 _EXAMPLE = 2000
 _MANY = 256
@@ -41,33 +41,58 @@ def describe(
         HachimachiError: What cannot be read, sequences that differ in features, or no events at all.
     """
     if isinstance(data, EventSequence):
-        return _describe([data], name or data.name)
+        return _describe(_Counted.of([data]), name or data.name)
     if isinstance(data, str | os.PathLike):
-        return _describe(read(data, report), name or os.fspath(data))
-    return _describe(data, name)
+        return _describe(_Counted.of(read(data, report)), name or os.fspath(data))
+    return _describe(_Counted.of(data), name)
 
 
-def _describe(sequences: Iterable[EventSequence], name: str) -> Description:
-    tallies: list[Tally] = []
-    features: tuple[Feature, ...] = ()
-    sample, lengths = Sample(1), Lengths()
-    for block in blocks_of(sequences):
-        if not tallies:
-            features = _features(block)
-            tallies = [Tally(column, len(features)) for column in range(len(features))]
-            sample = Sample(len(features))
-        for tally in tallies:
-            tally.add(block)
-        sample.add(block.rows)
-        lengths.add(block)
-    if not tallies:
-        raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
-    columns, refused = [], []
-    for feature, tally in zip(features, tallies, strict=True):
+@dataclass(frozen=True)
+class _Counted:
+    """What one pass over all sequences leaves.
+
+    Args:
+        features: The time between events, where there is time, and the features, as they are declared.
+        tallies: Counts of each.
+        sample: Some of the rows, or all.
+        lengths: What is known of the sequences.
+    """
+
+    features: list[Feature]
+    tallies: list[Tally]
+    sample: Sample
+    lengths: Lengths
+
+    @staticmethod
+    def of(sequences: Iterable[EventSequence]) -> _Counted:
+        """Take each sequence once."""
+        counted: _Counted | None = None
+        for block in blocks_of(sequences):
+            counted = counted or _Counted.start(block)
+            for tally in counted.tallies:
+                tally.add(block)
+            counted.sample.add(block.rows)
+            counted.lengths.add(block)
+        if counted is None:
+            raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
+        return counted
+
+    @staticmethod
+    def start(block: Block) -> _Counted:
+        """Begin with the columns of a first block."""
+        first = block.pieces[0].events
+        features = [Feature(TIME, min=0.0)] * first.temporal + list(first.features)
+        tallies = [Tally(column, len(features)) for column in range(len(features))]
+        return _Counted(features, tallies, Sample(len(features)), Lengths())
+
+
+def _describe(counted: _Counted, name: str) -> Description:
+    sample, lengths, columns, refused = counted.sample, counted.lengths, [], []
+    for feature, tally in zip(counted.features, counted.tallies, strict=True):
         decided, finding = _decide(feature, tally, sample)
         columns.append(_column(decided, feature, tally, sample.rows[:, tally.column]))
         refused += [finding] if finding else []
-    temporal = features[0].name == TIME
+    temporal = counted.features[0].name == TIME
     described = Description(
         name=name,
         sequences=lengths.count,
@@ -79,17 +104,12 @@ def _describe(sequences: Iterable[EventSequence], name: str) -> Description:
         columns=tuple(columns),
         at_zero=_share(columns[0], 0.0) if temporal else None,
         at_once=_share(columns[0], AT_ONCE) if temporal else None,
-        instruments=_instruments(tallies, features),
+        instruments=_instruments(counted),
         findings=(),
         sampled=len(sample.rows),
         example=lengths.example[:_EXAMPLE],
     )
-    return replace(described, findings=(*refused, *find(described, tallies, lengths)))
-
-
-def _features(block: Block) -> tuple[Feature, ...]:
-    first = block.pieces[0].events
-    return (Feature(TIME, min=0.0), *first.features) if first.temporal else first.features
+    return replace(described, findings=(*refused, *find(described, counted.tallies, lengths)))
 
 
 def _decide(feature: Feature, tally: Tally, sample: Sample) -> tuple[Feature, Finding | None]:
@@ -139,19 +159,10 @@ def _share(column: ColumnDescription, below: float) -> float:
     return float(np.searchsorted(column.values, below, side=side) / len(column.values)) if column.events else 0.0
 
 
-def _instruments(tallies: list[Tally], features: tuple[Feature, ...]) -> dict[str, int]:
-    names = [feature.name for feature in features]
+def _instruments(counted: _Counted) -> dict[str, int]:
+    names = [feature.name for feature in counted.features]
     if "instrument" not in names or "pitch" not in names:
         return {}
-    tally = tallies[names.index("instrument")]
-    order = np.argsort(-tally.counts, kind="stable")
-    return {instrument_name(tally.values[i]): int(tally.counts[i]) for i in order}
-
-
-def instrument_name(program: float) -> str:
-    """Return the name of a General MIDI program, drums for 128, and other numbers as they are."""
-    from pretty_midi import program_to_instrument_name
-
-    if program == DRUMS:
-        return "Drums"
-    return program_to_instrument_name(int(program)) if program in range(DRUMS) else f"{program:g}"
+    tally = counted.tallies[names.index("instrument")]
+    order = np.argsort(-tally.counts, kind="stable").tolist()
+    return {instrument_name(float(tally.values[i])): int(tally.counts[i]) for i in order}

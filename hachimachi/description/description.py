@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, Kind
+from hachimachi.io.text import numerals
+from hachimachi.text import count
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 AT_ONCE = 0.005
@@ -50,7 +52,10 @@ class ColumnDescription:
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "values"}
-        keyed = {key: {f"{value:.17g}": found for value, found in plain[key].items()} for key in ("quantiles", "counts")}
+        keyed = {
+            key: dict(zip(numerals(list(plain[key])), plain[key].values(), strict=True))
+            for key in ("quantiles", "counts")
+        }
         return plain | keyed
 
 
@@ -114,8 +119,25 @@ class Description:
         """Return a column by its name."""
         return next(column for column in self.columns if column.name == name)
 
+    def size(self) -> str:
+        """Say how much there is.
+
+        Time is in hours from two hours on, in minutes from two minutes on.
+        """
+        sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
+        return f"{count(self.events, 'event')}{_duration(self.seconds)}{sequences}"
+
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts, for machines."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "example"}
         findings = [{**vars(finding)} for finding in self.findings]
         return plain | {"columns": [column.to_json() for column in self.columns], "findings": findings}
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ", without time"
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f" in {seconds / length:,.1f} {unit}"
+    return f" in {seconds:,.1f} s"

@@ -97,7 +97,9 @@ def _outliers(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
     elif far:
         value, place = far[0]
         found = f"{count(len(far), 'value')} far beyond {low:.5g}–{high:.5g}, where the rest is: {value:.5g} ({place})"
-        yield Finding("outlier", column.name, found, "if a mistake, mend or cut it: a range this wide is learned coarsely")
+        yield Finding(
+            "outlier", column.name, found, "if a mistake, mend or cut it: a range this wide is learned coarsely"
+        )
 
 
 def _gaps(far: list[tuple[float, Place]], rest: float) -> Iterator[Finding]:
@@ -114,7 +116,7 @@ def _rare(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
         once = tally.values[tally.counts == 1]
         if once.size:
             shown = ", ".join(f"{value:g}" for value in once[:5]) + (", …" if once.size > 5 else "")
-            found = f"{count(once.size, 'category' if once.size == 1 else 'categorie')} seen once: {shown}"
+            found = f"{count(once.size, 'value')} seen once: {shown}"
             advice = "one event teaches little: record more, or merge it with another"
             yield Finding("rare category", column.name, found, advice)
 
@@ -124,7 +126,8 @@ def _names(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
     if few and tally.whole and "kind" not in column.declared and column.name not in _NOT_NAMES:
         shown = ", ".join(f"{value:g}" for value in tally.values)
         found = f"{len(tally.values)} whole numbers only ({shown})"
-        advice = f"if they are names, make it categorical: {column.name}# in CSV, or feature.{column.name}.kind=categorical"
+        ways = f"{column.name}# in CSV, or hxmx train … feature.{column.name}.kind=categorical"
+        advice = f"if they are names, make it categorical: {ways}"
         yield Finding("names", column.name, found, advice)
 
 
@@ -133,14 +136,18 @@ def _short(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # noq
         short = float(np.mean(column.values < AT_ONCE))
         if short > 0:
             found = f"{_percent(short)} shorter than 5 ms"
-            yield Finding("short", column.name, found, "fine for drums; else give those notes their length, or drop them")
+            yield Finding(
+                "short", column.name, found, "fine for drums; else give those notes their length, or drop them"
+            )
 
 
 def _no_pitch(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
     if column.name == "pitch" and (column.low < 0 or column.high > 127):
         value, place = tally.lowest[0] if column.low < 0 else tally.highest[0]
         found = f"{value:.5g} ({place}) is no MIDI pitch, which are 0–127"
-        yield Finding("pitch", column.name, found, "if these are hertz or cents, turn them into keys, or rename the column")
+        yield Finding(
+            "pitch", column.name, found, "if these are hertz or cents, turn them into keys, or rename the column"
+        )
 
 
 def _percent(share: float) -> str:

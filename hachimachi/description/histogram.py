@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from hachimachi.columns import SECONDS
 from hachimachi.description.description import ColumnDescription
 
-_SHORTEST = 1e-3
+SHORTEST = 1e-3
 """Seconds below this share the first bin of a log scale: 0 among them."""
+_STEPS = 4096
+"""Of more steps than these, no bin is noticed to hold one more than its neighbour."""
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -23,7 +25,7 @@ class Histogram:
         edges: Where bins begin and the last one ends, shape (bins + 1,); of categories, their values, shape (bins,).
         counts: How many values fell in each, shape (bins,).
         scale: ``linear``; ``log``, whose first bin reaches from 0 to a thousandth of a second; ``categories``, by how
-            often they come; ``whole``, a bin for each whole number.
+            often they come.
     """
 
     edges: NDArray[np.float64]
@@ -38,12 +40,14 @@ class Histogram:
             found, counts = np.unique(values, return_counts=True)
             order = np.argsort(-counts, kind="stable")[:bins]
             return Histogram(found[order], counts[order], "categories")
-        if column.kind == "integer" and high - low < bins and abs(low) < 2**53:
-            edges = np.arange(low, high + 2) - 0.5
-            return Histogram(edges, _count((values - edges[0]).astype(np.int64), len(edges) - 1), "whole")
-        if column.name in SECONDS and low >= 0 and high > _SHORTEST:
-            edges = np.append(0.0, np.geomspace(_SHORTEST, high, bins))
+        if column.name in SECONDS and low >= 0 and high > SHORTEST:
+            edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
             return Histogram(edges, _count(np.searchsorted(edges, values, side="right") - 1, bins), "log")
+        step = column.resolution or 1.0
+        if (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps: others would hold a few more, or a few less
+            width = step * max(np.ceil(((high - low) / step + 1) / bins), 1)
+            edges = low - step / 2 + width * np.arange(np.ceil((high - low + step) / width - 1e-9) + 1)
+            return Histogram(edges, _count(((values - edges[0]) / width).astype(np.int64), len(edges) - 1), "linear")
         if low == high:
             return Histogram(np.array([low - 0.5, high + 0.5]), np.array([len(values)]), "linear")
         share = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the ends may be 1e308 apart

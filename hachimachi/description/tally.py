@@ -73,7 +73,7 @@ class Tally:
 def _further(
     known: list[tuple[float, Place]], values: NDArray[np.float64], rows: NDArray[np.intp], block: Block, sign: int
 ) -> list[tuple[float, Place]]:
-    """Return the lowest (sign 1) or highest (−1) among values known and new, with their places; the first of equal ones."""
+    """Return the lowest (sign 1) or highest (−1) of all, with their places; of equal ones the first."""
     if len(known) > FAR:
         better = sign * values < sign * known[-1][0]
         values, rows = values[better], rows[better]

@@ -36,11 +36,11 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     table, rows = read_table(layout, file, report)
     if header.numbered:
         table = _without_numbers(table, layout.row)
-        report.count(NUMBERED, file, 1)
+        report.understand(NUMBERED, file, 1)
     if not header.time:
         return [EventSequence(header.features, table)]
     time = _time(table[:, 0], header, rows)
-    report.count(UNIT.format(header.time), file, header.seconds != 1)
+    report.understand(UNIT.format(header.time), file, header.seconds != 1)
     note_milliseconds([time], file, report)
     return [EventSequence(header.features, table[:, 1:], time)]
 

@@ -78,8 +78,8 @@ def find_layout(text: str, file: str, report: Report) -> Layout:
     above = split(lines[row - 2].lstrip().lstrip("#% "), separator) if row > 1 and _is_comment(lines[row - 2]) else []
     if are_numbers(header) and len(above) == len(header) and not any(map(is_number, above)):
         header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
-    report.count(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
-    report.count(COMMENTS, file, len(lines) - len(plain) - (header is above))
+    report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
+    report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
     return Layout(separator, header, row, _between(lines, below, separator), below)
 
 

@@ -31,7 +31,7 @@ def read_table(layout: Layout, file: str, report: Report) -> tuple[NDArray[np.fl
     table = _read_at_once(lines, layout)
     if table is None and _has_decimal_commas(layout):
         decimal = ","
-        report.count(DECIMAL_COMMAS, file, 1)
+        report.understand(DECIMAL_COMMAS, file, 1)
         if layout.separator != decimal:
             table = _read_at_once([line.replace(",", ".") for line in lines], layout)
     return (table, layout.rows) if table is not None else _read_each(layout, decimal)

@@ -44,7 +44,7 @@ def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
         text = data.decode("cp1252")  # Latin-1 as Windows fills it: what it leaves undefined is no text
     except UnicodeDecodeError as error:
         raise HachimachiError(where) from error
-    report.count(LATIN, file, 1)
+    report.understand(LATIN, file, 1)
     return text
 
 
