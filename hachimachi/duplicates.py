@@ -63,7 +63,7 @@ def find_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
 
 def drop_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
     """Leave out the one of each two sequences in ``report.duplicates`` that tells the same, or less, from `SAME` on."""
-    gone = {pair.name: pair.of for pair in report.duplicates if pair.score >= SAME}
+    gone = {pair.name: pair.of for pair in report.duplicates if pair.score >= SAME and pair.name != pair.of}
     for sequence in sequences:
         if sequence.name in gone:
             report.drop("in sequences that tell the same as others", sequence.name, len(sequence))

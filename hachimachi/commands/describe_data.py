@@ -15,6 +15,7 @@ from hachimachi.description.describe import describe
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
 from hachimachi.io import Report, read
+from hachimachi.io.instruments import instrument_name
 from hachimachi.io.time_unit import MILLISECONDS
 from hachimachi.progress import show_reading
 from hachimachi.text import count
@@ -137,5 +138,7 @@ def _console() -> Console:
 
 
 def _print_remarks(console: Console, report: Report) -> None:
+    for column, value in report.constants.items():
+        console.print(f"{column}: {instrument_name(value)} throughout, so the column is left out")
     for line in report.lines():
         console.print(line, soft_wrap=line.startswith("left out"))

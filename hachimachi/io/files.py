@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -66,19 +66,21 @@ def read(
         midi: What to read of MIDI files.
         all_columns: Keep a MIDI file's ``instrument`` even where it has one value throughout the data set:
             wanted of a primer, whose columns must be the model's.
-        without: Files to pass over below a folder: those about to be written.
+        without: Files to pass over below a folder, or where a pattern fits them: those about to be written.
         progress: Wraps the list of files, to show how far reading is.
 
     Returns:
         At least one sequence; all have the same features, and all or none carry time.
 
     Raises:
-        HachimachiError: Nothing could be read, or there is no set of features that most files have.
+        HachimachiError: Nothing could be read, there is no set of features that most files have, or something is
+            asked of MIDI files where there are none.
     """
     sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     notes = Report() if report is None else report
     files = find_files(sources, READERS, notes, [Path(each) for each in without])
     jobs = [Job(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
+    _check_midi(jobs, midi)
     if len(files) == 1 and not sources[0].is_dir():
         found = [Found(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
     else:
@@ -193,6 +195,16 @@ def _read_each(jobs: Sequence[Job], report: Report, progress: Progress) -> list[
         first = next(iter(report.refused.items()))
         raise HachimachiError(f"none of {len(jobs):,} files could be read; the first: {': '.join(first)}")
     return found
+
+
+def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:
+    """Refuse what would be done to no file, and seconds and beats in one data set."""
+    others = [job.name for job in jobs if READERS.get(job.path.suffix.lower(), MIDI) != MIDI]
+    words = [each.name for each in fields(asked) if getattr(asked, each.name) != getattr(DEFAULT, each.name)]
+    if words and len(others) == len(jobs):
+        raise HachimachiError(f"{', '.join(words)}: this is asked of MIDI files; there is none, but {others[0]}")
+    if asked.beats and others:
+        raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
 
 
 def _outcomes(jobs: Sequence[Job]) -> Generator[Outcome]:

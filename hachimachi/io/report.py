@@ -88,7 +88,7 @@ class Report:
         self.seconds = sum(sequence.seconds for sequence in sequences)
 
     def reasons(self) -> dict[str, list[str]]:
-        """Return what was left out by reason: those that differ in numbers or names only are told by the first."""
+        """Return what was left out by reason; those that differ in numbers or names only are told by the first."""
         first: dict[str, str] = {}
         grouped: dict[str, list[str]] = {}
         for name, reason in self.refused.items():

@@ -28,19 +28,18 @@ def find_files(
         sources: Files, folders, or patterns such as ``midi/*.mid``, which not every shell expands.
         suffixes: In lower case, with the dot.
         report: Takes note of files with other suffixes, and of folders that cannot be looked into.
-        without: Files to pass over below folders.
+        without: Files to pass over below folders and among those that fit a pattern.
 
     Raises:
         HachimachiError: No sources, a folder without such files, or a pattern that fits nothing.
     """
     apart = {identity for path in without if (identity := _identity(path))}
     files: dict[str, Path] = {}
-    for source in (path for given in sources for path in _expand(given)):
-        found = _below(source, suffixes, report, apart) if source.is_dir() else [source]
-        if not found:
-            raise HachimachiError(f"{source}: no files ending in {' '.join(suffixes)} below this folder")
-        for path in found:
-            files.setdefault(os.path.abspath(path), path)  # noqa: PTH100  (links stay links)
+    for given in sources:
+        for path in _expand(given):
+            if path == given or _identity(path) not in apart:
+                found = _below(path, suffixes, report, apart) if path.is_dir() else [path]
+                files.update({os.path.abspath(each): each for each in found})  # noqa: PTH100  (links stay links)
     if not files:
         raise HachimachiError("no files to read: name at least one file or folder")
     return list(files.values())
@@ -51,9 +50,14 @@ def names_of(files: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     folders = [_whole(path if path.is_dir() else path.parent) for source in sources for path in _expand(source)]
     try:
         base = Path(os.path.commonpath(folders))
+        return [_readable(_whole(path).relative_to(base)) for path in files]
     except ValueError:  # on several drives
-        return [_whole(path).as_posix() for path in files]
-    return [_whole(path).relative_to(base).as_posix() for path in files]
+        return [_readable(_whole(path)) for path in files]
+
+
+def _readable(path: Path) -> str:
+    """Return a name that text can hold, where the file's is no UTF-8."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _expand(source: Path) -> list[Path]:
@@ -67,6 +71,7 @@ def _expand(source: Path) -> list[Path]:
 
 
 def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity]) -> list[Path]:
+    """Return the files below a folder, sorted by their path."""
     found: list[tuple[str, Path]] = []
     for path in _walk(folder, report):
         if path.name.startswith(".") or path.name == SPLIT or _identity(path) in apart:
@@ -75,6 +80,8 @@ def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Colle
             found.append((path.relative_to(folder).as_posix(), path))
         else:
             report.passed[path.suffix.lower()] += 1
+    if not found:
+        raise HachimachiError(f"{folder}: no files ending in {' '.join(suffixes)} below this folder")
     return [path for _, path in sorted(found)]
 
 
@@ -100,7 +107,7 @@ def _look_into(folder: Path, report: Report) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        report.refuse(folder.as_posix(), f"cannot be looked into: {error.strerror or error}")
+        report.refuse(_readable(folder), f"cannot be looked into: {error.strerror or error}")
         return []
 
 

@@ -91,8 +91,7 @@ class _Team:
         except (EOFError, OSError, pickle.UnpicklingError):
             if process is None:  # the function's own
                 raise
-            process.kill()
-            how, process = _tell_end(process.wait()), None
+            how, process = _tell_end(process), None
             return self.lost(item, how)
         finally:
             self.idle.put(process)
@@ -157,5 +156,11 @@ def _stdout(process: Process) -> IO[bytes]:
     return process.stdout
 
 
-def _tell_end(status: int) -> str:
+def _tell_end(process: Process) -> str:
+    """Say how a process ended that answers no more."""
+    try:
+        status = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
     return f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
