@@ -32,12 +32,10 @@ def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None)
         _check(picture)
     report = Report()
     data = describe(read(path, report, progress=show_reading), name=str(path))
-    report.remarks.pop(MILLISECONDS, None)  # found once more, with the figures
+    if any(finding.kind == "milliseconds" for finding in data.findings):
+        report.remarks.pop(MILLISECONDS, None)  # said there, with the figures
     if as_json:
-        told = {
-            "remarks": {remark: dict(files) for remark, files in report.remarks.items()},
-            "left_out": report.refused,
-        }
+        told = {"read_as": report.understood, "mended_or_odd": report.remarks, "left_out": report.refused}
         click.echo(json.dumps(data.to_json() | told, ensure_ascii=False, indent=1))
     else:
         console = _console()
