@@ -62,17 +62,17 @@ def _scales(data: Description, lengths: Lengths) -> Iterator[Finding]:
     """Find sequences whose numbers are much smaller or larger than those of most others."""
     if len(lengths.names) < 3:
         return
-    reach = np.array(lengths.reach)
-    for column, reaches in zip(data.columns, reach.T, strict=True):
-        middle = float(np.median(reaches))
-        ratio = np.divide(reaches, middle, out=np.ones_like(reaches), where=(reaches > 0) & (middle > 0))
-        odd = np.flatnonzero((ratio > _SCALES_APART) | (ratio < 1 / _SCALES_APART))
-        if column.kind != "categorical" and 0 < odd.size <= len(reaches) / 4:
+    for column, means in zip(data.columns, np.array(lengths.means).T, strict=True):
+        middle = float(np.median(means))
+        if column.kind == "categorical" or not 0 < middle < np.inf:
+            continue
+        odd = np.flatnonzero((means > middle * _SCALES_APART) | ((means > 0) & (means < middle / _SCALES_APART)))
+        if 0 < odd.size <= len(means) / 4:
             first = int(odd[0])
-            what = "mean" if column.name == TIME else "largest"
-            found = f"{count(odd.size, 'sequence')} on another scale: in {lengths.names[first] or 'one'} the {what} is "
+            name = lengths.names[first] or f"number {first + 1}"
+            found = f"{count(odd.size, 'sequence')} on another scale: in {name} the mean is {means[first]:.3g}"
             advice = "bring all to one unit, or leave them out"
-            yield Finding("scale", column.name, f"{found}{reaches[first]:.3g}, in most {middle:.3g}", advice)
+            yield Finding("scale", column.name, f"{found}, in most {middle:.3g}", advice)
 
 
 def _constant(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)

@@ -71,7 +71,9 @@ def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int
 def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_CELLS", 60)
     sequences = pieces([50, 70])
-    numbered = [EventSequence(CONTROL, s.data + [[10 * i, 0, 0]], s.time, s.name) for i, s in enumerate(sequences)]
+    numbered = [
+        EventSequence(CONTROL, s.data + np.array([[10 * i, 0, 0]]), s.time, s.name) for i, s in enumerate(sequences)
+    ]
     for block in blocks.blocks_of(numbered):
         for row in range(len(block.rows)):
             place = block.place(row)
