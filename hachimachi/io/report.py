@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hachimachi.events import EventSequence
+from hachimachi.io.midi_remarks import NOTICES
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -91,7 +92,8 @@ class Report:
     @property
     def faults(self) -> list[str]:
         """What was not as it should be and what nobody asked for: a line for each reason, empty where all is well."""
-        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in self.remarks.items()]
+        odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
+        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {_some(names)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -36,7 +36,7 @@ def cores() -> int:
 
 def spread(
     function: Callable[[Item], Result], items: Iterable[Item], lost: Callable[[Item, str], Result], count: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Give ``function(item)`` for each item, in their order. To close the iterator ends the processes at once.
 
     Args:
@@ -85,8 +85,9 @@ class _Team:
 
     def ask(self, item: Any) -> Any:
         """Have one item worked on, by whoever is idle."""
-        process = self.idle.get() or self._start()
+        process = self.idle.get()
         try:
+            process = process or self._start()
             return self.function(item) if process is None else self._exchange(process, item)
         except (EOFError, OSError, pickle.UnpicklingError):
             if process is None:  # the function's own
@@ -122,6 +123,8 @@ class _Team:
                 return process
         except OSError:
             pass
+        if self.closed:  # while it started
+            raise CancelledError
         self.can_start = False
         return None
 
