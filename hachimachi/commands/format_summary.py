@@ -12,7 +12,7 @@ from rich.table import Table
 
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.midi_options import DRUMS
+from hachimachi.io.instruments import instrument_name
 from hachimachi.text import count
 
 _NAMES = 3  # of each kind are told
@@ -70,28 +70,20 @@ def _range(values: NDArray[np.float64]) -> str:
 def _instruments(sequences: Sequence[EventSequence], report: Report) -> Iterator[str]:
     """Name the instruments, most frequent first; a column that was left out has one."""
     for column, value in report.constants.items():
-        yield f"{column}: {_program(value)} throughout, so the column is left out"
+        yield f"{column}: {instrument_name(value)} throughout, so the column is left out"
     names = [feature.name for feature in sequences[0].features]
     if "instrument" in names and "pitch" in names:
         values, counts = np.unique(_columns(sequences)["instrument"], return_counts=True)
         order = np.argsort(-counts, kind="stable")
-        told = ", ".join(f"{_program(float(values[i]))} {counts[i]:,}" for i in order[:_INSTRUMENTS])
+        told = ", ".join(f"{instrument_name(float(values[i]))} {counts[i]:,}" for i in order[:_INSTRUMENTS])
         yield f"instruments: {told}" + (f" and {len(order) - _INSTRUMENTS} more" if len(order) > _INSTRUMENTS else "")
 
 
-def _program(value: float) -> str:
-    if value == DRUMS:
-        return "Drums"
-    from pretty_midi import program_to_instrument_name
-
-    return program_to_instrument_name(int(value)) if value in range(DRUMS) else f"{value:g}"
-
-
 def _lines(report: Report) -> Iterator[_Line]:
-    """Give what happened: what was left out, what was mended, what was asked for."""
+    """Give what happened: what was left out, what was understood or mended, what was asked for."""
     for reason, names in report.reasons().items():
         yield _Line(len(names), len(names), f"left out: {reason}", names)
-    for remark, files in report.remarks.items():
+    for remark, files in (*report.understood.items(), *report.remarks.items()):
         yield _Line(files.total(), len(files), remark, list(files))
     for reason, files in report.dropped.items():
         yield _Line(files.total(), len(files), f"events left out: {reason}", list(files))

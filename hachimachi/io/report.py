@@ -39,6 +39,8 @@ class Report:
     Every event of the files is either among what was read or counted in ``dropped``, or its file stands in ``refused``.
 
     Args:
+        understood: How something was read that can be written in several ways, such as decimal commas → how often in
+            which file. No fault.
         remarks: What was mended, or is odd → how often in which file.
         refused: File, or sequence, that was left out → why, in one line.
         constants: Column that was left out because it has one value throughout → that value.
@@ -52,6 +54,7 @@ class Report:
         duplicates: Sequences that tell the same as others; they are kept.
     """
 
+    understood: Account = field(default_factory=dict)
     remarks: Account = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     constants: dict[str, float] = field(default_factory=dict)
@@ -68,6 +71,10 @@ class Report:
         """Count what was mended or is odd in a file; 0 times leaves no trace."""
         _count(self.remarks, remark, file, times)
 
+    def understand(self, how: str, file: str, times: int = 1) -> None:
+        """Count how something was read that can be written in several ways; 0 times leaves no trace."""
+        _count(self.understood, how, file, times)
+
     def drop(self, reason: str, sequence: str, events: int) -> None:
         """Count events of a sequence that are left out; 0 of them leave no trace."""
         _count(self.dropped, reason, sequence, events)
@@ -82,7 +89,7 @@ class Report:
         self.seconds = sum(sequence.seconds for sequence in sequences)
 
     def reasons(self) -> dict[str, list[str]]:
-        """Return what was left out by reason; those that differ in numbers or names only are told by the first."""
+        """Return what was left out by reason: those that differ in numbers or names only are told by the first."""
         first: dict[str, str] = {}
         grouped: dict[str, list[str]] = {}
         for name, reason in self.refused.items():
@@ -99,7 +106,8 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Take over the account of another part of the files."""
-        for account, others in ((self.remarks, other.remarks), (self.dropped, other.dropped)):
+        for name in ("understood", "remarks", "dropped"):
+            account, others = getattr(self, name), getattr(other, name)
             for reason, counts in others.items():
                 account.setdefault(reason, Counter()).update(counts)
         for name in ("refused", "constants", "cut", "passed"):
@@ -108,8 +116,9 @@ class Report:
         self.duplicates += other.duplicates
 
     def lines(self, most: int = 10) -> list[str]:
-        """Say it: a line for each remark, then for what was dropped, then for each refused file, at most ``most``."""
-        remarks = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in self.remarks.items()]
+        """Say it: a line for each way of reading, remark and reason to drop, then ``most`` refused files at most."""
+        noted = [*self.understood.items(), *self.remarks.items()]
+        remarks = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in noted]
         dropped = [f"{files.total():,} events left out: {why} ({_where(files)})" for why, files in self.dropped.items()]
         refused = [f"left out: {name}: {reason}" for name, reason in list(self.refused.items())[:most]]
         rest = len(self.refused) - most

@@ -49,7 +49,8 @@ def _csv(report: Report) -> str:
 
 def _rows(report: Report) -> Iterator[tuple[str, str, float, str]]:
     yield from (("left out", name, 1, reason) for name, reason in report.refused.items())
-    for what, account in (("mended or odd", report.remarks), ("events left out", report.dropped)):
+    told = {"read as": report.understood, "mended or odd": report.remarks, "events left out": report.dropped}
+    for what, account in told.items():
         yield from ((what, name, times, why) for why, files in account.items() for name, times in files.items())
     yield from (("cut into parts", name, parts, "gaps above --max-gap") for name, parts in report.cut.items())
     for name, of, score, shift in report.duplicates:
@@ -65,6 +66,7 @@ def _json(report: Report) -> dict[str, Any]:
     totals = {what: getattr(report, what) for what in ("files", "sequences", "events", "seconds")}
     return totals | {
         "left_out": report.refused,
+        "read_as": report.understood,
         "mended_or_odd": report.remarks,
         "events_left_out": report.dropped,
         "cut_into_parts": report.cut,
