@@ -17,9 +17,20 @@ from hachimachi.io.formats import READERS, WRITERS, check_suffix, find_module, i
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
 from hachimachi.io.report import Report
-from hachimachi.io.sources import find_files, names_of
+from hachimachi.io.sources import SPLIT, find_files, names_of
 
-__all__ = ["READERS", "WRITERS", "PathLike", "Progress", "check_output", "check_suffix", "is_folder", "read", "write"]
+__all__ = [
+    "READERS",
+    "SPLIT",
+    "WRITERS",
+    "PathLike",
+    "Progress",
+    "check_output",
+    "check_suffix",
+    "is_folder",
+    "read",
+    "write",
+]
 PathLike = str | os.PathLike[str]
 
 
