@@ -71,7 +71,7 @@ def drop_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[
 
 
 def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
-    """Give pairs of the same events at the same times from the first on; if they are more than a gram, transposed too."""
+    """Give pairs of the same events at the same times from the first on; of more than a gram, transposed too."""
     before: dict[bytes, EventSequence] = {}
     for sequence in sequences:
         data, place = sequence.data + 0.0, _pitch_column(sequence)
