@@ -19,7 +19,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.atomic import replacing
 from hachimachi.io.report import Report
 
-READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi"}
+READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
 """Suffix → the module in `hachimachi.io` that parses it."""
 WRITERS = {
     ".json": "json_format",
@@ -27,6 +27,7 @@ WRITERS = {
     ".mid": "midi_write",
     ".midi": "midi_write",
     ".wav": "wav",
+    ".arrow": "arrow.table",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
 SPLIT = "split.json"
@@ -81,10 +82,16 @@ def read(
 def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
+    A folder, or a path that ends in ``/``, is a collection of Arrow files, to which they are added.
+
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
+    if Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep)):
+        check_alike(several)
+        import_module("hachimachi.io.arrow.shards").append(Path(path), several)
+        return
     format_module = _module(Path(path), WRITERS, "write")
     check_alike(several)
     try:
