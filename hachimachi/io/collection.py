@@ -121,7 +121,7 @@ class Collection(Sequence[EventSequence]):
     @property
     def names(self) -> list[str]:
         """The names of the sequences."""
-        return [self.source.names[which] for which in self.which.tolist()]
+        return [self.source.names[int(which)] for which in self.which]
 
     @cached_property
     def lengths(self) -> Places:
@@ -160,6 +160,12 @@ class Collection(Sequence[EventSequence]):
         """Return a part of each sequence, from one event to before another, counted within it."""
         first, last = (self.first + np.minimum(np.maximum(end, 0), self.lengths) for end in (start, stop))
         return Collection(self.source, self.which, first, np.maximum(first, last))
+
+    def head(self, events: int) -> Collection:
+        """Return the first so many events: whole sequences, and the beginning of the last one."""
+        before = np.cumsum(self.lengths) - self.lengths
+        wanted = np.flatnonzero(before < events)
+        return self.take(wanted).cut(0, events - before[wanted])
 
     def join(self, other: Collection) -> Collection:
         """Return these sequences and others of the same source."""

@@ -73,15 +73,23 @@ def select(
     Raises:
         HachimachiError: A part that is missing or empty, names that are not found, or one that several sequences have.
     """
+    there = [sequence.name for sequence in sequences]
+    return [sequences[place][rows] for place, rows in select_places(there, split, part, report)]
+
+
+def select_places(
+    there: Sequence[str], split: Split, part: str, report: Report | None = None
+) -> list[tuple[int, slice]]:
+    """Return the places of a part's sequences among all names, and which of their rows; else as :func:`select`."""
     names = _part(split, part)
-    indexed = [_index(sequences, form) for form in _FORMS]
-    found = {name: _find(name, indexed, split.path) for name in names}
-    chosen = [sequence[rows] for name, rows in names.items() for sequence in found[name]]
+    indexed = [_index(there, form) for form in _FORMS]
+    found = {name: _find(name, indexed, there, split.path) for name in names}
+    chosen = [(place, rows) for name, rows in names.items() for place in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        there = ", ".join(repr(sequence.name) for sequence in sequences[:3])
-        raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {there} …")
+        first = ", ".join(map(repr, there[:3]))
+        raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {first} …")
     if report is not None:
         what = f"under {part} in {split.path.name}, but not in the data"
         report.refused.update({name: f"{name}: {what}" for name in missing})
@@ -106,17 +114,17 @@ _FORMS: tuple[Callable[[str], str], ...] = (str, lambda name: PurePosixPath(name
 """How names are compared, the strictest first."""
 
 
-def _index(sequences: Sequence[EventSequence], form: Callable[[str], str]) -> dict[str, list[EventSequence]]:
-    index: dict[str, list[EventSequence]] = {}
-    for sequence in sequences:
-        index.setdefault(form(sequence.name), []).append(sequence)
+def _index(there: Sequence[str], form: Callable[[str], str]) -> dict[str, list[int]]:
+    index: dict[str, list[int]] = {}
+    for place, name in enumerate(there):
+        index.setdefault(form(name), []).append(place)
     return index
 
 
-def _find(name: str, indexed: list[dict[str, list[EventSequence]]], path: Path) -> list[EventSequence]:
+def _find(name: str, indexed: list[dict[str, list[int]]], there: Sequence[str], path: Path) -> list[int]:
     for form, index in zip(_FORMS, indexed, strict=True):
         found = index.get(form(name), [])
-        several = sorted({sequence.name for sequence in found})
+        several = sorted({there[place] for place in found})
         if len(several) > 1:
             raise HachimachiError(f"{path}: {name!r} may be {several[0]!r} or {several[1]!r}; name it in full")
         if found:
