@@ -31,6 +31,7 @@ __all__ = [
     "read",
     "write",
 ]
+ARROW = ".arrow"
 PathLike = str | os.PathLike[str]
 
 
@@ -86,7 +87,8 @@ def read(
 def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
-    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence.
+    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. One whose name ends in
+    ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
 
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
@@ -95,7 +97,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
     check_output(path)
     check_alike(several)
     if is_folder(path):
-        write_folder(path, several)
+        _write_folder(Path(path), several)
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
@@ -104,6 +106,15 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
         raise HachimachiError(f"{path}: {error}") from error
     with replacing(path) as beside:
         beside.write_bytes(data)
+
+
+def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
+    if path.suffix.lower() != ARROW and not any(path.glob(f"*{ARROW}")):
+        write_folder(path, sequences)
+        return
+    from hachimachi.io.arrow.shards import append
+
+    append(path, sequences)
 
 
 def is_folder(path: PathLike) -> bool:

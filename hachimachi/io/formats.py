@@ -12,7 +12,7 @@ from types import ModuleType
 
 from hachimachi.errors import HachimachiError
 
-READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi"}
+READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
 """Suffix → the module in `hachimachi.io` that parses it."""
 WRITERS = {
     ".json": "json_format",
@@ -20,6 +20,7 @@ WRITERS = {
     ".mid": "midi_write",
     ".midi": "midi_write",
     ".wav": "wav",
+    ".arrow": "arrow.table",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
 
