@@ -119,7 +119,7 @@ class _Team:
                     raise CancelledError
                 process = _open() if self.can_start else None
                 self.started += [process] if process else []
-            if process and _stdout(process).readline() == _READY:
+            if process and _greet(process):
                 return process
         except OSError:
             pass
@@ -136,7 +136,7 @@ class _Team:
 
 def _open() -> Process:
     """Start a process that the Ctrl-C of a terminal does not reach: whoever started it ends it."""
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", _START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -144,9 +144,13 @@ def _open() -> Process:
         start_new_session=os.name != "nt",
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
+
+
+def _greet(process: Process) -> bool:
+    """Tell a process where to find everything; return whether it is ready."""
     pickle.dump(sys.path, _stdin(process))
     _stdin(process).flush()
-    return process
+    return _stdout(process).readline() == _READY
 
 
 def _stdin(process: Process) -> IO[bytes]:
