@@ -71,11 +71,11 @@ def drop_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[
 
 
 def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
-    """Give pairs of the same events at the same times from the first on, but for a transposition."""
+    """Give pairs of the same events at the same times from the first on; of more than a gram, transposed too."""
     before: dict[bytes, EventSequence] = {}
     for sequence in sequences:
         data, place = sequence.data + 0.0, _pitch_column(sequence)
-        if place is not None:
+        if place is not None and len(sequence) > GRAM:
             data[:, place] -= data[0, place]
         time = [] if sequence.time is None else np.round(sequence.time - sequence.time[0], 3) + 0.0
         key = data.tobytes() + np.asarray(time).tobytes()

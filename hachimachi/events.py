@@ -129,15 +129,20 @@ class EventSequence:
             return self
         return replace(self, time=self.time - self.time[0])
 
-    def rows(self) -> NDArray[np.float64]:
+    def rows(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
 
         The inter-event time of the first event is NaN: there is none.
+
+        Args:
+            start: The first event.
+            stop: One past the last.
         """
+        data = self.data[start:stop]
         if self.time is None:
-            return self.data.copy()
-        between = np.diff(self.time, prepend=np.nan)
-        return np.column_stack([between, self.data])
+            return data.copy()
+        between = np.diff(self.time[start:stop], prepend=self.time[start - 1] if start else np.nan)
+        return np.column_stack([between, data])
 
 
 def check_alike(sequences: Sequence[EventSequence]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hachimachi.columns import Column
 from hachimachi.events import EventSequence
 from hachimachi.grid import Categories
+from hachimachi.io.collection import Collection
 
 MOST = 500_000
 """Events of the training data that are kept; what comes after them is not known again."""
@@ -79,8 +80,9 @@ class Grams:
     @staticmethod
     def of(sequences: Sequence[EventSequence], columns: Sequence[Column], n: int, timed: bool) -> Grams:
         """Return the grams of training data, of its first :data:`MOST` events."""
-        heard = np.concatenate([np.empty(0, np.uint64), *(symbols(each, columns, timed) for each in sequences)])
-        return Grams(tuple(columns), n, timed, heard[:MOST])
+        kept = Collection.of(sequences).head(MOST)
+        heard = [symbols(each, columns, timed) for each in kept]
+        return Grams(tuple(columns), n, timed, np.concatenate([np.empty(0, np.uint64), *heard]))
 
     def found(self, sequence: EventSequence) -> NDArray[np.bool_]:
         """Return which grams of a sequence of N events occur in the training data, shape (max(N − n, 0),).

@@ -69,7 +69,7 @@ def test_of_many_copies_each_is_told_once() -> None:
 
 def test_short_sequences_are_told_only_if_they_are_equal() -> None:
     short = [play(f"short {i}", events=5) for i in range(30)]
-    found = find_duplicates([*short, again(short[4], "copy", shift=1)])
+    found = find_duplicates([*short, again(short[4], "copy"), again(short[5], "higher", shift=1)])
     assert [pair[:3] for pair in found] == [("copy", "short 4", 1.0)]
 
 

@@ -80,7 +80,7 @@ def _instruments(sequences: Sequence[EventSequence], report: Report) -> Iterator
 
 
 def _lines(report: Report) -> Iterator[_Line]:
-    """Give what happened: what was left out, how things were read, what was mended, what was asked for."""
+    """Give what happened: what was left out, what was understood or mended, what was asked for."""
     for reason, names in report.reasons().items():
         yield _Line(len(names), len(names), f"left out: {reason}", names)
     for remark, files in (*report.understood.items(), *report.remarks.items()):

@@ -22,7 +22,7 @@ from hachimachi.io.report import Report
 
 __all__ = ["DRUMS", "MISSING", "NOTES", "parse", "parse_many", "without_constant_instrument"]
 DEFAULT = MidiOptions()
-_BLOCK = 60_000  # bytes: the tables of a walk through more would not fit in a processor's cache
+_BLOCK = 80_000  # bytes: the tables of a walk through more would not fit in a processor's cache
 
 
 def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:

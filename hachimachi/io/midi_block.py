@@ -68,6 +68,8 @@ def account(block: Block, endings: Endings) -> dict[str, Index]:
     """Return what has to be said of each file but for its notes: remark → how often, shape (F,)."""
     _, end, declared = block.spans.T
     stop, ended = endings.stop, endings.ended
+    if ended.all() and (stop == end).all() and (end == declared).all():
+        return _of_headers(block.chunks)
     rest, cut = np.maximum(end - stop, 0), ~ended & (declared > end)
     broken = [track for track, why in endings.breaks.items() if not (cut[track] and why == BREAKS_OFF)]
     per_track = {
@@ -79,17 +81,22 @@ def account(block: Block, endings: Endings) -> dict[str, Index]:
     files = len(block.chunks)
     said = {what: np.bincount(block.file, times, files).astype(np.int64) for what, times in per_track.items()}
     for what, times in _of_headers(block.chunks).items():
-        said[what] = said.get(what, 0) + np.array(times)
+        said[what] = said.get(what, 0) + times
     return said
 
 
-def _of_headers(chunks: Sequence[MidiChunks]) -> dict[str, list[int]]:
-    surplus = [len(each.spans) - each.announced for each in chunks]
+def _of_headers(chunks: Sequence[MidiChunks]) -> dict[str, Index]:
+    facts = [
+        (len(each.spans) - each.announced, each.misled, each.stray, each.ticks_per_second > 0, each.sequential)
+        for each in chunks
+    ]
+    surplus, misled, stray, frames, sequential = np.array(facts, np.int64).reshape(-1, 5).T
+    tracks = np.array([len(each.spans) for each in chunks])
     return {
-        MISSING: [max(0, -tracks) for tracks in surplus],
-        SURPLUS: [max(0, tracks) for tracks in surplus],
-        WRONG_LENGTH: [int(each.misled) for each in chunks],
-        STRAY: [each.stray for each in chunks],
-        FRAMES: [int(each.ticks_per_second > 0) for each in chunks],
-        SEQUENTIAL: [len(each.spans) * each.sequential for each in chunks],
+        MISSING: np.maximum(-surplus, 0),
+        SURPLUS: np.maximum(surplus, 0),
+        WRONG_LENGTH: misled,
+        STRAY: stray,
+        FRAMES: frames,
+        SEQUENTIAL: tracks * sequential,
     }

@@ -106,16 +106,20 @@ def _spans(data: bytes, at: int) -> tuple[list[Span], int]:
 
 def _reach(data: bytes, begin: int, declared: int) -> int:
     """Return where a track can end at most: where it says, unless no chunk follows there and it has not ended."""
-    if declared <= len(data) and (_is_chunk(data, declared) or data[declared - 3 : declared] == _END_OF_TRACK):
+    ended = declared <= len(data) and data[declared - 3 : declared] == _END_OF_TRACK
+    if ended or declared == len(data) or _is_chunk(data, declared):
         return declared
-    return declared if declared == len(data) else _next_track(data, begin)
+    return _next_track(data, begin)
 
 
 def _is_chunk(data: bytes, at: int) -> bool:
     """Return whether a chunk begins here: a track, or a name and a length that fits."""
-    kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+    kind = data[at : at + 4]
+    if kind == b"MTrk":
+        return True
+    length = int.from_bytes(data[at + 4 : at + 8], "big")
     named = len(kind) == 4 and kind.isascii() and kind.decode("ascii").isprintable()
-    return kind == b"MTrk" or (named and at + 8 + length <= len(data))
+    return named and at + 8 + length <= len(data)
 
 
 def _next_track(data: bytes, at: int) -> int:

@@ -23,17 +23,18 @@ def find_instruments(notes: Notes, events: Events, line: Index) -> Index:
         line: Time line of each track, from 0, shape (T,).
     """
     event = np.flatnonzero(events.status >> 4 == 0xC)
-    programs = np.full(len(notes.event), -1)
-    melodic = np.flatnonzero(notes.channel != DRUM_CHANNEL)
-    if event.size and melodic.size:
-        track, channel = track_of(event, events.counts), events.status[event] & np.uint8(15)
-        value = events.first[event]
-        at = notes.track[melodic], notes.channel[melodic]
-        programs[melodic] = _latest((track, channel, event, value), (*at, notes.event[melodic]), -1)
-        rest = np.flatnonzero((programs < 0) & (notes.channel != DRUM_CHANNEL))
+    drums = notes.channel == DRUM_CHANNEL
+    if not event.size or drums.all():
+        return np.where(drums, DRUMS, 0)
+    track, channel = track_of(event, events.counts), events.status[event] & np.uint8(15)
+    value = events.first[event]
+    programs = _latest((track, channel, event, value), (notes.track, notes.channel, notes.event), -1)
+    rest = np.flatnonzero((programs < 0) & ~drums)
+    if rest.size:
         asked = line[notes.track[rest]], notes.channel[rest], notes.start[rest]
         programs[rest] = _latest((line[track], channel, events.tick[event], value), asked, 0)
-    return np.where(notes.channel == DRUM_CHANNEL, DRUMS, np.maximum(programs, 0))
+    programs[drums] = DRUMS
+    return programs
 
 
 def find_pedal(notes: Notes, events: Events, line: Index) -> Index:
@@ -52,17 +53,20 @@ def _latest(changes: tuple[Index, ...], asked: tuple[Index, ...], otherwise: int
         asked: Group, channel and when of each question.
         otherwise: The answer before any change.
     """
-    group, channel, when, value = changes
-    key = _join(group, channel, when)
-    order = np.argsort(key, kind="stable")
-    key, question = key[order], _join(*asked)
-    place = np.searchsorted(key, question, side="right") - 1
-    known = np.flatnonzero(place >= 0)
-    known = known[key[place[known]] // _WHEN == question[known] // _WHEN]
-    answer = np.full(len(question), otherwise, np.int64)
-    answer[known] = value[order[place[known]]]
+    place, question = (each[0] * 16 + each[1] for each in (changes, asked))
+    order = np.lexsort((changes[2], place))
+    place, when, value = place[order], changes[2][order], changes[3][order]
+    first = np.full(int(max(place.max(initial=0), question.max(initial=0))) + 1, _WHEN)
+    np.minimum.at(first, question, asked[2])
+    early = when <= first[place]
+    settled = np.full(len(first), otherwise)
+    settled[place[early]] = value[early]  # of several, the last that is written stays
+    answer = settled.take(question)
+    changing = np.zeros(len(first), bool)
+    changing[place[~early]] = True
+    if (amid := np.flatnonzero(changing.take(question))).size:
+        key = place * _WHEN + np.minimum(when, _WHEN - 1)
+        last = np.searchsorted(key, question[amid] * _WHEN + asked[2][amid], side="right") - 1
+        known = (last >= 0) & (place[last] == question[amid])
+        answer[amid] = np.where(known, value[last], otherwise)
     return answer
-
-
-def _join(group: Index, channel: Index, when: Index) -> Index:
-    return (group * 16 + channel) * _WHEN + np.minimum(when, _WHEN - 1)

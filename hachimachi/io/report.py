@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hachimachi.events import EventSequence
+from hachimachi.io.midi_remarks import NOTICES
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -88,7 +89,7 @@ class Report:
         self.seconds = sum(sequence.seconds for sequence in sequences)
 
     def reasons(self) -> dict[str, list[str]]:
-        """Return what was left out by reason; those that differ in numbers or names only are told by the first."""
+        """Return what was left out by reason: those that differ in numbers or names only are told by the first."""
         first: dict[str, str] = {}
         grouped: dict[str, list[str]] = {}
         for name, reason in self.refused.items():
@@ -98,7 +99,8 @@ class Report:
     @property
     def faults(self) -> list[str]:
         """What was not as it should be and what nobody asked for: a line for each reason, empty where all is well."""
-        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in self.remarks.items()]
+        odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
+        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {_some(names)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
 

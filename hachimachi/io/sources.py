@@ -76,7 +76,7 @@ def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Colle
     for path in _walk(folder, report):
         if path.name.startswith(".") or path.name == SPLIT or _identity(path) in apart:
             continue
-        if path.suffix.lower() in suffixes:
+        if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):  # no pipe, which would not end
             found.append((path.relative_to(folder).as_posix(), path))
         else:
             report.passed[path.suffix.lower()] += 1

@@ -78,15 +78,23 @@ def select(
         HachimachiError: A part that is missing or empty, names that are not found, one that several sequences have,
             or rows of a file that was cut.
     """
+    there = [sequence.name for sequence in sequences]
+    return [sequences[place][rows] for place, rows in select_places(there, split, part, report)]
+
+
+def select_places(
+    there: Sequence[str], split: Split, part: str, report: Report | None = None
+) -> list[tuple[int, slice]]:
+    """Return the places of a part's sequences among all names, and which of their rows; else as :func:`select`."""
     names = _part(split, part)
-    indexes = _index(sequences)
-    found = {name: _find(name, rows, indexes, split.path) for name, rows in names.items()}
-    chosen = [sequence for each in found.values() for sequence in each]
+    indexes = _index(there)
+    found = {name: _find(name, rows, indexes, there, split.path) for name, rows in names.items()}
+    chosen = [(place, rows) for name, rows in names.items() for place in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        there = ", ".join(repr(sequence.name) for sequence in sequences[:3])
-        raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {there} …")
+        first = ", ".join(map(repr, there[:3]))
+        raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {first} …")
     if report is not None:
         what = f"under {part} in {split.path.name}, but not in the data"
         report.refused.update(dict.fromkeys(missing, what))
@@ -130,32 +138,32 @@ _FORMS: tuple[Form, ...] = (str, lambda name: PurePosixPath(name).name, _bare)
 
 
 class _Index(NamedTuple):
-    """Sequences by a form of their names, or of the names of the files that they are parts of."""
+    """Places of sequences by a form of their names, or of the names of the files that they are parts of."""
 
     form: Form
     of: Form
-    named: dict[str, list[EventSequence]]
+    places: dict[str, list[int]]
 
 
-def _index(sequences: Sequence[EventSequence]) -> list[_Index]:
+def _index(there: Sequence[str]) -> list[_Index]:
     indexes = [_Index(form, of, {}) for of in (str, source_of) for form in _FORMS]
     for index in indexes:
-        for sequence in sequences:
-            index.named.setdefault(index.form(index.of(sequence.name)), []).append(sequence)
+        for place, name in enumerate(there):
+            index.places.setdefault(index.form(index.of(name)), []).append(place)
     return indexes
 
 
-def _find(name: str, rows: slice, indexes: list[_Index], path: Path) -> list[EventSequence]:
+def _find(name: str, rows: slice, indexes: list[_Index], there: Sequence[str], path: Path) -> list[int]:
     for index in indexes:
-        found = index.named.get(index.form(name), [])
-        several = sorted({index.of(sequence.name) for sequence in found})
+        found = index.places.get(index.form(name), [])
+        several = sorted({index.of(there[place]) for place in found})
         if len(several) > 1:
             raise HachimachiError(f"{path}: {name!r} may be {several[0]!r} or {several[1]!r}; name it in full")
         if found and index.of is source_of and rows != slice(None):
-            parts = f"{found[0].name!r}" + (" and others" if len(found) > 1 else "")
+            parts = f"{there[found[0]]!r}" + (" and others" if len(found) > 1 else "")
             raise HachimachiError(f"{path}: rows of {name!r}, which the data has in parts; name {parts} instead")
         if found:
-            return [sequence[rows] for sequence in found]
+            return found
     return []
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -36,7 +36,7 @@ def cores() -> int:
 
 def spread(
     function: Callable[[Item], Result], items: Iterable[Item], lost: Callable[[Item, str], Result], count: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Give ``function(item)`` for each item, in their order. To close the iterator ends the processes at once.
 
     Args:
@@ -85,8 +85,9 @@ class _Team:
 
     def ask(self, item: Any) -> Any:
         """Have one item worked on, by whoever is idle."""
-        process = self.idle.get() or self._start()
+        process = self.idle.get()
         try:
+            process = process or self._start()
             return self.function(item) if process is None else self._exchange(process, item)
         except (EOFError, OSError, pickle.UnpicklingError):
             if process is None:  # the function's own
@@ -118,10 +119,12 @@ class _Team:
                     raise CancelledError
                 process = _open() if self.can_start else None
                 self.started += [process] if process else []
-            if process and _stdout(process).readline() == _READY:
+            if process and _greet(process):
                 return process
         except OSError:
             pass
+        if self.closed:  # while it started
+            raise CancelledError
         self.can_start = False
         return None
 
@@ -133,7 +136,7 @@ class _Team:
 
 def _open() -> Process:
     """Start a process that the Ctrl-C of a terminal does not reach: whoever started it ends it."""
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", _START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -141,9 +144,13 @@ def _open() -> Process:
         start_new_session=os.name != "nt",
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
+
+
+def _greet(process: Process) -> bool:
+    """Tell a process where to find everything; return whether it is ready."""
     pickle.dump(sys.path, _stdin(process))
     _stdin(process).flush()
-    return process
+    return _stdout(process).readline() == _READY
 
 
 def _stdin(process: Process) -> IO[bytes]:

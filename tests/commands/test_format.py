@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,8 +52,10 @@ def test_a_folder_becomes_sequences(shared_data: Path, tmp_path: Path, capsys: p
     printed = capsys.readouterr().out
     assert "180,223 events" in printed
     assert "instrument: Acoustic Grand Piano throughout, so the column is left out" in printed
-    assert "213 notes struck again before their end" in printed
-    assert "stats.csv: row 2, column file" in printed
+    assert re.search(r"^ *213 +29  notes struck again before their end", printed, re.M)
+    assert re.search(r"^ *1 +1  left out: row 2, column file: found 'Albeniz__alb_esp1.mid'", printed, re.M)
+    assert "stats.csv" in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
 
 
 def test_patterns_and_the_bad_file_among_good_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +65,8 @@ def test_patterns_and_the_bad_file_among_good_ones(tmp_path: Path, capsys: pytes
     assert len(read(tmp_path / "data.json")[0]) == 2
     printed = capsys.readouterr().out
     assert "left out" in printed
-    assert "2.csv: row 3: found 1 values" in printed
+    assert "row 3: found 1 value" in printed
+    assert "2.csv" in printed
 
 
 def test_into_the_folder_that_is_read(tmp_path: Path) -> None:

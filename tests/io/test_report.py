@@ -11,14 +11,17 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
 from hachimachi.io import Report
+from hachimachi.io.midi_remarks import EMPTY
 from hachimachi.io.report import Duplicate
 from hachimachi.io.report_file import HEADER, write_report
 
 
 def full() -> Report:
     report = Report(files=3, duplicates=[Duplicate("b", "a", 0.9712, 3), Duplicate("d", "c", 1.0)])
-    report.count("notes of no length: kept", "a.mid", 2)
-    report.count("notes of no length: kept", "ü, b.mid")
+    report.count("notes struck again", "a.mid", 2)
+    report.count("notes struck again", "ü, b.mid")
+    report.count(EMPTY, "a.mid", 5)
+    report.understand("decimal commas", "c.csv")
     report.drop("in sequences of fewer than 8", "c", 5)
     report.refuse("x.csv", "row 3: found 1 values, expected 2")
     report.refuse("y.csv", "row 17: found 12 values, expected 2")
@@ -33,7 +36,8 @@ def full() -> Report:
 def test_it_adds_up() -> None:
     whole = full()
     whole.add(full())
-    assert whole.remarks == {"notes of no length: kept": {"a.mid": 4, "ü, b.mid": 2}}
+    assert whole.remarks == {"notes struck again": {"a.mid": 4, "ü, b.mid": 2}, EMPTY: {"a.mid": 10}}
+    assert whole.understood == {"decimal commas": {"c.csv": 2}}
     assert whole.dropped == {"in sequences of fewer than 8": {"c": 10}}
     assert (whole.files, len(whole.refused), whole.cut["a.mid"], whole.passed[".txt"]) == (6, 3, 8, 14)
     assert (whole.sequences, whole.events, whole.seconds) == (1, 2, 3.0)
@@ -57,7 +61,7 @@ def test_faults_are_what_nobody_asked_for() -> None:
     assert full().faults == [
         "left out x.csv and 1 more: row 3: found 1 values, expected 2",
         "left out z.mid: the file is empty",
-        "3 notes of no length: kept (in 2 files)",
+        "3 notes struck again (in 2 files)",
     ]
     asked = Report(cut=full().cut, passed=full().passed, constants=full().constants, dropped=full().dropped)
     assert asked.faults == []
@@ -72,7 +76,8 @@ def test_the_csv_form_has_a_row_for_everything(tmp_path: Path) -> None:
     header, *rows = csv.reader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines())
     assert tuple(header) == HEADER
     for row in (
-        ["mended or odd", "ü, b.mid", "1", "notes of no length: kept"],
+        ["mended or odd", "ü, b.mid", "1", "notes struck again"],
+        ["read as", "c.csv", "1", "decimal commas"],
         ["events left out", "c", "5", "in sequences of fewer than 8"],
         ["left out", "y.csv", "1", "row 17: found 12 values, expected 2"],
         ["cut into parts", "a.mid", "4", "gaps above --max-gap"],
