@@ -15,7 +15,7 @@ from hachimachi.description.histogram import SHORTEST, Histogram
 from hachimachi.events import TIME
 from hachimachi.io.instruments import instrument_name
 
-_BINS = 48
+_BINS = 64
 _NAMED = 8  # categories
 _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1000.0: "1000 s"}
 

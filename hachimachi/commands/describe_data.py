@@ -15,6 +15,7 @@ from hachimachi.description.describe import describe
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
 from hachimachi.io import Report, read
+from hachimachi.io.instruments import instrument_name
 from hachimachi.io.time_unit import MILLISECONDS
 from hachimachi.progress import show_reading
 from hachimachi.text import count
@@ -31,12 +32,10 @@ def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None)
         _check(picture)
     report = Report()
     data = describe(read(path, report, progress=show_reading), name=str(path))
-    report.remarks.pop(MILLISECONDS, None)  # found once more, with the figures
+    if any(finding.kind == "milliseconds" for finding in data.findings):
+        report.remarks.pop(MILLISECONDS, None)  # said there, with the figures
     if as_json:
-        told = {
-            "remarks": {remark: dict(files) for remark, files in report.remarks.items()},
-            "left_out": report.refused,
-        }
+        told = {"read_as": report.understood, "mended_or_odd": report.remarks, "left_out": report.refused}
         click.echo(json.dumps(data.to_json() | told, ensure_ascii=False, indent=1))
     else:
         console = _console()
@@ -137,5 +136,7 @@ def _console() -> Console:
 
 
 def _print_remarks(console: Console, report: Report) -> None:
+    for column, value in report.constants.items():
+        console.print(f"{column}: {instrument_name(value)} throughout, so the column is left out")
     for line in report.lines():
         console.print(line, soft_wrap=line.startswith("left out"))

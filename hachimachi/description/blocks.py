@@ -80,7 +80,7 @@ def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[Block]:
     pieces: list[Piece] = []
     cells, first = 0, None
     for sequence in sequences:
-        first = first or sequence[:0]
+        first = sequence[:0] if first is None else first
         check_alike([first, sequence])
         for piece in _cut(sequence):
             pieces.append(piece)

@@ -22,6 +22,8 @@ ENOUGH = 1000
 _PAUSE = 5.0
 """Seconds that are long for a pause, whatever the rest is."""
 _SCALES_APART = 50.0
+_FAR_BEYOND, _FAR_IN_TIME = 5.0, 2.0
+"""Widths of the rest that a value may lie beyond it. Times between events are many small and few large ones."""
 _NOT_NAMES = ("pitch", "velocity", *SECONDS)
 """Numbers by their meaning, however few of them there are."""
 
@@ -60,17 +62,17 @@ def _scales(data: Description, lengths: Lengths) -> Iterator[Finding]:
     """Find sequences whose numbers are much smaller or larger than those of most others."""
     if len(lengths.names) < 3:
         return
-    reach = np.array(lengths.reach)
-    for column, reaches in zip(data.columns, reach.T, strict=True):
-        middle = float(np.median(reaches))
-        ratio = np.divide(reaches, middle, out=np.ones_like(reaches), where=(reaches > 0) & (middle > 0))
-        odd = np.flatnonzero((ratio > _SCALES_APART) | (ratio < 1 / _SCALES_APART))
-        if column.kind != "categorical" and 0 < odd.size <= len(reaches) / 4:
+    for column, means in zip(data.columns, np.array(lengths.means).T, strict=True):
+        middle = float(np.median(means))
+        if column.kind == "categorical" or not 0 < middle < np.inf:
+            continue
+        odd = np.flatnonzero((means > middle * _SCALES_APART) | ((means > 0) & (means < middle / _SCALES_APART)))
+        if 0 < odd.size <= len(means) / 4:
             first = int(odd[0])
-            what = "mean" if column.name == TIME else "largest"
-            found = f"{count(odd.size, 'sequence')} on another scale: in {lengths.names[first] or 'one'} the {what} is "
+            name = lengths.names[first] or f"number {first + 1}"
+            found = f"{count(odd.size, 'sequence')} on another scale: in {name} the mean is {means[first]:.3g}"
             advice = "bring all to one unit, or leave them out"
-            yield Finding("scale", column.name, f"{found}{reaches[first]:.3g}, in most {middle:.3g}", advice)
+            yield Finding("scale", column.name, f"{found}, in most {middle:.3g}", advice)
 
 
 def _constant(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
@@ -80,7 +82,7 @@ def _constant(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # 
 
 
 def _outliers(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
-    """Find values farther beyond the rest than the rest is wide; of seconds, which are many small and few large, twice.
+    """Find values that are much farther beyond the rest than the rest is wide.
 
     The rest is what remains without the lowest and the highest twentieth, twenty values at most. Where both ends are
     declared, whoever did so knew.
@@ -89,17 +91,17 @@ def _outliers(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
         return
     beyond = min(FAR, column.events // 20)
     low, high = tally.lowest[beyond][0], tally.highest[beyond][0]
-    width = (high / 2 - low / 2) * (4 if column.name in SECONDS else 2)  # halves: the ends may be 1e308 apart
-    far = [pair for pair in tally.highest[:beyond] if width > 0 and pair[0] / 2 - high / 2 > width / 2]
-    far += [pair for pair in tally.lowest[:beyond] if width > 0 and low / 2 - pair[0] / 2 > width / 2]
+    half = high / 2 - low / 2  # halves: the ends may be 1e308 apart
+    allowed = half * (_FAR_IN_TIME if column.name == TIME else _FAR_BEYOND)
+    far = [pair for pair in tally.highest[:beyond] if half > 0 and pair[0] / 2 - high / 2 > allowed]
+    far += [pair for pair in tally.lowest[:beyond] if half > 0 and low / 2 - pair[0] / 2 > allowed]
     if far and column.name == TIME:
         yield from _gaps(far, high)
     elif far:
         value, place = far[0]
         found = f"{count(len(far), 'value')} far beyond {low:.5g}–{high:.5g}, where the rest is: {value:.5g} ({place})"
-        yield Finding(
-            "outlier", column.name, found, "if a mistake, mend or cut it: a range this wide is learned coarsely"
-        )
+        coarse = "" if column.name in SECONDS else ": so wide a range is learned coarsely"
+        yield Finding("outlier", column.name, found, f"if a mistake, mend it or leave it out{coarse}")
 
 
 def _gaps(far: list[tuple[float, Place]], rest: float) -> Iterator[Finding]:

@@ -24,8 +24,8 @@ class Lengths:
         self.shortest, self.longest = "", ""
         self.names: list[str] = []
         """Names of the sequences that are compared."""
-        self.reach: list[NDArray[np.float64]] = []
-        """Largest distance from 0 in each of their columns; for time the mean."""
+        self.means: list[NDArray[np.float64]] = []
+        """Mean distance from 0 in each of their columns, the time between events among them."""
         self._lengths, self._least, self._most = array("q"), 0, 0
         self._example: EventSequence | None = None
         self._open: list[NDArray[np.float64]] = []
@@ -50,10 +50,11 @@ class Lengths:
 
     def add(self, block: Block) -> None:
         """Count the sequences of a block, of which the first may have begun and the last may end elsewhere."""
-        reaches = np.maximum.reduceat(np.abs(block.rows), block.starts, axis=0)
-        for piece, reach in zip(block.pieces, reaches, strict=True):
+        with np.errstate(over="ignore"):  # what is not finite is not compared
+            sums = np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
+        for piece, total in zip(block.pieces, sums, strict=True):
             self._add_time(piece)
-            self._open.append(reach)
+            self._open.append(total)
             if self._example is None or len(self._example) < min(len(piece.events), _TYPICAL):
                 self._example = piece.events
             if piece.last:
@@ -76,9 +77,10 @@ class Lengths:
         seconds = 0.0 if time is None else float(time[-1]) - self._start
         self.seconds += seconds
         if length > 1 and len(self.names) < _COMPARED:
-            reach = np.max(self._open, axis=0)
+            with np.errstate(over="ignore"):
+                mean = np.sum(self._open, axis=0) / length
             if time is not None:
-                reach[0] = seconds / (length - 1)
+                mean[0] = seconds / (length - 1)
             self.names.append(piece.events.name)
-            self.reach.append(reach)
+            self.means.append(mean)
         self._open = []

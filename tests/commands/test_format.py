@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from hachimachi.cli import main
-from hachimachi.commands.describe_data import show_data
 from hachimachi.io import read
 
 
@@ -126,23 +125,6 @@ def test_output_that_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_too_few_words_is_a_wrong_call() -> None:
     assert run("only.mid") == 2
-
-
-def test_statistics_of_a_data_set(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_data(shared_data / "single" / "multi_train.json")
-    printed = capsys.readouterr().out
-    for words in ("3,292 events", "pitch", "integer", "categorical", "yes", "between events: median", "longest"):
-        assert words in printed
-    assert max(map(len, printed.splitlines()[1:])) <= 80
-
-
-def test_statistics_without_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.csv").write_text("x,~y#\n0.5,1\n0.25,1\n")
-    show_data(tmp_path / "a.csv")
-    printed = capsys.readouterr().out
-    assert "2 events, without time" in printed
-    assert "0.25–0.5" in printed
-    assert "between" not in printed
 
 
 def test_format_loads_no_torch(tmp_path: Path) -> None:
