@@ -26,6 +26,7 @@ _HOMES = {
     "Performer": "live.playing.performer",
     "perform": "live.perform",
     "Manner": "live.assemble",
+    "describe": "description.describe",
     "plot": "plot",
 }
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
