@@ -45,7 +45,7 @@ def command(
     wanted, report = _values(only), Report()
     sequences = read(_sources(inputs, output), report, without=output, progress=show_reading)
     sequences = _select(sequences, wanted, [name.strip() for names in drop for name in names.split(",")], report)
-    write(output, sequences)
+    write(output, sequences, report)
     show_summary(sequences, report)
     _tell_loss(sequences[0].features, output)
     click.echo(f"→ {output}")

@@ -29,6 +29,8 @@ WRITERS = {
     ".wav": "wav",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
+LOSSY = (".mid", ".midi", ".wav")
+"""Formats that cannot hold every event, whose `render(sequences, report, file)` takes note of what is lost."""
 SPLIT = "split.json"
 """Lists names under train, valid and test; it stands beside data and is none itself."""
 
@@ -78,7 +80,9 @@ def read(
     return sequences
 
 
-def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
+def write(
+    path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None
+) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
     Raises:
@@ -88,7 +92,8 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
     format_module = _module(Path(path), WRITERS, "write")
     check_alike(several)
     try:
-        data: bytes = format_module.render(several)
+        told = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+        data: bytes = format_module.render(several, *told)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
     with replacing(path) as beside:
