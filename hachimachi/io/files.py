@@ -80,9 +80,7 @@ def read(
     return sequences
 
 
-def write(
-    path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None
-) -> None:
+def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
     Raises:
