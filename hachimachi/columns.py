@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.events import TIME, EventSequence, Feature, check_alike
+from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.grid import MAX_BINS, Categories, Lattice
+from hachimachi.io.collection import Collection
+from hachimachi.io.summary import LATTICES, Summary
 
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
@@ -144,6 +146,9 @@ def fit_columns(
 ) -> tuple[Column, ...]:
     """Decide kind, grid and histogram of every column from data.
 
+    All of it counts; only the histograms of what is on disk are those of a sample, where there is much of it
+    (:data:`~hachimachi.io.collection.SAMPLED`).
+
     Args:
         sequences: The training data.
         overrides: Declarations that replace the data's own, by feature and key: ``{"pitch": {"min": 21}}``.
@@ -154,13 +159,14 @@ def fit_columns(
     Raises:
         HachimachiError: No events, or an override for a feature that is not there.
     """
-    check_alike(sequences)
-    declared = [Feature(TIME, min=0.0)] if sequences[0].temporal else []
-    declared = _override([*declared, *sequences[0].features], overrides or {})
-    rows = np.concatenate([sequence.rows() for sequence in sequences])
-    if not len(rows):
+    collection = Collection.of(sequences)
+    declared = [Feature(TIME, min=0.0)] if collection.temporal else []
+    declared = _override([*declared, *collection.features], overrides or {})
+    if not collection.events:
         raise HachimachiError("the data has no events to learn from")
-    return tuple(_fit_column(feature, rows[:, i]) for i, feature in enumerate(declared))
+    named = [place for place, feature in enumerate(declared) if feature.kind == "categorical"]
+    rows, summaries = collection.sampled().all_rows(), collection.summarise(named)
+    return tuple(_fit_column(*each, rows[:, i]) for i, each in enumerate(zip(declared, summaries, strict=True)))
 
 
 def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]]) -> list[Feature]:
@@ -171,38 +177,43 @@ def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]
     return [replace(feature, **overrides.get(feature.name, {})) for feature in features]
 
 
-def _fit_column(feature: Feature, values: NDArray[np.float64]) -> Column:
-    # a sequence's first inter-event time is NaN; single events leave nothing else
+def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64]) -> Column:
+    """Decide a column from a summary of all its values, and its histogram from those values or a sample of them."""
     values = values[~np.isnan(values)]
-    values = values if values.size else np.zeros(1)
+    if summary.low > summary.high:  # a sequence's first inter-event time is NaN; single events leave nothing else
+        values = np.zeros(1)
+        summary = Summary.of(values, feature.kind == "categorical")
     if feature.kind == "categorical":
-        grid = Categories(tuple(np.unique(values).tolist()))
+        grid, ends = Categories(summary.values or ()), summary.values or ()
     else:
-        _check_size(feature.name, np.abs(values).max(), 1)
-        feature = _decide(feature, values)
-        grid = _lattice(feature, values)
+        _check_size(feature.name, max(abs(summary.low), abs(summary.high)), 1)
+        feature = _decide(feature, summary)
+        grid, ends = _lattice(feature, summary), (summary.low, summary.high)
     occupied, counts = np.unique(grid.index(values), return_counts=True)
-    return Column(feature, grid, tuple(occupied.tolist()), tuple(counts.tolist()))
+    # what a sample has left out of the ends is there all the same
+    missing = np.setdiff1d(grid.index(np.array(ends)), occupied)
+    order = np.argsort(found := np.concatenate([occupied, missing]))
+    counts = np.concatenate([counts, np.ones_like(missing)])[order]
+    return Column(feature, grid, tuple(found[order].tolist()), tuple(counts.tolist()))
 
 
-def _decide(feature: Feature, values: NDArray[np.float64]) -> Feature:
+def _decide(feature: Feature, summary: Summary) -> Feature:
     """Fill in the kind and resolution of numbers that were not declared."""
     if feature.name in SECONDS:
         return replace(feature, kind=feature.kind or "continuous", resolution=feature.resolution or 0.01)
-    whole = bool(np.all(values == np.round(values)))
-    kind = feature.kind or ("integer" if whole else "continuous")
-    resolution = feature.resolution or (1.0 if whole or kind == "integer" else _resolution(values))
+    kind = feature.kind or ("integer" if summary.whole else "continuous")
+    resolution = feature.resolution or (1.0 if summary.whole or kind == "integer" else _resolution(summary))
     return replace(feature, kind=kind, resolution=resolution)
 
 
-def _resolution(values: NDArray[np.float64]) -> float:
+def _resolution(summary: Summary) -> float:
     """Return the resolution of a continuous feature: its lattice if it has one, else by its range."""
-    span = float(np.ptp(values))
+    span = summary.high - summary.low
     finest = 21 * span / (MAX_BINS - 2)  # the support is 21 ranges wide
-    for steps in (127, 128):
-        places = np.round(values * steps)
-        apart = np.ptp(places) > 0 or span == 0  # all near one point of the lattice is no sign of it
-        if apart and np.all(np.abs(values - places / steps) <= 1e-5) and 1 / steps > finest:
+    for steps, held in zip(LATTICES, summary.lattices, strict=True):
+        # all near one point of the lattice is no sign of it
+        apart = round(summary.low * steps) != round(summary.high * steps) or span == 0
+        if held and apart and 1 / steps > finest:
             return 1 / steps
     if span > 1:
         # the nearest of 1, 2, 5 is at most 1.59 times finer than asked
@@ -217,10 +228,10 @@ def _one_two_five(width: float) -> float:
     return min(numbers, key=lambda number: abs(math.log(number / width)))
 
 
-def _lattice(feature: Feature, values: NDArray[np.float64]) -> Lattice:
+def _lattice(feature: Feature, summary: Summary) -> Lattice:
     resolution = feature.resolution or 0.01
     seconds = feature.name in SECONDS
-    low, high, span = float(values.min()), float(values.max()), float(np.ptp(values))
+    low, high, span = summary.low, summary.high, summary.high - summary.low
     if (feature.min is not None and high < feature.min) or (feature.max is not None and low > feature.max):
         found = f"min {feature.min}, max {feature.max}, but all values lie from {low:g} to {high:g}"
         raise HachimachiError(f"feature {feature.name!r}: {found}; expected bounds around them")

@@ -129,15 +129,20 @@ class EventSequence:
             return self
         return replace(self, time=self.time - self.time[0])
 
-    def rows(self) -> NDArray[np.float64]:
+    def rows(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
 
         The inter-event time of the first event is NaN: there is none.
+
+        Args:
+            start: The first event.
+            stop: One past the last.
         """
+        data = self.data[start:stop]
         if self.time is None:
-            return self.data.copy()
-        between = np.diff(self.time, prepend=np.nan)
-        return np.column_stack([between, self.data])
+            return data.copy()
+        between = np.diff(self.time[start:stop], prepend=self.time[start - 1] if start else np.nan)
+        return np.column_stack([between, data])
 
 
 def check_alike(sequences: Sequence[EventSequence]) -> None:
@@ -179,11 +184,11 @@ def _check_names(features: tuple[Feature, ...]) -> None:
     names = [feature.name for feature in features]
     if not names:
         raise HachimachiError("events have no features: expected at least one column besides time")
-    for name in names:
-        if name == TIME:
-            raise HachimachiError(f"feature {name!r}: this name is kept for the time of events; choose another")
-        if names.count(name) > 1:
-            raise HachimachiError(f"two features are named {name!r}; names must differ")
+    if TIME in names:
+        raise HachimachiError(f"feature {TIME!r}: this name is kept for the time of events; choose another")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise HachimachiError(f"two features are named {twice!r}; names must differ")
 
 
 def _check_data(features: tuple[Feature, ...], data: NDArray[np.float64]) -> None:

@@ -1,6 +1,7 @@
-"""Between a performer's files and events: `read` and `write`, picked by suffix."""
+"""Between a performer's files and events: `read` and `write`, picked by suffix; `open_collection` for any size."""
 
 from hachimachi.io.files import read, write
+from hachimachi.io.opening import open_collection
 from hachimachi.io.report import Report
 
-__all__ = ["Report", "read", "write"]
+__all__ = ["Report", "open_collection", "read", "write"]

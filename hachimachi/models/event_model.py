@@ -14,6 +14,7 @@ from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.grams import Grams, all_grams
+from hachimachi.io.collection import Collection
 from hachimachi.models import parts
 from hachimachi.models.backbone import Backbone, State
 from hachimachi.models.distribution import Distribution, Head
@@ -189,5 +190,5 @@ def build_model(
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head)
     model.grams = all_grams(sequences, model.columns)
-    model.head.start_at(torch.from_numpy(np.concatenate([sequence.rows() for sequence in sequences])))
+    model.head.start_at(torch.from_numpy(Collection.of(sequences).sampled().all_rows()))
     return model

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
-import torch.distributed
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from hachimachi import io
 from hachimachi.columns import Column, fit_columns
+from hachimachi.evaluation.seen import OPENING, openings
 from hachimachi.events import EventSequence
+from hachimachi.io.collection import Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
 from hachimachi.training.recipe import suit
 from hachimachi.training.variation import Variation, decide
+from hachimachi.training.windows import Windows, pad
 
 SAMPLE = 32768
 """Events that a validation looks at, at most; more would tell the same and take the time from training."""
+JUDGED = 2**19
+"""Events that the score in the end looks at, at most: beyond them its error is small, and it would take minutes."""
+KNOWN = 4096
+"""Sequences on disk that are known again, at most, so that a model file stays small."""
 PASS = 8192
 """Events, padding included, in one pass of validation."""
 
@@ -37,7 +43,7 @@ class EventDataModule(L.LightningDataModule):
     have two events; otherwise the last part of each one in time. Under 20 events nothing is held out.
 
     Args:
-        path: The data set: ``.json``, ``.csv``, ``.mid``, or a folder of them.
+        path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
         split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are left alone.
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
@@ -93,11 +99,13 @@ class EventDataModule(L.LightningDataModule):
             return
         split = read_split(self.split) if self.split else None
         report = io.Report()
-        sequences = io.read(self.path, report, progress=self.progress)
+        sequences = io.open_collection(self.path, report, progress=self.progress)
         how = self.valid_fraction, self.seed
         self.parts = follow(sequences, split, *how, report) if split else hold_out(sequences, *how)
-        self.remarks = report.lines() + self.parts.notes
         self.columns = fit_columns(self.train, self.feature)
+        self.remarks = report.lines() + self.parts.notes
+        if (looked := self.train.sampled().events) < self.events:
+            self.remarks.append(f"histograms are those of {looked:,} events from everywhere, ranges those of all")
 
     @property
     def window(self) -> int:
@@ -105,37 +113,59 @@ class EventDataModule(L.LightningDataModule):
         return self._window or int(suit("dataset.window", self.events))
 
     @property
-    def train(self) -> list[EventSequence]:
+    def train(self) -> Collection:
         """What is learned from."""
         return self.parts.train
 
     @property
-    def valid(self) -> list[EventSequence]:
+    def valid(self) -> Collection:
         """What is held out."""
         return self.parts.valid
 
     @cached_property
-    def valid_sample(self) -> list[EventSequence]:
+    def valid_sample(self) -> Collection:
         """What every validation looks at: all that is held out, or a sample of it, always the same."""
         return sample(self.valid, SAMPLE, self.seed)
 
+    @cached_property
+    def judged(self) -> Collection:
+        """What a model is scored on in the end: all that is held out, or a larger sample of it."""
+        return sample(self.valid, JUDGED, self.seed)
+
     def marginals(self) -> dict[str, float]:
         """Return what :attr:`valid_sample` cost under the training histogram of each column, in nats per event."""
-        rows = self._rows(self.valid_sample)
+        rows = _scored(self.valid_sample)
         return {column.name: float(column.marginal_nats(rows[:, i]).mean()) for i, column in enumerate(self.columns)}
 
     @property
     def events(self) -> int:
         """Number of events to learn from."""
-        return sum(len(sequence) for sequence in self.train)
+        return self.train.events
 
     def decide_variation(self, **options: Any) -> Variation:
         """Decide what is varied, from the training part and what is held out; see :func:`variation.decide`."""
-        return decide(self.columns, self._rows(self.train), self._rows(self.valid), **options)
+        return decide(self.columns, _scored(self.train.sampled()), _scored(self.valid.sampled()), **options)
 
-    def _rows(self, sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
-        """Return the rows of sequences one after the other, but for each one's first."""
-        return np.concatenate([np.empty((0, len(self.columns))), *(sequence.rows()[1:] for sequence in sequences)])
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that tell these data from others, by the rows of all sequences.
+
+        Of what is on disk, where there is much of it, by the lengths of all sequences and the rows of a sample.
+        """
+        content = hashlib.sha256()
+        for part in (self.train, self.valid):
+            looked = part.sampled()
+            if looked is not part:
+                content.update(part.lengths.tobytes())
+            for place in range(len(looked)):
+                content.update(looked.rows(place).tobytes())
+        return content.hexdigest()[:16]
+
+    def openings(self, sequences: Collection) -> list[str]:
+        """Return by what sequences will be known again, of many on disk of some, evenly from everywhere."""
+        begun = sequences.cut(0, OPENING)
+        if not sequences.source.resident and len(begun) > KNOWN:
+            begun = begun.take(np.linspace(0, len(begun) - 1, KNOWN).astype(np.int64))
+        return openings(begun)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
@@ -154,56 +184,18 @@ class EventDataModule(L.LightningDataModule):
         return DataLoader(_passes(self.valid_sample), batch_size=None)  # pyright: ignore[reportArgumentType]
 
 
-class Windows(IterableDataset[Tensor]):
-    """Every sequence cut at a random place and then every so many events, in random order: each event once an epoch.
-
-    Args:
-        sequences: What to cut; windows never cross from one to the next.
-        window: Events in a window, T.
-        batch_size: Windows in a batch, B.
-        seed: With the epoch, the process and the worker it draws the places.
-    """
-
-    def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
-        self.rows = [torch.from_numpy(sequence.rows()) for sequence in sequences]
-        self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
-
-    def __iter__(self) -> Iterator[Tensor]:
-        random = np.random.default_rng([self.seed, self.epoch])
-        self.epoch += 1
-        pieces = [piece for rows in self.rows for piece in self._cut(rows, int(random.integers(self.window)))]
-        order = _share(random.permutation(len(pieces)))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        worker = torch.utils.data.get_worker_info()
-        for batch in batches[worker.id :: worker.num_workers] if worker else batches:
-            yield _pad([pieces[i] for i in batch], self.window)
-
-    def _cut(self, rows: Tensor, offset: int) -> list[Tensor]:
-        return [piece for piece in (rows[:offset], *rows[offset:].split(self.window)) if len(piece)]
-
-
-def _share(order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what this process is to see of all; every process sees as many, so a few may be seen twice."""
-    if not torch.distributed.is_initialized():
-        return order
-    processes = torch.distributed.get_world_size()
-    evened = np.resize(order, -(-len(order) // processes) * processes)
-    return evened[torch.distributed.get_rank() :: processes]
-
-
-def _passes(sequences: Sequence[EventSequence]) -> list[Tensor]:
+def _passes(sequences: Collection) -> list[Tensor]:
     """Return whole sequences in padded batches, like lengths together."""
     batches, batch = [], []
-    for rows in sorted((torch.from_numpy(sequence.rows()) for sequence in sequences), key=len):
+    for rows in sorted((sequences.rows(place) for place in range(len(sequences))), key=len):
         if batch and (len(batch) + 1) * len(rows) > PASS:
-            batches.append(_pad(batch, len(batch[-1])))
+            batches.append(pad(batch, len(batch[-1])))
             batch = []
         batch.append(rows)
-    return [*batches, _pad(batch, len(batch[-1]))] if batch else batches
+    return [*batches, pad(batch, len(batch[-1]))] if batch else batches
 
 
-def _pad(pieces: Sequence[Tensor], length: int) -> Tensor:
-    padded = torch.full((len(pieces), length, pieces[0].shape[1]), torch.nan, dtype=torch.float64)
-    for row, piece in zip(padded, pieces, strict=True):
-        row[: len(piece)] = piece
-    return padded
+def _scored(sequences: Collection) -> NDArray[np.float64]:
+    """Return the rows of sequences one after the other, but for each one's first."""
+    rows = (sequences.rows(place)[1:] for place in range(len(sequences)))
+    return np.concatenate([np.empty((0, sequences.width)), *rows])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.split import Split, select
+from hachimachi.io.collection import Collection
+from hachimachi.io.split import Split, select_places
 from hachimachi.text import count
 
 FEW = 20
@@ -34,9 +35,9 @@ class Parts:
         notes: What there is to say about it.
     """
 
-    train: list[EventSequence]
-    valid: list[EventSequence]
-    whole: list[EventSequence]
+    train: Collection
+    valid: Collection
+    whole: Collection
     by_sequence: bool
     notes: list[str] = field(default_factory=list)
 
@@ -47,18 +48,18 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     Whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each one in time.
     Under 20 events nothing.
     """
-    whole, total = list(sequences), sum(len(sequence) for sequence in sequences)
-    if total < FEW or fraction == 0:
-        return Parts(whole, [], whole, by_sequence=False)
-    if sum(len(sequence) >= 2 for sequence in sequences) < SEVERAL:
-        cuts = [len(sequence) - round(len(sequence) * fraction) for sequence in sequences]
-        parts = list(zip(sequences, cuts, strict=True))
-        held = [sequence[cut:] for sequence, cut in parts if len(sequence) - cut >= 2]
-        kept = [sequence[:cut] if len(sequence) - cut >= 2 else sequence for sequence, cut in parts]
-        return Parts(kept, held, whole, by_sequence=False)
-    drawn = _draw([len(sequence) for sequence in sequences], fraction * total, seed)
-    kept = [sequence for i, sequence in enumerate(sequences) if i not in drawn]
-    return Parts(kept, [sequences[i] for i in sorted(drawn)], whole, by_sequence=True)
+    whole = Collection.of(sequences)
+    lengths = whole.lengths
+    if whole.events < FEW or fraction == 0:
+        return Parts(whole, whole.take([]), whole, by_sequence=False)
+    if np.count_nonzero(lengths >= 2) < SEVERAL:
+        held = np.rint(lengths * fraction).astype(np.int64)
+        held[held < 2] = 0
+        ends = whole.cut(lengths - held, lengths).take(np.flatnonzero(held))
+        return Parts(whole.cut(0, lengths - held), ends, whole, by_sequence=False)
+    drawn = _draw(lengths.tolist(), fraction * whole.events, seed)
+    kept = np.setdiff1d(np.arange(len(whole)), drawn)
+    return Parts(whole.take(kept), whole.take(np.sort(drawn)), whole, by_sequence=True)
 
 
 def follow(sequences: Sequence[EventSequence], split: Split, fraction: float, seed: int, report: Report) -> Parts:
@@ -69,74 +70,84 @@ def follow(sequences: Sequence[EventSequence], split: Split, fraction: float, se
     Raises:
         HachimachiError: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
     """
-    train = select(sequences, split, "train", report)
-    valid = select(sequences, split, "valid", report) if split.parts.get("valid") else []
-    test = _find_test(sequences, split)
-    _check_apart(split, {"train": train, "valid": valid, "test": test}, sequences)
+    everything = Collection.of(sequences)
+    train = _select(everything, split, "train", report)
+    valid = _select(everything, split, "valid", report) if split.parts.get("valid") else everything.take([])
+    test = _find_test(everything, split)
+    _check_apart(split, {"train": train, "valid": valid, "test": test}, everything)
     notes = [f"left alone for the test: {_count(test)}"] if test else []
-    listed = {sequence.name for sequence in (*train, *valid, *test)}
-    if rest := [sequence for sequence in sequences if sequence.name not in listed]:
-        first = f"{rest[0].name}{' …' * (len(rest) > 1)}"
-        notes.append(f"left out, in no part of {split.path.name}: {_count(rest)}: {first}")
+    listed = {*train.names, *valid.names, *test.names}
+    if rest := [place for place, name in enumerate(everything.names) if name not in listed]:
+        left = everything.take(rest)
+        first = f"{everything.names[rest[0]]}{' …' * (len(rest) > 1)}"
+        notes.append(f"left out, in no part of {split.path.name}: {_count(left)}: {first}")
     if not valid:
         parts = hold_out(train, fraction, seed)
         notes.append(f"nothing under 'valid' in {split.path.name}: held out of what is under 'train'")
-        return Parts(parts.train, parts.valid, parts.whole, parts.by_sequence, notes)
-    if not any(len(sequence) >= 2 for sequence in valid):
+        return replace(parts, notes=notes)
+    if not (valid.lengths >= 2).any():
         raise HachimachiError(f"{split.path}: valid: no sequence has two events; expected something to validate by")
-    return Parts(train, valid, [*train, *valid], by_sequence=True, notes=notes)
+    return Parts(train, valid, train.join(valid), by_sequence=True, notes=notes)
 
 
-def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> list[EventSequence]:
+def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collection:
     """Return sequences that together have at most ``most`` events: of as many as can be, the beginning of each."""
-    if sum(len(sequence) for sequence in sequences) <= most:
-        return list(sequences)
-    order = np.random.default_rng(seed).permutation(len(sequences))
-    tastes = np.cumsum([min(len(sequences[i]), TASTE) for i in order])
-    drawn = [sequences[i] for i in order[: max(1, int(np.searchsorted(tastes, most, side="right")))]]
+    everything = Collection.of(sequences)
+    if everything.events <= most:
+        return everything
+    order = np.random.default_rng(seed).permutation(len(everything))
+    tastes = np.cumsum(np.minimum(everything.lengths[order], TASTE))
+    drawn = everything.take(order[: max(1, int(np.searchsorted(tastes, most, side="right")))])
     rest, longest = most, most
-    for place, length in enumerate(sorted(len(sequence) for sequence in drawn)):
+    for place, length in enumerate(np.sort(drawn.lengths).tolist()):
         longest = rest // (len(drawn) - place)
         if length > longest:
             break
         rest -= length
-    return [sequence[:longest] for sequence in drawn]
+    return drawn.cut(0, longest)
 
 
-def _draw(lengths: Sequence[int], wanted: float, seed: int) -> set[int]:
+def _draw(lengths: Sequence[int], wanted: float, seed: int) -> list[int]:
     """Draw sequences that together have about as many events as wanted; one much too long for that is passed over."""
     order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
-    drawn: set[int] = set()
+    drawn: list[int] = []
     for i in order:
         if lengths[i] <= 2 * wanted:  # brings it nearer
-            drawn.add(i)
+            drawn.append(i)
             wanted -= lengths[i]
-    return drawn or {min(order, key=lambda i: lengths[i])}
+    return drawn or [min(order, key=lambda i: lengths[i])]
 
 
-def _find_test(sequences: Sequence[EventSequence], split: Split) -> list[EventSequence]:
+def _select(everything: Collection, split: Split, part: str, report: Report) -> Collection:
+    """Return a part, cut to the rows that the split gives."""
+    places, rows = zip(*select_places(everything.names, split, part, report), strict=True)
+    chosen = everything.take(places)
+    ends = [length if each.stop is None else each.stop for each, length in zip(rows, chosen.lengths, strict=True)]
+    return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))
+
+
+def _find_test(everything: Collection, split: Split) -> Collection:
     """Return what the split keeps for the test, if it is among the data: it need not be."""
     try:
-        return select(sequences, split, "test", Report())
+        return _select(everything, split, "test", Report())
     except HachimachiError:
-        return []
+        return everything.take([])
 
 
-def _check_apart(split: Split, parts: dict[str, list[EventSequence]], sequences: Sequence[EventSequence]) -> None:
+def _check_apart(split: Split, parts: dict[str, Collection], everything: Collection) -> None:
     """Refuse events named twice: with their suffix under train, without it under test."""
     there = Counter[str]()
-    for sequence in sequences:
-        there[sequence.name] += len(sequence)
+    for name, length in zip(everything.names, everything.lengths.tolist(), strict=True):
+        there[name] += length
     taken: dict[str, list[str]] = {}
     for part, chosen in parts.items():
-        for sequence in chosen:
-            there[sequence.name] -= len(sequence)
-            taken.setdefault(sequence.name, []).append(part)
-            if there[sequence.name] < 0:
-                where = " and ".join(taken[sequence.name])
-                raise HachimachiError(f"{split.path}: {sequence.name!r} is named under {where}; expected it in one")
+        for name, length in zip(chosen.names, chosen.lengths.tolist(), strict=True):
+            there[name] -= length
+            taken.setdefault(name, []).append(part)
+            if there[name] < 0:
+                where = " and ".join(taken[name])
+                raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
 
 
-def _count(sequences: Sequence[EventSequence]) -> str:
-    events = sum(len(sequence) for sequence in sequences)
-    return f"{count(len(sequences), 'sequence')} ({count(events, 'event')})"
+def _count(sequences: Collection) -> str:
+    return f"{count(len(sequences), 'sequence')} ({count(sequences.events, 'event')})"

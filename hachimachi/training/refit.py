@@ -10,7 +10,6 @@ from rich.console import Console
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.seen import openings
 from hachimachi.grams import all_grams
 from hachimachi.text import count
 from hachimachi.training.callbacks import KeepBest, Progress
@@ -54,7 +53,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variati
     """
     model = load_model(path)
     whole = data.parts.whole
-    events = sum(len(sequence) for sequence in whole)
+    events = whole.events
     steps = max(1, round(model.summary["steps"] * (events - data.events) / max(1, data.events)))
     rate = RATE * cfg.optimizer.lr
     console.print(f"Last pass: {count(steps, 'step')} on all {count(events, 'event')}, held out or not")
@@ -68,7 +67,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variati
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
     model.grams = all_grams(whole, model.columns)
-    model.summary["data"]["openings"] = openings(whole)  # `hxmx eval` warns of what it has heard
+    model.summary["data"]["openings"] = data.openings(whole)  # `hxmx eval` warns of what it has heard
     model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True
     save_model(model.eval(), path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,6 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import Playing, examine, play_briefly
-from hachimachi.evaluation.seen import openings
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sizes import choose_size
 from hachimachi.progress import show_reading
@@ -146,16 +144,13 @@ def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
 
 def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     """Return what the model file tells of its training."""
-    content = hashlib.sha256()
-    for sequence in (*data.train, *data.valid):
-        content.update(sequence.rows().tobytes())
     return {
         "data": {
             "name": data.path.name,
-            "fingerprint": content.hexdigest()[:16],
+            "fingerprint": data.fingerprint(),
             "sequences": len(data.train),
             "events": data.events,
-            "openings": openings(data.train),
+            "openings": data.openings(data.train),
         },
         "config": OmegaConf.to_container(cfg, resolve=True),
         "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
@@ -164,7 +159,7 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
 
 
 def _score(run: Run, data: EventDataModule) -> Run:
-    """Score the model in the file on all that was held out, look at how it plays, and store both there."""
+    """Score the model in the file on what was held out, look at how it plays, and store both there."""
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
@@ -172,7 +167,7 @@ def _score(run: Run, data: EventDataModule) -> Run:
         scored = model.summary["held_out"]
         return replace(run, score=scored["nats_per_event"], marginal=scored["marginal"])
     kept = model.summary["kept"] = shrink(model, data.valid_sample)
-    result = evaluate(model, data.valid)
+    result = evaluate(model, data.judged)
     model.summary["held_out"] = {
         "nats_per_event": result.nats_per_event,
         "marginal": result.marginal_nats_per_event,
@@ -182,7 +177,7 @@ def _score(run: Run, data: EventDataModule) -> Run:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
-    playing = examine(model, data.valid, play_briefly(model)) if speaks() and not run.interrupted else None
+    playing = examine(model, data.judged, play_briefly(model)) if speaks() and not run.interrupted else None
     if playing:
         told = {"sentence": playing.sentence(), "warning": playing.warning()}
         model.summary["playing"] = playing.to_json() | told

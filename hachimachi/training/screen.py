@@ -29,7 +29,7 @@ def introduce(
     console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, limits: Limits, variation: Variation
 ) -> None:
     """Say what is learned from, what is foretold, by what, and for how long at most."""
-    held = sum(len(sequence) for sequence in data.valid)
+    held = data.valid.events
     events = data.events + held
     console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {_held_out(data, held)}")
     for remark in data.remarks:

@@ -1,0 +1,235 @@
+"""Collections of sequences, in memory or on disk: one road for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.events import EventSequence, Feature, check_alike
+from hachimachi.io.summary import Summary, join
+
+BLOCK = 65_536
+"""Events that lie together on disk: what is read, mapped and shuffled at once."""
+POOL = 64
+"""Blocks that are shuffled together."""
+SAMPLED = 2**20
+"""Events on disk that histograms and starting points are taken from, where there are more."""
+RUN = 4096
+"""Events in a row that such a sample takes."""
+
+Places = NDArray[np.int64]
+Rows = NDArray[np.float64]
+
+
+class Source(Protocol):
+    """Where the events of S sequences come from.
+
+    Args:
+        features: Of every event.
+        temporal: Whether they carry time.
+        resident: Whether all of it is in memory.
+        names: Of the sequences.
+        lengths: Of the sequences, in events, shape (S,).
+        places: Where sequences begin in the order in which events are stored, shape (S,).
+    """
+
+    features: tuple[Feature, ...]
+    temporal: bool
+    resident: bool
+    names: Sequence[str]
+    lengths: Places
+    places: Places
+
+    def rows(self, sequence: int, start: int, stop: int) -> Rows:
+        """Return rows of a sequence as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
+        ...
+
+    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
+        """Return events of a sequence."""
+        ...
+
+    def summarise(self, which: Places) -> list[Summary]:
+        """Summarise each of D columns of whole sequences; categories may be left out."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Collection(Sequence[EventSequence]):
+    """Sequences, or parts of them, in an order. What is on disk is read when it is asked for, and not kept.
+
+    Args:
+        source: Where they come from.
+        which: Which sequence of the source each is of, shape (S,).
+        first: The first of its events, shape (S,).
+        stop: One past the last, shape (S,).
+    """
+
+    source: Source
+    which: Places
+    first: Places
+    stop: Places
+
+    @staticmethod
+    def of(sequences: Sequence[EventSequence]) -> Collection:
+        """Make a collection of sequences in memory; one that is a collection already stays as it is.
+
+        Raises:
+            HachimachiError: Sequences that differ in features, or none.
+        """
+        return sequences if isinstance(sequences, Collection) else Collection.whole(InMemory(sequences))
+
+    @staticmethod
+    def whole(source: Source) -> Collection:
+        """Make a collection of all there is in a source."""
+        return Collection(source, np.arange(len(source.lengths)), np.zeros_like(source.lengths), source.lengths)
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    @overload
+    def __getitem__(self, place: int) -> EventSequence: ...
+    @overload
+    def __getitem__(self, place: slice) -> Collection: ...
+    def __getitem__(self, place: int | slice) -> EventSequence | Collection:
+        if isinstance(place, slice):
+            return self.take(np.arange(len(self))[place])
+        return self.source.events(int(self.which[place]), int(self.first[place]), int(self.stop[place]))
+
+    def __iter__(self) -> Iterator[EventSequence]:
+        return (self[place] for place in range(len(self)))
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features of every event."""
+        return self.source.features
+
+    @property
+    def temporal(self) -> bool:
+        """Whether events carry time."""
+        return self.source.temporal
+
+    @property
+    def width(self) -> int:
+        """Number of columns of :meth:`rows`, D."""
+        return self.temporal + len(self.features)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the sequences."""
+        return [self.source.names[int(which)] for which in self.which]
+
+    @cached_property
+    def lengths(self) -> Places:
+        """Events in each sequence, shape (S,)."""
+        return self.stop - self.first
+
+    @property
+    def events(self) -> int:
+        """Number of all events."""
+        return int(self.lengths.sum())
+
+    @property
+    def places(self) -> Places:
+        """Where each sequence begins in the order in which events are stored, shape (S,)."""
+        return self.source.places[self.which] + self.first
+
+    def rows(self, place: int, start: int = 0, stop: int | None = None) -> Rows:
+        """Return rows of one sequence as :meth:`~hachimachi.events.EventSequence.rows` does.
+
+        Returns:
+            Shape (stop − start, D); the inter-event time of the sequence's first event is NaN.
+        """
+        begin, end = int(self.first[place]), int(self.stop[place])
+        stop = end if stop is None else min(begin + stop, end)
+        rows = self.source.rows(int(self.which[place]), begin + start, stop)
+        if self.temporal and start == 0:
+            rows[:1, 0] = np.nan
+        return rows
+
+    def take(self, places: Sequence[int] | Places) -> Collection:
+        """Return some of the sequences."""
+        chosen = np.asarray(places, dtype=np.int64)
+        return Collection(self.source, self.which[chosen], self.first[chosen], self.stop[chosen])
+
+    def cut(self, start: Places | int, stop: Places | int) -> Collection:
+        """Return a part of each sequence, from one event to before another, counted within it."""
+        first, last = (self.first + np.minimum(np.maximum(end, 0), self.lengths) for end in (start, stop))
+        return Collection(self.source, self.which, first, np.maximum(first, last))
+
+    def head(self, events: int) -> Collection:
+        """Return the first so many events: whole sequences, and the beginning of the last one."""
+        before = np.cumsum(self.lengths) - self.lengths
+        wanted = np.flatnonzero(before < events)
+        return self.take(wanted).cut(0, events - before[wanted])
+
+    def join(self, other: Collection) -> Collection:
+        """Return these sequences and others of the same source."""
+        pairs = zip((self.which, self.first, self.stop), (other.which, other.first, other.stop), strict=True)
+        return Collection(self.source, *(np.concatenate(pair) for pair in pairs))
+
+    def sampled(self, most: int = SAMPLED) -> Collection:
+        """Return everything, or of what is on disk and too much for it runs of events, evenly from everywhere.
+
+        Always the same ones. A run is a sequence of its own; at the end of a sequence it goes on with the next.
+        """
+        if self.source.resident or self.events <= most:
+            return self
+        ends = np.cumsum(self.lengths)
+        begin = np.linspace(0, self.events - RUN, most // RUN).astype(np.int64)
+        lowest, highest = np.searchsorted(ends, begin, side="right"), np.searchsorted(ends, begin + RUN, side="left")
+        counts = highest - lowest + 1
+        run = np.repeat(np.arange(len(begin)), counts)
+        place = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)
+        before = (ends - self.lengths)[place]
+        return self.take(place).cut(begin[run] - before, begin[run] + RUN - before)
+
+    def all_rows(self) -> Rows:
+        """Return the rows of all sequences one after the other, shape (N, D): of :meth:`sampled`, as a rule."""
+        return np.concatenate([np.empty((0, self.width)), *(self.rows(place) for place in range(len(self)))])
+
+    def summarise(self, categorical: Sequence[int] = ()) -> list[Summary]:
+        """Summarise each column, exactly, reading no more than has to be; of some, their categories too."""
+        if self.source.resident or not len(self):
+            return _summarise(self.all_rows(), categorical)
+        whole = (self.first == 0) & (self.stop == self.source.lengths[self.which])
+        told = [self.source.summarise(self.which[whole])] if whole.any() else []
+        if any(each[place].values is None for each in told for place in categorical):
+            told, whole = [], np.zeros_like(whole)
+        told += [_summarise(self.rows(place), categorical) for place in np.flatnonzero(~whole).tolist()]
+        return [join(parts) for parts in zip(*told, strict=True)]
+
+
+class InMemory:
+    """Sequences in memory as the source of a collection."""
+
+    resident = True
+
+    def __init__(self, sequences: Sequence[EventSequence]) -> None:
+        check_alike(sequences)
+        self.sequences = list(sequences)
+        self.features, self.temporal = sequences[0].features, sequences[0].temporal
+        self.names: Sequence[str] = [sequence.name for sequence in sequences]
+        self.lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        self.places = np.cumsum(self.lengths) - self.lengths
+
+    def rows(self, sequence: int, start: int, stop: int) -> Rows:
+        """Return rows of a sequence."""
+        return self.sequences[sequence].rows(start, stop)
+
+    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
+        """Return events of a sequence."""
+        found = self.sequences[sequence]
+        return found if (start, stop) == (0, len(found)) else found[start:stop]
+
+    def summarise(self, which: Places) -> list[Summary]:
+        """Summarise each column of some sequences."""
+        return Collection.whole(self).take(which).summarise()
+
+
+def _summarise(rows: Rows, categorical: Sequence[int]) -> list[Summary]:
+    return [Summary.of(column, place in categorical) for place, column in enumerate(rows.T)]

@@ -1,0 +1,97 @@
+"""Windows of events: where sequences are cut, in which order windows come, and who sees which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.distributed
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from hachimachi.events import EventSequence
+from hachimachi.io.collection import BLOCK, POOL, Collection
+
+Places = NDArray[np.int64]
+
+
+class Windows(IterableDataset[Tensor]):
+    """Every sequence cut at a random place and then every so many events, in random order: each event once an epoch.
+
+    What is in memory comes in any order. What is on disk comes in pools: blocks of 65,536 events that lie together are
+    drawn from all over the collection, 64 for a pool, and the windows that begin in a pool come in any order. So a
+    batch holds events from everywhere, and yet only a pool is looked at at a time. A collection of one pool, four
+    million events, comes in the order in which it would from memory.
+
+    Args:
+        sequences: What to cut; windows never cross from one to the next.
+        window: Events in a window, T.
+        batch_size: Windows in a batch, B.
+        seed: With the epoch, the process and the worker it draws the places.
+    """
+
+    def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
+        self.sequences = Collection.of(sequences)
+        self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        sequence, start, stop = cut(self.sequences.lengths, self.window, random)
+        order = random.permutation(len(start))
+        if self.in_pools:
+            order = order[np.argsort(self._pools(sequence, start, random)[order], kind="stable")]
+        order = self._share(order)
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        for batch in self._own(batches):
+            places = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
+            yield pad([self.sequences.rows(*place) for place in places], self.window)
+
+    @property
+    def in_pools(self) -> bool:
+        """Whether neighbours are read together."""
+        return not self.sequences.source.resident
+
+    def _pools(self, sequence: Places, start: Places, random: np.random.Generator) -> Places:
+        """Return the number of the pool that each window is in."""
+        blocks, block = np.unique((self.sequences.places[sequence] + start) // BLOCK, return_inverse=True)
+        return random.permutation(len(blocks))[block] // POOL
+
+    def _share(self, order: Places) -> Places:
+        """Return what this process is to see of all; every process sees as many, so a few may be seen twice."""
+        if not torch.distributed.is_initialized():
+            return order
+        processes, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+        evened = np.resize(order, -(-len(order) // processes) * processes)
+        return evened.reshape(processes, -1)[rank] if self.in_pools else evened[rank::processes]
+
+    def _own(self, batches: list[Places]) -> list[Places]:
+        """Return the batches of this worker: of pools a stretch, so that each pool has one reader."""
+        worker = torch.utils.data.get_worker_info()
+        if worker is None:
+            return batches
+        if not self.in_pools:
+            return batches[worker.id :: worker.num_workers]
+        first, stop = (len(batches) * each // worker.num_workers for each in (worker.id, worker.id + 1))
+        return batches[first:stop]
+
+
+def cut(lengths: Places, window: int, random: np.random.Generator) -> tuple[Places, Places, Places]:
+    """Cut sequences of given lengths: return for each window which sequence it is of, its first event and its end."""
+    heads = np.minimum(random.integers(window, size=len(lengths)), lengths)  # what comes before the first cut
+    headed = heads > 0
+    counts = headed - (heads - lengths) // window
+    sequence = np.repeat(np.arange(len(lengths)), counts)
+    number = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts) - headed[sequence]
+    start = heads[sequence] + number * window
+    return sequence, np.maximum(start, 0), np.minimum(start + window, lengths[sequence])
+
+
+def pad(pieces: Sequence[NDArray[np.float64]], length: int) -> Tensor:
+    """Return rows, each of shape (up to T, D), as a batch of shape (B, T, D), NaN after the end of each."""
+    padded = np.full((len(pieces), length, pieces[0].shape[1]), np.nan)
+    for row, piece in zip(padded, pieces, strict=True):
+        row[: len(piece)] = piece
+    return torch.from_numpy(padded)
