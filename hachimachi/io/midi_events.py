@@ -109,7 +109,9 @@ def _end(values: Bytes, starts: Starts, events: Events, ends: Index, spans: Inde
     ended = np.zeros(len(spans), bool)
     ended[filled] = (events.status[final] == META) & (events.first[final] == END_OF_TRACK)
     stop = spans[:, 0].copy()
-    stop[filled] = np.where(ended[filled], events.at[final] + 2, ends[final])
+    # where a message of one byte was walked slowly, ``ends`` do not hold
+    single = ((events.status[final] & 0xE0) == 0xC0) & (ends[final] < len(values) - 1)
+    stop[filled] = np.where(ended[filled], events.at[final] + 2, np.where(single, events.at[final] + 1, ends[final]))
     breaks = _breaks(values, starts, events, final[~ended[filled] & (stop > spans[:, 1])[filled]])
     if not breaks:
         return events, Endings(stop, ended, {})
@@ -132,12 +134,14 @@ def _breaks(values: Bytes, starts: Starts, events: Events, broken: Index) -> dic
     """
     two = (events.status & 0xE0) != 0xC0
     beyond = (events.first | events.second * two) & (events.status - np.uint8(0x80) < 0x70) * np.uint8(0x80)
-    wrong = {event: _why_broken(values, int(starts.at[event])) for event in broken.tolist()}
+    wrong: dict[int, str] = {}
     for event in np.flatnonzero(beyond).tolist():
         found = max(events.first[event], events.second[event] * two[event])
         wrong[event] = f"a data byte of {found}, expected at most 127"
     for event in _without_status(starts, events).tolist():
         wrong[event] = f"byte {events.first[event]} where an event should say what it is"
+    for event in broken.tolist():  # last, for its other bytes may not be its own
+        wrong[event] = _why_broken(values, int(starts.at[event]))
     found = sorted(wrong, reverse=True)  # so that the first of a track is what stays
     tracks = _track_of(np.array(found, np.int64), starts.counts).tolist()
     return {track: (event, wrong[event]) for track, event in zip(tracks, found, strict=True)}
