@@ -13,7 +13,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import replacing
 from hachimachi.io.folder import write_folder
-from hachimachi.io.formats import READERS, WRITERS, check_suffix, find_module, is_midi
+from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
 from hachimachi.io.report import Report
@@ -63,8 +63,8 @@ def read(
         At least one sequence; all have the same features, and all or none carry time.
 
     Raises:
-        HachimachiError: Nothing could be read, there is no set of features that most files have, or something is
-            asked of MIDI files where there are none.
+        HachimachiError: Nothing could be read, there is no set of features that most files have, something is asked of
+            MIDI files where there are none, or anything was out of the ordinary and the report is strict.
     """
     sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     notes = Report() if report is None else report
@@ -81,14 +81,20 @@ def read(
         warnings.warn("; ".join(Report(refused=notes.refused).lines()), stacklevel=2)
     sequences = [sequence for each in agreeing for sequence in each.sequences]
     notes.measure(sequences)
+    notes.check()
     return sequences
 
 
-def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
+def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
     A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. One whose name ends in
     ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
+
+    Args:
+        path: File or folder.
+        sequences: One or several, alike in features.
+        report: Takes note of what the format cannot hold; if it is strict, nothing is written then.
 
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
@@ -101,9 +107,12 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
-        data: bytes = format_module.render(several)
+        told = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+        data: bytes = format_module.render(several, *told)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
+    if report is not None:
+        report.check()
     with replacing(path) as beside:
         beside.write_bytes(data)
 

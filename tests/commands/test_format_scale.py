@@ -76,7 +76,7 @@ def test_strict_writes_the_report_and_nothing_else(
     printed = capsys.readouterr()
     assert not printed.out
     assert printed.err.count("\n") == 1
-    for words in ("--strict", "left out broken.mid: truncated", "other.csv", "struck again"):
+    for words in ("strict: ", "left out broken.mid: truncated", "other.csv", "struck again"):
         assert words in printed.err
     assert not (tmp_path / "data.json").exists()
     assert len(json.loads((tmp_path / "r.json").read_text())["left_out"]) == 2
