@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.midi_remarks import NOTICES
+from hachimachi.text import count
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -115,7 +116,7 @@ class Report:
         """
         if self.strict and self.faults:
             rest = len(self.faults) - most
-            more = f"; and for {rest:,} more reasons, see --report" if rest > 0 else ""
+            more = f"; and for {count(rest, 'more reason')}, see --report" if rest > 0 else ""
             raise HachimachiError(f"strict: {'; '.join(self.faults[:most])}{more}")
 
     def add(self, other: Report) -> None:

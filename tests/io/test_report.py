@@ -113,10 +113,10 @@ def test_a_strict_report_stops_reading_and_writing(tmp_path: Path) -> None:
     assert read(tmp_path / "a.csv", Report(strict=True))
     with pytest.raises(HachimachiError, match=r"strict: left out b\.csv: row 2"):
         read(tmp_path, Report(strict=True))
-    with pytest.raises(HachimachiError, match="strict: left out x.csv and 1 more: .*; and for 1 more reasons"):
+    with pytest.raises(HachimachiError, match=r"strict: left out x\.csv and 1 more: .*; and for 1 more reason, see"):
         write(
             tmp_path / "c.csv",
-            make_sequence([[1]]),
+            make_sequence([[1]], names=["x"]),
             replace(full(), strict=True, understood={}, remarks={"odd": Counter(a=1), "worse": Counter(a=1)}),
         )
     assert not (tmp_path / "c.csv").exists()
