@@ -24,8 +24,8 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     """Turn MIDI, CSV or JSON files into a data set of events.
 
     INPUT is a file, a folder with all that is below it, or a pattern such as "midi/*.mid". OUTPUT ends in .json, .csv,
-    .mid or .wav; or it is a folder and ends in /, for a CSV file for each sequence. Many sequences go into a .json or
-    a folder.
+    .arrow, .mid or .wav; or it is a folder and ends in /, for a CSV file for each sequence, or in .arrow/. Many
+    sequences go into a .json, an .arrow or a folder.
 
     \b
     hxmx format file.mid data.json
@@ -96,8 +96,9 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
 
 def _tell_loss(sequences: Sequence[EventSequence], output: str) -> None:
     from hachimachi.io.csv_format import unheld
-    from hachimachi.io.files import is_folder
+    from hachimachi.io.files import is_arrow_folder, is_folder
 
+    tables = is_folder(output) and not is_arrow_folder(Path(output))
     names = unheld(sequences[0].features)
-    if names and (is_folder(output) or Path(output).suffix.lower() == ".csv"):
+    if names and (tables or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(names)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.atomic import replacing
+from hachimachi.io.atomic import check_free, replacing
 from hachimachi.io.folder import write_folder
 from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
@@ -118,7 +118,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
 
 def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
-    if path.suffix.lower() != ARROW and not any(path.glob(f"*{ARROW}")):
+    if not is_arrow_folder(path):
         write_folder(path, sequences)
         return
     from hachimachi.io.arrow.shards import append
@@ -131,14 +131,21 @@ def is_folder(path: PathLike) -> bool:
     return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
 
 
+def is_arrow_folder(path: Path) -> bool:
+    """Return whether a folder is one of Arrow files: by its name, or by what is in it."""
+    return path.suffix.lower() == ARROW or any(path.glob(f"*{ARROW}"))
+
+
 def check_output(path: PathLike) -> None:
     """Refuse, before any work is done, an output that cannot be written for what it is called.
 
     Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, and no folder.
+        HachimachiError: A suffix that is not in `WRITERS`, or a folder where there is something already.
     """
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
+    elif not is_arrow_folder(Path(path)):
+        check_free(path)
 
 
 def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:
