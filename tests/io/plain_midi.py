@@ -16,7 +16,7 @@ class Note(NamedTuple):
     channel: int
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Here no event can be read."""
 
 
@@ -32,7 +32,7 @@ def read_track(data: bytes) -> list[Event]:
                 break
             tick += delta
             events += [(tick, *event)] if event else []
-    except (Broken, IndexError):
+    except (BrokenError, IndexError):
         pass
     return events
 
@@ -46,18 +46,18 @@ def _message(data: bytes, at: int, status: int) -> tuple[tuple[int, int, int] | 
             return (0xFF, 0x2F, 0), at, status
         length, at = _quantity(data, at + 1 + meta)
         if at + length > len(data):
-            raise Broken
+            raise BrokenError
         return ((0xFF, kind, length) if kind == 0x51 and length == 3 else None), at + length, status
     if byte > 0xF0:
         at += 1 + {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(byte, 0)
         if at > len(data):
-            raise Broken
+            raise BrokenError
         return None, at, status
     if byte > 0x7F:
         status, at = byte, at + 1
     values = data[at : at + (1 if 0xC0 <= status < 0xE0 else 2)]
     if not status or len(values) < (1 if 0xC0 <= status < 0xE0 else 2) or max(values) > 0x7F:
-        raise Broken
+        raise BrokenError
     return (status, values[0], values[1] if len(values) > 1 else 0), at + len(values), status
 
 
@@ -67,7 +67,7 @@ def _quantity(data: bytes, at: int) -> tuple[int, int]:
         value = value << 7 | data[place] & 0x7F
         if data[place] < 0x80:
             return value, place + 1
-    raise Broken
+    raise BrokenError
 
 
 def pair(events: list[Event]) -> list[Note]:
