@@ -29,7 +29,7 @@ def tagged(lengths: Sequence[int], temporal: bool = True) -> list[EventSequence]
     pieces, first = [], 0
     for place, length in enumerate(lengths):
         tag = np.arange(first, first + length)
-        data = np.column_stack([tag, (tag % 128) / 127, tag // 7 % 3])
+        data = np.column_stack([tag, (tag % 128) / 127, tag // 7 % 3]).astype(np.float64)
         time = np.cumsum(tag % 5 / 8.0) if temporal else None
         pieces.append(EventSequence(FEATURES, data, time, f"{place}.mid"))
         first += length

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from hachimachi import io, train
+from hachimachi import io
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.run import train
 from hachimachi.training.windows import Windows
 
 WINDOW, BATCH = 8, 4
