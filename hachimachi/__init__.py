@@ -24,6 +24,7 @@ _HOMES = {
     "train": "training.run",
     "compose": "training.config",
     "Performer": "live.playing.performer",
+    "describe": "description.describe",
     "plot": "plot",
 }
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

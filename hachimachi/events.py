@@ -184,11 +184,11 @@ def _check_names(features: tuple[Feature, ...]) -> None:
     names = [feature.name for feature in features]
     if not names:
         raise HachimachiError("events have no features: expected at least one column besides time")
-    for name in names:
-        if name == TIME:
-            raise HachimachiError(f"feature {name!r}: this name is kept for the time of events; choose another")
-        if names.count(name) > 1:
-            raise HachimachiError(f"two features are named {name!r}; names must differ")
+    if TIME in names:
+        raise HachimachiError(f"feature {TIME!r}: this name is kept for the time of events; choose another")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise HachimachiError(f"two features are named {twice!r}; names must differ")
 
 
 def _check_data(features: tuple[Feature, ...], data: NDArray[np.float64]) -> None:

@@ -44,8 +44,13 @@ def symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool) -> 
             values are at least a factor of 4/3 apart, and under 30 ms two notes sound together. A grid of a fixed
             width would hold slow repeats for different and fast rhythms for the same.
     """
-    hashes = np.full(len(sequence), _BASE)
-    for part in _steps(sequence, columns, timed):
+    return hash_steps(np.array(_steps(sequence, columns, timed)))
+
+
+def hash_steps(steps: NDArray[np.float64]) -> Hashes:
+    """Return one hashed symbol for each event, shape (N,), from whole numbers of shape (parts, N)."""
+    hashes = np.full(steps.shape[1], _BASE)
+    for part in steps:
         hashes = _mix(hashes * _BASE + part.astype(np.int64).view(np.uint64))
     hashes |= np.uint64(1)  # never the symbol of a first event
     hashes[:1] = _START
@@ -100,8 +105,8 @@ class Grams:
 
     def _known(self, asked: Hashes, length: int) -> NDArray[np.bool_]:
         if length not in self._sorted:
-            self._sorted[length] = np.unique(_windows(self.heard, length))
-        known, wanted = self._sorted[length], _windows(asked, length)
+            self._sorted[length] = np.unique(hash_runs(self.heard, length))
+        known, wanted = self._sorted[length], hash_runs(asked, length)
         if not len(known):
             return np.zeros(len(wanted), dtype=bool)
         place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
@@ -144,8 +149,8 @@ def _deviation(column: Column) -> float:
     return max(float(np.average((values - mean) ** 2, weights=column.counts)) ** 0.5, column.grid.resolution)
 
 
-def _windows(symbols: Hashes, length: int) -> Hashes:
-    """Return the hashes of all runs of a length that lie within one sequence.
+def hash_runs(symbols: Hashes, length: int) -> Hashes:
+    """Return the hashes of all runs of so many symbols that lie within one sequence, from its second on.
 
     Polynomial hashes of prefixes (Karp & Rabin 1987, https://doi.org/10.1147/rd.312.0249), modulo 2^64.
     """

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from hachimachi.canvas import (
     FAINT,
     HUES,
     INK,
-    OTHERS,
-    PAPER,
-    SHADE,
-    TOUCH,
     Scales,
-    ends_of,
     is_notes,
     make_figure,
     prepare,
@@ -34,12 +23,21 @@ from hachimachi.canvas import (
     times_of,
     widen,
 )
+from hachimachi.canvas_file import check_picture, save, to_pixels
+from hachimachi.canvas_notes import draw_bars, draw_keys, explain_colours
+from hachimachi.canvas_spread import draw_spreads
+from hachimachi.description.describe import describe
+from hachimachi.description.description import Description
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
-from hachimachi.io.atomic import replacing
+from hachimachi.text import count
 
-_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-_BLACK = (1, 3, 6, 8, 10)
+__all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
+Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
+_SECONDS, _EVENTS = 30.0, 400
+"""Of a sequence an overview shows so much, whichever is less; but a hundred events where they are there."""
+_LANES, _SPREADS = 12, 40
+"""Features and distributions that find room on a page."""
 
 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
@@ -62,12 +60,12 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
     scales = scales or Scales.of(sequence)
     if ax is None:
         figure, (ax,) = make_figure(1, 3.4)
-        _explain(figure, [ax], scales)
+        explain_colours(figure, [ax], scales)
     prepare(ax, sequence, scales)
     low, high = scales.ranges["pitch"]
     ax.set_ylim(low - 1.5, max(high, low + 10) + 1.5)
-    _draw_keys(ax)
-    _draw_bars(ax, sequence, scales)
+    draw_keys(ax)
+    draw_bars(ax, sequence, scales)
     return root_of(ax)
 
 
@@ -136,31 +134,51 @@ def compare(
         ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     axes[0].set_xlabel("")
     if notes:
-        _explain(figure, axes, scales)
+        explain_colours(figure, axes, scales)
     if path is not None:
         save(figure, path)
     return figure
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Save a picture whole or not at all; the suffix says how: .png, .svg, .pdf and so on.
+def overview(data: Data) -> Figure:
+    """Draw what data look like on one page: the beginning of a sequence, and the distribution of every column.
+
+    Args:
+        data: What `describe` returned, or what it takes: a file or a folder, sequences.
 
     Raises:
-        HachimachiError: A suffix that is no picture's, or a file that cannot be written.
+        HachimachiError: Data that cannot be described.
     """
-    suffix, known = Path(path).suffix.lower().removeprefix("."), figure.canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise HachimachiError(f"{path}: not a picture's name; expected it to end in .png, .svg or .pdf")
-    with replacing(path) as beside:
-        figure.savefig(beside, format=suffix, dpi=160)
+    told = data if isinstance(data, Description) else describe(data)
+    example = _first_look(told.example)
+    notes = is_notes(example)
+    across, down = _grid(len(told.columns))
+    heights = [3.4 if notes else 0.6 + 0.42 * len(example.features), 0.2 + 1.5 * down]
+    figure = Figure(figsize=(10, 0.4 + sum(heights)), facecolor="white", layout="constrained")
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights, hspace=0.02)[:, 0]
+    ax, scales = above.subplots(), Scales.of(example)
+    (piano_roll if notes else traces)(example, ax, scales=scales)
+    if notes:
+        explain_colours(above, [ax], scales)
+    _put_titles(ax, told, example)
+    draw_spreads(below, told.columns[:_SPREADS], across)
+    return figure
 
 
-def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
-    """Return a picture as red, green and blue, shape (height, width, 3)."""
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+def distributions(data: Data) -> Figure:
+    """Draw the distribution of every column of data, the time between events first.
+
+    Args:
+        data: What `describe` returned, or what it takes: a file or a folder, sequences.
+
+    Raises:
+        HachimachiError: Data that cannot be described.
+    """
+    told = data if isinstance(data, Description) else describe(data)
+    across, down = _grid(len(told.columns))
+    figure = Figure(figsize=(10, 0.2 + 1.6 * down), facecolor="white", layout="constrained")
+    draw_spreads(figure, told.columns[:_SPREADS], across)
+    return figure
 
 
 def _beginning(sequence: EventSequence, seconds: float | None) -> EventSequence:
@@ -173,66 +191,27 @@ def _lanes_height(sequence: EventSequence) -> float:
     return max(1.6, 0.7 * len(sequence.features))
 
 
-def _draw_keys(ax: Axes) -> None:
-    """Shade the rows of black keys, draw a line below each C, and name keys: the Cs, or more in a small range."""
-    low, high = (round(limit) for limit in ax.get_ylim())
-    keys = np.arange(low, high + 1)
-    for key in keys[np.isin(keys % 12, _BLACK)]:
-        ax.axhspan(key - 0.5, key + 0.5, color=SHADE, linewidth=0, zorder=0)
-    for key in keys[keys % 12 == 0]:
-        ax.axhline(key - 0.5, color="#dcd9d0", linewidth=0.8, zorder=0.5)
-    named = (0,) if high - low > 30 else (0, 7) if high - low > 14 else (0, 4, 7, 9)
-    ticks = keys[np.isin(keys % 12, named)]
-    ax.set_yticks(ticks, [f"{_NAMES[key % 12]}{key // 12 - 1}" for key in ticks.tolist()])
+def _grid(columns: int) -> tuple[int, int]:
+    """Return how many distributions stand across and down: five at most across, and rows as full as can be."""
+    shown = min(columns, _SPREADS)
+    down = -(-shown // 5)
+    return max(-(-shown // down), 2), down
 
 
-def _draw_bars(ax: Axes, sequence: EventSequence, scales: Scales) -> None:
-    start, pitch = times_of(sequence), sequence.column("pitch")
-    end = np.maximum(ends_of(sequence), start + scales.length / 500)  # the shortest is still seen
-    low, high = pitch - 0.42, pitch + 0.42
-    corners = np.stack([[start, end, end, start], [low, low, high, high]], axis=-1).swapaxes(0, 1)  # (N, 4, 2)
-    bars = PolyCollection(list(corners), linewidth=0.4, edgecolor=PAPER, zorder=2)
-    if len(scales.hues) > 1:
-        bars.set_facecolor([scales.hues[value] for value in sequence.column("instrument").tolist()])
-    elif "velocity" in scales.ranges:
-        bars.set(array=sequence.column("velocity"), cmap=TOUCH, norm=_norm(scales))
-    else:
-        bars.set_facecolor(HUES[0])
-    ax.add_collection(bars)
+def _first_look(sequence: EventSequence) -> EventSequence:
+    """Return as much of a sequence, and as many of its features, as can be seen."""
+    most = min(len(_beginning(sequence, _SECONDS)), _EVENTS) if sequence.temporal else _EVENTS
+    part = sequence[: max(most, 100)]
+    shown = len(part.features) if is_notes(part) else _LANES
+    return replace(part, features=part.features[:shown], data=part.data[:, :shown])
 
 
-def _explain(figure: Figure, axes: list[Axes], scales: Scales) -> None:
-    """Say what the colours of notes mean: a legend of instruments, or a bar of velocities."""
-    if len(scales.hues) > 1:
-        patches = {hue: Patch(color=hue, label=_instrument(value)) for value, hue in scales.hues.items()}
-        if OTHERS in patches:
-            patches[OTHERS].set_label("others")
-        figure.legend(
-            handles=list(patches.values()),
-            loc="outside lower center",
-            ncols=4,
-            frameon=False,
-            fontsize=8,
-            labelcolor=INK,
-            handlelength=1,
-            handleheight=1,
-        )
-    elif "velocity" in scales.ranges:
-        bar = figure.colorbar(
-            ScalarMappable(_norm(scales), TOUCH), ax=axes, pad=0.01, aspect=20 * len(axes), fraction=0.03
-        )
-        bar.set_label("velocity", color=FAINT, fontsize=9)
-        bar.ax.tick_params(length=0, labelcolor=INK, labelsize=8)
-        bar.outline.set_visible(False)
-
-
-def _instrument(program: float) -> str:
-    from pretty_midi import program_to_instrument_name
-
-    if program == 128:
-        return "Drums"
-    return program_to_instrument_name(int(program)) if program in range(128) else f"{program:g}"
-
-
-def _norm(scales: Scales) -> Normalize:
-    return Normalize(*widen(scales.ranges["velocity"]))
+def _put_titles(ax: Axes, data: Description, example: EventSequence) -> None:
+    """Say what is seen, and of how much."""
+    seen = f"first {count(len(example), 'event')}" if len(example) < data.events else "all events"
+    features = len(data.columns) - example.temporal
+    lanes = f", {len(example.features)} of {features} features" if features > len(example.features) else ""
+    name = example.name or data.name
+    left = f"{name}: {seen}{lanes}" if name else f"{seen}{lanes}".capitalize()
+    ax.set_title(left, loc="left", color=INK, fontsize=11, fontweight="bold")
+    ax.set_title(data.size(), loc="right", color=FAINT, fontsize=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,59 @@ def test_pixels_are_those_of_the_picture(dpi: int) -> None:
     assert pixels.dtype == np.uint8
     assert pixels.shape == (*(round(inches * dpi) for inches in figure.get_size_inches()[::-1]), 3)
     assert pixels.std() > 5
+
+
+def control(events: int = 60, columns: int = 3) -> EventSequence:
+    features = (*(Feature(f"x{i}") for i in range(columns - 1)), Feature("mode", "categorical", masked=True))
+    chance = np.random.default_rng(0)
+    data = np.column_stack([chance.random((events, columns - 1)), chance.integers(0, 20, events)])
+    return EventSequence(features, data, np.cumsum(chance.exponential(0.1, events)), "hand.csv")
+
+
+def titles_of(figure: Figure, where: str = "left") -> list[str]:
+    return [ax.get_title(loc=where) for ax in figure.axes]  # pyright: ignore[reportArgumentType]
+
+
+def test_an_overview_shows_notes_and_how_each_column_is_spread() -> None:
+    music = play_prelude(times=1)
+    figure = plot.overview(music)
+    roll, bar, *spreads = figure.axes
+    assert len(boxes_of(roll)) == min(400, (music.time <= 30).sum())  # pyright: ignore[reportOptionalOperand]
+    assert bar.get_ylabel() == "velocity"
+    assert [ax.get_title(loc="left") for ax in spreads] == ["time between events", "pitch", "velocity", "duration"]
+    assert spreads[3].get_title(loc="right") == "masked"
+    assert roll.get_title(loc="left").startswith("prelude: first ")
+    assert f"{len(music):,} events" in roll.get_title(loc="right")
+    counted = sum(bar.get_height() for bar in spreads[1].patches)  # pyright: ignore[reportAttributeAccessIssue]
+    assert counted == len(music)
+
+
+def test_an_overview_of_control_data_shows_traces() -> None:
+    figure = plot.overview([control(), control(20)])
+    assert labels_of(figure.axes[0].yaxis) == ["x0", "x1", "mode"]
+    assert titles_of(figure) == ["hand.csv: first 60 events", "time between events", "x0", "x1", "mode"]
+    assert titles_of(figure, "right")[-1] == "11 more"
+    assert re.fullmatch(r"80 events in \d\.\d s, 2 sequences", titles_of(figure, "right")[0])
+    assert "0.1 s" in labels_of(figure.axes[1].xaxis)
+
+
+def test_a_page_has_room_for_many_columns() -> None:
+    figure = plot.overview(control(columns=30))
+    assert len(figure.axes[0].lines) == 12
+    assert "12 of 30 features" in titles_of(figure)[0]
+    assert len([title for title in titles_of(figure) if title]) == 1 + 31
+    assert len(plot.distributions(control(columns=200)).axes) == 40
+
+
+@pytest.mark.parametrize("events", [1, 2])
+def test_an_overview_of_hardly_anything(events: int) -> None:
+    plot.overview(control(events)).canvas.draw()
+    plot.distributions(make_sequence([[1.0]] * events)).canvas.draw()
+    plot.overview(make_sequence([[60.0]] * events, [0.0] * events, ["pitch"])).canvas.draw()
+
+
+def test_an_overview_of_real_data_by_path(shared_data: Path) -> None:
+    figure = plot.overview(shared_data / "single" / "multi_train.json")
+    assert figure.axes[-1].get_title(loc="left") == "instrument"
+    assert [text.get_text() for text in figure.axes[-1].texts][:2] == ["Electric Bass (pick)", "Drums"]
+    assert plot.to_pixels(figure).std() > 5

@@ -2,48 +2,135 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import click
 from rich.console import Console
 from rich.table import Table
 
-from hachimachi.events import EventSequence, Feature
-from hachimachi.io import Report, read
+from hachimachi.description.describe import describe
+from hachimachi.description.description import ColumnDescription, Description
+from hachimachi.description.histogram import Histogram, sparkline
+from hachimachi.io import Report
+from hachimachi.io.instruments import instrument_name
+from hachimachi.io.opening import open_collection
+from hachimachi.io.time_unit import MILLISECONDS
+from hachimachi.progress import show_events, show_reading
+from hachimachi.text import count
 
-_AT_ONCE = 0.005  # seconds: what begins closer together is heard as one
-_DRUMS = 128
+_MANY = 40
+"""Columns that are shown on a screen."""
+_BLOCKS = 16
+"""Blocks of a small distribution."""
 
 
-def show_data(path: str | os.PathLike[str]) -> None:
-    """Print the statistics of a data set: how much there is, each feature, and the time between events."""
+def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None) -> None:
+    """Print what is in a data set and what looks wrong, or all of it as JSON, and draw it where that is asked for."""
+    if picture is not None:
+        _check(picture)
     report = Report()
-    sequences = read(path, report)
-    console = _console()
-    console.print(f"{path}: {_size(sequences)}", soft_wrap=True)
+    collection = open_collection(path, report, progress=show_reading)
+    with show_events(collection.events) as progress:
+        data = describe(collection, name=str(path), progress=progress)
+    if any(finding.kind == "milliseconds" for finding in data.findings):
+        report.remarks.pop(MILLISECONDS, None)  # said there, with the figures
+    if as_json:
+        told = {"read_as": report.understood, "mended_or_odd": report.remarks, "left_out": report.refused}
+        click.echo(json.dumps(data.to_json() | told, ensure_ascii=False, indent=1))
+    else:
+        console = _console()
+        for line in _tell(data, console.width):
+            console.print(line, soft_wrap=True) if isinstance(line, str) else console.print(line)
+        _print_remarks(console, report)
+        _print_findings(console, data)
+    if picture is not None:
+        _draw(data, picture)
+        click.echo(f"→ {picture}", err=as_json)
+
+
+def _check(picture: Path) -> None:
+    from hachimachi.canvas_file import check_picture
+
+    check_picture(picture)
+
+
+def _draw(data: Description, picture: Path) -> None:
+    from hachimachi import plot
+
+    plot.save(plot.overview(data), picture)
+
+
+def _tell(data: Description, width: int) -> Iterator[str | Table]:
+    yield f"{data.name}: {data.size()}"
+    if data.sequences > 1:
+        shortest, median, longest = data.lengths
+        yield f"sequences: median {median:,} events"
+        yield f"  shortest {shortest:,} ({data.shortest})"
+        yield f"  longest {longest:,} ({data.longest})"
+    yield _table(data.columns[:_MANY])
+    if len(data.columns) > _MANY:
+        yield f"and {count(len(data.columns) - _MANY, 'more column')}: --json tells of all"
+    yield from _legend(data)
+    yield from _between(data)
+    if data.instruments:
+        told = ", ".join(f"{name} {events:,}" for name, events in data.instruments.items())
+        yield textwrap.fill(f"instruments: {told}", width, subsequent_indent="  ")
+
+
+def _table(columns: Sequence[ColumnDescription]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("feature", "kind", "masked", "range", "resolution", "distinct"):
-        table.add_column(head, justify="right" if head == "distinct" else "left", overflow="fold")
-    for feature in sequences[0].features:
-        table.add_row(*_row(feature, np.concatenate([s.column(feature.name) for s in sequences])))
-    console.print(table)
-    _print_instruments(console, sequences, report)
-    _print_time(console, sequences)
-    _print_remarks(console, report)
+    for head in ("feature", "kind", "range", "step", "distinct", "distribution"):
+        justify = "right" if head in ("step", "distinct") else "left"
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=head in ("kind", "distribution"))
+    for column in columns:
+        table.add_row(*_row(column))
+    return table
 
 
-def show_summary(sequences: Sequence[EventSequence], report: Report) -> None:
-    """Print in a few lines what was read, and what happened to it on the way."""
-    console = _console()
-    console.print(_size(sequences))
-    ranges = [f"{feature.name} {_range(_all(sequences, feature.name))}" for feature in sequences[0].features]
-    console.print(", ".join(text for text in ranges if not text.startswith("instrument ")))
-    _print_instruments(console, sequences, report)
-    _print_remarks(console, report)
+def _row(column: ColumnDescription) -> list[str]:
+    kind = column.kind + "*" * ("kind" in column.declared)
+    step = "" if column.resolution is None else f"{column.resolution:.4g}" + "*" * ("resolution" in column.declared)
+    distinct = "many" if column.distinct is None else f"{column.distinct:,}"
+    name, values = "~" * column.masked + column.name, f"{column.low:.4g}–{column.high:.4g}"
+    return [name, kind, values, step, distinct, sparkline(Histogram.of(column, _BLOCKS))]
+
+
+def _legend(data: Description) -> Iterator[str]:
+    marks = ["~ masked: foretold, never heard"] if any(column.masked for column in data.columns) else []
+    if any({"kind", "resolution"} & set(column.declared) for column in data.columns):
+        marks.append("* declared, else derived")
+    if any(Histogram.of(column, _BLOCKS).scale == "log" for column in data.columns):
+        marks.append("seconds: log scale")
+    if marks:
+        yield "; ".join(marks)
+    if data.sampled < data.events:
+        yield f"distributions, quantiles and shares are of {data.sampled:,} events drawn from all"
+
+
+def _between(data: Description) -> Iterator[str]:
+    if data.seconds is not None and data.columns[0].events:
+        time = data.columns[0]
+        early, middle, late = (time.quantiles[share] for share in (0.05, 0.5, 0.95))
+        yield f"between events: median {middle:.3g} s, nine of ten {early:.3g}–{late:.3g} s, longest {time.high:.4g} s;"
+        yield f"  {data.at_zero:.0%} at 0 s, {data.at_once:.0%} at once (below 5 ms)"
+
+
+def _print_findings(console: Console, data: Description) -> None:
+    if not data.findings:
+        console.print("nothing looks wrong")
+        return
+    console.print("what looks wrong:", style="bold")
+    for finding in data.findings[:_MANY]:
+        console.print(
+            textwrap.fill(
+                str(finding), console.width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+            )
+        )
+    if len(data.findings) > _MANY:
+        console.print(f"and {len(data.findings) - _MANY:,} more: --json tells of all")
 
 
 def _console() -> Console:
@@ -51,60 +138,8 @@ def _console() -> Console:
     return console if console.width <= 80 else Console(highlight=False, markup=False, width=80)
 
 
-def _all(sequences: Sequence[EventSequence], name: str) -> NDArray[np.float64]:
-    return np.concatenate([sequence.column(name) for sequence in sequences])
-
-
-def _size(sequences: Sequence[EventSequence]) -> str:
-    count = f"{sum(map(len, sequences)):,} events"
-    seconds = f" in {sum(s.seconds for s in sequences):,.1f} s" if sequences[0].temporal else ", without time"
-    return count + seconds + (f", {len(sequences):,} sequences" if len(sequences) > 1 else "")
-
-
-def _range(values: NDArray[np.float64]) -> str:
-    return f"{values.min():.5g}–{values.max():.5g}"
-
-
-def _row(feature: Feature, values: NDArray[np.float64]) -> list[str]:
-    resolution = "–" if feature.resolution is None else f"{feature.resolution:.5g}"
-    masked = "yes" if feature.masked else ""
-    return [
-        feature.name,
-        feature.kind or "–",
-        masked,
-        _range(values),
-        resolution,
-        f"{len(np.unique(values)):,}",
-    ]
-
-
-def _print_instruments(console: Console, sequences: Sequence[EventSequence], report: Report) -> None:
-    """Name the instruments, most frequent first; a column that was left out has one."""
-    for column, value in report.constants.items():
-        console.print(f"{column}: {_program(value)} throughout, so the column is left out")
-    names = [feature.name for feature in sequences[0].features]
-    if "instrument" in names and "pitch" in names:
-        counts = Counter(_all(sequences, "instrument").tolist())
-        told = ", ".join(f"{_program(value)} {count:,}" for value, count in counts.most_common())
-        console.print(f"instruments: {told}")
-
-
-def _program(value: float) -> str:
-    from pretty_midi import program_to_instrument_name
-
-    if value == _DRUMS:
-        return "Drums"
-    return program_to_instrument_name(int(value)) if value in range(_DRUMS) else f"{value:g}"
-
-
-def _print_time(console: Console, sequences: Sequence[EventSequence]) -> None:
-    between = np.array(list(chain.from_iterable(np.diff(s.time) for s in sequences if s.time is not None)))
-    if between.size:
-        middle, longest, at_once = np.median(between), between.max(), np.mean(between < _AT_ONCE)
-        told = f"median {middle:.3g} s, longest {longest:.3g} s, {at_once:.0%} at once (below 5 ms)"
-        console.print(f"between events: {told}")
-
-
 def _print_remarks(console: Console, report: Report) -> None:
+    for column, value in report.constants.items():
+        console.print(f"{column}: {instrument_name(value)} throughout, so the column is left out")
     for line in report.lines():
         console.print(line, soft_wrap=line.startswith("left out"))

@@ -134,7 +134,8 @@ def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence
     split = read_split(asked.split) if asked.split else None
     # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
     every = any(feature.name == "instrument" for feature in model.features)
-    sequences = read(asked.data, report, all_columns=every, without=asked.split)
+    beside = [asked.split] if asked.split else []
+    sequences = read(asked.data, report, all_columns=every, without=beside)
     return select(sequences, split, asked.part or "test", report) if split else sequences
 
 

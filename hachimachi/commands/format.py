@@ -1,96 +1,105 @@
-"""`hxmx format`: performers' files into a data set, and from one format into another."""
+"""`hxmx format`: files of any readable kind into a data set."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hachimachi.commands.sampling_options import Named
+from hachimachi.commands.format_options import Wanted, format_options
 from hachimachi.errors import HachimachiError
+from hachimachi.text import count
 
 if TYPE_CHECKING:
-    from hachimachi.events import EventSequence, Feature
+    from hachimachi.events import EventSequence
     from hachimachi.io import Report
 
 
 @click.command("format")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.argument("output", type=click.Path(path_type=Path))
-@click.option("--only", type=Named("NAME=V,V,…"), multiple=True, help="Keep events whose column has one of the values.")
-@click.option("--drop", multiple=True, metavar="NAME,…", help="Leave a column out; without time events have an order.")
-def command(
-    inputs: tuple[str, ...], output: Path, only: tuple[dict[str, list[str]], ...], drop: tuple[str, ...]
-) -> None:
+@click.argument("output")
+@format_options
+def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     """Turn MIDI, CSV or JSON files into a data set of events.
 
-    INPUT is a file, a folder or a pattern such as "midi/*.mid"; OUTPUT ends in .json, .csv, .mid or .wav.
-    Give several files, or a folder, to learn from all of them: such a data set ends in .json.
+    INPUT is a file, a folder with all that is below it, or a pattern such as "midi/*.mid". OUTPUT ends in .json, .csv,
+    .mid or .wav; or it is a folder and ends in /, for a CSV file for each sequence. Many sequences go into a .json or
+    a folder.
 
     \b
     hxmx format file.mid data.json
-    hxmx format midi/ data.json
-    hxmx format data.json data.csv
+    hxmx format midi/ more/*.mid data.json --max-gap 5 --min-length 16
+    hxmx format midi/ tables/ --columns pitch,velocity,duration,channel
+    hxmx format midi/ knobs.json --controls 1,7,64
     hxmx format last_night.json mine.json --only player=0 --drop player
-    """
-    from hachimachi.commands.describe_data import show_summary
-    from hachimachi.io import Report, read, write
-    from hachimachi.io.files import WRITERS, check_suffix
-    from hachimachi.progress import show_reading
 
-    check_suffix(output, WRITERS, "write")
-    wanted, report = _values(only), Report()
-    sequences = read(_sources(inputs, output), report, without=output, progress=show_reading)
-    sequences = _select(sequences, wanted, [name.strip() for names in drop for name in names.split(",")], report)
+    One file that cannot be read, or that has other columns than most, does not end it: it is left out, and it is said
+    why. --strict makes an error of that, and of every note that had to be mended.
+    """
+    from hachimachi.commands.format_summary import show_summary
+    from hachimachi.io import Report, write
+    from hachimachi.io.files import check_output
+    from hachimachi.io.report_file import check_report_path, write_report
+
+    check_output(output)
+    if wanted.report:
+        check_report_path(wanted.report)
+    report = Report()
+    sequences = _shape(_read(inputs, output, wanted, report), wanted, report)
+    if wanted.report:
+        write_report(wanted.report, report)
+    if wanted.strict and report.faults:
+        raise HachimachiError(f"--strict, so nothing is written to {output}: {_tell(report.faults)}")
     write(output, sequences)
-    show_summary(sequences, report)
-    _tell_loss(sequences[0].features, output)
+    show_summary(sequences, report, in_beats=wanted.midi.beats)
+    _tell_loss(sequences, output)
     click.echo(f"→ {output}")
 
 
-def _values(only: Sequence[dict[str, list[str]]]) -> dict[str, list[float]]:
-    """Return the values asked for, by column; those of one column add up."""
-    wanted: dict[str, list[float]] = {}
-    for name, text in ((name, text) for words in only for name, texts in words.items() for text in texts):
-        try:
-            wanted.setdefault(name, []).append(float(text))
-        except ValueError:
-            raise click.UsageError(f"--only {name}: {text!r} is not a number") from None
-    return wanted
+def _read(inputs: Sequence[str], output: str, wanted: Wanted, report: Report) -> list[EventSequence]:
+    from hachimachi.io import read
+    from hachimachi.progress import show_reading
+
+    written = [path for path in (Path(output), wanted.report) if path]
+    for path in written:
+        if any(Path(text).resolve() == path.resolve() for text in inputs):
+            raise HachimachiError(f"{path}: is an input too; name another file to write")
+    sources = [Path(text) for text in inputs]
+    return read(sources, report, midi=wanted.midi, without=written, progress=show_reading)
 
 
-def _select(
-    sequences: list[EventSequence], wanted: dict[str, list[float]], without: Sequence[str], report: Report
-) -> list[EventSequence]:
+def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> list[EventSequence]:
+    """Do what the options ask for, in the order in which they build on each other."""
+    from hachimachi.duplicates import drop_duplicates, find_duplicates
+    from hachimachi.io.cut import cut_at_gaps, keep_long
     from hachimachi.io.select_events import drop_columns, keep_events
 
-    if wanted:
-        sequences = keep_events(sequences, wanted, report)
-    return drop_columns(sequences, without) if without else sequences
+    if wanted.only:
+        sequences = keep_events(sequences, wanted.only, report)
+    if wanted.max_gap:
+        sequences = cut_at_gaps(sequences, wanted.max_gap, report)
+    if wanted.drop:
+        sequences = drop_columns(sequences, wanted.drop)
+    if wanted.min_length:
+        sequences = keep_long(sequences, wanted.min_length, report)
+    report.duplicates = find_duplicates(sequences)
+    if wanted.drop_duplicates:
+        sequences = drop_duplicates(sequences, report)
+    report.measure(sequences)
+    return sequences
 
 
-def _sources(inputs: Sequence[str], output: Path) -> list[Path]:
-    """Expand patterns, which not every shell does, and keep the output out of what is read."""
-    paths = [path for text in inputs for path in _expand(text)]
-    if any(path.resolve() == output.resolve() for path in paths):
-        raise HachimachiError(f"{output}: is an input too; name another file to write")
-    return paths
+def _tell(faults: Sequence[str], most: int = 3) -> str:
+    rest = f"; and {count(len(faults) - most, 'more reason')}: --report FILE lists all" if len(faults) > most else ""
+    return "; ".join(faults[:most]) + rest
 
 
-def _expand(text: str) -> list[Path]:
-    if Path(text).exists() or not glob.has_magic(text):
-        return [Path(text)]
-    found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207  (an absolute pattern works)
-    if not found:
-        raise HachimachiError(f"{text}: no file fits this pattern")
-    return found
-
-
-def _tell_loss(features: Sequence[Feature], output: Path) -> None:
+def _tell_loss(sequences: Sequence[EventSequence], output: str) -> None:
     from hachimachi.io.csv_format import unheld
+    from hachimachi.io.files import is_folder
 
-    if output.suffix.lower() == ".csv" and (names := unheld(features)):
+    names = unheld(sequences[0].features)
+    if names and (is_folder(output) or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(names)}")

@@ -17,19 +17,28 @@ MODELS = (".pt", ".ckpt")
 
 @click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
-def command(path: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Everything about a data set, for machines.")
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw a data set: .png, .svg or .pdf."
+)
+def command(path: Path, as_json: bool, picture: Path | None) -> None:
     """Show what is in PATH: a model (.pt, .ckpt), or a data set (a file or a folder).
+
+    Of a data set: how much there is, each feature, the time between events, and what looks wrong, with what to do.
 
     \b
     hxmx info model.pt
     hxmx info data.json
+    hxmx info midi/ --plot midi.png
     """
     if path.suffix.lower() in MODELS:
+        if as_json or picture is not None:
+            raise click.UsageError(f"{path} is a model; --json and --plot are for data sets")
         _show_model(path)
     else:
         from hachimachi.commands.describe_data import show_data
 
-        show_data(path)
+        show_data(path, as_json=as_json, picture=picture)
 
 
 def _show_model(path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Output files that are whole or not there."""
+"""Output files and folders that are whole or not there."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,3 +33,30 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise HachimachiError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new folder beside ``path`` to write into; at success it takes its place, at failure it vanishes.
+
+    Raises:
+        HachimachiError: There is something in the folder already, or it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise HachimachiError(f"{path}: there is no folder {target.parent} to write into; create it first")
+    if target.exists() and not target.is_dir():
+        raise HachimachiError(f"{path}: is a file; name a folder to write")
+    beside = target.with_name(f".hxmx-{secrets.token_hex(6)}")
+    try:
+        if target.is_dir() and any(target.iterdir()):
+            raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")
+        beside.mkdir()
+        yield beside
+        if target.is_dir():
+            target.rmdir()
+        beside.rename(target)
+    except OSError as error:
+        raise HachimachiError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

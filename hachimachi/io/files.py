@@ -1,99 +1,105 @@
-"""Read and write events in the format that a file's suffix names.
-
-A format is a module. To be read it has `parse(data, file, report) -> list[EventSequence]`, to be written
-`render(sequences) -> bytes`; neither touches the disk.
-"""
+"""Read and write events in the format that a file's suffix names."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from types import ModuleType
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
+from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import replacing
+from hachimachi.io.folder import write_folder
+from hachimachi.io.formats import READERS, WRITERS, check_suffix, find_module, is_midi
+from hachimachi.io.midi_options import MidiOptions
+from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
 from hachimachi.io.report import Report
+from hachimachi.io.sources import SPLIT, find_files, names_of
 
-READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
-"""Suffix → the module in `hachimachi.io` that parses it."""
-WRITERS = {
-    ".json": "json_format",
-    ".csv": "csv_format",
-    ".mid": "midi_write",
-    ".midi": "midi_write",
-    ".wav": "wav",
-    ".arrow": "arrow.table",
-}
-"""Suffix → the module in `hachimachi.io` that renders it."""
-SPLIT = "split.json"
-"""Lists names under train, valid and test; it stands beside data and is none itself."""
-
+__all__ = [
+    "READERS",
+    "SPLIT",
+    "WRITERS",
+    "PathLike",
+    "Progress",
+    "check_output",
+    "check_suffix",
+    "is_folder",
+    "read",
+    "write",
+]
+ARROW = ".arrow"
 PathLike = str | os.PathLike[str]
-Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 def read(
     source: PathLike | Sequence[PathLike],
     report: Report | None = None,
     *,
+    midi: MidiOptions = DEFAULT,
     all_columns: bool = False,
-    without: PathLike | None = None,
+    without: Sequence[PathLike] = (),
     progress: Progress = iter,
 ) -> list[EventSequence]:
     """Read events from a file, from every readable file below a folder (sorted), or from several of these.
 
-    Sequences are called by their path relative to the folder, or to what all sources lie in.
+    Sequences are called by their path relative to the folder, or to what all sources lie in. Many files are read on
+    all cores.
 
     Args:
-        source: File or folder, or several.
-        report: Takes note of what was mended and of which among several files could not be read. Without
-            one, a warning names those files.
+        source: File, folder or pattern such as ``midi/*.mid``, or several.
+        report: Takes note of what was mended, and of which among several files could not be read, or differ in
+            features from most. Without one, a warning names those files.
+        midi: What to read of MIDI files.
         all_columns: Keep a MIDI file's ``instrument`` even where it has one value throughout the data set:
             wanted of a primer, whose columns must be the model's.
-        without: File to pass over below a folder: the one about to be written.
+        without: Files to pass over below a folder, or where a pattern fits them: those about to be written.
         progress: Wraps the list of files, to show how far reading is.
 
     Returns:
         At least one sequence; all have the same features, and all or none carry time.
 
     Raises:
-        HachimachiError: Nothing could be read, or what was read differs in features.
+        HachimachiError: Nothing could be read, there is no set of features that most files have, or something is
+            asked of MIDI files where there are none.
     """
     sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
-    files = _find(sources, without)
-    alone = len(files) == 1 and not sources[0].is_dir()
     notes = Report() if report is None else report
-    found = _read_each(files, _base(sources), notes, progress, alone)
-    if not found:
-        first = next(iter(notes.refused.values()))
-        raise HachimachiError(f"none of {len(files):,} files could be read; the first: {first}")
+    files = find_files(sources, READERS, notes, [Path(each) for each in without])
+    jobs = [Job(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
+    _check_midi(jobs, midi)
+    if len(files) == 1 and not sources[0].is_dir():
+        found = [Found(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
+    else:
+        found = read_each(jobs, notes, progress)
+    agreeing = keep_agreeing(found if all_columns else _without_constant(found, notes), notes)
+    notes.files += len(agreeing)
     if report is None and notes.refused:
         warnings.warn("; ".join(Report(refused=notes.refused).lines()), stacklevel=2)
-    sequences = found if all_columns else _without_constant(found, notes)
-    check_alike(sequences)
+    sequences = [sequence for each in agreeing for sequence in each.sequences]
+    notes.measure(sequences)
     return sequences
 
 
 def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
-    A folder, or a path that ends in ``/``, is a collection of Arrow files, to which they are added.
+    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. One whose name ends in
+    ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
 
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
-    if Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep)):
-        check_alike(several)
-        import_module("hachimachi.io.arrow.shards").append(Path(path), several)
-        return
-    format_module = _module(Path(path), WRITERS, "write")
+    check_output(path)
     check_alike(several)
+    if is_folder(path):
+        _write_folder(Path(path), several)
+        return
+    format_module = find_module(Path(path), WRITERS, "write")
     try:
         data: bytes = format_module.render(several)
     except HachimachiError as error:
@@ -102,79 +108,47 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
         beside.write_bytes(data)
 
 
-def _find(sources: Sequence[Path], without: PathLike | None) -> list[Path]:
-    """Return files as they are and, for a folder, every readable file below it, sorted; each file once."""
-    files: dict[Path, None] = {}
-    for source in sources:
-        below = _below(source, without) if source.is_dir() else [source]
-        if not below:
-            raise HachimachiError(f"{source}: no files ending in {' '.join(READERS)} below this folder")
-        files.update(dict.fromkeys(below))
-    if not files:
-        raise HachimachiError("no files to read: name at least one file or folder")
-    return list(files)
+def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
+    if path.suffix.lower() != ARROW and not any(path.glob(f"*{ARROW}")):
+        write_folder(path, sequences)
+        return
+    from hachimachi.io.arrow.shards import append
+
+    append(path, sequences)
 
 
-def _below(folder: Path, without: PathLike | None) -> list[Path]:
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in READERS and path.name != SPLIT)
-    shown = (path for path in paths if not path.name.startswith(".") and path.is_file())
-    wanted = (path for path in shown if without is None or path.resolve() != Path(without).resolve())
-    return sorted(wanted, key=lambda path: path.relative_to(folder).as_posix())
+def is_folder(path: PathLike) -> bool:
+    """Return whether an output is a folder: it is there, or the path ends in ``/``."""
+    return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
 
 
-def _base(sources: Sequence[Path]) -> Path:
-    return Path(os.path.commonpath([_whole(path if path.is_dir() else path.parent) for path in sources]))
+def check_output(path: PathLike) -> None:
+    """Refuse, before any work is done, an output that cannot be written for what it is called.
+
+    Raises:
+        HachimachiError: A suffix that is not in `WRITERS`, and no folder.
+    """
+    if not is_folder(path):
+        check_suffix(Path(path), WRITERS, "write")
 
 
-def _whole(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (names stay as given: links are not followed)
+def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:
+    """Refuse what would be done to no file, and seconds and beats in one data set."""
+    others = [job.name for job in jobs if not is_midi(job.path)]
+    words = [each.name for each in fields(asked) if getattr(asked, each.name) != getattr(DEFAULT, each.name)]
+    if words and len(others) == len(jobs):
+        raise HachimachiError(f"{', '.join(words)}: this is asked of MIDI files; there is none, but {others[0]}")
+    if asked.beats and others:
+        raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
 
 
-def _read_each(files: list[Path], base: Path, report: Report, progress: Progress, alone: bool) -> list[EventSequence]:
-    sequences: list[EventSequence] = []
-    for path in progress(files):
-        name = _whole(path).relative_to(base).as_posix()
-        try:
-            sequences += _read_one(path, name, report)
-        except HachimachiError as error:
-            if alone:
-                raise
-            report.refused[name] = str(error)
-    return sequences
+def _without_constant(found: list[Found], report: Report) -> list[Found]:
+    """Leave out the instrument of notes where it is always the same, unless other files have such a column."""
+    notes = [each for each in found if each.notes]
+    others = [feature.name for each in found if not each.notes for feature in each.features]
+    if not notes or "instrument" in others:
+        return found
+    from hachimachi.io.midi import without_constant_instrument
 
-
-def _read_one(path: Path, name: str, report: Report) -> list[EventSequence]:
-    format_module = _module(path, READERS, "read")
-    try:
-        data = path.read_bytes()
-        if not data:
-            raise HachimachiError("the file is empty")
-        sequences: list[EventSequence] = format_module.parse(data, name, report)
-    except FileNotFoundError as error:
-        raise HachimachiError(f"{path}: there is no such file") from error
-    except OSError as error:
-        raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
-    return [sequence if sequence.name else replace(sequence, name=name) for sequence in sequences]
-
-
-def _without_constant(sequences: list[EventSequence], report: Report) -> list[EventSequence]:
-    from hachimachi.io.midi import NOTES, without_constant_instrument
-
-    notes = [sequence for sequence in sequences if sequence.features is NOTES]
-    if len(notes) < len(sequences):
-        return sequences
-    return without_constant_instrument(notes, report)
-
-
-def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
-    """Refuse a file whose suffix is not in a table of formats, naming those that are."""
-    if path.suffix.lower() not in table:
-        found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
-        raise HachimachiError(f"{path}: {found}; hachimachi can {verb} {' '.join(table)}")
-
-
-def _module(path: Path, table: dict[str, str], verb: str) -> ModuleType:
-    check_suffix(path, table, verb)
-    return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")
+    kept = iter(without_constant_instrument([sequence for each in notes for sequence in each.sequences], report))
+    return [replace(each, sequences=[next(kept) for _ in each.sequences]) if each.notes else each for each in found]

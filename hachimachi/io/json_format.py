@@ -12,28 +12,36 @@ have an order only. Keys under ``features`` are column numbers; everything in a 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io.json_features import describe, read_features
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, numerals
+from hachimachi.io.time_unit import note_milliseconds
 
 _PLAIN = ("features", "time", "data")
 _MANY = ("features", "sequences")
 _EACH = ("name", "time", "data")
+_LARGEST = int(sys.float_info.max)
 
 
-def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:  # noqa: ARG001  (a reader's signature)
+def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """Read one sequence or many. Rows in messages are counted from 1.
 
     Raises:
         HachimachiError: Not JSON, a key that has no meaning, rows of different lengths, no finite numbers,
-            time that goes back or is not one for each row, a feature that contradicts itself, or no events.
+            time that goes back or is not one for each row, a feature that contradicts itself, a key that stands
+            twice, or no events.
     """
-    top = _load(decode(data))
+    top = _load(decode(data, file, report))
     many = "sequences" in top
     _check_keys(top, _MANY if many else _PLAIN, "")
     parts = top["sequences"] if many else [{key: top[key] for key in ("time", "data") if key in top}]
@@ -42,8 +50,10 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:  # noq
     places = [f"sequences[{i}]: " for i in range(len(parts))] if many else [""]
     for part, place in zip(parts, places, strict=True):
         _check_part(part, place)
-    features = read_features(top.get("features", {}), len(parts[0]["data"][0]))
-    return [_sequence(part, features, place) for part, place in zip(parts, places, strict=True)]
+    features = read_features(top.get("features", {}), parts[0]["data"].shape[1])
+    sequences = [_sequence(part, features, place) for part, place in zip(parts, places, strict=True)]
+    note_milliseconds([sequence.time for sequence in sequences if sequence.time is not None], file, report)
+    return sequences
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
@@ -59,20 +69,45 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
 
 def _body(sequence: EventSequence) -> str:
     time = "" if sequence.time is None else f'"time": [{", ".join(numerals(sequence.time))}],\n'
-    rows = ",\n".join(f"[{', '.join(numerals(row))}]" for row in sequence.data)
-    return f'{time}"data": [\n{rows}]'
+    rows = "],\n[".join(map(", ".join, zip(*map(numerals, sequence.data.T), strict=True)))
+    return f'{time}"data": [\n{f"[{rows}]" if len(sequence) else ""}]'
 
 
 def _load(text: str) -> dict[str, Any]:
     try:
-        top = json.loads(text)
+        top = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        raise HachimachiError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
+        place = f"not JSON: line {error.lineno}, column {error.colno}"
+        raise HachimachiError(f"{place}: {_mistake(text, error)}") from error
     except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
         raise HachimachiError(f"not JSON that can be read: {error}") from error
     if not isinstance(top, dict):
         raise HachimachiError(f'found {_shown(top)}, expected an object with "features", "time" and "data"')
     return top
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, refusing a key that stands twice in it: JSON lets the last one win without a word."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise HachimachiError(f"key {twice!r} stands twice in one object; leave one of them out")
+    return made
+
+
+def _mistake(text: str, error: json.JSONDecodeError) -> str:
+    """Say what is wrong, in words of our own where it is common."""
+    before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
+    if before.endswith(","):
+        before, after = before[:-1], "," + after  # where Python 3.13 sees the mistake
+    if after.startswith(",") and after[1:].lstrip()[:1] in ("]", "}"):
+        return f"a comma before {after[1:].lstrip()[0]!r}; leave it out"
+    if not after and before[:1] in ("{", "["):
+        return "the file ends in the middle; it was cut off, or not written to its end"
+    if after[:1] == "'":
+        return "found ', expected \"; JSON quotes with double quotes"
+    return error.msg
 
 
 def _check_keys(part: dict[str, Any], allowed: Sequence[str], place: str) -> None:
@@ -82,7 +117,7 @@ def _check_keys(part: dict[str, Any], allowed: Sequence[str], place: str) -> Non
 
 
 def _check_part(part: Any, place: str) -> None:
-    """Check everything about a sequence that `EventSequence` cannot see."""
+    """Check everything about a sequence that `EventSequence` cannot see, and put arrays in the place of lists."""
     if not isinstance(part, dict):
         raise HachimachiError(f"{place}found {_shown(part)}, expected an object with time and data")
     _check_keys(part, _EACH, place)
@@ -90,21 +125,46 @@ def _check_part(part: Any, place: str) -> None:
     if not isinstance(rows, list) or not rows:
         found = "there is no such key" if "data" not in part else f"found {_shown(rows)}"
         raise HachimachiError(f"{place}data: {found}, expected a list of rows, at least one event")
+    if (table := _table(rows)) is None:
+        _check_rows(rows, f"{place}data: row ")
+    part["data"] = table
+    time = part.get("time")
+    if time is not None:
+        if not isinstance(time, list):
+            raise HachimachiError(f"{place}time: found {_shown(time)}, expected a list of seconds")
+        if (seconds := _numbers(time)) is None:
+            _check_numbers(time, f"{place}time: row ", 1)
+        part["time"] = seconds
+
+
+def _table(rows: list[Any]) -> NDArray[np.float64] | None:
+    """Return rows of as many numbers, of which there may be millions; what else there is, `_check_rows` finds."""
+    if set(map(type, rows)) != {list} or len(set(map(len, rows))) != 1:
+        return None
+    numbers = _numbers(list(chain.from_iterable(rows)))
+    return None if numbers is None else numbers.reshape(len(rows), -1)
+
+
+def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
+    """Return numbers; true, texts and whole numbers too long for a float are none."""
+    try:
+        return np.array(values, np.float64) if set(map(type, values)) <= {int, float} else None
+    except OverflowError:
+        return None
+
+
+def _check_rows(rows: list[Any], place: str) -> None:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != len(rows[0]):
             width = len(rows[0]) if isinstance(rows[0], list) else 1
             found = f"{len(row)} values" if isinstance(row, list) else _shown(row)
-            raise HachimachiError(f"{place}data: row {number}: found {found}, expected a row of {width}")
-        _check_numbers(row, f"{place}data: row {number}, column ", 0)
-    if part.get("time") is not None:
-        if not isinstance(part["time"], list):
-            raise HachimachiError(f"{place}time: found {_shown(part['time'])}, expected a list of seconds")
-        _check_numbers(part["time"], f"{place}time: row ", 1)
+            raise HachimachiError(f"{place}{number}: found {found}, expected a row of {width}")
+        _check_numbers(row, f"{place}{number}, column ", 0)
 
 
 def _check_numbers(values: list[Any], place: str, first: int) -> None:
     for number, value in enumerate(values, first):
-        if type(value) is not float and (type(value) is not int or abs(value) > 10**300):
+        if type(value) is not float and (type(value) is not int or abs(value) > _LARGEST):
             raise HachimachiError(f"{place}{number}: found {_shown(value)}, expected a finite number")
 
 

@@ -1,4 +1,4 @@
-"""Notes out of a MIDI file, in seconds.
+"""Notes or control changes out of MIDI files, in seconds or beats.
 
 hachimachi reads the bytes itself: seconds come from an exact tempo map, a channel's program counts for all
 tracks, and every note-on is accounted for, which the parsers at hand do not do.
@@ -6,49 +6,58 @@ tracks, and every note-on is accounted for, which the parsers at hand do not do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.events import EventSequence, Feature
-from hachimachi.io.midi_audit import pair_notes
-from hachimachi.io.midi_bytes import MidiChunks, Track, read_track, split_chunks
+from hachimachi.events import EventSequence
+from hachimachi.io.midi_chunks import MidiChunks, split_chunks
+from hachimachi.io.midi_options import DRUMS, NOTES, MidiOptions
+from hachimachi.io.midi_remarks import MISSING
+from hachimachi.io.midi_sequences import read_block
+from hachimachi.io.midi_walk import PADDING, Walker
 from hachimachi.io.report import Report
 
-NOTES = (
-    Feature("pitch", "integer", min=0, max=127, resolution=1),
-    Feature("velocity", "integer", min=1, max=127, resolution=1),
-    Feature("duration", "continuous", masked=True, min=0, resolution=0.01),
-    Feature("instrument", "categorical"),
-)
-"""Columns of a note. ``instrument`` is the General MIDI program, counted from 0, or `DRUMS`."""
-DRUMS = 128
-MISSING = "tracks that the header announces are not there"
-_DRUM_CHANNEL = 9  # channel 10, counted from 0
-_TEMPO = 500_000  # microseconds per quarter until a file says otherwise
+__all__ = ["DRUMS", "MISSING", "NOTES", "parse", "parse_many", "without_constant_instrument"]
+DEFAULT = MidiOptions()
+_BLOCK = 80_000  # bytes: the tables of a walk through more would not fit in a processor's cache
 
 
-def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
-    """Read a MIDI file as one sequence with the columns `NOTES`, sorted by time, pitch, instrument, duration.
+def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:
+    """Read a MIDI file, as one sequence sorted by time, pitch, instrument, duration unless the options say otherwise.
 
     Time is in seconds from the start of the file.
 
+    Args:
+        data: Its bytes.
+        file: Its name, for the report and the names of sequences where there are several.
+        report: Takes note of what had to be mended, see `hachimachi.io.midi_remarks`.
+        options: What is wanted.
+
     Raises:
-        HachimachiError: Not MIDI, truncated, damaged, or no notes in it.
+        HachimachiError: Not MIDI, a header that cannot be understood, or nothing of what is wanted in it.
     """
-    chunks = split_chunks(data)
-    report.count(MISSING, file, max(0, chunks.announced - len(chunks.tracks)))
-    tracks = [_read_track(chunk, number, len(chunks.tracks)) for number, chunk in enumerate(chunks.tracks, 1)]
-    notes = pair_notes(tracks, file, report)
-    if not len(notes):
-        raise HachimachiError(f"there are no notes in it (tracks: {len(tracks)}); expected at least one")
-    start, end = _seconds(notes[:, :2], chunks, tracks).T
-    table = np.column_stack([notes[:, 2], notes[:, 3], end - start, _instruments(notes, tracks)])
-    order = np.lexsort((table[:, 2], table[:, 3], table[:, 0], start))
-    return [EventSequence(NOTES, table[order].astype(np.float64), start[order])]
+    (result,) = parse_many([(data, file)], report, options)
+    if isinstance(result, HachimachiError):
+        raise result
+    return result
+
+
+def parse_many(
+    files: Iterable[tuple[bytes, str]], report: Report, options: MidiOptions = DEFAULT
+) -> Iterator[list[EventSequence] | HachimachiError]:
+    """Read many MIDI files faster than one by one; they are taken from ``files``, bytes and name, as they are needed.
+
+    Yields:
+        For each file what `parse` returns, or the error that it raises.
+    """
+    walker = Walker(0)
+    for block in _blocks(files):
+        needed = sum(len(data) for data, _ in block) + len(PADDING)
+        walker = walker if needed <= walker.most else Walker(needed)
+        yield from _parse_block(block, walker, report, options)
 
 
 def without_constant_instrument(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
@@ -60,31 +69,34 @@ def without_constant_instrument(sequences: Sequence[EventSequence], report: Repo
     return [replace(sequence, features=NOTES[:-1], data=sequence.data[:, :-1]) for sequence in sequences]
 
 
-def _read_track(data: bytes, number: int, of: int) -> Track:
+def _blocks(files: Iterable[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
+    block: list[tuple[bytes, str]] = []
+    size = 0
+    for data, name in files:
+        if block and size + len(data) > _BLOCK:
+            yield block
+            block, size = [], 0
+        block.append((data, name))
+        size += len(data)
+    if block:
+        yield block
+
+
+def _parse_block(
+    files: Sequence[tuple[bytes, str]], walker: Walker, report: Report, options: MidiOptions
+) -> Iterator[list[EventSequence] | HachimachiError]:
+    split = [_split(data, options) for data, _ in files]
+    whole = [(file, chunks) for file, chunks in zip(files, split, strict=True) if isinstance(chunks, MidiChunks)]
+    results = iter(read_block(whole, walker, report, options)) if whole else iter(())
+    for chunks in split:
+        yield chunks if isinstance(chunks, HachimachiError) else next(results)
+
+
+def _split(data: bytes, options: MidiOptions) -> MidiChunks | HachimachiError:
     try:
-        return read_track(data)
+        chunks = split_chunks(data)
     except HachimachiError as error:
-        raise HachimachiError(f"track {number} of {of}: {error}") from error
-
-
-def _seconds(ticks: NDArray[np.int64], chunks: MidiChunks, tracks: Sequence[Track]) -> NDArray[np.float64]:
-    """Put ticks on the time line that the tempos of all tracks make; exact up to one rounding."""
-    if chunks.ticks_per_second:
-        return ticks / chunks.ticks_per_second
-    tempos = {0: _TEMPO}  # of several tempos at one tick, the last holds
-    tempos.update(sorted((tempo for track in tracks for tempo in track.tempos if tempo[1]), key=lambda tempo: tempo[0]))
-    if ticks.max() >= 2**38:  # times a tempo below 2²⁴ this would no longer fit in 63 bits
-        raise HachimachiError(f"damaged: it lasts {ticks.max():,} ticks; export the file again")
-    at, tempo = np.array(list(tempos.items()), dtype=np.int64).T
-    before = np.append(0, np.cumsum(np.diff(at) * tempo[:-1]))  # microseconds × ticks per quarter, whole numbers
-    segment = np.searchsorted(at, ticks, side="right") - 1
-    return (before[segment] + (ticks - at[segment]) * tempo[segment]) / (1e6 * chunks.ticks_per_quarter)
-
-
-def _instruments(notes: NDArray[np.int64], tracks: Sequence[Track]) -> NDArray[np.int64]:
-    """Return each note's program: its track's own, else what another track set for the channel, else 0."""
-    start, channel, program = notes[:, 0], notes[:, 4], notes[:, 5].copy()
-    changes = sorted((change for track in tracks for change in track.programs), key=lambda change: change[0])
-    for tick, of_channel, value in changes if (program < 0).any() else ():
-        program[(notes[:, 5] < 0) & (channel == of_channel) & (start >= tick)] = value
-    return np.where(channel == _DRUM_CHANNEL, DRUMS, np.maximum(program, 0))
+        return error
+    if options.beats and chunks.ticks_per_second:
+        return HachimachiError("it counts frames (SMPTE), which are no beats; read it in seconds")
+    return chunks

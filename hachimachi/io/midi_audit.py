@@ -6,69 +6,101 @@ again ends where the next begins, one without an end ends with the last message 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
-from hachimachi.io.midi_bytes import Track
-from hachimachi.io.report import Report
+from hachimachi.io.midi_events import Events
+from hachimachi.io.midi_remarks import EMPTY, RESTARTED, UNENDED
+from hachimachi.io.midi_walk import Bytes, Index
 
-RESTARTED = "notes struck again before their end: each ends where the next begins"
-UNENDED = "notes without an end: each ends with its track"
-EMPTY = "notes of no length: kept"
-Table = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
-def pair_notes(tracks: Sequence[Track], file: str, report: Report) -> Table:
-    """Return every note of all tracks, in ticks, and tell the report what had to be mended.
+class Notes(NamedTuple):
+    """Every note of several tracks, one track after the other, in the order in which they begin; N of them.
 
-    Returns:
-        Shape (N, 6): start, end, pitch, velocity, channel, program (−1 where its track set none).
-
-    Raises:
-        HachimachiError: A pitch or velocity beyond 127, which no MIDI message can hold.
+    Args:
+        event: Its note-on among the events, shape (N,).
+        track: From 0, shape (N,).
+        start: Tick, shape (N,).
+        end: Tick, shape (N,).
+        pitch: Shape (N,).
+        velocity: Shape (N,).
+        channel: From 0, shape (N,).
     """
-    events, key, last = _events(tracks)
-    while (late := _late_ends(events, key)).size:
-        at = np.column_stack([late, late + 1])
-        events[at] = events[at[:, ::-1]]
-    tick, on = events[:, 0], _is_on(events)
-    final = np.append(key[1:] != key[:-1], True)[: len(key)]  # the last event of a key
-    end = np.where(final, last, np.roll(tick, -1))
-    again = on & ~final & np.roll(on, -1)
-    for i in np.flatnonzero(again & (end == tick))[::-1]:  # struck twice at once: the two end together
-        end[i] = end[i + 1]
-        again[i] = False
-    report.count(RESTARTED, file, int(again.sum()))
-    report.count(UNENDED, file, int((on & final).sum()))
-    report.count(EMPTY, file, int((on & (end == tick)).sum()))
-    return np.column_stack([tick, end, events[:, 2:4], events[:, 1] & 15, events[:, 4]])[on]
+
+    event: Index
+    track: Index
+    start: Index
+    end: Index
+    pitch: Bytes
+    velocity: Bytes
+    channel: Bytes
 
 
-def _events(tracks: Sequence[Track]) -> tuple[Table, Table, Table]:
-    """Return events by key and then as in the file, shape (M, 5); the key of each; its track's last tick."""
-    sizes = [len(track.notes) for track in tracks]
-    flat = chain.from_iterable(chain.from_iterable(track.notes for track in tracks))
-    events = np.fromiter(flat, np.int64, count=5 * sum(sizes)).reshape(-1, 5)
-    if (events[:, 2:4] > 127).any():
-        raise HachimachiError(f"damaged: a note of pitch or velocity {events[:, 2:4].max()}, expected at most 127")
-    number = np.repeat(np.arange(len(tracks)), sizes)
-    key = (number * 16 + (events[:, 1] & 15)) * 128 + events[:, 2]
+def pair_notes(events: Events) -> tuple[Notes, dict[str, Index]]:
+    """Return every note of all tracks, and the tracks of the notes that had to be mended, by remark."""
+    event = np.flatnonzero(events.status >> 5 == 0b100)  # note-off, note-on
+    status, pitch, velocity = (column.take(event) for column in (events.status, events.first, events.second))
+    track, tick = track_of(event, events.counts), events.tick.take(event)
+    on = (status > 0x8F) & (velocity > 0)  # a velocity of 0 ends a note
+    key = (status & np.uint8(15)).astype(np.uint16) << np.uint16(7) | pitch
     order = np.argsort(key, kind="stable")
-    last = np.array([track.last for track in tracks], dtype=np.int64)
-    return events[order], key[order], last[number[order]]
+    ends, remarks = _pair(_Keys(key, track, tick, on), order, events)
+    begins = np.flatnonzero(on)
+    columns = (each.take(begins) for each in (event, track, tick, ends, pitch, velocity, status & np.uint8(15)))
+    return Notes(*columns), remarks
 
 
-def _late_ends(events: Table, key: Table) -> Table:
-    """Return where a start comes just before the end, on the same tick, of the note its key still holds."""
-    tick, on = events[:, 0], _is_on(events)
-    same_key = (key[:-2] == key[1:-1]) & (key[1:-1] == key[2:])
-    restart = on[:-2] & on[1:-1] & (tick[:-2] < tick[1:-1])
-    return np.flatnonzero(same_key & restart & ~on[2:] & (tick[1:-1] == tick[2:])) + 1
+def track_of(event: Index, counts: Index) -> Index:
+    """Return the track of each of some events, which are sorted, given how many events each track has."""
+    bounds = np.searchsorted(event, np.append(0, np.cumsum(counts)))
+    return np.repeat(np.arange(len(counts)), np.diff(bounds))
 
 
-def _is_on(events: Table) -> NDArray[np.bool_]:
-    return (events[:, 1] >= 0x90) & (events[:, 3] > 0)  # a velocity of 0 ends a note
+class _Keys(NamedTuple):
+    """Note-ons and note-offs, M of them."""
+
+    key: NDArray[np.uint16]
+    track: Index
+    tick: Index
+    on: Flags
+
+
+def _pair(keys: _Keys, order: Index, events: Events) -> tuple[Index, dict[str, Index]]:
+    """Return the end of each note at its note-on, shape (M,), given the order by key and then as in the file."""
+    by_key = _Keys(*(column.take(order) for column in keys))
+    same = np.zeros(len(order), bool)  # as the next
+    same[:-1] = (by_key.key[1:] == by_key.key[:-1]) & (by_key.track[1:] == by_key.track[:-1])
+    _settle_late_ends(by_key, same, order)
+    on = np.flatnonzero(by_key.on)
+    start, track, final = by_key.tick.take(on), by_key.track.take(on), ~same.take(on)
+    end = by_key.tick.take(on + 1, mode="clip")
+    again = by_key.on.take(on + 1, mode="clip") & ~final
+    if final.any():
+        end[final] = _last(events)[track[final]]
+    for i in np.flatnonzero(again & (end == start))[::-1].tolist():  # struck twice at once: the two end together
+        end[i], again[i] = end[i + 1], False
+    ends = np.empty(len(order), np.int64)
+    ends[order.take(on)] = end
+    return ends, {RESTARTED: track[again], UNENDED: track[final], EMPTY: track[end == start]}
+
+
+def _settle_late_ends(keys: _Keys, same: Flags, order: Index) -> None:
+    """Where a start comes just before the end, on the same tick, of the note its key still holds, exchange the two."""
+    on, tick = keys.on, keys.tick
+    while True:
+        late = np.flatnonzero(on[:-2] & on[1:-1] & ~on[2:] & same[:-2] & same[1:-1]) + 1
+        late = late[(tick[late - 1] < tick[late]) & (tick[late] == tick[late + 1])]
+        if not late.size:
+            return
+        on[late], on[late + 1] = False, True
+        order[late], order[late + 1] = order[late + 1], order[late]
+
+
+def _last(events: Events) -> Index:
+    """Return the tick of the last channel message of each track that has one, shape (T,)."""
+    of_channel = np.flatnonzero(events.status < 0xF0)
+    return events.tick[of_channel[np.searchsorted(of_channel, np.cumsum(events.counts)) - 1]]

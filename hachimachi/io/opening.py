@@ -32,8 +32,8 @@ def open_collection(
     >>> from hachimachi import io
     >>> from hachimachi.events import make_sequence
     >>> folder = tempfile.TemporaryDirectory()
-    >>> io.write(f"{folder.name}/takes/", [make_sequence([[60 + i % 12] for i in range(64)], names=["pitch"])])
-    >>> takes = open_collection(f"{folder.name}/takes")
+    >>> io.write(f"{folder.name}/takes.arrow/", [make_sequence([[60 + i % 12] for i in range(64)], names=["pitch"])])
+    >>> takes = open_collection(f"{folder.name}/takes.arrow")
     >>> len(takes), takes.events, takes.rows(0, 10, 13).tolist()
     (1, 64, [[70.0], [71.0], [60.0]])
     >>> folder.cleanup()

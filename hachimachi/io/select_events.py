@@ -20,7 +20,7 @@ def keep_events(
     Args:
         sequences: At least one, all with the same features.
         wanted: Name of a column → values.
-        report: Takes note of sequences of which nothing is left.
+        report: Counts the other events.
 
     Raises:
         HachimachiError: A column that is not there, or nothing left of any sequence.
@@ -28,8 +28,7 @@ def keep_events(
     _check_columns("--only", wanted, sequences)
     kept = [_keep(sequence, wanted) for sequence in sequences]
     for before, after in zip(sequences, kept, strict=True):
-        if not len(after):
-            report.refused[before.name] = f"{before.name}: has none of the wanted events"
+        report.drop("without the values that --only asks for", before.name, len(before) - len(after))
     if not any(map(len, kept)):
         asked = " and ".join(f"{name} {_listed(values)}" for name, values in wanted.items())
         there = "; ".join(f"{name} has {_listed(_values(sequences, name))}" for name in wanted)

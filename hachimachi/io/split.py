@@ -8,17 +8,20 @@ A part lists names, or gives rows of them too, the first and one past the last, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
+from hachimachi.io.cut import PART
 from hachimachi.io.files import READERS, PathLike
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode
 
+Form = Callable[[str], str]
 PARTS = ("train", "valid", "test")
 
 
@@ -62,7 +65,8 @@ def select(
 ) -> list[EventSequence]:
     """Return the sequences of a part, in the order in which the split names them.
 
-    Names match with or without folders and suffixes, as far as it is clear which sequence is meant.
+    Names match with or without folders and suffixes, as far as it is clear which sequence is meant. The name of a file
+    selects all its tracks and parts, the name of one of these just it.
 
     Args:
         sequences: The whole data set.
@@ -71,7 +75,8 @@ def select(
         report: Takes note of names that the data does not have; without one they are an error.
 
     Raises:
-        HachimachiError: A part that is missing or empty, names that are not found, or one that several sequences have.
+        HachimachiError: A part that is missing or empty, names that are not found, one that several sequences have,
+            or rows of a file that was cut.
     """
     there = [sequence.name for sequence in sequences]
     return [sequences[place][rows] for place, rows in select_places(there, split, part, report)]
@@ -82,8 +87,8 @@ def select_places(
 ) -> list[tuple[int, slice]]:
     """Return the places of a part's sequences among all names, and which of their rows; else as :func:`select`."""
     names = _part(split, part)
-    indexed = [_index(there, form) for form in _FORMS]
-    found = {name: _find(name, indexed, there, split.path) for name in names}
+    indexes = _index(there)
+    found = {name: _find(name, rows, indexes, there, split.path) for name, rows in names.items()}
     chosen = [(place, rows) for name, rows in names.items() for place in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
@@ -92,7 +97,7 @@ def select_places(
         raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {first} …")
     if report is not None:
         what = f"under {part} in {split.path.name}, but not in the data"
-        report.refused.update({name: f"{name}: {what}" for name in missing})
+        report.refused.update(dict.fromkeys(missing, what))
     return chosen
 
 
@@ -105,28 +110,58 @@ def _part(split: Split, part: str) -> dict[str, slice]:
     return names
 
 
+def source_of(name: str) -> str:
+    """Return the name of the file that a sequence is a part or a track of; of any other its own.
+
+    >>> source_of("midi/a.mid#2"), source_of("midi/a.mid/Left hand"), source_of("midi/a.mid/2#1"), source_of("a#1")
+    ('midi/a.mid', 'midi/a.mid', 'midi/a.mid', 'a')
+    """
+    whole = _PART.sub("", name)
+    parents = (str(parent) for parent in PurePosixPath(whole).parents if _is_file(parent))
+    return next(parents, whole)
+
+
+_PART = re.compile(rf"{PART}\d+(\.csv)?$")
+
+
+def _is_file(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in READERS
+
+
 def _bare(name: str) -> str:
     path = PurePosixPath(name)
-    return path.stem if path.suffix.lower() in READERS else path.name
+    return path.stem if _is_file(path) else path.name
 
 
-_FORMS: tuple[Callable[[str], str], ...] = (str, lambda name: PurePosixPath(name).name, _bare)
+_FORMS: tuple[Form, ...] = (str, lambda name: PurePosixPath(name).name, _bare)
 """How names are compared, the strictest first."""
 
 
-def _index(there: Sequence[str], form: Callable[[str], str]) -> dict[str, list[int]]:
-    index: dict[str, list[int]] = {}
-    for place, name in enumerate(there):
-        index.setdefault(form(name), []).append(place)
-    return index
+class _Index(NamedTuple):
+    """Places of sequences by a form of their names, or of the names of the files that they are parts of."""
+
+    form: Form
+    of: Form
+    places: dict[str, list[int]]
 
 
-def _find(name: str, indexed: list[dict[str, list[int]]], there: Sequence[str], path: Path) -> list[int]:
-    for form, index in zip(_FORMS, indexed, strict=True):
-        found = index.get(form(name), [])
-        several = sorted({there[place] for place in found})
+def _index(there: Sequence[str]) -> list[_Index]:
+    indexes = [_Index(form, of, {}) for of in (str, source_of) for form in _FORMS]
+    for index in indexes:
+        for place, name in enumerate(there):
+            index.places.setdefault(index.form(index.of(name)), []).append(place)
+    return indexes
+
+
+def _find(name: str, rows: slice, indexes: list[_Index], there: Sequence[str], path: Path) -> list[int]:
+    for index in indexes:
+        found = index.places.get(index.form(name), [])
+        several = sorted({index.of(there[place]) for place in found})
         if len(several) > 1:
             raise HachimachiError(f"{path}: {name!r} may be {several[0]!r} or {several[1]!r}; name it in full")
+        if found and index.of is source_of and rows != slice(None):
+            parts = f"{there[found[0]]!r}" + (" and others" if len(found) > 1 else "")
+            raise HachimachiError(f"{path}: rows of {name!r}, which the data has in parts; name {parts} instead")
         if found:
             return found
     return []

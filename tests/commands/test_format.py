@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from hachimachi.cli import main
-from hachimachi.commands.describe_data import show_data
 from hachimachi.io import read
 
 
@@ -52,8 +52,10 @@ def test_a_folder_becomes_sequences(shared_data: Path, tmp_path: Path, capsys: p
     printed = capsys.readouterr().out
     assert "180,223 events" in printed
     assert "instrument: Acoustic Grand Piano throughout, so the column is left out" in printed
-    assert "213 notes struck again before their end" in printed
-    assert "stats.csv: row 2, column file" in printed
+    assert re.search(r"^ *213 +29  notes struck again before their end", printed, re.M)
+    assert re.search(r"^ *1 +1  left out: row 2, column file: found 'Albeniz__alb_esp1.mid'", printed, re.M)
+    assert "stats.csv" in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
 
 
 def test_patterns_and_the_bad_file_among_good_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +65,8 @@ def test_patterns_and_the_bad_file_among_good_ones(tmp_path: Path, capsys: pytes
     assert len(read(tmp_path / "data.json")[0]) == 2
     printed = capsys.readouterr().out
     assert "left out" in printed
-    assert "2.csv: row 3: found 1 values" in printed
+    assert "row 3: found 1 value" in printed
+    assert "2.csv" in printed
 
 
 def test_into_the_folder_that_is_read(tmp_path: Path) -> None:
@@ -122,23 +125,6 @@ def test_output_that_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_too_few_words_is_a_wrong_call() -> None:
     assert run("only.mid") == 2
-
-
-def test_statistics_of_a_data_set(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_data(shared_data / "single" / "multi_train.json")
-    printed = capsys.readouterr().out
-    for words in ("3,292 events", "pitch", "integer", "categorical", "yes", "between events: median", "longest"):
-        assert words in printed
-    assert max(map(len, printed.splitlines()[1:])) <= 80
-
-
-def test_statistics_without_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.csv").write_text("x,~y#\n0.5,1\n0.25,1\n")
-    show_data(tmp_path / "a.csv")
-    printed = capsys.readouterr().out
-    assert "2 events, without time" in printed
-    assert "0.25–0.5" in printed
-    assert "between" not in printed
 
 
 def test_format_loads_no_torch(tmp_path: Path) -> None:

@@ -33,6 +33,25 @@ def test_masked_and_categorical_alone_describe_a_feature(tmp_path: Path) -> None
     assert not sequence.temporal
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_any_unicode_text(tmp_path: Path, encoding: str) -> None:
+    text = json.dumps({"features": {"0": {"name": "Höhe"}}, "data": [[1, 2.5]]}, ensure_ascii=False)
+    (tmp_path / "data.json").write_bytes(text.encode(encoding))
+    (sequence,) = read(tmp_path / "data.json")
+    assert [feature.name for feature in sequence.features] == ["Höhe", "1"]
+    assert sequence.data.tolist() == [[1, 2.5]]
+
+
+def test_many_sequences_without_names_that_other_tools_wrote(tmp_path: Path) -> None:
+    described = {"1": {"masked": True, "categorical": False}}
+    parts = [{"time": [0, 0.5], "data": [[60, 1], [64, 2]]}, {"time": None, "data": [[1, 10**18]]}]
+    (first,) = read(save(tmp_path, {"features": described, "sequences": parts[:1]}))
+    assert first.features == (Feature("0"), Feature("1", masked=True))
+    (second,) = read(save(tmp_path, {"features": described, "sequences": parts[1:]}))
+    assert not second.temporal
+    assert second.data.tolist() == [[1, 1e18]]
+
+
 def test_one_event_a_line_and_undeclared_left_out(tmp_path: Path) -> None:
     features = (Feature("pitch", "integer", min=0), Feature("kind", "categorical", masked=True))
     write(tmp_path / "x.json", EventSequence(features, np.array([[60, 0.1], [61, 2]]), np.array([0, 1 / 3])))
@@ -86,6 +105,17 @@ WRONG = {
     "kind": ({**PLAIN, "features": {"0": {"kind": "real"}}}, ["features[0]", "'real'", "continuous"]),
     "bounds": ({**PLAIN, "features": {"0": {"min": 3, "max": 1}}}, ["features[0]", "min below max"]),
     "masked text": ({**PLAIN, "features": {"0": {"masked": "yes"}}}, ["features[0]", "masked", "true or false"]),
+    "trailing comma": ('{"data": [[1, 2],\n [3, 4],]}', ["line 2", "a comma before ']'", "leave it out"]),
+    "trailing comma in an object": ('{"data": [[1]],\n}', ["line 2", "a comma before '}'"]),
+    "single quotes": ("{'data': [[1]]}", ["line 1", "double quotes"]),
+    "cut off": ('{"data": [[1, 2], [3', ["the file ends in the middle"]),
+    "twice": ('{"data": [[1]], "time": [0], "data": [[2]]}', ["'data'", "stands twice"]),
+    "feature twice": ('{"features": {"0": {}, "0": {}}, "data": [[1]]}', ["'0'", "stands twice"]),
+    "time true": ({**PLAIN, "time": [False, True]}, ["time", "row 1", "false"]),
+    "time infinite": ('{"time": [0, Infinity], "data": [[1], [2]]}', ["row 2", "time is inf"]),
+    "null": ({"data": [[1, 2], [3, None]]}, ["row 2", "column 1", "null"]),
+    "bound": ('{"features": {"0": {"min": NaN}}, "data": [[1]]}', ["features[0]", "min", "finite"]),
+    "no text": ("\0\1", ["byte 1 is 0x00", "text file"]),
     "no json": ("[1, 2\n", ["not JSON", "line 2", "column 1"]),
     "list": ([1, 2], ["[1, 2]", "object"]),
     "empty data": ({"data": []}, ["data", "at least one event"]),

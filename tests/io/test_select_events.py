@@ -25,7 +25,7 @@ def test_events_of_some_values() -> None:
     assert kept.time is not None
     assert kept.time.tolist() == [0, 1.5]
     assert (kept.features, kept.name) == (FEATURES, "a")
-    assert report.lines() == ["left out: b: has none of the wanted events"]
+    assert report.dropped == {"without the values that --only asks for": {"a": 2, "b": 1}}
 
 
 def test_without_columns() -> None:

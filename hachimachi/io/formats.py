@@ -1,0 +1,43 @@
+"""The formats that events are read from and written to, by suffix.
+
+A format is a module. To be read it has `parse(data, file, report) -> list[EventSequence]`, to be written
+`render(sequences) -> bytes`; neither touches the disk.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from hachimachi.errors import HachimachiError
+
+READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
+"""Suffix → the module in `hachimachi.io` that parses it."""
+WRITERS = {
+    ".json": "json_format",
+    ".csv": "csv_format",
+    ".mid": "midi_write",
+    ".midi": "midi_write",
+    ".wav": "wav",
+    ".arrow": "arrow.table",
+}
+"""Suffix → the module in `hachimachi.io` that renders it."""
+
+
+def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
+    """Refuse a file whose suffix is not in a table of formats, naming those that are."""
+    if path.suffix.lower() not in table:
+        found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise HachimachiError(f"{path}: {found}; hachimachi can {verb} {' '.join(table)}")
+
+
+def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType:
+    """Return the module for a file; see `check_suffix`."""
+    check_suffix(path, table, verb)
+    return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")
+
+
+def is_midi(path: Path) -> bool:
+    """Return whether a file is read as MIDI."""
+    return READERS.get(path.suffix.lower()) == "midi"

@@ -1,0 +1,172 @@
+"""What is counted in one pass is what all of it together says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hachimachi
+from hachimachi.columns import fit_columns
+from hachimachi.description import blocks, tally
+from hachimachi.description.blocks import Place
+from hachimachi.description.describe import describe
+from hachimachi.description.tally import Sample
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence, Feature, make_sequence
+from hachimachi.io import read
+
+CONTROL = (Feature("x"), Feature("mode", "categorical"), Feature("held", masked=True, resolution=0.5))
+
+
+def pieces(lengths: list[int], seed: int = 0) -> list[EventSequence]:
+    chance = np.random.default_rng(seed)
+    made = []
+    for number, length in enumerate(lengths):
+        data = np.column_stack(
+            [chance.random(length), chance.integers(0, 3, length), chance.integers(0, 9, length) / 2]
+        )
+        time = np.cumsum(chance.exponential(0.1, length) * chance.integers(0, 2, length))
+        made.append(EventSequence(CONTROL, data, time, f"piece {number}"))
+    return made
+
+
+def test_counts_and_quantiles_are_those_of_all_events() -> None:
+    sequences = pieces([300, 40, 7])
+    data = describe(sequences)
+    rows = np.concatenate([sequence.rows() for sequence in sequences])
+    between = rows[~np.isnan(rows[:, 0]), 0]
+    assert (data.sequences, data.events, data.lengths) == (3, 347, (7, 40, 300))
+    assert (data.shortest, data.longest) == ("piece 2", "piece 0")
+    assert data.seconds == pytest.approx(sum(sequence.seconds for sequence in sequences))
+    assert data.at_zero == np.mean(between == 0)
+    assert data.at_once == np.mean(between < 0.005)
+    assert [column.name for column in data.columns] == ["time", "x", "mode", "held"]
+    assert data["time"].events == len(between) == 344
+    for column, values in zip(data.columns, [between, *rows[:, 1:].T], strict=True):
+        assert (column.low, column.high) == (values.min(), values.max())
+        assert column.distinct == len(np.unique(values))
+        assert column.quantiles[0.5] == np.quantile(values, 0.5, method="inverted_cdf")
+        assert np.array_equal(column.values, np.sort(values))
+    assert data["mode"].counts == {value: int((rows[:, 2] == value).sum()) for value in (0.0, 1.0, 2.0)}
+    assert data["held"].masked
+    assert data["held"].declared == ("resolution",)
+    assert data.sampled == data.events
+
+
+@pytest.mark.parametrize("cells", [1, 30, 1000])
+def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    sequences = pieces([200, 3, 1, 120])
+    whole = describe(sequences)
+    monkeypatch.setattr(blocks, "_CELLS", cells)
+    cut = describe(iter(sequences))
+    assert cut.to_json() == whole.to_json()
+
+
+def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_CELLS", 60)
+    sequences = pieces([50, 70])
+    numbered = [
+        EventSequence(CONTROL, s.data + np.array([[10 * i, 0, 0]]), s.time, s.name) for i, s in enumerate(sequences)
+    ]
+    for block in blocks.blocks_of(numbered):
+        for row in range(len(block.rows)):
+            place = block.place(row)
+            sequence = next(s for s in numbered if s.name == place.sequence)
+            assert np.array_equal(sequence.rows()[place.event - 1], block.rows[row], equal_nan=True)
+    assert str(Place("a.csv", 1234)) == "event 1,234 of a.csv"
+
+
+VALUES = st.sampled_from(["whole", "lattice", "fine", "wide", "constant", "huge"])
+
+
+@given(VALUES, st.integers(1, 80), st.integers(0, 5))
+@settings(max_examples=80, deadline=None)
+def test_kind_and_resolution_are_those_of_training(how: str, length: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    values = {
+        "whole": chance.integers(-5, 50, length),
+        "lattice": chance.integers(0, 128, length) / 127,
+        "fine": chance.random(length) * 1e-4,
+        "wide": chance.normal(size=length) * 300,
+        "constant": np.full(length, 0.3),
+        "huge": chance.integers(0, 2, length) * 1e12,
+    }[how]
+    sequence = EventSequence((Feature("v"),), np.asarray(values, float)[:, None], np.arange(length) * 0.3)
+    for column, trained in zip(describe(sequence).columns, fit_columns([sequence]), strict=True):
+        assert (column.kind, column.resolution) == (trained.feature.kind, trained.feature.resolution)
+
+
+def test_what_grows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "_ROOM", 8000)
+    monkeypatch.setattr(blocks, "_CELLS", 3000)
+
+    def endless() -> Iterator[EventSequence]:
+        for number in range(40):
+            yield pieces([1000], number)[0]
+
+    data = describe(endless())
+    assert data.events == 40_000
+    assert data.sampled == 2000
+    assert data["x"].distinct is None
+    assert data["x"].counts == {}
+    assert data["mode"].counts.keys() == {0.0, 1.0, 2.0}
+    assert sum(data["mode"].counts.values()) == 40_000
+    assert data["x"].quantiles[0.5] == pytest.approx(0.5, abs=0.05)
+    assert len(data["x"].values) <= 2000
+    assert (data["x"].kind, data["x"].resolution) == ("continuous", 0.005)
+
+
+def test_one_fraction_among_many_whole_numbers_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "_ROOM", 300)
+    values = np.arange(30_000.0)
+    assert describe(make_sequence(values[:, None]))["0"].kind == "integer"
+    values[17_000] += 0.5
+    assert describe(make_sequence(values[:, None]))["0"].kind == "continuous"
+
+
+def test_each_row_is_as_likely_to_be_kept() -> None:
+    sample = Sample(4000)  # room for a thousand rows
+    for start in range(0, 20_000, 1000):
+        sample.add(np.arange(start, start + 1000.0)[:, None] + np.zeros((1, 4000)))
+    kept = sample.rows[:, 0]
+    assert len(kept) == 1000
+    assert np.all(np.diff(kept) > 0)
+    quarters = np.histogram(kept, bins=4, range=(0, 20_000))[0]
+    assert np.all(np.abs(quarters - 250) < 60)
+
+
+def test_instruments_by_name(shared_data: Path) -> None:
+    data = describe(shared_data / "single" / "multi_train.json")
+    assert list(data.instruments.items())[:2] == [("Electric Bass (pick)", 1368), ("Drums", 1060)]
+    assert data.name.endswith("multi_train.json")
+    assert sum(data.instruments.values()) == data.events == 3292
+
+
+def test_from_python_a_folder_or_what_was_read(tmp_path: Path) -> None:
+    for number, sequence in enumerate(pieces([30, 50])):
+        hachimachi.write(tmp_path / f"{number}.json", sequence)
+    by_path, by_events = hachimachi.describe(tmp_path), hachimachi.describe(read(tmp_path))
+    assert by_path.columns == by_events.columns
+    assert json.loads(json.dumps(by_path.to_json()))["columns"][2]["counts"].keys() == {"0", "1", "2"}
+
+
+def test_single_events_and_extreme_numbers() -> None:
+    data = describe([make_sequence([[1.0]], [0.0]), make_sequence([[1e308]], [5.0])])
+    assert (data["time"].events, data.seconds, data.at_zero) == (0, 0.0, 0.0)
+    assert data["0"].high == 1e308
+    assert [finding.kind for finding in data.findings if finding.column] == ["range"]
+
+
+def test_what_cannot_be_described() -> None:
+    with pytest.raises(HachimachiError, match="no events to describe"):
+        describe([])
+    with pytest.raises(HachimachiError, match="no events to describe"):
+        describe([make_sequence(np.empty((0, 1)))])
+    with pytest.raises(HachimachiError, match="differ in features"):
+        describe([make_sequence([[1]]), make_sequence([[1, 2]])])

@@ -1,0 +1,125 @@
+"""Copies are found under another name, transposed, played again or as an excerpt, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hachimachi import duplicates
+from hachimachi.duplicates import ALIKE, drop_duplicates, find_duplicates
+from hachimachi.events import EventSequence, make_sequence
+from hachimachi.io import Report, read
+
+RANDOM = np.random.default_rng(5)
+
+
+def play(name: str, events: int = 200) -> EventSequence:
+    """Music of chance: chords, a rhythm, no two pieces alike."""
+    gaps = RANDOM.choice([0, 0.25, 0.5, 1.0], events)
+    data = np.column_stack([RANDOM.integers(40, 90, events), RANDOM.integers(1, 128, events)])
+    return replace(make_sequence(data, time=np.cumsum(gaps), names=["pitch", "velocity"]), name=name)
+
+
+def again(piece: EventSequence, name: str, shift: int = 0, tempo: float = 1.0, stray: float = 0.0) -> EventSequence:
+    """The same piece by another player."""
+    assert piece.time is not None
+    time = np.maximum(piece.time * tempo + RANDOM.normal(0, stray, len(piece)) if stray else piece.time * tempo, 0)
+    order = np.argsort(time, kind="stable")
+    data = piece.data + np.array([shift, 0])
+    return replace(piece, data=data[order], time=time[order], name=name)
+
+
+PIECES = [play(f"piece {number}") for number in range(12)]
+COPIES = {
+    "equal": (again(PIECES[3], "copy"), 1.0, 0),
+    "transposed": (again(PIECES[3], "copy", shift=-5), 1.0, -5),
+    "faster": (again(PIECES[3], "copy", tempo=0.8), 0.99, 0),
+    "played again": (again(PIECES[3], "copy", shift=2, tempo=1.05, stray=0.004), 0.8, 2),
+    "excerpt": (replace(PIECES[3][60:140], name="copy"), 0.99, 0),
+}
+
+
+@pytest.mark.parametrize("case", COPIES)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_copy_is_found_whatever_became_of_it(case: str, first: bool) -> None:
+    copy, least, shift = COPIES[case]
+    [pair] = find_duplicates([copy, *PIECES] if first else [*PIECES, copy])
+    assert {pair.name, pair.of} == {"copy", "piece 3"}
+    assert least <= pair.score <= 1
+    assert pair.transposed == (shift if pair.name == "copy" else -shift)
+    assert pair.name == "copy" or case != "excerpt"
+
+
+def test_what_is_different_is_left_alone() -> None:
+    assert find_duplicates(PIECES) == []
+    rhythm = again(PIECES[0], "the same tones, another rhythm")
+    slow = replace(rhythm, time=np.cumsum(RANDOM.permutation([0.1] * 100 + [3.0] * 100)))
+    assert all(pair.score < 0.9 for pair in find_duplicates([*PIECES, slow]))
+
+
+def test_of_many_copies_each_is_told_once() -> None:
+    copies = [again(PIECES[0], f"copy {i}", shift=i) for i in range(6)]
+    found = find_duplicates([*PIECES, *copies])
+    assert [(pair.name, pair.score) for pair in found] == [(f"copy {i}", 1.0) for i in range(6)]
+
+
+def test_short_sequences_are_told_only_if_they_are_equal() -> None:
+    short = [play(f"short {i}", events=5) for i in range(30)]
+    found = find_duplicates([*short, again(short[4], "copy"), again(short[5], "higher", shift=1)])
+    assert [pair[:3] for pair in found] == [("copy", "short 4", 1.0)]
+
+
+def control(name: str, seed: int) -> EventSequence:
+    walk = np.cumsum(np.random.default_rng(seed).normal(0, 1, (300, 3)), axis=0)
+    return replace(make_sequence(walk, time=np.arange(300) / 10.0), name=name)
+
+
+def test_gestures_are_compared_too() -> None:
+    pieces = [control(f"take {i}", i) for i in range(5)]
+    late = replace(pieces[2][100:], name="late")
+    [pair] = find_duplicates([*pieces, late])
+    assert pair[:2] == ("late", "take 2")
+    assert pair.score > 0.9
+    ordered = [replace(piece, time=None) for piece in (*pieces, late)]
+    assert [pair[:2] for pair in find_duplicates(ordered)] == [("late", "take 2")]
+
+
+def test_a_sample_of_a_large_collection_finds_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [play(f"long {i}", events=2000) for i in range(4)]
+    monkeypatch.setattr(duplicates, "_MOST", 2500)
+    [pair] = find_duplicates([*whole, again(whole[1], "copy", stray=0.001)])
+    assert {pair.name, pair.of} == {"copy", "long 1"}
+
+
+def test_one_of_each_two_stays_and_the_other_is_counted() -> None:
+    copies = [again(PIECES[0], f"copy {i}", shift=i) for i in range(3)]
+    sequences, report = [*PIECES, *copies], Report()
+    report.duplicates = find_duplicates(sequences)
+    assert drop_duplicates(sequences, report) == PIECES
+    assert report.dropped == {
+        "in sequences that tell the same as others": dict.fromkeys(["copy 0", "copy 1", "copy 2"], 200)
+    }
+    assert not report.faults
+
+
+def test_two_of_one_name_are_not_both_dropped() -> None:
+    twice, report = [PIECES[0], PIECES[0]], Report()
+    report.duplicates = find_duplicates(twice)
+    assert drop_duplicates(twice, report)
+
+
+def names(pairs: Sequence[duplicates.Duplicate]) -> set[frozenset[str]]:
+    return {frozenset(Path(name).stem.partition("__")[2] for name in pair[:2]) for pair in pairs}
+
+
+def test_real_corpora(shared_data: Path) -> None:
+    drums = find_duplicates(read(shared_data / "groove_dev" / "midi"))
+    assert drums[0].score == 1
+    assert frozenset({"session2__7_rock_130_beat_4-4", "session2__8_rock_130_beat_4-4"}) in names(drums)
+    assert len(drums) < 10
+    assert all(pair.score >= ALIKE for pair in drums)
+    assert find_duplicates(read(shared_data / "freedoom_small" / "midi")) == []
