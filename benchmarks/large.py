@@ -29,7 +29,7 @@ def collection(events: int, seed: int = 0) -> Iterator[Path]:
     """Give a collection in shards, below ``outputs/``, that is there for so long."""
     Path("outputs").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="outputs", prefix="large-") as folder:
-        path = Path(folder) / "takes"
+        path = Path(folder) / "takes.arrow"
         write(path, events, seed)
         yield path
 

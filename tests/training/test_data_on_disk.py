@@ -39,8 +39,8 @@ def tags(batches: Any) -> list[int]:
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[list[EventSequence]], Path]:
     def write(pieces: list[EventSequence]) -> Path:
-        io.write(f"{tmp_path}/takes/", pieces)
-        return tmp_path / "takes"
+        io.write(f"{tmp_path}/takes.arrow/", pieces)
+        return tmp_path / "takes.arrow"
 
     return write
 
@@ -116,8 +116,8 @@ class TestPools:
         self, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], seed: int
     ) -> None:
         folder = tmp_path_factory.mktemp("pools")
-        io.write(f"{folder}/takes/", tagged(lengths))
-        windows = Windows(io.open_collection(folder / "takes"), WINDOW, BATCH, seed)
+        io.write(f"{folder}/takes.arrow/", tagged(lengths))
+        windows = Windows(io.open_collection(folder / "takes.arrow"), WINDOW, BATCH, seed)
         epochs = [tags(windows) for _ in range(2)]
         assert [sorted(epoch) for epoch in epochs] == [list(range(sum(lengths)))] * 2
 
