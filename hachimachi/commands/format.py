@@ -52,7 +52,7 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
         write_report(wanted.report, report)
     if wanted.strict and report.faults:
         raise HachimachiError(f"--strict, so nothing is written to {output}: {_tell(report.faults)}")
-    write(output, sequences)
+    write(output, sequences, report)
     show_summary(sequences, report, in_beats=wanted.midi.beats)
     _tell_loss(sequences, output)
     click.echo(f"→ {output}")

@@ -94,7 +94,7 @@ def _run(asked: Asked) -> None:
     asked.check()
     from hachimachi.checkpoint import load_model
     from hachimachi.generation import generate_many
-    from hachimachi.io import write
+    from hachimachi.io import Report, write
 
     model = load_model(asked.model)
     heard = _read_primer(asked, asked.primer, model) if asked.primer else None
@@ -105,10 +105,10 @@ def _run(asked: Asked) -> None:
     takes = [_finish(made, heard, asked.with_primer) for made in takes]
     if asked.count > 1:
         takes = [replace(made, name=f"seed {asked.seed + place}") for place, made in enumerate(takes)]
-    outputs = asked.outputs()
+    outputs, lost = asked.outputs(), Report()
     for place, output in enumerate(outputs):
-        write(output, takes if len(outputs) == 1 else takes[place])
-    click.echo(_summary(outputs, takes, took))
+        write(output, takes if len(outputs) == 1 else takes[place], lost)
+    click.echo("\n".join([_summary(outputs, takes, took), *lost.lines()]))
 
 
 def _summary(outputs: list[Path], takes: list[EventSequence], took: float) -> str:

@@ -13,7 +13,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import replacing
 from hachimachi.io.folder import write_folder
-from hachimachi.io.formats import READERS, WRITERS, check_suffix, find_module, is_midi
+from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
 from hachimachi.io.report import Report
@@ -84,11 +84,16 @@ def read(
     return sequences
 
 
-def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) -> None:
+def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None) -> None:
     """Write one sequence, or several where the format holds them, whole or not at all.
 
     A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. One whose name ends in
     ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
+
+    Args:
+        path: Where to, its suffix names the format.
+        sequences: What to write.
+        report: Takes note of what MIDI and sound cannot hold.
 
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
@@ -101,7 +106,8 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence]) ->
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
-        data: bytes = format_module.render(several)
+        told = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+        data: bytes = format_module.render(several, *told)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
     with replacing(path) as beside:

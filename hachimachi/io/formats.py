@@ -23,6 +23,8 @@ WRITERS = {
     ".arrow": "arrow.table",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
+LOSSY = (".mid", ".midi", ".wav")
+"""Formats that cannot hold every event: their `render(sequences, report, file)` takes note of what is lost."""
 
 
 def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:

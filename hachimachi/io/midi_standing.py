@@ -55,7 +55,7 @@ def _latest(changes: tuple[Index, ...], asked: tuple[Index, ...], otherwise: int
     """
     place, question = (each[0] * 16 + each[1] for each in (changes, asked))
     order = np.lexsort((changes[2], place))
-    place, when, value = place[order], changes[2][order], changes[3][order]
+    place, when, value = place[order], changes[2][order], changes[3][order].astype(np.int64)
     first = np.full(int(max(place.max(initial=0), question.max(initial=0))) + 1, _WHEN)
     np.minimum.at(first, question, asked[2])
     early = when <= first[place]

@@ -81,6 +81,8 @@ class Walker:
             place = at
             while data[place] > 0x7F and place < at + 4:
                 place += 1
+            if place == at + 4:  # a time that is none
+                break
             status = data[place + 1]
             if 0x7F < status < 0xF0:
                 single = 0xC0 <= status < 0xE0

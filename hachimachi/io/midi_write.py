@@ -1,68 +1,193 @@
-"""Notes into a MIDI file, by pretty_midi."""
+"""Notes or control changes into a MIDI file."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from mido import Message, MetaMessage, MidiFile, MidiTrack
 from numpy.typing import NDArray
-from pretty_midi import Instrument, Note, PrettyMIDI
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
+from hachimachi.io.midi_channels import choose_channels
+from hachimachi.io.midi_options import DRUMS
+from hachimachi.io.midi_standing import DAMPER, DRUM_CHANNEL
+from hachimachi.io.note_table import MOST_TRACKS, NoteTable, Tell, clip, keep_whole, only, take_notes, teller
+from hachimachi.io.report import Report
 
 TICK = 1e-4
 """Seconds: every time is written to the nearest of these."""
-_TEMPO = 120.0
-_DRUMS = 128
+CUT = "notes that go on when their key is struck again: they end there"
+TOGETHER = "notes of one key that begin together: they end with the longest"
+STAND_IN = "control changes without a number: written as controller 1"
+PEDALS = "places of the pedal within a tick of each other: only the last is held"
+_TEMPO = 500_000  # microseconds per quarter note
+_MOST_DELTA = 2**28
+Whole = NDArray[np.int64]
+_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
 
 
-def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence of notes.
+class _Timed(NamedTuple):
+    tick: int
+    rank: int
+    track: int
+    message: Message
+
+
+def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
+    """Write one sequence: notes, or control changes where there is no pitch but a value.
+
+    A note lasts at least one `TICK`: what is shorter would be lost on many programs. With the column ``track`` the
+    notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels` says on which
+    channels they sound. A column ``pedal`` becomes changes of the damper.
+
+    Args:
+        sequences: One.
+        report: Takes note of what MIDI cannot hold.
+        file: What the report calls it.
 
     Raises:
-        HachimachiError: More than one sequence, or what are no notes.
+        HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
     """
-    file = io.BytesIO()
-    to_pretty_midi(sequences).write(file)
-    return file.getvalue()
+    sequence, tell = only(sequences), teller(report, file)
+    messages = _controls(sequence, tell) if _is_controls(sequence) else _notes(take_notes(sequence, tell), tell)
+    out = io.BytesIO()
+    _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
+    return out.getvalue()
 
 
-def to_pretty_midi(sequences: Sequence[EventSequence]) -> PrettyMIDI:
-    """Return the notes of one sequence, an instrument for each program.
+def _is_controls(sequence: EventSequence) -> bool:
+    names = {feature.name for feature in sequence.features}
+    if not sequence.temporal or "pitch" in names or not names <= {"control", "value", "channel", "track"}:
+        return False
+    return "value" in names and ("control" in names or _is_of_midi(sequence.column("value")))
 
-    Velocity 80, duration 0.1 s and program 0 stand in for columns that are not there. Pitch and velocity are
-    rounded and clipped to what MIDI can hold. A note lasts at least one `TICK`: a MIDI file cannot tell the
-    end of a shorter one from that of the note before.
+
+def _is_of_midi(values: NDArray[np.float64]) -> bool:
+    return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all() and (values > 1).any())
+
+
+def _ticks(seconds: NDArray[np.float64]) -> Whole:
+    return np.rint(seconds / TICK).astype(np.int64)
+
+
+def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
+    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, tell)
+    if "control" not in whole:
+        tell(STAND_IN, len(kept))
+    time = np.zeros(0) if kept.time is None else kept.time
+    columns = (
+        whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
+    )
+    values = clip(kept.column("value"), 0, 127, tell)
+    rows = zip(_ticks(time).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
+    return [
+        _Timed(tick, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
+        for tick, control, channel, track, value in rows
+    ]
+
+
+def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
+    start = _ticks(notes.start)
+    end = np.maximum(_ticks(notes.end), start + 1)
+    channel = choose_channels(notes, start, end, tell)
+    track = _tracks(notes)
+    key = (track * 16 + channel) * 128 + notes.pitch
+    last, end = _settle_ends(key, start, end, tell)
+    offs = [
+        _Timed(tick, _OFF, at, Message("note_off", channel=on, note=pitch, velocity=0))
+        for tick, at, on, pitch in _rows(end[last], track[last], channel[last], notes.pitch[last])
+    ]
+    ons = [
+        _Timed(tick, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity))
+        for tick, at, on, pitch, velocity in _rows(start, track, channel, notes.pitch, notes.velocity)
+    ]
+    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, tell), *ons]
+
+
+def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _tracks(notes: NoteTable) -> Whole:
+    """Return the track of each note, from 0."""
+    if notes.track is not None:
+        return notes.track - 1
+    if notes.program is None:
+        return np.zeros(len(notes.start), np.int64)
+    return np.unique(notes.program, return_inverse=True)[1]
+
+
+def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whole, Whole]:
+    """End each note where its key is struck again; notes that begin together end together.
+
+    Returns:
+        The notes that have an end of their own, the last of those that begin together, and the ends of all.
     """
-    if len(sequences) != 1:
-        raise HachimachiError(f"this format holds one sequence, there are {len(sequences):,}; write .json")
-    sequence = sequences[0]
-    names = [feature.name for feature in sequence.features]
-    if sequence.time is None or "pitch" not in names:
-        found = f"{', '.join(names)} {'with' if sequence.temporal else 'without'} time"
-        raise HachimachiError(f"notes need time and a feature named pitch, found {found}; write .csv or .json")
-    pitch = _legal(sequence.column("pitch"), 0, 127)
-    velocity = _legal(_column(sequence, "velocity", 80), 1, 127)
-    program = _legal(_column(sequence, "instrument", 0), 0, _DRUMS)
-    end = sequence.time + np.maximum(_column(sequence, "duration", 0.1), TICK)
-    instruments = {value: _instrument(value) for value in sorted(set(program))}
-    for value, *note in zip(program, velocity, pitch, sequence.time.tolist(), end.tolist(), strict=True):
-        instruments[value].notes.append(Note(*note))
-    score = PrettyMIDI(resolution=round(60 / _TEMPO / TICK), initial_tempo=_TEMPO)
-    score.instruments.extend(instruments.values())
-    return score
+    order = np.lexsort((start, key))
+    key, start, sorted_end = key[order], start[order], end[order]
+    same = key[1:] == key[:-1]
+    first = np.append(True, ~same | (start[1:] != start[:-1]))[: len(key)]
+    group = np.cumsum(first) - 1
+    longest = np.maximum.reduceat(sorted_end, np.flatnonzero(first))
+    tell(TOGETHER, int((sorted_end != longest[group]).sum()))
+    begins = np.flatnonzero(first)
+    following = np.append(start[begins[1:]], 0)
+    again = np.append(key[begins[1:]] == key[begins[:-1]], False) & (following < longest)
+    tell(CUT, int(again.sum()))
+    ends = np.empty_like(end)
+    ends[order] = np.where(again, following, longest)[group]
+    return order[np.append(begins[1:], len(order)) - 1], ends
 
 
-def _instrument(program: int) -> Instrument:
-    return Instrument(0, is_drum=True) if program == _DRUMS else Instrument(program)
+def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
+    """Choose the program before a note wherever its channel, or its track, has another."""
+    found: list[_Timed] = []
+    if notes.program is None:
+        return found
+    sounds: dict[int, int] = {}
+    chosen: dict[tuple[int, int], int] = {}
+    for tick, at, on, program in _rows(start, track, channel, notes.program):
+        if program == DRUMS or on == DRUM_CHANNEL:
+            continue
+        if sounds.get(on) != program or chosen.get((at, on)) != program:
+            found.append(_Timed(tick, _BEFORE, at, Message("program_change", channel=on, program=program)))
+        sounds[on] = chosen[at, on] = program
+    return found
 
 
-def _column(sequence: EventSequence, name: str, default: float) -> NDArray[np.float64]:
-    present = any(feature.name == name for feature in sequence.features)
-    return sequence.column(name) if present else np.full(len(sequence), float(default))
+def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, tell: Tell) -> list[_Timed]:
+    """Move the pedal before a note wherever its channel has it elsewhere."""
+    found: list[_Timed] = []
+    if notes.pedal is None:
+        return found
+    stands: dict[int, int] = {}
+    moved: dict[int, int] = {}
+    lost = 0
+    for tick, at, on, pedal in _rows(start, track, channel, notes.pedal):
+        if stands.get(on, 0) != pedal:
+            lost += moved.get(on) == tick
+            change = Message("control_change", channel=on, control=DAMPER, value=pedal)
+            found.append(_Timed(tick, _BEFORE, at, change))
+            stands[on], moved[on] = pedal, tick
+    tell(PEDALS, lost)
+    return found
 
 
-def _legal(values: NDArray[np.float64], low: int, high: int) -> list[int]:
-    return np.clip(np.rint(values), low, high).astype(int).tolist()
+def _file(messages: Sequence[_Timed]) -> MidiFile:
+    """Put messages, sorted by time, into their tracks."""
+    tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
+    tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
+    now = [0] * len(tracks)
+    for tick, _, track, message in messages:
+        delta = tick - now[track]
+        if delta >= _MOST_DELTA:
+            most = f"{(_MOST_DELTA - 1) * TICK:,.0f}"
+            raise HachimachiError(f"a pause of {delta * TICK:,.0f} s; a MIDI file holds at most {most}; write .json")
+        tracks[track].append(message.copy(time=delta))
+        now[track] = tick
+    ticks_per_quarter = round(_TEMPO * 1e-6 / TICK)
+    return MidiFile(type=int(len(tracks) > 1), ticks_per_beat=ticks_per_quarter, tracks=tracks)

@@ -8,22 +8,31 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pretty_midi import Instrument, note_number_to_hz
+from pretty_midi import Instrument, Note, note_number_to_hz
 
 from hachimachi.events import EventSequence
-from hachimachi.io.midi_write import to_pretty_midi
+from hachimachi.io.midi_options import DRUMS
+from hachimachi.io.note_table import NoteTable, only, take_notes, teller
+from hachimachi.io.report import Report
 
 RATE = 44100
 _PEAK = 0.9 * 32767
+_SHORTEST = 1e-4  # seconds
 
 
-def render(sequences: Sequence[EventSequence]) -> bytes:
+def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping.
+
+    Args:
+        sequences: One.
+        report: Takes note of what cannot be played.
+        file: What the report calls it.
 
     Raises:
         HachimachiError: More than one sequence, or what are no notes.
     """
-    samples = (synthesize(sequences, RATE) * _PEAK).astype("<i2")
+    notes = take_notes(only(sequences), teller(report, file))
+    samples = (_sound(notes, RATE) * _PEAK).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -39,12 +48,26 @@ def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.floa
     Raises:
         HachimachiError: More than one sequence, or what are no notes.
     """
-    instruments = to_pretty_midi(sequences).instruments
+    return _sound(take_notes(only(sequences), teller(None, "")), rate)
+
+
+def _sound(notes: NoteTable, rate: int) -> NDArray[np.float64]:
+    instruments = _instruments(notes)
     sound = np.zeros(max(round(rate * (instrument.get_end_time() + 2)) for instrument in instruments))
     for instrument in instruments:  # one at a time: pretty_midi holds all of them at once
         part = _percussion(instrument, rate) if instrument.is_drum else instrument.synthesize(rate)
         sound[: len(part)] += part
     return sound / max(np.abs(sound).max(), 1e-9)
+
+
+def _instruments(notes: NoteTable) -> list[Instrument]:
+    """Return the notes as pretty_midi has them, an instrument for each program."""
+    program = np.zeros(len(notes.start), np.int64) if notes.program is None else notes.program
+    found = {value: Instrument(value % DRUMS, is_drum=value == DRUMS) for value in np.unique(program).tolist()}
+    rows = (notes.velocity, notes.pitch, notes.start, np.maximum(notes.end, notes.start + _SHORTEST))
+    for value, *note in zip(program.tolist(), *(row.tolist() for row in rows), strict=True):
+        found[value].notes.append(Note(*note))
+    return list(found.values())
 
 
 def _percussion(instrument: Instrument, rate: int) -> NDArray[np.float64]:

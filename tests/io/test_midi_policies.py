@@ -1,0 +1,169 @@
+"""What is done about MIDI files that are not as they should be, on real files and made ones."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence
+from hachimachi.io import Report
+from hachimachi.io import midi_remarks as said
+from hachimachi.io.midi import parse
+
+Make = Callable[..., bytes]
+NOTE = b"\x60\x90\x3c\x50\x60\x80\x3c\x00"  # after 96 ticks, for 96
+NOT_READ = {"MIDIBadHeaderChunk.mid", "MIDIBadHeaderSMTPE.mid", "test-empty-file.mid", "test-not-a-midi-file.mid"}
+MENDED = {"MIDIBadHeaderLength.mid"}  # has four notes behind a header that claims to be longer
+
+
+def tell(data: bytes) -> tuple[list[EventSequence], dict[str, int]]:
+    report = Report()
+    sequences = parse(data, "x.mid", report)
+    return sequences, {remark: files.total() for remark, files in report.remarks.items()}
+
+
+def last_end(sequence: EventSequence) -> float:
+    assert sequence.time is not None
+    return float((sequence.time + sequence.column("duration")).max())
+
+
+def test_every_odd_file_is_read_as_its_manifest_says_or_refused(shared_data: Path) -> None:
+    folder = shared_data / "odd_permissive"
+    with (folder / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 112
+    for row in rows:
+        path = folder / row["file"]
+        notes = int(row["notes"] or 0)
+        try:
+            sequences = parse(path.read_bytes(), path.name, Report())
+        except HachimachiError:
+            assert not notes or path.name in NOT_READ, path.name
+            continue
+        assert sum(map(len, sequences)) == notes or path.name in MENDED
+        if row["seconds"] and path.name not in MENDED:
+            assert all(0 < last_end(sequence) <= float(row["seconds"]) + 0.01 for sequence in sequences), path.name
+
+
+REAL = {
+    "odd_permissive/from_corpora/133_hiphop_140_fill_4-4.mid": said.EMPTY,
+    "odd_permissive/from_corpora/d_dm10.mid": said.RESTARTED,
+    "odd_permissive/from_corpora/Whipped.mid": said.UNENDED,
+    "odd_permissive/from_corpora/81_dance-breakbeat_170_beat_4-4.mid": said.SILENCE,
+    "freedoom_small/midi/d_e3m9.mid": said.ELSEWHERE,
+    "odd_permissive/mit_nfroidure/MIDIBadHeaderTracksNum.mid": said.MISSING,
+    "odd_permissive/mit_nfroidure/MIDIBadTrackLength.mid": said.WRONG_LENGTH,
+    "odd_permissive/mit_nfroidure/MIDIOkFormat2.mid": said.SEQUENTIAL,
+    "odd_permissive/mit_jazzsoft/test-corrupt-file-extra-byte.mid": said.STRAY,
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_is_said_of_a_real_file(shared_data: Path, name: str) -> None:
+    _, remarks = tell((shared_data / name).read_bytes())
+    assert REAL[name] in remarks
+
+
+def test_silence_after_the_last_note_is_no_length(shared_data: Path) -> None:
+    path = shared_data / "odd_permissive" / "from_corpora" / "81_dance-breakbeat_170_beat_4-4.mid"
+    (sequence,), remarks = tell(path.read_bytes())
+    assert sequence.time is not None
+    assert last_end(sequence) == pytest.approx(float(sequence.time[-1]), abs=1)
+    assert remarks[said.SILENCE] == 63
+
+
+def test_each_track_of_format_2_is_a_sequence_on_its_own_time_line(midi_bytes: Make) -> None:
+    slow = b"\x00\xff\x51\x03\x0f\x42\x40"  # 60 per minute, in this track alone
+    sequences, remarks = tell(midi_bytes(slow + NOTE, b"", NOTE, kind=2))
+    assert [sequence.name for sequence in sequences] == ["x.mid/1", "x.mid/3"]
+    assert [sequence.time.tolist() for sequence in sequences if sequence.time is not None] == [[0.2], [0.1]]
+    assert remarks == {said.SEQUENTIAL: 3}
+
+
+def test_format_2_of_one_track_and_unknown_formats_of_one_are_plain_files(midi_bytes: Make) -> None:
+    for kind in (2, 3, 9):
+        (sequence,), remarks = tell(midi_bytes(NOTE, kind=kind))
+        assert (sequence.name, len(sequence), remarks) == ("x.mid", 1, {})
+
+
+def test_frames_are_told(midi_bytes: Make) -> None:
+    (sequence,), remarks = tell(midi_bytes(NOTE, division=0xE728))  # 25 frames of 40 ticks
+    assert (last_end(sequence), remarks) == (0.192, {said.FRAMES: 1})
+
+
+def test_tempos_of_zero_are_not_heeded(midi_bytes: Make) -> None:
+    (sequence,), remarks = tell(midi_bytes(b"\x00\xff\x51\x03\0\0\0" + NOTE))
+    assert (last_end(sequence), remarks) == (0.2, {said.ZERO_TEMPO: 1})
+
+
+def test_a_damaged_track_is_read_up_to_where_it_breaks(midi_bytes: Make) -> None:
+    for rest in (b"\x00\x90\xbc\x50\x00\x00", b"\xff\xff\xff\xff\x00\x00", b"\x00\xff\x01\x60\x00\x00"):
+        data = midi_bytes(NOTE + rest, NOTE)
+        (sequence,), remarks = tell(data)
+        assert len(sequence) == 2
+        assert remarks == {said.BROKEN: len(rest) + 4}  # and the end of the track
+
+
+def test_running_status_before_any_status_ends_its_track_alone(midi_bytes: Make) -> None:
+    (sequence,), remarks = tell(midi_bytes(b"\x00\x3c\x50" + NOTE, NOTE))
+    assert len(sequence) == 1
+    assert remarks == {said.BROKEN: 15}
+
+
+def test_a_truncated_file_is_read_as_far_as_it_goes(midi_bytes: Make) -> None:
+    data = midi_bytes(NOTE, NOTE * 3)
+    (sequence,), remarks = tell(data[:-8])
+    assert len(sequence) == 4
+    assert remarks == {said.CUT_SHORT: 8, said.UNENDED: 1, said.EMPTY: 1}
+
+
+def test_wrong_lengths_of_chunks(midi_bytes: Make) -> None:
+    data = midi_bytes(NOTE * 5, NOTE)
+    for length in (3, 17, 60, 70_000):
+        (sequence,), remarks = tell(data[:18] + length.to_bytes(4, "big") + data[22:])
+        assert len(sequence) == 6, length
+        assert remarks == {said.WRONG_LENGTH: 1}
+    longer = data[:4] + (22).to_bytes(4, "big") + data[8:]
+    (sequence,), remarks = tell(longer)
+    assert (len(sequence), remarks) == (6, {said.WRONG_LENGTH: 1})
+
+
+def test_headers_that_announce_other_numbers_of_tracks(midi_bytes: Make) -> None:
+    data = midi_bytes(NOTE, NOTE)
+    for announced, expected in ((1, {said.SURPLUS: 1}), (4, {said.MISSING: 2})):
+        (sequence,), remarks = tell(data[:11] + bytes([announced]) + data[12:])
+        assert (len(sequence), remarks) == (2, expected)
+
+
+def test_what_follows_the_end_of_a_track_is_not_read(midi_bytes: Make) -> None:
+    (sequence,), remarks = tell(midi_bytes(NOTE + b"\x00\xff\x2f\x00" + NOTE))
+    assert (len(sequence), remarks) == (1, {said.AFTER_END: 12})
+
+
+def test_alien_chunks_are_skipped_and_stray_bytes_told(midi_bytes: Make) -> None:
+    data = midi_bytes(NOTE)
+    (sequence,), remarks = tell(data[:14] + b"XFIH\0\0\0\2hi" + data[14:] + b"tail")
+    assert (len(sequence), remarks) == (1, {said.STRAY: 4})
+
+
+def test_a_track_without_an_end_is_read_to_its_last_byte(midi_bytes: Make) -> None:
+    data = midi_bytes(NOTE)[:-4]
+    (sequence,), remarks = tell(data[:21] + bytes([len(NOTE)]) + data[22:])
+    assert (len(sequence), remarks) == (1, {})
+
+
+def test_files_of_a_corpus_account_for_every_note_on(shared_data: Path) -> None:
+    """Notes written are the note-ons of the file, whatever was mended: counted from its bytes by the plain reader."""
+    from tests.io.plain_midi import read_track
+
+    path = shared_data / "odd_permissive" / "from_corpora" / "LoversChronicle.mid"
+    data = path.read_bytes()
+    ons = [event for event in read_track(data[22:]) if event[1] >> 4 == 9 and event[3]]
+    (sequence,), _ = tell(data)
+    assert len(sequence) == len(ons)
+    assert sorted(sequence.column("pitch")) == sorted(np.array(ons)[:, 2])

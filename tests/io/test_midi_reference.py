@@ -1,0 +1,170 @@
+"""The fast reader against a plain one, over files that are whole and files that are not."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence
+from hachimachi.io import Report
+from hachimachi.io.midi import parse, parse_many
+from hachimachi.io.midi_audit import pair_notes
+from hachimachi.io.midi_chunks import split_chunks
+from hachimachi.io.midi_events import Events, read_events
+from hachimachi.io.midi_options import COLUMNS, MidiOptions
+from hachimachi.io.midi_sequences import LONGEST
+from hachimachi.io.midi_walk import PADDING, Walker
+from tests.io import plain_midi
+
+END = b"\x00\xff\x2f\x00"
+Result = list[EventSequence] | HachimachiError
+
+
+def quantity(value: int) -> bytes:
+    groups = [value & 0x7F]
+    while value := value >> 7:
+        groups.insert(0, value & 0x7F | 0x80)
+    return bytes(groups)
+
+
+KINDS = (8, 8, 9, 9, 9, 0xA, 0xB, 0xC, 0xD, 0xE, 0xF0, 0xF1, 0xF6, 0xFF, 0x51, 0x51)
+TIMES = (0, 0, 1, 96, 127, 128, 300, 16_383, 16_384, 2_097_152)
+
+
+def make_track(recipe: bytes) -> bytes:
+    """Bytes of a whole track, with running status here and there, of one and of two data bytes."""
+    out, status, rest = b"", 0, iter(recipe)
+    for byte in rest:
+        kind, one, two = KINDS[byte & 15], next(rest, 0), next(rest, 0)
+        out += quantity(TIMES[(byte >> 4) % len(TIMES)])
+        if kind == 0x51:
+            out += b"\xff\x51\x03" + bytes([one >> 4, one, two])
+        elif kind in (0xF0, 0xFF):
+            text = bytes([one]) * two
+            out += (b"\xff\x01" if kind == 0xFF else b"\xf0") + quantity(len(text)) + text
+        elif kind > 0xF:
+            out += bytes([kind, one & 127])[: 1 + (kind == 0xF1)]
+        else:
+            new = kind << 4 | one & 3
+            if new != status or one > 127:
+                out, status = out + bytes([new]), new
+            out += bytes([60 + (one >> 2 & 3), two & 127])[: 1 if kind in (0xC, 0xD) else 2]
+    return out + (b"" if len(recipe) % 4 == 1 else END)
+
+
+def tracks() -> st.SearchStrategy[bytes]:
+    return st.binary(max_size=90).map(make_track)
+
+
+def fast(datas: list[bytes]) -> tuple[Events, list[list[plain_midi.Event]]]:
+    data = b"".join(datas) + PADDING
+    ends = np.cumsum([len(each) for each in datas]).tolist()
+    events, _ = read_events(Walker(len(data)), data, list(zip([0, *ends], ends, strict=False)))
+    kept = (events.status < 0xF0) | ((events.first == 0x51) & (events.second == 3) & (events.status == 0xFF))
+    single = (events.status & 0xE0) == 0xC0
+    second = np.where(single, 0, events.second)
+    rows = [tuple(row) for row in np.stack([events.tick, events.status, events.first, second], 1).tolist()]
+    bounds = np.append(0, np.cumsum(events.counts)).tolist()
+    per_track = [[rows[i] for i in range(begin, end) if kept[i]] for begin, end in pairwise(bounds)]
+    return events, per_track
+
+
+@given(st.lists(st.one_of(tracks(), tracks(), st.binary(max_size=60)), min_size=1, max_size=5))
+def test_events_are_those_that_a_plain_reader_finds(datas: list[bytes]) -> None:
+    _, found = fast([b"\0" * 4, *datas])  # as a file's head comes before its tracks
+    assert found[1:] == [plain_midi.read_track(data) for data in datas]
+
+
+@given(st.lists(tracks(), min_size=1, max_size=4))
+def test_notes_are_those_that_a_plain_reader_finds(datas: list[bytes]) -> None:
+    events, found = fast([b"\0" * 4, *datas])
+    notes, _ = pair_notes(events)
+    columns = [notes.track, notes.start, notes.end, notes.pitch, notes.velocity, notes.channel]
+    ours = [tuple(row) for row in np.stack(columns, axis=1).tolist()]
+    assert ours == [(number, *note) for number, track in enumerate(found) for note in plain_midi.pair(track)]
+
+
+def check(result: Result) -> None:
+    if isinstance(result, HachimachiError):
+        assert "\n" not in str(result)
+        return
+    assert result
+    for sequence in result:
+        assert sequence.time is not None
+        assert 0 <= sequence.time.min() <= sequence.time.max() <= 2 * LONGEST
+        for name, values in zip((feature.name for feature in sequence.features), sequence.data.T, strict=True):
+            assert values.min() >= (1 if name in ("velocity", "track") else 0)
+            assert name in ("duration", "track") or values.max() <= 128
+
+
+EVERYTHING = [
+    MidiOptions(),
+    MidiOptions(tuple(COLUMNS)),
+    MidiOptions(tuple(COLUMNS), split_tracks=True, beats=True),
+    MidiOptions(("track", "channel"), controls=(1, 64)),
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A file that was whole until some bytes were changed, taken out or put in."""
+    bodies = draw(st.lists(tracks(), min_size=1, max_size=3))
+    head = b"MThd\0\0\0\6\0" + bytes([draw(st.integers(0, 2)), 0, len(bodies)]) + b"\0\x60"
+    data = head + b"".join(b"MTrk" + len(body).to_bytes(4, "big") + body for body in bodies)
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        data = data[:at] + draw(st.binary(max_size=3)) + data[at + draw(st.integers(0, 3)) :]
+    return data[: draw(st.integers(0, 2 * len(data)))]
+
+
+@given(damaged(), st.sampled_from(EVERYTHING))
+def test_damaged_files_are_read_or_refused(data: bytes, options: MidiOptions) -> None:
+    (result,) = parse_many([(data, "x.mid")], Report(), options)
+    check(result)
+
+
+@given(st.lists(damaged(), min_size=2, max_size=5), st.sampled_from(EVERYTHING))
+def test_files_that_are_read_together_do_not_touch_each_other(datas: list[bytes], options: MidiOptions) -> None:
+    files = [(data, f"{number}.mid") for number, data in enumerate(datas)]
+    together, alone = Report(), Report()
+    results = list(parse_many(files, together, options))
+    each = [next(iter(parse_many([file], alone, options))) for file in files]
+    assert [str(result) for result in results] == [str(result) for result in each]
+    assert all(a == b for a, b in zip(results, each, strict=True) if not isinstance(a, HachimachiError))
+    assert together.remarks == alone.remarks
+
+
+def test_real_files_with_bytes_changed(shared_data: Path) -> None:
+    random = np.random.default_rng(0)
+    paths = sorted((shared_data / "odd_permissive" / "from_corpora").glob("*.mid"))
+    for path in paths:
+        data = bytearray(path.read_bytes()[:6000])
+        for at in random.integers(0, len(data), 5).tolist():
+            data[at] = int(random.integers(0, 256))
+        (result,) = parse_many([(bytes(data), path.name)], Report(), MidiOptions(tuple(COLUMNS)))
+        check(result)
+
+
+@pytest.mark.parametrize("corpus", ["freedoom_small", "groove_dev", "piano_midi_de_small"])
+def test_every_note_of_a_corpus_is_what_a_plain_reader_finds(shared_data: Path, corpus: str) -> None:
+    """One file in ten, in beats: whole ticks come back from them."""
+    wanted = MidiOptions(("track", "duration", "pitch", "velocity", "channel"), beats=True)
+    for path in sorted((shared_data / corpus / "midi").glob("*.mid"))[::10]:
+        data = path.read_bytes()
+        chunks = split_chunks(data)
+        (sequence,) = parse(data, path.name, Report(), wanted)
+        assert sequence.time is not None
+        scale = [chunks.ticks_per_quarter, 1, chunks.ticks_per_quarter, 1, 1, 1]
+        ours = np.rint(np.column_stack([sequence.time, sequence.data]) * scale).astype(int)
+        plain = [
+            (start, number, end - start, pitch, velocity, channel)
+            for number, span in enumerate(chunks.spans, 1)
+            for start, end, pitch, velocity, channel in plain_midi.pair(plain_midi.read_track(data[span[0] : span[1]]))
+        ]
+        assert sorted(map(tuple, ours.tolist())) == sorted(plain)
