@@ -89,7 +89,10 @@ class TestShards:
         io.write(f"{tmp_path}/takes.arrow/", first)
         before = (tmp_path / "takes.arrow" / "part-00000.arrow").read_bytes()
         io.write(tmp_path / "takes.arrow", second)
-        assert sorted(path.name for path in (tmp_path / "takes.arrow").iterdir()) == ["part-00000.arrow", "part-00001.arrow"]
+        assert sorted(path.name for path in (tmp_path / "takes.arrow").iterdir()) == [
+            "part-00000.arrow",
+            "part-00001.arrow",
+        ]
         assert (tmp_path / "takes.arrow" / "part-00000.arrow").read_bytes() == before
         assert io.read(tmp_path / "takes.arrow") == [*first, *second]
         assert list(io.open_collection(tmp_path / "takes.arrow")) == [*first, *second]
@@ -105,8 +108,12 @@ class TestShards:
 
     def test_a_column_keeps_its_type_where_that_will_do(self, tmp_path: Path) -> None:
         for number, values in enumerate([[0.5, 3], [1, 2], [0.1, 2]]):
-            io.write(f"{tmp_path}/x.arrow/", EventSequence((Feature("x"),), np.array(values)[:, None], name=str(number)))
-        kinds = [pa.ipc.open_file(str(path)).schema.field("x").type for path in sorted((tmp_path / "x.arrow").iterdir())]
+            io.write(
+                f"{tmp_path}/x.arrow/", EventSequence((Feature("x"),), np.array(values)[:, None], name=str(number))
+            )
+        kinds = [
+            pa.ipc.open_file(str(path)).schema.field("x").type for path in sorted((tmp_path / "x.arrow").iterdir())
+        ]
         assert kinds == [pa.float32(), pa.float32(), pa.float64()]
 
     @pytest.mark.parametrize(

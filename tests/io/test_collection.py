@@ -172,4 +172,8 @@ def test_sequences_without_a_name_are_called_as_their_file(tmp_path: Path) -> No
     io.write(f"{tmp_path}/takes.arrow/", nameless)
     io.write(f"{tmp_path}/takes.arrow/", nameless)
     names = ["part-00000.arrow", "part-00001.arrow"]
-    assert io.open_collection(tmp_path / "takes.arrow").names == names == [each.name for each in io.read(tmp_path / "takes.arrow")]
+    assert (
+        io.open_collection(tmp_path / "takes.arrow").names
+        == names
+        == [each.name for each in io.read(tmp_path / "takes.arrow")]
+    )
