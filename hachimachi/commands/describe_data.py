@@ -14,10 +14,11 @@ from rich.table import Table
 from hachimachi.description.describe import describe
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
-from hachimachi.io import Report, read
+from hachimachi.io import Report
 from hachimachi.io.instruments import instrument_name
+from hachimachi.io.opening import open_collection
 from hachimachi.io.time_unit import MILLISECONDS
-from hachimachi.progress import show_reading
+from hachimachi.progress import show_events, show_reading
 from hachimachi.text import count
 
 _MANY = 40
@@ -31,7 +32,9 @@ def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None)
     if picture is not None:
         _check(picture)
     report = Report()
-    data = describe(read(path, report, progress=show_reading), name=str(path))
+    collection = open_collection(path, report, progress=show_reading)
+    with show_events(collection.events) as progress:
+        data = describe(collection, name=str(path), progress=progress)
     if any(finding.kind == "milliseconds" for finding in data.findings):
         report.remarks.pop(MILLISECONDS, None)  # said there, with the figures
     if as_json:

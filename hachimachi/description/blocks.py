@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, check_alike
+from hachimachi.io.collection import Collection
 
 _CELLS = 1_000_000
 """Numbers in a block, about: enough for NumPy to be quick, few enough to be forgotten."""
@@ -72,31 +73,40 @@ class Block:
 
 
 def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[Block]:
-    """Give blocks of all sequences in their order, taking each one once.
+    """Give blocks of all sequences in their order, taking each once; of a collection no more than a block at a time.
 
     Raises:
         HachimachiError: Sequences that differ in features, or of which some only carry time.
     """
-    pieces: list[Piece] = []
+    waiting: list[Piece] = []
     cells, first = 0, None
-    for sequence in sequences:
-        first = sequence[:0] if first is None else first
-        check_alike([first, sequence])
-        for piece in _cut(sequence):
-            pieces.append(piece)
-            cells += piece.events.data.size
-            if cells >= _CELLS:
-                yield Block.of(pieces)
-                pieces, cells = [], 0
-    if pieces:
-        yield Block.of(pieces)
+    for piece in _pieces_of(sequences):
+        first = piece.events[:0] if first is None else first
+        check_alike([first, piece.events])
+        waiting.append(piece)
+        cells += piece.events.data.size
+        if cells >= _CELLS:
+            yield Block.of(waiting)
+            waiting, cells = [], 0
+    if waiting:
+        yield Block.of(waiting)
 
 
-def _cut(sequence: EventSequence) -> Iterator[Piece]:
-    """Cut a sequence where it is longer than a block; one without events gives nothing."""
-    most = max(_CELLS // len(sequence.features), 1)
-    for first in range(0, len(sequence), most):
-        before = None if sequence.time is None or first == 0 else float(sequence.time[first - 1])
-        whole = len(sequence) <= most
-        events = sequence if whole else sequence[first : first + most]
-        yield Piece(events, first, before, first + most >= len(sequence))
+def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
+    """Cut sequences where they are longer than a block; those without events give nothing."""
+    if isinstance(sequences, Collection):
+        for place, length in enumerate(sequences.lengths.tolist()):
+            one = sequences.take([place])
+            yield from _cut(length, len(sequences.features), lambda first, last, one=one: one.cut(first, last)[0])
+    else:
+        for sequence in sequences:
+            yield from _cut(len(sequence), len(sequence.features), lambda first, last, all=sequence: all[first:last])
+
+
+def _cut(length: int, features: int, events_of: Callable[[int, int], EventSequence]) -> Iterator[Piece]:
+    most, before = max(_CELLS // features, 1), None
+    for first in range(0, length, most):
+        last = min(first + most, length)
+        events = events_of(first, last)
+        yield Piece(events, first, before, last == length)
+        before = None if events.time is None else float(events.time[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from hachimachi.description.lengths import Lengths
 from hachimachi.description.tally import Sample, Tally
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.io import Report, read
+from hachimachi.io import Report
 from hachimachi.io.instruments import instrument_name
+from hachimachi.io.opening import open_collection
 
 _EXAMPLE = 2000
 _MANY = 256
@@ -26,25 +27,30 @@ _MANY = 256
 
 
 def describe(
-    data: str | os.PathLike[str] | EventSequence | Iterable[EventSequence], report: Report | None = None, name: str = ""
+    data: str | os.PathLike[str] | EventSequence | Iterable[EventSequence],
+    report: Report | None = None,
+    *,
+    name: str = "",
+    progress: Callable[[int], object] = bool,
 ) -> Description:
     """Say what is in data, and what looks wrong.
 
-    Each sequence is taken once and forgotten, so that data may be larger than memory.
+    Each sequence is taken once and forgotten, so that data on disk may be larger than memory.
 
     Args:
         data: A file or a folder, one sequence, or any number of them.
         report: Takes note of what was mended or left out while reading.
         name: What the data are called; by default as their file or sequence.
+        progress: Is told from time to time how many events are counted.
 
     Raises:
         HachimachiError: What cannot be read, sequences that differ in features, or no events at all.
     """
     if isinstance(data, EventSequence):
-        return _describe(_Counted.of([data]), name or data.name)
+        name, data = name or data.name, [data]
     if isinstance(data, str | os.PathLike):
-        return _describe(_Counted.of(read(data, report)), name or os.fspath(data))
-    return _describe(_Counted.of(data), name)
+        name, data = name or os.fspath(data), open_collection(data, report)
+    return _describe(_Counted.of(data, progress), name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class _Counted:
     lengths: Lengths
 
     @staticmethod
-    def of(sequences: Iterable[EventSequence]) -> _Counted:
+    def of(sequences: Iterable[EventSequence], progress: Callable[[int], object]) -> _Counted:
         """Take each sequence once."""
         counted: _Counted | None = None
         for block in blocks_of(sequences):
@@ -73,6 +79,7 @@ class _Counted:
                 tally.add(block)
             counted.sample.add(block.rows)
             counted.lengths.add(block)
+            progress(counted.sample.seen)
         if counted is None:
             raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
         return counted

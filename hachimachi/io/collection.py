@@ -17,9 +17,9 @@ BLOCK = 65_536
 """Events that lie together on disk: what is read, mapped and shuffled at once."""
 POOL = 64
 """Blocks that are shuffled together."""
-SAMPLED = 2**20
+SAMPLED = 2**19
 """Events on disk that histograms and starting points are taken from, where there are more."""
-RUN = 4096
+RUN = 2048
 """Events in a row that such a sample takes."""
 
 Places = NDArray[np.int64]

@@ -30,6 +30,8 @@ SAMPLE = 32768
 """Events that a validation looks at, at most; more would tell the same and take the time from training."""
 JUDGED = 2**19
 """Events that the score in the end looks at, at most: beyond them its error is small, and it would take minutes."""
+SIGHTED = 2**16
+"""Events on disk that a fingerprint is taken of, where there are more."""
 KNOWN = 4096
 """Sequences on disk that are known again, at most, so that a model file stays small."""
 PASS = 8192
@@ -153,7 +155,7 @@ class EventDataModule(L.LightningDataModule):
         """
         content = hashlib.sha256()
         for part in (self.train, self.valid):
-            looked = part.sampled()
+            looked = part.sampled(SIGHTED)
             if looked is not part:
                 content.update(part.lengths.tobytes())
             for place in range(len(looked)):

@@ -40,10 +40,7 @@ class Windows(IterableDataset[Tensor]):
         random = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         sequence, start, stop = cut(self.sequences.lengths, self.window, random)
-        order = random.permutation(len(start))
-        if self.in_pools:
-            order = order[np.argsort(self._pools(sequence, start, random)[order], kind="stable")]
-        order = self._share(order)
+        order = self._share(self.order(sequence, start, random))
         batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
         for batch in self._own(batches):
             places = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
@@ -54,10 +51,14 @@ class Windows(IterableDataset[Tensor]):
         """Whether neighbours are read together."""
         return not self.sequences.source.resident
 
-    def _pools(self, sequence: Places, start: Places, random: np.random.Generator) -> Places:
-        """Return the number of the pool that each window is in."""
+    def order(self, sequence: Places, start: Places, random: np.random.Generator) -> Places:
+        """Return an order of windows, given which sequence each is of and its first event there."""
+        order = random.permutation(len(start))
+        if not self.in_pools:
+            return order
         blocks, block = np.unique((self.sequences.places[sequence] + start) // BLOCK, return_inverse=True)
-        return random.permutation(len(blocks))[block] // POOL
+        pool = random.permutation(len(blocks))[block] // POOL
+        return order[np.argsort(pool[order], kind="stable")]
 
     def _share(self, order: Places) -> Places:
         """Return what this process is to see of all; every process sees as many, so a few may be seen twice."""

@@ -50,8 +50,10 @@ class Index:
     def of(sequences: Sequence[EventSequence]) -> Index:
         """Describe sequences, at least one, that share their features."""
         first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        rows = np.concatenate([sequence.rows() for sequence in sequences])
-        statistics = Statistics.of(list(rows.T), lengths, categorical(first.features, first.temporal))
+        columns = [np.concatenate([each.data[:, place] for each in sequences]) for place in range(len(first.features))]
+        if first.temporal:
+            columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
+        statistics = Statistics.of(columns, lengths, categorical(first.features, first.temporal))
         return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:

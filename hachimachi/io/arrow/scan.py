@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,9 @@ def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
     for block in file.blocks:
         names, lengths = _runs(file, block)
         goes_on = seen.add(names, lengths, block)
-        scanned.add(file.read(block), lengths, goes_on, file.columns[:1] == [TIME], block)
+        columns = file.read(block)
+        _check_finite(columns, file.columns, block)
+        scanned.add(columns, lengths, goes_on, file.columns[:1] == [TIME], block)
     statistics = scanned.join(len(seen.names), len(file.columns))
     lengths = np.array(seen.lengths, dtype=np.int64)
     return Index(tuple(features), file.columns[:1] == [TIME], tuple(seen.names), lengths, statistics)
@@ -72,7 +74,7 @@ class _Scanned:
 
     def add(
         self,
-        columns: list[NDArray[np.float64]],
+        columns: Sequence[NDArray[Any]],
         lengths: NDArray[np.int64],
         goes_on: bool,
         temporal: bool,
@@ -98,6 +100,15 @@ class _Scanned:
             whole.high[which] = np.maximum(whole.high[which], part.high)
             whole.holds[which] &= part.holds
         return whole
+
+
+def _check_finite(columns: Sequence[NDArray[Any]], names: Sequence[str], block: Block) -> None:
+    for name, values in zip(names, columns, strict=True):
+        finite = np.isfinite(values)
+        if not finite.all():
+            row = int(finite.argmin())
+            expected = "expected a finite number"
+            raise HachimachiError(f"row {block.start + row + 1}, column {name!r}: found {values[row]}, {expected}")
 
 
 def _check_time(

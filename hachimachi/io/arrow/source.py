@@ -54,13 +54,14 @@ class ArrowSource:
         events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
         self.places = events[self.owner] + self.offsets
         self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
+        self._opened = 0
 
     def is_compressed(self) -> bool:
         """Return whether any file would have to be unpacked again for each block."""
         return any(file.is_compressed() for file in self.files)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": OrderedDict()}
+        return self.__dict__ | {"_open": OrderedDict(), "_opened": 0}
 
     def rows(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return rows of a sequence; see :class:`~hachimachi.io.collection.Source`."""
@@ -114,8 +115,10 @@ class ArrowSource:
             self._open[key] = file.read(file.blocks[place])
         except HachimachiError as error:
             raise HachimachiError(f"{self.paths[number]}: {error}") from error
-        while sum(len(columns[0]) for columns in self._open.values()) > OPEN and len(self._open) > 1:
-            self._open.popitem(last=False)
+        self._opened += len(self._open[key][0])
+        while self._opened > OPEN and len(self._open) > 1:
+            _, columns = self._open.popitem(last=False)
+            self._opened -= len(columns[0])
         return self._open[key]
 
     def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:

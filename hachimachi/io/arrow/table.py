@@ -32,8 +32,6 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """
     arrow = ArrowFile(data)
     note_left_out(arrow, file, report)
-    if not arrow.index.names:
-        raise HachimachiError("no events: the table has no rows")
     parts = [np.column_stack([column.astype(np.float64) for column in arrow.read(block)]) for block in arrow.blocks]
     table = np.concatenate([np.empty((0, len(arrow.columns))), *parts])
     return list(_sequences(arrow.index, table))
