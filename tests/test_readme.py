@@ -28,6 +28,7 @@ def test_its_python_runs(place: int, tmp_path: Path, make_pieces: Callable[[list
     [piece] = make_pieces([120])
     io.write(tmp_path / "data.json", piece)
     io.write(tmp_path / "output.csv", piece)
+    io.write(tmp_path / "takes.arrow", piece)
     save_model(build_model([piece]), tmp_path / "model.pt")
     before = Path.cwd()
     os.chdir(tmp_path)

@@ -53,11 +53,15 @@ class Endings(NamedTuple):
 
 
 class Starts(NamedTuple):
-    """Where events begin, as the walk found them, and whether each has a status of its own."""
+    """Where events begin, as the walk found them, and whether each has a status of its own.
+
+    ``lost`` are those that have none though none was given before: the first of each track that has such.
+    """
 
     at: Index
     counts: Index
     explicit: NDArray[np.bool_]
+    lost: Index
 
 
 def read_events(walker: Walker, data: bytes, spans: Sequence[tuple[int, int]]) -> tuple[Events, Endings]:
@@ -86,15 +90,18 @@ def _read_fields(values: Bytes, at: Index, counts: Index) -> tuple[Starts, Event
     place += explicit
     tick = np.concatenate([[0], np.cumsum(tick)])
     tick = tick[1:] - np.repeat(tick[np.cumsum(counts) - counts], counts)
-    events = Events(counts, tick, _full_status(byte), values.take(place), values.take(place + 1), place)
-    return Starts(at, counts, explicit), events
+    status, lost = _full_status(byte), []
+    for first, given in _without_status(byte, counts):
+        silent = first + np.flatnonzero(byte[first:given] < 0x80)
+        status[silent] = 0  # that of another track is not theirs
+        lost.append(first)
+    events = Events(counts, tick, status, values.take(place), values.take(place + 1), place)
+    return Starts(at, counts, explicit, np.array(lost, np.int64)), events
 
 
 def _full_status(byte: Bytes) -> Bytes:
     """Return the status of each event, given its own or, where it has none, its first data byte."""
     own = np.flatnonzero(byte - np.uint8(0x80) < 0x70)  # of a channel: others do not count, and leave it as it was
-    if len(own) == len(byte):
-        return byte
     lengths = np.diff(own, prepend=0, append=len(byte))
     status = np.repeat(np.append(np.uint8(0), byte.take(own)), lengths)
     system = np.flatnonzero(byte >= 0xF0)
@@ -123,7 +130,7 @@ def _end(values: Bytes, starts: Starts, events: Events, ends: Index, spans: Inde
     number = np.arange(len(starts.at)) - np.repeat(first, starts.counts)
     keep = np.flatnonzero(number < np.repeat(counts, starts.counts))
     why = {track: reason for track, (_, reason) in breaks.items()}
-    return Events(counts, *(column[keep] for column in events[1:])), Endings(stop, ended, why)
+    return Events._make([counts, *(column[keep] for column in events[1:])]), Endings(stop, ended, why)
 
 
 def _breaks(values: Bytes, starts: Starts, events: Events, broken: Index) -> dict[int, tuple[int, str]]:
@@ -138,7 +145,7 @@ def _breaks(values: Bytes, starts: Starts, events: Events, broken: Index) -> dic
     for event in np.flatnonzero(beyond).tolist():
         found = max(events.first[event], events.second[event] * two[event])
         wrong[event] = f"a data byte of {found}, expected at most 127"
-    for event in _without_status(starts, events).tolist():
+    for event in starts.lost.tolist():
         wrong[event] = f"byte {events.first[event]} where an event should say what it is"
     for event in broken.tolist():  # last, for its other bytes may not be its own
         wrong[event] = _why_broken(values, int(starts.at[event]))
@@ -153,14 +160,15 @@ def _why_broken(values: Bytes, at: int) -> str:
     return BREAKS_OFF
 
 
-def _without_status(starts: Starts, events: Events) -> Index:
-    """Return the first event of each track that leaves out a status though none was given before."""
-    bounds = np.cumsum(starts.counts) - starts.counts
-    silent = np.flatnonzero(~starts.explicit)
-    told = np.flatnonzero(starts.explicit & (events.status < 0xF0))
-    place = np.append(silent, len(starts.at))[np.searchsorted(silent, bounds)]
-    given = np.append(told, len(starts.at))[np.searchsorted(told, bounds)]
-    return place[(place < given) & (place < bounds + starts.counts)]
+def _without_status(byte: Bytes, counts: Index) -> list[tuple[int, int]]:
+    """Return, for each track that has such, its first event that leaves out a status before any is given, and where
+    one is given or the track ends. ``byte`` is what each event has in the place of its status."""
+    ends = np.cumsum(counts)
+    begins, every = ends - counts, len(byte)
+    silent, told = np.flatnonzero(byte < 0x80), np.flatnonzero(byte - np.uint8(0x80) < 0x70)
+    first = np.append(silent, every)[np.searchsorted(silent, begins)]
+    given = np.minimum(np.append(told, every)[np.searchsorted(told, begins)], ends)
+    return [(int(first[track]), int(given[track])) for track in np.flatnonzero(first < given)]
 
 
 def _track_of(event: Index, counts: Index) -> Index:

@@ -29,7 +29,7 @@ def tagged(lengths: Sequence[int], temporal: bool = True) -> list[EventSequence]
     pieces, first = [], 0
     for place, length in enumerate(lengths):
         tag = np.arange(first, first + length)
-        data = np.column_stack([tag, (tag % 128) / 127, tag // 7 % 3])
+        data = np.column_stack([tag, (tag % 128) / 127, tag // 7 % 3]).astype(np.float64)
         time = np.cumsum(tag % 5 / 8.0) if temporal else None
         pieces.append(EventSequence(FEATURES, data, time, f"{place}.mid"))
         first += length
@@ -46,8 +46,8 @@ def on_disk(pieces: Sequence[EventSequence], shards: int = 1) -> Iterator[Collec
         cuts = [len(pieces) * each // shards for each in range(shards + 1)]
         for first, stop in pairwise(cuts):
             if any(map(len, pieces[first:stop])):
-                io.write(f"{folder}/takes/", pieces[first:stop])
-        opened = io.open_collection(f"{folder}/takes")
+                io.write(f"{folder}/takes.arrow/", pieces[first:stop])
+        opened = io.open_collection(f"{folder}/takes.arrow")
         assert isinstance(opened.source, ArrowSource)
         yield opened
 
@@ -162,14 +162,18 @@ def test_what_is_no_arrow_file_is_read_into_memory(tmp_path: Path) -> None:
 
 
 def test_a_split_beside_shards_is_no_data(tmp_path: Path) -> None:
-    io.write(f"{tmp_path}/takes/", tagged([5, 6]))
-    (tmp_path / "takes" / "split.json").write_text('{"train": []}')
-    assert not io.open_collection(tmp_path / "takes").source.resident
+    io.write(f"{tmp_path}/takes.arrow/", tagged([5, 6]))
+    (tmp_path / "takes.arrow" / "split.json").write_text('{"train": []}')
+    assert not io.open_collection(tmp_path / "takes.arrow").source.resident
 
 
 def test_sequences_without_a_name_are_called_as_their_file(tmp_path: Path) -> None:
     nameless = EventSequence(FEATURES, np.ones((3, 3)))
-    io.write(f"{tmp_path}/takes/", nameless)
-    io.write(f"{tmp_path}/takes/", nameless)
+    io.write(f"{tmp_path}/takes.arrow/", nameless)
+    io.write(f"{tmp_path}/takes.arrow/", nameless)
     names = ["part-00000.arrow", "part-00001.arrow"]
-    assert io.open_collection(tmp_path / "takes").names == names == [each.name for each in io.read(tmp_path / "takes")]
+    assert (
+        io.open_collection(tmp_path / "takes.arrow").names
+        == names
+        == [each.name for each in io.read(tmp_path / "takes.arrow")]
+    )

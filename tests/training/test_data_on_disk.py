@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from hachimachi import io, train
+from hachimachi import io
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.run import train
 from hachimachi.training.windows import Windows
 
 WINDOW, BATCH = 8, 4
@@ -38,8 +39,8 @@ def tags(batches: Any) -> list[int]:
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[list[EventSequence]], Path]:
     def write(pieces: list[EventSequence]) -> Path:
-        io.write(f"{tmp_path}/takes/", pieces)
-        return tmp_path / "takes"
+        io.write(f"{tmp_path}/takes.arrow/", pieces)
+        return tmp_path / "takes.arrow"
 
     return write
 
@@ -115,8 +116,8 @@ class TestPools:
         self, tmp_path_factory: pytest.TempPathFactory, lengths: list[int], seed: int
     ) -> None:
         folder = tmp_path_factory.mktemp("pools")
-        io.write(f"{folder}/takes/", tagged(lengths))
-        windows = Windows(io.open_collection(folder / "takes"), WINDOW, BATCH, seed)
+        io.write(f"{folder}/takes.arrow/", tagged(lengths))
+        windows = Windows(io.open_collection(folder / "takes.arrow"), WINDOW, BATCH, seed)
         epochs = [tags(windows) for _ in range(2)]
         assert [sorted(epoch) for epoch in epochs] == [list(range(sum(lengths)))] * 2
 

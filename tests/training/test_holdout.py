@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hachimachi import io
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
+from hachimachi.io.collection import Collection
 from hachimachi.io.split import PARTS, read_split
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
@@ -31,7 +32,7 @@ def tagged(lengths: Sequence[int]) -> list[EventSequence]:
     return pieces
 
 
-def parts_of(pieces: Sequence[EventSequence], fraction: float, seed: int) -> tuple[list[EventSequence], ...]:
+def parts_of(pieces: Sequence[EventSequence], fraction: float, seed: int) -> tuple[Collection, Collection]:
     parts = hold_out(pieces, fraction, seed)
     assert [part.data.tolist() for part in parts.whole] == [piece.data.tolist() for piece in pieces]
     return parts.train, parts.valid

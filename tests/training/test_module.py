@@ -92,7 +92,7 @@ def test_validation_equals_evaluation(pieces: list[EventSequence], tmp_path: Pat
     io.write(tmp_path / "data.json", pieces)
     data = EventDataModule(tmp_path / "data.json", valid_fraction=0.5)
     data.setup()
-    model = build(data.train)
+    model = build(list(data.train))
     trainer = L.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
     with quiet():
         trainer.validate(EventModule(model), data, verbose=False)
