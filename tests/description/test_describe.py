@@ -21,6 +21,7 @@ from hachimachi.description.tally import Sample
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
+from hachimachi.io.collection import Collection
 
 CONTROL = (Feature("x"), Feature("mode", "categorical"), Feature("held", masked=True, resolution=0.5))
 
@@ -68,6 +69,14 @@ def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int
     monkeypatch.setattr(blocks, "_CELLS", cells)
     cut = describe(iter(sequences))
     assert cut.to_json() == whole.to_json()
+    assert describe(Collection.of(sequences)).to_json() == whole.to_json()
+
+
+def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_CELLS", 300)
+    told: list[int] = []
+    describe(pieces([200, 50]), progress=told.append)
+    assert told == [100, 200, 250]
 
 
 def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
