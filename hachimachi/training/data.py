@@ -20,6 +20,7 @@ from hachimachi.columns import Column, fit_columns
 from hachimachi.events import EventSequence
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
+from hachimachi.training.chained import Chained
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
 from hachimachi.training.recipe import suit
 from hachimachi.training.variation import Variation, decide
@@ -129,7 +130,7 @@ class EventDataModule(L.LightningDataModule):
         """Number of events to learn from."""
         return sum(len(sequence) for sequence in self.train)
 
-    def decide_variation(self, **options: Any) -> Variation:
+    def decide_variation(self, **options: Any) -> Variation | Chained:
         """Decide what is varied, from the training part and what is held out; see :func:`variation.decide`."""
         return decide(self.columns, self._rows(self.train), self._rows(self.valid), **options)
 
