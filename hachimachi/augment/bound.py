@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hachimachi.augment.augmentation import Augmentation
 from hachimachi.augment.layout import Layout
+from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.events import Feature
 
 Rows = NDArray[np.float64]
 NEARLY = 1e-9
@@ -107,41 +107,40 @@ class Bound:
     def _pick(self, op: Augmentation, places: list[int], rows: Rows) -> Rows:
         """Return the columns, NaN where they are to stay."""
         old = rows[..., places]
-        names = self.layout.names
+        pitch = self.layout.pitch
         if op.along and self.layout.temporal and 0 in places:
             old[:, :1, places.index(0)] = np.nan
-        if op.dims is not None and "pitch" in names and names.index("pitch") in places:
-            old[self.layout.drums(rows), places.index(names.index("pitch"))] = np.nan
+        if op.dims is not None and pitch in places:
+            old[self.layout.drums(rows), places.index(pitch)] = np.nan
         return old
 
     def _fit(self, op: Augmentation, places: list[int], old: Rows, new: Rows) -> tuple[Rows, NDArray[np.bool_]]:
         """Return new values as their columns may hold them, and which had to be held."""
         if op.dims is None:  # whole events: what they hold has been held before
             return new, np.zeros(new.shape, dtype=np.bool_)
-        low, high = self.layout.bounds(places)
+        low, high = self.layout.bounds[:, places]
         lost = ~np.isfinite(new)
         new = np.where(lost, old, new)
-        new = np.where(self.layout.whole(places), np.floor(new + 0.5), new)
+        new = np.where(self.layout.whole[places], np.floor(new + 0.5), new)
         fitting = np.where(new == old, old, np.clip(new, low, high))
         beyond = np.abs(fitting - new) > NEARLY * np.maximum(1.0, np.abs(fitting))
         return fitting, beyond | lost
 
     def _count(self, places: list[int], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-        counts = np.zeros(len(self.layout.features), dtype=np.int64)
+        counts = np.zeros(len(self.layout.columns), dtype=np.int64)
         counts[places] = which.sum((0, 1))
         return counts
 
 
-def bind(ops: Sequence[Augmentation], features: Sequence[Feature]) -> Bound:
-    """Make augmentations ready for events of these features.
+def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
+    """Make augmentations ready for rows of events.
 
     Args:
         ops: In the order in which they are applied.
-        features: What the columns are, the inter-event time first where there is time, their kinds decided
-            (:func:`~hachimachi.columns.fit_columns` decides them).
+        columns: What the rows hold, as :func:`~hachimachi.columns.fit_columns` finds it.
 
     Raises:
         ExpressionError: A feature that is not there, or that cannot be calculated with.
     """
-    layout = Layout(tuple(features))
+    layout = Layout(tuple(columns))
     return Bound(layout, tuple((op, layout.places(op)) for op in ops))

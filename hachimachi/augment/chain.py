@@ -13,7 +13,7 @@ from hachimachi.augment.registry import known
 
 if TYPE_CHECKING:
     from hachimachi.augment.bound import Bound
-    from hachimachi.events import Feature
+    from hachimachi.columns import Column
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Chain:
     def __str__(self) -> str:
         return "; ".join(map(str, self.ops))
 
-    def bind(self, features: Sequence[Feature]) -> Bound:
-        """Make it ready for events; see :func:`~hachimachi.augment.bound.bind`."""
+    def bind(self, columns: Sequence[Column]) -> Bound:
+        """Make it ready for rows of events; see :func:`~hachimachi.augment.bound.bind`."""
         from hachimachi.augment.bound import bind
 
-        return bind(self.ops, features)
+        return bind(self.ops, columns)
 
 
 def parse(source: str | Sequence[str] | Chain) -> Chain:

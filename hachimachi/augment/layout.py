@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,31 +13,35 @@ from numpy.typing import NDArray
 from hachimachi.augment.arguments import ALL, show_dim
 from hachimachi.augment.augmentation import Augmentation
 from hachimachi.augment.expression_error import ExpressionError, near
-from hachimachi.columns import SECONDS
+from hachimachi.columns import SECONDS, Column
 from hachimachi.events import TIME, Feature
+from hachimachi.grid import Categories
 
 NOTES = {"pitch": (0, 127), "velocity": (1, 127)}
 """What MIDI can hold of notes, whatever the data declares, where these are whole numbers."""
-DRUMS = {"instrument": (128,), "channel": (10,)}
-"""Column → its values that mean drums, whose pitches are names, not heights."""
+DRUMS = 128
+"""The instrument whose pitches are names, not heights."""
+DRUM_CHANNEL = 9
+"""Its channel, counted from 0 as in files; from 1 where the data has a channel 16."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of rows of events.
+    """The columns of rows of events, the inter-event time first where there is time."""
 
-    Args:
-        features: What they are, their kinds decided; the inter-event time first where there is time.
-    """
+    columns: tuple[Column, ...]
 
-    features: tuple[Feature, ...]
+    @cached_property
+    def features(self) -> list[Feature]:
+        """What each column is."""
+        return [column.feature for column in self.columns]
 
     @property
     def temporal(self) -> bool:
         """Whether the first column is the inter-event time."""
         return self.features[0].name == TIME
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the columns."""
         return [feature.name for feature in self.features]
@@ -45,7 +50,7 @@ class Layout:
         """Return the columns that an augmentation is for, each once, in order; for whole events, all.
 
         Raises:
-            ExpressionError: A feature that is not there, or a category; the expression shown is the augmentation written anew.
+            ExpressionError: A feature that is not there, or a category; it shows the augmentation written anew.
         """
         if op.dims is None:
             return list(range(len(self.features)))
@@ -67,29 +72,39 @@ class Layout:
     def _missing(self, dim: str | int) -> str:
         there = [show_dim(name) for name in self.names if name != TIME]
         if dim == TIME:
-            return f"these events have no time; they have {', '.join(there)}"
+            return f"these events have no time; they have {_listed(there)}"
         if isinstance(dim, int):
-            return f"no feature number {dim}; there are {len(there)}, counted from 0: {', '.join(there)}"
+            return f"no feature number {dim}; there are {len(there)}, counted from 0: {_listed(there)}"
         known = [show_dim(name) for name in self.names]
-        listed = ", ".join(known)
-        return f"no feature {show_dim(dim)}{near(dim, known) or f'; there are {listed}'}"
+        return f"no feature {show_dim(dim)}{near(dim, known) or f'; there are {_listed(known)}'}"
 
-    def bounds(self, places: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the lowest and the highest value that columns may hold, each of shape (K,)."""
-        ends = np.array([_ends(self.features[place]) for place in places], dtype=np.float64).reshape(-1, 2)
-        return ends[:, 0], ends[:, 1]
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """The lowest and the highest value that each column may hold, shape (2, D)."""
+        return np.array([_ends(feature) for feature in self.features], dtype=np.float64).T
 
-    def whole(self, places: Sequence[int]) -> NDArray[np.bool_]:
-        """Return which columns hold whole numbers only, shape (K,)."""
-        return np.array([_is_whole(self.features[place]) for place in places], dtype=np.bool_)
+    @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """Which columns hold whole numbers only, shape (D,)."""
+        return np.array([_is_whole(feature) for feature in self.features])
+
+    @cached_property
+    def pitch(self) -> int | None:
+        """The column of pitches, if there is one."""
+        return self.names.index("pitch") if "pitch" in self.names else None
 
     def drums(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which events of rows (B, T, D) are drums, shape (B, T)."""
         found = np.zeros(rows.shape[:2], dtype=np.bool_)
-        for place, name in enumerate(self.names):
-            if name in DRUMS:
-                found |= np.isin(rows[..., place], DRUMS[name])
+        for place, column in enumerate(self.columns):
+            if column.name in ("instrument", "channel"):
+                found |= rows[..., place] == (DRUMS if column.name == "instrument" else _drum_channel(column))
         return found
+
+
+def _drum_channel(column: Column) -> int:
+    known = column.grid.values if isinstance(column.grid, Categories) else column.grid.value(np.array(column.occupied))
+    return DRUM_CHANNEL + (max(known) >= 16)
 
 
 def _ends(feature: Feature) -> tuple[float, float]:
@@ -102,6 +117,10 @@ def _ends(feature: Feature) -> tuple[float, float]:
     if feature.name in NOTES:
         low, high = max(low, NOTES[feature.name][0]), min(high, NOTES[feature.name][1])
     return (math.ceil(low) if low > -math.inf else low), (math.floor(high) if high < math.inf else high)
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _is_whole(feature: Feature) -> bool:

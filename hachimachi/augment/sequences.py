@@ -61,7 +61,7 @@ def augment(
     """
     chain = parse(ops)
     check_alike(sequences)
-    bound = chain.bind([column.feature for column in fit_columns(sequences)])
+    bound = chain.bind(fit_columns(sequences))
     made, tallies = [], []
     for place, sequence in enumerate(sequences):
         made += [sequence] if keep else []

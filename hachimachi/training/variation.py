@@ -143,7 +143,7 @@ def decide(
 
 def _obey(columns: Sequence[Column], share: float, ops: Sequence[str] | str) -> Chained:
     try:
-        return Chained(share, parse(ops).bind([column.feature for column in columns]))
+        return Chained(share, parse(ops).bind(columns))
     except ExpressionError as error:
         raise HachimachiError(f"augment.ops: {error}") from error
 

@@ -44,7 +44,7 @@ class Draw(Augmentation, ABC):
         """Refuse what belongs to the other distribution."""
         if self.dist == "uniform":
             if self.range is None:
-                raise ArgumentError("", f"{self.name} lacks range=(low, high), or dist=normal with mean and std")
+                raise ArgumentError("range", f"{self.name} lacks range=(low, high), or dist=normal with mean and std")
             for key, default in (("mean", 0.0), ("std", 1.0)):
                 if getattr(self, key) != default:
                     raise ArgumentError(key, f"{key} belongs to dist=normal; dist=uniform has range=(low, high)")

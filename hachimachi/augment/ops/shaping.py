@@ -55,7 +55,7 @@ class Clip(Augmentation):
     def check(self) -> None:
         """Refuse no bounds, and bounds the wrong way round."""
         if self.min is None and self.max is None:
-            raise ArgumentError("", "clip lacks min, max or both")
+            raise ArgumentError("min", "clip lacks min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ArgumentError("min", f"min is {self.min:g} and max is {self.max:g}, expected min at most max")
 
