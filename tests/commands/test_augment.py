@@ -35,8 +35,10 @@ def test_it_says_what_it_did(hxmx_said: Said, piece: Path, tmp_path: Path) -> No
     assert f"  held {held:,} that would have left their range: velocity {held:,}\n" in out
     lines = [line.split() for line in out.splitlines()]
     assert ["velocity", "18–106", "118–127"] in lines
-    assert ["time", "0–1.8663", "0–3.7327"] in lines
-    assert lines[-2] == ["1,755", "events", "in", "293.8", "s"] or lines[-2][:3] == ["1,755", "events", "in"]
+    assert before.time is not None
+    longest = np.diff(before.time).max()
+    assert ["time", f"0–{longest:.5g}", f"0–{2 * longest:.5g}"] in lines
+    assert lines[-2] == ["1,755", "events", "in", f"{after.seconds:.1f}", "s"]
     assert out.endswith(f"→ {output}\n")
     assert max(map(len, out.splitlines())) <= 80 + len(str(tmp_path))
 
@@ -50,7 +52,7 @@ def test_the_same_seed_gives_the_same_file(hxmx_said: Said, piece: Path, tmp_pat
 
 
 def test_copies_are_numbered_in_names_and_in_files(hxmx_said: Said, piece: Path, tmp_path: Path) -> None:
-    words = ("augment", piece, "--op", SHIFT, "--count", 2, "--keep")
+    words = ("augment", piece, "--op", SHIFT.replace("6", "30"), "--count", 2, "--keep")
     assert "in 2 of 2 sequences" in hxmx_said(*words[:2], tmp_path / "out.json", *words[2:])[1]
     names = [sequence.name for sequence in read(tmp_path / "out.json")]
     assert names == ["piano_train.json", "piano_train.json~1", "piano_train.json~2"]
