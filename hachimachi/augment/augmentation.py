@@ -33,7 +33,7 @@ class Augmentation(ABC):
 
     Args:
         dims: Features by number or name, ``time`` for the inter-event time; ``None``, where a class allows it, for
-            whole events.
+            whole events, whose values may change places and nothing else.
         p: Probability with which a sequence, or a window of one, is changed.
 
     Raises:

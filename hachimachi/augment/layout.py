@@ -18,7 +18,7 @@ from hachimachi.events import TIME, Feature
 from hachimachi.grid import Categories
 
 NOTES = {"pitch": (0, 127), "velocity": (1, 127)}
-"""What MIDI can hold of notes, whatever the data declares, where these are whole numbers."""
+"""What MIDI can hold of notes, where these are whole numbers."""
 DRUMS = 128
 """The instrument whose pitches are names, not heights."""
 DRUM_CHANNEL = 9
@@ -81,12 +81,12 @@ class Layout:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """The lowest and the highest value that each column may hold, shape (2, D)."""
-        return np.array([_ends(feature) for feature in self.features], dtype=np.float64).T
+        return np.array([_ends(column) for column in self.columns], dtype=np.float64).T
 
     @cached_property
     def whole(self) -> NDArray[np.bool_]:
         """Which columns hold whole numbers only, shape (D,)."""
-        return np.array([_is_whole(feature) for feature in self.features])
+        return np.array([column.whole for column in self.columns])
 
     @cached_property
     def pitch(self) -> int | None:
@@ -103,28 +103,33 @@ class Layout:
 
 
 def _drum_channel(column: Column) -> int:
-    known = column.grid.values if isinstance(column.grid, Categories) else column.grid.value(np.array(column.occupied))
-    return DRUM_CHANNEL + (max(known) >= 16)
+    return DRUM_CHANNEL + (_extent(column)[1] >= 16)
 
 
-def _ends(feature: Feature) -> tuple[float, float]:
+def _extent(column: Column) -> tuple[float, float]:
+    """Return the lowest and the highest value of the data that the column was found in."""
+    if isinstance(column.grid, Categories):
+        return min(column.grid.values), max(column.grid.values)
+    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]]))
+    return float(low), float(high)
+
+
+def _ends(column: Column) -> tuple[float, float]:
+    feature = column.feature
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
-    if feature.name in SECONDS:
+    if column.name in SECONDS:
         low = max(low, 0.0)
-    if not _is_whole(feature):
+    if not column.whole:
         return low, high
-    if feature.name in NOTES:
-        low, high = max(low, NOTES[feature.name][0]), min(high, NOTES[feature.name][1])
-    return (math.ceil(low) if low > -math.inf else low), (math.floor(high) if high < math.inf else high)
+    if column.name in NOTES:  # unless the data itself goes beyond, as a pitch in hertz does
+        (lowest, highest), (first, last) = NOTES[column.name], _extent(column)
+        low, high = max(low, min(lowest, first)), min(high, max(highest, last))
+    return float(np.ceil(low)), float(np.floor(high))
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _is_whole(feature: Feature) -> bool:
-    return feature.kind == "integer" or feature.resolution == 1
 
 
 def _mistake(op: Augmentation, dims: Sequence[str | int], number: int, message: str) -> ExpressionError:

@@ -213,6 +213,9 @@ def test_what_leaves_its_range_is_held_and_counted() -> None:
     assert made.sequences[0].data.tolist() == [[0, 1, 0.5], [50, 54, 0.5], [110, 117, 0]]
     assert [tally.held.tolist() for tally in made.tallies] == [[1, 1, 0], [0, 0, 1]]
     assert [tally.changed.tolist() for tally in made.tallies] == [[3, 3, 0], [0, 0, 3]]
+    hertz = make_sequence([[440, 0], [880, 99]], names=["pitch", "velocity"])  # silence is heard in this data
+    moved = augment([hertz], "sub(value=10, dims=velocity); add(value=1, dims=pitch)").sequences[0]
+    assert moved.data.tolist() == [[441, 0], [880, 89]]
     gesture = make_sequence([[0.25], [-0.5]], names=["velocity"])  # no MIDI
     assert augment([gesture], "sub(value=1, dims=velocity)").sequences[0].data.tolist() == [[-0.75], [-1.5]]
 
