@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,12 +22,12 @@ class Chained:
     :class:`~hachimachi.training.variation.Variation` do; what the model makes of that is the same.
 
     Args:
-        share: Share of the windows that may be changed.
+        among: Share of the windows that may be changed.
         bound: What is done to them, the one after the other, each with its own probability.
         tallies: What has been done so far.
     """
 
-    share: float
+    among: float
     bound: Bound
     tallies: list[Tally] = field(default_factory=list)
 
@@ -34,11 +35,16 @@ class Chained:
         """Whether anything is varied."""
         return self.share > 0
 
+    @property
+    def share(self) -> float:
+        """Share of the windows to which any augmentation is applied."""
+        return self.among * (1 - math.prod(1 - op.p for op, _ in self.bound.ops))
+
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return windows, shape (B, T, D), some of them varied, and which, shape (B,)."""
         # drawn from torch, so that the seed of a run, and what a checkpoint keeps of it, holds for this too
         random = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
-        among = random.random(len(rows)) < self.share
+        among = random.random(len(rows)) < self.among
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
         pairs = zip(self.tallies or outcome.tallies, outcome.tallies, strict=True)
         self.tallies = [before + now for before, now in pairs] if self.tallies else outcome.tallies
@@ -55,5 +61,5 @@ class Chained:
             seen = zip(self.bound.layout.names, tally.held.tolist(), tally.seen.tolist(), strict=True)
             held = [f"{held / all_:.1%} of {name}" for name, held, all_ in seen if held]
             if held:
-                said.append(f"{op} left the range of values, which were held at its ends: {', '.join(held)}")
+                said.append(f"{', '.join(held)} left their range and were held at its ends, by {op}")
         return said

@@ -26,8 +26,8 @@ Pieces = Callable[[Sequence[int]], "list[EventSequence]"]
 SHIFT = "addrand(range=(1, 6), dims=pitch)"
 
 
-def chained(pieces: list[EventSequence], ops: str, share: float = 1.0) -> Chained:
-    return Chained(share, parse(ops).bind(fit_columns(pieces)))
+def chained(pieces: list[EventSequence], ops: str, among: float = 1.0) -> Chained:
+    return Chained(among, parse(ops).bind(fit_columns(pieces)))
 
 
 def windows(pieces: list[EventSequence], number: int) -> torch.Tensor:
@@ -39,10 +39,12 @@ def test_windows_that_were_changed_are_marked_and_no_others(make_pieces: Pieces)
     rows = windows(pieces, 2000)
     before = rows.clone()
     torch.manual_seed(0)
-    changed, varied = chained(pieces, f"{SHIFT[:-1]}, p=0.5)", share=0.6)(rows)
+    changed, varied = chained(pieces, f"{SHIFT[:-1]}, p=0.5)", among=0.6)(rows)
     assert torch.equal(rows.nan_to_num(-1), before.nan_to_num(-1))
     assert changed.dtype == rows.dtype
     assert varied.double().mean() == pytest.approx(0.3, abs=0.04)
+    assert chained(pieces, f"{SHIFT[:-1]}, p=0.5)", among=0.6).share == pytest.approx(0.3)
+    assert not chained(pieces, f"{SHIFT[:-1]}, p=0)")
     moved = (changed - rows)[..., 1]
     assert torch.equal((moved != 0).all(1), varied)
     assert torch.equal((moved != 0).any(1), varied)
@@ -79,8 +81,8 @@ def test_it_tells_what_left_its_range(make_pieces: Pieces) -> None:
     for _ in range(3):
         loud(windows(pieces, 4))
     [line] = loud.lines()
-    assert line.startswith("add(dims=(pitch, velocity), value=200) left the range")
-    assert line.endswith("held at its ends: 100.0% of pitch, 100.0% of velocity")
+    assert line.startswith("100.0% of pitch, 100.0% of velocity left their range and were held")
+    assert line.endswith(", by add(dims=(pitch, velocity), value=200)")
     assert loud.tallies[1].windows == 12
 
 
@@ -88,7 +90,7 @@ def test_a_module_validates_both_marks(make_pieces: Pieces) -> None:
     pieces = make_pieces([40])
     model = build_model(pieces, {"name": "gru", "size": 4})
     assert EventModule(model, variation=chained(pieces, SHIFT)).marks == (0.0, 1.0)
-    assert EventModule(model, variation=chained(pieces, SHIFT, share=0.0)).marks == (0.0,)
+    assert EventModule(model, variation=chained(pieces, SHIFT, among=0.0)).marks == (0.0,)
 
 
 def run_words(tmp_path: Path, *words: str) -> list[str]:
