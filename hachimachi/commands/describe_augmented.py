@@ -26,23 +26,24 @@ def show_augmented(before: Sequence[EventSequence], made: Augmented, report: Rep
         console.print(str(op), style="bold")
         for line in _tell(tally, names, made.copies):
             console.print(f"  {line}")
-    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, made.sequences))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("feature", "before", "after"):
-        table.add_column(heading, overflow="fold")
-    numbers = [name for name in names if name not in _categories(before[0])]
-    for name in numbers:
-        place = names.index(name)
-        table.add_row(name, _range(old[:, place]), _range(new[:, place]))
-    console.print(table)
+    console.print(_ranges(before, made.sequences, names))
     total = sum(sequence.seconds for sequence in made.sequences)
     length = f" in {total:,.1f} s" if before[0].temporal else ""
     several = f", {count(len(made.sequences), 'sequence')}" if len(made.sequences) > 1 else ""
-    console.print(f"{count(len(new), 'event')}{length}{several}")
+    console.print(f"{count(sum(map(len, made.sequences)), 'event')}{length}{several}")
 
 
-def _categories(sequence: EventSequence) -> list[str]:
-    return [feature.name for feature in sequence.features if feature.kind == "categorical"]
+def _ranges(before: Sequence[EventSequence], after: Sequence[EventSequence], names: Sequence[str]) -> Table:
+    """Return the range of each column that holds numbers, before and after."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("feature", "before", "after"):
+        table.add_column(heading, overflow="fold")
+    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, after))
+    categories = [feature.name for feature in before[0].features if feature.kind == "categorical"]
+    for place, name in enumerate(names):
+        if name not in categories:
+            table.add_row(name, _range(old[:, place]), _range(new[:, place]))
+    return table
 
 
 def _tell(tally: Tally, names: Sequence[str], copies: int) -> list[str]:

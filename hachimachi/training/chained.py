@@ -46,9 +46,12 @@ class Chained:
         random = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
         among = random.random(len(rows)) < self.among
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
-        pairs = zip(self.tallies or outcome.tallies, outcome.tallies, strict=True)
-        self.tallies = [before + now for before, now in pairs] if self.tallies else outcome.tallies
+        self._count(outcome.tallies)
         return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied).to(rows.device)
+
+    def _count(self, tallies: list[Tally]) -> None:
+        pairs = zip(self.tallies, tallies, strict=True)
+        self.tallies = [before + now for before, now in pairs] if self.tallies else tallies
 
     def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every variation)
         """Return the names of the columns that are varied."""
