@@ -45,7 +45,7 @@ INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 OFTEN = (
     *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size"),
     *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "dataset.split", "dataset.refit"),
-    *("augment.ops", "callbacks.patience", "seed"),
+    *("callbacks.patience", "seed"),
 )
 
 
