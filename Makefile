@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live bench-data
+.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -40,6 +40,9 @@ bench-live: .venv/installed  ## how steady playing live is, beside a plain echo;
 
 bench-data: .venv/installed-dev  ## how fast data comes in; ARGS="midi format" for some of it
 	@$(BIN)/python -m benchmarks.data $(ARGS)
+
+bench-augment: .venv/installed  ## what augmentations cost training
+	@$(BIN)/python -m benchmarks.augment
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from hachimachi.errors import HachimachiError
 
 COMMANDS = {
     "format": "Turn MIDI, CSV or JSON into a data set of events",
+    "augment": "Vary the events of a data set by short expressions",
     "train": "Learn a model from a data set",
     "gen": "Generate events from a model into a file",
     "run": "Play a model live over OSC",

@@ -109,14 +109,16 @@ def compare(
     path: str | os.PathLike[str] | None = None,
     *,
     seconds: float | None = None,
+    titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw data and what a model made of it, one above the other on the same scales.
+    """Draw data and what was made of it, one above the other on the same scales.
 
     Args:
         real: What was learned from.
         generated: What came out, with the same features.
         path: A file to save the picture to as well.
         seconds: How much of each to draw, from its first event; all by default.
+        titles: What each is called.
 
     Raises:
         HachimachiError: Other features, or a file that cannot be written.
@@ -128,8 +130,8 @@ def compare(
     scales = Scales.of(real, generated)
     figure, axes = make_figure(2, 2.7 if notes else _lanes_height(real))
     draw: Callable[..., Figure] = piano_roll if notes else traces
-    titles = f"The data: {real.name}" if real.name else "The data", "Generated"
-    for ax, sequence, title in zip(axes, (real, generated), titles, strict=True):
+    named = f"The data: {real.name}" if real.name else "The data"
+    for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
         draw(sequence, ax, scales=scales)
         ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     axes[0].set_xlabel("")

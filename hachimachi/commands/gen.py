@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.commands.numbered import numbered
 from hachimachi.commands.options import FiniteRange
 from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
@@ -69,20 +70,12 @@ class Asked:
     with_primer: bool
     sampling: Sampling
 
-    def outputs(self) -> list[Path]:
-        """Return the files to write."""
-        if self.count == 1 or self.output.suffix.lower() == ".json":
-            return [self.output]
-        width = len(str(self.count))
-        names = (f"{self.output.stem}-{number:0{width}}" for number in range(1, self.count + 1))
-        return [self.output.with_name(name + self.output.suffix) for name in names]
-
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read."""
         from hachimachi.io.files import WRITERS, check_suffix
 
         check_suffix(self.output, WRITERS, "write")
-        for output in self.outputs():
+        for output in numbered(self.output, self.count):
             _check_output(output, self.model, self.primer)
         options = {"--with-primer": self.with_primer, "--primer-events": self.primer_events}
         for option, said in {**options, "--primer-seconds": self.primer_seconds}.items():
@@ -105,7 +98,7 @@ def _run(asked: Asked) -> None:
     takes = [_finish(made, heard, asked.with_primer) for made in takes]
     if asked.count > 1:
         takes = [replace(made, name=f"seed {asked.seed + place}") for place, made in enumerate(takes)]
-    outputs, lost = asked.outputs(), Report()
+    outputs, lost = numbered(asked.output, asked.count), Report()
     for place, output in enumerate(outputs):
         write(output, takes if len(outputs) == 1 else takes[place], lost)
     click.echo("\n".join([_summary(outputs, takes, took), *lost.lines()]))

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
+from hachimachi.augment.expression_error import ExpressionError
 from hachimachi.training.conf import find_conf, list_defaults, list_option_keys, list_options
 from hachimachi.training.overrides import ConfigError, Options, explain_key, list_choices, parse, quote, show
 from hachimachi.training.schema import TrainConfig, list_schema_keys
@@ -88,7 +89,11 @@ def _check_value(key: str, node: DictConfig, rule: Field[Any]) -> None:
         raise ConfigError(f"{key}: missing, expected {rule.metadata['expected']}") from error
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere, or to a wrong type
         raise _wrong(key, OmegaConf.to_container(node).get(rule.name)) from error  # pyright: ignore
-    if value is not None and not rule.metadata["accepts"](value):
+    try:
+        accepted = value is None or rule.metadata["accepts"](value)
+    except ExpressionError as error:  # it shows the place
+        raise ConfigError(f"{key}: {error}") from error
+    if not accepted:
         raise _wrong(key, value)
 
 

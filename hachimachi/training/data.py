@@ -21,6 +21,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
+from hachimachi.training.chained import Chained
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
 from hachimachi.training.recipe import suit
 from hachimachi.training.variation import Variation, decide
@@ -144,7 +145,7 @@ class EventDataModule(L.LightningDataModule):
         """Number of events to learn from."""
         return self.train.events
 
-    def decide_variation(self, **options: Any) -> Variation:
+    def decide_variation(self, **options: Any) -> Variation | Chained:
         """Decide what is varied, from the training part and what is held out; see :func:`variation.decide`."""
         return decide(self.columns, _scored(self.train.sampled()), _scored(self.valid.sampled()), **options)
 

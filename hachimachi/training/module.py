@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
+from hachimachi.training.chained import Chained
 from hachimachi.training.variation import Variation
 
 
@@ -42,7 +43,7 @@ class EventModule(L.LightningModule):
         weight_decay: float = 0.05,
         warmup: int = 50,
         average: float = 0.99,
-        variation: Variation | None = None,
+        variation: Variation | Chained | None = None,
     ) -> None:
         super().__init__()
         self.model = model

@@ -13,6 +13,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.grams import all_grams
 from hachimachi.text import count
 from hachimachi.training.callbacks import KeepBest, Progress
+from hachimachi.training.chained import Chained
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
@@ -32,7 +33,7 @@ def check_refit(cfg: DictConfig) -> None:
         raise HachimachiError(f"dataset.refit=true: expected trainer.devices=1, found {devices}; it runs on one device")
 
 
-def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variation, console: Console) -> str:
+def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variation | Chained, console: Console) -> str:
     """Let the best model learn from all there is, and store it in place of what it was.
 
     It goes on from the best model, whose number of steps was found by stopping, in steps of a small constant rate, and

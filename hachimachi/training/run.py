@@ -23,6 +23,7 @@ from hachimachi.models.sizes import choose_size
 from hachimachi.progress import show_reading
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
+from hachimachi.training.chained import Chained
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
@@ -102,6 +103,8 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         callbacks += [pictures] if cfg.callbacks.pictures else []
         module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
         interrupted = fit(cfg, data, module, callbacks, limits, folder)
+        for line in variation.lines() if isinstance(variation, Chained) else ():
+            console.print(line)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")

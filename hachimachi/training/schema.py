@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from hachimachi.augment.chain import parse
 from hachimachi.events import KINDS
 from hachimachi.models import sizes
 from hachimachi.training.conf import find_conf, list_options
@@ -64,6 +65,18 @@ def _names() -> Any:
     return _key("a list of columns, such as [pitch,time]", lambda _: True, null=True)
 
 
+def _is_ops(value: Any) -> bool:
+    """Return whether a value is an expression or a list of them; one with a mistake shows it."""
+    if not isinstance(value, str) and not (isinstance(value, Sequence) and all(isinstance(op, str) for op in value)):
+        return False
+    parse(value)
+    return True
+
+
+def _ops() -> Any:
+    return _key('a list of augmentations, such as ["addrand(range=(-6, 6), dims=pitch)"]', _is_ops, null=True)
+
+
 @dataclass
 class DatasetConfig:
     """The events, and the windows cut from them."""
@@ -109,6 +122,7 @@ class AugmentConfig:
     transpose: int = _whole(0)
     louder: int = _whole(0)
     stretch: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+    ops: Any = _ops()  # noqa: RUF009  (makes a field)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.models.sizes import explain_size
 from hachimachi.screen import column_table
 from hachimachi.text import count
+from hachimachi.training.chained import Chained
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.variation import Variation
@@ -26,7 +27,12 @@ SMALL = 50
 
 
 def introduce(
-    console: Console, cfg: DictConfig, data: EventDataModule, model: EventModel, limits: Limits, variation: Variation
+    console: Console,
+    cfg: DictConfig,
+    data: EventDataModule,
+    model: EventModel,
+    limits: Limits,
+    variation: Variation | Chained,
 ) -> None:
     """Say what is learned from, what is foretold, by what, and for how long at most."""
     held = data.valid.events
@@ -45,6 +51,8 @@ def introduce(
     if variation:
         varied = ", ".join(variation.names(model.columns))
         console.print(f"{variation.share:.0%} of the windows varied, and marked as such: {varied}")
+        for op, _ in variation.bound.ops if isinstance(variation, Chained) else ():
+            console.print(f"  {op}")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 

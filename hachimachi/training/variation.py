@@ -11,8 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hachimachi.augment.chain import parse
+from hachimachi.augment.expression_error import ExpressionError
 from hachimachi.columns import SECONDS, Column, histogram_nats
+from hachimachi.errors import HachimachiError
 from hachimachi.grid import Lattice
+from hachimachi.training.chained import Chained
 
 LOWEST, HIGHEST = 0, 127
 """What MIDI can hold, whatever the data declares."""
@@ -99,12 +103,13 @@ def decide(
     transpose: int,
     louder: int,
     stretch: float,
-) -> Variation:
+    ops: Sequence[str] | str = (),
+) -> Variation | Chained:
     """Decide which columns are varied, by what training rows (N, D) say of held-out rows (M, D).
 
     Pitch is shifted where the step from the event before foretells about as well as the value itself: the drums of a
     kit, whose numbers are names, stay what they are. Velocity is shifted and times are stretched where they do not keep
-    to a few values; a duration that hardly ever changes is not made to.
+    to a few values; a duration that hardly ever changes is not made to. Where the user says what to do, that is done.
 
     Args:
         columns: What the rows hold.
@@ -114,7 +119,13 @@ def decide(
         transpose: Semitones either way.
         louder: Steps of velocity either way.
         stretch: Of times either way, as a natural logarithm.
+        ops: Augmentations in place of all these; see :func:`~hachimachi.augment.chain.parse`.
+
+    Raises:
+        HachimachiError: Augmentations of features that the rows do not have.
     """
+    if ops:
+        return _obey(columns, share, ops)
     place = {column.name: i for i, column in enumerate(columns) if isinstance(column.grid, Lattice)}
     shifts, stretched = [], []
     drums = next((i for i, column in enumerate(columns) if column.name == "instrument"), None)
@@ -128,6 +139,13 @@ def decide(
         times = [place[name] for name in SECONDS if name in place]
         stretched = [i for i in times if _commonest(train[:, i], 1) < CONSTANT]
     return Variation(share, shifts, stretched, stretch)
+
+
+def _obey(columns: Sequence[Column], share: float, ops: Sequence[str] | str) -> Chained:
+    try:
+        return Chained(share, parse(ops).bind(columns))
+    except ExpressionError as error:
+        raise HachimachiError(f"augment.ops: {error}") from error
 
 
 def _is_whole(columns: Sequence[Column], place: int | None) -> bool:
