@@ -98,8 +98,8 @@ def _tell(faults: Sequence[str], most: int = 3) -> str:
 
 def _tell_loss(sequences: Sequence[EventSequence], output: str) -> None:
     from hachimachi.io.csv_format import unheld
-    from hachimachi.io.files import is_folder
+    from hachimachi.io.files import is_csv_folder
 
     names = unheld(sequences[0].features)
-    if names and (is_folder(output) or Path(output).suffix.lower() == ".csv"):
+    if names and (is_csv_folder(output) or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(names)}")

@@ -115,7 +115,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
 
 def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
-    if path.suffix.lower() != ARROW and not any(path.glob(f"*{ARROW}")):
+    if is_csv_folder(path):
         write_folder(path, sequences)
         return
     from hachimachi.io.arrow.shards import append
@@ -126,6 +126,11 @@ def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
 def is_folder(path: PathLike) -> bool:
     """Return whether an output is a folder: it is there, or the path ends in ``/``."""
     return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
+
+
+def is_csv_folder(path: PathLike) -> bool:
+    """Return whether an output is a folder of CSV files, none of Arrow files."""
+    return is_folder(path) and Path(path).suffix.lower() != ARROW and not any(Path(path).glob(f"*{ARROW}"))
 
 
 def check_output(path: PathLike) -> None:
