@@ -102,7 +102,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
     check_output(path)
     check_alike(several)
     if is_folder(path):
-        _write_folder(Path(path), several)
+        _write_folder(path, several)
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
@@ -114,13 +114,13 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
         beside.write_bytes(data)
 
 
-def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
+def _write_folder(path: PathLike, sequences: Sequence[EventSequence]) -> None:
     if is_csv_folder(path):
         write_folder(path, sequences)
         return
     from hachimachi.io.arrow.shards import append
 
-    append(path, sequences)
+    append(Path(path), sequences)
 
 
 def is_folder(path: PathLike) -> bool:
