@@ -96,9 +96,8 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
 
 def _tell_loss(sequences: Sequence[EventSequence], output: str) -> None:
     from hachimachi.io.csv_format import unheld
-    from hachimachi.io.files import is_arrow_folder, is_folder
+    from hachimachi.io.files import is_csv_folder
 
-    tables = is_folder(output) and not is_arrow_folder(Path(output))
     names = unheld(sequences[0].features)
-    if names and (tables or Path(output).suffix.lower() == ".csv"):
+    if names and (is_csv_folder(output) or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(names)}")

@@ -103,7 +103,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
     check_output(path)
     check_alike(several)
     if is_folder(path):
-        _write_folder(Path(path), several)
+        _write_folder(path, several)
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
@@ -117,13 +117,13 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
         beside.write_bytes(data)
 
 
-def _write_folder(path: Path, sequences: Sequence[EventSequence]) -> None:
-    if not is_arrow_folder(path):
+def _write_folder(path: PathLike, sequences: Sequence[EventSequence]) -> None:
+    if is_csv_folder(path):
         write_folder(path, sequences)
         return
     from hachimachi.io.arrow.shards import append
 
-    append(path, sequences)
+    append(Path(path), sequences)
 
 
 def is_folder(path: PathLike) -> bool:
@@ -131,9 +131,9 @@ def is_folder(path: PathLike) -> bool:
     return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
 
 
-def is_arrow_folder(path: Path) -> bool:
-    """Return whether a folder is one of Arrow files: by its name, or by what is in it."""
-    return path.suffix.lower() == ARROW or any(path.glob(f"*{ARROW}"))
+def is_csv_folder(path: PathLike) -> bool:
+    """Return whether an output is a folder of CSV files, none of Arrow files."""
+    return is_folder(path) and Path(path).suffix.lower() != ARROW and not any(Path(path).glob(f"*{ARROW}"))
 
 
 def check_output(path: PathLike) -> None:
@@ -144,7 +144,7 @@ def check_output(path: PathLike) -> None:
     """
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
-    elif not is_arrow_folder(Path(path)):
+    elif is_csv_folder(path):
         check_free(path)
 
 
