@@ -40,7 +40,8 @@ def _texts() -> tuple[bytes, bytes, bytes]:
     """Return the same events as CSV, as a spreadsheet's CSV, and as JSON."""
     chance = np.random.default_rng(0)
     time = np.cumsum(chance.exponential(0.1, EVENTS)).round(6)
-    data = np.column_stack([chance.integers(0, 128, EVENTS), chance.random(EVENTS).round(4), chance.random(EVENTS)])
+    keys = chance.integers(0, 128, EVENTS).astype(np.float64)
+    data = np.column_stack([keys, chance.random(EVENTS).round(4), chance.random(EVENTS)])
     sequence = EventSequence(csv_format.parse(b"a,b,c\n1,2,3", "", Report())[0].features, data, time)
     plain = csv_format.render([sequence])
     return plain, plain.replace(b",", b";").replace(b".", b","), json_format.render([sequence])

@@ -8,6 +8,7 @@ _HOMES = {
     "Feature": "events",
     "EventSequence": "events",
     "HachimachiError": "errors",
+    "Report": "io",
     "read": "io",
     "write": "io",
     "build_model": "models.event_model",

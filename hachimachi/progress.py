@@ -1,10 +1,10 @@
-"""How far reading many files is."""
+"""How far work on many files is."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ OFTEN = 10.0
 """Seconds between two lines where there is no terminal."""
 MANY = 2_000_000
 """Events; fewer are counted before a bar could be read."""
+LONG = 300_000
+"""Events; with fewer, work such as writing them is done at once."""
 
 
 def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterable[Path]:
@@ -32,6 +34,16 @@ def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monoto
     if len(files) < 2:
         return files
     return _show_bar(files, console, clock) if console.is_terminal else _show_lines(files, console, clock)
+
+
+@contextmanager
+def show_work(what: str, events: int) -> Iterator[None]:
+    """Show on a terminal what takes its time, if there are many events."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    with console.status(what) if console.is_terminal and events >= LONG else nullcontext():
+        yield
 
 
 def _show_bar(files: Sequence[Path], console: Console, clock: Callable[[], float]) -> Iterator[Path]:

@@ -173,7 +173,7 @@ def test_pixels_are_those_of_the_picture(dpi: int) -> None:
 def control(events: int = 60, columns: int = 3) -> EventSequence:
     features = (*(Feature(f"x{i}") for i in range(columns - 1)), Feature("mode", "categorical", masked=True))
     chance = np.random.default_rng(0)
-    data = np.column_stack([chance.random((events, columns - 1)), chance.integers(0, 20, events)])
+    data = np.column_stack([chance.random((events, columns - 1)), chance.integers(0, 20, events)]).astype(np.float64)
     return EventSequence(features, data, np.cumsum(chance.exponential(0.1, events)), "hand.csv")
 
 

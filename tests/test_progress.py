@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich import console
 
-from hachimachi.progress import show_reading
+from hachimachi import progress
+from hachimachi.progress import LONG, show_reading, show_work
 
 FILES = [Path(f"{number}.mid") for number in range(30)]
 
@@ -47,3 +48,19 @@ def test_what_takes_long_shows_how_far_it_is(screen: tuple[io.StringIO, bool]) -
         assert written.splitlines()[0] == "reading: 3 of 30 files"
         assert "\x1b" not in written
         assert len(written.splitlines()) == 7
+
+
+def test_work_on_many_events_is_named(screen: tuple[io.StringIO, bool]) -> None:
+    with show_work("writing data.json", LONG - 1):
+        pass
+    assert screen[0].getvalue() == ""
+    with show_work("writing data.json", LONG):
+        pass
+    assert ("writing data.json" in screen[0].getvalue()) == screen[1]
+
+
+def test_few_events_and_no_terminal_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for total in (10, 10 * progress.MANY):
+        with progress.show_events(total) as done:
+            done(total)
+    assert capsys.readouterr() == ("", "")

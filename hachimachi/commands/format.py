@@ -10,7 +10,6 @@ import click
 
 from hachimachi.commands.format_options import Wanted, format_options
 from hachimachi.errors import HachimachiError
-from hachimachi.text import count
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
@@ -25,8 +24,8 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     """Turn MIDI, CSV or JSON files into a data set of events.
 
     INPUT is a file, a folder with all that is below it, or a pattern such as "midi/*.mid". OUTPUT ends in .json, .csv,
-    .mid or .wav; or it is a folder and ends in /, for a CSV file for each sequence. Many sequences go into a .json or
-    a folder.
+    .arrow, .mid or .wav; or it is a folder and ends in /, for a CSV file for each sequence, or in .arrow/. Many
+    sequences go into a .json, an .arrow or a folder.
 
     \b
     hxmx format file.mid data.json
@@ -42,17 +41,19 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     from hachimachi.io import Report, write
     from hachimachi.io.files import check_output
     from hachimachi.io.report_file import check_report_path, write_report
+    from hachimachi.progress import show_work
 
     check_output(output)
     if wanted.report:
         check_report_path(wanted.report)
-    report = Report()
-    sequences = _shape(_read(inputs, output, wanted, report), wanted, report)
-    if wanted.report:
-        write_report(wanted.report, report)
-    if wanted.strict and report.faults:
-        raise HachimachiError(f"--strict, so nothing is written to {output}: {_tell(report.faults)}")
-    write(output, sequences, report)
+    report = Report(strict=wanted.strict)
+    try:
+        sequences = _shape(_read(inputs, output, wanted, report), wanted, report)
+        with show_work(f"writing {output}", report.events):
+            write(output, sequences, report)
+    finally:
+        if wanted.report and (report.files or report.refused):
+            write_report(wanted.report, report)
     show_summary(sequences, report, in_beats=wanted.midi.beats)
     _tell_loss(sequences, output)
     click.echo(f"→ {output}")
@@ -75,6 +76,7 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
     from hachimachi.duplicates import drop_duplicates, find_duplicates
     from hachimachi.io.cut import cut_at_gaps, keep_long
     from hachimachi.io.select_events import drop_columns, keep_events
+    from hachimachi.progress import show_work
 
     if wanted.only:
         sequences = keep_events(sequences, wanted.only, report)
@@ -84,16 +86,12 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
         sequences = drop_columns(sequences, wanted.drop)
     if wanted.min_length:
         sequences = keep_long(sequences, wanted.min_length, report)
-    report.duplicates = find_duplicates(sequences)
+    with show_work("looking for near duplicates", sum(map(len, sequences))):
+        report.duplicates = find_duplicates(sequences)
     if wanted.drop_duplicates:
         sequences = drop_duplicates(sequences, report)
     report.measure(sequences)
     return sequences
-
-
-def _tell(faults: Sequence[str], most: int = 3) -> str:
-    rest = f"; and {count(len(faults) - most, 'more reason')}: --report FILE lists all" if len(faults) > most else ""
-    return "; ".join(faults[:most]) + rest
 
 
 def _tell_loss(sequences: Sequence[EventSequence], output: str) -> None:

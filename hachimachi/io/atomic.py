@@ -42,15 +42,10 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         HachimachiError: There is something in the folder already, or it cannot be written.
     """
+    check_free(path)
     target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise HachimachiError(f"{path}: there is no folder {target.parent} to write into; create it first")
-    if target.exists() and not target.is_dir():
-        raise HachimachiError(f"{path}: is a file; name a folder to write")
     beside = target.with_name(f".hxmx-{secrets.token_hex(6)}")
     try:
-        if target.is_dir() and any(target.iterdir()):
-            raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")
         beside.mkdir()
         yield beside
         if target.is_dir():
@@ -60,3 +55,18 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise HachimachiError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_free(path: str | os.PathLike[str]) -> None:
+    """Refuse what cannot become a new folder.
+
+    Raises:
+        HachimachiError: There is a file, or a folder with something in it, or no folder to make it in.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise HachimachiError(f"{path}: there is no folder {target.parent} to write into; create it first")
+    if target.exists() and not target.is_dir():
+        raise HachimachiError(f"{path}: is a file; name a folder to write")
+    if target.is_dir() and any(target.iterdir()):
+        raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")

@@ -11,7 +11,7 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.atomic import replacing
+from hachimachi.io.atomic import check_free, replacing
 from hachimachi.io.folder import write_folder
 from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
@@ -63,8 +63,8 @@ def read(
         At least one sequence; all have the same features, and all or none carry time.
 
     Raises:
-        HachimachiError: Nothing could be read, there is no set of features that most files have, or something is
-            asked of MIDI files where there are none.
+        HachimachiError: Nothing could be read, there is no set of features that most files have, something is asked of
+            MIDI files where there are none, or anything was out of the ordinary and the report is strict.
     """
     sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
     notes = Report() if report is None else report
@@ -81,6 +81,7 @@ def read(
         warnings.warn("; ".join(Report(refused=notes.refused).lines()), stacklevel=2)
     sequences = [sequence for each in agreeing for sequence in each.sequences]
     notes.measure(sequences)
+    notes.check()
     return sequences
 
 
@@ -91,9 +92,9 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
     ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
 
     Args:
-        path: Where to, its suffix names the format.
-        sequences: What to write.
-        report: Takes note of what MIDI and sound cannot hold.
+        path: File or folder.
+        sequences: One or several, alike in features.
+        report: Takes note of what the format cannot hold; if it is strict, nothing is written then.
 
     Raises:
         HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
@@ -110,6 +111,8 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
         data: bytes = format_module.render(several, *told)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
+    if report is not None:
+        report.check()
     with replacing(path) as beside:
         beside.write_bytes(data)
 
@@ -137,10 +140,12 @@ def check_output(path: PathLike) -> None:
     """Refuse, before any work is done, an output that cannot be written for what it is called.
 
     Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, and no folder.
+        HachimachiError: A suffix that is not in `WRITERS`, or a folder where there is something already.
     """
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
+    elif is_csv_folder(path):
+        check_free(path)
 
 
 def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:

@@ -15,7 +15,7 @@ from hachimachi.errors import HachimachiError
 READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
 """Suffix → the module in `hachimachi.io` that parses it."""
 WRITERS = {
-    ".json": "json_format",
+    ".json": "json_write",
     ".csv": "csv_format",
     ".mid": "midi_write",
     ".midi": "midi_write",
@@ -24,7 +24,7 @@ WRITERS = {
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
 LOSSY = (".mid", ".midi", ".wav")
-"""Formats that cannot hold every event: their `render(sequences, report, file)` takes note of what is lost."""
+"""Formats that cannot hold every event, whose `render(sequences, report, file)` takes note of what is lost."""
 
 
 def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:

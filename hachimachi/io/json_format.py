@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.json_features import describe, read_features
+from hachimachi.io.json_features import read_features
 from hachimachi.io.report import Report
-from hachimachi.io.text import decode, numerals
+from hachimachi.io.text import decode
 from hachimachi.io.time_unit import note_milliseconds
 
 _PLAIN = ("features", "time", "data")
@@ -54,23 +54,6 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     sequences = [_sequence(part, features, place) for part, place in zip(parts, places, strict=True)]
     note_milliseconds([sequence.time for sequence in sequences if sequence.time is not None], file, report)
     return sequences
-
-
-def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence in the plain form, several under ``sequences``; one event a line."""
-    features = ",\n  ".join(f'"{i}": {json.dumps(describe(f))}' for i, f in enumerate(sequences[0].features))
-    if len(sequences) == 1:
-        body = _body(sequences[0])
-    else:
-        each = (f'{{"name": {json.dumps(s.name, ensure_ascii=False)}, {_body(s)}}}' for s in sequences)
-        body = '"sequences": [\n' + ",\n".join(each) + "]"
-    return f'{{"features": {{\n  {features}}},\n{body}}}\n'.encode()
-
-
-def _body(sequence: EventSequence) -> str:
-    time = "" if sequence.time is None else f'"time": [{", ".join(numerals(sequence.time))}],\n'
-    rows = "],\n[".join(map(", ".join, zip(*map(numerals, sequence.data.T), strict=True)))
-    return f'{time}"data": [\n{f"[{rows}]" if len(sequence) else ""}]'
 
 
 def _load(text: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def pair_notes(events: Events) -> tuple[Notes, dict[str, Index]]:
     ends, remarks = _pair(_Keys(key, track, tick, on), order, events)
     begins = np.flatnonzero(on)
     columns = (each.take(begins) for each in (event, track, tick, ends, pitch, velocity, status & np.uint8(15)))
-    return Notes(*columns), remarks
+    return Notes._make(columns), remarks
 
 
 def track_of(event: Index, counts: Index) -> Index:
@@ -71,7 +71,7 @@ class _Keys(NamedTuple):
 
 def _pair(keys: _Keys, order: Index, events: Events) -> tuple[Index, dict[str, Index]]:
     """Return the end of each note at its note-on, shape (M,), given the order by key and then as in the file."""
-    by_key = _Keys(*(column.take(order) for column in keys))
+    by_key = _Keys._make(column.take(order) for column in keys)
     same = np.zeros(len(order), bool)  # as the next
     same[:-1] = (by_key.key[1:] == by_key.key[:-1]) & (by_key.track[1:] == by_key.track[:-1])
     _settle_late_ends(by_key, same, order)

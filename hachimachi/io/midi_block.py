@@ -56,7 +56,7 @@ def join(files: Sequence[bytes], chunks: Sequence[MidiChunks]) -> Block:
         spans += [(before + begin, before + end, before + declared) for begin, end, declared in each.spans]
         number += range(1, len(each.spans) + 1)
         before += len(data)
-    lines = [size if each.sequential else 1 for size, each in zip(sizes, chunks, strict=True)]
+    lines = np.array([len(each.spans) if each.sequential else 1 for each in chunks], np.int64)
     file, file_of_line = (np.repeat(np.arange(len(chunks)), counts) for counts in (sizes, lines))
     numbers, sequential = np.array(number, np.int64), np.array([each.sequential for each in chunks], bool)
     line = (np.cumsum(lines) - lines)[file] + np.where(sequential[file], numbers - 1, 0)

@@ -130,7 +130,7 @@ def _end(values: Bytes, starts: Starts, events: Events, ends: Index, spans: Inde
     number = np.arange(len(starts.at)) - np.repeat(first, starts.counts)
     keep = np.flatnonzero(number < np.repeat(counts, starts.counts))
     why = {track: reason for track, (_, reason) in breaks.items()}
-    return Events(counts, *(column[keep] for column in events[1:])), Endings(stop, ended, why)
+    return Events._make([counts, *(column[keep] for column in events[1:])]), Endings(stop, ended, why)
 
 
 def _breaks(values: Bytes, starts: Starts, events: Events, broken: Index) -> dict[int, tuple[int, str]]:

@@ -13,7 +13,7 @@ from hachimachi.io.midi_events import Events
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.midi_remarks import REPEATED
 from hachimachi.io.midi_standing import find_instruments, find_pedal
-from hachimachi.io.midi_walk import Index
+from hachimachi.io.midi_walk import Bytes, Index
 
 _TICK_BITS = 38
 _MOST_GROUPS = 1 << 63 - _TICK_BITS - 15
@@ -71,7 +71,7 @@ def read_controls(events: Events, block: Block, group: Index, options: MidiOptio
     return Rows(track, tick, tick, {feature.name: found[feature.name] for feature in options.features}, remarks)
 
 
-def _sort(group: Index, start: Index, pitch: Index, instrument: Index, end: Index) -> Index:
+def _sort(group: Index, start: Index, pitch: Bytes, instrument: Index, end: Index) -> Index:
     """Return the order by all of these, those that come first weighing most."""
     key = group << _TICK_BITS | np.minimum(start, 2**_TICK_BITS - 1)
     if len(group) and group[-1] >= _MOST_GROUPS:

@@ -116,7 +116,7 @@ def _sequences(found: _Found, times: _Times, names: Sequence[str], options: Midi
     for group, (file, begin, end) in enumerate(zip(times.file.tolist(), bounds, bounds[1:], strict=False)):
         if end > begin:
             divided = options.split_tracks or block.chunks[file].sequential
-            name = f"{names[file]}/{part_of[group]}" if divided else names[file]
+            name = f"{names[file]}/{part_of[group]}" if divided else names[int(file)]
             each[file].append(EventSequence(features, table[begin:end], times.start[begin:end], name))
     return each
 

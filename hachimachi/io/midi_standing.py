@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.io.midi_audit import Notes, track_of
 from hachimachi.io.midi_events import Events
@@ -13,6 +14,7 @@ DRUM_CHANNEL = 9
 """Channel 10, counted from 0."""
 DAMPER = 64
 """Controller of the pedal that lets notes ring."""
+Whole = NDArray[np.integer]
 _WHEN = 2**40  # above all ticks and numbers of events
 
 
@@ -45,7 +47,7 @@ def find_pedal(notes: Notes, events: Events, line: Index) -> Index:
     return _latest(changes, (line[notes.track], notes.channel, notes.start), 0)
 
 
-def _latest(changes: tuple[Index, ...], asked: tuple[Index, ...], otherwise: int) -> Index:
+def _latest(changes: tuple[Whole, ...], asked: tuple[Whole, ...], otherwise: int) -> Index:
     """Return the value of the last change of a channel until then; of several at once, that which comes last.
 
     Args:

@@ -79,8 +79,8 @@ def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
     pedal = clip(kept.column("pedal"), 0, 127, tell) if "pedal" in names else None
     start = np.zeros(0) if kept.time is None else kept.time
     end = start + np.maximum(column(kept, "duration", 0.1), 0)
-    rest = (whole.get(name) for name in ("instrument", "channel", "track"))
-    return NoteTable(start, end, whole["pitch"], velocity, *rest, pedal)
+    program, channel, track = (whole.get(name) for name in ("instrument", "channel", "track"))
+    return NoteTable(start, end, whole["pitch"], velocity, program, channel, track, pedal)
 
 
 def keep_whole(

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.midi_remarks import NOTICES
+from hachimachi.text import count
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -52,6 +54,7 @@ class Report:
         events: How many events are in them.
         seconds: How long they last together, from the first event of each to its last; 0 without time.
         duplicates: Sequences that tell the same as others; they are kept.
+        strict: Whether any of `faults` is an error to `read` and `write`.
     """
 
     understood: Account = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Report:
     events: int = 0
     seconds: float = 0.0
     duplicates: list[Duplicate] = field(default_factory=list)
+    strict: bool = False
 
     def count(self, remark: str, file: str, times: int = 1) -> None:
         """Count what was mended or is odd in a file; 0 times leaves no trace."""
@@ -103,6 +107,17 @@ class Report:
         mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {_some(names)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
+
+    def check(self, most: int = 3) -> None:
+        """Refuse to go on with any of `faults`, if the report is strict.
+
+        Raises:
+            HachimachiError: What was not as it should be, ``most`` reasons of it.
+        """
+        if self.strict and self.faults:
+            rest = len(self.faults) - most
+            more = f"; and for {count(rest, 'more reason')}, see --report" if rest > 0 else ""
+            raise HachimachiError(f"strict: {'; '.join(self.faults[:most])}{more}")
 
     def add(self, other: Report) -> None:
         """Take over the account of another part of the files."""

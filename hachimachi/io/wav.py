@@ -33,13 +33,13 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
     """
     notes = take_notes(only(sequences), teller(report, file))
     samples = (_sound(notes, RATE) * _PEAK).astype("<i2")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
+    into = io.BytesIO()
+    with wave.open(into, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE)
         out.writeframes(samples.tobytes())
-    return file.getvalue()
+    return into.getvalue()
 
 
 def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.float64]:

@@ -76,7 +76,7 @@ def test_strict_writes_the_report_and_nothing_else(
     printed = capsys.readouterr()
     assert not printed.out
     assert printed.err.count("\n") == 1
-    for words in ("--strict", "left out broken.mid: truncated", "other.csv", "struck again"):
+    for words in ("strict: ", "left out broken.mid: truncated", "other.csv", "struck again"):
         assert words in printed.err
     assert not (tmp_path / "data.json").exists()
     assert len(json.loads((tmp_path / "r.json").read_text())["left_out"]) == 2
@@ -105,7 +105,9 @@ def test_gaps_lengths_and_copies(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert re.search(r"1 +1  cuts at gaps", printed)
 
 
-def test_a_folder_of_tables_and_a_split_by_piece(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_of_tables_and_a_split_by_piece(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from hachimachi.io.split import read_split, select
 
     assert run(folder, f"{tmp_path}/tables/", "--max-gap", "5") == 0
@@ -117,7 +119,8 @@ def test_a_folder_of_tables_and_a_split_by_piece(folder: Path, tmp_path: Path) -
         "table.csv#2.csv",
         "deep/hang.csv",
     ]
-    assert run(folder, tmp_path / "tables") == 1
+    assert run("no file at all", tmp_path / "tables") == 1  # said before anything is read
+    assert "there is something in this folder" in capsys.readouterr().err
 
 
 def test_tracks_are_selected_by_their_file(tmp_path: Path) -> None:

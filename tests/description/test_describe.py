@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hachimachi
+from hachimachi import io
 from hachimachi.columns import fit_columns
 from hachimachi.description import blocks, tally
 from hachimachi.description.blocks import Place
@@ -20,6 +21,7 @@ from hachimachi.description.tally import Sample
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
+from hachimachi.io.collection import Collection
 
 CONTROL = (Feature("x"), Feature("mode", "categorical"), Feature("held", masked=True, resolution=0.5))
 
@@ -32,6 +34,7 @@ def pieces(lengths: list[int], seed: int = 0) -> list[EventSequence]:
             [chance.random(length), chance.integers(0, 3, length), chance.integers(0, 9, length) / 2]
         )
         time = np.cumsum(chance.exponential(0.1, length) * chance.integers(0, 2, length))
+        data = data.astype(np.float64)
         made.append(EventSequence(CONTROL, data, time, f"piece {number}"))
     return made
 
@@ -66,6 +69,14 @@ def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int
     monkeypatch.setattr(blocks, "_CELLS", cells)
     cut = describe(iter(sequences))
     assert cut.to_json() == whole.to_json()
+    assert describe(Collection.of(sequences)).to_json() == whole.to_json()
+
+
+def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_CELLS", 300)
+    told: list[int] = []
+    describe(pieces([200, 50]), progress=told.append)
+    assert told == [100, 200, 250]
 
 
 def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +108,7 @@ def test_kind_and_resolution_are_those_of_training(how: str, length: int, seed: 
         "constant": np.full(length, 0.3),
         "huge": chance.integers(0, 2, length) * 1e12,
     }[how]
-    sequence = EventSequence((Feature("v"),), np.asarray(values, float)[:, None], np.arange(length) * 0.3)
+    sequence = EventSequence((Feature("v"),), np.asarray(values, float)[:, None], 0.3 * np.arange(float(length)))
     for column, trained in zip(describe(sequence).columns, fit_columns([sequence]), strict=True):
         assert (column.kind, column.resolution) == (trained.feature.kind, trained.feature.resolution)
 
@@ -150,9 +161,10 @@ def test_instruments_by_name(shared_data: Path) -> None:
 
 def test_from_python_a_folder_or_what_was_read(tmp_path: Path) -> None:
     for number, sequence in enumerate(pieces([30, 50])):
-        hachimachi.write(tmp_path / f"{number}.json", sequence)
-    by_path, by_events = hachimachi.describe(tmp_path), hachimachi.describe(read(tmp_path))
+        io.write(tmp_path / f"{number}.json", sequence)
+    by_path, by_events = describe(tmp_path), describe(read(tmp_path))
     assert by_path.columns == by_events.columns
+    assert hachimachi.describe is describe
     assert json.loads(json.dumps(by_path.to_json()))["columns"][2]["counts"].keys() == {"0", "1", "2"}
 
 

@@ -109,7 +109,9 @@ def test_real_performances_are_healthy(shared_data: Path) -> None:
 
 
 def test_declared_bounds_are_trusted() -> None:
-    notes = np.column_stack([CHANCE.integers(60, 64, N), np.full(N, 100), np.full(N, 0.3), np.zeros(N)])
+    notes = np.column_stack([CHANCE.integers(60, 64, N), np.full(N, 100), np.full(N, 0.3), np.zeros(N)]).astype(
+        np.float64
+    )
     notes[7, 1] = 1
     found = findings(EventSequence(NOTES, notes, TIME))
     assert "outlier" not in found

@@ -8,7 +8,7 @@ import pytest
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io import read, write
+from hachimachi.io import json_write, read, write
 
 PLAIN = {"features": {"0": {"name": "pitch"}}, "time": [0.0, 0.5], "data": [[60, 1], [64, 2]]}
 
@@ -141,3 +141,17 @@ def test_wrong_files_are_refused_with_the_place(tmp_path: Path, case: str) -> No
     assert all(word in message for word in words), message
     assert "data.json" in message
     assert "\n" not in message
+
+
+def test_very_many_events_are_written_alike_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = (Feature("x"), Feature("y"))
+    pieces = [
+        EventSequence(features, np.arange(2.0 * n).reshape(-1, 2) / 3, np.arange(float(n)), f"ä {n}")
+        for n in range(1, 30)
+    ]
+    here = json_write.render(pieces)
+    monkeypatch.setattr(json_write, "APART", 0)
+    monkeypatch.setattr(json_write, "TOGETHER", 50)
+    monkeypatch.setattr(json_write, "cores", lambda: 2)
+    assert json_write.render(pieces) == here
+    assert [piece["name"] for piece in json.loads(here)["sequences"]] == [piece.name for piece in pieces]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
-from hachimachi.io import Report
+from hachimachi.io import Report, read, write
 from hachimachi.io.midi_remarks import EMPTY
 from hachimachi.io.report import Duplicate
 from hachimachi.io.report_file import HEADER, write_report
@@ -103,3 +105,19 @@ def test_the_json_form_has_it_too(tmp_path: Path) -> None:
 def test_no_other_form(tmp_path: Path) -> None:
     with pytest.raises(HachimachiError, match=r"r\.txt: a report ends in \.csv or \.json"):
         write_report(tmp_path / "r.txt", full())
+
+
+def test_a_strict_report_stops_reading_and_writing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,x\n0,1\n")
+    (tmp_path / "b.csv").write_text("time,x\n0\n")
+    assert read(tmp_path / "a.csv", Report(strict=True))
+    with pytest.raises(HachimachiError, match=r"strict: left out b\.csv: row 2"):
+        read(tmp_path, Report(strict=True))
+    with pytest.raises(HachimachiError, match=r"strict: left out x\.csv and 1 more: .*; and for 1 more reason, see"):
+        write(
+            tmp_path / "c.csv",
+            make_sequence([[1]], names=["x"]),
+            replace(full(), strict=True, understood={}, remarks={"odd": Counter(a=1), "worse": Counter(a=1)}),
+        )
+    assert not (tmp_path / "c.csv").exists()
+    full().check()
