@@ -146,8 +146,7 @@ def fit_columns(
 ) -> tuple[Column, ...]:
     """Decide kind, grid and histogram of every column from data.
 
-    All of it counts; only the histograms of what is on disk are those of a sample, where there is much of it
-    (:data:`~hachimachi.io.collection.SAMPLED`).
+    Of much data on disk the histograms are those of a sample (:data:`~hachimachi.io.collection.SAMPLED`).
 
     Args:
         sequences: The training data.
@@ -190,11 +189,10 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         feature = _decide(feature, summary)
         grid, ends = _lattice(feature, summary), (summary.low, summary.high)
     occupied, counts = np.unique(grid.index(values), return_counts=True)
-    # what a sample has left out of the ends is there all the same
-    missing = np.setdiff1d(grid.index(np.array(ends)), occupied)
-    order = np.argsort(found := np.concatenate([occupied, missing]))
-    counts = np.concatenate([counts, np.ones_like(missing)])[order]
-    return Column(feature, grid, tuple(found[order].tolist()), tuple(counts.tolist()))
+    # what a sample has left out of the ends is there all the same, once
+    histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
+    histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
+    return Column(feature, grid, *zip(*sorted(histogram.items()), strict=True))
 
 
 def _decide(feature: Feature, summary: Summary) -> Feature:
@@ -211,13 +209,11 @@ def _resolution(summary: Summary) -> float:
     span = summary.high - summary.low
     finest = 21 * span / (MAX_BINS - 2)  # the support is 21 ranges wide
     for steps, held in zip(LATTICES, summary.lattices, strict=True):
-        # all near one point of the lattice is no sign of it
         apart = round(summary.low * steps) != round(summary.high * steps) or span == 0
-        if held and apart and 1 / steps > finest:
+        if held and apart and 1 / steps > finest:  # all near one point of a lattice is no sign of it
             return 1 / steps
     if span > 1:
-        # the nearest of 1, 2, 5 is at most 1.59 times finer than asked
-        return 0.01 if finest < 0.01 else _one_two_five(1.6 * finest)
+        return 0.01 if finest < 0.01 else _one_two_five(1.6 * finest)  # the nearest is at most 1.59 times finer
     return _one_two_five(span / 200) if span > 0 else 0.01
 
 
