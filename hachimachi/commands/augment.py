@@ -111,14 +111,14 @@ def _run(asked: Asked) -> None:
     from hachimachi.progress import show_reading
 
     report = Report()
-    sequences = read(asked.data, report, without=asked.output, progress=show_reading)
+    sequences = read(asked.data, report, without=[asked.output], progress=show_reading)
     chain = Chain(tuple(op for each in asked.ops for op in each.ops))
     made = augment(sequences, chain, asked.seed, count=asked.count, keep=asked.keep)
     if asked.plot:
         _draw(asked, sequences[0], made)
     outputs = numbered(asked.output, len(made.sequences))
     for place, output in enumerate(outputs):
-        write(output, made.sequences if len(outputs) == 1 else made.sequences[place])
+        write(output, made.sequences if len(outputs) == 1 else made.sequences[place], report)
     show_augmented(sequences, made, report)
     several = f" … {outputs[-1].name}" if len(outputs) > 1 else ""
     click.echo(f"→ {outputs[0]}{several}" + (f", {asked.plot}" if asked.plot else ""))
