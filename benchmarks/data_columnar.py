@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from benchmarks.large import collection
-from hachimachi.training.data import EventDataModule
+
+if TYPE_CHECKING:  # other benchmarks of data need not wait for them
+    from torch import Tensor
+
+    from hachimachi.training.data import EventDataModule
 
 TEN, HUNDRED = 10_000_000, 100_000_000
 BATCHES, STEPS = 1000, 30
@@ -65,6 +68,8 @@ def first_batch(path: Path, began: float) -> dict[str, float]:
     """Do what a training run does before its first step."""
     from hachimachi.models.event_model import build_model
     from hachimachi.training.module import EventModule
+
+    import hachimachi.training.data  # noqa: F401
 
     imported, computing = time.time(), time.process_time()
     data = _open(path)
@@ -132,6 +137,8 @@ def memory(path: Path, _: float) -> dict[str, float]:
 
 
 def _open(path: Path) -> EventDataModule:
+    from hachimachi.training.data import EventDataModule
+
     data = EventDataModule(path)
     data.setup()
     return data
@@ -143,6 +150,8 @@ def _count(batch: Tensor) -> int:
 
 def _peak() -> float:
     """Return the most memory that this process had resident, mapped pages among it, in GB."""
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 
