@@ -66,10 +66,9 @@ def measure(what: str, path: Path) -> dict[str, float]:
 
 def first_batch(path: Path, began: float) -> dict[str, float]:
     """Do what a training run does before its first step."""
+    import hachimachi.training.data  # noqa: F401
     from hachimachi.models.event_model import build_model
     from hachimachi.training.module import EventModule
-
-    import hachimachi.training.data  # noqa: F401
 
     imported, computing = time.time(), time.process_time()
     data = _open(path)
