@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from benchmarks.large import collection
-from hachimachi.training.data import EventDataModule
+
+if TYPE_CHECKING:  # other benchmarks of data need not wait for them
+    from torch import Tensor
+
+    from hachimachi.training.data import EventDataModule
 
 TEN, HUNDRED = 10_000_000, 100_000_000
 BATCHES, STEPS = 1000, 30
@@ -63,6 +66,7 @@ def measure(what: str, path: Path) -> dict[str, float]:
 
 def first_batch(path: Path, began: float) -> dict[str, float]:
     """Do what a training run does before its first step."""
+    import hachimachi.training.data  # noqa: F401
     from hachimachi.models.event_model import build_model
     from hachimachi.training.module import EventModule
 
@@ -132,6 +136,8 @@ def memory(path: Path, _: float) -> dict[str, float]:
 
 
 def _open(path: Path) -> EventDataModule:
+    from hachimachi.training.data import EventDataModule
+
     data = EventDataModule(path)
     data.setup()
     return data
@@ -143,6 +149,8 @@ def _count(batch: Tensor) -> int:
 
 def _peak() -> float:
     """Return the most memory that this process had resident, mapped pages among it, in GB."""
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 

@@ -29,8 +29,8 @@ from hachimachi.training.windows import Windows, pad
 
 SAMPLE = 32768
 """Events that a validation looks at, at most; more would tell the same and take the time from training."""
-JUDGED = 2**18
-"""Events that the score in the end looks at, at most: beyond them its error is small, and it would take minutes."""
+JUDGED = 2**16
+"""Events that the score in the end looks at, at most: beyond them its error is small; it takes time and memory."""
 SIGHTED = 2**16
 """Events on disk that a fingerprint is taken of, where there are more."""
 KNOWN = 4096
