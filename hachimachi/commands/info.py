@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi import text
+from hachimachi.commands.options import plugin_option
 
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
@@ -17,6 +18,7 @@ MODELS = (".pt", ".ckpt")
 
 @click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
+@plugin_option
 def command(path: Path) -> None:
     """Show what is in PATH: a model (.pt, .ckpt), or a data set (a file or a folder).
 

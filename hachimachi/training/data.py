@@ -68,6 +68,8 @@ class EventDataModule(L.LightningDataModule):
     """Wraps the list of files, to show how far reading is."""
     remarks: list[str]
     """What to tell of the reading: what was mended, left out, left alone."""
+    place: tuple[int, int]
+    """Where training begins: the epoch, and how many of its batches have been seen."""
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class EventDataModule(L.LightningDataModule):
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split = split
         self.progress = iter
+        self.place = (0, 0)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
         """Read the data and split it, once."""
@@ -139,7 +142,10 @@ class EventDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
-        return self.load(self.train)
+        loader = self.load(self.train)
+        assert isinstance(loader.dataset, Windows)
+        loader.dataset.epoch, loader.dataset.skip = self.place
+        return loader
 
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
         """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
@@ -166,14 +172,15 @@ class Windows(IterableDataset[Tensor]):
 
     def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
         self.rows = [torch.from_numpy(sequence.rows()) for sequence in sequences]
-        self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+        self.window, self.batch_size, self.seed, self.epoch, self.skip = window, batch_size, seed, 0, 0
 
     def __iter__(self) -> Iterator[Tensor]:
         random = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         pieces = [piece for rows in self.rows for piece in self._cut(rows, int(random.integers(self.window)))]
         order = _share(random.permutation(len(pieces)))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)][self.skip :]
+        self.skip = 0
         worker = torch.utils.data.get_worker_info()
         for batch in batches[worker.id :: worker.num_workers] if worker else batches:
             yield _pad([pieces[i] for i in batch], self.window)

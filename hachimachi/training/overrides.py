@@ -14,9 +14,11 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quot
 from hydra.errors import HydraException
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.schema import list_schema_keys
+from hachimachi.training.own import list_schema_keys
 
 Options = dict[str, list[str]]
+OPTIONAL = ("experiment", "debug")
+"""Groups of which nothing may be chosen."""
 _OVERRIDE = re.compile(r"~|\+{0,2}[\w$][\w$./@:-]*=")
 
 
@@ -61,7 +63,7 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
     Raises:
         ConfigError: The first word that is wrong, and what is allowed.
     """
-    overrides = [_parse_word(word) for word in words]
+    overrides = read_words(words)
     for override in overrides:
         if override.is_hydra_override():
             continue
@@ -74,6 +76,15 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
         elif not _is_key(override.key_or_group):
             raise ConfigError(explain_key(override.key_or_group, list(options)))
     return overrides
+
+
+def read_words(words: Sequence[str]) -> list[Override]:
+    """Read overrides as Hydra does, whatever they name.
+
+    Raises:
+        ConfigError: The first word that cannot be read.
+    """
+    return [_parse_word(word) for word in words]
 
 
 def list_choices(override: Override, options: Options) -> list[str]:
@@ -132,7 +143,7 @@ def _parse_word(word: str) -> Override:
 
 def _check_option(override: Override, names: list[str]) -> None:
     group, value = override.key_or_group, override.value()
-    if override.is_delete() or (value is None and group == "debug"):
+    if override.is_delete() or (value is None and group in OPTIONAL):
         return
     chosen = list_choices(override, {group: names}) if override.is_sweep_override() else value
     if not chosen:
