@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hachimachi.commands.options import plugin_option
 from hachimachi.commands.sampling_options import Named
 from hachimachi.errors import HachimachiError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--only", type=Named("NAME=V,V,…"), multiple=True, help="Keep events whose column has one of the values.")
 @click.option("--drop", multiple=True, metavar="NAME,…", help="Leave a column out; without time events have an order.")
+@plugin_option
 def command(
     inputs: tuple[str, ...], output: Path, only: tuple[dict[str, list[str]], ...], drop: tuple[str, ...]
 ) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.atomic import replacing
+from hachimachi.io.own import FORMATS
 from hachimachi.io.report import Report
 
 READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi"}
@@ -168,6 +169,8 @@ def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
         raise HachimachiError(f"{path}: {found}; hachimachi can {verb} {' '.join(table)}")
 
 
-def _module(path: Path, table: dict[str, str], verb: str) -> ModuleType:
+def _module(path: Path, table: dict[str, str], verb: str) -> ModuleType | SimpleNamespace:
     check_suffix(path, table, verb)
+    if path.suffix.lower() in FORMATS:
+        return FORMATS[path.suffix.lower()]
     return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")

@@ -27,10 +27,14 @@ from hachimachi.training.schema import TrainConfig
 __all__ = ["ConfigError", "TrainConfig", "check", "check_words", "compose", "find_conf"]
 
 
-def compose(overrides: Sequence[str] = ()) -> DictConfig:
+def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:
     """Compose conf/train.yaml with overrides, `["model=gru", "trainer.max_epochs=5"]`, and check it.
 
     Works in a notebook, in a test and inside `hydra.main`, as often as wanted.
+
+    Args:
+        overrides: As on the command line.
+        source: A model whose config to start from, in place of the defaults.
 
     Raises:
         ConfigError: One line that names the key and what is allowed.
@@ -43,6 +47,10 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     Traceback (most recent call last):
     hachimachi.training.overrides.ConfigError: trainer.max_epoch: no such key; did you mean trainer.max_epochs?
     """
+    if source is not None:
+        from hachimachi.training.again import start_from
+
+        overrides, _ = start_from(Path(source), overrides)
     _, cfg = check_words(overrides)
     return cfg
 
@@ -81,7 +89,8 @@ def check(cfg: DictConfig) -> DictConfig:
     Raises:
         ConfigError: The first key that is unknown, missing, or of a wrong type or range.
     """
-    _offer(map(str, cfg.get("plugins") or []))
+    named = cfg.get("plugins")
+    _offer(map(str, named if OmegaConf.is_list(named) else []))
     schema = schema_of(cfg)
     try:
         typed = OmegaConf.merge(OmegaConf.structured(schema), cfg)
@@ -109,7 +118,8 @@ def _explain_own(key: str, schema: type[TrainConfig]) -> str:
     [name] = [each for each in fields(part) if each.name == "name"] if is_dataclass(part) else [None]
     if name is None or "taken" not in name.metadata:
         return ""
-    return f"{key}: {group} has no key {rest!r}; what its part takes is {name.metadata['taken']}"
+    part_name = name.metadata["part"]
+    return f"{key}: {part_name} takes {name.metadata['taken']}, no {rest}; {group}={part_name} has its defaults"
 
 
 def _check_value(key: str, node: DictConfig, rule: Field[Any]) -> None:

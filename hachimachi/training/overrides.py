@@ -26,8 +26,12 @@ class ConfigError(HachimachiError):
     """An override or a config that does not say what a run needs: a wrong call, not bad data."""
 
 
-def as_overrides(words: Sequence[str]) -> list[str]:
+def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
     """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
+
+    Args:
+        words: Files, then overrides.
+        named: What a lone file that ends in `.pt` stands for.
 
     Raises:
         ConfigError: A third file, or a file after an override.
@@ -39,7 +43,7 @@ def as_overrides(words: Sequence[str]) -> list[str]:
     for word in rest:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word}: a file after an override; files come first, overrides are key=value")
-    keys = ("dataset.path", "output")
+    keys = named if len(files) == 1 and files[0].endswith(".pt") else ("dataset.path", "output")
     return [f"{key}={quote(name)}" for key, name in zip(keys, files, strict=False)] + rest
 
 

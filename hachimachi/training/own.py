@@ -28,6 +28,8 @@ class Group:
 
 
 GROUPS = {"model": Group("backbone", ModelConfig), "head": Group("head", HeadConfig)}
+FROM, STORED = "from", "stored"
+"""Group and option as which the config in a model file is composed; see :mod:`hachimachi.training.again`."""
 EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 """Types that are checked, and how errors name them; of any other type a key takes what it is given."""
 
@@ -49,7 +51,7 @@ def list_all_options(*folders: Path) -> dict[str, list[str]]:
     found = list_options(*folders)
     for group, name in _list_own():
         found[group] = sorted({*found[group], name})
-    return found
+    return found | ({FROM: [STORED]} if FROM in ConfigStore.instance().repo else {})
 
 
 def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_name: str) -> list[str]:
@@ -103,9 +105,9 @@ def _options(group: str, name: str) -> list[tuple[str, inspect.Parameter]]:
 def _part_schema(group: str, name: str) -> type:
     """Return the keys of a part: those known from others with their rules, the rest with the types they are given."""
     known = {each.name: each for each in fields(GROUPS[group].schema)}
-    taken = ", ".join(["name", *(key for key, _ in _options(group, name))])
+    taken = ", ".join(key for key, _ in _options(group, name)) or "nothing"
     names = list_options(find_conf())[group] + plugins.names(GROUPS[group].kind)
-    rule = {"expected": f"one of {', '.join(names)}", "accepts": lambda value: value in names, "taken": taken}
+    rule = {"expected": f"one of {', '.join(names)}", "accepts": lambda value: value in names, "taken": taken, "part": name}
     entries: list[Any] = [("name", str, field(default=MISSING, metadata=rule))]
     for key, how in _options(group, name):
         like = known.get(key)

@@ -181,12 +181,17 @@ def _summary(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> di
             "openings": openings(data.train),
         },
         "config": OmegaConf.to_container(composed, resolve=False),
-        "decided": {key: OmegaConf.select(cfg, key) for key in SUITED if OmegaConf.select(composed, key) is None},
+        "decided": {key: value for key in SUITED if (value := _decided(composed, cfg, key)) is not None},
         "versions": find_versions(),
         "platform": find_platform(),
         "git": find_revision(Path.cwd()),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _decided(composed: DictConfig, cfg: DictConfig, key: str) -> Any:
+    """Return what was decided from the data for a key that the config leaves open, if the part has such a key."""
+    return OmegaConf.select(cfg, key) if OmegaConf.select(composed, key) is None else None
 
 
 def _write_origin(folder: Path, summary: dict[str, Any]) -> None:
