@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hachimachi import EventSequence, Feature, HachimachiError
 from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence, Feature
 from hachimachi.io.own import register_format
 from hachimachi.io.report import Report
 from hachimachi.models.backbone import Backbone, State
@@ -39,6 +40,8 @@ class Echo(Backbone):
         decays: How much of each average stays at a step, from 0 to below 1.
         bias: Whether what is made of the averages has a bias.
     """
+
+    decays: Tensor
 
     def __init__(self, size_in: int, size: int = 64, decays: Sequence[float] = (0.5, 0.9, 0.99), bias: bool = True):
         super().__init__(size_in, size)
@@ -74,7 +77,7 @@ class CrowdHead(MixtureHead):
         super().__init__(columns, size, former, components)
 
 
-def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
+def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:  # noqa: ARG001  (as every format has it)
     """Read a walk: one step a line, ``seconds place``."""
     try:
         rows = np.loadtxt(data.decode().splitlines(), ndmin=2)

@@ -47,7 +47,7 @@ class Named(click.ParamType):
         return name, tuple(numbers) if self.numbers > 1 else numbers[0]
 
 
-def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:  # noqa: ARG001  (of click)
+def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
     if not value:
         return
     from hachimachi import plugins

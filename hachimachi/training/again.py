@@ -60,16 +60,20 @@ def _offer_plugins(path: Path, needed: Sequence[str], named: Sequence[str]) -> N
 
 def _sort_out(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:
     """Return what is taken over, and the keys that this version does not have."""
-    known, kept, gone = list_schema_keys(), {}, []
+    known = list_schema_keys()
+    kept: dict[str, Any] = {}
+    gone: list[str] = []
     for section, value in stored.items():
         if section in LEFT or section in chosen:
             continue
-        if section == "feature" or not isinstance(value, dict):
-            kept |= {section: value} if section in known or section == "feature" else {}
-            gone += [] if section in known or section == "feature" else [section]
-            continue
-        kept[section] = {key: each for key, each in value.items() if f"{section}.{key}" in known}
-        gone += [f"{section}.{key}" for key in value if f"{section}.{key}" not in known]
+        if section == "feature" or section in known:
+            kept[section] = value
+        elif not isinstance(value, dict):
+            gone.append(section)
+        else:
+            gone += [f"{section}.{key}" for key in value if f"{section}.{key}" not in known]
+            if there := {key: each for key, each in value.items() if f"{section}.{key}" in known}:
+                kept[section] = there
     return kept, gone
 
 

@@ -20,7 +20,16 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training.conf import find_conf, list_defaults, list_option_keys
-from hachimachi.training.overrides import ConfigError, Options, explain_key, list_choices, parse, quote, read_words, show
+from hachimachi.training.overrides import (
+    ConfigError,
+    Options,
+    explain_key,
+    list_choices,
+    parse,
+    quote,
+    read_words,
+    show,
+)
 from hachimachi.training.own import find_plugins, list_all_options, list_schema_keys, offer, schema_of
 from hachimachi.training.schema import TrainConfig
 

@@ -114,7 +114,8 @@ class EventModule(L.LightningModule):
             {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        going = LambdaLR(optimizer, lambda step: self.schedule(step))  # a checkpoint keeps nothing of a function
+        # of a function, as against an object, a checkpoint keeps nothing
+        going = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": going, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

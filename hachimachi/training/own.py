@@ -107,7 +107,12 @@ def _part_schema(group: str, name: str) -> type:
     known = {each.name: each for each in fields(GROUPS[group].schema)}
     taken = ", ".join(key for key, _ in _options(group, name)) or "nothing"
     names = list_options(find_conf())[group] + plugins.names(GROUPS[group].kind)
-    rule = {"expected": f"one of {', '.join(names)}", "accepts": lambda value: value in names, "taken": taken, "part": name}
+    rule = {
+        "expected": f"one of {', '.join(names)}",
+        "accepts": lambda value: value in names,
+        "taken": taken,
+        "part": name,
+    }
     entries: list[Any] = [("name", str, field(default=MISSING, metadata=rule))]
     for key, how in _options(group, name):
         like = known.get(key)
@@ -125,8 +130,10 @@ def _own_key(key: str, how: inspect.Parameter) -> tuple[str, Any, Any]:
     checked = kind if kind in EXPECTED and not others else Any
     expected = EXPECTED.get(checked, "a value") + (", or null" if null else "")
     rule = {"expected": expected, "accepts": lambda _: True}
-    return key, checked | None if null and checked is not Any else checked, field(
-        default=None if null else MISSING, metadata=rule
+    return (
+        key,
+        checked | None if null and checked is not Any else checked,
+        field(default=None if null else MISSING, metadata=rule),
     )
 
 
@@ -144,5 +151,3 @@ def _read_plugins(file: Path) -> list[str]:
 def _as_names(value: Any) -> list[str]:
     plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     return [str(name) for name in plain] if isinstance(plain, list) else []
-
-

@@ -28,7 +28,13 @@ class Place(L.Callback):
         self.epoch, self.batch = data.place
         self.random: dict[str, Any] | None = None
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
         """Give the sources back what they were, once, when all that draws in preparing is over."""
         if self.random is None:
             return
@@ -38,7 +44,12 @@ class Place(L.Callback):
         self.random = None
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ARG002
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Count."""
         last = trainer.is_last_batch
@@ -57,7 +68,8 @@ class Place(L.Callback):
 def _sources() -> dict[str, Any]:
     """Return the states of all sources of random numbers, as tensors and numbers."""
     kind, keys, *rest = np.random.get_state(legacy=True)
-    states = {"torch": torch.get_rng_state(), "numpy": (kind, keys.tolist(), *rest), "python": random.getstate()}
+    numbers = np.asarray(keys).tolist()
+    states = {"torch": torch.get_rng_state(), "numpy": (kind, numbers, *rest), "python": random.getstate()}
     return states | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_available() else {})
 
 

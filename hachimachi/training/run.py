@@ -92,7 +92,8 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
     >>> from hachimachi import compose, train, write
     >>> from hachimachi.events import make_sequence
     >>> folder = tempfile.TemporaryDirectory()
-    >>> write(f"{folder.name}/data.json", make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)]))
+    >>> piece = make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)])
+    >>> write(f"{folder.name}/data.json", piece)
     >>> words = [f"dataset.path={folder.name}/data.json", f"output={folder.name}/model.pt", "callbacks=quiet"]
     >>> run = train(compose([*words, "logger=none", "model.size=8", "trainer.max_epochs=2"]), f"{folder.name}/run")
     >>> run.path.name, run.score < 20, run.model.summary["data"]["events"]

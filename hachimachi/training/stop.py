@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -18,7 +19,8 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stop(L.Callback):
-    """Ends a run between two steps after Ctrl-C or SIGTERM, validation included where one is due; a second Ctrl-C, at once.
+    """Ends a run between two steps after Ctrl-C or SIGTERM, and after the validation if one is due; a second Ctrl-C
+    ends it at once.
 
     Of several processes each would stop at another step and wait for the others for ever: there Lightning's own ways
     are left alone.
@@ -34,7 +36,14 @@ class Stop(L.Callback):
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             self.before = {each: signal.signal(each, self._hear) for each in NAMES}
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
         """Have Lightning stop when all that belongs to this step is done."""
         _set_stopping(trainer, bool(self.asked))
 
@@ -74,10 +83,17 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, path: Path, every: timedelta) -> None:
         self.path, self.every, self.written = path, every.total_seconds(), time.monotonic()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
         """Write where it is time and nothing is due."""
-        loop = trainer.fit_loop
-        due = (loop.total_batch_idx + 1) % trainer.val_check_batch == 0
+        every = trainer.val_check_batch or math.inf
+        due = (trainer.fit_loop.total_batch_idx + 1) % every == 0
         if not due and not trainer.is_last_batch:
             self._write_in_time(trainer)
 

@@ -152,6 +152,7 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning|torch")
+            warnings.filterwarnings("default", "Error detected in")  # where an anomaly began, if one is looked for
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

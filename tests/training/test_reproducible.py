@@ -51,11 +51,11 @@ class At(L.Callback):
     def __init__(self, step: int, do: Callable[[], None], hook: str) -> None:
         self.step, self.do, self.hook = step, do, hook
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:  # pyright: ignore
         if self.hook == "step" and trainer.global_step == self.step:
             self.do()
 
-    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:  # pyright: ignore
         if self.hook == "validation" and trainer.global_step >= self.step:
             self.do()
 
@@ -82,7 +82,9 @@ def test_the_same_words_give_the_same_weights(whole: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("step", "hook"), [(1, "step"), (3, "step"), (5, "step"), (6, "step"), (10, "step"), (1, "validation")])
+@pytest.mark.parametrize(
+    ("step", "hook"), [(1, "step"), (3, "step"), (5, "step"), (6, "step"), (10, "step"), (1, "validation")]
+)
 def test_stopped_and_gone_on(
     whole: Any, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, step: int, hook: str
 ) -> None:
@@ -99,7 +101,8 @@ def test_stopped_and_gone_on(
 
 
 @pytest.mark.parametrize("step", range(1, 11))
-def test_gone_on_after_a_crash(whole: Any, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+@pytest.mark.usefixtures("whole")
+def test_gone_on_after_a_crash(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     def crash() -> None:
         raise ZeroDivisionError
 
