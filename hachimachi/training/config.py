@@ -123,12 +123,11 @@ def _offer(names: Iterable[str]) -> None:
 def _explain_own(key: str, schema: type[TrainConfig]) -> str:
     """Say which keys a part of one's own has, where the key is of its group; else nothing."""
     group, _, rest = key.partition(".")
-    [part] = [each.default_factory for each in fields(schema) if each.name == group] or [None]
-    [name] = [each for each in fields(part) if each.name == "name"] if is_dataclass(part) else [None]
-    if name is None or "taken" not in name.metadata:
+    part = next((each.default_factory for each in fields(schema) if each.name == group), None)
+    told = next((each.metadata for each in fields(part) if each.name == "name"), {}) if is_dataclass(part) else {}
+    if "taken" not in told:
         return ""
-    part_name = name.metadata["part"]
-    return f"{key}: {part_name} takes {name.metadata['taken']}, no {rest}; {group}={part_name} has its defaults"
+    return f"{key}: {told['part']} takes {told['taken']}, no {rest}; {group}={told['part']} has its defaults"
 
 
 def _check_value(key: str, node: DictConfig, rule: Field[Any]) -> None:

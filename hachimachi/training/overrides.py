@@ -17,8 +17,6 @@ from hachimachi.errors import HachimachiError
 from hachimachi.training.own import list_schema_keys
 
 Options = dict[str, list[str]]
-OPTIONAL = ("experiment", "debug")
-"""Groups of which nothing may be chosen."""
 _OVERRIDE = re.compile(r"~|\+{0,2}[\w$][\w$./@:-]*=")
 
 
@@ -147,7 +145,7 @@ def _parse_word(word: str) -> Override:
 
 def _check_option(override: Override, names: list[str]) -> None:
     group, value = override.key_or_group, override.value()
-    if override.is_delete() or (value is None and group in OPTIONAL):
+    if override.is_delete():
         return
     chosen = list_choices(override, {group: names}) if override.is_sweep_override() else value
     if not chosen:
