@@ -124,7 +124,8 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         callbacks += [Progress(baseline, keep, limits, console), *([pictures] if cfg.callbacks.pictures else [])]
         options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
         module = EventModule(model, variation=variation, schedule=schedule, **options)
-        interrupted = fit(cfg, data, module, callbacks, limits, folder) and (stop.asked or "Ctrl-C")
+        ended = fit(cfg, data, module, callbacks, limits, folder)
+        interrupted = ended and (stop.asked or ended)  # Lightning calls both SIGTERM
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
