@@ -7,17 +7,19 @@ import pickle
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from hachimachi import plugins as plug_ins
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.grams import KINDS, Grams
 from hachimachi.io.atomic import replacing
+from hachimachi.models import parts
 from hachimachi.models.event_model import EventModel
 
 FORMAT = "hachimachi.model"
@@ -34,9 +36,14 @@ _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
 
 
 def describe(model: EventModel) -> str:
-    """Return all that is needed to build the model again, as JSON: columns, parts, training summary and scores."""
+    """Return all that is needed to build the model again, as JSON: columns, parts, training summary and scores.
+
+    Where a part comes from a plug-in, ``plugins`` has the name of its module.
+    """
     columns = [column.to_json() for column in model.columns]
-    return json.dumps({"columns": columns, "parts": model.parts, "summary": model.summary})
+    needed = {parts.plugin(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
+    spec = {"columns": columns, "parts": model.parts, "summary": model.summary}
+    return json.dumps(spec | ({"plugins": sorted(map(str, needed))} if needed else {}))
 
 
 def save_model(model: EventModel, path: str | Path) -> None:
@@ -52,17 +59,33 @@ def keep_grams(model: EventModel) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(grams.heard.view(np.int64)) for name, grams in model.grams.items()}
 
 
-def load_model(path: str | Path) -> EventModel:
+def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     """Read a model from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``), ready to play.
 
     Only tensors, numbers and texts are read, never code; parts are looked up in the project's own registry.
 
+    Args:
+        path: The file.
+        plugins: Modules of one's own that register parts the model needs; see :mod:`hachimachi.plugins`.
+
     Raises:
         HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
+
+    >>> import tempfile
+    >>> from hachimachi import build_model, load_model, save_model
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save_model(build_model([make_sequence([[60, 80], [64, 75]], [0, 0.25])]), f"{folder.name}/model.pt")
+    >>> model = load_model(f"{folder.name}/model.pt")
+    >>> [feature.name for feature in model.features], model.temporal
+    (['0', '1'], True)
+    >>> folder.cleanup()
     """
+    plug_ins.load(plugins)
     content = _read(Path(path))
     try:
         spec = json.loads(content["spec"])
+        _check_parts(spec)
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
         model.summary = dict(spec["summary"])
         model.load_state_dict(content["state_dict"])
@@ -76,6 +99,31 @@ def load_model(path: str | Path) -> EventModel:
         found = f"its description and its weights do not fit ({reason})"
         raise HachimachiError(f"{path}: {found}; train it again") from error
     return model.eval()
+
+
+def read_summary(path: str | Path) -> dict[str, Any]:
+    """Return what a model file or a checkpoint tells of its training, and under ``plugins`` what its parts need.
+
+    Nothing is built, so parts that are not known do no harm.
+
+    Raises:
+        HachimachiError: As :func:`load_model`.
+    """
+    content = _read(Path(path))
+    try:
+        spec = json.loads(content["spec"])
+        return {**spec["summary"], "plugins": list(spec.get("plugins", []))}
+    except (LookupError, TypeError, ValueError) as error:
+        raise HachimachiError(f"{path}: its description cannot be read; train it again") from error
+
+
+def _check_parts(spec: dict[str, Any]) -> None:
+    """Refuse parts of plug-ins that have not been named: a file alone brings in no code."""
+    for kind, chosen in spec["parts"].items():
+        if spec.get("plugins") and chosen["name"] not in parts.names(kind):
+            needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
+            found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
+            raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
 
 
 def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> dict[str, Grams]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from hachimachi import plugins
 from hachimachi.augment.tokens import WORD
 from hachimachi.errors import HachimachiError
 
@@ -36,6 +37,8 @@ def register(name: str) -> Callable[[Part], Part]:
         if (there.__module__, there.__qualname__) != (part.__module__, part.__qualname__):
             where = f"{there.__module__}.{there.__qualname__}"
             raise HachimachiError(f"augmentation {name!r}: {where} has this name; choose another")
+        if plugins.home(part) is not None:
+            plugins.note("augmentation", name, part)
         part.name = name
         _KNOWN[name] = part
         return part

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.numbered import numbered
-from hachimachi.commands.options import FiniteRange
+from hachimachi.commands.options import FiniteRange, plugin_option
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class AugmentCommand(click.Command):
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence.")
 @click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the first sequence before and after: .png, .svg.")
+@plugin_option
 @click.option("--plot-seconds", type=FiniteRange(0, min_open=True), help="Only so much of it.  [default: all]")
 def command(**words: Any) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import GRID_RANGE, GRID_STEP
+from hachimachi.commands.options import GRID_RANGE, GRID_STEP, plugin_option
 from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="Let it play N times 1,000 events too: does it collapse, copy, sound like DATA?",
 )
 @sampling_options
+@plugin_option
 def command(**words: Any) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 

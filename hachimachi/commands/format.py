@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hachimachi.commands.format_options import Wanted, format_options
+from hachimachi.commands.options import plugin_option
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.argument("output")
 @format_options
+@plugin_option
 def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     """Turn MIDI, CSV or JSON files into a data set of events.
 

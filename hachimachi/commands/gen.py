@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.numbered import numbered
-from hachimachi.commands.options import FiniteRange
+from hachimachi.commands.options import FiniteRange, plugin_option
 from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.errors import HachimachiError
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--primer-seconds", type=FiniteRange(0), help="Only its first seconds.")
 @click.option("--with-primer", is_flag=True, help="Write the primer too, before what is generated.")
 @sampling_options
+@plugin_option
 def command(**words: Any) -> None:
     """Generate events from MODEL into OUTPUT.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hachimachi import text
+from hachimachi.commands.options import plugin_option
 
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
@@ -21,6 +23,7 @@ MODELS = (".pt", ".ckpt")
 @click.option(
     "--plot", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw a data set: .png, .svg or .pdf."
 )
+@plugin_option
 def command(path: Path, as_json: bool, picture: Path | None) -> None:
     """Show what is in PATH: a model (.pt, .ckpt), or a data set (a file or a folder).
 
@@ -50,10 +53,19 @@ def _show_model(path: Path) -> None:
     weights = sum(weight.numel() for weight in model.parameters())
     screen.print(f"{path}: {weights:,} weights")
     for kind in ("backbone", "head"):
-        screen.print(_part(model.parts[kind]))
+        screen.print(_part(model.parts[kind]) + _where_from(kind, model.parts[kind]["name"]))
     screen.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
     for line in _tell_training(model):
         screen.print(line)
+    if model.summary.get("config"):
+        screen.print(f"again: hxmx train --from {shlex.quote(str(path))}", soft_wrap=True)
+
+
+def _where_from(kind: str, name: str) -> str:
+    from hachimachi.models import parts
+
+    home = parts.plugin(kind, name)
+    return f", of the plug-in {home}" if home else ""
 
 
 def _part(options: dict[str, Any]) -> str:
@@ -70,6 +82,9 @@ def _tell_training(model: EventModel) -> list[str]:
     events = text.count(data["events"], "event")
     lines.append(f"trained on {events}{sequences} of {data['name']} ({data['fingerprint']})")
     lines.append(f"{summary['date']}, {text.count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}")
+    if summary.get("git"):
+        changed = ", and changes to it" if summary["git"]["dirty"] else ""
+        lines.append(f"at commit {summary['git']['commit'][:10]}{changed}")
     if "held_out" in summary:
         score = summary["held_out"]
         gain = score["marginal"] - score["nats_per_event"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import click
@@ -46,5 +47,28 @@ class Named(click.ParamType):
         return name, tuple(numbers) if self.numbers > 1 else numbers[0]
 
 
+def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+    if not value:
+        return
+    from hachimachi import plugins
+    from hachimachi.errors import HachimachiError
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy, which they import: as `hxmx run` wants it
+    try:
+        plugins.load(value)
+    except HachimachiError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+plugin_option = click.option(
+    "--plugin",
+    multiple=True,
+    metavar="MODULE",
+    is_eager=True,  # before other options are read: they may speak of its parts
+    expose_value=False,
+    callback=_load_plugins,
+    help="Parts of your own.",
+)
+"""Modules to import before anything else is done: what they register is there for the rest of the command."""
 GRID_STEP = Named(1, "NAME=Q")
 GRID_RANGE = Named(2, "NAME=LOW:HIGH")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.midi_options import MidiOptions, midi_options
-from hachimachi.commands.options import FiniteRange
+from hachimachi.commands.options import FiniteRange, plugin_option
 from hachimachi.commands.sampling_options import sampling_options
 from hachimachi.live.playing.modes import MODES
 
@@ -171,6 +171,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @sampling_options
     @midi_options
+    @plugin_option
     @functools.wraps(command)
     def collect(**words: Any) -> Any:
         return command(Asked(**words))

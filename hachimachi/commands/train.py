@@ -27,25 +27,23 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
 
   hxmx train data.json model.pt               learn from data.json into model.pt
   hxmx train model=lstm trainer.max_epochs=50 another backbone, 50 epochs
-  hxmx train data.json model.pt -m model=gru,lstm seed=0,1,2
-                                              try all six, keep the best model
+  hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
   hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
+  hxmx train new.pt --from model.pt seed=2    begin again with its config
 """
 OPTIONS = """
 Options:
   -m, --multirun          a sweep: run every combination of key=a,b
-  -c, --cfg job           print the config and run nothing (also hydra, all)
-  -p, --package NAME      print only a part of it, such as model
-  --resolve               print it with references filled in
+  -c, --cfg job           print the config and run nothing (-p model: a part of
+                          it; --resolve: references filled in)
+  --from MODEL            take the config that a model was trained by
   --config-dir DIR        add a folder of your own configs (--config-name NAME)
   --info, --hydra-help    what Hydra says of itself
-  -h, --help              this page
 """
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 OFTEN = (
-    *("trainer.max_epochs", "trainer.max_minutes", "trainer.accelerator", "model.size"),
-    *("optimizer.lr", "dataset.window", "dataset.valid_fraction", "dataset.split", "dataset.refit"),
-    *("callbacks.patience", "seed"),
+    *("trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "dataset.refit"),
+    "seed",
 )
 
 
@@ -85,31 +83,49 @@ def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @click.option("-c", "--cfg", type=click.Choice(["job", "hydra", "all"]))
 @click.option("-p", "--package")
 @click.option("--resolve", is_flag=True)
+@click.option("--from", "source", type=click.Path(path_type=Path))
 @click.option("--config-dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--config-name")
 @click.option("--info", type=click.Choice(INFO), is_flag=False, flag_value="all")
 @click.option("--hydra-help", is_flag=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_word)
 def command(
-    words: tuple[str, ...], multirun: bool, config_dir: Path | None, config_name: str | None, **shown: Any
+    words: tuple[str, ...],
+    multirun: bool,
+    source: Path | None,
+    config_dir: Path | None,
+    config_name: str | None,
+    **shown: Any,
 ) -> int:
     """Learn a model from a data set."""
     _check_flags(multirun, **shown)
     from hachimachi.training.config import ConfigError, check_words
-    from hachimachi.training.overrides import as_overrides
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
-        overrides, cfg = check_words(as_overrides(words), sweep, config_name or "train", config_dir)
+        given, said = _start(words, source, config_dir)
+        overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
     except ConfigError as error:
         raise WrongCall(str(error)) from error
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
+        click.echo("\n".join(said), nl=bool(said))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
     argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides]
-    given = any(word.startswith("output=") for word in overrides)
-    return _run(argv, home, Path(cfg.output) if given else None)
+    named = any(word.startswith("output=") for word in overrides)
+    return _run(argv, [*home, *_flags({"from": source})], Path(cfg.output) if named else None)
+
+
+def _start(words: tuple[str, ...], source: Path | None, config_dir: Path | None) -> tuple[list[str], list[str]]:
+    """Take up the config of a model, if one is named, and return the overrides and what there is to say."""
+    from hachimachi.training.overrides import as_overrides
+
+    if source is None:
+        return as_overrides(words), []
+    from hachimachi.training.again import start_from
+
+    return start_from(source, as_overrides(words, named=("output",)), config_dir)
 
 
 def _check_flags(multirun: bool, cfg: str | None, info: str | None, hydra_help: bool, **of_cfg: Any) -> None:
@@ -196,10 +212,11 @@ def _flags(options: dict[str, Any]) -> list[str]:
 def _list_groups() -> str:
     lines = ["\nGroups and their options (* is the default):\n"]
     options = list_options(find_conf())
-    for group in list_defaults():
+    several = (group for group in list_defaults() if len(options.get(group.name, [])) > 1)
+    for group in several:
         for place, name in enumerate(options[group.name]):
             mark = "*" if name == group.value else " "
-            lines.append(f"  {'' if place else group.name:10} {name + mark:13} {describe(group.name, name)}\n")
+            lines.append(f"  {'' if place else group.name:10} {name + mark:15} {describe(group.name, name)}\n")
     return "".join(lines)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from hachimachi.errors import HachimachiError
+from hachimachi.io.own import FORMATS
 
 READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
 """Suffix → the module in `hachimachi.io` that parses it."""
@@ -34,9 +35,11 @@ def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
         raise HachimachiError(f"{path}: {found}; hachimachi can {verb} {' '.join(table)}")
 
 
-def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType:
-    """Return the module for a file; see `check_suffix`."""
+def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType | SimpleNamespace:
+    """Return the module for a file, or the functions of a plug-in; see `check_suffix`."""
     check_suffix(path, table, verb)
+    if path.suffix.lower() in FORMATS:
+        return FORMATS[path.suffix.lower()]
     return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")
 
 

@@ -14,6 +14,7 @@ from hachimachi.io.agreement import Found
 from hachimachi.io.cut import PART
 from hachimachi.io.formats import READERS, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
+from hachimachi.io.own import FORMATS
 from hachimachi.io.report import Report
 from hachimachi.io.workers import cores, spread
 
@@ -91,7 +92,8 @@ def read_each(jobs: Sequence[Job], report: Report, progress: Progress = iter) ->
 def _outcomes(jobs: Sequence[Job], report: Report) -> Generator[list[EventSequence]]:
     """Give what each file gave, in their order: read here, or on all cores if that is faster."""
     batches = list(_batches(jobs))
-    count = min(cores(), len(batches)) if sum(job.size for job in jobs) >= APART else 1
+    own = any(job.path.suffix.lower() in FORMATS for job in jobs)  # of a plug-in, which other processes do not load
+    count = min(cores(), len(batches)) if sum(job.size for job in jobs) >= APART and not own else 1
     results = spread(_try, batches, _lose, count) if count > 1 else (_try(batch) for batch in batches)
     with closing(results):
         for sequences, of_batch in results:

@@ -1,7 +1,8 @@
 """The registry of parts: which class a name in a config or in a model file stands for.
 
 A part registers itself where it is defined. Every file in ``backbones/`` and ``heads/`` is looked at, so a new part is
-one new file. Names outside the registry are refused; nothing is ever imported because a file asks for it.
+one new file; parts kept elsewhere are plug-ins, see :mod:`hachimachi.plugins`. Names outside the registry are refused;
+nothing is ever imported because a file asks for it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,29 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from hachimachi import plugins
 from hachimachi.errors import HachimachiError
 
 Part = TypeVar("Part", bound=type)
-_PARTS: dict[str, dict[str, type]] = {"backbone": {}, "head": {}}
+CONTEXT: dict[str, tuple[str, ...]] = {"backbone": ("size_in",), "head": ("columns", "size", "former")}
+"""What the model decides for a part of each kind, by the names under which its constructor is given it."""
+_PARTS: dict[str, dict[str, type]] = {kind: {} for kind in CONTEXT}
 
 
 def register(kind: str, name: str) -> Callable[[Part], Part]:
-    """Give a class its name among the parts of a kind (``backbone`` or ``head``)."""
+    """Give a class its name among the parts of a kind (``backbone`` or ``head``).
+
+    Raises:
+        HachimachiError: No such kind, or a name that another part has.
+    """
+    if kind not in _PARTS:
+        raise HachimachiError(f"no kind of part is called {kind!r}; expected one of {', '.join(_PARTS)}")
 
     def keep(part: Part) -> Part:
+        if plugins.home(part):
+            if name in names(kind) and plugin(kind, name) is None:
+                raise HachimachiError(f"{kind} {name!r} of {part.__module__}: hachimachi has one; choose another name")
+            plugins.note(kind, name, part)
         _PARTS[kind][name] = part
         return part
 
@@ -38,17 +52,32 @@ def names(kind: str) -> list[str]:
 
 def takes(kind: str, name: str, option: str) -> bool:
     """Return whether a part that is known takes an option."""
-    return name in names(kind) and option in inspect.signature(_PARTS[kind][name]).parameters
+    return name in names(kind) and option in options(kind, name)
 
 
-def build(kind: str, name: str, context: Mapping[str, Any], **options: Any) -> Any:
+def options(kind: str, name: str) -> dict[str, inspect.Parameter]:
+    """Return what the user may decide of a part that is known, by name, in the order of its constructor."""
+    try:
+        parameters = inspect.signature(_PARTS[kind][name], eval_str=True).parameters
+    except NameError:  # a type that is imported for type checkers only
+        parameters = inspect.signature(_PARTS[kind][name]).parameters
+    named = {key: how for key, how in parameters.items() if how.kind not in (how.VAR_POSITIONAL, how.VAR_KEYWORD)}
+    return {key: how for key, how in named.items() if key not in CONTEXT[kind]}
+
+
+def plugin(kind: str, name: str) -> str | None:
+    """Return which plug-in a part that is known comes from, `None` for one of this package."""
+    return plugins.home(_PARTS[kind][name]) if name in names(kind) else None
+
+
+def build(kind: str, name: str, context: Mapping[str, Any], **chosen: Any) -> Any:
     """Build a part by its name.
 
     Args:
         kind: ``backbone`` or ``head``.
         name: Its name.
         context: What the model decides for it: sizes, columns.
-        options: What the user decides.
+        chosen: What the user decides.
 
     Raises:
         HachimachiError: A name that is not registered, or options the part does not take.
@@ -57,6 +86,6 @@ def build(kind: str, name: str, context: Mapping[str, Any], **options: Any) -> A
     if name not in known:
         raise HachimachiError(f"{kind} {name!r} is not known; known are {', '.join(known)}")
     try:
-        return _PARTS[kind][name](**context, **options)
+        return _PARTS[kind][name](**context, **chosen)
     except TypeError as error:
-        raise HachimachiError(f"{kind} {name!r} cannot be built from {options}: {error}") from error
+        raise HachimachiError(f"{kind} {name!r} cannot be built from {chosen}: {error}") from error

@@ -175,12 +175,7 @@ class Progress(L.Callback):
     def _used(self, trainer: L.Trainer) -> float:
         """Return the share of the nearest limit that is used up."""
         minutes = (time.monotonic() - self.started) / 60
-        pairs = (
-            (trainer.current_epoch + 1, self.limits.epochs),
-            (trainer.global_step, self.limits.steps),
-            (minutes, self.limits.minutes),
-        )
-        return max((used / limit for used, limit in pairs if limit), default=0.0)
+        return self.limits.used(trainer.current_epoch + 1, trainer.global_step, minutes)
 
     def _line(self, trainer: L.Trainer) -> Text:
         score = score_of(trainer)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hachimachi.errors import HachimachiError
 
-_KEY = re.compile(r"(?P<name>\w+): *(?P<value>[^#]*?)\s*(?:# *(?P<comment>.*))?")
+_KEY = re.compile(r"(?!defaults:)(?P<name>\w+): *(?P<value>[^#]*?)\s*(?:# *(?P<comment>.*))?")
 _CHOICE = re.compile(r" +- (?:optional )?(?P<name>\w+): *(?P<value>\w+)\s*(?:# *(?P<comment>.*))?")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
@@ -19,21 +19,48 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
 from hachimachi.augment.expression_error import ExpressionError
-from hachimachi.training.conf import find_conf, list_defaults, list_option_keys, list_options
-from hachimachi.training.overrides import ConfigError, Options, explain_key, list_choices, parse, quote, show
-from hachimachi.training.schema import TrainConfig, list_schema_keys
+from hachimachi.errors import HachimachiError
+from hachimachi.training.conf import find_conf, list_defaults, list_option_keys
+from hachimachi.training.overrides import (
+    ConfigError,
+    Options,
+    explain_key,
+    list_choices,
+    parse,
+    quote,
+    read_words,
+    show,
+)
+from hachimachi.training.own import find_plugins, list_all_options, list_schema_keys, offer, schema_of
+from hachimachi.training.schema import TrainConfig
 
 __all__ = ["ConfigError", "TrainConfig", "check", "check_words", "compose", "find_conf"]
 
 
-def compose(overrides: Sequence[str] = ()) -> DictConfig:
+def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:
     """Compose conf/train.yaml with overrides, `["model=gru", "trainer.max_epochs=5"]`, and check it.
 
     Works in a notebook, in a test and inside `hydra.main`, as often as wanted.
 
+    Args:
+        overrides: As on the command line.
+        source: A model whose config to start from, in place of the defaults.
+
     Raises:
         ConfigError: One line that names the key and what is allowed.
+
+    >>> from hachimachi import compose
+    >>> cfg = compose(["model=lstm", "optimizer.lr=1e-3"])
+    >>> cfg.model.name, cfg.optimizer.lr, cfg.head.name
+    ('lstm', 0.001, 'autoregressive')
+    >>> compose(["trainer.max_epoch=5"])
+    Traceback (most recent call last):
+    hachimachi.training.overrides.ConfigError: trainer.max_epoch: no such key; did you mean trainer.max_epochs?
     """
+    if source is not None:
+        from hachimachi.training.again import start_from
+
+        overrides, _ = start_from(Path(source), overrides)
     _, cfg = check_words(overrides)
     return cfg
 
@@ -49,7 +76,9 @@ def check_words(
     Raises:
         ConfigError: As `compose`.
     """
-    options = list_options(find_conf(), *([config_dir] if config_dir else []))
+    folders = [find_conf(), *([config_dir] if config_dir else [])]
+    _offer(find_plugins(read_words(words), folders, config_name))
+    options = list_all_options(*folders)
     overrides = parse(words, options, multirun)
     choices = [list_choices(override, options) for override in overrides]
     first = [_word(override, values[0]) for override, values in zip(overrides, choices, strict=True)]
@@ -70,16 +99,36 @@ def check(cfg: DictConfig) -> DictConfig:
     Raises:
         ConfigError: The first key that is unknown, missing, or of a wrong type or range.
     """
+    named = cfg.get("plugins")
+    _offer(map(str, named if OmegaConf.is_list(named) else []))
+    schema = schema_of(cfg)
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(TrainConfig), cfg)
+        typed = OmegaConf.merge(OmegaConf.structured(schema), cfg)
     except ConfigKeyError as error:
-        raise ConfigError(explain_key(str(error.full_key))) from error
+        raise ConfigError(_explain_own(str(error.full_key), schema) or explain_key(str(error.full_key))) from error
     except ValidationError as error:
         raise _wrong(str(error.full_key), OmegaConf.select(cfg, str(error.full_key))) from error
     assert isinstance(typed, DictConfig)
-    for key, node, rule in _walk(TrainConfig, typed):
+    for key, node, rule in _walk(schema, typed):
         _check_value(key, node, rule)
     return typed
+
+
+def _offer(names: Iterable[str]) -> None:
+    try:
+        offer(names)
+    except HachimachiError as error:
+        raise ConfigError(f"plugins: {error}") from error
+
+
+def _explain_own(key: str, schema: type[TrainConfig]) -> str:
+    """Say which keys a part of one's own has, where the key is of its group; else nothing."""
+    group, _, rest = key.partition(".")
+    part = next((each.default_factory for each in fields(schema) if each.name == group), None)
+    told = next((each.metadata for each in fields(part) if each.name == "name"), {}) if is_dataclass(part) else {}
+    if "taken" not in told:
+        return ""
+    return f"{key}: {told['part']} takes {told['taken']}, no {rest}; {group}={told['part']} has its defaults"
 
 
 def _check_value(key: str, node: DictConfig, rule: Field[Any]) -> None:

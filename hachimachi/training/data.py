@@ -77,6 +77,8 @@ class EventDataModule(L.LightningDataModule):
     """Wraps the list of files, to show how far reading is."""
     remarks: list[str]
     """What to tell of the reading: what was mended, left out, left alone."""
+    place: tuple[int, int]
+    """Where training begins: the epoch, and how many of its batches have been seen."""
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class EventDataModule(L.LightningDataModule):
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split = split
         self.progress = iter
+        self.place = (0, 0)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
         """Read the data and split it, once."""
@@ -172,7 +175,10 @@ class EventDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
-        return self.load(self.train)
+        loader = self.load(self.train)
+        assert isinstance(loader.dataset, Windows)
+        loader.dataset.epoch, loader.dataset.skip = self.place
+        return loader
 
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
         """Return batches of windows of any sequences, as :meth:`train_dataloader`."""

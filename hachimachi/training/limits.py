@@ -47,6 +47,11 @@ class Limits:
         derived = min(MINUTES[1], MINUTES[0] * max(1.0, data.events / PERFORMANCE))
         return Limits(None, None if data.valid else STEPS, minutes or derived)
 
+    def used(self, epochs: int, steps: int, minutes: float) -> float:
+        """Return the share of the nearest limit that is used up, from 0 to 1."""
+        pairs = ((epochs, self.epochs), (steps, self.steps), (minutes, self.minutes))
+        return min(1.0, max((used / limit for used, limit in pairs if limit), default=0.0))
+
     def __str__(self) -> str:
         told = [count(self.epochs, "epoch")] if self.epochs else []
         told += [count(self.steps, "step")] if self.steps else []

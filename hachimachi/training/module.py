@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -31,6 +32,8 @@ class EventModule(L.LightningModule):
         lr: Learning rate of AdamW.
         weight_decay: Its weight decay, on matrices only.
         warmup: Steps over which the learning rate rises to its full height.
+        schedule: Share of that rate at a step, in place of the warm-up; see
+            :class:`~hachimachi.training.schedule.Schedule`.
         average: How much of the average stays at each step; 0 plays the weights as they are.
         variation: What is done to windows before they are learned from.
     """
@@ -42,12 +45,14 @@ class EventModule(L.LightningModule):
         lr: float = 3e-3,
         weight_decay: float = 0.05,
         warmup: int = 50,
+        schedule: Callable[[int], float] | None = None,
         average: float = 0.99,
         variation: Variation | Chained | None = None,
     ) -> None:
         super().__init__()
         self.model = model
-        self.lr, self.weight_decay, self.warmup, self.variation = lr, weight_decay, warmup, variation
+        self.lr, self.weight_decay, self.variation = lr, weight_decay, variation
+        self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
 
@@ -68,8 +73,13 @@ class EventModule(L.LightningModule):
         self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
-        """Let the average follow."""
+    def optimizer_step(self, *words: Any, **named: Any) -> None:
+        """Let the average follow every step, before callbacks hear of it: a checkpoint is to hold both."""
+        super().optimizer_step(*words, **named)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let the average follow the weights."""
         if self.average:
             self.average.update_parameters(self.model)
 
@@ -98,15 +108,16 @@ class EventModule(L.LightningModule):
             self.log(tag("val", column.name), value)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), its rate rising at first."""
+        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and how its rate goes."""
         weights = list(self.model.parameters())
         groups = [
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        rising = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup)))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rising, "interval": "step"}}
+        # of a function, as against an object, a checkpoint keeps nothing
+        going = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": going, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let a run with an average go on from one without, and the other way round."""

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quot
 from hydra.errors import HydraException
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.schema import list_schema_keys
+from hachimachi.training.own import list_schema_keys
 
 Options = dict[str, list[str]]
 _OVERRIDE = re.compile(r"~|\+{0,2}[\w$][\w$./@:-]*=")
@@ -24,8 +24,12 @@ class ConfigError(HachimachiError):
     """An override or a config that does not say what a run needs: a wrong call, not bad data."""
 
 
-def as_overrides(words: Sequence[str]) -> list[str]:
+def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
     """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
+
+    Args:
+        words: Files, then overrides.
+        named: What a lone file that ends in `.pt` stands for.
 
     Raises:
         ConfigError: A third file, or a file after an override.
@@ -37,7 +41,7 @@ def as_overrides(words: Sequence[str]) -> list[str]:
     for word in rest:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word}: a file after an override; files come first, overrides are key=value")
-    keys = ("dataset.path", "output")
+    keys = named if len(files) == 1 and files[0].endswith(".pt") else ("dataset.path", "output")
     return [f"{key}={quote(name)}" for key, name in zip(keys, files, strict=False)] + rest
 
 
@@ -61,7 +65,7 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
     Raises:
         ConfigError: The first word that is wrong, and what is allowed.
     """
-    overrides = [_parse_word(word) for word in words]
+    overrides = read_words(words)
     for override in overrides:
         if override.is_hydra_override():
             continue
@@ -74,6 +78,15 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
         elif not _is_key(override.key_or_group):
             raise ConfigError(explain_key(override.key_or_group, list(options)))
     return overrides
+
+
+def read_words(words: Sequence[str]) -> list[Override]:
+    """Read overrides as Hydra does, whatever they name.
+
+    Raises:
+        ConfigError: The first word that cannot be read.
+    """
+    return [_parse_word(word) for word in words]
 
 
 def list_choices(override: Override, options: Options) -> list[str]:
@@ -132,7 +145,7 @@ def _parse_word(word: str) -> Override:
 
 def _check_option(override: Override, names: list[str]) -> None:
     group, value = override.key_or_group, override.value()
-    if override.is_delete() or (value is None and group == "debug"):
+    if override.is_delete():
         return
     chosen = list_choices(override, {group: names}) if override.is_sweep_override() else value
     if not chosen:

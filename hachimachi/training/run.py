@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import Playing, examine, play_briefly
+from hachimachi.models import parts
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import choose_size
+from hachimachi.models.sizes import AUTO, choose_size
 from hachimachi.progress import show_reading
 from hachimachi.screen import make_console
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
@@ -28,11 +29,15 @@ from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 from hachimachi.training.pictures import Pictures
-from hachimachi.training.recipe import fill
+from hachimachi.training.place import Place
+from hachimachi.training.provenance import find_platform, find_revision, find_versions
+from hachimachi.training.recipe import SUITED, fill
 from hachimachi.training.refit import check_refit, refit
 from hachimachi.training.resume import check_checkpoint
+from hachimachi.training.schedule import Schedule
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.shrinkage import shrink
+from hachimachi.training.stop import Stop
 from hachimachi.training.trainer import fit, quiet, speaks
 
 
@@ -81,13 +86,27 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
     Raises:
         HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
             diverged before there was a model to keep.
+
+    >>> import tempfile
+    >>> from hachimachi import compose, train, write
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> piece = make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)])
+    >>> write(f"{folder.name}/data.json", piece)
+    >>> words = [f"dataset.path={folder.name}/data.json", f"output={folder.name}/model.pt", "callbacks=quiet"]
+    >>> run = train(compose([*words, "logger=none", "model.size=8", "trainer.max_epochs=2"]), f"{folder.name}/run")
+    >>> run.path.name, run.score < 20, run.model.summary["data"]["events"]
+    ('model.pt', True, 58)
+    >>> folder.cleanup()
     """
     check_refit(cfg)
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     data = _read(cfg)
-    cfg = fill(cfg, data.events)
+    composed, cfg = cfg, fill(cfg, data.events)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    summary = _summary(composed, cfg, data)
+    _write_origin(folder, summary)
     console = make_console(quiet=not cfg.callbacks.progress or not speaks())
     with quiet():
         model, limits = _build(cfg, data), Limits.of(cfg, data)
@@ -97,12 +116,15 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         introduce(console, cfg, data, model, limits, variation)
         marginals = data.marginals() if data.valid else {}
         baseline = sum(marginals.values()) if data.valid else math.nan
-        keep = KeepBest(Path(cfg.output), _summary(cfg, data))
+        keep, stop = KeepBest(Path(cfg.output), summary), Stop()
         pictures = Pictures(data)
-        callbacks = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
-        callbacks += [pictures] if cfg.callbacks.pictures else []
-        module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
-        interrupted = fit(cfg, data, module, callbacks, limits, folder)
+        schedule = Schedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
+        callbacks = [Place(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
+        callbacks += [Progress(baseline, keep, limits, console), *([pictures] if cfg.callbacks.pictures else [])]
+        options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
+        module = EventModule(model, variation=variation, schedule=schedule, **options)
+        ended = fit(cfg, data, module, callbacks, limits, folder)
+        interrupted = ended and (stop.asked or ended)  # Lightning calls both SIGTERM
         for line in variation.lines() if isinstance(variation, Chained) else ():
             console.print(line)
     if keep.diverged and math.isnan(keep.best):
@@ -134,8 +156,11 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
     backbone = _given(cfg.model)
-    size, layers = choose_size(cfg.model.name, cfg.model.size, cfg.model.layers, data.events)
-    return build_model(data.train, {**backbone, "size": size, "layers": layers}, _given(cfg.head), data.columns)
+    shape = choose_size(cfg.model.name, backbone.get("size", AUTO), backbone.get("layers"), data.events)
+    for option, number in zip(("size", "layers"), shape, strict=True):
+        if parts.takes("backbone", cfg.model.name, option):
+            backbone[option] = number
+    return build_model(data.train, backbone, _given(cfg.head), data.columns)
 
 
 def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
@@ -145,8 +170,8 @@ def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
     return {str(key): value for key, value in plain.items() if value is not None and key != without}
 
 
-def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
-    """Return what the model file tells of its training."""
+def _summary(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
+    """Return what the model file tells of its training: the config as it was composed, and what was decided of it."""
     return {
         "data": {
             "name": data.path.name,
@@ -155,10 +180,26 @@ def _summary(cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
             "events": data.events,
             "openings": data.openings(data.train),
         },
-        "config": OmegaConf.to_container(cfg, resolve=True),
-        "versions": {name: version(name) for name in ("hachimachi", "torch", "lightning")},
+        "config": OmegaConf.to_container(composed, resolve=False),
+        "decided": {key: value for key in SUITED if (value := _decided(composed, cfg, key)) is not None},
+        "versions": find_versions(),
+        "platform": find_platform(),
+        "git": find_revision(Path.cwd()),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _decided(composed: DictConfig, cfg: DictConfig, key: str) -> Any:
+    """Return what was decided from the data for a key that the config leaves open, if the part has such a key."""
+    return OmegaConf.select(cfg, key) if OmegaConf.select(composed, key) is None else None
+
+
+def _write_origin(folder: Path, summary: dict[str, Any]) -> None:
+    """Write beside the config what else it takes to have a run again: data, versions, revision."""
+    told = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
+    told["data"] = {key: value for key, value in told["data"].items() if key != "openings"}
+    if speaks():
+        (folder / "origin.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _score(run: Run, data: EventDataModule) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
@@ -13,6 +13,11 @@ from hachimachi.augment.chain import parse
 from hachimachi.events import KINDS
 from hachimachi.models import sizes
 from hachimachi.training.conf import find_conf, list_options
+
+LOGGERS = ("tensorboard", "csv")
+"""Places where curves can go."""
+SHAPES = ("constant", "cosine", "onecycle")
+"""How the learning rate can go over a run; see :mod:`hachimachi.training.schedule`."""
 
 
 def _key(expected: str, accepts: Callable[[Any], bool], null: bool = False) -> Any:
@@ -47,14 +52,30 @@ def _flag(null: bool = False) -> Any:
     return _key("true or false", lambda _: True, null)
 
 
+def _is_list(value: Any, accepts: Callable[[Any], bool]) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0 and all(map(accepts, value))
+
+
 def _is_devices(value: Any) -> bool:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return len(value) > 0 and all(type(index) is int and index >= 0 for index in value)
+    if _is_list(value, lambda index: type(index) is int and index >= 0):
+        return True
     return value == "auto" or (type(value) is int and value >= 1)
 
 
 def _devices() -> Any:
     return _key("a whole number from 1, a list of device numbers, or auto", _is_devices)
+
+
+def _is_loggers(value: Any) -> bool:
+    return value in (*LOGGERS, "none") if isinstance(value, str) else _is_list(value, LOGGERS.__contains__)
+
+
+def _loggers() -> Any:
+    return _key(f"one of {', '.join(LOGGERS)}, none, or a list of them", _is_loggers)
+
+
+def _modules() -> Any:
+    return _key("a list of modules, such as [mypackage.mymodule]", lambda _: True)
 
 
 def _size() -> Any:
@@ -132,6 +153,7 @@ class OptimizerConfig:
     name: str = _part("optimizer")
     lr: float = _number("a number above 0", lambda value: value > 0)
     weight_decay: float = _number("a number from 0", lambda value: value >= 0)
+    schedule: str = _one_of(*SHAPES)
     warmup: int = _whole(0)
     average: float = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
 
@@ -150,6 +172,9 @@ class TrainerConfig:
     check_val_every_n_epoch: int | None = _whole(1, null=True)
     deterministic: bool = _flag()
     threads: int | None = _whole(1, null=True)
+    overfit_batches: int = _whole(0)
+    detect_anomaly: bool = _flag()
+    profiler: str | None = _one_of("simple", "advanced", null=True)
 
 
 @dataclass
@@ -164,9 +189,9 @@ class CallbacksConfig:
 
 @dataclass
 class LoggerConfig:
-    """Where curves go."""
+    """Where curves go: one place, or a list of them."""
 
-    name: str = _part("logger")
+    name: Any = _loggers()  # noqa: RUF009  (makes a field)
 
 
 @dataclass
@@ -196,20 +221,4 @@ class TrainConfig:
     output: str = _file()
     seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)
     ckpt_path: str | None = _file(null=True)
-
-
-def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
-    """Return every key of a run and what it expects: `{"dataset.path": "a file name", …}`."""
-    expected = {}
-    for each in fields(TrainConfig):
-        if each.name == "feature":
-            expected |= _list_keys(f"feature.{feature}", FeatureConfig)
-        elif is_dataclass(each.default_factory):
-            expected |= _list_keys(each.name, each.default_factory)
-        else:
-            expected[each.name] = each.metadata["expected"]
-    return expected
-
-
-def _list_keys(section: str, schema: Any) -> dict[str, str]:
-    return {f"{section}.{each.name}": each.metadata["expected"] for each in fields(schema)}
+    plugins: list[str] = _modules()  # noqa: RUF009  (makes a field)

@@ -45,8 +45,7 @@ def introduce(
         console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
-    backbone, reason = model.parts["backbone"], explain_size(cfg.model.size, data.events)
-    console.print(f"{backbone['name']} {backbone['layers']} × {backbone['size']}{reason},")
+    console.print(f"{_shape(cfg, model, data.events)},")
     console.print(f"{cfg.head.name} head, {weights:,} weights")
     if variation:
         varied = ", ".join(variation.names(model.columns))
@@ -87,8 +86,16 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
             console.print("try more data, or let it play with --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
-    if cfg.logger.name == "tensorboard":
+    if "tensorboard" in cfg.logger.name:
         console.print(f"Curves: tensorboard --logdir {shlex.quote(_short(run.folder))}")
+
+
+def _shape(cfg: DictConfig, model: EventModel, events: int) -> str:
+    """Return the backbone and how large it is; one from a plug-in may have other words for that."""
+    backbone = model.parts["backbone"]
+    if not {"layers", "size"} <= set(backbone):
+        return " ".join([backbone["name"], *(f"{key}={value}" for key, value in backbone.items() if key != "name")])
+    return f"{backbone['name']} {backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, events)}"
 
 
 def _short(path: Path) -> str:

@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -25,8 +25,10 @@ from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.debug import SameBatches, make_profiler
 from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
+from hachimachi.training.stop import LastCheckpoint
 
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
@@ -65,14 +67,18 @@ def fit(
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
         stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
         callbacks = [*callbacks, EarlyStopping("val/nll", strict=False, **stopping)]
+    if cfg.trainer.overfit_batches:
+        callbacks = [*callbacks, SameBatches()]
     pace = Pace.of(cfg, data)
     options = {
         "max_epochs": limits.epochs or -1,
         "max_steps": limits.steps or -1,
         "check_val_every_n_epoch": pace.epochs,
         "val_check_interval": pace.batches,
-        "callbacks": [*callbacks, _checkpoint(last)],
-        "logger": _logger(cfg.logger.name, folder),
+        "callbacks": [*callbacks, LastCheckpoint(last, SAVE_EVERY)],
+        "logger": _loggers(cfg.logger.name, folder),
+        "limit_train_batches": cfg.trainer.overfit_batches or None,
+        "profiler": make_profiler(cfg.trainer.profiler, folder),
         "default_root_dir": folder,
     }
     trainer = _trainer(cfg, **options)
@@ -102,11 +108,6 @@ def fit_on(
     return "".join(ended)
 
 
-def _checkpoint(path: Path) -> ModelCheckpoint:
-    every = {"train_time_interval": SAVE_EVERY, "save_on_exception": True}
-    return ModelCheckpoint(path.parent, path.stem, enable_version_counter=False, save_top_k=1, **every)
-
-
 def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
     try:
         return L.Trainer(
@@ -115,6 +116,7 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
             precision=cfg.trainer.precision,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             deterministic=cfg.trainer.deterministic,
+            detect_anomaly=cfg.trainer.detect_anomaly,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # windows are shared out already, and every process scores all held out
             enable_progress_bar=False,
@@ -131,10 +133,13 @@ def _accelerator(name: str) -> str:
     return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _logger(name: str, folder: Path) -> Logger | bool:
-    if name == "tensorboard":
-        return TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False)
-    return CSVLogger(folder, name="", version="csv") if name == "csv" else False
+def _loggers(names: str | Sequence[str], folder: Path) -> list[Logger]:
+    found: list[Logger] = []
+    if "tensorboard" in names:
+        found.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
+    if "csv" in names:
+        found.append(CSVLogger(folder, name="", version="csv"))
+    return found
 
 
 @contextlib.contextmanager
@@ -147,6 +152,7 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning|torch")
+            warnings.filterwarnings("default", "Error detected in")  # where an anomaly began, if one is looked for
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

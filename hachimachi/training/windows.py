@@ -35,13 +35,16 @@ class Windows(IterableDataset[Tensor]):
     def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
         self.sequences = Collection.of(sequences)
         self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+        self.skip = 0
+        """Batches of the next epoch that have been seen already, by a run that goes on."""
 
     def __iter__(self) -> Iterator[Tensor]:
         random = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         sequence, start, stop = cut(self.sequences.lengths, self.window, random)
         order = self._share(self.order(sequence, start, random))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)][self.skip :]
+        self.skip = 0
         for batch in self._own(batches):
             places = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
             yield pad([self.sequences.rows(*place) for place in places], self.window)

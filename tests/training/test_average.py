@@ -61,7 +61,7 @@ def validate(module: EventModule, pieces: list[EventSequence]) -> float:
 
 
 def follow(module: EventModule) -> None:
-    module.on_train_batch_end(None, torch.empty(0), 0)
+    module.follow()
 
 
 def equal(one: EventModel, other: EventModel) -> bool:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from hachimachi.training.conf import find_conf, list_defaults, list_keys, list_options
 from hachimachi.training.config import ConfigError, check, check_words, compose
 from hachimachi.training.overrides import as_overrides, quote
-from hachimachi.training.schema import list_schema_keys
+from hachimachi.training.own import list_schema_keys
 
 OPTIONS = [(group, option) for group, names in list_options(find_conf()).items() for option in names]
 
@@ -21,7 +21,7 @@ OPTIONS = [(group, option) for group, names in list_options(find_conf()).items()
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes(group: str, option: str) -> None:
     cfg = compose([f"{group}={option}"])
-    if group in ("model", "head", "optimizer", "logger"):
+    if group in ("model", "head"):
         assert cfg[group].name == option
 
 
@@ -98,6 +98,17 @@ def test_composes_twice_and_inside_another_hydra() -> None:
         ("feature.pitch=3", ["feature.pitch", "kind, masked, min, max, resolution"]),
         ("model.size=[1", ["model.size=[1", "cannot be read", "key=value"]),
         ("model.size=1,2", ["model.size=1,2", "-m", "[a,b]"]),
+        ("optimizer.schedule=cosin", ["optimizer.schedule", "'cosin'", "constant, cosine, onecycle"]),
+        ("optimizer=cosin", ["cosin is not one of adamw, cosine, onecycle", "did you mean optimizer=cosine"]),
+        ("experiment=paino", ["did you mean experiment=piano"]),
+        ("debug=slow", ["anomaly, fast, overfit, profiler"]),
+        ("logger.name=[csv,wandb]", ["logger.name", "tensorboard, csv, none, or a list"]),
+        ("logger.name=[]", ["logger.name"]),
+        ("trainer.profiler=deep", ["'deep'", "simple, advanced, or null"]),
+        ("trainer.overfit_batches=-1", ["found -1", "whole number from 0"]),
+        ("plugins=mine", ["plugins", "found 'mine'", "a list of modules"]),
+        ("plugins=[not_there]", ["plug-in not_there", "no module 'not_there'"]),
+        ("from=stored", ["from", "no such key"]),
         ("hydra/launcher=nothing", ["hydra/launcher/nothing", "basic"]),
     ],
 )
@@ -109,7 +120,13 @@ def test_errors_are_one_line_that_says_what_is_allowed(word: str, parts: list[st
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("word", ["trainer.devices=auto", "trainer.devices=[0,1]", "trainer.max_steps=-1", "~debug"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("trainer.devices=auto", "trainer.devices=[0,1]", "trainer.max_steps=-1", "~debug"),
+        *("logger.name=[csv]", "logger.name=[csv,tensorboard]", "plugins=[]"),
+    ],
+)
 def test_accepts(word: str) -> None:
     compose([word])
 
@@ -206,6 +223,21 @@ def test_own_folder_of_configs(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("defaults: [train, _self_]\nmodel: {size: 2}\n")
     _, cfg = check_words(["head.components=1"], config_name="tiny", config_dir=tmp_path)
     assert (cfg.model.size, cfg.head.components) == (2, 1)
+
+
+def test_own_experiments_and_main_configs(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ndefaults:\n  - override /model: lstm\nmodel: {size: 5}\n"
+    (tmp_path / "experiment" / "evening.yaml").write_text(text)
+    _, cfg = check_words(["experiment=evening", "seed=3"], config_dir=tmp_path)
+    assert (cfg.model.name, cfg.model.size, cfg.seed) == ("lstm", 5, 3)
+    with pytest.raises(ConfigError, match=r"did you mean experiment=evening\?"):
+        check_words(["experiment=evning"], config_dir=tmp_path)
+    _, cfg = check_words(["experiment=tiny"], config_dir=tmp_path)  # the package's stay
+    assert cfg.model.size == "xs"
+    (tmp_path / "experiment" / "wrong.yaml").write_text("# @package _global_\ntrainer: {max_epoch: 3}\n")
+    with pytest.raises(ConfigError, match=r"trainer.max_epoch: no such key; did you mean trainer.max_epochs\?"):
+        check_words(["experiment=wrong"], config_dir=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_what_a_run_leaves(finished: Run) -> None:
     left = files(finished.folder.parent)
     events = {name for name in left if "events.out.tfevents" in name}
     assert events
-    others = {"config.yaml", "checkpoints/last.ckpt", "tensorboard/hparams.yaml"}
+    others = {"config.yaml", "origin.json", "checkpoints/last.ckpt", "tensorboard/hparams.yaml"}
     assert left == {"data.json", "model.pt", *events, *(f"run/{name}" for name in others)}
     assert not finished.interrupted
     kept = (finished.folder / "config.yaml").read_text()
@@ -98,10 +98,16 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
     }
     assert len(summary["data"]["fingerprint"]) == 16
     assert seen(finished.model, io.read(finished.folder.parent / "data.json"))
-    told = {"name": "gru", "size": 8, "layers": None, "dropout": 0.4, "window": None}
+    told = {"name": "gru", "size": 8, "layers": None, "dropout": None, "window": None}
     assert summary["config"]["model"] == told
+    assert summary["decided"] == {
+        "dataset.window": 64,
+        "model.dropout": 0.4,
+        "head.dropout": 0.2,
+        "augment.share": 0.75,
+    }
     assert finished.model.parts["backbone"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}
-    assert set(summary["versions"]) == {"hachimachi", "torch", "lightning"}
+    assert {"hachimachi", "torch", "lightning", "python"} < set(summary["versions"])
     assert 1 <= summary["epochs"] <= 4
     held = summary["held_out"]
     assert (held["nats_per_event"], held["marginal"]) == (finished.score, finished.marginal)
@@ -196,7 +202,9 @@ def test_other_loggers(save: Callable[..., None], capsys: pytest.CaptureFixture[
     save(60)
     run = go("trainer.max_epochs=2", f"logger={name}", "callbacks.progress=true")
     left = files(run.folder)
-    assert left == {"config.yaml", "checkpoints/last.ckpt"} | ({"csv/metrics.csv"} if name == "csv" else set())
+    assert left == {"config.yaml", "origin.json", "checkpoints/last.ckpt"} | (
+        {"csv/metrics.csv"} if name == "csv" else set()
+    )
     if name == "csv":
         header = (run.folder / "csv" / "metrics.csv").read_text().splitlines()[0].split(",")
         assert {"train/nll", "val/nll", "val/pitch", "marginal/nll"} < set(header)
