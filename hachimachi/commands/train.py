@@ -97,9 +97,11 @@ def command(
     _check_flags(multirun, **shown)
     from hachimachi.training.config import ConfigError, check_words
     from hachimachi.training.overrides import as_overrides
+    from hachimachi.training.sweep.extras import check_processes
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
+        check_processes(words, sweep)
         overrides, cfg = check_words(as_overrides(words), sweep, config_name or "train", config_dir)
     except ConfigError as error:
         raise WrongCall(str(error)) from error
@@ -139,8 +141,12 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
     import hydra
     from hydra.errors import HydraException
 
-    from hachimachi.training.sweep import SweepFolder, make_task, report
+    from hachimachi.training.processes import prepare_process
+    from hachimachi.training.sweep.folder import SweepFolder
+    from hachimachi.training.sweep.job import make_task
+    from hachimachi.training.sweep.report import report
 
+    argv = [*argv, *prepare_process()]
     failures: list[HachimachiError] = []
     SweepFolder.last = None
     status = 0
@@ -153,8 +159,10 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
         status = 130
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
+    finally:
+        SweepFolder.end_watch()
     if SweepFolder.last:
-        report(SweepFolder.last, output)
+        report(SweepFolder.last, output, interrupted=status == 130)
     elif failures:
         raise failures[0]
     return status
@@ -177,7 +185,7 @@ def _manners(argv: list[str]) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="hydra|omegaconf")
+            warnings.filterwarnings("ignore", module="hydra|omegaconf|optuna|submitit")
             yield
     finally:
         sys.argv = words

@@ -64,7 +64,7 @@ class EventModule(L.LightningModule):
         if self.variation:
             rows, varied = self.variation(rows)
         loss = -self.model.log_prob(rows, varied).sum() / events
-        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events)
+        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events, sync_dist=True)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
@@ -78,14 +78,17 @@ class EventModule(L.LightningModule):
         self.scored = 0
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
-        """Add the costs of every event but each sequence's first."""
+        """Add the costs of every event but each sequence's first; of several processes each takes its share."""
+        if batch_idx % self.trainer.world_size != self.trainer.global_rank:
+            return
         self.scored += _count(rows[:, 1:])
         for place, mark in enumerate(self.marks):
             varied = torch.full(rows.shape[:1], mark, device=rows.device)
             self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better mark, and log what it costs."""
+        """Keep the better mark, and log what it costs, all processes taken together."""
+        self._add_up()
         if not self.scored:
             return
         best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
@@ -95,6 +98,14 @@ class EventModule(L.LightningModule):
         self.log("val/nll", nats.sum().float())
         for column, value in zip(self.model.columns, nats.float(), strict=True):
             self.log(tag("val", column.name), value)
+
+    def _add_up(self) -> None:
+        """Add what all processes have scored, so that each knows the same."""
+        if self.trainer.world_size > 1:
+            scored = torch.tensor(self.scored, device=self.device)
+            for total in (self.costs, scored):
+                torch.distributed.all_reduce(total)
+            self.scored = int(scored)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), its rate rising at first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -30,10 +31,11 @@ from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 from hachimachi.training.pictures import Pictures
 from hachimachi.training.recipe import fill
-from hachimachi.training.refit import check_refit, refit
+from hachimachi.training.refit import refit
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.shrinkage import shrink
+from hachimachi.training.together import agree
 from hachimachi.training.trainer import fit, quiet, speaks
 
 
@@ -72,23 +74,24 @@ class Run:
         return load_model(self.path)
 
 
-def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
+def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence[L.Callback] = ()) -> Run:
     """Train what a config describes.
 
     Args:
         cfg: What :func:`~hachimachi.training.config.compose` returns.
         folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
+        callbacks: Called in training besides the run's own.
 
     Raises:
         HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
             diverged before there was a model to keep.
     """
-    check_refit(cfg)
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     data = _read(cfg)
     cfg = fill(cfg, data.events)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    if speaks():
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     console = make_console(quiet=not cfg.callbacks.progress or not speaks())
     with quiet():
         model, limits = _build(cfg, data), Limits.of(cfg, data)
@@ -100,18 +103,20 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         baseline = sum(marginals.values()) if data.valid else math.nan
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
         pictures = Pictures(data)
-        callbacks = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
-        callbacks += [pictures] if cfg.callbacks.pictures else []
+        own = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
+        own += [pictures] if cfg.callbacks.pictures else []
         module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
-        interrupted = fit(cfg, data, module, callbacks, limits, folder)
+        interrupted = fit(cfg, data, module, [*own, *callbacks], limits, folder)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
     with quiet():
-        run = _score(Run(keep.path, folder, math.nan, math.nan, interrupted), data)
+        run = Run(keep.path, folder, math.nan, math.nan, interrupted)
+        if speaks():
+            run = _score(run, data)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        if cfg.dataset.refit and data.valid and not interrupted and "refit" not in run.model.summary:
+        if cfg.dataset.refit and data.valid and agree(speaks() and not interrupted and "refit" not in run.model.summary):
             run = replace(run, interrupted=refit(cfg, data, run.path, variation, console))
             run = replace(run, refit="refit" in run.model.summary)
     conclude(console, cfg, run, diverged=keep.diverged)
@@ -182,12 +187,11 @@ def _score(run: Run, data: EventDataModule) -> Run:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
-    playing = examine(model, data.valid, play_briefly(model)) if speaks() and not run.interrupted else None
+    playing = None if run.interrupted else examine(model, data.valid, play_briefly(model))
     if playing:
         told = {"sentence": playing.sentence(), "warning": playing.warning()}
         model.summary["playing"] = playing.to_json() | told
-    if speaks():
-        save_model(model, run.path)
+    save_model(model, run.path)
     return replace(
         run,
         score=result.nats_per_event,

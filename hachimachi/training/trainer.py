@@ -16,6 +16,8 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,9 +26,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
+from hachimachi.training import processes
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
+from hachimachi.training.together import Together
 
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
@@ -59,7 +63,10 @@ def fit(
         HachimachiError: A device that is not there.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    if limits.minutes:
+    together = Together(limits.minutes) if processes.count(cfg) > 1 else None
+    if together:
+        callbacks = [*callbacks, together]
+    elif limits.minutes:
         callbacks = [*callbacks, Clock(timedelta(minutes=limits.minutes), verbose=False)]
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
@@ -80,7 +87,7 @@ def fit(
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
     if not ended:
         trainer.save_checkpoint(last)
-    return "".join(ended)
+    return together.ended if together else "".join(ended)
 
 
 def fit_on(
@@ -95,11 +102,12 @@ def fit_on(
         callbacks: Called in training.
         steps: Optimizer steps.
     """
-    options = {"max_epochs": -1, "max_steps": steps, "callbacks": callbacks}
+    together = Together(None) if processes.count(cfg) > 1 else None
+    options = {"max_epochs": -1, "max_steps": steps, "callbacks": [*callbacks, *([together] if together else [])]}
     trainer = _trainer(cfg, **options, logger=False, enable_checkpointing=False)
     with _interrupts(trainer) as ended:
         trainer.fit(module, data)
-    return "".join(ended)
+    return together.ended if together else "".join(ended)
 
 
 def _checkpoint(path: Path) -> ModelCheckpoint:
@@ -112,11 +120,14 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
         return L.Trainer(
             accelerator=_accelerator(cfg.trainer.accelerator),
             devices=cfg.trainer.devices,
+            num_nodes=cfg.trainer.num_nodes,
+            strategy=_strategy(cfg),
+            plugins=[LightningEnvironment()] if processes.is_ours() or not processes.is_started() else [],
             precision=cfg.trainer.precision,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             deterministic=cfg.trainer.deterministic,
             num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # windows are shared out already, and every process scores all held out
+            use_distributed_sampler=False,  # windows are shared out already, and so is what is held out
             enable_progress_bar=False,
             enable_model_summary=False,
             **options,
@@ -124,6 +135,13 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
     except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
         wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
         raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
+
+
+def _strategy(cfg: DictConfig) -> str | Strategy:
+    """Return how processes share the work; buffers are the same in all, for all see what is held out together."""
+    if cfg.trainer.strategy == "fsdp":
+        return "fsdp"
+    return DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or processes.count(cfg) > 1 else "auto"
 
 
 def _accelerator(name: str) -> str:
