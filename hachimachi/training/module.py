@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
+from hachimachi.training.sharded import is_sharded, shard
 from hachimachi.training.variation import Variation
 
 
@@ -50,6 +51,12 @@ class EventModule(L.LightningModule):
         self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
 
+    def configure_model(self) -> None:
+        """Spread the weights over devices, where the strategy has some for that."""
+        devices = getattr(self, "_device_mesh", None)
+        if devices is not None and not is_sharded(self.model):
+            shard([self.model, *([self.played] if self.average else [])], devices["data_parallel"])
+
     @property
     def played(self) -> EventModel:
         """The model as it is validated, kept and played."""
@@ -74,12 +81,14 @@ class EventModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
+        # of sharded weights every process needs the others' part for each batch, so all take all
+        self.shares = 1 if is_sharded(self.model) else self.trainer.world_size
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Add the costs of every event but each sequence's first; of several processes each takes its share."""
-        if batch_idx % self.trainer.world_size != self.trainer.global_rank:
+        if batch_idx % self.shares != self.trainer.global_rank % self.shares:
             return
         self.scored += _count(rows[:, 1:])
         for place, mark in enumerate(self.marks):
@@ -101,7 +110,7 @@ class EventModule(L.LightningModule):
 
     def _add_up(self) -> None:
         """Add what all processes have scored, so that each knows the same."""
-        if self.trainer.world_size > 1:
+        if self.shares > 1:
             scored = torch.tensor(self.scored, device=self.device)
             for total in (self.costs, scored):
                 torch.distributed.all_reduce(total)

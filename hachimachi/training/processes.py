@@ -112,6 +112,10 @@ def _follow_starter() -> None:
         said = os.read(0, 1)  # not sys.stdin, whose lock a thread must not hold when Python ends
         _thread.interrupt_main(said[0] if said else signal.SIGTERM)
 
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)  # a thread cannot make the system's own handler act
     threading.Thread(target=listen, daemon=True).start()
 
 
@@ -147,7 +151,7 @@ def _wait(started: Sequence[subprocess.Popen[bytes]], folder: Path, first: int) 
     """
     interrupted: KeyboardInterrupt | None = None
     waited = 0.0
-    while any(process.poll() is None for process in started) and waited < GRACE:
+    while any(process.poll() is None for process in started) and waited < (POLL if interrupted else GRACE):
         failed = next((place for place, process in enumerate(started) if process.poll()), None)
         if failed is not None and interrupted is None:
             raise HachimachiError(_explain(started[failed], folder, first + failed, len(started)))

@@ -104,7 +104,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
         pictures = Pictures(data)
         own = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
-        own += [pictures] if cfg.callbacks.pictures else []
+        own += [pictures] if cfg.callbacks.pictures and cfg.trainer.strategy != "fsdp" else []  # no process has all weights
         module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
         interrupted = fit(cfg, data, module, [*own, *callbacks], limits, folder)
     if keep.diverged and math.isnan(keep.best):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -17,7 +18,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -116,6 +117,8 @@ def _checkpoint(path: Path) -> ModelCheckpoint:
 
 
 def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
+    if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
+        os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
     try:
         return L.Trainer(
             accelerator=_accelerator(cfg.trainer.accelerator),
@@ -140,7 +143,7 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
 def _strategy(cfg: DictConfig) -> str | Strategy:
     """Return how processes share the work; buffers are the same in all, for all see what is held out together."""
     if cfg.trainer.strategy == "fsdp":
-        return "fsdp"
+        return ModelParallelStrategy(processes.count(cfg), 1, save_distributed_checkpoint=False)
     return DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or processes.count(cfg) > 1 else "auto"
 
 
