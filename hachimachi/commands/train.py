@@ -97,19 +97,20 @@ def command(
     _check_flags(multirun, **shown)
     from hachimachi.training.config import ConfigError, check_words
     from hachimachi.training.overrides import as_overrides
-    from hachimachi.training.sweep.extras import check_processes
+    from hachimachi.training.sweep.extras import check_processes, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
         check_processes(words, sweep)
         overrides, cfg = check_words(as_overrides(words), sweep, config_name or "train", config_dir)
+        more = resume_words(cfg) if sweep else []
     except ConfigError as error:
         raise WrongCall(str(error)) from error
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
     home = _flags({"config-dir": config_dir, "config-name": config_name})
-    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides]
+    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides, *more]
     given = any(word.startswith("output=") for word in overrides)
     return _run(argv, home, Path(cfg.output) if given else None)
 

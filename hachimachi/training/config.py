@@ -141,9 +141,7 @@ def _update(cfg: DictConfig, override: Override, word: str, options: Options) ->
     return changed
 
 
-def _compose(
-    overrides: list[str], config_name: str, config_dir: Path | None, *, whole: bool = False
-) -> DictConfig:
+def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *, whole: bool = False) -> DictConfig:
     home, more = find_conf(), []
     if config_dir is not None:
         own = (config_dir / f"{config_name}.yaml").is_file()  # Hydra wants the main config in the first folder

@@ -33,6 +33,7 @@ class EventModule(L.LightningModule):
         warmup: Steps over which the learning rate rises to its full height.
         average: How much of the average stays at each step; 0 plays the weights as they are.
         variation: What is done to windows before they are learned from.
+        compiled: Whether to learn with kernels that `torch.compile` makes for the model, where it holds all weights.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class EventModule(L.LightningModule):
         warmup: int = 50,
         average: float = 0.99,
         variation: Variation | None = None,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.lr, self.weight_decay, self.warmup, self.variation = lr, weight_decay, warmup, variation
+        self.compiled, self.surprise = compiled, model.log_prob
         self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
 
@@ -55,6 +58,7 @@ class EventModule(L.LightningModule):
         """Spread the weights over devices, where the strategy has some for that."""
         devices = getattr(self, "_device_mesh", None)
         if devices is not None and not is_sharded(self.model):
+            self.compiled = False
             shard([self.model, *([self.played] if self.average else [])], devices["data_parallel"])
 
     @property
@@ -65,12 +69,16 @@ class EventModule(L.LightningModule):
         assert isinstance(self.average.module, EventModel)
         return self.average.module
 
+    def on_fit_start(self) -> None:
+        """Have kernels made at the first step, if that is wanted."""
+        self.surprise = torch.compile(self.model.log_prob) if self.compiled else self.model.log_prob
+
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
         """Return the mean surprise of the events of a batch, shape (B, T, D)."""
         varied, events = None, _count(rows)
         if self.variation:
             rows, varied = self.variation(rows)
-        loss = -self.model.log_prob(rows, varied).sum() / events
+        loss = -self.surprise(rows, varied).sum() / events
         self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events, sync_dist=True)
         return loss
 
@@ -86,7 +94,7 @@ class EventModule(L.LightningModule):
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
-    def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, rows: Tensor, batch_idx: int) -> None:
         """Add the costs of every event but each sequence's first; of several processes each takes its share."""
         if batch_idx % self.shares != self.trainer.global_rank % self.shares:
             return

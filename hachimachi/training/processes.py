@@ -80,7 +80,7 @@ def run_together(words: Sequence[str], number: int, nodes: int, folder: Path, sw
     """
     common = _environment(number, nodes, folder, sweep)
     node = int(common["NODE_RANK"])
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[subprocess.Popen[Any]] = []
     try:
         for local in range(number):
             mine = {"LOCAL_RANK": str(local), "RANK": str(node * number + local)}
@@ -110,7 +110,7 @@ def _follow_starter() -> None:
 
     def listen() -> None:
         said = os.read(0, 1)  # not sys.stdin, whose lock a thread must not hold when Python ends
-        _thread.interrupt_main(said[0] if said else signal.SIGTERM)
+        _thread.interrupt_main(signal.Signals(said[0]) if said else signal.SIGTERM)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -130,7 +130,7 @@ def _environment(number: int, nodes: int, folder: Path, sweep: Path | None) -> d
     return {**given, **told, "WORLD_SIZE": str(number * nodes)}
 
 
-def _start(words: Sequence[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def _start(words: Sequence[str], environment: dict[str, str], log: Path) -> subprocess.Popen[Any]:
     """Start one process, out of reach of the terminal's Ctrl-C."""
     apart: dict[str, Any] = (
         {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
@@ -139,10 +139,19 @@ def _start(words: Sequence[str], environment: dict[str, str], log: Path) -> subp
     )
     command = [sys.executable, "-m", "hachimachi.cli", *words]
     with log.open("wb") as errors:
-        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=errors, **apart)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": _output(), "stderr": errors}
+        return subprocess.Popen(command, env=environment, **pipes, **apart)
 
 
-def _wait(started: Sequence[subprocess.Popen[bytes]], folder: Path, first: int) -> None:
+def _output() -> int | None:
+    """Return what print writes to here, for a process to write to it too: the log of a job, or the screen."""
+    try:
+        return sys.stdout.fileno()
+    except OSError:
+        return None
+
+
+def _wait(started: Sequence[subprocess.Popen[Any]], folder: Path, first: int) -> None:
     """Wait until all have ended well.
 
     Raises:
@@ -172,11 +181,11 @@ def _wait(started: Sequence[subprocess.Popen[bytes]], folder: Path, first: int) 
         raise HachimachiError(_explain(started[failed], folder, first + failed, len(started)))
 
 
-def _first_of(started: Sequence[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+def _first_of(started: Sequence[subprocess.Popen[Any]]) -> subprocess.Popen[Any]:
     return next((process for process in started if process.poll() is None), started[0])
 
 
-def _tell(process: subprocess.Popen[bytes], interrupted: KeyboardInterrupt) -> None:
+def _tell(process: subprocess.Popen[Any], interrupted: KeyboardInterrupt) -> None:
     """Tell a process what to be interrupted by."""
     assert process.stdin is not None
     try:
@@ -186,7 +195,7 @@ def _tell(process: subprocess.Popen[bytes], interrupted: KeyboardInterrupt) -> N
         return  # it has ended
 
 
-def _explain(process: subprocess.Popen[bytes], folder: Path, place: int, number: int) -> str:
+def _explain(process: subprocess.Popen[Any], folder: Path, place: int, number: int) -> str:
     """Say why a process ended: the last line it wrote, or by which signal."""
     log = _log(folder, place)
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")

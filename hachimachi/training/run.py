@@ -36,7 +36,7 @@ from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.shrinkage import shrink
 from hachimachi.training.together import agree
-from hachimachi.training.trainer import fit, quiet, speaks
+from hachimachi.training.trainer import compiles, fit, quiet, speaks
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,10 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
         keep = KeepBest(Path(cfg.output), _summary(cfg, data))
         pictures = Pictures(data)
         own = [*([Baseline(marginals)] if marginals else []), keep, Progress(baseline, keep, limits, console)]
-        own += [pictures] if cfg.callbacks.pictures and cfg.trainer.strategy != "fsdp" else []  # no process has all weights
-        module = EventModule(model, variation=variation, **_given(cfg.optimizer, without="name"))
+        if cfg.callbacks.pictures and cfg.trainer.strategy != "fsdp":  # there no process has all weights
+            own.append(pictures)
+        options = _given(cfg.optimizer, without="name")
+        module = EventModule(model, variation=variation, compiled=compiles(cfg, data.events), **options)
         interrupted = fit(cfg, data, module, [*own, *callbacks], limits, folder)
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
@@ -116,7 +118,8 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
             run = _score(run, data)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        if cfg.dataset.refit and data.valid and agree(speaks() and not interrupted and "refit" not in run.model.summary):
+        again = cfg.dataset.refit and data.valid
+        if again and agree(speaks() and not interrupted and "refit" not in run.model.summary):
             run = replace(run, interrupted=refit(cfg, data, run.path, variation, console))
             run = replace(run, refit="refit" in run.model.summary)
     conclude(console, cfg, run, diverged=keep.diverged)

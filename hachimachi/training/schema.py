@@ -137,7 +137,7 @@ class TrainerConfig:
     gradient_clip_val: float = _number("a number from 0", lambda value: value >= 0)
     check_val_every_n_epoch: int | None = _whole(1, null=True)
     deterministic: bool = _flag()
-    compile: bool = _flag()
+    compile: bool | None = _flag(null=True)
     threads: int | None = _whole(1, null=True)
 
 

@@ -37,7 +37,14 @@ class Together(L.Callback):
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.before[number] = signal.signal(number, self._ask)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
         """Hear what the first process says, and do it."""
         late = self.due is not None and time.monotonic() - self.started >= self.due
         said = torch.tensor(self.asked or int(late), device=trainer.strategy.root_device)

@@ -15,11 +15,11 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
@@ -31,6 +31,7 @@ from hachimachi.training import processes
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
+from hachimachi.training.recipe import COLLECTION
 from hachimachi.training.together import Together
 
 SAVE_EVERY = timedelta(seconds=30)
@@ -40,6 +41,13 @@ SAVE_EVERY = timedelta(seconds=30)
 def speaks() -> bool:
     """Return whether this process is the one of several that prints and writes."""
     return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def compiles(cfg: DictConfig, events: int) -> bool:
+    """Return whether a run has kernels made for its model: that takes a minute or two, which a piece does not last."""
+    if cfg.trainer.compile is None:
+        return _accelerator(cfg.trainer.accelerator) == "cuda" and events >= COLLECTION
+    return cfg.trainer.compile
 
 
 def fit(
@@ -84,7 +92,7 @@ def fit(
         "default_root_dir": folder,
     }
     trainer = _trainer(cfg, **options)
-    with _interrupts(trainer) as ended:
+    with _interrupts(trainer) as ended, _compiling():
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
     if not ended:
         trainer.save_checkpoint(last)
@@ -172,6 +180,18 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _compiling() -> Iterator[None]:
+    """Say in one line that kernels cannot be made here."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise HachimachiError(f"trainer.compile=true: does not work here, take false: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
+
+from omegaconf import DictConfig
 
 from hachimachi.training import processes
-from hachimachi.training.overrides import ConfigError
+from hachimachi.training.overrides import ConfigError, quote
+from hachimachi.training.sweep.results import read_jobs
 
 EXTRAS = {
     "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
@@ -44,6 +48,22 @@ def check_processes(words: Sequence[str], multirun: bool) -> None:
     single = [word for word in words if word.startswith("sweep=") and word != "sweep=grid"]
     if single and not multirun:
         raise ConfigError(f"{single[0]}: a search is a sweep; expected -m with it")
+
+
+def resume_words(cfg: DictConfig) -> list[str]:
+    """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    if not cfg.sweep.resume:
+        return []
+    folder = Path(cfg.sweep.resume)
+    if not read_jobs(folder):
+        raise ConfigError(f"sweep.resume={folder}: no sweep; expected the folder of one, outputs/sweep/…")
+    rounds = [job.name.partition(".")[0] for job in read_jobs(folder) if "." in job.name]
+    number = max((int(text) for text in rounds if text.isdecimal()), default=1) + 1
+    return [f"hydra.sweep.dir={quote(str(folder))}", f"hydra.sweep.subdir='{number}.${{hydra.job.num}}'"]
 
 
 def _is_here(plugin: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, flag_override
 
+from hachimachi.training.sweep.results import read_jobs
 from hachimachi.training.sweep.watch import Watch
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -24,16 +26,19 @@ class SweepFolder(Callback):
     """
 
     last: ClassVar[Path | None] = None
+    config: ClassVar[DictConfig | None] = None
     watch: ClassVar[Watch | None] = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002  (Hydra's signature)
         """Keep the folder of the sweep that begins."""
-        SweepFolder.last = Path(config.hydra.sweep.dir)
+        SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
         launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
         if "n_jobs" in sweeper:
             _quiet_optuna()
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
                 sweeper.n_jobs = min(config.sweep.jobs or _at_once(config), sweeper.n_trials)
+                if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
+                    sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
         if launcher != BASIC:
             SweepFolder.watch = Watch(SweepFolder.last)
             SweepFolder.watch.start()
@@ -48,9 +53,17 @@ class SweepFolder(Callback):
 
 def _quiet_optuna() -> None:
     """Keep from the screen that a study was created: Optuna says so as soon as it is imported."""
-    import optuna
+    from optuna import logging as optuna_logging
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna_logging.set_verbosity(logging.WARNING)
+
+
+def remember() -> Any:
+    """Return what Optuna keeps its study in: one that knows what the folder of the sweep that begins holds already."""
+    from hachimachi.training.sweep.memory import remember
+
+    assert SweepFolder.config is not None
+    return remember(SweepFolder.config)
 
 
 def _at_once(config: DictConfig) -> int:

@@ -49,7 +49,7 @@ def draw(jobs: Sequence[Job]) -> Figure | None:
 
 def _is_telling(values: Sequence[str]) -> bool:
     """Return whether a key has more than one value, and few enough or numbers."""
-    return 1 < len(set(values)) and (len(set(values)) < MANY or _numbers(values) is not None)
+    return len(set(values)) > 1 and (len(set(values)) < MANY or _numbers(values) is not None)
 
 
 def _limits(jobs: Sequence[Job]) -> tuple[float, float]:
@@ -122,8 +122,9 @@ def _dot(ax: Axes, x: float, job: Job, place: int) -> None:
     low, high = ax.get_ylim()
     hue, off = _hue(job, place), job.score > high
     marker = "^" if off else "x" if job.state else "o"
-    look = {"markersize": 9 if place == 0 else 6, "alpha": 1.0 if place == 0 else 0.85, "zorder": 4 if place == 0 else 3}
-    ax.plot([x], [high - 0.03 * (high - low) if off else job.score], marker, color=hue, **look)
+    size, alpha, layer = (9, 1.0, 4) if place == 0 else (6, 0.85, 3)
+    y = high - 0.03 * (high - low) if off else job.score
+    ax.plot([x], [y], marker, color=hue, markersize=size, alpha=alpha, zorder=layer)
 
 
 def _hue(job: Job, place: int) -> str:

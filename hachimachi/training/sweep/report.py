@@ -1,4 +1,4 @@
-"""What a sweep came to: on the screen, as a table and as a picture in its folder, and the best model where it is wanted."""
+"""What a sweep came to: on the screen, as a table and a picture in its folder, and the best model."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Job:
 def read_jobs(folder: Path) -> list[Job]:
     """Read the jobs of a sweep that have begun, best first; of their overrides only those that differ."""
     folders = sorted(path.parents[1] for path in folder.rglob(".hydra/overrides.yaml"))
-    words = {job: read_overrides(job) for job in folders}
+    words = {job: [word for word in read_overrides(job) if not word.startswith("sweep")] for job in folders}
     common = set.intersection(*map(set, words.values())) if len(words) > 1 else set()
     jobs = [Job(job, dict(split(word) for word in words[job] if word not in common), Score.read(job)) for job in words]
     return sorted(jobs, key=lambda job: (bool(job.state), math.isnan(job.score), job.score, _number(job)))
