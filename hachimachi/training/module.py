@@ -90,13 +90,13 @@ class EventModule(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
         # of sharded weights every process needs the others' part for each batch, so all take all
-        self.shares = 1 if is_sharded(self.model) else self.trainer.world_size
+        self.share, self.shares = (0, 1) if is_sharded(self.model) else _place()
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
         """Add the costs of every event but each sequence's first; of several processes each takes its share."""
-        if batch_idx % self.shares != self.trainer.global_rank % self.shares:
+        if batch_idx % self.shares != self.share:
             return
         self.scored += _count(rows[:, 1:])
         for place, mark in enumerate(self.marks):
@@ -150,6 +150,13 @@ class EventModule(L.LightningModule):
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
         checkpoint[SPEC] = describe(self.played)
         checkpoint[GRAMS] = keep_grams(self.model)
+
+
+def _place() -> tuple[int, int]:
+    """Return which of how many processes this is."""
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 def tag(group: str, column: str) -> str:
