@@ -17,7 +17,9 @@ from hachimachi.cli import COMMANDS, LazyGroup, cli
 from hachimachi.models.event_model import build_model
 
 ROOT = Path(__file__).parents[1]
-README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/live.md", "docs/training.md"))
+README = "\n".join(
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/live.md", "docs/training.md")
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
 CALLS = [shlex.split(line, comments=True) for line in SHELL.splitlines() if line.startswith("hxmx ")]

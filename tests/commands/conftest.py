@@ -74,7 +74,7 @@ class Training:
         self.fails: Callable[[DictConfig], BaseException | None] = lambda cfg: None  # noqa: ARG005
         self.interrupted: Callable[[DictConfig], bool] = lambda cfg: False  # noqa: ARG005
 
-    def train(self, cfg: DictConfig, folder: Path, callbacks: Sequence[object] = ()) -> SimpleNamespace:
+    def train(self, cfg: DictConfig, folder: Path, callbacks: Sequence[Any] = ()) -> SimpleNamespace:
         self.callbacks = [*callbacks]
         self.calls.append(SimpleNamespace(cfg=cfg, folder=folder, argv=sys.argv.copy(), path=cfg.dataset.path))
         if error := self.fails(cfg):

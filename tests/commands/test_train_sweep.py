@@ -104,7 +104,7 @@ def test_a_search_is_seeded_and_goes_on(hxmx: Hxmx, training: Training, tmp_path
 
 
 def test_a_search_survives_jobs_that_fail(hxmx: Hxmx, training: Training, capsys: pytest.CaptureFixture[str]) -> None:
-    training.fails = lambda cfg: HachimachiError("no") if len(training.calls) % 2 else None
+    training.fails = lambda _: HachimachiError("no") if len(training.calls) % 2 else None
     assert hxmx("-m", "sweep=optuna", "sweep.trials=4") == 1
     said = capsys.readouterr()
     assert said.err == "hxmx: 2 of 4 jobs failed: no\n"

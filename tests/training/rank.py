@@ -53,7 +53,9 @@ def main() -> None:
     words += ["callbacks.pictures=false", "callbacks.progress=false", "dataset.valid_fraction=0.4"]
     record = Record()
     model = Path(folder) / "model.pt"
-    train(compose([*words, f"dataset.path={quote(data)}", f"output={quote(str(model))}"]), Path(folder) / "run", [record])
+    train(
+        compose([*words, f"dataset.path={quote(data)}", f"output={quote(str(model))}"]), Path(folder) / "run", [record]
+    )
     (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(record.said))
 
 

@@ -139,7 +139,13 @@ def test_two_machines_by_torchrun(tmp_path: Path, make_pieces: Any) -> None:
     """Two groups of processes on this machine, which know each other by an address only."""
     io.write(tmp_path / "my data.json", make_pieces([120]))
     words = ["my data.json", "my model.pt", "model.size=8", "head.components=2", "logger=none", "trainer.max_epochs=2"]
-    command = ["sh", str(ROOT / "examples" / "cluster" / "torchrun.sh"), *words, "trainer=ddp", "trainer.accelerator=cpu"]
+    command = [
+        "sh",
+        str(ROOT / "examples" / "cluster" / "torchrun.sh"),
+        *words,
+        "trainer=ddp",
+        "trainer.accelerator=cpu",
+    ]
     port = str(processes._free_port())
     common = {**os.environ, "NODES": "2", "HEAD": "127.0.0.1", "PORT": port, "PYTHON": sys.executable}
     started = [

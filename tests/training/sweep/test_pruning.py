@@ -19,7 +19,7 @@ class Fit:
     is_global_zero, sanity_checking, should_stop = True, False, False
 
     def __init__(self) -> None:
-        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda said, all: said)  # noqa: A006, ARG005
+        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda said, all: said)  # noqa: ARG005
         self.callback_metrics: dict[str, Any] = {}
         self.global_step = 0
 
@@ -38,7 +38,7 @@ def finish(sweep: Path, name: str, curve: dict[int, float], **more: Any) -> None
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Three finished jobs, whose best at step 10 is 5, 6 and 7, and at step 20 3, 4 and 7; and some that say nothing."""
+    """Three finished jobs, whose best at step 10 is 5, 6 and 7, at step 20 3, 4 and 7; others say nothing."""
     finish(tmp_path, "0", {10: 5.0, 20: 3.0})
     finish(tmp_path, "1", {10: 6.0, 20: 4.0})
     finish(tmp_path, "2", {10: 7.0, 20: 9.0})

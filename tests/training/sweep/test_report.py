@@ -99,7 +99,10 @@ def test_the_table_in_the_folder_has_all(tmp_path: Path) -> None:
     with (tmp_path / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["optimizer.lr"] for row in rows] == ["0.0034872364872", "0.01"]
-    assert [(row["nats"], row["state"], row["marginal"]) for row in rows] == [("2.5", "finished", "4.0"), ("", "failed", "")]
+    assert [(row["nats"], row["state"], row["marginal"]) for row in rows] == [
+        ("2.5", "finished", "4.0"),
+        ("", "failed", ""),
+    ]
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 
