@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
-from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from omegaconf import DictConfig
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from hachimachi.training.sweep.results import as_words, read_jobs, read_overrides, split
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of what Optuna's database, which is not used, will miss one day
+    import optuna
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 STUDY = "hachimachi"
 
