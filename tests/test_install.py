@@ -130,3 +130,22 @@ def test_an_editable_install_works_from_any_folder(source: Path, tmp_path: Path)
     assert read_pth(target) == [str(source)]
     walk(target, source, folder)
     assert not list(source.rglob("*.pt"))
+
+
+@pytest.mark.slow
+def test_several_processes_run_what_the_wheel_brought(wheel: Path, tmp_path: Path) -> None:
+    target, folder = tmp_path / "pack ages", tmp_path / "else where"
+    folder.mkdir()
+    pip("install", "--target", target, wheel)
+    step = np.arange(80)
+    piece = make_sequence(np.column_stack([60 + step % 7, 80 + step % 3]), step / 4, ["pitch", "velocity"])
+    io.write(folder / "my data.json", piece)
+    words = ("my data.json", "my model.pt", *TINY, "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    command = [sys.executable, "-c", "import hachimachi; print(hachimachi.__file__)"]
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith(str(target))
+    command = [sys.executable, "-m", "hachimachi.cli", "train", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in folder.iterdir()} == {"my data.json", "my model.pt", "outputs"}

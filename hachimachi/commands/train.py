@@ -100,11 +100,14 @@ def command(
     """Learn a model from a data set."""
     _check_flags(multirun, **shown)
     from hachimachi.training.config import ConfigError, check_words
+    from hachimachi.training.sweep.extras import check_processes, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
+        check_processes(words, sweep)
         given, said = _start(words, source, config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
+        more = resume_words(cfg) if sweep else []
     except ConfigError as error:
         raise WrongCall(str(error)) from error
     if not any(shown.values()):
@@ -112,7 +115,7 @@ def command(
             _check_files(cfg)
         click.echo("\n".join(said), nl=bool(said))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
-    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides]
+    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides, *more]
     named = any(word.startswith("output=") for word in overrides)
     return _run(argv, [*home, *_flags({"from": source})], Path(cfg.output) if named else None)
 
@@ -155,8 +158,12 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
     import hydra
     from hydra.errors import HydraException
 
-    from hachimachi.training.sweep import SweepFolder, make_task, report
+    from hachimachi.training.processes import prepare_process
+    from hachimachi.training.sweep.folder import SweepFolder
+    from hachimachi.training.sweep.job import make_task
+    from hachimachi.training.sweep.report import report
 
+    argv = [*argv, *prepare_process()]
     failures: list[HachimachiError] = []
     SweepFolder.last = None
     status = 0
@@ -169,8 +176,10 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
         status = 130
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
+    finally:
+        SweepFolder.end_watch()
     if SweepFolder.last:
-        report(SweepFolder.last, output)
+        report(SweepFolder.last, output, interrupted=status == 130)
     elif failures:
         raise failures[0]
     return status
@@ -193,7 +202,7 @@ def _manners(argv: list[str]) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="hydra|omegaconf")
+            warnings.filterwarnings("ignore", module="hydra|omegaconf|optuna|submitit")
             yield
     finally:
         sys.argv = words

@@ -19,6 +19,7 @@ from torch import Tensor
 from hachimachi.checkpoint import save_model
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
+from hachimachi.training.sharded import gather
 
 SELDOM = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -78,12 +79,13 @@ class KeepBest(L.Callback):
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, EventModule)
-        self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
+        model = gather(module.played)
+        self.diverged = not all(weight.isfinite().all() for weight in (*module.parameters(), *model.parameters()))
         if self.diverged or not trainer.is_global_zero:
             return
         done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
-        module.played.summary = {**self.summary, **done}
-        save_model(module.played, self.path)
+        model.summary = module.played.summary = {**self.summary, **done}
+        save_model(model, self.path)
 
 
 class Baseline(L.Callback):

@@ -83,4 +83,5 @@ def _entries(path: Path, pattern: re.Pattern[str]) -> list[Entry]:
     if not path.is_file():  # `debug: null` names no file
         return []
     found = (pattern.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return [Entry(match["name"], match["value"], match["comment"] or "") for match in found if match]
+    named = (match for match in found if match and match["name"] != "defaults")
+    return [Entry(match["name"], match["value"], match["comment"] or "") for match in named]

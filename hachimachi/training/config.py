@@ -79,9 +79,12 @@ def check_words(
     folders = [find_conf(), *([config_dir] if config_dir else [])]
     _offer(find_plugins(read_words(words), folders, config_name))
     options = list_all_options(*folders)
-    overrides = parse(words, options, multirun)
-    choices = [list_choices(override, options) for override in overrides]
-    first = [_word(override, values[0]) for override, values in zip(overrides, choices, strict=True)]
+    given = parse(words, options, multirun)
+    overrides, first, choices = _first(given, options)
+    if multirun and (space := _space(first, config_name, config_dir, options)):
+        chosen = {override.key_or_group for override in given}
+        added = [override for override in space if override.key_or_group not in chosen]
+        overrides, first, choices = _first([*given, *added], options)
     cfg = _compose(first, config_name, config_dir)
     typed = check(cfg)
     for place, override in enumerate(overrides):
@@ -90,7 +93,19 @@ def check_words(
             words_now = [*first[:place], word, *first[place + 1 :]]
             chosen = override.key_or_group in options or override.is_hydra_override()
             check(_compose(words_now, config_name, config_dir) if chosen else _update(cfg, override, word, options))
-    return [str(override.input_line) for override in overrides], typed
+    return [str(override.input_line) for override in given], typed
+
+
+def _first(overrides: list[Override], options: Options) -> tuple[list[Override], list[str], list[list[str]]]:
+    """Return overrides, words that take the first choice of each, and all choices of each."""
+    choices = [list_choices(override, options) for override in overrides]
+    return overrides, [_word(override, values[0]) for override, values in zip(overrides, choices, strict=True)], choices
+
+
+def _space(words: list[str], config_name: str, config_dir: Path | None, options: Options) -> list[Override]:
+    """Return what the config itself has a sweep vary, as overrides."""
+    params = OmegaConf.select(_compose(words, config_name, config_dir, whole=True), "hydra.sweeper.params") or {}
+    return parse([f"{key}={value}" for key, value in params.items()], options, multirun=True)
 
 
 def check(cfg: DictConfig) -> DictConfig:
@@ -180,7 +195,7 @@ def _update(cfg: DictConfig, override: Override, word: str, options: Options) ->
     return changed
 
 
-def _compose(overrides: list[str], config_name: str, config_dir: Path | None) -> DictConfig:
+def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *, whole: bool = False) -> DictConfig:
     home, more = find_conf(), []
     if config_dir is not None:
         own = (config_dir / f"{config_name}.yaml").is_file()  # Hydra wants the main config in the first folder
@@ -188,7 +203,7 @@ def _compose(overrides: list[str], config_name: str, config_dir: Path | None) ->
         more = [f"hydra.searchpath=[{quote(f'file://{other}')}]"]
     try:
         with _one_more_hydra(), hydra.initialize_config_dir(str(home), version_base="1.3"):
-            return hydra.compose(config_name, [*overrides, *more])
+            return hydra.compose(config_name, [*overrides, *more], return_hydra_config=whole)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         text = " ".join(str(error).partition("Config search path")[0].split())
         raise ConfigError(_explain_option(text, overrides) or text) from error

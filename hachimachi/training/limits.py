@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
 
 from hachimachi.text import count
+from hachimachi.training import processes
 from hachimachi.training.data import EventDataModule
 
 STEPS = 60
@@ -82,7 +83,7 @@ class Pace:
         least = max(LEAST, SHARE * sum(len(sequence) for sequence in data.valid_sample))
         if data.events <= OFTEN:
             return Pace(_divide(math.ceil(least / max(1, data.events)), cfg.trainer.max_epochs), None)
-        batch = data.window * data.batch_size
+        batch = data.window * data.batch_size * processes.count(cfg)  # each process takes one at the same time
         batches, most = math.ceil(max(least, OFTEN) / batch), [cfg.trainer.max_steps]
         if cfg.trainer.max_epochs:
             most.append(cfg.trainer.max_epochs * math.ceil(data.events / batch))

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.chained import Chained
+from hachimachi.training.sharded import is_sharded, shard
 from hachimachi.training.variation import Variation
 
 
@@ -36,6 +37,7 @@ class EventModule(L.LightningModule):
             :class:`~hachimachi.training.schedule.Schedule`.
         average: How much of the average stays at each step; 0 plays the weights as they are.
         variation: What is done to windows before they are learned from.
+        compiled: Whether to learn with kernels that `torch.compile` makes for the model, where it holds all weights.
     """
 
     def __init__(
@@ -48,13 +50,22 @@ class EventModule(L.LightningModule):
         schedule: Callable[[int], float] | None = None,
         average: float = 0.99,
         variation: Variation | Chained | None = None,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.lr, self.weight_decay, self.variation = lr, weight_decay, variation
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
+        self.compiled, self.surprise = compiled, model.log_prob
         self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
+
+    def configure_model(self) -> None:
+        """Spread the weights over devices, where the strategy has some for that."""
+        devices = getattr(self, "_device_mesh", None)
+        if devices is not None and not is_sharded(self.model):
+            self.compiled = False
+            shard([self.model, *([self.played] if self.average else [])], devices["data_parallel"])
 
     @property
     def played(self) -> EventModel:
@@ -64,13 +75,17 @@ class EventModule(L.LightningModule):
         assert isinstance(self.average.module, EventModel)
         return self.average.module
 
+    def on_fit_start(self) -> None:
+        """Have kernels made at the first step, if that is wanted."""
+        self.surprise = torch.compile(self.model.log_prob) if self.compiled else self.model.log_prob
+
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
         """Return the mean surprise of the events of a batch, shape (B, T, D)."""
         varied, events = None, _count(rows)
         if self.variation:
             rows, varied = self.variation(rows)
-        loss = -self.model.log_prob(rows, varied).sum() / events
-        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events)
+        loss = -self.surprise(rows, varied).sum() / events
+        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events, sync_dist=True)
         return loss
 
     def optimizer_step(self, *words: Any, **named: Any) -> None:
@@ -85,18 +100,23 @@ class EventModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
+        # of sharded weights every process needs the others' part for each batch, so all take all
+        self.share, self.shares = (0, 1) if is_sharded(self.model) else _place()
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
-    def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
-        """Add the costs of every event but each sequence's first."""
+    def validation_step(self, rows: Tensor, batch_idx: int) -> None:
+        """Add the costs of every event but each sequence's first; of several processes each takes its share."""
+        if batch_idx % self.shares != self.share:
+            return
         self.scored += _count(rows[:, 1:])
         for place, mark in enumerate(self.marks):
             varied = torch.full(rows.shape[:1], mark, device=rows.device)
             self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better mark, and log what it costs."""
+        """Keep the better mark, and log what it costs, all processes taken together."""
+        self._add_up()
         if not self.scored:
             return
         best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
@@ -106,6 +126,14 @@ class EventModule(L.LightningModule):
         self.log("val/nll", nats.sum().float())
         for column, value in zip(self.model.columns, nats.float(), strict=True):
             self.log(tag("val", column.name), value)
+
+    def _add_up(self) -> None:
+        """Add what all processes have scored, so that each knows the same."""
+        if self.shares > 1:
+            scored = torch.tensor(self.scored, device=self.device)
+            for total in (self.costs, scored):
+                torch.distributed.all_reduce(total)
+            self.scored = int(scored)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and how its rate goes."""
@@ -134,6 +162,13 @@ class EventModule(L.LightningModule):
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
         checkpoint[SPEC] = describe(self.played)
         checkpoint[GRAMS] = keep_grams(self.model)
+
+
+def _place() -> tuple[int, int]:
+    """Return which of how many processes this is."""
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 def tag(group: str, column: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,13 +33,14 @@ from hachimachi.training.pictures import Pictures
 from hachimachi.training.place import Place
 from hachimachi.training.provenance import find_platform, find_revision, find_versions
 from hachimachi.training.recipe import SUITED, fill
-from hachimachi.training.refit import check_refit, refit
+from hachimachi.training.refit import refit
 from hachimachi.training.resume import check_checkpoint
 from hachimachi.training.schedule import Schedule
 from hachimachi.training.screen import conclude, introduce
 from hachimachi.training.shrinkage import shrink
 from hachimachi.training.stop import Stop
-from hachimachi.training.trainer import fit, quiet, speaks
+from hachimachi.training.together import agree
+from hachimachi.training.trainer import compiles, fit, quiet, speaks
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ class Run:
         return load_model(self.path)
 
 
-def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
+def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence[L.Callback] = ()) -> Run:
     """Train what a config describes.
 
     Args:
         cfg: What :func:`~hachimachi.training.config.compose` returns.
         folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
+        callbacks: Called in training besides the run's own.
 
     Raises:
         HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
@@ -99,14 +102,14 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
     ('model.pt', True, 58)
     >>> folder.cleanup()
     """
-    check_refit(cfg)
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     data = _read(cfg)
     composed, cfg = cfg, fill(cfg, data.events)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     summary = _summary(composed, cfg, data)
-    _write_origin(folder, summary)
+    if speaks():
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        _write_origin(folder, summary)
     console = make_console(quiet=not cfg.callbacks.progress or not speaks())
     with quiet():
         model, limits = _build(cfg, data), Limits.of(cfg, data)
@@ -119,11 +122,14 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         keep, stop = KeepBest(Path(cfg.output), summary), Stop()
         pictures = Pictures(data)
         schedule = Schedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
-        callbacks = [Place(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
-        callbacks += [Progress(baseline, keep, limits, console), *([pictures] if cfg.callbacks.pictures else [])]
+        own = [Place(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
+        own.append(Progress(baseline, keep, limits, console))
+        if cfg.callbacks.pictures and cfg.trainer.strategy != "fsdp":  # there no process has all weights
+            own.append(pictures)
         options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
-        module = EventModule(model, variation=variation, schedule=schedule, **options)
-        ended = fit(cfg, data, module, callbacks, limits, folder)
+        options |= {"variation": variation, "schedule": schedule, "compiled": compiles(cfg, data.events)}
+        module = EventModule(model, **options)
+        ended = fit(cfg, data, module, [*own, *callbacks], limits, folder)
         interrupted = ended and (stop.asked or ended)  # Lightning calls both SIGTERM
         for line in variation.lines() if isinstance(variation, Chained) else ():
             console.print(line)
@@ -131,10 +137,13 @@ def train(cfg: DictConfig, folder: str | Path | None = None) -> Run:
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
     with quiet():
-        run = _score(Run(keep.path, folder, math.nan, math.nan, interrupted), data)
+        run = Run(keep.path, folder, math.nan, math.nan, interrupted)
+        if speaks():
+            run = _score(run, data)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        if cfg.dataset.refit and data.valid and not interrupted and "refit" not in run.model.summary:
+        again = cfg.dataset.refit and data.valid
+        if again and agree(speaks() and not interrupted and "refit" not in run.model.summary):
             run = replace(run, interrupted=refit(cfg, data, run.path, variation, console))
             run = replace(run, refit="refit" in run.model.summary)
     conclude(console, cfg, run, diverged=keep.diverged)
@@ -198,8 +207,7 @@ def _write_origin(folder: Path, summary: dict[str, Any]) -> None:
     """Write beside the config what else it takes to have a run again: data, versions, revision."""
     told = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
     told["data"] = {key: value for key, value in told["data"].items() if key != "openings"}
-    if speaks():
-        (folder / "origin.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (folder / "origin.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _score(run: Run, data: EventDataModule) -> Run:
@@ -221,12 +229,11 @@ def _score(run: Run, data: EventDataModule) -> Run:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
-    playing = examine(model, data.judged, play_briefly(model)) if speaks() and not run.interrupted else None
+    playing = None if run.interrupted else examine(model, data.judged, play_briefly(model))
     if playing:
         told = {"sentence": playing.sentence(), "warning": playing.warning()}
         model.summary["playing"] = playing.to_json() | told
-    if speaks():
-        save_model(model, run.path)
+    save_model(model, run.path)
     return replace(
         run,
         score=result.nats_per_event,

@@ -164,6 +164,8 @@ class TrainerConfig:
 
     accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _devices()  # noqa: RUF009  (makes a field)
+    num_nodes: int = _whole(1)
+    strategy: str = _one_of("auto", "ddp", "fsdp")
     max_epochs: int | None = _whole(1, null=True)
     max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)
     max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
@@ -171,6 +173,7 @@ class TrainerConfig:
     gradient_clip_val: float = _number("a number from 0", lambda value: value >= 0)
     check_val_every_n_epoch: int | None = _whole(1, null=True)
     deterministic: bool = _flag()
+    compile: bool | None = _flag(null=True)
     threads: int | None = _whole(1, null=True)
     overfit_batches: int = _whole(0)
     detect_anomaly: bool = _flag()
@@ -192,6 +195,19 @@ class LoggerConfig:
     """Where curves go: one place, or a list of them."""
 
     name: Any = _loggers()  # noqa: RUF009  (makes a field)
+
+
+@dataclass
+class SweepConfig:
+    """What `-m` tries."""
+
+    name: str = _part("sweep")
+    trials: int | None = _whole(1, null=True)
+    jobs: int | None = _whole(1, null=True)
+    resume: str | None = _file(null=True)
+    prune: bool = _flag()
+    prune_after: int = _whole(1)
+    warmup: int = _whole(0)
 
 
 @dataclass
@@ -217,6 +233,7 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     feature: dict[str, FeatureConfig] = field(default_factory=dict)
     output: str = _file()
     seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)

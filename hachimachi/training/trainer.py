@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -14,9 +15,11 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
@@ -24,11 +27,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
+from hachimachi.training import processes
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.debug import SameBatches, make_profiler
 from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
+from hachimachi.training.recipe import COLLECTION
 from hachimachi.training.stop import LastCheckpoint
+from hachimachi.training.together import Together
 
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
@@ -37,6 +43,13 @@ SAVE_EVERY = timedelta(seconds=30)
 def speaks() -> bool:
     """Return whether this process is the one of several that prints and writes."""
     return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def compiles(cfg: DictConfig, events: int) -> bool:
+    """Return whether a run has kernels made for its model: that takes a minute or two, which a piece does not last."""
+    if cfg.trainer.compile is None:
+        return _accelerator(cfg.trainer.accelerator) == "cuda" and events >= COLLECTION
+    return cfg.trainer.compile
 
 
 def fit(
@@ -61,7 +74,10 @@ def fit(
         HachimachiError: A device that is not there.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    if limits.minutes:
+    together = Together(limits.minutes) if processes.count(cfg) > 1 else None
+    if together:
+        callbacks = [*callbacks, together]
+    elif limits.minutes:
         callbacks = [*callbacks, Clock(timedelta(minutes=limits.minutes), verbose=False)]
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
@@ -82,11 +98,11 @@ def fit(
         "default_root_dir": folder,
     }
     trainer = _trainer(cfg, **options)
-    with _interrupts(trainer) as ended:
+    with _interrupts(trainer) as ended, _compiling():
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
     if not ended:
         trainer.save_checkpoint(last)
-    return "".join(ended)
+    return together.ended if together else "".join(ended)
 
 
 def fit_on(
@@ -101,24 +117,30 @@ def fit_on(
         callbacks: Called in training.
         steps: Optimizer steps.
     """
-    options = {"max_epochs": -1, "max_steps": steps, "callbacks": callbacks}
+    together = Together(None) if processes.count(cfg) > 1 else None
+    options = {"max_epochs": -1, "max_steps": steps, "callbacks": [*callbacks, *([together] if together else [])]}
     trainer = _trainer(cfg, **options, logger=False, enable_checkpointing=False)
     with _interrupts(trainer) as ended:
         trainer.fit(module, data)
-    return "".join(ended)
+    return together.ended if together else "".join(ended)
 
 
 def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
+    if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
+        os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
     try:
         return L.Trainer(
             accelerator=_accelerator(cfg.trainer.accelerator),
             devices=cfg.trainer.devices,
+            num_nodes=cfg.trainer.num_nodes,
+            strategy=_strategy(cfg),
+            plugins=[LightningEnvironment()] if processes.is_ours() or not processes.is_started() else [],
             precision=cfg.trainer.precision,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             deterministic=cfg.trainer.deterministic,
             detect_anomaly=cfg.trainer.detect_anomaly,
             num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # windows are shared out already, and every process scores all held out
+            use_distributed_sampler=False,  # windows are shared out already, and so is what is held out
             enable_progress_bar=False,
             enable_model_summary=False,
             **options,
@@ -126,6 +148,13 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
     except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
         wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
         raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
+
+
+def _strategy(cfg: DictConfig) -> str | Strategy:
+    """Return how processes share the work; buffers are the same in all, for all see what is held out together."""
+    if cfg.trainer.strategy == "fsdp":
+        return ModelParallelStrategy(processes.count(cfg), 1, save_distributed_checkpoint=False)
+    return DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or processes.count(cfg) > 1 else "auto"
 
 
 def _accelerator(name: str) -> str:
@@ -157,6 +186,18 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _compiling() -> Iterator[None]:
+    """Say in one line that kernels cannot be made here."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise HachimachiError(f"trainer.compile=true: does not work here, take false: {reason}") from error
 
 
 @contextlib.contextmanager

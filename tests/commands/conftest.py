@@ -6,7 +6,7 @@ import csv
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -74,13 +74,15 @@ class Training:
         self.fails: Callable[[DictConfig], BaseException | None] = lambda cfg: None  # noqa: ARG005
         self.interrupted: Callable[[DictConfig], bool] = lambda cfg: False  # noqa: ARG005
 
-    def train(self, cfg: DictConfig, folder: Path) -> SimpleNamespace:
+    def train(self, cfg: DictConfig, folder: Path, callbacks: Sequence[Any] = ()) -> SimpleNamespace:
+        self.callbacks = [*callbacks]
         self.calls.append(SimpleNamespace(cfg=cfg, folder=folder, argv=sys.argv.copy(), path=cfg.dataset.path))
         if error := self.fails(cfg):
             raise error
         Path(cfg.output).write_text(f"seed {cfg.seed}")
         score = math.nan if cfg.seed == 99 else 10.0 - cfg.seed
-        return SimpleNamespace(score=score, path=Path(cfg.output), folder=folder, interrupted=self.interrupted(cfg))
+        ended = "Ctrl-C" if self.interrupted(cfg) else ""
+        return SimpleNamespace(score=score, marginal=12.0, path=Path(cfg.output), folder=folder, interrupted=ended)
 
 
 @pytest.fixture

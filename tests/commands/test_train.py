@@ -26,7 +26,7 @@ def test_files_and_overrides_reach_training(hxmx: Hxmx, training: Training, tmp_
     assert (call.path, call.cfg.output, call.cfg.model.name) == ("data.json", "my model.pt", "gru")
     assert call.cfg.trainer.max_epochs == 50
     assert call.folder == only(tmp_path, "outputs/train/*")
-    assert json.loads((call.folder / "score.json").read_text()) == {"val_nll": 10.0}
+    assert json.loads((call.folder / "score.json").read_text())["val_nll"] == 10.0
     kept = OmegaConf.load(call.folder / ".hydra" / "config.yaml")
     assert isinstance(kept, DictConfig)
     assert kept.model.name == "gru"
@@ -56,7 +56,7 @@ def test_odd_file_names(hxmx: Hxmx, training: Training, tmp_path: Path, name: st
 
 def test_nothing_held_out_scores_null(hxmx: Hxmx, training: Training) -> None:
     assert hxmx("seed=99") == 0
-    assert json.loads((training.calls[0].folder / "score.json").read_text()) == {"val_nll": None}
+    assert json.loads((training.calls[0].folder / "score.json").read_text())["val_nll"] is None
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hachimachi import io
 from hachimachi.errors import HachimachiError
 from tests.commands.conftest import Hxmx, Training, only
 
@@ -27,8 +29,9 @@ def test_sweep(hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "job 0: dataset.path='data.json' output='best.pt' model=gru seed=1"
     table = printed[4:]
-    assert table[0].split() == ["job", "nats/event", "overrides"]
-    assert table[1].split() == ["1", "8.0000", "model=gru", "seed=2"]
+    assert table[0].split() == ["job", "nats/event", "model", "seed"]
+    assert table[1].split() == ["1", "8.0000", "gru", "2"]
+    assert "Over seeds (mean ± standard deviation):" in table
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]
     # a second device of a job trains that job, not the sweep
     assert "-m" not in training.calls[0].argv
@@ -51,11 +54,117 @@ def test_sweep_goes_on_after_a_job_that_fails(
     assert (tmp_path / "best.pt").read_text() == "seed 2"
 
 
-def test_interrupted_sweep_keeps_the_best_so_far(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
+def test_not_even_a_mistake_of_ours_ends_a_sweep(
+    hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training.fails = lambda cfg: ZeroDivisionError("by\nzero") if cfg.seed == 1 else None
+    assert hxmx("data.json", "best.pt", "-m", "seed=1,2") == 1
+    assert capsys.readouterr().err == "hxmx: 1 of 2 jobs failed: ZeroDivisionError: by zero\n"
+    assert "ZeroDivisionError" in only(tmp_path, "outputs/sweep/*/0/error.txt").read_text()
+    assert (tmp_path / "best.pt").read_text() == "seed 2"
+
+
+def test_interrupted_sweep_keeps_the_best_so_far(
+    hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     training.interrupted = lambda cfg: cfg.seed == 2
     assert hxmx("data.json", "best.pt", "-m", "seed=1,2,3") == 130
     assert [call.cfg.seed for call in training.calls] == [1, 2]
-    assert (tmp_path / "best.pt").read_text() == "seed 2"
+    assert (tmp_path / "best.pt").read_text() == "seed 1"  # the other was not judged at its end
+    assert "Stopped; kept: 1 finished job in outputs/sweep/" in capsys.readouterr().out
+
+
+def test_jobs_of_a_sweep_know_each_other_by_its_folder(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
+    assert hxmx("-m", "seed=1,2", "sweep.prune=true", "sweep.warmup=7") == 0
+    [prune] = training.callbacks
+    assert (prune.sweep.resolve(), prune.after, prune.warmup) == (only(tmp_path, "outputs/sweep/*"), 4, 7)
+    assert prune.folder.resolve() == only(tmp_path, "outputs/sweep/*/1")
+    assert hxmx("-m", "seed=1,2") == 0
+    assert training.callbacks[0].after is None
+    assert hxmx("seed=1") == 0
+    assert training.callbacks == []
+
+
+def test_a_search_is_seeded_and_goes_on(hxmx: Hxmx, training: Training, tmp_path: Path) -> None:
+    words = ("data.json", "best it's.pt", "-m", "sweep=optuna", "sweep.trials=3", "model.dropout=0.3")
+    assert hxmx(*words, "hydra.sweep.dir=first") == 0
+    first = [(call.cfg.model.size, call.cfg.optimizer.lr, call.cfg.dataset.window) for call in training.calls]
+    assert len(set(first)) == 3
+    assert all(call.cfg.model.dropout == 0.3 for call in training.calls)
+    assert all(size in ("xs", "s", "m") and 1e-3 <= lr <= 1e-2 for size, lr, _ in first)
+    assert hxmx(*words, "hydra.sweep.dir=second") == 0
+    again = [(call.cfg.model.size, call.cfg.optimizer.lr, call.cfg.dataset.window) for call in training.calls[3:]]
+    assert again == first
+    assert hxmx(*words, "sweep.resume=second") == 0
+    later = [(call.cfg.model.size, call.cfg.optimizer.lr, call.cfg.dataset.window) for call in training.calls[6:]]
+    assert not set(later) & set(first)
+    names = {path.name for path in (tmp_path / "second").iterdir() if path.is_dir()}
+    assert names == {"0", "1", "2", "2.0", "2.1", "2.2"}
+    assert len((tmp_path / "second" / "scores.csv").read_text().splitlines()) == 7
+
+
+def test_a_search_survives_jobs_that_fail(hxmx: Hxmx, training: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    training.fails = lambda _: HachimachiError("no") if len(training.calls) % 2 else None
+    assert hxmx("-m", "sweep=optuna", "sweep.trials=4") == 1
+    said = capsys.readouterr()
+    assert said.err == "hxmx: 2 of 4 jobs failed: no\n"
+    assert len(training.calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sweep=optuna"], "sweep=optuna: a search is a sweep; expected -m with it"),
+        (["-m", "sweep=optuna", "model.size=s,huge"], "model.size: found 'huge'"),
+        (["-m", "sweep=optuna", "sweep.trials=0"], "sweep.trials: found 0"),
+        (["-m", "sweep=optuna", "optimizer.lr=interval(0,1)"], "optimizer.lr: found 0"),
+        (["-m", "sweep=optuna", "++hydra.sweeper.params={model.sise:'choice(1,2)'}"], "model.sise: no such key"),
+        (["-m", "sweep=optuna", "sweep.resume=nowhere"], "sweep.resume=nowhere: no sweep"),
+        (["-m", "seed=1,2", "sweep.trials=3"], "sweep.trials: sweep=grid has no such key"),
+    ],
+)
+def test_wrong_searches(
+    hxmx: Hxmx, training: Training, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert hxmx(*words) == 2
+    assert said in capsys.readouterr().err
+    assert training.calls == []
+
+
+@pytest.mark.parametrize(
+    ("word", "extra"),
+    [("sweep=optuna", "sweep"), ("hydra/launcher=joblib", "sweep"), ("hydra/launcher=submitit_slurm", "cluster")],
+)
+def test_an_extra_that_is_missing(
+    hxmx: Hxmx, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, extra: str
+) -> None:
+    monkeypatch.setattr("hachimachi.training.sweep.extras.find_spec", lambda name: None)  # noqa: ARG005
+    assert hxmx("-m", "seed=1,2", word) == 2
+    assert f'{word}: not installed; pip install "hachimachi[{extra}]"' in capsys.readouterr().err
+
+
+def test_a_sweep_is_begun_by_one_process(
+    hxmx: Hxmx, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert hxmx("-m", "seed=1,2") == 2
+    assert "-m under torchrun or srun" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_jobs_side_by_side(tmp_path: Path, make_pieces: Any, hxmx_process: Any, launcher: str) -> None:
+    io.write(tmp_path / "my data.json", make_pieces([120]))
+    words = ("my data.json", "my best.pt", "debug=fast", "logger=none", f"hydra/launcher={launcher}")
+    done = hxmx_process("train", *words, "-m", "seed=1,2,3", cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    sweep = only(tmp_path, "outputs/sweep/*")
+    assert [(sweep / job / "model.pt").is_file() for job in "123"] == [True, True, False]
+    assert all("Learns for 2 epochs" in (sweep / job / "log.txt").read_text() for job in "012")
+    lines = done.stdout.splitlines()
+    assert sorted(line.split(":")[0] for line in lines[:3]) == ["job 0", "job 1", "job 2"]
+    assert any("over 3 seeds (mean ± standard deviation)" in line for line in lines)
+    assert (tmp_path / "my best.pt").is_file()
 
 
 def test_the_real_thing(hxmx: Hxmx, tmp_path: Path) -> None:

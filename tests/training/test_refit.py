@@ -10,13 +10,11 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from hachimachi import io
 from hachimachi.checkpoint import load_model
-from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import make_sequence
 from hachimachi.training.config import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.module import EventModule
-from hachimachi.training.refit import check_refit
 from hachimachi.training.run import Run, train
 
 WORDS = ["model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false", "dataset.refit=true"]
@@ -111,13 +109,6 @@ def test_nothing_held_out_leaves_nothing_to_refit(save: Callable[..., None]) -> 
     run = go()
     assert not run.refit
     assert "refit" not in run.model.summary
-
-
-@pytest.mark.parametrize("devices", ["2", "[0,1]", "auto"])
-def test_several_devices_are_refused(devices: str) -> None:
-    with pytest.raises(HachimachiError, match=r"dataset.refit=true: expected trainer.devices=1, found"):
-        check_refit(compose(["dataset.refit=true", f"trainer.devices={devices}"]))
-    check_refit(compose(["dataset.refit=true", "trainer.devices=[1]"]))
 
 
 def test_a_column_named_as_the_total_keeps_out_of_its_way(tmp_path: Path) -> None:

@@ -1,0 +1,150 @@
+"""What the jobs of a sweep left in their folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hachimachi.io.atomic import replacing
+
+MODEL = "model.pt"
+SCORE = "score.json"
+CURVE = "curve.csv"
+HEADER = ("step", "seconds", "nats")
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a job says of itself when it ends.
+
+    Args:
+        val_nll: Held-out nats per event, ``None`` where there are none.
+        marginal: The marginal baseline on the same events.
+        seconds: How long it took.
+        pruned: The step at which it was ended for falling behind.
+        stopped: What ended it from outside, Ctrl-C or SIGTERM.
+        error: Why it failed.
+    """
+
+    val_nll: float | None = None
+    marginal: float | None = None
+    seconds: float | None = None
+    pruned: int | None = None
+    stopped: str | None = None
+    error: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write what there is to say into the folder of a job, whole or not at all."""
+        told = {key: _plain(value) for key, value in asdict(self).items()}
+        kept = {key: value for key, value in told.items() if value is not None or key == "val_nll"}
+        with replacing(folder / SCORE) as beside:
+            beside.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> Score | None:
+        """Read what a job said of itself; ``None`` while it has not ended."""
+        path = folder / SCORE
+        return Score(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Args:
+        folder: Its config, model, curve and score.
+        values: What was chosen for each key that differs between jobs, as text: ``{"model": "gru"}``.
+        ended: What it said of itself; ``None`` where it was cut off before it could.
+    """
+
+    folder: Path
+    values: Mapping[str, str]
+    ended: Score | None
+
+    @property
+    def name(self) -> str:
+        """Its number."""
+        return self.folder.name
+
+    @cached_property
+    def curve(self) -> list[tuple[int, float]]:
+        """Held-out nats per event by step."""
+        return read_curve(self.folder)
+
+    @property
+    def score(self) -> float:
+        """Held-out nats per event; of a job that was cut off the best it came to, NaN where there are none."""
+        if self.ended is None:
+            return min((nats for _, nats in self.curve), default=math.nan)
+        return math.nan if self.ended.val_nll is None else self.ended.val_nll
+
+    @property
+    def state(self) -> str:
+        """Return how it ended if not by itself: ``failed``, ``pruned`` or ``stopped``."""
+        if self.ended is None or self.ended.stopped:
+            return "stopped"
+        return "failed" if self.ended.error else "pruned" if self.ended.pruned is not None else ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return its overrides, those that differ."""
+        return tuple(f"{key}={value}" if value else key for key, value in self.values.items())
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    """Read the jobs of a sweep that have begun, best first; of their overrides only those that differ."""
+    folders = sorted(path.parents[1] for path in folder.rglob(".hydra/overrides.yaml"))
+    words = {job: [word for word in read_overrides(job) if not word.startswith("sweep")] for job in folders}
+    common = set.intersection(*map(set, words.values())) if len(words) > 1 else set()
+    jobs = [Job(job, dict(split(word) for word in words[job] if word not in common), Score.read(job)) for job in words]
+    return sorted(jobs, key=lambda job: (bool(job.state), math.isnan(job.score), job.score, _number(job)))
+
+
+def read_overrides(job: Path) -> list[str]:
+    """Return the overrides of a job as they were written."""
+    path = job / ".hydra" / "overrides.yaml"
+    return as_words(OmegaConf.load(path)) if path.is_file() else []
+
+
+def as_words(overrides: Any) -> list[str]:
+    r"""Return overrides as they were written: resolved, `\${` in a file name would lose its backslash."""
+    container = OmegaConf.to_container(overrides, resolve=False)
+    return [str(word) for word in container] if isinstance(container, list) else []
+
+
+def split(word: str) -> tuple[str, str]:
+    """Split an override into key and value."""
+    key, _, value = word.partition("=")
+    return key.lstrip("+"), value
+
+
+def keys_of(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys that differ between jobs, in their order."""
+    return list(dict.fromkeys(key for job in jobs for key in job.values))
+
+
+def read_curve(folder: Path) -> list[tuple[int, float]]:
+    """Read the held-out nats of a job by step; a line that is being written is left for the next time."""
+    path = folder / CURVE
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.reader(file) if len(row) == len(HEADER)]
+    return [(int(step), float(nats)) for step, _, nats in rows[1:]]
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(job: Job) -> tuple[int, str]:
+    return (int(job.name), "") if job.name.isdecimal() else (-1, str(job.folder))
