@@ -9,18 +9,18 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
+from hachimachi.training.average import Average
 from hachimachi.training.variation import Variation
 
 
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
-    What is validated, kept and played is a running average of the weights (Polyak & Juditsky 1992,
-    https://doi.org/10.1137/0330046). Where windows are varied, both marks are validated and the better one is kept; see
+    What is validated, kept and played is a running average of the weights, an
+    :class:`~hachimachi.training.average.Average`. Where windows are varied, both marks are validated and the better one is kept; see
     :class:`~hachimachi.models.encoder.Encoder`.
 
     Logs ``train/nll``, ``val/nll``, and :func:`tag` for each column, whose sum is ``val/nll``.
@@ -47,16 +47,13 @@ class EventModule(L.LightningModule):
         super().__init__()
         self.model = model
         self.lr, self.weight_decay, self.warmup, self.variation = lr, weight_decay, warmup, variation
-        self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
+        self.average = Average(model, average) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
 
     @property
     def played(self) -> EventModel:
         """The model as it is validated, kept and played."""
-        if self.average is None:
-            return self.model
-        assert isinstance(self.average.module, EventModel)
-        return self.average.module
+        return self.average.module if self.average else self.model
 
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
         """Return the mean surprise of the events of a batch, shape (B, T, D)."""
@@ -70,7 +67,7 @@ class EventModule(L.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Let the average follow."""
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.follow(self.model)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
@@ -103,7 +100,9 @@ class EventModule(L.LightningModule):
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        # one pass over all weights; under mixed precision it would unscale gradients itself, and none could be clipped
+        mixed = "mixed" in str(getattr(self._trainer, "precision", ""))
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=not mixed)
         rising = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rising, "interval": "step"}}
 
@@ -128,18 +127,6 @@ def tag(group: str, column: str) -> str:
     """Return under what a column is logged, ``val/<column>``; a column named as the total keeps out of its way."""
     # no feature's name holds a colon
     return f"{group}/column:{column}" if column == "nll" else f"{group}/{column}"
-
-
-def _follow(stays: float) -> Any:
-    """Return how averages follow weights: at first faster, so that they soon forget where training began."""
-
-    @torch.no_grad()
-    def follow(averages: list[Tensor], weights: list[Tensor], seen: Tensor | int) -> None:
-        share = min(stays, (1 + int(seen)) / (10 + int(seen)))
-        for averaged, weight in zip(averages, weights, strict=True):
-            averaged.lerp_(weight, 1 - share)
-
-    return follow
 
 
 def _count(rows: Tensor) -> int:
