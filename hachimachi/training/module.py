@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.average import Average
+from hachimachi.training.tally import Tally
 from hachimachi.training.variation import Variation
+
+PACE = 10
+"""Steps, at least, between two points of the curves of a run that is not validated."""
 
 
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
     What is validated, kept and played is a running average of the weights, an
-    :class:`~hachimachi.training.average.Average`. Where windows are varied, both marks are validated and the better one is kept; see
-    :class:`~hachimachi.models.encoder.Encoder`.
+    :class:`~hachimachi.training.average.Average`. Where windows are varied, both marks are validated and the better one
+    is kept; see :class:`~hachimachi.models.encoder.Encoder`.
 
-    Logs ``train/nll``, ``val/nll``, and :func:`tag` for each column, whose sum is ``val/nll``.
+    Logs with every validation, where there is none at a :data:`PACE`, ``train/nll`` and ``val/nll``; for each column a
+    :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean length of gradients
+    before they are cut, and the events learned from in a second.
 
     Args:
         model: What to train.
@@ -49,6 +57,8 @@ class EventModule(L.LightningModule):
         self.lr, self.weight_decay, self.warmup, self.variation = lr, weight_decay, warmup, variation
         self.average = Average(model, average) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
+        self.tally = Tally([tag("train", column.name) for column in model.columns])
+        self.validated = False
 
     @property
     def played(self) -> EventModel:
@@ -60,9 +70,39 @@ class EventModule(L.LightningModule):
         varied, events = None, _count(rows)
         if self.variation:
             rows, varied = self.variation(rows)
-        loss = -self.model.log_prob(rows, varied).sum() / events
-        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events)
-        return loss
+        costs = -self.model.log_prob(rows, varied).sum((0, 1))
+        self.tally.add(costs, events)
+        return costs.sum() / events
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Cut a gradient that is too long, and take note of how long it was."""
+        if gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        longest = gradient_clip_val or math.inf
+        # weights in shards know only together how long their gradient is
+        together = getattr(self.trainer.model, "clip_grad_norm_", None)
+        self.tally.add_norm(together(longest) if together else clip_grad_norm_(self.model.parameters(), longest))
+
+    def on_train_epoch_start(self) -> None:
+        """Let the clock run."""
+        self.tally.start()
+
+    def on_train_epoch_end(self) -> None:
+        """Log what training went through, where no validation does, at a pace."""
+        if not self.validated and self.tally.steps >= PACE:
+            self.log_dict(self._take_tally(), sync_dist=True)
+
+    def on_train_end(self) -> None:
+        """Log what is left of a run that was never validated."""
+        told = {} if self.validated else self._take_tally()
+        for logger in self.loggers if told else ():
+            logger.log_metrics(told, self.trainer.global_step)
 
     def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Let the average follow."""
@@ -72,17 +112,18 @@ class EventModule(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
-        self.scored = 0
+        self.scored, self.validated = 0, True
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Add the costs of every event but each sequence's first."""
-        self.scored += _count(rows[:, 1:])
+        self.scored += int(_count(rows[:, 1:]))
         for place, mark in enumerate(self.marks):
             varied = torch.full(rows.shape[:1], mark, device=rows.device)
             self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better mark, and log what it costs."""
+        """Keep the better mark, and log what it costs, and what training went through."""
+        self.log_dict(self._take_tally(), sync_dist=True)
         if not self.scored:
             return
         best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
@@ -92,6 +133,14 @@ class EventModule(L.LightningModule):
         self.log("val/nll", nats.sum().float())
         for column, value in zip(self.model.columns, nats.float(), strict=True):
             self.log(tag("val", column.name), value)
+
+    def on_validation_end(self) -> None:
+        """Let the clock run on."""
+        self.tally.start()
+
+    def _take_tally(self) -> dict[str, float]:
+        told = self.tally.take()
+        return told | {"training/learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]} if told else told
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), its rate rising at first."""
@@ -129,6 +178,6 @@ def tag(group: str, column: str) -> str:
     return f"{group}/column:{column}" if column == "nll" else f"{group}/{column}"
 
 
-def _count(rows: Tensor) -> int:
+def _count(rows: Tensor) -> Tensor:
     """Return the number of events, padding left out."""
-    return int((~rows.isnan().all(-1)).sum())
+    return (~rows.isnan().all(-1)).sum()

@@ -79,8 +79,8 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
             console.print("try more data, or let it play with --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
-    if cfg.logger.name == "tensorboard":
-        console.print(f"Curves: tensorboard --logdir {shlex.quote(_short(run.folder))}")
+    if "tensorboard" in cfg.logger.name:
+        console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
 
 
 def _short(path: Path) -> str:
