@@ -19,10 +19,13 @@ _HOMES = {
     "Sampling": "models.sampling",
     "Constraint": "models.constraint",
     "evaluate": "evaluation.likelihood",
+    "compare": "evaluation.comparing",
     "EventDataModule": "training.data",
     "EventModule": "training.module",
     "train": "training.run",
     "compose": "training.config",
+    "read_runs": "training.runs",
+    "read_curves": "training.runs",
     "Performer": "live.playing.performer",
     "plot": "plot",
 }
