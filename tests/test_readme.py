@@ -17,7 +17,9 @@ from hachimachi.cli import COMMANDS, LazyGroup, cli
 from hachimachi.models.event_model import build_model
 
 ROOT = Path(__file__).parents[1]
-README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/live.md"))
+README = "\n".join(
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/live.md", "docs/training.md")
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
 CALLS = [shlex.split(line, comments=True) for line in SHELL.splitlines() if line.startswith("hxmx ")]
@@ -51,7 +53,7 @@ def test_its_commands_exist(words: list[str]) -> None:
     assert {word for word in words[2:] if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/live.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/live.md", "docs/training.md", "CONTRIBUTING.md"])
 def test_its_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -61,7 +61,7 @@ def test_curves_are_the_same_whoever_logged_them(home: tuple[Path, dict[str, Run
         assert list(ours.index) == list(theirs.index)
     assert logs["sweep/csv"]["time"].isna().all()
     seconds = logs["sweep/tensorboard"].loc["val/nll", "time"]
-    assert (seconds >= 0).all()
+    assert seconds.min() >= 0
     assert seconds.is_monotonic_increasing
 
 
@@ -74,7 +74,7 @@ def test_a_run_of_its_own(home: tuple[Path, dict[str, Run]]) -> None:
 def test_what_is_not_there_is_told(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HachimachiError, match="nothing: there is no such folder"):
         read(tmp_path / "nothing")
-    with pytest.raises(HachimachiError, match="no runs in it; expected folders with a config.yaml"):
+    with pytest.raises(HachimachiError, match="no runs in it; expected folders"):
         read(tmp_path)
     real = builtins.__import__
 
