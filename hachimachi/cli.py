@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Play a model live over OSC",
     "rec": "Record OSC into a data set",
     "eval": "Measure how well a model foretells events it has not heard",
+    "board": "Look at and listen to training runs in TensorBoard",
     "info": "Show what is in a model or a data set",
     "devices": "List what this machine can compute on, and its MIDI ports",
     "demo": "Walk the whole road once, on a piece of its own",

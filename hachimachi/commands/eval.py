@@ -1,8 +1,10 @@
-"""`hxmx eval`: how well a model foretells events it has not heard."""
+"""`hxmx eval`: how well a model foretells events it has not heard, and which of several does it better."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--split", type=click.Path(path_type=Path), help="A file that lists names under train, valid and test.")
@@ -53,12 +55,16 @@ def command(**words: Any) -> None:
     value occurred in training and nothing else; a model that is not below it has learned nothing. Fresh are events
     whose last seven steps never occur in the training data.
 
+    Several models are compared on the same events: which is better, by how much, in all and by feature, and whether
+    that is more than noise.
+
     With the options of `hxmx gen` that say how to draw, all figures are those of what is played, features in the order
     in which they are drawn; what is never played costs infinity.
 
     \b
     hxmx eval model.pt data.json
     hxmx eval model.pt corpus/ --split corpus/split.json --part test
+    hxmx eval a.pt b.pt data.json
     hxmx eval model.pt data.json --play 20
     hxmx eval model.pt data.json --resolution time=0.02 --support pitch=21:108
     """
@@ -69,7 +75,7 @@ def command(**words: Any) -> None:
 class Asked:
     """The arguments and options of the command line."""
 
-    model: Path
+    models: tuple[Path, ...]
     data: Path
     as_json: bool
     split: Path | None
@@ -88,36 +94,70 @@ class Asked:
 
         return None if self.sampling == Sampling() else self.sampling
 
+    @property
+    def grids(self) -> dict[str, Any]:
+        """What was said of the grid."""
+        return {"resolution": dict(self.resolution), "support": dict(self.support)}
+
     def check(self) -> None:
         """Refuse what contradicts itself."""
         if self.part and not self.split:
             raise click.UsageError("--part needs --split FILE")
         if self.shaped and (self.resolution or self.support):
             raise click.UsageError("--resolution and --support score what is foretold, not what is drawn")
+        alone = {"--surprise": self.surprise, "--table": self.table, "--play": self.play, "options of gen": self.shaped}
+        for option, value in alone.items():
+            if value and len(self.models) > 1:
+                raise click.UsageError(f"{option}: for one model, found {len(self.models)}")
         for output in filter(None, [self.surprise, self.table and self.table[1]]):
-            if output.resolve() in {path.resolve() for path in (self.model, self.data, self.split) if path}:
+            if output.resolve() in {path.resolve() for path in (*self.models, self.data, self.split) if path}:
                 raise HachimachiError(f"{output}: is what is to be read; name another file to write")
 
 
 def _run(asked: Asked) -> None:
     asked.check()
+    (_compare if len(asked.models) > 1 else _judge)(asked)
+
+
+def _compare(asked: Asked) -> None:
+    """Score several models on the same events."""
+    from hachimachi.checkpoint import load_model
+    from hachimachi.commands.eval_compared import compared_figures, show_compared
+    from hachimachi.evaluation.comparing import compare
+    from hachimachi.io import Report
+
+    names = [str(path) for path in asked.models]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"{name}: stands there twice; expected different models")
+    models, report = {name: load_model(name) for name in names}, Report()
+    sequences = _read(asked, list(models.values()), report)
+    with _bar(len(models) * sum(map(len, sequences))) as done:
+        result = compare(models, sequences, **asked.grids, done=done)
+    if asked.as_json:
+        click.echo(json.dumps(compared_figures(result, models, sequences, report.lines()), indent=2))
+        return
+    show_compared(asked.data, result, models, sequences, report.lines())
+
+
+def _judge(asked: Asked) -> None:
+    """Score one model."""
     from hachimachi.checkpoint import load_model
     from hachimachi.commands.eval_figures import figures, show
     from hachimachi.commands.eval_files import find_event, write_surprise, write_table
     from hachimachi.commands.eval_playing import let_play, show_playing
     from hachimachi.io import Report
 
-    model, report = load_model(asked.model), Report()
-    sequences = _read(asked, model, report)
+    model, report = load_model(asked.models[0]), Report()
+    sequences = _read(asked, [model], report)
     wanted = find_event(asked.table[0], sequences) if asked.table else None
-    grids = {"resolution": dict(asked.resolution), "support": dict(asked.support)}
-    result = _evaluate(model, sequences, grids, asked.shaped)
+    result = _evaluate(model, sequences, asked.grids, asked.shaped)
     if not len(result.surprise):
         raise HachimachiError(f"{asked.data}: nothing to score; expected a sequence of two events or more")
     if asked.surprise:
         write_surprise(asked.surprise, result, sequences)
     if asked.table and wanted:
-        write_table(asked.table[1], model, *wanted, **grids, sampling=asked.shaped)
+        write_table(asked.table[1], model, *wanted, **asked.grids, sampling=asked.shaped)
     playing = let_play(model, sequences, asked.play, asked.shaped) if asked.play else None
     if asked.as_json:
         played = {"playing": playing.to_json()} if playing else {}
@@ -128,13 +168,13 @@ def _run(asked: Asked) -> None:
         show_playing(playing)
 
 
-def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence]:
+def _read(asked: Asked, models: Sequence[EventModel], report: Report) -> list[EventSequence]:
     from hachimachi.io import read
     from hachimachi.io.split import read_split, select
 
     split = read_split(asked.split) if asked.split else None
     # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
-    every = any(feature.name == "instrument" for feature in model.features)
+    every = any(feature.name == "instrument" for model in models for feature in model.features)
     beside = [asked.split] if asked.split else []
     sequences = read(asked.data, report, all_columns=every, without=beside)
     return select(sequences, split, asked.part or "test", report) if split else sequences
@@ -143,16 +183,22 @@ def _read(asked: Asked, model: EventModel, report: Report) -> list[EventSequence
 def _evaluate(
     model: EventModel, sequences: list[EventSequence], grids: dict[str, Any], sampling: Sampling | None
 ) -> Evaluation:
-    """Evaluate, with a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from hachimachi.evaluation.likelihood import evaluate
     from hachimachi.evaluation.sampled import evaluate_sampled
 
-    screen, events = Console(stderr=True), sum(map(len, sequences))
+    with _bar(sum(map(len, sequences))) as done:
+        if sampling:
+            return evaluate_sampled(model, sequences, sampling, done=done)
+        return evaluate(model, sequences, **grids, done=done)
+
+
+@contextmanager
+def _bar(events: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal; yield what moves it by so many events."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"{events:,} events", total=events)
-        if sampling:
-            return evaluate_sampled(model, sequences, sampling, done=lambda heard: bar.advance(task, heard))
-        return evaluate(model, sequences, **grids, done=lambda heard: bar.advance(task, heard))
+        yield lambda heard: bar.advance(task, heard)

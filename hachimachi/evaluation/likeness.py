@@ -73,6 +73,22 @@ def measure_likeness(
     return tuple(found)
 
 
+def pool_aspects(
+    generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
+) -> dict[str, tuple[Values, Values]]:
+    """Return what there is to look at: values of generations and of real music, by aspect.
+
+    It is what :func:`measure_likeness` compares, and each feature that is not among it.
+    """
+    aspects = _aspects(columns)
+    there = {TIME, *(aspect.name for aspect in aspects)}
+    aspects += [aspect for column in columns if column.name not in there for aspect in _plain(column, steps=False)]
+    pools = {aspect.name: (_pool(aspect, generated), _pool(aspect, real)) for aspect in aspects}
+    return {
+        name: pool for name, pool in pools.items() if all(map(len, pool)) and len(np.unique(np.concatenate(pool))) > 1
+    }
+
+
 def wasserstein(some: Values, others: Values) -> float:
     """Return the Wasserstein-1 distance of two samples on a line: the area between their distribution functions."""
     places = np.sort(np.concatenate([some, others]))
@@ -106,7 +122,7 @@ def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
         aspects.append(_Aspect(TIME, _between, wasserstein, 0.01))
         aspects.append(_Aspect("density", _density, wasserstein, 1.0))
     if notes:
-        aspects.append(_Aspect("pitch class", _rounded("pitch"), circular_wasserstein, 1.0))
+        aspects.append(_Aspect("pitch class", _class, circular_wasserstein, 1.0))
         aspects.append(_Aspect("interval", _steps("pitch"), wasserstein, 1.0))
     for column in columns:
         if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
@@ -127,8 +143,8 @@ def _values(name: str) -> Callable[[EventSequence], Values]:
     return lambda sequence: sequence.column(name)
 
 
-def _rounded(name: str) -> Callable[[EventSequence], Values]:
-    return lambda sequence: np.rint(sequence.column(name))
+def _class(sequence: EventSequence) -> Values:
+    return np.mod(np.rint(sequence.column("pitch")), 12)
 
 
 def _steps(name: str) -> Callable[[EventSequence], Values]:

@@ -132,13 +132,18 @@ def regrids(
     Raises:
         HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
     """
-    widths = {_place(columns, name): width for name, width in (resolution or {}).items()}
-    ranges = {_place(columns, name): ends for name, ends in (support or {}).items()}
+    widths = {find_column(columns, name): width for name, width in (resolution or {}).items()}
+    ranges = {find_column(columns, name): ends for name, ends in (support or {}).items()}
     made = {at: Regrid.of(columns[at], widths.get(at), ranges.get(at)) for at in sorted({*widths, *ranges})}
     return {at: regrid for at, regrid in made.items() if regrid.column.grid != columns[at].grid}
 
 
-def _place(columns: Sequence[Column], name: str) -> int:
+def find_column(columns: Sequence[Column], name: str) -> int:
+    """Return the place of the column of a name or, else, of the feature of a number.
+
+    Raises:
+        HachimachiError: There is none.
+    """
     names = [column.name for column in columns]
     temporal = names[0] == TIME
     numbered = {f"{number}": number + temporal for number in range(len(names) - temporal)}

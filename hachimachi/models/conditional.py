@@ -113,18 +113,18 @@ class NumberConditional(Conditional):
         lower, upper = self.scale.edges(index)
         histogram = self.histogram.log_prob(index, lower, upper, tilt if self.tilts else None).to(raw.dtype)
         if former is None:
-            same, weights = None, torch.cat([logits[..., :1], logits[..., 2:]], dim=-1).log_softmax(-1)
+            logits = torch.cat([logits[..., :1], logits[..., 2:]], dim=-1)
         else:
-            same, weights = self.scale.index_of_place(former) == index, logits.log_softmax(-1)
             moving = torch.arange(self.components, device=raw.device) % 2 == 0
             locations = locations + moving * former[..., None].to(raw.dtype)
         logistics = log_logistics(locations, log_scales, lower, upper)
         histogram = histogram.expand(logistics.shape[:-1])
-        parts = torch.cat([histogram[..., None], logistics], dim=-1)
-        if same is None:
-            return (weights + parts).logsumexp(-1)
-        known = torch.zeros_like(histogram).masked_fill(~same, -torch.inf)
-        return (weights + torch.cat([parts[..., :1], known[..., None], parts[..., 1:]], dim=-1)).logsumexp(-1)
+        parts = [histogram[..., None], logistics]
+        if former is not None:
+            same = self.scale.index_of_place(former) == index
+            parts.insert(1, torch.zeros_like(histogram).masked_fill(~same, -torch.inf)[..., None])
+        # weights as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
+        return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
 
 class CategoryConditional(Conditional):

@@ -86,7 +86,8 @@ class _Number(ColumnEncoder):
         if self.scale.grid.log:
             parts.append((value < self.scale.grid.resolution / 2).double()[..., None])
         if self.embedding is not None:
-            parts.append(self.embedding(self.scale.index(value)))
+            embedded = self.embedding(self.scale.index(value))
+            parts = [*(part.to(embedded.dtype) for part in parts), embedded]
         return torch.cat(parts, dim=-1).masked_fill(unknown, 0.0)
 
     def writer(self, out: Vector) -> Callable[[float], None]:

@@ -17,10 +17,13 @@ from rich.text import Text
 from torch import Tensor
 
 from hachimachi.checkpoint import save_model
+from hachimachi.training.board import find_board, lay_out
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
 from hachimachi.training.sharded import gather
 
+OFTEN = 0.1
+"""Seconds between two moves of the bar."""
 SELDOM = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -99,6 +102,13 @@ class Baseline(L.Callback):
         self.values = {tag("marginal", name): nats for name, nats in marginals.items()}
         self.values["marginal/nll"] = sum(marginals.values())
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Have TensorBoard draw it into the charts of what is to stay below it."""
+        board = find_board(trainer)
+        if board:
+            assert isinstance(pl_module, EventModule)
+            lay_out(board, [column.name for column in pl_module.model.columns])
+
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Log what does not change, to draw a line to stay below."""
         pl_module.log_dict(self.values)
@@ -120,7 +130,7 @@ class Progress(L.Callback):
         self.losses: list[Tensor] = []
         self.bar = Bar(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
         self.task = self.bar.add_task("", total=1.0)
-        self.started = self.said = time.monotonic()
+        self.started = self.said = self.moved = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Begin to show."""
@@ -138,7 +148,9 @@ class Progress(L.Callback):
     ) -> None:
         """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
         self.losses.append(outputs["loss"].detach())
-        if self.bar.live.is_started:
+        now = time.monotonic()
+        if self.bar.live.is_started and now - self.moved > OFTEN:
+            self.moved = now
             self.bar.update(self.task, completed=self._used(trainer))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002

@@ -24,6 +24,7 @@ from hachimachi.io.split import read_split
 from hachimachi.training.chained import Chained
 from hachimachi.training.holdout import Parts, follow, hold_out, sample
 from hachimachi.training.recipe import suit
+from hachimachi.training.shorten import shorten
 from hachimachi.training.variation import Variation, decide
 from hachimachi.training.windows import Windows, pad
 
@@ -51,6 +52,7 @@ class EventDataModule(L.LightningDataModule):
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.
+        limit_events: Events to learn from at most, see :func:`~hachimachi.training.shorten.shorten`.
         seed: Draws the windows and, where there are several, the sequences held out.
         num_workers: Processes that cut windows; 0 cuts them in this one.
         feature: Declarations that replace the data's own; see :func:`~hachimachi.columns.fit_columns`.
@@ -80,7 +82,7 @@ class EventDataModule(L.LightningDataModule):
     place: tuple[int, int]
     """Where training begins: the epoch, and how many of its batches have been seen."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the keys of a group of the config)
         self,
         path: str | Path,
         *,
@@ -88,6 +90,7 @@ class EventDataModule(L.LightningDataModule):
         window: int | None = None,
         batch_size: int = 16,
         valid_fraction: float = 0.1,
+        limit_events: int | None = None,
         seed: int = 0,
         num_workers: int = 0,
         feature: Mapping[str, Mapping[str, Any]] | None = None,
@@ -95,7 +98,7 @@ class EventDataModule(L.LightningDataModule):
         super().__init__()
         self.path, self.batch_size, self.seed, self._window = Path(path), batch_size, seed, window
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
-        self.split = split
+        self.split, self.limit_events = split, limit_events
         self.progress = iter
         self.place = (0, 0)
 
@@ -108,6 +111,7 @@ class EventDataModule(L.LightningDataModule):
         sequences = io.open_collection(self.path, report, progress=self.progress)
         how = self.valid_fraction, self.seed
         self.parts = follow(sequences, split, *how, report) if split else hold_out(sequences, *how)
+        self.parts = shorten(self.parts, self.limit_events, self.seed)
         self.columns = fit_columns(self.train, self.feature)
         self.remarks = report.lines() + self.parts.notes
         if (looked := self.train.sampled().events) < self.events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,24 +10,31 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
+from hachimachi.training.average import Average
 from hachimachi.training.chained import Chained
-from hachimachi.training.sharded import is_sharded, shard
+from hachimachi.training.sharded import full, is_sharded, shard
+from hachimachi.training.tally import Tally
 from hachimachi.training.variation import Variation
+
+PACE = 10
+"""Steps, at least, between two points of the curves of a run that is not validated."""
 
 
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
-    What is validated, kept and played is a running average of the weights (Polyak & Juditsky 1992,
-    https://doi.org/10.1137/0330046). Where windows are varied, both marks are validated and the better one is kept; see
-    :class:`~hachimachi.models.encoder.Encoder`.
+    What is validated, kept and played is a running average of the weights, an
+    :class:`~hachimachi.training.average.Average`. Where windows are varied, both marks are validated and the better one
+    is kept; see :class:`~hachimachi.models.encoder.Encoder`.
 
-    Logs ``train/nll``, ``val/nll``, and :func:`tag` for each column, whose sum is ``val/nll``.
+    Logs with every validation, where there is none at a :data:`PACE`, ``train/nll`` and ``val/nll``; for each column a
+    :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean length of gradients
+    before they are cut, and the events learned from in a second.
 
     Args:
         model: What to train.
@@ -57,8 +65,10 @@ class EventModule(L.LightningModule):
         self.lr, self.weight_decay, self.variation = lr, weight_decay, variation
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.compiled, self.surprise = compiled, model.log_prob
-        self.average = AveragedModel(model, multi_avg_fn=_follow(average)).requires_grad_(False) if average else None
+        self.average = Average(model, average) if average else None
         self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
+        self.tally = Tally([tag("train", column.name) for column in model.columns])
+        self.validated = False
 
     def configure_model(self) -> None:
         """Spread the weights over devices, where the strategy has some for that."""
@@ -70,10 +80,7 @@ class EventModule(L.LightningModule):
     @property
     def played(self) -> EventModel:
         """The model as it is validated, kept and played."""
-        if self.average is None:
-            return self.model
-        assert isinstance(self.average.module, EventModel)
-        return self.average.module
+        return self.average.module if self.average else self.model
 
     def on_fit_start(self) -> None:
         """Have kernels made at the first step, if that is wanted."""
@@ -84,9 +91,37 @@ class EventModule(L.LightningModule):
         varied, events = None, _count(rows)
         if self.variation:
             rows, varied = self.variation(rows)
-        loss = -self.surprise(rows, varied).sum() / events
-        self.log("train/nll", loss, on_step=False, on_epoch=True, batch_size=events, sync_dist=True)
-        return loss
+        costs = -self.surprise(rows, varied).sum((0, 1))
+        self.tally.add(costs, events)
+        return costs.sum() / events
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Cut a gradient that is too long, and take note of how long it was."""
+        if gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        longest = gradient_clip_val or math.inf
+        self.tally.add_norm(full(clip_grad_norm_(self.model.parameters(), longest)))
+
+    def on_train_epoch_start(self) -> None:
+        """Let the clock run."""
+        self.tally.start()
+
+    def on_train_epoch_end(self) -> None:
+        """Log what training went through, where no validation does, at a pace."""
+        if not self.validated and self.tally.steps >= PACE:
+            self.log_dict(self._take_tally(), sync_dist=True)
+
+    def on_train_end(self) -> None:
+        """Log what is left of a run that was never validated."""
+        told = {} if self.validated else self._take_tally()
+        for logger in self.loggers if told else ():
+            logger.log_metrics(told, self.trainer.global_step)
 
     def optimizer_step(self, *words: Any, **named: Any) -> None:
         """Let the average follow every step, before callbacks hear of it: a checkpoint is to hold both."""
@@ -96,27 +131,28 @@ class EventModule(L.LightningModule):
     def follow(self) -> None:
         """Let the average follow the weights."""
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.follow(self.model)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to add up the costs of each column under each mark, shape (marks, D)."""
         # of sharded weights every process needs the others' part for each batch, so all take all
         self.share, self.shares = (0, 1) if is_sharded(self.model) else _place()
         self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
-        self.scored = 0
+        self.scored, self.validated = 0, True
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
         """Add the costs of every event but each sequence's first; of several processes each takes its share."""
         if batch_idx % self.shares != self.share:
             return
-        self.scored += _count(rows[:, 1:])
+        self.scored += int(_count(rows[:, 1:]))
         for place, mark in enumerate(self.marks):
             varied = torch.full(rows.shape[:1], mark, device=rows.device)
             self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better mark, and log what it costs, all processes taken together."""
+        """Keep the better mark, and log what it costs, all processes taken together, and what training went through."""
         self._add_up()
+        self.log_dict(self._take_tally(), sync_dist=True)
         if not self.scored:
             return
         best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
@@ -135,6 +171,14 @@ class EventModule(L.LightningModule):
                 torch.distributed.all_reduce(total)
             self.scored = int(scored)
 
+    def on_validation_end(self) -> None:
+        """Let the clock run on."""
+        self.tally.start()
+
+    def _take_tally(self) -> dict[str, float]:
+        told = self.tally.take()
+        return told | {"training/learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]} if told else told
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and how its rate goes."""
         weights = list(self.model.parameters())
@@ -142,7 +186,9 @@ class EventModule(L.LightningModule):
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        # one pass over all weights; under mixed precision it would unscale gradients itself, and none could be clipped
+        mixed = "mixed" in str(getattr(self._trainer, "precision", ""))
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=not mixed)
         # of a function, as against an object, a checkpoint keeps nothing
         going = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": going, "interval": "step"}}
@@ -177,18 +223,6 @@ def tag(group: str, column: str) -> str:
     return f"{group}/column:{column}" if column == "nll" else f"{group}/{column}"
 
 
-def _follow(stays: float) -> Any:
-    """Return how averages follow weights: at first faster, so that they soon forget where training began."""
-
-    @torch.no_grad()
-    def follow(averages: list[Tensor], weights: list[Tensor], seen: Tensor | int) -> None:
-        share = min(stays, (1 + int(seen)) / (10 + int(seen)))
-        for averaged, weight in zip(averages, weights, strict=True):
-            averaged.lerp_(weight, 1 - share)
-
-    return follow
-
-
-def _count(rows: Tensor) -> int:
+def _count(rows: Tensor) -> Tensor:
     """Return the number of events, padding left out."""
-    return int((~rows.isnan().all(-1)).sum())
+    return (~rows.isnan().all(-1)).sum()

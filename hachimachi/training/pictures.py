@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
+from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.playing import Playing
 from hachimachi.events import EventSequence
 from hachimachi.generation import generate
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.module import EventModule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EVERY = 10.0
 """Least seconds between two pictures, and before the first."""
@@ -24,7 +30,9 @@ LATER = 1.5
 SHARE = 0.02
 """Share of the time of training that pictures may take."""
 EVENTS = 200
-"""Events in a picture."""
+"""Events in a piano roll."""
+COUNTED = 500
+"""Events whose values are counted."""
 SECONDS = 10.0
 """Seconds that sound at most."""
 RATE = 11025
@@ -39,11 +47,12 @@ class Pictures(L.Callback):
     The model itself is left alone, and so are the random numbers of training: a copy plays.
 
     Args:
-        data: What is learned from; the picture shows the beginning of what is held out, if there is any.
+        data: What is learned from; pictures show what is held out beside what is played, if there is any.
     """
 
     def __init__(self, data: EventDataModule) -> None:
         self.real = (data.valid or data.train)[0][:EVENTS].from_zero()
+        self.unheard = data.valid_sample
         self.logger: TensorBoardLogger | None = None
         self.started = self.due = 0.0
         self.step, self.heard = 0, False
@@ -66,16 +75,21 @@ class Pictures(L.Callback):
         self.due = max(now + EVERY, now + (now - began) / SHARE, self.started + LATER * (now - self.started))
 
     def show(self, model: EventModel) -> None:
-        """Log a picture of what a model plays and, for notes, its sound; nothing for a model that has diverged."""
+        """Log what a model plays as a piano roll or traces, for notes its sound, and how often values occur in it.
+
+        Nothing for a model that has diverged.
+        """
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
         from hachimachi import plot
         from hachimachi.canvas import is_notes
+        from hachimachi.evaluation.likeness_picture import draw_likeness
 
-        made = generate(_copy(model), EVENTS, seed=0)
-        seconds = self.real.seconds if self.real.temporal else None
-        pixels = plot.to_pixels(plot.compare(self.real, made, seconds=seconds))
-        self.logger.experiment.add_image("playing", pixels, self.step, dataformats="HWC")
+        whole = generate(_copy(model), COUNTED, seed=0)
+        made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
+        self._draw("playing", plot.compare(self.real, made, seconds=seconds))
+        with suppress(HachimachiError):  # values that never change, or nothing held out: nothing to compare
+            self._draw("distributions", draw_likeness([whole], self.unheard, model.columns))
         if is_notes(made):
             self._sound("playing/generated", made)
             if not self.heard:
@@ -108,6 +122,12 @@ class Pictures(L.Callback):
             scores["likeness"] = playing.worst.ratio
         self.logger.log_hyperparams(options, {f"score/{name}": value for name, value in scores.items()}, self.step)
         self.logger.experiment.close()
+
+    def _draw(self, tag: str, figure: Figure) -> None:
+        from hachimachi.plot import to_pixels
+
+        assert self.logger is not None
+        self.logger.experiment.add_image(tag, to_pixels(figure), self.step, dataformats="HWC")
 
     def _sound(self, tag: str, notes: EventSequence) -> None:
         from hachimachi.io.wav import synthesize

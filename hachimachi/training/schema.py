@@ -107,6 +107,7 @@ class DatasetConfig:
     window: int | None = _whole(2, null=True)
     batch_size: int = _whole(1)
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
+    limit_events: int | None = _whole(2, null=True)
     num_workers: int = _whole(0)
     refit: bool = _flag()
 

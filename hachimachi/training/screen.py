@@ -87,7 +87,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
     model = shlex.quote(str(run.path))
     console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
     if "tensorboard" in cfg.logger.name:
-        console.print(f"Curves: tensorboard --logdir {shlex.quote(_short(run.folder))}")
+        console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
 
 
 def _shape(cfg: DictConfig, model: EventModel, events: int) -> str:

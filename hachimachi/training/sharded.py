@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -28,6 +29,11 @@ def shard(models: Iterable[EventModel], devices: DeviceMesh) -> None:
 def is_sharded(model: EventModel) -> bool:
     """Return whether this process holds a part of each weight only."""
     return any(isinstance(weight, DTensor) for weight in model.parameters())
+
+
+def full(tensor: Tensor) -> Tensor:
+    """Return a tensor whole, on each of the processes, which have to ask together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def gather(model: EventModel) -> EventModel:

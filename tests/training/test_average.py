@@ -85,6 +85,16 @@ def test_the_average_forgets_where_training_began(pieces: list[EventSequence], s
     torch.testing.assert_close(module.played.first, module.model.first.detach())
 
 
+def test_the_average_follows_weights_and_nothing_else(pieces: list[EventSequence]) -> None:
+    module = EventModule(build(pieces), average=0.9)
+    for model, mark in ((module.model, 1.0), (module.played, 0.0)):
+        model.encoder.mark.fill_(mark)
+    follow(module)
+    assert float(module.played.encoder.mark) == 0.0
+    assert not any(weight.requires_grad for weight in module.played.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(module.played.parameters(), module.model.parameters(), strict=True))
+
+
 def test_without_an_average_the_weights_are_played(pieces: list[EventSequence]) -> None:
     module = EventModule(build(pieces), average=0)
     assert module.played is module.model

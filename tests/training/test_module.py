@@ -34,13 +34,11 @@ def build(pieces: list[EventSequence], backbone: str = "gru", head: str = "mixtu
 
 
 class Log(dict[str, float]):
-    """Stands for Lightning's log: keeps values, and the number of events each is a mean of, where that is said."""
+    """Stands for Lightning's log: keeps values."""
 
-    def __call__(self, name: str, value: Tensor, *, batch_size: int | None = None, **how: Any) -> None:
+    def __call__(self, name: str, value: Tensor, **how: Any) -> None:
         del how
         self[name] = float(value.detach())
-        if batch_size is not None:
-            self[f"{name} events"] = batch_size
 
 
 def listen(module: EventModule, monkeypatch: pytest.MonkeyPatch) -> Log:
@@ -67,7 +65,12 @@ def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkey
     events = sum(map(len, pieces))
     assert padding.any()
     assert float(loss.detach()) == pytest.approx(float(torch.stack(by_hand).sum().detach()) / events, rel=1e-5)
-    assert log == {"train/nll": float(loss.detach()), "train/nll events": events}
+    assert not log  # nothing at each step
+    told = module.tally.take()
+    assert told["train/nll"] == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert set(told) == {f"train/{name}" for name in ("nll", "time", "pitch", "velocity", "duration", "instrument")} | {
+        "training/events_per_second"
+    }
 
 
 def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +83,10 @@ def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytes
     for batch in (rows, padded):
         module.zero_grad()
         module.training_step(batch, 0).backward()
+        learned = module.tally.take()["train/nll"]
         validate(module, batch)
         gradients.append([weight.grad.clone() for weight in module.parameters() if weight.grad is not None])
-        gradients[-1].append(torch.tensor([log["train/nll"], log["val/nll"], float(module.scored)]))
+        gradients[-1].append(torch.tensor([learned, log["val/nll"], float(module.scored)]))
     assert module.scored == 3 * 19
     for ours, others in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, others, rtol=1e-4, atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]  # generated
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
 from hachimachi.checkpoint import load_model
@@ -100,8 +102,41 @@ def test_scores_stand_beside_hyper_parameters(notes: Run) -> None:
     assert {metric.name.tag for metric in metrics} > {"score/nll", "score/likeness", "score/longest_run"}
 
 
+def test_how_often_values_occur_is_drawn_beside_what_is_held_out(notes: Run) -> None:
+    images = log_of(notes).Images("distributions")
+    assert len(images) == 4
+    assert all(matplotlib.image.imread(io.BytesIO(image.encoded_image_string)).std() > 0.05 for image in images)
+
+
 def test_nats_of_each_feature_are_curves(notes: Run) -> None:
-    assert {"val/time", "val/pitch", "val/velocity", "val/duration", "val/nll"} <= set(log_of(notes).Tags()["scalars"])
+    log = log_of(notes)
+    for group in ("train", "val", "marginal"):
+        curves = {
+            name: log.Scalars(f"{group}/{name}") for name in ("time", "pitch", "velocity", "duration", "instrument")
+        }
+        for place, total in enumerate(log.Scalars(f"{group}/nll")):
+            assert sum(curve[place].value for curve in curves.values()) == pytest.approx(total.value, abs=1e-4)
+            assert {curve[place].step for curve in curves.values()} == {total.step}
+
+
+def test_how_training_goes_is_a_curve(notes: Run) -> None:
+    log = log_of(notes)
+    for name in ("learning_rate", "gradient_norm", "events_per_second"):
+        curve = log.Scalars(f"training/{name}")
+        assert len(curve) == len(log.Scalars("val/nll"))
+        assert all(point.value > 0 for point in curve)
+
+
+def test_one_chart_holds_what_is_to_be_compared(notes: Run) -> None:
+    log = log_of(notes)
+    content = log.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    [category] = Layout.FromString(content).category
+    charts = {chart.title: list(chart.multiline.tag) for chart in category.chart}
+    assert list(charts) == ["total", "time", "pitch", "velocity", "duration", "instrument"]
+    for title, patterns in charts.items():
+        name = "nll" if title == "total" else title
+        shown = [tag for pattern in patterns for tag in log.Tags()["scalars"] if re.match(pattern, tag)]
+        assert shown == [f"train/{name}", f"val/{name}", f"marginal/{name}"]
 
 
 def test_the_log_stays_small(notes: Run) -> None:
@@ -124,7 +159,7 @@ def test_other_data_has_traces_and_no_sound(tmp_path: Path, temporal: bool) -> N
     data, time = chance.random((120, 2)), np.cumsum(chance.random(120))
     run = go(tmp_path, [EventSequence((Feature("x"), Feature("y")), data, time if temporal else None)])
     tags = log_of(run).Tags()
-    assert tags["images"] == ["playing"]
+    assert set(tags["images"]) == {"playing", "distributions"}
     assert tags["audio"] == []
     assert ("likeness/time" in tags["scalars"]) == temporal
     assert "likeness/x step" in tags["scalars"]
@@ -136,9 +171,19 @@ def test_other_loggers_show_nothing(tmp_path: Path, make_pieces: Any, logger: st
     assert not list(run.folder.rglob("*tfevents*"))
 
 
-def test_nothing_held_out_still_shows_pictures(tmp_path: Path, make_pieces: Any) -> None:
+def test_nothing_held_out_still_shows_pictures_and_curves(tmp_path: Path, make_pieces: Any) -> None:
     run = go(tmp_path, make_pieces([100]), "dataset.valid_fraction=0", "trainer.max_steps=3")
     assert len(log_of(run).Images("playing")) == 3
+    assert len(log_of(run).Scalars("train/nll")) == 1
+    longer = go(
+        tmp_path,
+        make_pieces([100]),
+        "dataset.valid_fraction=0",
+        "trainer.max_steps=25",
+        "trainer.max_epochs=null",
+        name="longer",
+    )
+    assert [point.step for point in log_of(longer).Scalars("training/events_per_second")] == [9, 19, 25]
     assert run.playing is None
     assert "playing" not in run.model.summary
 

@@ -232,7 +232,7 @@ def test_what_is_on_the_screen_and_on_the_disk(save: Callable[..., None], folder
         "epoch    2 ",
         "nats per event on what was held out,",
         "Next: hxmx gen my_model.pt output.csv, or live: hxmx run my_model.pt",
-        "Curves: tensorboard --logdir outputs/train/",
+        "Curves, pictures and sound: hxmx board outputs/train/",
     ):
         assert part in done.stdout
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "my_model.pt", "outputs"]

@@ -65,7 +65,8 @@ class AutoregressiveHead(Head):
         self.parts = nn.ModuleList([*self.given, *self.conditionals])
         # a column is heard as its encoding, and as being known
         owner = [place for place, part in enumerate(self.given) for _ in range(part.size)] + list(range(len(columns)))
-        self.register_buffer("owner", torch.tensor(owner), persistent=False)
+        owns = F.one_hot(torch.tensor(owner), len(columns)).T.float()  # (D, G)
+        self.register_buffer("owner", owns, persistent=False)
         self.register_buffer("before", precedes(torch.tensor(self.order).argsort()), persistent=False)
         self.listen = nn.Linear(size, len(columns) * width)
         self.relate = nn.Parameter(torch.empty(len(columns), len(owner), width).uniform_(-1, 1) / len(owner) ** 0.5)
@@ -120,9 +121,9 @@ class AutoregressiveHead(Head):
             encoded: What :meth:`encode` returns, shape (..., G).
             before: Which columns (last dimension) each column hears, shape (..., D, D).
         """
-        heard = encoded.to(hidden.dtype)[..., None, :] * before[..., self.owner]  # (..., D, G)
-        related = torch.einsum("...dg,dgw->...dw", heard, self.relate)
-        return self.dropout(F.relu(self.listen(hidden).unflatten(-1, related.shape[-2:]) + related))
+        known = before.to(hidden.dtype) @ self.owner.to(hidden.dtype)  # (..., D, G)
+        related = torch.einsum("...dg,dgw->...dw", encoded.to(hidden.dtype)[..., None, :] * known, self.relate)
+        return self.dropout(F.relu(self.listen(hidden).unflatten(-1, related.shape[-2:]) + related, inplace=True))
 
     def draw_orders(self, shape: torch.Size) -> Tensor:
         """Return which columns each column hears, shape (..., D, D): some events' at random, in training."""
@@ -159,10 +160,10 @@ class Autoregressive(Distribution):
 
     def log_prob(self, rows: Tensor) -> Tensor:
         """Return ln P of each column given the past and the columns before it."""
-        head = self.head
+        head, formers = self.head, self._formers()
         heard = head.hear(self.hidden, head.encode(rows), head.draw_orders(rows.shape[:-1]))
         costs = [
-            conditional.log_prob(head.project[place](now), rows[..., place], self._former(place))
+            conditional.log_prob(head.project[place](now), rows[..., place], formers.get(place))
             for place, (conditional, now) in enumerate(zip(head.conditionals, heard.unbind(-2), strict=True))
         ]
         return torch.stack(costs, dim=-1)
@@ -173,8 +174,12 @@ class Autoregressive(Distribution):
         others = ~torch.eye(len(head.order), dtype=torch.bool, device=rows.device)
         heard = head.hear(self.hidden, head.encode(rows), others)
         raw = head.project[column](heard[..., column, :])
-        return head.conditionals[column].table(raw, self._former(column), playable=playable)
+        return head.conditionals[column].table(raw, self._formers().get(column), playable=playable)
 
-    def _former(self, column: int) -> Tensor | None:
-        place = self.head.former.get(column)
-        return None if place is None else unsquash(self.hidden[..., place])
+    def _formers(self) -> dict[int, Tensor]:
+        """Return where the former value of each column stands on its scale; all at once, for the gradient's sake."""
+        places = self.head.former
+        if not places:
+            return {}
+        index = torch.tensor(list(places.values()), device=self.hidden.device)
+        return dict(zip(places, unsquash(self.hidden.index_select(-1, index)).unbind(-1), strict=True))

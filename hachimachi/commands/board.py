@@ -1,0 +1,115 @@
+"""`hxmx board`: TensorBoard on the folder of runs, as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import webbrowser
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from hachimachi.errors import HachimachiError
+
+HOST = "127.0.0.1"
+PORT = 6006
+KEPT = 100
+"""Pictures and sounds of a run that are shown: all that a run makes."""
+PATIENCE = 5.0
+"""Seconds that TensorBoard gets to end."""
+
+
+@click.command("board")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("outputs"))
+@click.option("--port", type=click.IntRange(1, 65535), help="Where to listen.  [default: 6006, or any free one]")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser too.")
+def command(folder: Path, port: int | None, show: bool) -> None:
+    """Look at and listen to training runs in TensorBoard, those in FOLDER and below (outputs); Ctrl-C ends it.
+
+    Under "Custom Scalars" stand the nats per event of training, of what is held out and of the marginal baseline in one
+    chart, in total and for each feature. "Images" and "Audio" show what the model played as training went on, beside
+    real music; "HParams" compares runs by their scores. Only this machine can open it.
+
+    \b
+    hxmx board
+    hxmx board outputs/sweep --port 6010 --open
+    """
+    if not any(folder.rglob("*tfevents*")):
+        where = "no runs with curves in it" if folder.is_dir() else "there is no such folder"
+        raise HachimachiError(f"{folder}: {where}; `hxmx train data.json model.pt` leaves a run in outputs/train/")
+    port = _choose(port)
+    with _tensorboard(folder, port) as process:
+        address = f"http://{HOST}:{port}/"
+        click.echo(f"{folder}: {address}  (Ctrl-C ends it)")
+        if show:
+            webbrowser.open(address)
+        process.wait()
+    raise HachimachiError(f"TensorBoard ended by itself, with exit status {process.returncode}")
+
+
+def _choose(port: int | None) -> int:
+    """Return the port that was asked for, else the usual one, or any if that is taken."""
+    for number in (port,) if port else (PORT, 0):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
+            try:
+                trial.bind((HOST, number))
+            except OSError:
+                continue
+            return trial.getsockname()[1]
+    raise HachimachiError(f"--port {port}: is taken or not allowed; expected a free port, or none for any")
+
+
+@contextmanager
+def _tensorboard(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Start TensorBoard, wait until it answers, and end it in the end; Ctrl-C and SIGTERM are ends as any other."""
+    words = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
+    # its quick loader forgets that sounds are WAV, and browsers do not play them
+    words += ["--load_fast", "false", "--samples_per_plugin", f"images={KEPT},audio={KEPT}"]
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _wait(process)
+        yield process
+    except KeyboardInterrupt:
+        sys.exit(0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _end(process)
+
+
+def _wait(process: subprocess.Popen[str]) -> None:
+    """Wait for the line with the address; what TensorBoard says besides is for nobody, unless it fails."""
+    assert process.stderr is not None
+    said: deque[str] = deque(maxlen=1)
+    for line in process.stderr:
+        if "at http://" in line:
+            threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()  # a full pipe would stop it
+            return
+        if line.strip():
+            said.append(line.strip())
+    process.stderr.close()
+    raise HachimachiError(f"TensorBoard does not start: {''.join(said) or 'it says nothing of why'}")
+
+
+def _drain(pipe: IO[str]) -> None:
+    with pipe:
+        deque(pipe, 0)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,139 @@
+"""Reading runs back: what each was made of, what it scored, and its curves, as tables for a notebook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from hachimachi.errors import HachimachiError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVE = ("run", "step", "epoch", "time", "name", "value")
+SCORE = "score/"
+"""What the names of scores begin with."""
+
+
+def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
+    """Return one row for each training run in a folder and below it, jobs of sweeps too.
+
+    Args:
+        folder: A run's own folder, or one that holds runs.
+
+    Returns:
+        Columns ``run`` (the path below ``folder``), every key of the config, such as ``model.name``, and scores:
+        ``score/nll`` is the held-out nats per event, ``score/gain`` how far that is below the marginal baseline; others
+        are there where TensorBoard's log was kept. What a run does not have is missing: the score of one still going.
+
+    Raises:
+        HachimachiError: No such folder, no runs in it, or no pandas.
+
+    >>> import tempfile; from pathlib import Path
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = Path(folder.name, "config.yaml").write_text("model: {name: gru, size: 8}")
+    >>> _ = Path(folder.name, "score.json").write_text('{"val_nll": 5.25}')
+    >>> runs = read_runs(folder.name)
+    >>> list(runs.columns), runs.loc[0, "score/nll"].item()
+    (['run', 'model.name', 'model.size', 'score/nll'], 5.25)
+    >>> folder.cleanup()
+    """
+    pandas, home = _pandas(), Path(folder)
+    rows = []
+    for run in _find(home):
+        config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+        assert isinstance(config, dict)
+        rows.append({"run": _name(run, home), **dict(_flatten(config)), **_scores(run)})
+    return pandas.DataFrame(rows)
+
+
+def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
+    """Return every point of every curve of the runs in a folder and below it, from TensorBoard's logs or CSV alike.
+
+    Args:
+        folder: A run's own folder, or one that holds runs.
+
+    Returns:
+        One row a point: ``run`` (the path below ``folder``), ``step``, ``epoch`` (missing where it is not known),
+        ``time`` (seconds since the run's first point; missing in CSV), ``name``, such as ``val/nll``, and ``value``.
+
+    Raises:
+        HachimachiError: No such folder, no runs in it, or no pandas.
+    """
+    pandas, home = _pandas(), Path(folder)
+    points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]
+    table = pandas.DataFrame(points, columns=list(CURVE)).astype({"epoch": "Int64"})
+    return table.drop_duplicates(["run", "step", "name"], keep="last", ignore_index=True)  # several loggers
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise HachimachiError('tables of runs need pandas: pip install "hachimachi[notebook]"') from error
+    return pandas
+
+
+def _find(folder: Path) -> list[Path]:
+    """Return the folders of runs, which are those with a config."""
+    if not folder.is_dir():
+        raise HachimachiError(f"{folder}: there is no such folder; expected one that training left")
+    runs = sorted(path.parent for path in folder.rglob("config.yaml") if path.parent.name != ".hydra")
+    if not runs:
+        raise HachimachiError(f"{folder}: no runs in it; expected folders with a config.yaml, as training leaves them")
+    return runs
+
+
+def _name(run: Path, home: Path) -> str:
+    return run.relative_to(home).as_posix() if run != home else run.resolve().name
+
+
+def _flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _scores(run: Path) -> dict[str, float]:
+    """Return the last value of each score; only that of the command line where nothing else was logged."""
+    found = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
+    said = run / "score.json"
+    if f"{SCORE}nll" not in found and said.is_file():
+        found[f"{SCORE}nll"] = json.loads(said.read_text(encoding="utf-8"))["val_nll"]
+    return found
+
+
+def _points(run: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
+    """Yield step, epoch, time, name and value of each point of a run."""
+    for path in sorted(run.glob("*/metrics.csv")):
+        yield from _csv_points(path)
+    for path in sorted({log.parent for log in run.glob("*/*tfevents*")}):
+        yield from _board_points(path)
+
+
+def _csv_points(path: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
+    table = _pandas().read_csv(path)
+    if not {"step", "epoch"} <= set(table.columns):
+        return
+    tidy = table.melt(["step", "epoch"]).dropna(subset=["step", "value"])
+    for step, epoch, name, value in tidy.itertuples(index=False):
+        yield int(step), None if epoch != epoch else int(epoch), None, name, float(value)  # noqa: PLR0124  (NaN)
+
+
+def _board_points(path: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(path), {"scalars": 0, "images": 1, "audio": 1, "tensors": 1})
+    log.Reload()
+    curves = {name: log.Scalars(name) for name in log.Tags()["scalars"]}
+    epochs = {point.step: int(point.value) for point in curves.pop("epoch", [])}
+    begun = min((points[0].wall_time for points in curves.values()), default=0.0)
+    for name, points in curves.items():
+        for point in points:
+            yield point.step, epochs.get(point.step), point.wall_time - begun, name, point.value
