@@ -8,25 +8,29 @@ import sys
 from collections.abc import Iterator
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from hachimachi import plugins
+from hachimachi.augment import registry
 from hachimachi.io import files, own
 from hachimachi.models import parts
 
-NAMES = ("echo_parts", "mine", "other", "broken", "empty", "taken", "needs")
+NAMES = ("echo_parts", "folding", "mine", "other", "broken", "empty", "taken", "needs")
 """Modules of the tests."""
 
 
 @contextlib.contextmanager
 def plugins_apart() -> Iterator[None]:
     """Put everything that a plug-in can change back to what it was, as in a new process."""
-    tables: list[dict] = [plugins._registered, *parts._PARTS.values(), files.READERS, files.WRITERS, own.FORMATS]
+    for kind in parts.CONTEXT:  # what is of this package stays
+        parts.names(kind)
+    registry.known()
+    formats = files.READERS, files.WRITERS, own.FORMATS
+    tables: list[dict] = [plugins._registered, *parts._PARTS.values(), registry._KNOWN, *formats]
     kept = [dict(table) for table in tables]
     named, path = plugins._named.copy(), sys.path.copy()
+    Plugins.instance()  # Hydra's own put their configs into the store once, when they are first looked for
     repo = copy.deepcopy(ConfigStore.instance().repo)
-    for kind in parts.CONTEXT:
-        parts.names(kind)
-    kept[1:3] = [dict(table) for table in parts._PARTS.values()]
     try:
         yield
     finally:
