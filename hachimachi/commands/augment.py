@@ -52,19 +52,19 @@ class AugmentCommand(click.Command):
 
 @click.command("augment", cls=AugmentCommand)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output")
 @click.option("--op", "ops", type=Expression(), multiple=True, required=True, help="What to do; several in order.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other draws.")
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence.")
 @click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the first sequence before and after: .png, .svg.")
-@plugin_option
 @click.option("--plot-seconds", type=FiniteRange(0, min_open=True), help="Only so much of it.  [default: all]")
+@plugin_option
 def command(**words: Any) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.
 
-    DATA is a file or a folder; OUTPUT ends in .json, .csv, .mid, or .wav for notes. Where it holds one sequence only,
-    several are numbered: out-01.mid. Several copies, or copies beside originals, are called NAME~1 and so on.
+    DATA is a file or a folder; OUTPUT is what hxmx format writes, a file or a folder. Where a file holds one sequence
+    only, several are numbered: out-01.mid. Several copies, or copies beside originals, are called NAME~1 and so on.
 
     \b
     hxmx augment data.json out.json --op "addrand(range=(-6, 6), dims=pitch)"
@@ -84,7 +84,7 @@ class Asked:
     """The arguments and options of the command line."""
 
     data: Path
-    output: Path
+    output: str
     ops: tuple[Chain, ...]
     seed: int
     count: int
@@ -94,10 +94,10 @@ class Asked:
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read."""
-        from hachimachi.io.files import WRITERS, check_suffix
+        from hachimachi.io.files import check_output
 
-        check_suffix(self.output, WRITERS, "write")
-        if self.output.exists() and self.data.exists() and self.output.samefile(self.data):
+        check_output(self.output)
+        if Path(self.output).exists() and self.data.exists() and self.data.samefile(self.output):
             raise HachimachiError(f"{self.output}: is what it is to be made from; name another file to write")
         if self.plot_seconds is not None and self.plot is None:
             raise click.UsageError("--plot-seconds needs --plot FILE")
@@ -121,7 +121,7 @@ def _run(asked: Asked) -> None:
     for place, output in enumerate(outputs):
         write(output, made.sequences if len(outputs) == 1 else made.sequences[place], report)
     show_augmented(sequences, made, report)
-    several = f" … {outputs[-1].name}" if len(outputs) > 1 else ""
+    several = f" … {Path(outputs[-1]).name}" if len(outputs) > 1 else ""
     click.echo(f"→ {outputs[0]}{several}" + (f", {asked.plot}" if asked.plot else ""))
 
 

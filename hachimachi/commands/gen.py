@@ -16,13 +16,14 @@ from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
+    from hachimachi.io.files import PathLike
     from hachimachi.models.event_model import EventModel
     from hachimachi.models.sampling import Sampling
 
 
 @click.command("gen")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output")
 @click.option("-n", "--events", type=click.IntRange(1), help="How many events.  [default: 1000]")
 @click.option("--seconds", type=FiniteRange(0, min_open=True), help="How long, instead or as well.")
 @click.option(
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 def command(**words: Any) -> None:
     """Generate events from MODEL into OUTPUT.
 
-    OUTPUT ends in .csv, .json, .mid, or .wav for notes. The same seed gives the same file. Several takes have the
-    seeds that follow; .json holds them all, others are numbered: take-01.mid.
+    OUTPUT is what hxmx format writes: .csv, .json, .arrow, .mid or .wav for notes, or a folder. The same seed gives
+    the same file. Several takes have the seeds that follow; .json, .arrow and folders hold them all, others are
+    numbered: take-01.mid.
 
     \b
     hxmx gen model.pt output.csv
@@ -60,7 +62,7 @@ class Asked:
     """The arguments and options of the command line."""
 
     model: Path
-    output: Path
+    output: str
     events: int | None
     seconds: float | None
     seed: int
@@ -73,11 +75,11 @@ class Asked:
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read."""
-        from hachimachi.io.files import WRITERS, check_suffix
+        from hachimachi.io.files import check_output
 
-        check_suffix(self.output, WRITERS, "write")
+        check_output(self.output)
         for output in numbered(self.output, self.count):
-            _check_output(output, self.model, self.primer)
+            _check_other(Path(output), self.model, self.primer)
         options = {"--with-primer": self.with_primer, "--primer-events": self.primer_events}
         for option, said in {**options, "--primer-seconds": self.primer_seconds}.items():
             if said not in (None, False) and self.primer is None:
@@ -105,20 +107,18 @@ def _run(asked: Asked) -> None:
     click.echo("\n".join([_summary(outputs, takes, took), *lost.lines()]))
 
 
-def _summary(outputs: list[Path], takes: list[EventSequence], took: float) -> str:
-    files = f"{outputs[0]}" if len(outputs) == 1 else f"{outputs[0]} … {outputs[-1].name}"
+def _summary(outputs: list[PathLike], takes: list[EventSequence], took: float) -> str:
+    files = f"{outputs[0]}" if len(outputs) == 1 else f"{outputs[0]} … {Path(outputs[-1]).name}"
     several = f"{len(takes):,} takes, " if len(takes) > 1 else ""
     seconds = sum(made.seconds for made in takes)
     length = f", {seconds:.1f} s of them" if takes[0].temporal else ""
     return f"{files}: {several}{sum(map(len, takes)):,} events{length}, generated in {took:.1f} s"
 
 
-def _check_output(output: Path, model: Path, primer: Path | None) -> None:
+def _check_other(output: Path, model: Path, primer: Path | None) -> None:
     for name in (model, primer):
         if name is not None and name.exists() and output.resolve() == name.resolve():
             raise HachimachiError(f"{output}: is what it is to be made from; name another file to write")
-    if not output.parent.is_dir():
-        raise HachimachiError(f"{output}: there is no folder {output.parent} to write into; create it first")
 
 
 def _read_primer(asked: Asked, path: Path, model: EventModel) -> EventSequence:

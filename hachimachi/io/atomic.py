@@ -19,11 +19,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         HachimachiError: The folder is missing, or the target cannot be written.
     """
+    check_place(path)
     target = Path(os.path.realpath(path))  # a link stays a link
-    if not target.parent.is_dir():
-        raise HachimachiError(f"{path}: there is no folder {Path(path).parent} to write into; create it first")
-    if target.is_dir():
-        raise HachimachiError(f"{path}: is a folder; name a file to write")
     beside = target.with_name(f".hxmx-{secrets.token_hex(6)}{target.suffix}")
     try:
         beside.touch(exist_ok=False)
@@ -57,16 +54,39 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse what cannot become a file.
+
+    Raises:
+        HachimachiError: There is a folder of that name, or none to write into.
+    """
+    _check_parent(path)
+    if Path(path).is_dir():
+        raise HachimachiError(f"{path}: is a folder; name a file to write")
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse what cannot become, or be, a folder that files are added to.
+
+    Raises:
+        HachimachiError: There is a file of that name, or no folder to make it in.
+    """
+    _check_parent(path)
+    if Path(path).exists() and not Path(path).is_dir():
+        raise HachimachiError(f"{path}: is a file; name a folder to write")
+
+
 def check_free(path: str | os.PathLike[str]) -> None:
     """Refuse what cannot become a new folder.
 
     Raises:
         HachimachiError: There is a file, or a folder with something in it, or no folder to make it in.
     """
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise HachimachiError(f"{path}: there is no folder {target.parent} to write into; create it first")
-    if target.exists() and not target.is_dir():
-        raise HachimachiError(f"{path}: is a file; name a folder to write")
-    if target.is_dir() and any(target.iterdir()):
+    check_folder(path)
+    if Path(path).is_dir() and any(Path(path).iterdir()):
         raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")
+
+
+def _check_parent(path: str | os.PathLike[str]) -> None:
+    if not Path(os.path.realpath(path)).parent.is_dir():
+        raise HachimachiError(f"{path}: there is no folder {Path(path).parent} to write into; create it first")

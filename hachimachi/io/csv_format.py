@@ -52,7 +52,9 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
         HachimachiError: More than one sequence, or names that the header cannot hold.
     """
     if len(sequences) != 1:
-        raise HachimachiError(f"CSV holds one sequence, there are {len(sequences):,}; write them to a .json file")
+        raise HachimachiError(
+            f"CSV holds one sequence, there are {len(sequences):,}; write .json, .arrow, or a folder/ of CSV files"
+        )
     sequence = sequences[0]
     header = ",".join([TIME] * sequence.temporal + [mark(feature) for feature in sequence.features])
     table = sequence.data if sequence.time is None else np.column_stack([sequence.time, sequence.data])

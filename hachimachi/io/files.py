@@ -11,7 +11,7 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.atomic import check_free, replacing
+from hachimachi.io.atomic import check_folder, check_free, check_place, replacing
 from hachimachi.io.folder import write_folder
 from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
@@ -140,12 +140,16 @@ def check_output(path: PathLike) -> None:
     """Refuse, before any work is done, an output that cannot be written for what it is called.
 
     Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, or a folder where there is something already.
+        HachimachiError: A suffix that is not in `WRITERS`, a folder where there is something already, a file where a
+            folder is meant, or no folder to write into.
     """
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
+        check_place(path)
     elif is_csv_folder(path):
         check_free(path)
+    else:
+        check_folder(path)
 
 
 def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:

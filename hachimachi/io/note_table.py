@@ -58,7 +58,7 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
     """
     if len(sequences) != 1:
         raise HachimachiError(
-            f"this format holds one sequence, there are {len(sequences):,}; write .json, or each to a file of its own"
+            f"this format holds one sequence, there are {len(sequences):,}; write .json or .arrow, or each to a file of its own"
         )
     return sequences[0]
 

@@ -74,6 +74,21 @@ def test_every_format_is_written(
     assert (tmp_path / f"out{suffix}").stat().st_size > 100
 
 
+@pytest.mark.parametrize("folder", ["out/", "out.arrow/"])
+def test_folders_hold_all_copies(
+    hxmx_said: Said, make_pieces: Callable[..., list], tmp_path: Path, folder: str
+) -> None:
+    write(tmp_path / "data.json", make_pieces([30]))
+    words = ("augment", tmp_path / "data.json", f"{tmp_path}/{folder}", "--op", SHIFT, "--count", 3)
+    status, *said = hxmx_said(*words)
+    assert status == 0, said
+    assert (tmp_path / folder).is_dir()
+    assert len(read(tmp_path / folder)) == 3
+    status, _, error = hxmx_said(*words)
+    assert status == 1
+    assert ("already" in error or "there is something in this folder" in error, error.count("\n")) == (True, 1)
+
+
 def test_a_picture_of_before_and_after(hxmx_said: Said, piece: Path, tmp_path: Path) -> None:
     words = ("--op", SHIFT, "--plot", tmp_path / "out.png", "--plot-seconds", 10)
     status, out, _ = hxmx_said("augment", piece, tmp_path / "out.json", *words)

@@ -213,3 +213,12 @@ def test_a_primer_of_several_sequences_is_refused(gen, home: Path, tmp_path: Pat
     outcome = gen(home / "notes.pt", tmp_path / "out.csv", "--primer", tmp_path / "two.json")
     assert outcome.status == 1
     assert "two.json: holds 2 sequences; a primer is one" in outcome.err
+
+
+@pytest.mark.parametrize("folder", ["takes/", "takes.arrow/"])
+def test_a_folder_holds_all_takes(home: Path, tmp_path: Path, folder: str) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["gen", str(home / "notes.pt"), f"{tmp_path}/{folder}", "-n", "5", "--count", "3"])
+    assert not done.value.code
+    made = [(each.name.removesuffix(".csv"), len(each)) for each in read(tmp_path / folder)]
+    assert made == [(f"seed {seed}", 5) for seed in range(3)]

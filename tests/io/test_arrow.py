@@ -147,7 +147,7 @@ class TestShards:
         (tmp_path / "takes.arrow" / "letter.txt").write_text("Dear Fanny")
         with pytest.raises(HachimachiError, match=r"holds letter.txt, no shards"):
             io.write(tmp_path / "takes.arrow", take(4))
-        with pytest.raises(HachimachiError, match="cannot be made"):
+        with pytest.raises(HachimachiError, match="there is no folder"):
             io.write(f"{tmp_path}/nowhere/takes.arrow/", take(4))
 
     def test_shards_that_differ_are_told(self, tmp_path: Path) -> None:
