@@ -13,7 +13,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import check_folder, check_free, check_place, replacing
 from hachimachi.io.folder import write_folder
-from hachimachi.io.formats import LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
+from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
 from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
 from hachimachi.io.report import Report
@@ -31,12 +31,13 @@ __all__ = [
     "read",
     "write",
 ]
-ARROW = ".arrow"
 PathLike = str | os.PathLike[str]
+Sources = PathLike | Sequence[PathLike]
+"""A file, a folder or a pattern, or several of these."""
 
 
 def read(
-    source: PathLike | Sequence[PathLike],
+    source: Sources,
     report: Report | None = None,
     *,
     midi: MidiOptions = DEFAULT,
@@ -66,7 +67,7 @@ def read(
         HachimachiError: Nothing could be read, there is no set of features that most files have, something is asked of
             MIDI files where there are none, or anything was out of the ordinary and the report is strict.
     """
-    sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
+    sources = paths_of(source)
     notes = Report() if report is None else report
     files = find_files(sources, READERS, notes, [Path(each) for each in without])
     jobs = [Job(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
@@ -124,6 +125,11 @@ def _write_folder(path: PathLike, sequences: Sequence[EventSequence]) -> None:
     from hachimachi.io.arrow.shards import append
 
     append(Path(path), sequences)
+
+
+def paths_of(source: Sources) -> list[Path]:
+    """Return what is meant as a list."""
+    return [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
 
 
 def is_folder(path: PathLike) -> bool:

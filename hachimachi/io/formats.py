@@ -24,6 +24,8 @@ WRITERS = {
     ".arrow": "arrow.table",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
+ARROW = ".arrow"
+"""What is not read into memory by `open_collection`, and can be added to in a folder."""
 LOSSY = (".mid", ".midi", ".wav")
 """Formats that cannot hold every event, whose `render(sequences, report, file)` takes note of what is lost."""
 

@@ -57,9 +57,8 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
         HachimachiError: There are several.
     """
     if len(sequences) != 1:
-        raise HachimachiError(
-            f"this format holds one sequence, there are {len(sequences):,}; write .json or .arrow, or each to a file of its own"
-        )
+        others = "write .json or .arrow, or each to a file of its own"
+        raise HachimachiError(f"this format holds one sequence, there are {len(sequences):,}; {others}")
     return sequences[0]
 
 

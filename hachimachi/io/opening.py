@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
-
 from hachimachi.io.collection import Collection
-from hachimachi.io.files import READERS, SPLIT, PathLike, Progress, read
+from hachimachi.io.files import Progress, Sources, paths_of, read
+from hachimachi.io.formats import ARROW, READERS
 from hachimachi.io.report import Report
+from hachimachi.io.sources import find_files, names_of
 
-ARROW = ".arrow"
 
-
-def open_collection(
-    source: PathLike | Sequence[PathLike], report: Report | None = None, *, progress: Progress = iter
-) -> Collection:
+def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:
     """Open a data set: Arrow files stay on disk and are read as they are needed, everything else is read into memory.
 
     So are Arrow files that are compressed or that stand beside files of other formats.
@@ -38,20 +32,14 @@ def open_collection(
     (1, 64, [[70.0], [71.0], [60.0]])
     >>> folder.cleanup()
     """
-    folder = Path(source) if isinstance(source, str | os.PathLike) else None
-    if folder and (paths := _find_arrow(folder)):
+    sources, found = paths_of(source), Report()
+    files = find_files(sources, READERS, found)
+    if all(file.suffix.lower() == ARROW for file in files):
         from hachimachi.io.arrow.source import ArrowSource
 
-        names = [path.relative_to(folder).as_posix() if folder.is_dir() else path.name for path in paths]
-        opened = ArrowSource(list(progress(paths)), names, Report() if report is None else report)
+        opened = ArrowSource(list(progress(files)), names_of(files, sources), found)
         if not opened.is_compressed():
+            if report is not None:
+                report.add(found)
             return Collection.whole(opened)
     return Collection.of(read(source, report, progress=progress))
-
-
-def _find_arrow(source: Path) -> list[Path]:
-    """Return the Arrow files that a data set is made of, nothing where it is made of others too."""
-    below = sorted(source.rglob("*")) if source.is_dir() else [source]
-    shown = [path for path in below if not path.name.startswith(".") and path.name != SPLIT and not path.is_dir()]
-    data = [path for path in shown if path.suffix.lower() in READERS]
-    return data if all(path.suffix.lower() == ARROW for path in data) else []

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,6 +160,32 @@ def test_what_is_no_arrow_file_is_read_into_memory(tmp_path: Path) -> None:
     assert both.source.resident
     assert both.lengths.tolist() == [5, 6, 7]
     assert io.open_collection([tmp_path / "a.json", tmp_path / "b.arrow"]).events == 18
+
+
+def test_what_is_read_is_what_is_opened(tmp_path: Path) -> None:
+    """Several files, patterns, links and hidden folders: the same sequences on disk as in memory."""
+    for place in ("one", "two", "one/.hidden"):
+        (tmp_path / place).mkdir()
+        io.write(tmp_path / place / "takes.arrow", tagged([5, 6]))
+    (tmp_path / "one" / "link").symlink_to(tmp_path / "two")
+    one, two = tmp_path / "one", tmp_path / "two"
+    for source, several in ((one, 2), ([one, two / "takes.arrow"], 3), (tmp_path / "*" / "*.arrow", 2)):
+        opened, read = io.open_collection(source), io.read(source)
+        assert not opened.source.resident
+        assert list(opened) == read
+        assert (opened.names, len(opened)) == ([each.name for each in read], 2 * several)
+
+
+def test_a_remark_is_made_once(tmp_path: Path) -> None:
+    table = pa.table({"x": np.arange(99.0), "__index_level_0__": np.arange(99)})
+    for compression in ("lz4", None):
+        path = tmp_path / f"{compression}.arrow"
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        with pa.ipc.new_file(str(path), table.schema, options=options) as file:
+            file.write_table(table)
+        report = io.Report()
+        io.open_collection(path, report)
+        assert [files.total() for files in report.remarks.values()] == [1]
 
 
 def test_a_split_beside_shards_is_no_data(tmp_path: Path) -> None:
