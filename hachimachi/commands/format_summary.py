@@ -16,7 +16,7 @@ from hachimachi.io.instruments import instrument_name
 from hachimachi.text import count
 
 _NAMES = 3  # of each kind are told
-_LONGEST = 28  # characters of a name
+_LONGEST = 64  # characters of a name
 _INSTRUMENTS = 8  # that are told
 _PAIRS = 5  # near duplicates that are told
 
@@ -124,7 +124,7 @@ def _duplicates(report: Report) -> Iterator[str]:
         higher = " (+3: three semitones higher)" if any(pair.transposed for pair in pairs) else ""
         yield f"{count(len(pairs), 'pair')} of sequences tell the same, or nearly{higher}:"
     for name, of, score, shift in pairs[:_PAIRS]:
-        moved = f" ({shift:+d})" if shift else ""
-        yield f"  {score:.0%} of {_short(name)} is in {_short(of)}{moved}"
+        one, other = f"  {score:.0%} of {_short(name)}", f"is in {_short(of)}" + (f" ({shift:+d})" if shift else "")
+        yield f"{one} {other}" if len(one) + len(other) < 80 else f"{one}\n    {other}"
     if len(pairs) > _PAIRS:
         yield f"  and {len(pairs) - _PAIRS:,} more"

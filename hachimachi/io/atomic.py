@@ -54,6 +54,11 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def is_dir(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a folder, also for a name too long for any, of which `Path.is_dir` makes an error."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def check_place(path: str | os.PathLike[str]) -> None:
     """Refuse what cannot become a file.
 
@@ -61,7 +66,7 @@ def check_place(path: str | os.PathLike[str]) -> None:
         HachimachiError: There is a folder of that name, or none to write into.
     """
     _check_parent(path)
-    if Path(path).is_dir():
+    if is_dir(path):
         raise HachimachiError(f"{path}: is a folder; name a file to write")
 
 
@@ -72,7 +77,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         HachimachiError: There is a file of that name, or no folder to make it in.
     """
     _check_parent(path)
-    if Path(path).exists() and not Path(path).is_dir():
+    if os.path.exists(Path(path)) and not is_dir(path):  # noqa: PTH110  (as in is_dir; a last / goes)
         raise HachimachiError(f"{path}: is a file; name a folder to write")
 
 
@@ -83,10 +88,10 @@ def check_free(path: str | os.PathLike[str]) -> None:
         HachimachiError: There is a file, or a folder with something in it, or no folder to make it in.
     """
     check_folder(path)
-    if Path(path).is_dir() and any(Path(path).iterdir()):
+    if is_dir(path) and any(Path(path).iterdir()):
         raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")
 
 
 def _check_parent(path: str | os.PathLike[str]) -> None:
-    if not Path(os.path.realpath(path)).parent.is_dir():
+    if not is_dir(Path(os.path.realpath(path)).parent):
         raise HachimachiError(f"{path}: there is no folder {Path(path).parent} to write into; create it first")

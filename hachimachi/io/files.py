@@ -11,7 +11,7 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.atomic import check_folder, check_free, check_place, replacing
+from hachimachi.io.atomic import check_folder, check_free, check_place, is_dir, replacing
 from hachimachi.io.folder import write_folder
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.midi_options import MidiOptions
@@ -72,7 +72,7 @@ def read(
     files = find_files(sources, READERS, notes, [Path(each) for each in without])
     jobs = [Job(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
     _check_midi(jobs, midi)
-    if len(files) == 1 and not sources[0].is_dir():
+    if len(files) == 1 and not is_dir(sources[0]):
         found = [Found(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
     else:
         found = read_each(jobs, notes, progress)
@@ -134,7 +134,7 @@ def paths_of(source: Sources) -> list[Path]:
 
 def is_folder(path: PathLike) -> bool:
     """Return whether an output is a folder: it is there, or the path ends in ``/``."""
-    return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
+    return is_dir(path) or os.fspath(path).endswith(("/", os.sep))
 
 
 def is_csv_folder(path: PathLike) -> bool:

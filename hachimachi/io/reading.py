@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -65,6 +66,7 @@ def read_one(job: Job, report: Report) -> list[EventSequence]:
         HachimachiError: It cannot be read, or holds no events that can; the message begins with its path.
     """
     try:
+        _check_there(job.path)
         format_module = find_module(job.path, READERS, "read")
         options = {"options": job.midi} if is_midi(job.path) else {}
         return _name(job, format_module.parse(_load(job), job.name, report, **options))
@@ -166,12 +168,15 @@ def _lose(batch: Batch, how: str) -> Outcome:
     return [[]], Report(refused={batch[0].name: reason})
 
 
+def _check_there(path: Path) -> None:
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name too long)
+        raise HachimachiError("the link leads nowhere" if os.path.lexists(path) else "there is no such file or folder")
+
+
 def _load(job: Job) -> bytes:
+    _check_there(job.path)
     try:
         data = job.path.read_bytes()
-    except FileNotFoundError as error:
-        missing = "the link leads nowhere" if job.path.is_symlink() else "there is no such file"
-        raise HachimachiError(missing) from error
     except OSError as error:
         raise HachimachiError(f"cannot be read: {error.strerror or error}") from error
     if not data:

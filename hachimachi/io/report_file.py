@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io.atomic import replacing
+from hachimachi.io.atomic import check_place, replacing
 from hachimachi.io.report import Report
 
 SUFFIXES = (".csv", ".json")
@@ -20,13 +20,14 @@ HEADER = ("what", "name", "count", "why")
 
 
 def check_report_path(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that says neither CSV nor JSON.
+    """Refuse a path that says neither CSV nor JSON, or where nothing can be written.
 
     Raises:
-        HachimachiError: Another suffix.
+        HachimachiError: Another suffix, or no place to write.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"{path}: a report ends in {' or '.join(SUFFIXES)}")
+    check_place(path)
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from hachimachi.errors import HachimachiError
+from hachimachi.io.atomic import is_dir
 from hachimachi.io.report import Report
 
 SPLIT = "split.json"
@@ -38,7 +39,7 @@ def find_files(
     for given in sources:
         for path in _expand(given):
             if path == given or _identity(path) not in apart:
-                found = _below(path, suffixes, report, apart) if path.is_dir() else [path]
+                found = _below(path, suffixes, report, apart) if is_dir(path) else [path]
                 files.update({os.path.abspath(each): each for each in found})  # noqa: PTH100  (links stay links)
     if not files:
         raise HachimachiError("no files to read: name at least one file or folder")
@@ -47,7 +48,7 @@ def find_files(
 
 def names_of(files: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     """Return what each file is called: its path relative to the folder, or to what all sources lie in."""
-    folders = [_whole(path if path.is_dir() else path.parent) for source in sources for path in _expand(source)]
+    folders = [_whole(path if is_dir(path) else path.parent) for source in sources for path in _expand(source)]
     try:
         base = Path(os.path.commonpath(folders))
         return [_readable(_whole(path).relative_to(base)) for path in files]

@@ -85,6 +85,9 @@ REFUSED = [
     (["good.csv"], "out.txt", ["out.txt", ".txt", ".json .csv .mid .midi .wav"]),
     (["good.csv"], "out.mid", ["out.mid", "pitch"]),
     (["good.csv"], "no/out.json", ["no/out.json", "no folder"]),
+    (["good.csv"], "x" * 300 + ".json", ["cannot be written: File name too long"]),
+    (["good.csv"], "no/out.arrow/", ["no/out.arrow", "no folder"]),
+    (["good.csv"], "same.csv/", ["same.csv/", "is a file; name a folder"]),
     (["good.csv", "same.csv"], "out.csv", ["out.csv", "one sequence", ".json"]),
     (["good.csv", "other.csv"], "out.json", ["other.csv", "differ in features"]),
     (["short.csv", "ragged.json"], "out.json", ["none of 2 files", "short.csv"]),
@@ -107,7 +110,7 @@ def test_bad_input_leaves_one_message_and_no_file(
     }
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
-    assert run(*(tmp_path / name for name in inputs), tmp_path / output) == 1
+    assert run(*(tmp_path / name for name in inputs), f"{tmp_path}/{output}") == 1
     printed = capsys.readouterr()
     assert all(word in printed.err for word in words), printed.err
     assert printed.err.count("\n") == 1

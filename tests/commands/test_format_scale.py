@@ -105,6 +105,16 @@ def test_gaps_lengths_and_copies(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert re.search(r"1 +1  cuts at gaps", printed)
 
 
+def test_names_are_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings of one session differ somewhere in the middle of long names."""
+    names = [f"drummer1__session{number}__10_jazz-swing_110_beat_4-4.csv" for number in (1, 2)]
+    for name in names:
+        (tmp_path / name).write_text("time,x\n" + "".join(f"{i},{i * i % 17}\n" for i in range(40)))
+    assert run(tmp_path, tmp_path / "data.json") == 0
+    said = capsys.readouterr().out
+    assert f"  100% of {names[1]}\n    is in {names[0]}\n" in said
+
+
 def test_a_folder_of_tables_and_a_split_by_piece(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

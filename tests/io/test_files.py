@@ -52,6 +52,8 @@ def test_report_names_the_first_and_counts_the_rest() -> None:
     ("name", "words"),
     [
         ("absent.csv", "there is no such file"),
+        ("absent", "there is no such file or folder"),
+        ("x" * 300 + ".mid", "there is no such file"),
         ("x.txt", r"suffix '\.txt'.*\.json \.csv \.mid \.midi"),
         ("plain", r"no suffix.*\.json"),
         ("empty.json", "the file is empty"),
