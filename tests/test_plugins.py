@@ -118,3 +118,43 @@ def test_formats_of_ones_own(folder: Path) -> None:
         io.read("b.toy")
     with pytest.raises(HachimachiError, match=r"suffix '.toy'"):
         io.write("c.toy", io.read("a.toy"))
+
+
+def test_a_reader_and_a_writer_from_different_places(folder: Path) -> None:
+    """A reader of sound, where this package writes it; a writer in a module of its own."""
+    (folder / "mine.py").write_text(
+        "from hachimachi.events import make_sequence\n"
+        "from hachimachi.io.own import register_format\n"
+        "def parse(data, file, report): return [make_sequence([[float(len(data))]], [0.0], names=['size'])]\n"
+        "register_format('.wav', parse=parse)\n"
+        "register_format('.toy', parse=parse)\n"
+    )
+    (folder / "other.py").write_text(
+        "from hachimachi.io.own import register_format\n"
+        "register_format('.toy', render=lambda sequences: b'many' * len(sequences))\n"
+    )
+    plugins.load(["mine", "other"])
+    io.write("a.wav", make_sequence([[60, 80]], [0.0], names=["pitch", "velocity"]))
+    assert io.read("a.wav")[0].column("size")[0] == (folder / "a.wav").stat().st_size
+    io.write("a.toy", io.read("a.wav"))
+    assert io.read("a.toy")[0].column("size")[0] == len("many")
+
+
+def test_many_files_of_ones_own_beside_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes do not know the plug-in: where there are such files, all are read in this one."""
+    from hachimachi.io import reading
+
+    (folder / "mine.py").write_text(
+        "from hachimachi.events import make_sequence\n"
+        "from hachimachi.io.own import register_format\n"
+        "def parse(data, file, report): return [make_sequence([[float(word)] for word in data.split()], names=['x'])]\n"
+        "register_format('.toy', parse=parse)\n"
+    )
+    plugins.load(["mine"])
+    (folder / "many").mkdir()
+    for number in range(4):
+        (folder / "many" / f"{number}.toy").write_text("1 2 3")
+        (folder / "many" / f"{number}.csv").write_text("x\n4\n")
+    monkeypatch.setattr(reading, "APART", 0)
+    monkeypatch.setattr(reading, "cores", lambda: 2)
+    assert [sequence.data.sum() for sequence in io.read("many")] == [4, 6] * 4

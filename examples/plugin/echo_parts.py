@@ -90,7 +90,9 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:  # noq
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
     """Write a walk."""
-    [walk] = sequences
+    if len(sequences) > 1:
+        raise HachimachiError(f"a walk is one sequence, there are {len(sequences)}; write .json")
+    walk = sequences[0]
     if walk.time is None or len(walk.features) != 1:
         raise HachimachiError("a walk has time and one feature")
     return "".join(f"{at:.3f} {place:.0f}\n" for at, place in zip(walk.time, walk.data[:, 0], strict=True)).encode()

@@ -40,8 +40,9 @@ def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
 def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType | SimpleNamespace:
     """Return the module for a file, or the functions of a plug-in; see `check_suffix`."""
     check_suffix(path, table, verb)
-    if path.suffix.lower() in FORMATS:
-        return FORMATS[path.suffix.lower()]
+    own = FORMATS.get(path.suffix.lower())
+    if own and (own.parse if verb == "read" else own.render):  # a reader may be from elsewhere than the writer
+        return own
     return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")
 
 

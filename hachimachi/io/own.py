@@ -15,7 +15,7 @@ Parse = Callable[[bytes, str, Report], list[EventSequence]]
 Render = Callable[[Sequence[EventSequence]], bytes]
 """From sequences, all with the same features, to what is to be in a file."""
 FORMATS: dict[str, SimpleNamespace] = {}
-"""Suffix → its `parse` and `render`, those that there are."""
+"""Suffix → its `parse` and `render`, `None` for what no plug-in gave."""
 
 
 def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:
@@ -28,13 +28,15 @@ def register_format(suffix: str, *, parse: Parse | None = None, render: Render |
     """
     from hachimachi.io.formats import READERS, WRITERS
 
-    given = {kind: each for kind, each in (("reader", parse), ("writer", render)) if each is not None}
+    ours = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
+    given = {kind: each for kind, each in ours.items() if each[2] is not None}
     if not suffix.startswith(".") or suffix != suffix.lower() or not given:
         raise HachimachiError(f"format {suffix!r}: expected a suffix such as '.toy', and parse= or render=")
-    tables = {"reader": READERS, "writer": WRITERS}
-    for kind, function in given.items():
-        if suffix in tables[kind] and suffix not in FORMATS:
+    own = FORMATS.get(suffix, SimpleNamespace(parse=None, render=None))
+    for kind, (table, name, function) in given.items():
+        if suffix in table and getattr(own, name) is None:
             raise HachimachiError(f"{kind} {suffix!r} of {function.__module__}: hachimachi has one; choose another")
         plugins.note(kind, suffix, function)
-        tables[kind][suffix] = function.__module__
-    FORMATS[suffix] = SimpleNamespace(parse=parse, render=render)
+        table[suffix] = function.__module__
+        setattr(own, name, function)
+    FORMATS[suffix] = own
