@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hachimachi.commands.narrow import narrow_console
 from hachimachi.description.describe import describe
 from hachimachi.description.description import ColumnDescription, Description
 from hachimachi.description.histogram import Histogram, sparkline
@@ -41,7 +42,7 @@ def show_data(path: Path, *, as_json: bool = False, picture: Path | None = None)
         told = {"read_as": report.understood, "mended_or_odd": report.remarks, "left_out": report.refused}
         click.echo(json.dumps(data.to_json() | told, ensure_ascii=False, indent=1))
     else:
-        console = _console()
+        console = narrow_console()
         for line in _tell(data, console.width):
             console.print(line, soft_wrap=True) if isinstance(line, str) else console.print(line)
         _print_remarks(console, report)
@@ -131,11 +132,6 @@ def _print_findings(console: Console, data: Description) -> None:
         )
     if len(data.findings) > _MANY:
         console.print(f"and {len(data.findings) - _MANY:,} more: --json tells of all")
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False)
-    return console if console.width <= 80 else Console(highlight=False, markup=False, width=80)
 
 
 def _print_remarks(console: Console, report: Report) -> None:

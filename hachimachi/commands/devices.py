@@ -23,17 +23,16 @@ def command() -> None:
 
 
 def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from hachimachi.commands.narrow import narrow_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    console.width = min(console.width, 80)
-    console.print(table)
+    narrow_console().print(table)
 
 
 def _print_ports() -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
+from hachimachi.commands.narrow import narrow_console
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
 from hachimachi.io.instruments import instrument_name
@@ -32,7 +32,7 @@ class _Line(NamedTuple):
 
 def show_summary(sequences: Sequence[EventSequence], report: Report, *, in_beats: bool = False) -> None:
     """Print what was read, and what happened to it on the way."""
-    console = _console()
+    console = narrow_console()
     console.print(_size(report, sequences[0].temporal, "beats" if in_beats else "s"))
     ranges = [f"{name} {_range(values)}" for name, values in _columns(sequences).items() if name != "instrument"]
     console.print(", ".join(ranges))
@@ -43,11 +43,6 @@ def show_summary(sequences: Sequence[EventSequence], report: Report, *, in_beats
         console.print(_table(lines, named=report.files + len(report.refused) > 1))
     for line in _duplicates(report):
         console.print(line)
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False)
-    return console if console.width <= 80 else Console(highlight=False, markup=False, width=80)
 
 
 def _size(report: Report, temporal: bool, unit: str) -> str:

@@ -140,6 +140,8 @@ def _check_flags(multirun: bool, cfg: str | None, info: str | None, hydra_help: 
 
 def _check_files(cfg: DictConfig) -> None:
     """Check the files a run needs before the slow imports begin."""
+    from hachimachi.io.formats import READERS
+
     data, output = Path(cfg.dataset.path), Path(cfg.output)
     if not os.path.exists(data):  # noqa: PTH110  (Path.exists raises for a name too long)
         raise HachimachiError(f"{data}: no such file or folder; expected a data set: hxmx train DATA MODEL.pt")
@@ -147,6 +149,9 @@ def _check_files(cfg: DictConfig) -> None:
         raise HachimachiError(f"{output}: expected the name of a file in a folder that exists; make it first")
     if output.exists() and output.samefile(data):
         raise HachimachiError(f"{output}: the model would overwrite the data set; choose another name")
+    if output.suffix.lower() in READERS:
+        several = "of several data sets hxmx format makes one"
+        raise HachimachiError(f"{output}: ends as data do, and is to be a model; expected MODEL.pt; {several}")
     if cfg.dataset.split and not Path(cfg.dataset.split).is_file():
         raise HachimachiError(f"dataset.split={cfg.dataset.split}: no such file; expected names by part, in JSON")
     if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():

@@ -98,6 +98,7 @@ def test_wrong_calls_end_with_2_in_one_line(
         (["data.json", "y" * 300], ["yyy", "name too long"]),
         (["data.json", "."], ["expected the name of a file"]),
         (["data.json", "./data.json"], ["data.json", "overwrite"]),
+        (["data.json", "more.json"], ["more.json", "ends as data do", "hxmx format"]),
         (["data.json", "ckpt_path=last.ckpt"], ["last.ckpt", "no such file"]),
     ],
 )
