@@ -29,8 +29,3 @@ def test_a_name_is_what_the_stub_says(name: str) -> None:
     module = importlib.import_module(str(home))
     there = importlib.import_module(f"{home}.{original}") if name == "plot" else getattr(module, original)
     assert getattr(hachimachi, name) is there
-
-
-def test_a_name_that_is_not_there_is_refused() -> None:
-    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
-        hachimachi.__dict__["__getattr__"]("nothing_of_the_kind")
