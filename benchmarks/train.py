@@ -115,9 +115,10 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     cfg = fill(cfg, data.events)
     torch.set_num_threads(cfg.trainer.threads)
     variation = data.decide_variation(**_given(cfg.augment))
+    options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "warmup", "average")}
     pace = Pace([], [])
     for turn in range(rounds + 1):
-        bare, ours = (EventModule(_build(cfg, data), variation=variation, **_given(cfg.optimizer)) for _ in range(2))
+        bare, ours = (EventModule(_build(cfg, data), variation=variation, **options) for _ in range(2))
         first = learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val) if turn % 2 else None
         lightning = learn_by_lightning(cfg, data, ours, steps)
         bare_pace = first or learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val)

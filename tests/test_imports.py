@@ -125,7 +125,7 @@ def test_reading_and_writing_need_no_torch(python_process: Any, folder: Path) ->
     assert not loaded(done) & HEAVY
 
 
-@pytest.mark.parametrize("name", hachimachi.__all__)
+@pytest.mark.parametrize("name", hachimachi.__dict__["__all__"])
 def test_every_short_name_leads_somewhere(name: str) -> None:
     found = getattr(hachimachi, name)
     assert callable(found) or name == "plot"

@@ -41,7 +41,8 @@ class Histogram:
             order = np.argsort(-counts, kind="stable")[:bins]
             return Histogram(found[order], counts[order], "categories")
         if column.name in SECONDS and low >= 0 and high > SHORTEST:
-            edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
+            with np.errstate(over="ignore"):  # the last edge is `high` itself, whatever rounding makes of its logarithm
+                edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
             return Histogram(edges, _count(np.searchsorted(edges, values, side="right") - 1, bins), "log")
         step = column.resolution or 1.0
         if (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps: others would hold a few more, or a few less

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,10 @@ class Instrumentalist(Protocol):
         ...
 
 
-def as_instrumentalist(player: Instrumentalist | EventModel) -> Instrumentalist:
+Playable: TypeAlias = "Instrumentalist | EventModel"
+
+
+def as_instrumentalist(player: Playable) -> Instrumentalist:
     """Return who plays a model: itself, if it can already be played."""
     from hachimachi.models.event_model import EventModel
     from hachimachi.models.step import Player

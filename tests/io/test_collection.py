@@ -100,9 +100,9 @@ def test_the_head_is_the_first_so_many_events(lengths: list[int], most: int) -> 
 @given(LENGTHS, st.booleans(), st.data())
 def test_summaries_are_exact_whatever_is_read(lengths: list[int], temporal: bool, data: st.DataObject) -> None:
     pieces = tagged(lengths, temporal)
-    chosen = data.draw(st.lists(st.integers(0, len(pieces) - 1), max_size=6, unique=True))
     start, stop = data.draw(st.integers(0, 40)), data.draw(st.integers(0, 60))
     with on_disk(pieces, shards=2) as disk:
+        chosen = data.draw(st.lists(st.integers(0, len(disk) - 1), max_size=6, unique=True))
         for part in (disk, disk.take(chosen), disk.cut(start, stop), disk.take(chosen).join(disk.cut(0, start))):
             rows = part.all_rows()
             tag, hand = int(temporal), temporal + 2

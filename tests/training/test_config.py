@@ -4,12 +4,14 @@ from pathlib import Path
 
 import hydra
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from hachimachi.training.again import FROM
 from hachimachi.training.conf import find_conf, list_defaults, list_keys, list_options
 from hachimachi.training.config import ConfigError, check, check_words, compose
 from hachimachi.training.overrides import as_overrides, quote
@@ -112,7 +114,10 @@ def test_composes_twice_and_inside_another_hydra() -> None:
         ("hydra/launcher=nothing", ["hydra/launcher/nothing", "basic"]),
     ],
 )
-def test_errors_are_one_line_that_says_what_is_allowed(word: str, parts: list[str]) -> None:
+def test_errors_are_one_line_that_says_what_is_allowed(
+    word: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(ConfigStore.instance().repo, FROM, raising=False)  # what began again in this process before
     with pytest.raises(ConfigError) as error:
         compose([word])
     assert "\n" not in str(error.value)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hachimachi.io.collection import Collection
 from hachimachi.training.config import compose
 from hachimachi.training.holdout import sample
 from hachimachi.training.limits import LEAST, OFTEN, SHARE, Limits, Pace
@@ -16,7 +17,7 @@ from tests.training.test_holdout import tagged
 
 def data(events: int, held: int, window: int = 64, batch_size: int = 16) -> Any:
     """Stand in for data of so many events to learn from and held out."""
-    valid = tagged([held]) if held else []
+    valid = Collection.of(tagged([held])).take([0] if held else [])
     shown = sample(valid, 32768, 0)
     return SimpleNamespace(events=events, valid=valid, valid_sample=shown, window=window, batch_size=batch_size)
 

@@ -73,7 +73,7 @@ def test_the_score_is_that_of_one_process_alone(both: tuple[Path, list[dict[str,
 def test_one_of_them_writes(both: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, _ = both
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    run = {"run/config.yaml", "run/checkpoints/last.ckpt"}
+    run = {"run/config.yaml", "run/origin.json", "run/checkpoints/last.ckpt"}
     assert left == {"data.json", "model.pt", "0.json", "1.json", *run}
     assert load_model(folder / "model.pt").summary["held_out"]["nats_per_event"] > 0
 
@@ -99,4 +99,6 @@ def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_p
     assert "Then it learned from that too" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my data.json", "my model.pt", "outputs"]
     [run] = (tmp_path / "outputs" / "train").iterdir()
-    assert {path.name for path in run.iterdir()} == {".hydra", "checkpoints", "config.yaml", "score.json"}
+    assert {path.name for path in run.iterdir()} == {
+        *(".hydra", "checkpoints", "config.yaml", "origin.json", "score.json")
+    }

@@ -59,7 +59,7 @@ class Draw(Augmentation, ABC):
         if self.range is not None:
             drawn = self.range[0] + (self.range[1] - self.range[0]) * random.random(shape)
         else:
-            drawn = random.normal(self.mean, self.std, shape)
+            drawn = random.normal(self.mean, abs(self.std), shape)  # NumPy refuses −0
         with np.errstate(all="ignore"):
             return type(self).compute(values, np.exp2(drawn) if self.log else drawn)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from hachimachi.live.instrumentalist import Instrumentalist, as_instrumentalist
+from hachimachi.live.instrumentalist import Playable, as_instrumentalist
 from hachimachi.live.outlet import Address, Outlet, Outlets
 from hachimachi.live.playing.agenda import Agenda, Counts, Input, Pending, Prediction
 from hachimachi.live.playing.foresight import Foresight
@@ -16,9 +15,6 @@ from hachimachi.live.playing.modes import find_mode
 from hachimachi.live.playing.solo import Solo
 from hachimachi.live.playing.sounding import Sounding
 from hachimachi.live.refusals import Refused
-
-if TYPE_CHECKING:
-    from hachimachi.models.event_model import EventModel
 
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
@@ -45,7 +41,7 @@ class Performer:
 
     def __init__(
         self,
-        player: Instrumentalist | EventModel,
+        player: Playable,
         outlets: Sequence[Outlet] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
@@ -183,11 +179,8 @@ class Performer:
         self._predict(now if at is None else at, now, asker)
 
     def play(self) -> float | None:
-        """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits.
-
-        When a model plays simultaneous events alone that deadline may have passed: look at what has arrived and call
-        again.
-        """
+        """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
+        simultaneous events alone it may have passed: look at what has arrived and call again."""
         if self.solo.take_turn(self._clock()):
             self.sample()
         self.answer()

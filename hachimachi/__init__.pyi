@@ -1,0 +1,29 @@
+"""What type checkers and editors see: the short names, which the module itself loads when they are first used."""
+
+from hachimachi import plot as plot
+from hachimachi.checkpoint import load_model as load_model
+from hachimachi.checkpoint import save_model as save_model
+from hachimachi.description.describe import describe as describe
+from hachimachi.errors import HachimachiError as HachimachiError
+from hachimachi.evaluation.comparing import compare as compare
+from hachimachi.evaluation.likelihood import evaluate as evaluate
+from hachimachi.events import EventSequence as EventSequence
+from hachimachi.events import Feature as Feature
+from hachimachi.generation import generate as generate
+from hachimachi.generation import generate_many as generate_many
+from hachimachi.io import Report as Report
+from hachimachi.io import read as read
+from hachimachi.io import write as write
+from hachimachi.live.assemble import Manner as Manner
+from hachimachi.live.perform import perform as perform
+from hachimachi.live.playing.performer import Performer as Performer
+from hachimachi.models.constraint import Constraint as Constraint
+from hachimachi.models.event_model import EventModel as EventModel
+from hachimachi.models.event_model import build_model as build_model
+from hachimachi.models.sampling import Sampling as Sampling
+from hachimachi.training.config import compose as compose
+from hachimachi.training.data import EventDataModule as EventDataModule
+from hachimachi.training.module import EventModule as EventModule
+from hachimachi.training.run import train as train
+from hachimachi.training.runs import read_curves as read_curves
+from hachimachi.training.runs import read_runs as read_runs
