@@ -25,6 +25,7 @@ SAME = 0.9
 """Share of grams in common from which on one of two sequences may be left out."""
 _SUSPECT = 0.2  # of the grams: who shares so many with a neighbour is looked at closely
 _STRAY = np.log2(1.25)  # how far the tempo of a gram may stray from that of the whole
+_FARTHEST = 2.0**52  # up to which numbers are whole
 _MOST = 4_000_000  # grams looked at; of larger collections a sample, the same of every sequence
 
 
@@ -72,17 +73,18 @@ def drop_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[
 
 def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
     """Give pairs of the same events at the same times from the first on; of more than a gram, transposed too."""
-    before: dict[bytes, EventSequence] = {}
+    before: dict[bytes, tuple[str, float]] = {}
     for sequence in sequences:
         data, place = sequence.data + 0.0, _pitch_column(sequence)
+        begin = 0.0 if place is None else float(np.clip(data[0, place], -_FARTHEST, _FARTHEST))
         if place is not None and len(sequence) > GRAM:
-            data[:, place] -= data[0, place]
+            data[:, place] -= begin
         time = [] if sequence.time is None else np.round(sequence.time - sequence.time[0], 3) + 0.0
         key = data.tobytes() + np.asarray(time).tobytes()
-        if other := before.get(key):
-            shift = 0 if place is None else round(sequence.data[0, place] - other.data[0, place])
-            yield Duplicate(sequence.name, other.name, 1.0, shift)
-        before[key] = sequence
+        if key in before:
+            other, lower = before[key]
+            yield Duplicate(sequence.name, other, 1.0, round(begin - lower))
+        before[key] = sequence.name, begin
 
 
 def _pitch_column(sequence: EventSequence) -> int | None:
@@ -91,7 +93,10 @@ def _pitch_column(sequence: EventSequence) -> int | None:
 
 def _units(sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
     """Return what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation."""
-    deviation = np.std(np.concatenate([sequence.data for sequence in sequences]), axis=0) / 4
+    data = np.concatenate([sequence.data for sequence in sequences])
+    reach = np.abs(data).max(axis=0, initial=0.0)
+    reach[reach == 0] = 1.0
+    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be none
     whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
     return np.where(whole | (deviation == 0), 1.0, deviation)
 
@@ -99,7 +104,7 @@ def _units(sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
 def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:
     pitch = _pitch_column(sequence)
     time = np.zeros(len(sequence)) if sequence.time is None else sequence.time
-    places = np.round(sequence.data / unit)
+    places = np.clip(np.round(sequence.data / unit), -_FARTHEST, _FARTHEST)
     if pitch is None:
         heard = [i for i, feature in enumerate(sequence.features) if not feature.masked]
         places = places[:, heard or slice(None)]

@@ -123,3 +123,12 @@ def test_real_corpora(shared_data: Path) -> None:
     assert len(drums) < 10
     assert all(pair.score >= ALIKE for pair in drums)
     assert find_duplicates(read(shared_data / "freedoom_small" / "midi")) == []
+
+
+def test_the_largest_numbers_are_compared_like_others() -> None:
+    chance = np.random.default_rng(0)
+    for name in ("pitch", "knob"):
+        rows = chance.choice([-1e308, 0.0, 5.0, 1e308], (200, 1))
+        pieces = [make_sequence(each, np.arange(200.0), [name]) for each in (rows, rows, chance.permutation(rows))]
+        pieces = [replace(piece, name=str(place)) for place, piece in enumerate(pieces)]
+        assert [(pair.name, pair.of) for pair in find_duplicates(pieces)] == [("1", "0")]
