@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hachimachi.augment.bound import Tally
 from hachimachi.augment.sequences import Augmented
+from hachimachi.commands.report_table import report_table
 from hachimachi.events import TIME, EventSequence
 from hachimachi.io import Report
 from hachimachi.text import count
@@ -19,8 +20,8 @@ from hachimachi.text import count
 def show_augmented(before: Sequence[EventSequence], made: Augmented, report: Report) -> None:
     """Print what each operation did, and the range of each column before and after."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for line in report.lines():
-        console.print(line)
+    if table := report_table(report):
+        console.print(table)
     names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
     for op, tally in zip(made.ops.ops, made.tallies, strict=True):
         console.print(str(op), style="bold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hachimachi.commands.narrow import narrow_console
+from hachimachi.commands.report_table import report_table
 from hachimachi.description.describe import describe
-from hachimachi.description.description import ColumnDescription, Description
+from hachimachi.description.description import ColumnDescription, Description, Finding
 from hachimachi.description.histogram import Histogram, sparkline
 from hachimachi.io import Report
-from hachimachi.io.instruments import instrument_name
+from hachimachi.io.instruments import instrument_name, tell_instruments
 from hachimachi.io.opening import open_collection
 from hachimachi.io.time_unit import MILLISECONDS
 from hachimachi.progress import show_events, show_reading
@@ -24,6 +26,8 @@ from hachimachi.text import count
 
 _MANY = 40
 """Columns that are shown on a screen."""
+_ALIKE = 5
+"""Findings of a kind that are shown."""
 _BLOCKS = 16
 """Blocks of a small distribution."""
 
@@ -77,8 +81,7 @@ def _tell(data: Description, width: int) -> Iterator[str | Table]:
     yield from _legend(data)
     yield from _between(data)
     if data.instruments:
-        told = ", ".join(f"{name} {events:,}" for name, events in data.instruments.items())
-        yield textwrap.fill(f"instruments: {told}", width, subsequent_indent="  ")
+        yield textwrap.fill(tell_instruments(data.instruments), width, subsequent_indent="  ")
 
 
 def _table(columns: Sequence[ColumnDescription]) -> Table:
@@ -124,18 +127,29 @@ def _print_findings(console: Console, data: Description) -> None:
         console.print("nothing looks wrong")
         return
     console.print("what looks wrong:", style="bold")
-    for finding in data.findings[:_MANY]:
+    kinds = Counter(finding.kind for finding in data.findings)
+    for finding in _first(data.findings):
         console.print(
             textwrap.fill(
                 str(finding), console.width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
             )
         )
-    if len(data.findings) > _MANY:
-        console.print(f"and {len(data.findings) - _MANY:,} more: --json tells of all")
+    more = [f"{kind} {found - _ALIKE:,}" for kind, found in kinds.items() if found > _ALIKE]
+    if more:
+        console.print(f"and more of the same: {', '.join(more)}; --json tells of all")
+
+
+def _first(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Give the first few findings of each kind."""
+    told = Counter[str]()
+    for finding in findings:
+        told[finding.kind] += 1
+        if told[finding.kind] <= _ALIKE:
+            yield finding
 
 
 def _print_remarks(console: Console, report: Report) -> None:
     for column, value in report.constants.items():
         console.print(f"{column}: {instrument_name(value)} throughout, so the column is left out")
-    for line in report.lines():
-        console.print(line, soft_wrap=line.startswith("left out"))
+    if table := report_table(report):
+        console.print(table)

@@ -39,6 +39,7 @@ def open_collection(source: Sources, report: Report | None = None, *, progress: 
 
         opened = ArrowSource(list(progress(files)), names_of(files, sources), found)
         if not opened.is_compressed():
+            found.files += len(files)
             if report is not None:
                 report.add(found)
             return Collection.whole(opened)
