@@ -24,7 +24,7 @@ clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with;
 	then echo "Installed $(CLIENTS)"; \
 	else echo "Pure Data and SuperCollider are not here and cannot be installed: their tests will say how to get them"; fi
 
-bench: bench-model bench-step bench-train bench-live bench-data  ## everything that is measured
+bench: bench-model bench-step bench-train bench-live bench-data bench-augment  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)

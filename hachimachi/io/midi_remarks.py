@@ -17,9 +17,10 @@ ZERO_TEMPO = "tempos of 0: not heeded"
 
 ELSEWHERE = "tempo changes outside the first track: they hold for all tracks"
 SILENCE = "seconds of silence after the last note: not part of the piece"
+SILENT_BEATS = SILENCE.replace("seconds", "beats")
 FRAMES = "files that count frames (SMPTE) instead of quarter notes: read"
 SEQUENTIAL = "tracks of files of format 2: each is a sequence of its own"
 REPEATED = "control changes to the value that was there: kept"
 
-NOTICES = frozenset({EMPTY, SURPLUS, ELSEWHERE, SILENCE, FRAMES, SEQUENTIAL, REPEATED})
+NOTICES = frozenset({EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED})
 """Of these, what only explains how a file was read: nothing was mended, cut or left out."""

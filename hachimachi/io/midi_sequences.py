@@ -16,14 +16,14 @@ from hachimachi.io.midi_clock import MOST_TICKS, Clock
 from hachimachi.io.midi_events import Endings, Events, read_events
 from hachimachi.io.midi_names import name_tracks
 from hachimachi.io.midi_options import MidiOptions
-from hachimachi.io.midi_remarks import ELSEWHERE, SILENCE, ZERO_TEMPO
+from hachimachi.io.midi_remarks import ELSEWHERE, SILENCE, SILENT_BEATS, ZERO_TEMPO
 from hachimachi.io.midi_rows import Rows, read_controls, read_notes
 from hachimachi.io.midi_walk import Index, Walker
 from hachimachi.io.report import Report
 
 LONGEST = 86_400.0
 """Seconds that a piece may last: one that lasts for more than a day is damaged."""
-_LONG_SILENCE = 10.0  # seconds
+_LONG_SILENCE = {SILENCE: 10.0, SILENT_BEATS: 20.0}
 File = tuple[tuple[bytes, str], MidiChunks]
 
 
@@ -53,7 +53,7 @@ def read_block(
         if file not in wrong and not each[file]:
             wrong[file] = _nothing(file, found, options)
         results.append(HachimachiError(wrong[file]) if file in wrong else each[file])
-    for remark, counts in _account(found, times).items():
+    for remark, counts in _account(found, times, options).items():
         for file in np.flatnonzero(counts).tolist():
             if file not in wrong:
                 report.count(remark, names[file], int(counts[file]))
@@ -155,7 +155,7 @@ def _nothing(file: int, found: _Found, options: MidiOptions) -> str:
     return f"there are no {what} in it (tracks: {len(tracks)}); expected at least one"
 
 
-def _account(found: _Found, times: _Times) -> dict[str, Index]:
+def _account(found: _Found, times: _Times, options: MidiOptions) -> dict[str, Index]:
     """Return what has to be said of each file: remark → how often, shape (F,)."""
     block, files = found.block, len(found.block.chunks)
     said = account(block, found.endings)
@@ -163,14 +163,17 @@ def _account(found: _Found, times: _Times) -> dict[str, Index]:
     for remark, track in tracks.items():
         if track.size:
             said[remark] = np.bincount(block.file[track], minlength=files)
-    said[SILENCE] = np.bincount(block.file_of_line, _silence(found, times), files).astype(np.int64)
+    if not options.controls:  # after the last of which notes may go on
+        remark = SILENT_BEATS if options.beats else SILENCE
+        silence = _silence(found, times, _LONG_SILENCE[remark])
+        said[remark] = np.bincount(block.file_of_line, silence, files).astype(np.int64)
     return said
 
 
-def _silence(found: _Found, times: _Times) -> NDArray[np.float64]:
-    """Return how long each time line goes on after its last row, shape (L,); 0 if that is not worth a word."""
+def _silence(found: _Found, times: _Times, least: float) -> NDArray[np.float64]:
+    """Return how long each time line goes on after its last row, shape (L,); 0 if that is less than to be told."""
     line, ended = found.block.line, np.flatnonzero(found.endings.ended)
     end, last = np.zeros(len(found.block.file_of_line)), np.zeros(len(found.block.file_of_line))
     np.maximum.at(end, line[ended], found.clock.seconds(line[ended], _last_ticks(found.events)[ended]))
     np.maximum.at(last, line, times.last[found.group])
-    return np.where(end - last > _LONG_SILENCE, end - last, 0)
+    return np.where(end - last > least, end - last, 0)

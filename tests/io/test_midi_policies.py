@@ -14,6 +14,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io import Report
 from hachimachi.io import midi_remarks as said
 from hachimachi.io.midi import parse
+from hachimachi.io.midi_options import MidiOptions
 
 Make = Callable[..., bytes]
 NOTE = b"\x60\x90\x3c\x50\x60\x80\x3c\x00"  # after 96 ticks, for 96
@@ -75,6 +76,19 @@ def test_silence_after_the_last_note_is_no_length(shared_data: Path) -> None:
     assert sequence.time is not None
     assert last_end(sequence) == pytest.approx(float(sequence.time[-1]), abs=1)
     assert remarks[said.SILENCE] == 63
+
+
+def test_silence_is_told_in_the_unit_asked_for_and_of_notes_only(midi_bytes: Make) -> None:
+    data = midi_bytes(b"\x00\xb0\x07\x10" + NOTE + b"\x81\xf0\x00\xb0\x01\x00")  # 64 quarter notes after the note
+    for wanted, unit in ((MidiOptions(), "seconds"), (MidiOptions(beats=True), "beats")):
+        report = Report()
+        parse(data, "x.mid", report, wanted)
+        [(remark, files)] = report.remarks.items()
+        assert remark.startswith(f"{unit} of silence")
+        assert files.total() == 64 / (1 if unit == "beats" else 2)
+    report = Report()
+    parse(data, "x.mid", report, MidiOptions(controls=(7,)))
+    assert not report.remarks
 
 
 def test_each_track_of_format_2_is_a_sequence_on_its_own_time_line(midi_bytes: Make) -> None:
