@@ -53,38 +53,42 @@ def find_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
         Pairs of a score of at least `ALIKE`. Of many copies each is told once, beside the one before.
     """
     equal = list(_find_equal(sequences))
-    known = {(pair.name, pair.of) for pair in equal}
+    known = {frozenset(pair.places) for pair in equal}
     rarity = -(-sum(map(len, sequences)) // _MOST)
     unit = _units(sequences)
     sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
-    pairs = [_compare(sequences, sketches, *pair) for pair in _suspect([sketch.grams for sketch in sketches])]
-    alike = [pair for pair in pairs if pair.score >= ALIKE and not {pair[:2], pair[1::-1]} & known]
+    suspects = [pair for pair in _suspect([sketch.grams for sketch in sketches]) if frozenset(pair) not in known]
+    alike = [found for pair in suspects if (found := _compare(sequences, sketches, *pair)).score >= ALIKE]
     return sorted(equal + alike, key=lambda pair: (-pair.score, pair.name, pair.of))
 
 
 def drop_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
-    """Leave out the one of each two sequences in ``report.duplicates`` that tells the same, or less, from `SAME` on."""
-    gone = {pair.name: pair.of for pair in report.duplicates if pair.score >= SAME and pair.name != pair.of}
-    for sequence in sequences:
-        if sequence.name in gone:
-            report.drop("in sequences that tell the same as others", sequence.name, len(sequence))
-    return [sequence for sequence in sequences if sequence.name not in gone]
+    """Leave out the one of each two in ``report.duplicates`` that tells the same, or less, from `SAME` on.
+
+    Args:
+        sequences: Those in which :func:`find_duplicates` found them.
+        report: Takes note of what is left out.
+    """
+    gone = {pair.places[0] for pair in report.duplicates if pair.score >= SAME}
+    for place in sorted(gone):
+        report.drop("in sequences that tell the same as others", sequences[place].name, len(sequences[place]))
+    return [sequence for place, sequence in enumerate(sequences) if place not in gone]
 
 
 def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
     """Give pairs of the same events at the same times from the first on; of more than a gram, transposed too."""
-    before: dict[bytes, tuple[str, float]] = {}
-    for sequence in sequences:
-        data, place = sequence.data + 0.0, _pitch_column(sequence)
-        begin = 0.0 if place is None else float(np.clip(data[0, place], -_FARTHEST, _FARTHEST))
-        if place is not None and len(sequence) > GRAM:
-            data[:, place] -= begin
+    before: dict[bytes, tuple[int, float]] = {}
+    for place, sequence in enumerate(sequences):
+        data, pitch = sequence.data + 0.0, _pitch_column(sequence)
+        begin = 0.0 if pitch is None else float(np.clip(data[0, pitch], -_FARTHEST, _FARTHEST))
+        if pitch is not None and len(sequence) > GRAM:
+            data[:, pitch] -= begin
         time = [] if sequence.time is None else np.round(sequence.time - sequence.time[0], 3) + 0.0
         key = data.tobytes() + np.asarray(time).tobytes()
         if key in before:
             other, lower = before[key]
-            yield Duplicate(sequence.name, other, 1.0, round(begin - lower))
-        before[key] = sequence.name, begin
+            yield Duplicate(sequence.name, sequences[other].name, 1.0, round(begin - lower), (place, other))
+        before[key] = place, begin
 
 
 def _pitch_column(sequence: EventSequence) -> int | None:
@@ -146,4 +150,5 @@ def _compare(sequences: Sequence[EventSequence], sketches: Sequence[_Sketch], on
     shift = shifts[np.argmax(counts)]
     tempo = np.log2(np.maximum(what.span[i], TOGETHER) / np.maximum(of.span[j], TOGETHER))
     same = (what.pitch[i] - of.pitch[j] == shift) & (np.abs(tempo - np.median(tempo)) < _STRAY)
-    return Duplicate(sequences[other].name, sequences[one].name, float(same.sum() / len(what.grams)), round(shift))
+    score = float(same.sum() / len(what.grams))
+    return Duplicate(sequences[other].name, sequences[one].name, score, round(shift), (other, one))

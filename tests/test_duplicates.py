@@ -109,7 +109,7 @@ def test_one_of_each_two_stays_and_the_other_is_counted() -> None:
 def test_two_of_one_name_are_not_both_dropped() -> None:
     twice, report = [PIECES[0], PIECES[0]], Report()
     report.duplicates = find_duplicates(twice)
-    assert drop_duplicates(twice, report)
+    assert drop_duplicates(twice, report) == [PIECES[0]]
 
 
 def names(pairs: Sequence[duplicates.Duplicate]) -> set[frozenset[str]]:
@@ -132,3 +132,13 @@ def test_the_largest_numbers_are_compared_like_others() -> None:
         pieces = [make_sequence(each, np.arange(200.0), [name]) for each in (rows, rows, chance.permutation(rows))]
         pieces = [replace(piece, name=str(place)) for place, piece in enumerate(pieces)]
         assert [(pair.name, pair.of) for pair in find_duplicates(pieces)] == [("1", "0")]
+
+
+def test_others_of_the_same_name_stay() -> None:
+    """Several files may call their sequences alike."""
+    pieces = [replace(piece, name="take") for piece in PIECES[:3]]
+    report = Report(duplicates=find_duplicates([*pieces, pieces[1]]))
+    assert drop_duplicates([*pieces, pieces[1]], report) == pieces
+    assert [pair.places for pair in report.duplicates] == [(3, 1)]
+    [files] = report.dropped.values()
+    assert files == {"take": len(pieces[1])}

@@ -64,7 +64,7 @@ def _duplicates(report: Report) -> Iterator[str]:
     if pairs:
         higher = " (+3: three semitones higher)" if any(pair.transposed for pair in pairs) else ""
         yield f"{count(len(pairs), 'pair')} of sequences tell the same, or nearly{higher}:"
-    for name, of, score, shift in pairs[:_PAIRS]:
+    for name, of, score, shift, _ in pairs[:_PAIRS]:
         one, other = f"  {score:.0%} of {shorten(name)}", f"is in {shorten(of)}" + (f" ({shift:+d})" if shift else "")
         yield f"{one} {other}" if len(one) + len(other) < 80 else f"{one}\n    {other}"
     if len(pairs) > _PAIRS:

@@ -26,12 +26,14 @@ class Duplicate(NamedTuple):
         of: The other one.
         score: Share of what is in ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times.
         transposed: Semitones from ``of`` to ``name``; 0 where there are no pitches.
+        places: Of ``name`` and of ``of`` among the sequences looked at, from 0, for several may have one name.
     """
 
     name: str
     of: str
     score: float
     transposed: int = 0
+    places: tuple[int, int] = (0, 0)
 
 
 @dataclass

@@ -54,7 +54,7 @@ def _rows(report: Report) -> Iterator[tuple[str, str, float, str]]:
     for what, account in told.items():
         yield from ((what, name, times, why) for why, files in account.items() for name, times in files.items())
     yield from (("cut into parts", name, parts, "gaps above --max-gap") for name, parts in report.cut.items())
-    for name, of, score, shift in report.duplicates:
+    for name, of, score, shift, _ in report.duplicates:
         yield "near duplicate", name, round(score, 4), f"of {of}" + (f", {shift:+d} semitones" if shift else "")
     for column, value in report.constants.items():
         yield "column left out", column, 1, f"{value:g} throughout"
@@ -71,7 +71,7 @@ def _json(report: Report) -> dict[str, Any]:
         "mended_or_odd": report.remarks,
         "events_left_out": report.dropped,
         "cut_into_parts": report.cut,
-        "near_duplicates": [pair._asdict() for pair in report.duplicates],
+        "near_duplicates": [dict(zip(pair._fields[:4], pair, strict=False)) for pair in report.duplicates],
         "columns_left_out": report.constants,
         "passed_over": report.passed,
     }
