@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io.atomic import replacing
+from hachimachi.io.atomic import check_place, replacing
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -27,13 +27,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:
-    """Refuse, before any work is done, a name that is not a picture's.
+    """Refuse, before any work is done, a name that is not a picture's, or where nothing can be written.
 
     Raises:
-        HachimachiError: A suffix that names no kind of picture.
+        HachimachiError: A suffix that names no kind of picture, or no place to write.
     """
     if Path(path).suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
         raise HachimachiError(f"{path}: not a picture's name; expected it to end in .png, .svg or .pdf")
+    check_place(path)
 
 
 def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:

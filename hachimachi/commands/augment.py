@@ -101,6 +101,10 @@ class Asked:
             raise HachimachiError(f"{self.output}: is what it is to be made from; name another file to write")
         if self.plot_seconds is not None and self.plot is None:
             raise click.UsageError("--plot-seconds needs --plot FILE")
+        if self.plot is not None:
+            from hachimachi.canvas_file import check_picture
+
+            check_picture(self.plot)
 
 
 def _run(asked: Asked) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     check_output(output)
     if wanted.report:
         check_report_path(wanted.report)
+        if os.path.realpath(wanted.report) == os.path.realpath(output):
+            raise click.UsageError(f"--report {wanted.report}: is the output too; name another file")
     report = Report(strict=wanted.strict)
     try:
         sequences = _shape(_read(inputs, output, wanted, report), wanted, report)

@@ -109,6 +109,7 @@ def test_a_picture_of_before_and_after(hxmx_said: Said, piece: Path, tmp_path: P
         ([], 2, ["Missing option '--op'"]),
         (["--op", "rev", "--plot-seconds", "3"], 2, ["--plot-seconds needs --plot"]),
         (["--op", "rev", "--plot", "out.txt"], 1, ["not a picture's name"]),
+        (["--op", "rev", "--plot", "no/out.png"], 1, ["no/out.png", "no folder"]),
         (["--op", "rev", "--count", "0"], 2, ["--count"]),
     ],
 )

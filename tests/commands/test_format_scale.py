@@ -178,6 +178,8 @@ WRONG = [
     (["--min-length", "99"], 1, "--min-length: no sequence has 99 events; the longest has 3"),
     (["--report", "r.txt"], 1, "a report ends in .csv or .json"),
     (["--report", "table.csv"], 1, "is an input too"),
+    (["--report", "./out.json"], 2, "is the output too"),
+    (["--report", "no/r.csv"], 1, "there is no folder no to write into"),
     (["--split-tracks"], 1, "split_tracks: this is asked of MIDI files; there is none, but table.csv"),
     (["--time", "beats"], 1, "beats: this is asked of MIDI files"),
 ]
