@@ -106,7 +106,7 @@ WRONG = {
     "bounds": ({**PLAIN, "features": {"0": {"min": 3, "max": 1}}}, ["features[0]", "min below max"]),
     "masked text": ({**PLAIN, "features": {"0": {"masked": "yes"}}}, ["features[0]", "masked", "true or false"]),
     "trailing comma": ('{"data": [[1, 2],\n [3, 4],]}', ["line 2", "a comma before ']'", "leave it out"]),
-    "trailing comma in an object": ('{"data": [[1]],\n}', ["line 2", "a comma before '}'"]),
+    "trailing comma in an object": ('{\n"data": [[1]],}', ["line 2", "a comma before '}'"]),
     "single quotes": ("{'data': [[1]]}", ["line 1", "double quotes"]),
     "cut off": ('{"data": [[1, 2], [3', ["the file ends in the middle"]),
     "twice": ('{"data": [[1]], "time": [0], "data": [[2]]}', ["'data'", "stands twice"]),
