@@ -99,9 +99,11 @@ def test_going_on_they_do_not_all_draw_what_the_first_would() -> None:
 def test_weights_that_are_spread_are_whole_in_the_file(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "data.json", make_pieces([30, 40, 50, 60, 70, 80]))
     words = ("data.json", "model.pt", *TINY, "trainer=fsdp", "trainer.devices=2", "trainer.accelerator=cpu")
-    done = hxmx_process("train", *words, "trainer.max_epochs=2", cwd=tmp_path, timeout=240)
+    more = ("trainer.max_epochs=2", "dataset.refit=true")
+    done = hxmx_process("train", *words, *more, cwd=tmp_path, timeout=240)
     assert (done.returncode, done.stderr) == (0, "")
     model = load_model(tmp_path / "model.pt")
+    assert "refit" in model.summary
     assert all(weight.isfinite().all() for weight in model.parameters())
     again = hxmx_process("eval", "model.pt", "data.json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
