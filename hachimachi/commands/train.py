@@ -100,6 +100,7 @@ def command(
     """Learn a model from a data set."""
     _check_flags(multirun, **shown)
     from hachimachi.training.config import ConfigError, check_words
+    from hachimachi.training.processes import is_started
     from hachimachi.training.sweep.extras import check_processes, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
@@ -113,7 +114,8 @@ def command(
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
-        click.echo("\n".join(said), nl=bool(said))
+        if said and not is_started():
+            click.echo("\n".join(said))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
     argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides, *more]
     named = any(word.startswith("output=") for word in overrides)

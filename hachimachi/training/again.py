@@ -11,19 +11,21 @@ from hydra.core.override_parser.types import Override
 
 from hachimachi.checkpoint import read_summary
 from hachimachi.training.conf import find_conf
-from hachimachi.training.overrides import ConfigError, read_words
-from hachimachi.training.own import FROM, STORED, find_plugins, list_all_options, list_schema_keys, offer
+from hachimachi.training.overrides import ConfigError, Options, list_choices, read_words
+from hachimachi.training.own import FROM, STORED, find_plugins, list_all_options, list_schema_keys, offer, read_key
 
 NAMED = ("model", "head", "augment")
 """Groups whose options have keys of their own, so that the same option is chosen before its values are set."""
-LEFT = ("output", "ckpt_path", "plugins", FROM)
-"""What is not taken over: where a run writes, what it went on from, and code, which no file brings in."""
+LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
+"""What is not taken over: where a run writes, what it went on from, the sweep that it was a job of, and code, which no
+file brings in."""
 
 
 def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None) -> tuple[list[str], list[str]]:
     """Let Hydra know the config in a model file (``.pt``) or checkpoint (``.ckpt``) as an option of the group `from`.
 
-    A group of which the words choose an option is the words' alone: what the model had in it is left out.
+    A group of which the words choose an option, themselves or by an experiment, is the words' alone: what the model had
+    in it is left out.
 
     Args:
         path: The model.
@@ -43,8 +45,9 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
         raise ConfigError(f"--from {path}: holds no config; expected a model that hxmx train has made")
     folders = [find_conf(), *([config_dir] if config_dir else [])]
     _offer_plugins(path, [*summary["plugins"], *stored.get("plugins", [])], find_plugins(overrides, folders, "train"))
-    chosen = {override.key_or_group for override in overrides}
-    kept, gone = _sort_out(stored, chosen & set(list_all_options(*folders)))
+    options = list_all_options(*folders)
+    chosen = _choose(overrides, options, folders)
+    kept, gone = _sort_out(stored, chosen & set(options))
     ConfigStore.instance().store(group=FROM, name=STORED, node=_as_node(kept, folders, chosen), package="_global_")
     choice = f"{FROM}={STORED}"
     return [*([] if choice in words else [choice]), *words], _tell(path, summary, overrides, gone)
@@ -56,6 +59,19 @@ def _offer_plugins(path: Path, needed: Sequence[str], named: Sequence[str]) -> N
         told = f"it was made with the plug-in {missing[0]}, kept outside hachimachi"
         raise ConfigError(f"--from {path}: {told}; if you trust it, add 'plugins=[{','.join([*named, *missing])}]'")
     offer(named)
+
+
+def _choose(overrides: Sequence[Override], options: Options, folders: Sequence[Path]) -> set[str]:
+    """Return what overrides say something of: their keys and groups, and groups that the options they choose choose."""
+    chosen = {override.key_or_group for override in overrides}
+    for override in overrides:
+        group = override.key_or_group
+        names = list_choices(override, options) if group in options else []
+        for file in (folder / group / f"{name}.yaml" for name in names for folder in folders):
+            defaults = read_key(file, "defaults") if file.is_file() else None
+            entries = [str(key) for entry in defaults or [] if isinstance(entry, Mapping) for key in entry]
+            chosen |= {key.partition("/")[2] for key in entries if key.startswith("override /")}
+    return chosen
 
 
 def _sort_out(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:

@@ -177,6 +177,8 @@ class EventModule(L.LightningModule):
 
     def _take_tally(self) -> dict[str, float]:
         told = self.tally.take()
+        if "training/events_per_second" in told:  # each process has counted its own
+            told["training/events_per_second"] *= self.trainer.world_size
         return told | {"training/learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]} if told else told
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

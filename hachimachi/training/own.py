@@ -64,8 +64,17 @@ def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_
         elif "/" not in override.key_or_group:
             files += [folder / override.key_or_group / f"{override.value()}.yaml" for folder in folders]
     for file in files:
-        named += _read_plugins(file) if file.is_file() else []
+        named += _as_names(read_key(file, "plugins")) if file.is_file() else []
     return named
+
+
+def read_key(file: Path, key: str) -> Any:
+    """Return what a config's file has at its top under a key, as it stands there; nothing if it cannot be read."""
+    try:
+        value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
+    except (OSError, ValueError, OmegaConfBaseException):  # Hydra will say what is wrong with it
+        return None
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def schema_of(cfg: DictConfig) -> type[TrainConfig]:
@@ -141,13 +150,5 @@ def _list_keys(section: str, schema: Any) -> dict[str, str]:
     return {f"{section}.{each.name}": each.metadata["expected"] for each in fields(schema)}
 
 
-def _read_plugins(file: Path) -> list[str]:
-    try:
-        return _as_names(OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), "plugins"))
-    except (OSError, ValueError, OmegaConfBaseException):  # Hydra will say what is wrong with it
-        return []
-
-
 def _as_names(value: Any) -> list[str]:
-    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    return [str(name) for name in plain] if isinstance(plain, list) else []
+    return [str(name) for name in value] if isinstance(value, list) else []

@@ -28,18 +28,29 @@ class Place(L.Callback):
         self.epoch, self.batch = data.place
         self.random: dict[str, Any] | None = None
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Begin the next epoch where the last one was over: under a limit of steps Lightning would leave it out."""
+        epochs = trainer.fit_loop.epoch_progress.current
+        if self.random is not None and epochs.ready == epochs.completed:
+            trainer.fit_loop.epoch_loop.restarting = False
+
     def on_train_batch_start(
         self,
-        trainer: L.Trainer,  # noqa: ARG002
+        trainer: L.Trainer,
         pl_module: L.LightningModule,  # noqa: ARG002
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Give the sources back what they were, once, when all that draws in preparing is over."""
-        if self.random is None:
+        """Give the sources back what they were, once, when all that draws in preparing is over.
+
+        They are those of one process: of several, all would draw the same.
+        """
+        if self.random is None or trainer.world_size > 1:
             return
         _restore(self.random)
-        if self.batch == 0:  # a loader draws a seed as each epoch begins, and this one drew before the restoring
+        # a loader draws a seed as each epoch begins, and this one drew before the restoring; one whose workers stay
+        # draws once
+        if self.batch == 0 and not self.data.num_workers:
             torch.empty((), dtype=torch.int64).random_()
         self.random = None
 

@@ -8,6 +8,7 @@ import time
 import lightning as L
 
 from hachimachi.training.limits import Limits
+from hachimachi.training.together import agree
 
 LEAST = 0.01
 """Share of the learning rate that a falling one ends at."""
@@ -20,7 +21,8 @@ class Schedule(L.Callback):
 
     A run is limited by steps, epochs or minutes, and may end earlier of itself: how far it is, is the used share of
     whichever limit is nearest. So a shape fits any limit, and where that is time, a busy machine has the same shape in
-    fewer steps; weights can be had again to the bit only under a limit of steps or epochs.
+    fewer steps; weights can be had again to the bit only under a limit of steps or epochs. Of several processes the
+    first one's clock counts: at rates of their own their weights would drift apart.
 
     Args:
         shape: ``constant``; ``cosine``, falling to a hundredth (Loshchilov & Hutter 2017,
@@ -48,7 +50,7 @@ class Schedule(L.Callback):
         """How much of the run is over, from 0 to 1."""
         if self.trainer is None:
             return 0.0
-        minutes = (time.monotonic() - self.started) / 60
+        minutes = agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
         return self.limits.used(self.trainer.current_epoch, self.trainer.global_step, minutes)
 
 

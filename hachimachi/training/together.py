@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
 
+Said = TypeVar("Said")
 ENDS = ("", "time", "Ctrl-C", "SIGTERM")
 """What may end a run, as it is told to the others: by its place."""
 
@@ -30,9 +31,12 @@ class Together(L.Callback):
         self.before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin to count, and to listen; from here on each process draws its own variations and dropout."""
+        """Begin to count, and to listen; from here on each process draws its own variations and dropout.
+
+        A run that goes on draws others than it began with, for a checkpoint has the random numbers of one process.
+        """
         self.started = time.monotonic()
-        torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+        torch.manual_seed(torch.initial_seed() + trainer.global_rank + trainer.world_size * trainer.global_step)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.before[number] = signal.signal(number, self._ask)
@@ -67,7 +71,7 @@ class Together(L.Callback):
         self.asked = ENDS.index("Ctrl-C" if number == signal.SIGINT else "SIGTERM")
 
 
-def agree(said: bool) -> bool:
+def agree(said: Said) -> Said:
     """Return what the first of all processes says, once all have come here."""
     if not torch.distributed.is_initialized():
         return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -43,9 +44,10 @@ class Windows(IterableDataset[Tensor]):
         self.epoch += 1
         sequence, start, stop = cut(self.sequences.lengths, self.window, random)
         order = self._share(self.order(sequence, start, random))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)][self.skip :]
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        own = self._own(batches)
         self.skip = 0
-        for batch in self._own(batches):
+        for batch in own:
             places = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
             yield pad([self.sequences.rows(*place) for place in places], self.window)
 
@@ -72,14 +74,17 @@ class Windows(IterableDataset[Tensor]):
         return evened.reshape(processes, -1)[rank] if self.in_pools else evened[rank::processes]
 
     def _own(self, batches: list[Places]) -> list[Places]:
-        """Return the batches of this worker: of pools a stretch, so that each pool has one reader."""
+        """Return the batches of this worker that have not been seen: the loader takes one of each in turn.
+
+        Of pools each worker has a stretch, so that each pool has one reader.
+        """
         worker = torch.utils.data.get_worker_info()
         if worker is None:
-            return batches
-        if not self.in_pools:
-            return batches[worker.id :: worker.num_workers]
-        first, stop = (len(batches) * each // worker.num_workers for each in (worker.id, worker.id + 1))
-        return batches[first:stop]
+            return batches[self.skip :]
+        if self.in_pools:
+            turns = zip_longest(*np.array_split(np.arange(len(batches)), worker.num_workers))
+            batches = [batches[place] for turn in turns for place in turn if place is not None]
+        return batches[self.skip + worker.id :: worker.num_workers]
 
 
 def cut(lengths: Places, window: int, random: np.random.Generator) -> tuple[Places, Places, Places]:

@@ -9,6 +9,7 @@ import pytest
 
 from hachimachi import io
 from hachimachi.errors import HachimachiError
+from hachimachi.training.sweep.results import read_jobs, read_overrides
 from tests.commands.conftest import Hxmx, Training, only
 
 
@@ -167,14 +168,39 @@ def test_jobs_side_by_side(tmp_path: Path, make_pieces: Any, hxmx_process: Any, 
     assert (tmp_path / "my best.pt").is_file()
 
 
-def test_the_real_thing(hxmx: Hxmx, tmp_path: Path) -> None:
+def write_scale(folder: Path) -> None:
     data = [[60 + step % 12, 80 + step % 5] for step in range(120)]
     content = {
         "features": {"0": {"name": "pitch"}, "1": {"name": "velocity"}},
         "time": [step * 0.25 for step in range(120)],
         "data": data,
     }
-    (tmp_path / "data.json").write_text(json.dumps(content))
+    (folder / "data.json").write_text(json.dumps(content))
+
+
+def test_a_search_ends_a_job_that_falls_behind(hxmx: Hxmx, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_scale(tmp_path)
+    tiny = ("model.size=8", "head.components=2", "model.dropout=0", "dataset.window=16", "logger=none")
+    quick = ("callbacks=quiet", "trainer.max_steps=12", "trainer.check_val_every_n_epoch=1", "optimizer.warmup=0")
+    search = ("sweep=optuna", "sweep.trials=3", "sweep.prune_after=1", "sweep.warmup=4")
+    assert hxmx("data.json", "best.pt", *tiny, *quick, "-m", *search, "optimizer.lr=tag(log,interval(1e-6,0.1))") == 0
+    jobs = read_jobs(only(tmp_path, "outputs/sweep/*"))
+    rates = [float(read_overrides(job.folder)[0].removeprefix("optimizer.lr=")) for job in jobs]
+    assert [job.state for job in jobs].count("pruned") >= 1
+    for job, rate in zip(jobs, rates, strict=True):
+        assert job.ended is not None
+        if job.state == "pruned":
+            assert rate < rates[0]
+            assert job.ended.pruned is not None
+            assert 4 <= job.ended.pruned < 12
+            assert job.curve[-1][0] == job.ended.pruned
+        else:
+            assert job.curve[-1][0] == 12
+    assert "pruned" in capsys.readouterr().out
+
+
+def test_the_real_thing(hxmx: Hxmx, tmp_path: Path) -> None:
+    write_scale(tmp_path)
     quick = ("debug=fast", "logger=none", "callbacks.progress=false", "feature.pitch.kind=integer")
     assert hxmx("data.json", "best.pt", *quick, "-m", "model=gru,lstm") == 0
     sweep = only(tmp_path, "outputs/sweep/*")

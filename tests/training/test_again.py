@@ -47,6 +47,22 @@ def test_a_group_that_is_chosen_anew_has_its_own_defaults(model: Path) -> None:
     assert cfg.model.name == "lstm"
 
 
+def test_an_experiment_on_top_chooses_its_parts(save: Callable[..., None]) -> None:
+    save(60)
+    model = go("model=gru", "dataset.window=12", "augment.stretch=0.1", "trainer.max_steps=1").path
+    piano = compose(["experiment=piano"], source=model)
+    assert (piano.model.name, piano.model.size, piano.dataset.window) == ("mingru", "auto", 12)
+    reference = compose(["experiment=reference"], source=model)
+    assert (reference.model.name, reference.head.name, reference.augment.name) == ("lstm", "mixture", "none")
+    assert (reference.dataset.window, reference.augment.stretch) == (200, 0.0)
+
+
+def test_the_sweep_it_was_a_job_of_is_not_taken_over(save: Callable[..., None]) -> None:
+    save(60)
+    model = go("trainer.max_steps=1", "sweep.prune=true", "sweep.warmup=7").path
+    assert compose(source=model).sweep == compose().sweep
+
+
 def test_a_checkpoint_does_as_well(model: Path) -> None:
     assert compose(source="run/checkpoints/last.ckpt") == compose(source=model)
 

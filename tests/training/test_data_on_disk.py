@@ -161,6 +161,20 @@ class TestPools:
         assert np.mean(visits) < 1.05
         assert max(blocks) < 0.9 * collection.events / 32  # each reads its own part
 
+    @pytest.mark.parametrize("workers", [0, 2])
+    @pytest.mark.parametrize("seen", [1, 2, 9])
+    def test_going_on_sees_what_has_not_been_seen(
+        self, save: Callable[[list[EventSequence]], Path], workers: int, seen: int
+    ) -> None:
+        path = save(tagged([400, 90, 3, 700]))
+
+        def epoch(skip: int) -> list[list[int]]:
+            windows = Windows(io.open_collection(path), WINDOW, BATCH, 0)
+            windows.skip = skip
+            return [tags([batch]) for batch in DataLoader(windows, batch_size=None, num_workers=workers)]
+
+        assert epoch(seen) == epoch(0)[seen:]
+
     def test_workers_see_each_event_once(self, save: Callable[[list[EventSequence]], Path]) -> None:
         windows = Windows(io.open_collection(save(tagged([400, 90, 3, 700]))), WINDOW, BATCH, 0)
         loader = DataLoader(windows, batch_size=None, num_workers=2)

@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.training.data import EventDataModule, Windows
+from hachimachi.training.place import Place
 
 DDP = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 TINY = ("model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false")
@@ -46,7 +49,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> tuple[Pa
     """What two processes saw that learned from the same pieces, and where."""
     folder = tmp_path_factory.mktemp("two processes")
     io.write(folder / "data.json", make_pieces([30, 40, 50, 60, 70, 80, 90]))
-    return folder, learn(folder / "data.json", folder)
+    # a rate that follows the clock, which no two processes read at the same moment
+    return folder, learn(folder / "data.json", folder, "optimizer=onecycle", "trainer.max_minutes=1")
 
 
 def test_they_see_different_windows_and_together_all(both: tuple[Path, list[dict[str, Any]]]) -> None:
@@ -78,13 +82,28 @@ def test_one_of_them_writes(both: tuple[Path, list[dict[str, Any]]]) -> None:
     assert load_model(folder / "model.pt").summary["held_out"]["nats_per_event"] > 0
 
 
+def test_going_on_they_do_not_all_draw_what_the_first_would() -> None:
+    data = EventDataModule("data.json")
+    kept = Place(data).state_dict()
+    for processes, restored in [(2, False), (1, True)]:
+        place = Place(data)
+        place.load_state_dict({**kept, "batch": 3})
+        torch.manual_seed(99)
+        here = torch.get_rng_state()
+        trainer: Any = SimpleNamespace(world_size=processes)
+        place.on_train_batch_start(trainer, None, None, 0)  # pyright: ignore[reportArgumentType]
+        assert torch.equal(torch.get_rng_state(), kept["random"]["torch"] if restored else here)
+
+
 @pytest.mark.slow
 def test_weights_that_are_spread_are_whole_in_the_file(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "data.json", make_pieces([30, 40, 50, 60, 70, 80]))
     words = ("data.json", "model.pt", *TINY, "trainer=fsdp", "trainer.devices=2", "trainer.accelerator=cpu")
-    done = hxmx_process("train", *words, "trainer.max_epochs=2", cwd=tmp_path, timeout=240)
+    more = ("trainer.max_epochs=2", "dataset.refit=true")
+    done = hxmx_process("train", *words, *more, cwd=tmp_path, timeout=240)
     assert (done.returncode, done.stderr) == (0, "")
     model = load_model(tmp_path / "model.pt")
+    assert "refit" in model.summary
     assert all(weight.isfinite().all() for weight in model.parameters())
     again = hxmx_process("eval", "model.pt", "data.json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr

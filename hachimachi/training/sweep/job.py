@@ -33,7 +33,7 @@ FAILED = float("inf")
 
 
 @dataclass(frozen=True)
-class Place:
+class Site:
     """Where a job is: its folder, that of the sweep it is part of, and whether others run at the same time."""
 
     folder: Path
@@ -41,13 +41,13 @@ class Place:
     beside: bool
 
     @staticmethod
-    def of(job: HydraConf) -> Place:
-        """Find the place of the job that Hydra began; in a process started by another one, that one's."""
+    def of(job: HydraConf) -> Site:
+        """Find where the job is that Hydra began; in a process started by another one, that one's."""
         if processes.is_ours():
             sweep = os.environ.get(processes.SWEEP)
-            return Place(Path(os.environ[processes.FOLDER]), Path(sweep) if sweep else None, beside=False)
+            return Site(Path(os.environ[processes.FOLDER]), Path(sweep) if sweep else None, beside=False)
         folder, many = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
-        return Place(folder, Path(job.sweep.dir) if many else None, many and job.launcher._target_ != BASIC)
+        return Site(folder, Path(job.sweep.dir) if many else None, many and job.launcher._target_ != BASIC)
 
 
 def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[DictConfig], float]:
@@ -62,19 +62,19 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     """
 
     def task(cfg: DictConfig) -> float:
-        place = Place.of(HydraConfig.get())
-        with _log(place.folder) if place.beside else nullcontext():
+        site = Site.of(HydraConfig.get())
+        with _log(site.folder) if site.beside else nullcontext():
             try:
-                score = _run(_prepare(cfg, place, flags), place)
+                score = _run(_prepare(cfg, site, flags), site)
             except HachimachiError as error:
                 failures.append(error)
-                _fail(place.folder, str(error))
+                _fail(site.folder, str(error))
                 return FAILED
             except Exception as error:
-                if place.sweep is None or processes.is_ours():
+                if site.sweep is None or processes.is_ours():
                     raise
-                (place.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-                _fail(place.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
+                (site.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                _fail(site.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
                 return FAILED
         if score.stopped and not processes.is_ours():
             raise KeyboardInterrupt
@@ -83,48 +83,48 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     return task
 
 
-def _prepare(cfg: DictConfig, place: Place, flags: list[str]) -> DictConfig:
+def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
     typed, job = check(cfg), HydraConfig.get()
     words = as_words(job.overrides.task)
     if job.mode == RunMode.MULTIRUN:
         print(f"job {job.job.num}: {' '.join(words)}", flush=True)
-        typed.output = plain(str(place.folder / MODEL))
-        words.append(f"output={quote(str(place.folder / MODEL))}")
+        typed.output = plain(str(site.folder / MODEL))
+        words.append(f"output={quote(str(site.folder / MODEL))}")
     # what a process for each further device is started with
     sys.argv = [sys.argv[0], "train", *flags, *words]
     return typed
 
 
-def _run(cfg: DictConfig, place: Place) -> Score:
+def _run(cfg: DictConfig, site: Site) -> Score:
     """Train in this process, or in several that this one waits for."""
     if processes.is_started() or processes.count(cfg) == 1:
-        return _train(cfg, place)
-    here = [f"hydra.run.dir={quote(str(place.folder.absolute()))}", "hydra.output_subdir=null"]
+        return _train(cfg, site)
+    here = [f"hydra.run.dir={quote(str(site.folder.absolute()))}", "hydra.output_subdir=null"]
     number, nodes = processes.count_here(cfg), cfg.trainer.num_nodes
-    processes.run_together([*sys.argv[1:], *here], number, nodes, place.folder, place.sweep)
-    return Score.read(place.folder) or Score()
+    processes.run_together([*sys.argv[1:], *here], number, nodes, site.folder, site.sweep)
+    return Score.read(site.folder) or Score()
 
 
-def _train(cfg: DictConfig, place: Place) -> Score:
+def _train(cfg: DictConfig, site: Site) -> Score:
     from hachimachi.training.run import train
 
     began = time.monotonic()
-    prune = _prune(cfg, place)
-    run = train(cfg, place.folder, [prune] if prune else [])
+    prune = _prune(cfg, site)
+    run = train(cfg, site.folder, [prune] if prune else [])
     seconds = round(time.monotonic() - began, 1)
     score = Score(run.score, run.marginal, seconds, prune.pruned if prune else None, run.interrupted or None)
     if processes.rank() == 0:
-        score.write(place.folder)
+        score.write(site.folder)
     return score
 
 
-def _prune(cfg: DictConfig, place: Place) -> Prune | None:
+def _prune(cfg: DictConfig, site: Site) -> Prune | None:
     """Return what writes the curve of a job of a sweep and, if that is wanted, ends it when it falls behind."""
-    if place.sweep is None:
+    if site.sweep is None:
         return None
     from hachimachi.training.sweep.pruning import Prune
 
-    return Prune(place.folder, place.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
+    return Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
 
 
 def _fail(folder: Path, error: str) -> None:
