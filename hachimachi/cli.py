@@ -69,7 +69,7 @@ def main(words: list[str] | None = None) -> None:
     try:
         status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(_tell(error), err=True)
         sys.exit(error.exit_code)
     except HachimachiError as error:
         if debug:
@@ -79,6 +79,16 @@ def main(words: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: click.ClickException) -> str:
+    """Return what click would say in four lines in one; what has lines of its own keeps them."""
+    message = error.format_message().strip().removesuffix(".")
+    if message.startswith("Usage:"):  # where nothing was asked for click tells everything
+        return message
+    context = error.ctx if isinstance(error, click.UsageError) and "\n" not in message else None
+    more = f"{'' if message.endswith('?') else ';'} see {context.command_path} --help" if context else ""
+    return f"hxmx: {message}{more}"
 
 
 if __name__ == "__main__":

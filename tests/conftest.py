@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, Feature
 
+# how long an example takes says more of what else the machine does than of the code
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # small steps on all cores at once wait for each other, twenty times longer where something else runs beside
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 Process = Callable[..., "subprocess.CompletedProcess[str]"]

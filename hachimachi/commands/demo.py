@@ -114,7 +114,7 @@ when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lowe
     _list(
         ("Look", folder / "picture.png"),
         ("Listen", folder / "output.wav"),
-        ("Curves", _as_typed(["tensorboard", "--logdir", str(folder / "train")])),
+        ("Curves", _as_typed(["hxmx", "board", str(folder / "train")])),
         ("Play live", _as_typed(["hxmx", "run", str(model)])),
         ("Your own", "$ hxmx format yours.mid data.json"),
         ("", "$ hxmx train data.json model.pt"),

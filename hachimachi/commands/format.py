@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("format")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.argument("output")
 @format_options
 @plugin_option
@@ -40,6 +40,8 @@ def command(inputs: tuple[str, ...], output: str, wanted: Wanted) -> None:
     One file that cannot be read, or that has other columns than most, does not end it: it is left out, and it is said
     why. --strict makes an error of that, and of every note that had to be mended.
     """
+    if not inputs:
+        raise click.UsageError(f"{output}: one name only; expected hxmx format INPUT… OUTPUT")
     from hachimachi.commands.format_summary import show_summary
     from hachimachi.io import Report, write
     from hachimachi.io.files import check_output

@@ -12,6 +12,8 @@ import click
 class FiniteRange(click.FloatRange):
     """A range that NaN and infinity, which compare with no bound, are outside of."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
         number = super().convert(value, param, ctx)

@@ -179,8 +179,10 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
             hydra.main(version_base="1.3", config_path=str(find_conf()), config_name="train")(
                 make_task(home, failures)
             )()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         status = 130
+        if not interrupt.args:  # else it has been said
+            click.echo("Stopped by Ctrl-C", err=True)
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
     finally:

@@ -95,12 +95,15 @@ class Report:
         self.seconds = sum(sequence.seconds for sequence in sequences)
 
     def reasons(self) -> dict[str, list[str]]:
-        """Return what was left out by reason: those that differ in numbers or names only are told by the first."""
-        first: dict[str, str] = {}
-        grouped: dict[str, list[str]] = {}
+        """Return what was left out by reason: those that differ in numbers or names only are one, with … for these."""
+        grouped: dict[str, dict[str, str]] = {}
         for name, reason in self.refused.items():
-            grouped.setdefault(first.setdefault(_PARTICULARS.sub("", reason), reason), []).append(name)
-        return grouped
+            grouped.setdefault(_PARTICULARS.sub("…", reason), {})[name] = reason
+        told = {}
+        for reason, of_files in grouped.items():
+            alike = len(set(of_files.values())) == 1
+            told[next(iter(of_files.values())) if alike else reason] = list(of_files)
+        return told
 
     @property
     def faults(self) -> list[str]:

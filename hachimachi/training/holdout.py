@@ -73,9 +73,10 @@ def follow(sequences: Sequence[EventSequence], split: Split, fraction: float, se
     everything = Collection.of(sequences)
     train = _select(everything, split, "train", report)
     valid = _select(everything, split, "valid", report) if split.parts.get("valid") else everything.take([])
-    test = _find_test(everything, split)
+    test, missing = _find_test(everything, split)
     _check_apart(split, {"train": train, "valid": valid, "test": test}, everything)
     notes = [f"left alone for the test: {_count(test)}"] if test else []
+    notes += [f"under test in {split.path.name}, but not in the data: {missing}"] if missing else []
     listed = {*train.names, *valid.names, *test.names}
     if rest := [place for place, name in enumerate(everything.names) if name not in listed]:
         left = everything.take(rest)
@@ -126,12 +127,19 @@ def _select(everything: Collection, split: Split, part: str, report: Report) -> 
     return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))
 
 
-def _find_test(everything: Collection, split: Split) -> Collection:
-    """Return what the split keeps for the test, if it is among the data: it need not be."""
+def _find_test(everything: Collection, split: Split) -> tuple[Collection, str]:
+    """Return what the split keeps for the test, if it is among the data, and what is not: it need not be."""
+    report, names = Report(), list(split.parts.get("test", {}))
     try:
-        return _select(everything, split, "test", Report())
+        found = _select(everything, split, "test", report)
     except HachimachiError:
-        return everything.take([])
+        return everything.take([]), _some(names)
+    return found, _some([name for name in names if name in report.refused])
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _check_apart(split: Split, parts: dict[str, Collection], everything: Collection) -> None:

@@ -53,7 +53,7 @@ def test_walks_the_road_twice(hurried: Path, capsys: pytest.CaptureFixture[str])
     commands = typed(first)
     assert [words[:2] for words in commands] == [
         ["hxmx", "format"], ["hxmx", "train"], *[["hxmx", "gen"]] * 3,
-        ["tensorboard", "--logdir"], ["hxmx", "run"], ["hxmx", "format"], ["hxmx", "train"],
+        ["hxmx", "board"], ["hxmx", "run"], ["hxmx", "format"], ["hxmx", "train"],
     ]  # fmt: skip
     assert commands[0] == ["hxmx", "format", "outputs/demo/prelude.mid", "outputs/demo/prelude.json"]
     assert Path(commands[5][2]).is_dir()

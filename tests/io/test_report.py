@@ -54,14 +54,14 @@ def test_no_times_leave_no_trace() -> None:
 
 def test_reasons_that_differ_in_particulars_are_one() -> None:
     assert full().reasons() == {
-        "row 3: found 1 values, expected 2": ["x.csv", "y.csv"],
+        "row …: found … values, expected …": ["x.csv", "y.csv"],
         "the file is empty": ["z.mid"],
     }
 
 
 def test_faults_are_what_nobody_asked_for() -> None:
     assert full().faults == [
-        "left out x.csv and 1 more: row 3: found 1 values, expected 2",
+        "left out x.csv and 1 more: row …: found … values, expected …",
         "left out z.mid: the file is empty",
         "3 notes struck again (in 2 files)",
     ]

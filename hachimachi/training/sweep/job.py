@@ -77,7 +77,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
                 _fail(site.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
                 return FAILED
         if score.stopped and not processes.is_ours():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("said")
         return FAILED if score.val_nll is None else score.val_nll
 
     return task
