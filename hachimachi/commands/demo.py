@@ -25,7 +25,7 @@ def command(folder: Path) -> None:
     """Walk the whole road once, on a piece of its own: format, train, generate.
 
     It writes Bach's prelude in C major as MIDI, learns from it and improvises, all in FOLDER (outputs/demo unless
-    given), in about a minute. What an earlier demo left there is replaced.
+    given), in under three minutes. What an earlier demo left there is replaced.
     """
     _make(folder)
     model, made = folder / "model.pt", folder / "output.csv"

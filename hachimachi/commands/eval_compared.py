@@ -78,7 +78,9 @@ def _judge(screen: Console, result: Comparison) -> None:
     best, second = result.ranking[:2]
     gap = result.difference(second, best)
     told = f"{result.names[best]} is better than {result.names[second]}"
-    if gap.sure:
+    if gap.nats == 0:
+        screen.print(f"{result.names[best]} and {result.names[second]} cost the same")
+    elif gap.sure:
         screen.print(f"{told}, by {_tell(gap, sign=False)} nats per event")
     else:
         screen.print(f"That {told} by {_tell(gap, sign=False)} may be noise")

@@ -58,7 +58,21 @@ def _show_model(path: Path) -> None:
     for line in _tell_training(model):
         screen.print(line)
     if model.summary.get("config"):
-        screen.print(f"again: hxmx train --from {shlex.quote(str(path))}", soft_wrap=True)
+        screen.print(f"again: {_again(model, path)}", soft_wrap=True)
+
+
+def _again(model: EventModel, path: Path) -> str:
+    """Return how to train such a model again, into a file of its own."""
+    plugins = ",".join(model.summary["config"].get("plugins") or ())
+    words = [
+        "hxmx",
+        "train",
+        "again.pt",
+        "--from",
+        str(path),
+        *([f"plugins=[{plugins}]"] if plugins else []),
+    ]
+    return shlex.join(words)
 
 
 def _where_from(kind: str, name: str) -> str:
@@ -76,7 +90,7 @@ def _part(options: dict[str, Any]) -> str:
 def _tell_training(model: EventModel) -> list[str]:
     summary = model.summary
     if not summary:
-        return ["not trained"]
+        return ["not trained by hxmx train"]
     data, lines = summary["data"], []
     sequences = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
     events = text.count(data["events"], "event")

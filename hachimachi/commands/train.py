@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,8 +153,11 @@ def _check_files(cfg: DictConfig) -> None:
     if output.exists() and output.samefile(data):
         raise HachimachiError(f"{output}: the model would overwrite the data set; choose another name")
     if output.suffix.lower() in READERS:
-        several = "of several data sets hxmx format makes one"
-        raise HachimachiError(f"{output}: ends as data do, and is to be a model; expected MODEL.pt; {several}")
+        raise HachimachiError(
+            f"{output}: ends as data do; expected MODEL.pt; hxmx format makes one data set of several"
+        )
+    if output.exists() and output.suffix != ".pt" and not zipfile.is_zipfile(output):  # which is what PyTorch writes
+        raise HachimachiError(f"{output}: is there and is no model; expected MODEL.pt")
     if cfg.dataset.split and not Path(cfg.dataset.split).is_file():
         raise HachimachiError(f"dataset.split={cfg.dataset.split}: no such file; expected names by part, in JSON")
     if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():

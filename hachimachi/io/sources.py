@@ -81,6 +81,8 @@ def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Colle
             found.append((path.relative_to(folder).as_posix(), path))
         else:
             report.passed[path.suffix.lower()] += 1
+    if why := report.refused.get(_readable(folder)):
+        raise HachimachiError(f"{folder}: {why}")
     if not found:
         raise HachimachiError(f"{folder}: no files ending in {' '.join(suffixes)} below this folder")
     return [path for _, path in sorted(found)]

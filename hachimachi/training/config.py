@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -204,6 +205,9 @@ def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *,
     try:
         with _one_more_hydra(), hydra.initialize_config_dir(str(home), version_base="1.3"):
             return hydra.compose(config_name, [*overrides, *more], return_hydra_config=whole)
+    except yaml.YAMLError as error:
+        where = config_dir or find_conf()
+        raise ConfigError(f"a config in {where} cannot be read: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         text = " ".join(str(error).partition("Config search path")[0].split())
         raise ConfigError(_explain_option(text, overrides) or text) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -69,9 +70,17 @@ def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_
 
 
 def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key, as it stands there; nothing if it cannot be read."""
+    """Return what a config's file has at its top under a key, as it stands there; nothing if it cannot be read.
+
+    Raises:
+        ConfigError: What is no YAML; Hydra would not say in which file.
+    """
+    from hachimachi.training.overrides import ConfigError
+
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
     except (OSError, ValueError, OmegaConfBaseException):  # Hydra will say what is wrong with it
         return None
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

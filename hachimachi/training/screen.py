@@ -71,7 +71,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
         emptied = len(run.kept) > 0 and not any(run.kept.values())
         if (gain <= 0 or emptied) and not diverged:
-            console.print("It has learned nothing that holds: try more data, or a smaller optimizer.lr", style="yellow")
+            console.print("It has learned nothing that holds: let it learn longer, or from more data", style="yellow")
     if run.taken_back:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in run.taken_back.items())
         console.print("Taken back to the histogram, for no more of what was learned holds than")
@@ -85,7 +85,8 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
             console.print(f"{run.playing.warning()};", style="yellow")
             console.print("try more data, or let it play with --temperature 1.1", style="yellow")
     model = shlex.quote(str(run.path))
-    console.print(f"Next: hxmx gen {model} output.csv, or live: hxmx run {model}")
+    more = "".join(f" --plugin {name}" for name in cfg.plugins)
+    console.print(f"Next: hxmx gen {model} output.csv{more}, or live: hxmx run {model}{more}")
     if "tensorboard" in cfg.logger.name:
         console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
 

@@ -20,8 +20,11 @@ def shorten(parts: Parts, most: int | None, seed: int) -> Parts:
         seed: Draws the sequences; those drawn for fewer events are among those for more.
     """
     lengths = parts.train.lengths.tolist()
-    if most is None or most >= sum(lengths):
+    if most is None or most == sum(lengths):
         return parts
+    if most > sum(lengths):
+        note = f"dataset.limit_events={most}: there are no more than {sum(lengths):,} to learn from"
+        return replace(parts, notes=[*parts.notes, note])
     kept = draw(lengths, most, seed)
     train = parts.train.take(list(kept)).cut(0, np.array(list(kept.values())))
     cut = sum(length < lengths[place] for place, length in kept.items())

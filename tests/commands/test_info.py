@@ -77,7 +77,7 @@ def test_a_trained_model(info, model: EventModel, tmp_path: Path) -> None:
         "held out: 7.50 ± 0.12 nats per event over 137 events,",
         "          1.75 below the marginal baseline of 9.25",
         "          8.12 over 40 fresh events, after steps that training never had",
-        f"again: hxmx train --from {tmp_path / 'model.pt'}",
+        f"again: hxmx train again.pt --from {tmp_path / 'model.pt'}",
     ]
     assert max(map(len, out.splitlines()[1:-1])) <= 80
 
@@ -86,7 +86,7 @@ def test_a_model_that_is_not_trained(info, model: EventModel, tmp_path: Path) ->
     save_model(model, tmp_path / "model.pt")
     status, out, _ = info(tmp_path / "model.pt")
     assert status == 0
-    assert out.splitlines()[-1] == "not trained"
+    assert out.splitlines()[-1] == "not trained by hxmx train"
 
 
 def test_a_model_above_the_baseline_is_said_to_be(info, model: EventModel, tmp_path: Path) -> None:

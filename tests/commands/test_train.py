@@ -222,3 +222,11 @@ def test_as_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "size: 7" in done.stdout
     assert not done.stderr
+
+
+def test_what_is_there_and_is_no_model_stays(hxmx: Hxmx, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, said in (("notes.txt", "is no model"), ("other.json", "ends as data do")):
+        (tmp_path / name).write_text("precious")
+        assert hxmx("data.json", name) == 1
+        assert said in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == "precious"

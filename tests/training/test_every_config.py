@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hachimachi.training.conf import find_conf, list_options
+from hachimachi.training.config import ConfigError, check_words
 from tests.training.test_run import go
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -73,3 +74,10 @@ def test_several_loggers_at_once(save: Callable[..., None]) -> None:
     assert (run.folder / "csv" / "metrics.csv").is_file()
     assert list((run.folder / "tensorboard").glob("events.out.tfevents*"))
     assert Path("model.pt").is_file()
+
+
+def test_a_file_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("defaults: [train\nseed: 1")
+    with pytest.raises(ConfigError, match=r"bad\.yaml: not YAML") as error:
+        check_words([], config_name="bad", config_dir=tmp_path)
+    assert "\n" not in str(error.value)
