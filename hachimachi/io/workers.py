@@ -68,6 +68,7 @@ def serve() -> None:
         except EOFError:
             return
         answer = pickle.dumps(function(item), protocol=5)
+        sys.stdout.flush()  # once all is answered it may be ended at any moment
         answers.write(answer)
         answers.flush()
 
