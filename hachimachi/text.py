@@ -1,6 +1,8 @@
-"""Numbers in sentences."""
+"""Numbers and names in sentences."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def count(number: int, noun: str) -> str:
@@ -10,3 +12,13 @@ def count(number: int, noun: str) -> str:
     ('1 event', '2,196 events')
     """
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names and how many there are besides.
+
+    >>> listed(["a.mid", "b.mid"]), listed(["a.mid", "b.mid"], most=1)
+    ('a.mid, b.mid', 'a.mid and 1 more')
+    """
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")

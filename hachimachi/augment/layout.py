@@ -16,13 +16,11 @@ from hachimachi.augment.expression_error import ExpressionError, near
 from hachimachi.columns import SECONDS, Column
 from hachimachi.events import TIME, Feature
 from hachimachi.grid import Categories
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
+from hachimachi.text import listed
 
 NOTES = {"pitch": (0, 127), "velocity": (1, 127)}
 """What MIDI can hold of notes, where these are whole numbers."""
-DRUMS = 128
-"""The instrument whose pitches are names, not heights."""
-DRUM_CHANNEL = 9
-"""Its channel, counted from 0 as in files; from 1 where the data has a channel 16."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,11 @@ class Layout:
     def _missing(self, dim: str | int) -> str:
         there = [show_dim(name) for name in self.names if name != TIME]
         if dim == TIME:
-            return f"these events have no time; they have {_listed(there)}"
+            return f"these events have no time; they have {listed(there, most=12)}"
         if isinstance(dim, int):
-            return f"no feature number {dim}; there are {len(there)}, counted from 0: {_listed(there)}"
+            return f"no feature number {dim}; there are {len(there)}, counted from 0: {listed(there, most=12)}"
         known = [show_dim(name) for name in self.names]
-        return f"no feature {show_dim(dim)}{near(dim, known) or f'; there are {_listed(known)}'}"
+        return f"no feature {show_dim(dim)}{near(dim, known) or f'; there are {listed(known, most=12)}'}"
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
@@ -103,6 +101,7 @@ class Layout:
 
 
 def _drum_channel(column: Column) -> int:
+    # counted from 0 as in files, from 1 where the data has a channel 16
     return DRUM_CHANNEL + (_extent(column)[1] >= 16)
 
 
@@ -126,10 +125,6 @@ def _ends(column: Column) -> tuple[float, float]:
         (lowest, highest), (first, last) = NOTES[column.name], _extent(column)
         low, high = max(low, min(lowest, first)), min(high, max(highest, last))
     return float(np.ceil(low)), float(np.floor(high))
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _mistake(op: Augmentation, dims: Sequence[str | int], number: int, message: str) -> ExpressionError:

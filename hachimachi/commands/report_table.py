@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from hachimachi.io import Report
+from hachimachi.text import listed
 
 _NAMES = 3  # of each kind are told
 _LONGEST = 64  # characters of a name
@@ -35,7 +36,7 @@ def report_table(report: Report) -> Table | None:
     for line in lines:
         table.add_row(f"{line.times:,}", f"{line.files:,}", line.what)
         if named and line.names:
-            table.add_row("", "", _some(line.names), style="dim")
+            table.add_row("", "", listed([*map(shorten, line.names)], _NAMES), style="dim")
     return table
 
 
@@ -59,8 +60,3 @@ def _lines(report: Report) -> Iterator[_Line]:
     if report.passed:
         kinds = [f"{suffix or 'no suffix'} {files:,}" for suffix, files in report.passed.most_common()]
         yield _Line(report.passed.total(), report.passed.total(), f"passed over, no data: {', '.join(kinds)}", ())
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(shorten(name) for name in names[:_NAMES])
-    return shown + (f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else "")

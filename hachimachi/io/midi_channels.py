@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.io.midi_options import DRUMS
-from hachimachi.io.midi_standing import DRUM_CHANNEL
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
 from hachimachi.io.note_table import NoteTable, Tell
 
 SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"

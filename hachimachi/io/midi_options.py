@@ -9,7 +9,9 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 
 DRUMS = 128
-"""The instrument of channel 10, which is no program."""
+"""The instrument of channel 10, which is no program: its pitches are names, not heights."""
+DRUM_CHANNEL = 9
+"""Channel 10, as people count; here, in files and on the wire they are counted from 0."""
 COLUMNS: dict[str, Feature] = {
     "pitch": Feature("pitch", "integer", min=0, max=127, resolution=1),
     "velocity": Feature("velocity", "integer", min=1, max=127, resolution=1),

@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from hachimachi.io.midi_audit import Notes, track_of
 from hachimachi.io.midi_events import Events
-from hachimachi.io.midi_options import DRUMS
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
 from hachimachi.io.midi_walk import Index
 
-DRUM_CHANNEL = 9
-"""Channel 10, counted from 0."""
 DAMPER = 64
 """Controller of the pedal that lets notes ring."""
 Whole = NDArray[np.integer]

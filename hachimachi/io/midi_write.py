@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.midi_channels import choose_channels
-from hachimachi.io.midi_options import DRUMS
-from hachimachi.io.midi_standing import DAMPER, DRUM_CHANNEL
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
+from hachimachi.io.midi_standing import DAMPER
 from hachimachi.io.note_table import MOST_TRACKS, NoteTable, Tell, clip, keep_whole, only, take_notes, teller
 from hachimachi.io.report import Report
 

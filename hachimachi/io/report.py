@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.midi_remarks import NOTICES
-from hachimachi.text import count
+from hachimachi.text import count, listed
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -110,7 +110,7 @@ class Report:
         """What was not as it should be and what nobody asked for: a line for each reason, empty where all is well."""
         odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
         mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
-        refused = [f"left out {_some(names)}: {reason}" for reason, names in self.reasons().items()]
+        refused = [f"left out {listed(names, most=1)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
 
     def check(self, most: int = 3) -> None:
@@ -148,10 +148,6 @@ class Report:
 def _count(account: Account, reason: str, name: str, times: int) -> None:
     if times:
         account.setdefault(reason, Counter())[name] += times
-
-
-def _some(names: Sequence[str]) -> str:
-    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
 
 
 def _where(files: Counter[str]) -> str:

@@ -20,6 +20,7 @@ from hachimachi.io.cut import PART
 from hachimachi.io.files import READERS, PathLike
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode
+from hachimachi.text import listed
 
 Form = Callable[[str], str]
 PARTS = ("train", "valid", "test")
@@ -92,7 +93,7 @@ def select_places(
     chosen = [(place, rows) for name, rows in names.items() for place in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
-        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        shown = listed(missing)
         first = ", ".join(map(repr, there[:3]))
         raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {first} …")
     if report is not None:

@@ -13,7 +13,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io import Report
 from hachimachi.io.collection import Collection
 from hachimachi.io.split import Split, select_places
-from hachimachi.text import count
+from hachimachi.text import count, listed
 
 FEW = 20
 """Under this many events nothing is held out."""
@@ -133,13 +133,8 @@ def _find_test(everything: Collection, split: Split) -> tuple[Collection, str]:
     try:
         found = _select(everything, split, "test", report)
     except HachimachiError:
-        return everything.take([]), _some(names)
-    return found, _some([name for name in names if name in report.refused])
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+        return everything.take([]), listed(names)
+    return found, listed([name for name in names if name in report.refused])
 
 
 def _check_apart(split: Split, parts: dict[str, Collection], everything: Collection) -> None:

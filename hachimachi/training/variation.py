@@ -16,12 +16,11 @@ from hachimachi.augment.expression_error import ExpressionError
 from hachimachi.columns import SECONDS, Column, histogram_nats
 from hachimachi.errors import HachimachiError
 from hachimachi.grid import Lattice
+from hachimachi.io.midi_options import DRUMS
 from hachimachi.training.chained import Chained
 
 LOWEST, HIGHEST = 0, 127
 """What MIDI can hold, whatever the data declares."""
-DRUMS = 128
-"""The instrument whose pitches are names, not heights."""
 SMOOTH = 0.6
 """Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
 histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-DRUMS = 128
-"""The instrument that is no program but a channel of its own."""
-DRUM_CHANNEL = 9
-"""Channel 10, as people count; here and on the wire they are counted from 0."""
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
+
 CHANNELS = 16
 MELODIC = tuple(channel for channel in range(CHANNELS) if channel != DRUM_CHANNEL)
 

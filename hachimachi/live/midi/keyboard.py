@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from hachimachi.columns import Column
-from hachimachi.live.midi.channels import CHANNELS, DRUM_CHANNEL, DRUMS, first_channel
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
+from hachimachi.live.midi.channels import CHANNELS, first_channel
 from hachimachi.live.midi.controls import Control, check_controls, features_of, is_notes, median, trained_values
 
 FROM_KEYS = ("pitch", "velocity", "channel", "instrument")

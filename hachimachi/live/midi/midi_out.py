@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import mido
 
 from hachimachi.columns import Column
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
 from hachimachi.live.instrumentalist import Row
-from hachimachi.live.midi.channels import CHANNELS, DRUM_CHANNEL, DRUMS, first_channel
+from hachimachi.live.midi.channels import CHANNELS, first_channel
 from hachimachi.live.midi.controls import Control, check_controls, features_of, is_notes, trained_values
 from hachimachi.live.midi.out_port import OutPort
 

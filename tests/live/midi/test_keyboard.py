@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.midi.channels import DRUM_CHANNEL, DRUMS
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
 from hachimachi.live.midi.keyboard import Keyboard
 from hachimachi.live.playing.inputs import InputForm
 

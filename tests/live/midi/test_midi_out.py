@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.midi.channels import DRUM_CHANNEL, DRUMS
+from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
 from hachimachi.live.midi.midi_out import MidiOut
 from hachimachi.live.midi.out_port import OutPort
 
