@@ -13,15 +13,14 @@ from functools import partial
 
 import torch
 
-from hachimachi.augment.chain import parse
+from hachimachi.augment.apply import parse
 from hachimachi.columns import fit_columns
 from hachimachi.models.event_model import build_model
-from hachimachi.models.threads import one_thread
+from hachimachi.player.engine import one_thread
 from hachimachi.prelude import play_prelude
-from hachimachi.training.chained import Chained
 from hachimachi.training.data import Windows
 from hachimachi.training.module import EventModule
-from hachimachi.training.variation import Shift, Variation
+from hachimachi.training.window_augmentation import Chained, Shift, Variation
 
 ROUNDS = 7
 STEPS = 15

@@ -107,7 +107,7 @@ def loader(path: Path, _: float) -> dict[str, float]:
 def shuffle(path: Path, _: float) -> dict[str, float]:
     """Count from how many blocks of the collection the windows of a batch are."""
     from hachimachi.io.collection import BLOCK
-    from hachimachi.training.windows import Windows, cut
+    from hachimachi.training.data import Windows, cut
 
     train = _open(path).train
     random = np.random.default_rng(0)
@@ -123,8 +123,8 @@ def shuffle(path: Path, _: float) -> dict[str, float]:
 
 def memory(path: Path, _: float) -> dict[str, float]:
     """Train for some steps, then let a whole epoch of windows go by; return the most memory that was resident."""
-    from hachimachi.training.config import compose
-    from hachimachi.training.run import train
+    from hachimachi.training.config.compose import compose
+    from hachimachi.training.fit import train
 
     with tempfile.TemporaryDirectory() as folder:
         words = [f"dataset.path={path}", f"output={folder}/model.pt", f"trainer.max_steps={TRAINED}"]

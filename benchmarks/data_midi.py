@@ -34,7 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
 
 def _compare(corpus: Path, other: Callable[[bytes], object]) -> list[tuple[str, str, str]]:
     from hachimachi.io import Report
-    from hachimachi.io.midi import parse, parse_many
+    from hachimachi.io.midi.read import parse, parse_many
 
     files = [(path.read_bytes(), path.name) for path in sorted(corpus.rglob("*.mid"))]
     runs: dict[str, Callable[[], object]] = {

@@ -16,7 +16,7 @@ import numpy as np
 
 from hachimachi.description.describe import describe
 from hachimachi.events import EventSequence
-from hachimachi.io import Report, csv_format, json_format, json_write
+from hachimachi.io import Report, csv_format, json_format
 
 EVENTS = 1_000_000
 ROUNDS = 3
@@ -44,7 +44,7 @@ def _texts() -> tuple[bytes, bytes, bytes]:
     data = np.column_stack([keys, chance.random(EVENTS).round(4), chance.random(EVENTS)])
     sequence = EventSequence(csv_format.parse(b"a,b,c\n1,2,3", "", Report())[0].features, data, time)
     plain = csv_format.render([sequence])
-    return plain, plain.replace(b",", b";").replace(b".", b","), json_write.render([sequence])
+    return plain, plain.replace(b",", b";").replace(b".", b","), json_format.render([sequence])
 
 
 def _read(reader: object, content: bytes) -> None:

@@ -9,7 +9,7 @@ import select
 import socket
 import sys
 
-from hachimachi.live.realtime.request import request_realtime
+from hachimachi.live.realtime import request_realtime
 
 
 def main(words: list[str]) -> None:

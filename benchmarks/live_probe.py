@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.osc.packets import Message, encode, parse
+from hachimachi.live.osc import Message, encode, parse
 
 HERE = "127.0.0.1"
 PATIENCE = 60.0

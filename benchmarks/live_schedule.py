@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.live_probe import Probe, Seconds
-from hachimachi.live.instrumentalist import Row
-from hachimachi.live.osc.packets import Message, parse
-from hachimachi.live.outlet import Address
-from hachimachi.live.parts import load_part, quick_steps
-from hachimachi.live.playing.ledger import Note
-from hachimachi.live.playing.performer import Performer
-from hachimachi.models.sampling import Sampling
+from hachimachi.live.osc import Message, parse
+from hachimachi.live.performer import Performer
+from hachimachi.live.protocols import Address, Note, Row
+from hachimachi.live.stage import load_part, quick_steps
+from hachimachi.sampling import Sampling
 
 
 class Played(NamedTuple):

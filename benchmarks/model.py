@@ -26,7 +26,7 @@ from benchmarks.first_order import score_baselines
 from benchmarks.report import Row, Score, show, write_markdown
 from benchmarks.tasks import BESIDE, Task, find_tasks
 from hachimachi.errors import HachimachiError
-from hachimachi.training.conf import find_conf, list_defaults, list_options
+from hachimachi.training.config.groups import find_conf, list_defaults, list_options
 
 FOLDER = Path(__file__).resolve().parents[1] / "outputs" / "bench"
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from hachimachi.text import count
+from hachimachi.errors import count
 
 
 class Score(NamedTuple):

@@ -15,11 +15,10 @@ from functools import partial
 import torch
 
 from hachimachi.events import EventSequence
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import choose_size
-from hachimachi.models.step import Player
-from hachimachi.models.threads import one_thread
+from hachimachi.models.registry import choose_size
+from hachimachi.player.engine import Player, one_thread
 from hachimachi.prelude import play_prelude
 
 ROUNDS = 9
@@ -29,7 +28,7 @@ TEMPERATURES = (1.0, 0.9)
 Step = Callable[[], object]
 Case = tuple[str, str, float]
 """Backbone, head, temperature."""
-PARTS = [(backbone, head) for backbone in parts.names("backbone") for head in parts.names("head")]
+PARTS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
 BARE: Case = ("bare torch GRU step", "", 1.0)
 
 
@@ -54,7 +53,7 @@ def make_model(data: EventSequence, backbone: str, head: str) -> EventModel:
 
 def play(player: Player) -> None:
     """Draw an event and hear it: what `hxmx gen` does."""
-    player.hear(player.sample())
+    player.observe(player.sample())
 
 
 def bare_gru(size_in: int = 52, size: int = 128) -> Step:

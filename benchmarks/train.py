@@ -28,17 +28,17 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.tasks import BESIDE, find_tasks
+from hachimachi.console import make_console
 from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import build_model
-from hachimachi.models.sizes import choose_size
-from hachimachi.screen import make_console
+from hachimachi.models.registry import choose_size
 from hachimachi.training.callbacks import KeepBest, Progress
-from hachimachi.training.conf import find_conf, list_options
-from hachimachi.training.config import compose
+from hachimachi.training.config.compose import compose
+from hachimachi.training.config.defaults import fill
+from hachimachi.training.config.groups import find_conf, list_options
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
-from hachimachi.training.recipe import fill
 from hachimachi.training.trainer import fit, quiet
 
 

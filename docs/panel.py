@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from hachimachi.live.screen.history import STEP, History
 from hachimachi.live.screen.panel import render
+from hachimachi.live.screen.roll import STEP, History
 from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, Seen, Snapshot
 from hachimachi.prelude import play_prelude
 

@@ -3,6 +3,36 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what type checkers and editors see
+    from hachimachi import plot as plot
+    from hachimachi.checkpoint import load_model as load_model
+    from hachimachi.checkpoint import save_model as save_model
+    from hachimachi.constraints import Constraint as Constraint
+    from hachimachi.description.describe import describe as describe
+    from hachimachi.errors import HachimachiError as HachimachiError
+    from hachimachi.evaluation.compare import compare as compare
+    from hachimachi.evaluation.likelihood import evaluate as evaluate
+    from hachimachi.events import EventSequence as EventSequence
+    from hachimachi.events import Feature as Feature
+    from hachimachi.generation import generate as generate
+    from hachimachi.generation import generate_many as generate_many
+    from hachimachi.io import Report as Report
+    from hachimachi.io import read as read
+    from hachimachi.io import write as write
+    from hachimachi.live.performer import Performer as Performer
+    from hachimachi.live.stage import Manner as Manner
+    from hachimachi.live.stage import perform as perform
+    from hachimachi.models.event_model import EventModel as EventModel
+    from hachimachi.models.event_model import build_model as build_model
+    from hachimachi.sampling import Sampling as Sampling
+    from hachimachi.training.config.compose import compose as compose
+    from hachimachi.training.data import EventDataModule as EventDataModule
+    from hachimachi.training.fit import train as train
+    from hachimachi.training.module import EventModule as EventModule
+    from hachimachi.training.runs import read_curves as read_curves
+    from hachimachi.training.runs import read_runs as read_runs
 
 _HOMES = {
     "Feature": "events",
@@ -17,19 +47,19 @@ _HOMES = {
     "save_model": "checkpoint",
     "generate": "generation",
     "generate_many": "generation",
-    "Sampling": "models.sampling",
-    "Constraint": "models.constraint",
+    "Sampling": "sampling",
+    "Constraint": "constraints",
     "evaluate": "evaluation.likelihood",
-    "compare": "evaluation.comparing",
+    "compare": "evaluation.compare",
     "EventDataModule": "training.data",
     "EventModule": "training.module",
-    "train": "training.run",
-    "compose": "training.config",
+    "train": "training.fit",
+    "compose": "training.config.compose",
     "read_runs": "training.runs",
     "read_curves": "training.runs",
-    "Performer": "live.playing.performer",
-    "perform": "live.perform",
-    "Manner": "live.assemble",
+    "Performer": "live.performer",
+    "perform": "live.stage",
+    "Manner": "live.stage",
     "describe": "description.describe",
     "plot": "plot",
 }
@@ -39,5 +69,5 @@ __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"hachimachi.{_HOMES[name]}")
-    return home if name == "plot" else getattr(home, name)
+    module = importlib.import_module(f"hachimachi.{_HOMES[name]}")
+    return module if name == "plot" else getattr(module, name)

@@ -17,10 +17,10 @@ import torch
 from hachimachi import plugins as plug_ins
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grams import KINDS, Grams
 from hachimachi.io.atomic import replacing
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
+from hachimachi.ngrams import KINDS, Grams
 
 FORMAT = "hachimachi.model"
 VERSION = 1
@@ -41,7 +41,7 @@ def describe(model: EventModel) -> str:
     Where a part comes from a plug-in, ``plugins`` has the name of its module.
     """
     columns = [column.to_json() for column in model.columns]
-    needed = {parts.plugin(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
+    needed = {registry.plugin(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
     spec = {"columns": columns, "parts": model.parts, "summary": model.summary}
     return json.dumps(spec | ({"plugins": sorted(map(str, needed))} if needed else {}))
 
@@ -120,7 +120,7 @@ def read_summary(path: str | Path) -> dict[str, Any]:
 def _check_parts(spec: dict[str, Any]) -> None:
     """Refuse parts of plug-ins that have not been named: a file alone brings in no code."""
     for kind, chosen in spec["parts"].items():
-        if spec.get("plugins") and chosen["name"] not in parts.names(kind):
+        if spec.get("plugins") and chosen["name"] not in registry.names(kind):
             needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
             found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
             raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")

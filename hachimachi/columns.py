@@ -12,9 +12,85 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.grid import MAX_BINS, Categories, Lattice
-from hachimachi.io.collection import Collection
-from hachimachi.io.summary import LATTICES, Summary
+from hachimachi.io.collection import LATTICES, Collection, Summary
+
+MAX_BINS = 2**20
+"""A table of more bins than this would not fit. No resolution of a continuous feature that needs more is derived."""
+
+
+@dataclass(frozen=True)
+class UniformGrid:
+    """Bins of equal width; value v falls in bin ``floor(v / resolution + 1/2)``.
+
+    Args:
+        resolution: Width of a bin.
+        low: Number of the first bin.
+        high: Number of the last bin.
+        open_low: Whether the first bin holds everything below it too.
+        open_high: Whether the last bin holds everything above it too.
+        log: Whether models look at the values on a log scale.
+    """
+
+    resolution: float
+    low: int
+    high: int
+    open_low: bool = True
+    open_high: bool = True
+    log: bool = False
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return self.high - self.low + 1
+
+    def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the position of each value's bin, from 0; what lies outside takes the end bin."""
+        number = np.floor(values / self.resolution + 0.5)
+        return (np.clip(number, self.low, self.high) - self.low).astype(np.int64)
+
+    def outside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which values lie beyond a closed end."""
+        number = np.floor(values / self.resolution + 0.5)
+        return ((number < self.low) & (not self.open_low)) | ((number > self.high) & (not self.open_high))
+
+    def value(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the middle of each bin."""
+        return np.asarray(index + self.low, dtype=np.float64) * self.resolution
+
+    def edges(self) -> NDArray[np.float64]:
+        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0.
+
+        An open end bin reaches on from there.
+        """
+        edges = (np.arange(self.low, self.high + 2, dtype=np.float64) - 0.5) * self.resolution
+        return np.maximum(edges, 0.0) if self.log and self.low == 0 else edges
+
+    def warp(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values as models look at them: as they are, or on a log scale with a foot at half a bin."""
+        return np.log(np.maximum(values, self.resolution / 2)) if self.log else values
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One bin for each category of the training data, and a last one for a category never seen."""
+
+    values: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """Number of bins, the one for unknown categories among them."""
+        return len(self.values) + 1
+
+    def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the position of each category, the last for unknown ones."""
+        known = np.asarray(self.values)
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[place] == values, place, len(known)).astype(np.int64)
+
+    def outside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which categories are unknown."""
+        return self.index(values) == len(self.values)
+
 
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
@@ -37,7 +113,7 @@ class Column:
     """
 
     feature: Feature
-    grid: Lattice | Categories
+    grid: UniformGrid | Categories
     occupied: tuple[int, ...]
     counts: tuple[float, ...]
 
@@ -63,7 +139,7 @@ class Column:
     @property
     def whole(self) -> bool:
         """Whether only whole multiples of the resolution are played."""
-        return self.feature.kind == "integer" or (isinstance(self.grid, Lattice) and self.grid.resolution == 1)
+        return self.feature.kind == "integer" or (isinstance(self.grid, UniformGrid) and self.grid.resolution == 1)
 
     @property
     def played(self) -> tuple[int, int]:
@@ -109,14 +185,14 @@ class Column:
     def from_json(spec: Mapping[str, Any]) -> Column:
         """Make a column from what :meth:`to_json` returned."""
         ((kind, grid),) = spec["grid"].items()
-        made = Categories(tuple(grid["values"])) if kind == "categories" else Lattice(**grid)
+        made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
         column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
         column._check()
         return column
 
     def _check(self) -> None:
         """Refuse what no training data can have left."""
-        lattice = self.grid if isinstance(self.grid, Lattice) else None
+        lattice = self.grid if isinstance(self.grid, UniformGrid) else None
         sound = lattice is None or (0 < lattice.resolution < math.inf and lattice.low <= lattice.high)
         rising = all(a < b for a, b in zip((-1, *self.occupied), (*self.occupied, self.grid.bins), strict=True))
         counted = len(self.counts) == len(self.occupied) > 0 and min(self.counts) > 0
@@ -224,7 +300,7 @@ def _one_two_five(width: float) -> float:
     return min(numbers, key=lambda number: abs(math.log(number / width)))
 
 
-def _lattice(feature: Feature, summary: Summary) -> Lattice:
+def _lattice(feature: Feature, summary: Summary) -> UniformGrid:
     resolution = feature.resolution or 0.01
     seconds = feature.name in SECONDS
     low, high, span = summary.low, summary.high, summary.high - summary.low
@@ -234,7 +310,7 @@ def _lattice(feature: Feature, summary: Summary) -> Lattice:
     low = feature.min if feature.min is not None else 0.0 if seconds else low - 10 * span
     high = feature.max if feature.max is not None else 60.0 if seconds else high + 10 * span
     _check_size(feature.name, max(abs(low), abs(high)), resolution)
-    return Lattice(
+    return UniformGrid(
         resolution=resolution,
         low=math.floor(low / resolution + 0.5),
         high=math.floor(high / resolution + 0.5),

@@ -1,5 +1,9 @@
 """The one exception that the command line prints without a traceback."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class HachimachiError(Exception):
     """Something the user can mend.
@@ -7,3 +11,22 @@ class HachimachiError(Exception):
     The message is the interface. It says what is wrong, where (file, row, column, key, route), what was found, what
     was expected, and what to do. It is one line without a full stop at its end.
     """
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> count(1, "event"), count(2196, "event")
+    ('1 event', '2,196 events')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names and how many there are besides.
+
+    >>> listed(["a.mid", "b.mid"]), listed(["a.mid", "b.mid"], most=1)
+    ('a.mid, b.mid', 'a.mid and 1 more')
+    """
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")

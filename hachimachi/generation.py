@@ -13,9 +13,8 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.sampling import Sampling, choose_sampling
-from hachimachi.models.step import Player
-from hachimachi.models.threads import one_thread
+from hachimachi.player.engine import Player, one_thread
+from hachimachi.sampling import Sampling, choose_sampling
 
 DENSEST = 1000
 """Events per second at which a generation by seconds gives up."""
@@ -40,7 +39,7 @@ def generate(
         n_events: How many events, 1,000 unless seconds are given.
         seconds: How long, for models that know time; the first of both limits ends it.
         primer: What the model hears first; it is not part of what is returned.
-        temperature: See :class:`~hachimachi.models.sampling.Sampling`.
+        temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All there is to say of how to draw, in place of a temperature alone.
         seed: Where the random numbers start.
 
@@ -85,7 +84,7 @@ def generate_many(
     heard = primer.rows() if primer is not None else []
     with one_thread():
         for row in heard:
-            player.hear(row)
+            player.observe(row)
         takes = (_take(player.fork(seed + i), not len(heard), n_events, seconds) for i in range(count))
         start = primer.time[-1] if primer is not None and primer.time is not None and len(primer) else 0.0
         return [_as_sequence(model, made, start) for made in takes]
@@ -153,7 +152,7 @@ def _play(player: Player, *, first: bool) -> Iterator[NDArray[np.float64]]:
         if first and player.temporal:
             row[0], first = np.nan, False  # nothing came before it
         yield row
-        player.hear(row)
+        player.observe(row)
 
 
 def _until(rows: Iterator[NDArray[np.float64]], seconds: float) -> Iterator[NDArray[np.float64]]:

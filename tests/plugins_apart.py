@@ -11,9 +11,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from hachimachi import plugins
-from hachimachi.augment import registry
-from hachimachi.io import files, own
-from hachimachi.models import parts
+from hachimachi.augment import augmentation
+from hachimachi.io import files, formats
+from hachimachi.models import registry
 
 NAMES = ("echo_parts", "folding", "mine", "other", "broken", "empty", "taken", "needs")
 """Modules of the tests."""
@@ -22,11 +22,11 @@ NAMES = ("echo_parts", "folding", "mine", "other", "broken", "empty", "taken", "
 @contextlib.contextmanager
 def plugins_apart() -> Iterator[None]:
     """Put everything that a plug-in can change back to what it was, as in a new process."""
-    for kind in parts.CONTEXT:  # what is of this package stays
-        parts.names(kind)
-    registry.known()
-    formats = files.READERS, files.WRITERS, own.FORMATS
-    tables: list[dict] = [plugins._registered, *parts._PARTS.values(), registry._KNOWN, *formats]
+    for kind in registry.CONTEXT:  # what is of this package stays
+        registry.names(kind)
+    augmentation.known()
+    tables_of_formats = files.READERS, files.WRITERS, formats.FORMATS
+    tables: list[dict] = [plugins._registered, *registry._PARTS.values(), augmentation._KNOWN, *tables_of_formats]
     kept = [dict(table) for table in tables]
     named, path = plugins._named.copy(), sys.path.copy()
     Plugins.instance()  # Hydra's own put their configs into the store once, when they are first looked for

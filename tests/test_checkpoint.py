@@ -21,8 +21,8 @@ from hachimachi.checkpoint import describe, load_model, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.generation import generate
-from hachimachi.grams import KINDS
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.ngrams import KINDS
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hachimachi import duplicates
-from hachimachi.duplicates import ALIKE, drop_duplicates, find_duplicates
+from hachimachi import ngrams
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io import Report, read
+from hachimachi.ngrams import ALIKE, drop_duplicates, find_duplicates
 
 RANDOM = np.random.default_rng(5)
 
@@ -90,7 +90,7 @@ def test_gestures_are_compared_too() -> None:
 
 def test_a_sample_of_a_large_collection_finds_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [play(f"long {i}", events=2000) for i in range(4)]
-    monkeypatch.setattr(duplicates, "_MOST", 2500)
+    monkeypatch.setattr(ngrams, "_MOST", 2500)
     [pair] = find_duplicates([*whole, again(whole[1], "copy", stray=0.001)])
     assert {pair.name, pair.of} == {"copy", "long 1"}
 
@@ -112,7 +112,7 @@ def test_two_of_one_name_are_not_both_dropped() -> None:
     assert drop_duplicates(twice, report) == [PIECES[0]]
 
 
-def names(pairs: Sequence[duplicates.Duplicate]) -> set[frozenset[str]]:
+def names(pairs: Sequence[ngrams.Duplicate]) -> set[frozenset[str]]:
     return {frozenset(Path(name).stem.partition("__")[2] for name in pair[:2]) for pair in pairs}
 
 

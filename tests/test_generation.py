@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.generation import generate, generate_many
 from hachimachi.io import read
-from hachimachi.models.constraint import Constraint
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.step import Player
+from hachimachi.player.engine import Player
+from hachimachi.sampling import Sampling
 
 SMALL = {"name": "gru", "size": 8}
 TASKS = ["fresh", "piano", "drums", "multi", "control"]
@@ -101,7 +101,7 @@ def test_a_primer_is_heard_and_time_goes_on_from_its_end(model: EventModel, note
     assert generate(model, 30).data.tolist() != made.data.tolist()
     player = Player(model)
     for row in primer.rows():
-        player.hear(row)
+        player.observe(row)
     first = player.sample()
     assert made.time[0] == primer.time[-1] + first[0]
     assert made.data[0].tolist() == first[1:].tolist()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.grams import Grams, all_grams
 from hachimachi.io import read
+from hachimachi.ngrams import Grams, all_grams
 
 LETTERS = st.lists(st.integers(0, 2), min_size=1, max_size=30)
 

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.columns import Column, fit_columns
+from hachimachi.columns import MAX_BINS, Categories, Column, UniformGrid, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.grid import MAX_BINS, Categories, Lattice
 
 SPAN = st.floats(1e-3, 1e3)
 
@@ -24,15 +23,15 @@ def fit(values: Any, name: str = "x", **declared: Any) -> Column:
     return fit_columns([EventSequence((Feature(name, **declared),), data)])[0]
 
 
-def lattice(column: Column) -> Lattice:
-    assert isinstance(column.grid, Lattice)
+def lattice(column: Column) -> UniformGrid:
+    assert isinstance(column.grid, UniformGrid)
     return column.grid
 
 
 def test_whole_numbers_are_integers_on_a_tenfold_range() -> None:
     column = fit([60, 64, 67])
     assert (column.feature.kind, column.feature.resolution) == ("integer", 1.0)
-    assert lattice(column) == Lattice(1.0, 60 - 70, 67 + 70)
+    assert lattice(column) == UniformGrid(1.0, 60 - 70, 67 + 70)
     assert (column.occupied, column.counts) == ((70, 74, 77), (1, 1, 1))
 
 
@@ -79,14 +78,14 @@ def test_no_continuous_resolution_is_derived_whose_table_cannot_be_held(span: fl
 def test_seconds_have_a_support_of_a_minute_in_hundredths() -> None:
     time, duration = fit_columns([make_sequence([[0.1], [2.0], [9.0]], [0.0, 0.5, 99.0], ["duration"])])
     assert time.name == "time"
-    assert lattice(time) == Lattice(0.01, 0, 6000, open_low=False, log=True)
-    assert lattice(duration) == Lattice(0.01, 0, 6000, log=True)
+    assert lattice(time) == UniformGrid(0.01, 0, 6000, open_low=False, log=True)
+    assert lattice(duration) == UniformGrid(0.01, 0, 6000, log=True)
     assert time.occupied == (50, 6000)  # the first has none, the last bin is open
     assert time.feature.kind == duration.feature.kind == "continuous"
 
 
 def test_the_first_bin_of_time_is_all_below_five_milliseconds() -> None:
-    grid = Lattice(0.01, 0, 6000, open_low=False, log=True)
+    grid = UniformGrid(0.01, 0, 6000, open_low=False, log=True)
     assert grid.index(np.array([0.0, 0.00499, 0.005, 0.0149, 0.015, 59.995, 1e9])).tolist() == [
         0,
         0,
@@ -101,10 +100,10 @@ def test_the_first_bin_of_time_is_all_below_five_milliseconds() -> None:
 
 def test_declared_bounds_are_closed_and_overrides_replace_them() -> None:
     column = fit([60, 64], min=0, max=127)
-    assert lattice(column) == Lattice(1.0, 0, 127, open_low=False, open_high=False)
+    assert lattice(column) == UniformGrid(1.0, 0, 127, open_low=False, open_high=False)
     data = make_sequence([[0.25], [3.5]], names=["x"])
     (changed,) = fit_columns([data], overrides={"x": {"min": -1.0, "resolution": 0.5}})
-    assert lattice(changed) == Lattice(0.5, -2, 72, open_low=False)
+    assert lattice(changed) == UniformGrid(0.5, -2, 72, open_low=False)
     with pytest.raises(HachimachiError, match=r"feature\.y: the data has no such feature; it has x"):
         fit_columns([data], overrides={"y": {"min": 0}})
 
@@ -157,7 +156,7 @@ def test_what_is_declared_is_kept(shared_data: Any) -> None:
 
 
 GRIDS = st.builds(
-    Lattice,
+    UniformGrid,
     st.sampled_from([1.0, 0.01, 1 / 127, 0.5, 20.0]),
     st.integers(-1000, 0),
     st.integers(1, 1000),
@@ -169,7 +168,7 @@ GRIDS = st.builds(
 
 @settings(deadline=None)
 @given(GRIDS, st.lists(st.floats(-1e5, 1e5), min_size=1))
-def test_every_value_has_a_bin(grid: Lattice, numbers: list[float]) -> None:
+def test_every_value_has_a_bin(grid: UniformGrid, numbers: list[float]) -> None:
     values = np.array(numbers)
     index = grid.index(values)
     assert ((index >= 0) & (index < grid.bins)).all()

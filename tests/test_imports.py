@@ -56,7 +56,7 @@ USE = """
 import sys, threading
 from pythonosc.udp_client import SimpleUDPClient
 from hachimachi.cli import main
-from hachimachi.live.osc.loop import Loop
+from hachimachi.live.loop import Loop
 
 def run_and_stop(wire, instrument, run=Loop.run):
     threading.Timer(0.2, lambda: SimpleUDPClient("127.0.0.1", wire.port).send_message("/stop", [])).start()
@@ -92,7 +92,7 @@ RECORD = """
 import sys
 from pythonosc.udp_client import SimpleUDPClient
 from hachimachi.cli import main
-from hachimachi.live.osc.loop import Loop
+from hachimachi.live.loop import Loop
 
 def run_and_stop(wire, recorder, run=Loop.run):
     client = SimpleUDPClient("127.0.0.1", wire.port)

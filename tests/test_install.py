@@ -11,7 +11,7 @@ import pytest
 
 from hachimachi import io
 from hachimachi.events import make_sequence
-from hachimachi.training.conf import find_conf
+from hachimachi.training.config.groups import find_conf
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ("model.size=8", "trainer.max_epochs=2")

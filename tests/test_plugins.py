@@ -11,13 +11,13 @@ from hachimachi import io, plugins
 from hachimachi.checkpoint import load_model, read_summary, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import build_model
 from tests.plugins_apart import plugins_apart
 
 MINE = """
-from hachimachi.models.backbones.gru import GRU
-from hachimachi.models.parts import register
+from hachimachi.models.backbones.rnn import GRU
+from hachimachi.models.registry import register
 
 @register("backbone", "mine")
 class Mine(GRU):
@@ -43,11 +43,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_part_is_there_once_its_module_is_named() -> None:
-    assert "mine" not in parts.names("backbone")
+    assert "mine" not in registry.names("backbone")
     plugins.load(["mine", "mine"])
-    assert "mine" in parts.names("backbone")
-    assert (parts.plugin("backbone", "mine"), parts.plugin("backbone", "gru")) == ("mine", None)
-    assert list(parts.options("backbone", "mine")) == ["size", "layers", "dropout"]
+    assert "mine" in registry.names("backbone")
+    assert (registry.plugin("backbone", "mine"), registry.plugin("backbone", "gru")) == ("mine", None)
+    assert list(registry.options("backbone", "mine")) == ["size", "layers", "dropout"]
 
 
 def test_the_working_folder_comes_last(folder: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_model_tells_what_it_needs_and_is_refused_without_it() -> None:
 
 
 def test_formats_of_ones_own(folder: Path) -> None:
-    from hachimachi.io.own import register_format
+    from hachimachi.io.formats import register_format
 
     def parse(data: bytes, file: str, report: io.Report) -> list:  # noqa: ARG001
         if b"?" in data:
@@ -124,13 +124,13 @@ def test_a_reader_and_a_writer_from_different_places(folder: Path) -> None:
     """A reader of sound, where this package writes it; a writer in a module of its own."""
     (folder / "mine.py").write_text(
         "from hachimachi.events import make_sequence\n"
-        "from hachimachi.io.own import register_format\n"
+        "from hachimachi.io.formats import register_format\n"
         "def parse(data, file, report): return [make_sequence([[float(len(data))]], [0.0], names=['size'])]\n"
         "register_format('.wav', parse=parse)\n"
         "register_format('.toy', parse=parse)\n"
     )
     (folder / "other.py").write_text(
-        "from hachimachi.io.own import register_format\n"
+        "from hachimachi.io.formats import register_format\n"
         "register_format('.toy', render=lambda sequences: b'many' * len(sequences))\n"
     )
     plugins.load(["mine", "other"])
@@ -142,11 +142,11 @@ def test_a_reader_and_a_writer_from_different_places(folder: Path) -> None:
 
 def test_many_files_of_ones_own_beside_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes do not know the plug-in: where there are such files, all are read in this one."""
-    from hachimachi.io import reading
+    from hachimachi.io import many
 
     (folder / "mine.py").write_text(
         "from hachimachi.events import make_sequence\n"
-        "from hachimachi.io.own import register_format\n"
+        "from hachimachi.io.formats import register_format\n"
         "def parse(data, file, report): return [make_sequence([[float(word)] for word in data.split()], names=['x'])]\n"
         "register_format('.toy', parse=parse)\n"
     )
@@ -155,6 +155,6 @@ def test_many_files_of_ones_own_beside_others(folder: Path, monkeypatch: pytest.
     for number in range(4):
         (folder / "many" / f"{number}.toy").write_text("1 2 3")
         (folder / "many" / f"{number}.csv").write_text("x\n4\n")
-    monkeypatch.setattr(reading, "APART", 0)
-    monkeypatch.setattr(reading, "cores", lambda: 2)
+    monkeypatch.setattr(many, "APART", 0)
+    monkeypatch.setattr(many, "cores", lambda: 2)
     assert [sequence.data.sum() for sequence in io.read("many")] == [4, 6] * 4

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich import console
+import rich.console
 
-from hachimachi import progress
-from hachimachi.progress import LONG, show_reading, show_work
+from hachimachi import console
+from hachimachi.console import LONG, show_reading, show_work
 
 FILES = [Path(f"{number}.mid") for number in range(30)]
 
@@ -25,9 +25,11 @@ def ticking(seconds: float) -> Iterator[float]:
 @pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
 def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[io.StringIO, bool]:
     written = io.StringIO()
-    real = console.Console
+    real = rich.console.Console
     monkeypatch.setattr(
-        console, "Console", lambda **_: real(file=written, force_terminal=request.param, width=80, legacy_windows=False)
+        rich.console,
+        "Console",
+        lambda **_: real(file=written, force_terminal=request.param, width=80, legacy_windows=False),
     )
     return written, request.param
 
@@ -60,7 +62,7 @@ def test_work_on_many_events_is_named(screen: tuple[io.StringIO, bool]) -> None:
 
 
 def test_few_events_and_no_terminal_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    for total in (10, 10 * progress.MANY):
-        with progress.show_events(total) as done:
+    for total in (10, 10 * console.MANY):
+        with console.show_events(total) as done:
             done(total)
     assert capsys.readouterr() == ("", "")

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.own import register_format
+from hachimachi.io.formats import register_format
 from hachimachi.io.report import Report
-from hachimachi.models.backbone import Backbone, State
+from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.models.heads.mixture import MixtureHead
-from hachimachi.models.parts import register
+from hachimachi.models.registry import register
 
 
 @register("backbone", "echo")

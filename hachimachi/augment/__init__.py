@@ -6,9 +6,9 @@ import importlib
 
 _HOMES = {
     "Augmentation": "augmentation",
-    "register": "registry",
-    "parse": "chain",
-    "augment": "sequences",
+    "register": "augmentation",
+    "parse": "apply",
+    "augment": "apply",
 }
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -4,20 +4,81 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.numbered import numbered
+from hachimachi.commands.gen import numbered
 from hachimachi.commands.options import FiniteRange, plugin_option
-from hachimachi.errors import HachimachiError
+from hachimachi.console import report_table
+from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
-    from hachimachi.augment.chain import Chain
-    from hachimachi.augment.sequences import Augmented
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from hachimachi.augment.apply import Augmented, Chain, Tally
     from hachimachi.events import EventSequence
+    from hachimachi.io import Report
+
+
+def show_augmented(before: Sequence[EventSequence], made: Augmented, report: Report) -> None:
+    """Print what each operation did, and the range of each column before and after."""
+    from rich.console import Console
+
+    from hachimachi.events import TIME
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if table := report_table(report):
+        console.print(table)
+    names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
+    for op, tally in zip(made.ops.ops, made.tallies, strict=True):
+        console.print(str(op), style="bold")
+        for line in _tell(tally, names, made.copies):
+            console.print(f"  {line}")
+    console.print(_ranges(before, made.sequences, names))
+    total = sum(sequence.seconds for sequence in made.sequences)
+    length = f" in {total:,.1f} s" if before[0].temporal else ""
+    several = f", {count(len(made.sequences), 'sequence')}" if len(made.sequences) > 1 else ""
+    console.print(f"{count(sum(map(len, made.sequences)), 'event')}{length}{several}")
+
+
+def _ranges(before: Sequence[EventSequence], after: Sequence[EventSequence], names: Sequence[str]) -> Table:
+    """Return the range of each column that holds numbers, before and after."""
+    import numpy as np
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("feature", "before", "after"):
+        table.add_column(heading, overflow="fold")
+    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, after))
+    categories = [feature.name for feature in before[0].features if feature.kind == "categorical"]
+    for place, name in enumerate(names):
+        if name not in categories:
+            table.add_row(name, _range(old[:, place]), _range(new[:, place]))
+    return table
+
+
+def _tell(tally: Tally, names: Sequence[str], copies: int) -> list[str]:
+    where = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
+    lines = [f"changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{where}"]
+    if tally.held.any():
+        held = ", ".join(
+            f"{name} {number:,}" for name, number in zip(names, tally.held.tolist(), strict=True) if number
+        )
+        lines.append(f"held {tally.held.sum():,} that would have left their range: {held}")
+    return lines
+
+
+def _range(values: NDArray[np.float64]) -> str:
+    import numpy as np
+
+    values = values[~np.isnan(values)]
+    return f"{values.min():.5g}–{values.max():.5g}" if values.size else "none"
 
 
 class Expression(click.ParamType):
@@ -27,7 +88,7 @@ class Expression(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Chain:
         """Return the augmentations."""
-        from hachimachi.augment.chain import parse
+        from hachimachi.augment.apply import parse
 
         try:
             return parse(value)
@@ -40,7 +101,7 @@ class AugmentCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """List the operations, each with its arguments."""
-        from hachimachi.augment.registry import known
+        from hachimachi.augment.augmentation import known
 
         rows = []
         for name, op in known().items():
@@ -102,18 +163,16 @@ class Asked:
         if self.plot_seconds is not None and self.plot is None:
             raise click.UsageError("--plot-seconds needs --plot FILE")
         if self.plot is not None:
-            from hachimachi.canvas_file import check_picture
+            from hachimachi.plot.canvas import check_picture
 
             check_picture(self.plot)
 
 
 def _run(asked: Asked) -> None:
     asked.check()
-    from hachimachi.augment.chain import Chain
-    from hachimachi.augment.sequences import augment
-    from hachimachi.commands.describe_augmented import show_augmented
+    from hachimachi.augment.apply import Chain, augment
+    from hachimachi.console import show_reading
     from hachimachi.io import Report, read, write
-    from hachimachi.progress import show_reading
 
     report = Report()
     sequences = read(asked.data, report, without=[asked.output], progress=show_reading)

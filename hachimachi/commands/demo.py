@@ -60,7 +60,7 @@ def _write_music(path: Path) -> None:
 
 def _run_folder(folder: Path) -> str:
     """Give each demo a run folder of its own, so that TensorBoard shows them as runs."""
-    from hachimachi.training.overrides import quote
+    from hachimachi.training.config.overrides import quote
 
     runs = (folder / "train" / str(number) for number in itertools.count(1))
     free = str(next(run for run in runs if not run.exists()))

@@ -25,7 +25,7 @@ def command() -> None:
 def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
 
-    from hachimachi.commands.narrow import narrow_console
+    from hachimachi.console import narrow_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +12,81 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import GRID_RANGE, GRID_STEP, plugin_option
-from hachimachi.commands.sampling_options import sampling_options
+from hachimachi.commands.options import GRID_RANGE, GRID_STEP, plugin_option, sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from hachimachi.evaluation.likelihood import Evaluation
+    from hachimachi.evaluation.playing import PlayReport
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
-    from hachimachi.models.sampling import Sampling
+    from hachimachi.sampling import Sampling
+
+
+LOOKS = {
+    "collapsed": ("generations", ".0f"),
+    "repetition": ("longest cycle, events", ".0f"),
+    "silence": ("longest silence, s", ".1f"),
+    "astray": ("far off in a row, events", ".0f"),
+    "beyond": ("beyond training range", ".1%"),
+    "share": ("8-grams of training", ".1%"),
+    "longest": ("longest run, events", ".0f"),
+}
+"""What each figure is called and how it is written; aspects of likeness go by their own names."""
+
+
+def let_play(model: EventModel, held_out: list[EventSequence], count: int, sampling: Sampling | None) -> PlayReport:
+    """Let a model play some times, with a bar where there is a terminal, and look at how."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from hachimachi.evaluation.playing import evaluate_playing, play
+
+    screen = Console(stderr=True)
+    hidden = not screen.is_terminal
+    made = list(
+        track(play(model, count, sampling=sampling), "playing", count, console=screen, transient=True, disable=hidden)
+    )
+    return evaluate_playing(model, held_out, made)
+
+
+def show_playing(playing: PlayReport) -> None:
+    """Print how a model plays, beside unheard music and the limits."""
+    from hachimachi.console import make_console
+
+    screen = make_console()
+    count = len(playing.generated)
+    plural = "s" if count > 1 else ""
+    screen.print(f"\n{count} generation{plural} of {playing.events // count:,} events, from nothing:")
+    screen.print(_table(playing))
+    screen.print("collapse: the same 1 to 8 events, silence, or away from the training range")
+    if playing.worst:
+        screen.print("likeness: distance from this data, beside that between its halves;")
+        screen.print(f"          worst in {playing.worst.aspect}, {playing.worst.ratio:.1f} times as far")
+    if playing.copying is None:
+        screen.print("This model does not know its training data: no figures on copying; train it again")
+
+
+def _table(playing: PlayReport) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "", "model", "data", "at most", ""):
+        table.add_column(heading, justify="right" if heading else "left")
+    group = ""
+    for figure in playing.figures():
+        title, form = LOOKS[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
+        values = (_tell(value, form) for value in (figure.generated, figure.real, figure.limit))
+        first, group = "" if figure.group == group else figure.group, figure.group
+        table.add_row(first, title, *values, "" if figure.held else "over")
+    return table
+
+
+def _tell(value: float | None, form: str) -> str:
+    return "" if value is None or math.isnan(value) else format(value, form)
 
 
 @click.command("eval")
@@ -90,7 +156,7 @@ class Asked:
     @property
     def shaped(self) -> Sampling | None:
         """How to draw, if anything was said of it."""
-        from hachimachi.models.sampling import Sampling
+        from hachimachi.sampling import Sampling
 
         return None if self.sampling == Sampling() else self.sampling
 
@@ -122,8 +188,8 @@ def _run(asked: Asked) -> None:
 def _compare(asked: Asked) -> None:
     """Score several models on the same events."""
     from hachimachi.checkpoint import load_model
-    from hachimachi.commands.eval_compared import compared_figures, show_compared
-    from hachimachi.evaluation.comparing import compare
+    from hachimachi.commands.eval_output import compared_figures, show_compared
+    from hachimachi.evaluation.compare import compare
     from hachimachi.io import Report
 
     names = [str(path) for path in asked.models]
@@ -143,9 +209,7 @@ def _compare(asked: Asked) -> None:
 def _judge(asked: Asked) -> None:
     """Score one model."""
     from hachimachi.checkpoint import load_model
-    from hachimachi.commands.eval_figures import figures, show
-    from hachimachi.commands.eval_files import find_event, write_surprise, write_table
-    from hachimachi.commands.eval_playing import let_play, show_playing
+    from hachimachi.commands.eval_output import figures, find_event, show, write_surprise, write_table
     from hachimachi.io import Report
 
     model, report = load_model(asked.models[0]), Report()
@@ -183,8 +247,7 @@ def _read(asked: Asked, models: Sequence[EventModel], report: Report) -> list[Ev
 def _evaluate(
     model: EventModel, sequences: list[EventSequence], grids: dict[str, Any], sampling: Sampling | None
 ) -> Evaluation:
-    from hachimachi.evaluation.likelihood import evaluate
-    from hachimachi.evaluation.sampled import evaluate_sampled
+    from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
 
     with _bar(sum(map(len, sequences))) as done:
         if sampling:

@@ -9,16 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.numbered import numbered
-from hachimachi.commands.options import FiniteRange, plugin_option
-from hachimachi.commands.sampling_options import sampling_options
+from hachimachi.commands.options import FiniteRange, plugin_option, sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.io.files import PathLike
     from hachimachi.models.event_model import EventModel
-    from hachimachi.models.sampling import Sampling
+    from hachimachi.sampling import Sampling
+
+
+ONE = (".csv", ".mid", ".midi", ".wav")
+"""Suffixes of the formats that hold one sequence."""
+
+
+def numbered(output: PathLike, count: int) -> list[PathLike]:
+    """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on.
+
+    >>> [path.name for path in numbered("take.mid", 10)][:2]
+    ['take-01.mid', 'take-02.mid']
+    >>> numbered("takes/", 10)
+    ['takes/']
+    """
+    from hachimachi.io.files import is_folder
+
+    path = Path(output)
+    if count == 1 or path.suffix.lower() not in ONE or is_folder(output):
+        return [output]
+    width = len(str(count))
+    names = (f"{path.stem}-{number:0{width}}" for number in range(1, count + 1))
+    return [path.with_name(name + path.suffix) for name in names]
 
 
 @click.command("gen")

@@ -5,19 +5,180 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from hachimachi.text import count
+from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
     from hachimachi.events import Feature
-    from hachimachi.live.outlet import Address
-    from hachimachi.live.record.finish import Finished
+    from hachimachi.live.protocols import Address
+    from hachimachi.live.record.dataset import Finished
+    from hachimachi.live.record.journal_file import Recorded
     from hachimachi.live.record.recorder import Recorder
+
+
+def make_features(
+    size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str], prefix: str = ""
+) -> tuple[Feature, ...]:
+    """Return a feature for each column.
+
+    Args:
+        size: How many.
+        names: Their names, with commas between; else their numbers from 0, with a prefix.
+        masked: Columns by name or number, several with commas between.
+        categorical: Likewise.
+        prefix: What stands before a number in a name.
+
+    Raises:
+        click.UsageError: Too few or too many names, or a column that is not there.
+        HachimachiError: A name that no feature can have.
+    """
+    from hachimachi.events import Feature
+
+    plain = [f"{prefix}{i}" for i in range(size)]
+    given = plain if names is None else [name.strip() for name in names.split(",")]
+    if len(given) != size:
+        raise click.UsageError(f"--names has {len(given)} names ({', '.join(given)}), expected {size}")
+    hidden, categories = _columns("--masked", masked, given), _columns("--categorical", categorical, given)
+    return tuple(
+        Feature(name, "categorical" if i in categories else None, masked=i in hidden) for i, name in enumerate(given)
+    )
+
+
+def check_output(output: Path, features: Sequence[Feature], temporal: bool, append: bool) -> tuple[Feature, ...]:
+    """Return the features of the data set to be: those of the file where it is appended to.
+
+    Raises:
+        HachimachiError: The file is there and is not to be appended to, or cannot be, or it cannot hold the features.
+    """
+    from hachimachi.live.record.journal_file import beside
+
+    if append and output.suffix.lower() == ".csv":
+        raise HachimachiError(f"{output}: --append adds a sequence, and CSV holds one only; record into a .json file")
+    if output.suffix.lower() == ".csv":
+        _check_csv(output, features, temporal)
+    if not output.exists():
+        return tuple(features)
+    if append:
+        return _alike(output, features, temporal)
+    left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
+    add = "" if output.suffix.lower() == ".csv" else "--append to add a sequence to it, or "
+    raise HachimachiError(f"{output}: is there already, and nothing is overwritten; say {add}another name{left}")
+
+
+def default_prefix(output: Path, temporal: bool) -> str:
+    """Return what stands before the number of a column without a name: a CSV header of numbers only is none."""
+    return "x" if output.suffix.lower() == ".csv" and not temporal else ""
+
+
+def _check_csv(output: Path, features: Sequence[Feature], temporal: bool) -> None:
+    """Refuse, before anything is played, names that change their meaning in a CSV header."""
+    import numpy as np
+
+    from hachimachi.events import EventSequence
+    from hachimachi.io.csv_format import render
+
+    try:
+        render([EventSequence(tuple(features), np.zeros((1, len(features))), np.zeros(1) if temporal else None)])
+    except HachimachiError as error:
+        raise HachimachiError(f"{output}: {error}; see --names") from error
+
+
+def _columns(option: str, words: Sequence[str], names: Sequence[str]) -> set[int]:
+    columns: set[int] = set()
+    for word in (word.strip() for several in words for word in several.split(",")):
+        if word in names:
+            columns.add(names.index(word))
+        elif word.isdecimal() and int(word) < len(names):
+            columns.add(int(word))
+        else:
+            there = ", ".join(f"{i} ({name})" if str(i) != name else name for i, name in enumerate(names))
+            raise click.UsageError(f"{option}: no column {word!r}; there are {there}")
+    return columns
+
+
+def _alike(output: Path, features: Sequence[Feature], temporal: bool) -> tuple[Feature, ...]:
+    """Return the features of a file that is appended to; what was not said of them on the command line is its own."""
+    from hachimachi.events import Feature
+    from hachimachi.io import read
+
+    first = read(output)[0]
+    if first.temporal != temporal:
+        has, say = ("time", "say") if first.temporal else ("no time", "leave out")
+        raise HachimachiError(f"{output}: has {has}; {say} --temporal to append to it")
+    if len(first.features) != len(features):
+        told = ", ".join(feature.name for feature in first.features)
+        raise HachimachiError(f"{output}: has {len(first.features)} columns ({told}), SIZE is {len(features)}")
+    plain = tuple(Feature(str(i)) for i in range(len(features)))
+    marks = [[(f.name, f.masked, f.kind == "categorical") for f in each] for each in (first.features, features)]
+    if tuple(features) != plain and marks[0] != marks[1]:
+        raise HachimachiError(
+            f"{output}: has other columns than --names, --masked and --categorical say; leave these out"
+        )
+    return first.features
+
+
+KEEP, SAVE, DISCARD = "keep", "save", "discard"
+
+
+def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say: Callable[[str], None]) -> bool:
+    """Decide about the journal of an earlier recording into ``output``; asks in a terminal, else keeps it.
+
+    Returns:
+        Whether to go on in that journal; else there is none any more.
+
+    Raises:
+        HachimachiError: Another process writes it, or it cannot be read.
+        click.Abort: Ctrl-C while it is asked; nothing has changed.
+    """
+    from hachimachi.live.record.journal_file import beside, in_use, is_empty, read_journal
+
+    journal = beside(output)
+    if not journal.exists():
+        return False
+    if in_use(journal):
+        raise HachimachiError(f"{journal}: another hxmx records into it; end that one or name another file")
+    if is_empty(journal) or not len(found := read_journal(journal)):
+        journal.unlink()
+        return False
+    say(f"{journal}: a recording that was not finished, {_size(found)}")
+    alike = (found.features, found.who, found.temporal) == (tuple(features), ("you",), temporal)
+    return _obey(_choose(alike), journal, output, say)
+
+
+def _choose(alike: bool) -> str:
+    """Ask a person; where there is none, nothing is lost."""
+    choices = [KEEP, SAVE, DISCARD] if alike else [SAVE, DISCARD]
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return choices[0]
+    if alike:
+        click.echo("keep     as the beginning of this recording")
+    click.echo("save     in a file of its own\ndiscard  delete it")
+    return click.prompt("What about it", type=click.Choice(choices), default=choices[0])
+
+
+def _obey(choice: str, journal: Path, output: Path, say: Callable[[str], None]) -> bool:
+    from hachimachi.live.record.dataset import finish
+    from hachimachi.live.record.journal_file import free
+
+    if choice == KEEP:
+        say("kept as the beginning of this recording")
+    elif choice == SAVE:
+        done = finish(journal, free(output.with_name(f"{output.stem}-rescued{output.suffix}")))
+        say("\n".join([*done.remarks, f"saved → {done.path}"]))
+    else:
+        journal.unlink()
+        say("discarded")
+    return choice == KEEP
+
+
+def _size(found: Recorded) -> str:
+    seconds = f" in {float(found.at.max() - found.at.min()):,.1f} s" if found.temporal else ""
+    return count(len(found), "event") + seconds
 
 
 @click.command("rec")
@@ -58,9 +219,8 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Every event is on disk as it happens, in OUTPUT.journal: after a crash the next recording into OUTPUT offers it.
     Columns count from 0.
     """
-    from hachimachi.commands.rec_columns import check_output, default_prefix, make_features
     from hachimachi.io.files import check_suffix
-    from hachimachi.live.record.file import SUFFIXES
+    from hachimachi.live.record.journal_file import SUFFIXES
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
@@ -80,12 +240,10 @@ class _Take(NamedTuple):
 
 
 def _record(take: _Take, here: Address, there: Address, screen: _Screen) -> None:
-    from hachimachi.commands.rec_rescue import offer_rescue
-    from hachimachi.live.osc.loop import Loop
-    from hachimachi.live.osc.wire import Wire
+    from hachimachi.live.loop import Loop, ended_by_signals
+    from hachimachi.live.osc import Wire
     from hachimachi.live.record.journal import Journal
     from hachimachi.live.record.recorder import Recorder
-    from hachimachi.live.signals import ended_by_signals
 
     with Loop(here, [there]) as loop:  # first, so that a port in use is told at once
         resume = offer_rescue(take.output, take.features, take.temporal, screen.warn)
@@ -134,7 +292,7 @@ class _Screen:
 
 
 def _sign(recorder: Recorder, here: str, there: str) -> str:
-    from hachimachi.commands.sign import sign
+    from hachimachi.console import sign
 
     journal = recorder.journal
     names = " ".join(feature.name for feature in journal.features)

@@ -15,12 +15,64 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from hachimachi.commands.train_help import TrainCommand
 from hachimachi.errors import HachimachiError
-from hachimachi.training.conf import find_conf, list_keys, list_options
+from hachimachi.training.config.groups import describe, find_conf, list_defaults, list_keys, list_options
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+USAGE = """\
+Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg job]
+
+  Learn a model from a data set. Files come first, then overrides of the config.
+
+  hxmx train data.json model.pt               learn from data.json into model.pt
+  hxmx train model=lstm trainer.max_epochs=50 another backbone, 50 epochs
+  hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
+  hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
+  hxmx train new.pt --from model.pt seed=2    begin again with its config
+"""
+OPTIONS = """
+Options:
+  -m, --multirun          a sweep: run every combination of key=a,b
+  -c, --cfg job           print the config and run nothing (-p model: a part of
+                          it; --resolve: references filled in)
+  --from MODEL            take the config that a model was trained by
+  --config-dir DIR        add a folder of your own configs (--config-name NAME)
+  --info, --hydra-help    what Hydra says of itself
+"""
+OFTEN = (
+    *("trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "dataset.refit"),
+    "seed",
+)
+
+
+class TrainCommand(click.Command):
+    """A command whose help is written from the folder conf/."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
+        """Write usage, examples, groups with their options, keys used often, and flags."""
+        formatter.write(USAGE + _list_groups() + _list_often() + OPTIONS)
+
+
+def _list_groups() -> str:
+    lines = ["\nGroups and their options (* is the default):\n"]
+    options = list_options(find_conf())
+    several = (group for group in list_defaults() if len(options.get(group.name, [])) > 1)
+    for group in several:
+        for place, name in enumerate(options[group.name]):
+            mark = "*" if name == group.value else " "
+            lines.append(f"  {'' if place else group.name:10} {name + mark:15} {describe(group.name, name)}\n")
+    return "".join(lines)
+
+
+def _list_often() -> str:
+    keys = {key.name: key for key in list_keys()}
+    lines = [f"  {name + '=' + keys[name].value:28} {keys[name].comment}\n" for name in OFTEN]
+    feature = f"  {'feature.<name>.resolution=':28} also kind, min, max, masked; else from the data\n"
+    return "\nKeys used often, with their defaults (all of them: --cfg job):\n" + "".join(lines) + feature
+
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -69,9 +121,9 @@ def command(
 ) -> int:
     """Learn a model from a data set."""
     _check_flags(multirun, **shown)
-    from hachimachi.training.config import ConfigError, check_words
-    from hachimachi.training.processes import is_started
-    from hachimachi.training.sweep.extras import check_processes, resume_words
+    from hachimachi.training.config.compose import ConfigError, check_words
+    from hachimachi.training.distributed import is_started
+    from hachimachi.training.sweep.job import check_processes, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
@@ -94,11 +146,11 @@ def command(
 
 def _start(words: tuple[str, ...], source: Path | None, config_dir: Path | None) -> tuple[list[str], list[str]]:
     """Take up the config of a model, if one is named, and return the overrides and what there is to say."""
-    from hachimachi.training.overrides import as_overrides
+    from hachimachi.training.config.overrides import as_overrides
 
     if source is None:
         return as_overrides(words), []
-    from hachimachi.training.again import start_from
+    from hachimachi.training.config.compose import start_from
 
     return start_from(source, as_overrides(words, named=("output",)), config_dir)
 
@@ -138,10 +190,10 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
     import hydra
     from hydra.errors import HydraException
 
-    from hachimachi.training.processes import prepare_process
-    from hachimachi.training.sweep.folder import SweepFolder
+    from hachimachi.training.distributed import prepare_process
     from hachimachi.training.sweep.job import make_task
-    from hachimachi.training.sweep.report import report
+    from hachimachi.training.sweep.search import SweepFolder
+    from hachimachi.training.sweep.summary import report
 
     argv = [*argv, *prepare_process()]
     failures: list[HachimachiError] = []

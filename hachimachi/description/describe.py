@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.columns import fit_columns
-from hachimachi.description.blocks import Block, blocks_of
 from hachimachi.description.description import AT_ONCE, QUANTILES, ColumnDescription, Description, Finding
 from hachimachi.description.findings import find
-from hachimachi.description.lengths import Lengths
-from hachimachi.description.tally import Sample, Tally
+from hachimachi.description.statistics import Block, Lengths, Sample, Tally, blocks_of
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io import Report
-from hachimachi.io.instruments import instrument_name
-from hachimachi.io.opening import open_collection
+from hachimachi.io.files import open_collection
+from hachimachi.io.midi import instrument_name
 
 _EXAMPLE = 2000
 _MANY = 256

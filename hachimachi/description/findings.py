@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hachimachi.columns import SECONDS
-from hachimachi.description.blocks import Place
 from hachimachi.description.description import AT_ONCE, ColumnDescription, Description, Finding
-from hachimachi.description.lengths import Lengths
-from hachimachi.description.tally import FAR, Tally
+from hachimachi.description.statistics import FAR, Lengths, Place, Tally
+from hachimachi.errors import count
 from hachimachi.events import TIME
-from hachimachi.io.time_unit import are_milliseconds
-from hachimachi.text import count
+from hachimachi.io.text import are_milliseconds
 
 LEAST = 20
 """Under this many events nothing can be held out, so that nobody knows what was learned."""

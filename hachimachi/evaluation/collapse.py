@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import BEYOND, Column
+from hachimachi.columns import BEYOND, Categories, Column
 from hachimachi.events import TIME, EventSequence
-from hachimachi.grid import Categories
 
 CYCLE = 8
 """Events in the longest cycle that is looked for."""
@@ -25,7 +24,7 @@ CLOSE = 0.02, 0.2
 
 
 @dataclass(frozen=True)
-class Conduct:
+class CollapseStats:
     """How one sequence behaves.
 
     Args:
@@ -49,7 +48,7 @@ class Conduct:
         return tuple(name for name, bad in zip(("repeats", "silence", "astray"), found, strict=True) if bad)
 
 
-def observe(sequence: EventSequence, columns: Sequence[Column]) -> Conduct:
+def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:
     """Return how a sequence behaves.
 
     Args:
@@ -61,7 +60,7 @@ def observe(sequence: EventSequence, columns: Sequence[Column]) -> Conduct:
     near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
     astray = max((_longest_run(flags) for flags in far.T), default=0)
     beyond = float(near.any(1).mean()) if len(near) else 0.0
-    return Conduct(_longest_cycle(sequence, columns), silence, astray, beyond, _allowed(columns))
+    return CollapseStats(_longest_cycle(sequence, columns), silence, astray, beyond, _allowed(columns))
 
 
 def _allowed(columns: Sequence[Column]) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hachimachi.columns import Column
-from hachimachi.evaluation.regrid import Regrid, regrids
+from hachimachi.evaluation.grids import Regrid, regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
-from hachimachi.models.distribution import Distribution
 from hachimachi.models.event_model import EventModel, before
-from hachimachi.models.threads import one_thread
+from hachimachi.models.heads.head import Distribution
+from hachimachi.models.sampled import Sampled, limits
+from hachimachi.player.engine import one_thread
+from hachimachi.sampling import Numbers, Sampling
 
 CHUNK = 2048
 """Events looked at in one pass; the state is carried from chunk to chunk."""
@@ -111,7 +114,7 @@ def evaluate(
         data: One sequence or several.
         resolution: Width of the bins on which to score columns, by name or number of the feature; the model's own else.
         support: Lowest and highest value of columns, likewise; what lies outside costs the floor. See
-            :class:`~hachimachi.evaluation.regrid.Regrid` for what another grid than the model's makes of its bins.
+            :class:`~hachimachi.evaluation.grids.Regrid` for what another grid than the model's makes of its bins.
         done: Told how many events were heard, again and again.
 
     Raises:
@@ -236,3 +239,70 @@ def _fresh(model: EventModel, sequences: Sequence[EventSequence]) -> NDArray[np.
 
 def _mean(costs: NDArray[np.float64]) -> NDArray[np.float64]:
     return costs.mean(0) if len(costs) else np.full(costs.shape[1], np.nan)
+
+
+CELLS = 300_000
+"""Bins looked at in one pass: each takes a number for every component, several times over."""
+
+
+def evaluate_sampled(
+    model: EventModel,
+    data: EventSequence | Sequence[EventSequence],
+    sampling: Sampling,
+    done: Callable[[int], object] = lambda _: None,
+) -> Evaluation:
+    """Score every event but each sequence's first under what a model plays, given all before it.
+
+    As :func:`~hachimachi.evaluation.likelihood.evaluate`, but P is the probability with which the event is drawn, and
+    the columns stand in the order in which they are drawn. What is never played costs infinity: what a constraint,
+    top-p or min-p excludes, unknown categories, values outside a closed support. Slow: all bins are tabulated.
+
+    Raises:
+        HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.
+    """
+    sequences = check_judged(model, data)
+    exact = copy.deepcopy(model).double().eval()
+    sampled = Sampled(model.columns, model.head.order, sampling)
+    parts = [np.empty((0, len(model.columns)))]
+    with one_thread():
+        for each in sequences:
+            for part in _sampled_nll(exact, each, sampled):
+                parts.append(part)
+                done(len(part))
+    return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)
+
+
+@torch.inference_mode()
+def _sampled_nll(model: EventModel, sequence: EventSequence, sampled: Sampled) -> Iterator[Numbers]:
+    """Return −ln P of each column of every event but the first, piece by piece, shape (N, D)."""
+    rows, carry, begun = sequence.rows(), None, 0
+    limited = limits(model.columns, rows, sampled.sampling)
+    size = max(1, min(CHUNK, CELLS // max(column.grid.bins for column in model.columns)))
+    for piece in torch.from_numpy(rows).split(size):
+        distribution, carry = model(piece[None], carry)
+        cost = sampled.surprise(distribution, piece, limited[begun : begun + len(piece)])
+        yield cost[not begun :]
+        begun += len(piece)
+
+
+OPENING = 64
+"""Events at the start of a sequence that tell it: its end may have been held out."""
+
+
+def openings(sequences: Iterable[EventSequence]) -> list[str]:
+    """Return fingerprints of the first events of sequences, what a model file keeps of its training data.
+
+    Inter-event times and values count to six decimals, so that formats and shifts in time make no difference.
+    """
+    return [_opening(sequence) for sequence in sequences if len(sequence) > 1]
+
+
+def seen(model: EventModel, sequences: Sequence[EventSequence]) -> list[EventSequence]:
+    """Return the sequences that begin as one of the training data does."""
+    known = set(model.summary.get("data", {}).get("openings", []))
+    return [sequence for sequence in sequences if len(sequence) > 1 and _opening(sequence) in known]
+
+
+def _opening(sequence: EventSequence) -> str:
+    rows = np.round(np.nan_to_num(sequence[:OPENING].rows()), 6) + 0.0  # −0 becomes 0
+    return hashlib.sha256(rows.tobytes()).hexdigest()[:16]

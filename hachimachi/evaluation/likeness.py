@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column
+from hachimachi.columns import Categories, Column
 from hachimachi.events import TIME, EventSequence
-from hachimachi.grid import Categories
 
 TIMES = 2.0
 """How many times as far as two halves of real music are from each other a generation may be from it."""

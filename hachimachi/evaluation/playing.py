@@ -9,14 +9,72 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.collapse import ASTRAY, REPEATS, Conduct, observe
-from hachimachi.evaluation.copying import Copying, measure_copying
+from hachimachi.evaluation.collapse import ASTRAY, REPEATS, CollapseStats, measure_collapse
 from hachimachi.evaluation.likeness import TIMES, Likeness, measure_likeness
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features, generate
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.sampling import Sampling
+from hachimachi.ngrams import Grams
+from hachimachi.sampling import Sampling
+
+POINTS = 0.05
+"""Share of grams by which a model may copy more than unheard music does."""
+RUN_TIMES = 2
+"""How many times as long as that of unheard music the longest copied run may be."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What of some sequences is found in the training data.
+
+    Args:
+        share: Share of their grams, NaN where they are too short to have one.
+        longest: Events in the longest run that is there in one piece.
+    """
+
+    share: float
+    longest: int
+
+    @staticmethod
+    def of(sequences: Sequence[EventSequence], grams: Grams) -> Copies:
+        """Look sequences up in the grams of the training data."""
+        found = np.concatenate([grams.found(sequence) for sequence in sequences])
+        share = float(found.mean()) if len(found) else float("nan")
+        return Copies(share, max(grams.longest_run(sequence) for sequence in sequences))
+
+
+@dataclass(frozen=True)
+class Copying:
+    """What a model copies, beside what music that it has not heard happens to have in common with the training data.
+
+    Args:
+        grams: Events in a gram.
+        generated: Of the model.
+        real: Of unheard music.
+    """
+
+    grams: int
+    generated: Copies
+    real: Copies
+
+    @property
+    def share_limit(self) -> float:
+        """Share of copied grams that is still no copying."""
+        return min(self.real.share + POINTS, 1.0)
+
+    @property
+    def longest_limit(self) -> int:
+        """Longest run that is still no copying."""
+        return RUN_TIMES * self.real.longest
+
+
+def measure_copying(generated: Sequence[EventSequence], real: Sequence[EventSequence], grams: Grams) -> Copying:
+    """Compare generations and unheard music by what they share with the training data."""
+    return Copying(grams.n, Copies.of(generated, grams), Copies.of(real, grams))
+
 
 EVENTS = 1000
 """Events in a generation that is examined."""
@@ -49,7 +107,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Playing:
+class PlayReport:
     """How a model plays.
 
     Args:
@@ -61,8 +119,8 @@ class Playing:
         notes: Whether the events are notes.
     """
 
-    generated: tuple[Conduct, ...]
-    real: tuple[Conduct, ...]
+    generated: tuple[CollapseStats, ...]
+    real: tuple[CollapseStats, ...]
     copying: Copying | None
     likeness: tuple[Likeness, ...]
     events: int
@@ -113,7 +171,7 @@ class Playing:
         return f"Collapses in {self.collapsed} of {len(self.generated)} generations: {reasons}"
 
     def _collapse(self) -> list[Figure]:
-        def figure(name: str, tell: Callable[[tuple[Conduct, ...]], float], limit: float | None) -> Figure:
+        def figure(name: str, tell: Callable[[tuple[CollapseStats, ...]], float], limit: float | None) -> Figure:
             return Figure("collapse", name, tell(self.generated), tell(self.real), limit)
 
         return [
@@ -159,7 +217,9 @@ def play_briefly(model: EventModel) -> list[EventSequence]:
     return made
 
 
-def examine(model: EventModel, held_out: Sequence[EventSequence], generations: Sequence[EventSequence]) -> Playing:
+def evaluate_playing(
+    model: EventModel, held_out: Sequence[EventSequence], generations: Sequence[EventSequence]
+) -> PlayReport:
     """Look at how a model plays, beside real music that it has not heard.
 
     Args:
@@ -175,11 +235,11 @@ def examine(model: EventModel, held_out: Sequence[EventSequence], generations: S
         check_features(model, sequences[0])
     if not any(map(len, held_out)):
         raise HachimachiError("the real music has no events; expected some to compare with")
-    conducts = [tuple(observe(each, model.columns) for each in part) for part in (generations, held_out)]
+    conducts = [tuple(measure_collapse(each, model.columns) for each in part) for part in (generations, held_out)]
     grams = model.grams.get("copying")
     copying = measure_copying(generations, held_out, grams) if grams else None
     likeness = measure_likeness(generations, held_out, model.columns)
-    return Playing(conducts[0], conducts[1], copying, likeness, sum(map(len, generations)), _has_pitch(model))
+    return PlayReport(conducts[0], conducts[1], copying, likeness, sum(map(len, generations)), _has_pitch(model))
 
 
 def _has_pitch(model: EventModel) -> bool:

@@ -2,16 +2,146 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io.csv_layout import Layout, trim
 from hachimachi.io.report import Report
+
+SEPARATORS = {"\t": "TAB", ";": "';'", ",": "','"}
+"""What may stand between values → how it is told. Besides, white space of any length."""
+SPACE = " "
+SEPARATED = "files with {} between values"
+COMMENTS = "lines that begin with # or %: taken for comments"
+_DIRECTIVE = re.compile(r"sep=([\t;, ])", re.I)
+"""How spreadsheets name the separator, in a line above the header."""
+_COLL = re.compile(r"\s*\d+, [-\d.e ]+;")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The lines of a CSV file, and how to read them.
+
+    Args:
+        separator: What stands between values.
+        header: Names as they are written.
+        row: The line of the file that the header is, counted from 1.
+        lines: The lines of numbers.
+        rows: Which line of the file each of them is.
+    """
+
+    separator: str
+    header: list[str]
+    row: int
+    lines: list[str]
+    rows: Sequence[int]
+
+    def cells(self) -> Iterator[tuple[int, list[str]]]:
+        """Give the line of the file and the cells of each row of numbers.
+
+        Raises:
+            HachimachiError: A cell of more characters than any number has.
+        """
+        reader = csv.reader(self.lines, delimiter=self.separator, skipinitialspace=True)
+        try:
+            for cells in reader:
+                yield self.rows[reader.line_num - 1], [cell.strip() for cell in cells]
+        except csv.Error as error:
+            raise HachimachiError(f"row {self.rows[reader.line_num - 1]}: not CSV: {error}") from error
+
+
+def find_layout(text: str, file: str, report: Report) -> Layout:
+    """Decide how a text is laid out.
+
+    Raises:
+        HachimachiError: Nothing that could be a header, or another format that is known.
+    """
+    lines = _lines(text)
+    directive = _DIRECTIVE.match(lines[0])
+    plain = [row for row, line in enumerate(lines, 1) if not _is_comment(line)]
+    rows = plain[bool(directive) :]
+    rows = rows[next((i for i, row in enumerate(rows) if lines[row - 1].strip()), len(rows)) :]
+    if not rows:
+        raise HachimachiError("row 1 is empty; expected a header such as time,pitch,velocity")
+    row, first = rows[0], lines[rows[0] - 1]
+    if _COLL.match(first):
+        expected = "expected a line of names, and a line of values between commas for each event"
+        raise HachimachiError(f"row {row}: found a coll of Max (index, values;); {expected}")
+    second = lines[rows[1] - 1] if len(rows) > 1 else ""
+    separator = directive[1] if directive else _separator(first, second)
+    header, below = split(first, separator), rows[1:]
+    above = split(lines[row - 2].lstrip().lstrip("#% "), separator) if row > 1 and _is_comment(lines[row - 2]) else []
+    if are_numbers(header) and len(above) == len(header) and not any(map(is_number, above)):
+        header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
+    report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
+    report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
+    return Layout(separator, header, row, _between(lines, below, separator), below)
+
+
+def split(line: str, separator: str) -> list[str]:
+    """Return the cells of one line, without empty ones at its end."""
+    line = " ".join(line.split()) if separator == SPACE else line
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:
+        return [line]
+    return trim([cell.strip() for cell in cells], 1)
+
+
+def trim(cells: list[str], width: int) -> list[str]:
+    """Return cells without empty ones at the end, as trailing separators leave them, but at least so many."""
+    while len(cells) > width and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number in anyone's notation."""
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether there are cells, and all are numbers."""
+    return bool(cells) and all(map(is_number, cells))
+
+
+def _lines(text: str) -> list[str]:
+    """Return lines whatever ends them, without those at the end that hold nothing: spreadsheets leave some."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while len(lines) > 1 and not lines[-1].strip(' \t;,"'):
+        lines.pop()
+    return lines
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "%"))
+
+
+def _between(lines: list[str], rows: Sequence[int], separator: str) -> list[str]:
+    """Return the lines of some rows; where white space separates, each piece of it as one space."""
+    chosen = [lines[row - 1] for row in rows]
+    return [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
+
+
+def _separator(first: str, second: str) -> str:
+    """Return what cuts the header and the row below it into as many cells, and more than one."""
+    for separator in SEPARATORS:
+        if 1 < len(split(first, separator)) == len(split(second, separator)):
+            return separator
+    if 1 < len(first.split()) == len(second.split()) and are_numbers(second.split()):
+        return SPACE
+    return max(reversed(SEPARATORS), key=lambda separator: len(split(first, separator)))
+
 
 DECIMAL_COMMAS = "files with decimal commas"
 _WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.I)

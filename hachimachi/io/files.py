@@ -3,21 +3,64 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.atomic import check_folder, check_free, check_place, is_dir, replacing
-from hachimachi.io.folder import write_folder
+from hachimachi.io.atomic import check_folder, check_free, check_place, is_dir, replacing, replacing_folder
+from hachimachi.io.collection import Collection
+from hachimachi.io.csv_format import render
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
-from hachimachi.io.midi_options import MidiOptions
-from hachimachi.io.reading import DEFAULT, Job, Progress, read_each, read_one
+from hachimachi.io.many import DEFAULT, SPLIT, Job, Progress, find_files, names_of, read_each, read_one
+from hachimachi.io.midi import MidiOptions
 from hachimachi.io.report import Report
-from hachimachi.io.sources import SPLIT, find_files, names_of
+
+_ILLEGAL = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')  # on Windows; names must travel
+_SUFFIX = re.compile(r"\.(mid|midi|csv|json|arrow)", re.IGNORECASE)  # of data: no part of the name
+_LONGEST = 120
+
+
+def write_folder(path: str | os.PathLike[str], sequences: Sequence[EventSequence]) -> None:
+    """Write a CSV file for each sequence, in a new folder or an empty one; all of them or none.
+
+    Raises:
+        HachimachiError: A folder that is not empty, no place to write, or names that a CSV header cannot hold.
+    """
+    with replacing_folder(path) as folder:
+        for name, sequence in zip(file_names([each.name for each in sequences]), sequences, strict=True):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(render([sequence]))
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Return the file for each sequence, with ``/`` between folders: the names as far as any system allows them.
+
+    >>> file_names(["midi/a.mid", "midi/a.midi", "b#1", "../c", "what?", ""])
+    ['midi/a.csv', 'midi/a.midi.csv', 'b#1.csv', 'c.csv', 'what_.csv', 'sequence.csv']
+    """
+    taken: set[str] = set()
+    return [_free(_legal(name), taken) for name in names]
+
+
+def _legal(name: str) -> PurePosixPath:
+    parts = [_ILLEGAL.sub("_", part)[:_LONGEST].strip(". ") for part in name.split("/")]
+    return PurePosixPath(*[part for part in parts if part] or ["sequence"])
+
+
+def _free(path: PurePosixPath, taken: set[str]) -> str:
+    """Return the first form of a name that no other has, on systems too that hold A and a for the same."""
+    bare = path.with_suffix("") if _SUFFIX.fullmatch(path.suffix) else path
+    forms = [f"{bare}.csv", f"{path}.csv", *(f"{path} {number}.csv" for number in range(2, len(taken) + 3))]
+    name = next(form for form in forms if form.lower() not in taken)
+    taken.add(name.lower())
+    return name
+
 
 __all__ = [
     "READERS",
@@ -122,7 +165,7 @@ def _write_folder(path: PathLike, sequences: Sequence[EventSequence]) -> None:
     if is_csv_folder(path):
         write_folder(path, sequences)
         return
-    from hachimachi.io.arrow.shards import append
+    from hachimachi.io.arrow import append
 
     append(Path(path), sequences)
 
@@ -174,7 +217,44 @@ def _without_constant(found: list[Found], report: Report) -> list[Found]:
     others = [feature.name for each in found if not each.notes for feature in each.features]
     if not notes or "instrument" in others:
         return found
-    from hachimachi.io.midi import without_constant_instrument
+    from hachimachi.io.midi.read import without_constant_instrument
 
     kept = iter(without_constant_instrument([sequence for each in notes for sequence in each.sequences], report))
     return [replace(each, sequences=[next(kept) for _ in each.sequences]) if each.notes else each for each in found]
+
+
+def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:
+    """Open a data set: Arrow files stay on disk and are read as they are needed, everything else is read into memory.
+
+    So are Arrow files that are compressed or that stand beside files of other formats.
+
+    Args:
+        source: What :func:`~hachimachi.io.read` takes.
+        report: Takes note of what was mended or left out.
+        progress: Wraps the list of files, to show how far reading is.
+
+    Raises:
+        HachimachiError: As :func:`~hachimachi.io.read`; of Arrow files any that cannot be read.
+
+    >>> import tempfile
+    >>> from hachimachi import io
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> io.write(f"{folder.name}/takes.arrow/", [make_sequence([[60 + i % 12] for i in range(64)], names=["pitch"])])
+    >>> takes = open_collection(f"{folder.name}/takes.arrow")
+    >>> len(takes), takes.events, takes.rows(0, 10, 13).tolist()
+    (1, 64, [[70.0], [71.0], [60.0]])
+    >>> folder.cleanup()
+    """
+    sources, found = paths_of(source), Report()
+    files = find_files(sources, READERS, found)
+    if all(file.suffix.lower() == ARROW for file in files):
+        from hachimachi.io.arrow import ArrowSource
+
+        opened = ArrowSource(list(progress(files)), names_of(files, sources), found)
+        if not opened.is_compressed():
+            found.files += len(files)
+            if report is not None:
+                report.add(found)
+            return Collection.whole(opened)
+    return Collection.of(read(source, report, progress=progress))

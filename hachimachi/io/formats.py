@@ -6,22 +6,25 @@ A format is a module. To be read it has `parse(data, file, report) -> list[Event
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+from hachimachi import plugins
 from hachimachi.errors import HachimachiError
-from hachimachi.io.own import FORMATS
+from hachimachi.events import EventSequence
+from hachimachi.io.report import Report
 
-READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi", ".midi": "midi", ".arrow": "arrow.table"}
+READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi.read", ".midi": "midi.read", ".arrow": "arrow"}
 """Suffix → the module in `hachimachi.io` that parses it."""
 WRITERS = {
-    ".json": "json_write",
+    ".json": "json_format",
     ".csv": "csv_format",
-    ".mid": "midi_write",
-    ".midi": "midi_write",
+    ".mid": "midi.write",
+    ".midi": "midi.write",
     ".wav": "wav",
-    ".arrow": "arrow.table",
+    ".arrow": "arrow",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
 ARROW = ".arrow"
@@ -48,4 +51,35 @@ def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType | Si
 
 def is_midi(path: Path) -> bool:
     """Return whether a file is read as MIDI."""
-    return READERS.get(path.suffix.lower()) == "midi"
+    return READERS.get(path.suffix.lower()) == "midi.read"
+
+
+Parse = Callable[[bytes, str, Report], list[EventSequence]]
+"""From what is in a file, its name, and what takes note of what was mended, to its sequences."""
+Render = Callable[[Sequence[EventSequence]], bytes]
+"""From sequences, all with the same features, to what is to be in a file."""
+FORMATS: dict[str, SimpleNamespace] = {}
+"""Suffix → its `parse` and `render`, `None` for what no plug-in gave."""
+
+
+def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:
+    """Give files with a suffix, such as ``.toy``, to functions of one's own.
+
+    Both raise a HachimachiError that says what is wrong in one line; which file it is in is said before it.
+
+    Raises:
+        HachimachiError: No suffix, one that there is already, or no function.
+    """
+
+    ours = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
+    given = {kind: each for kind, each in ours.items() if each[2] is not None}
+    if not suffix.startswith(".") or suffix != suffix.lower() or not given:
+        raise HachimachiError(f"format {suffix!r}: expected a suffix such as '.toy', and parse= or render=")
+    own = FORMATS.get(suffix, SimpleNamespace(parse=None, render=None))
+    for kind, (table, name, function) in given.items():
+        if suffix in table and getattr(own, name) is None:
+            raise HachimachiError(f"{kind} {suffix!r} of {function.__module__}: hachimachi has one; choose another")
+        plugins.note(kind, suffix, function)
+        table[suffix] = function.__module__
+        setattr(own, name, function)
+    FORMATS[suffix] = own

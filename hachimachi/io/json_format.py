@@ -12,8 +12,10 @@ have an order only. Keys under ``features`` are column numbers; everything in a 
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any
 
@@ -22,10 +24,81 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.json_features import read_features
+from hachimachi.io.many import cores, spread
 from hachimachi.io.report import Report
-from hachimachi.io.text import decode
-from hachimachi.io.time_unit import note_milliseconds
+from hachimachi.io.text import decode, note_milliseconds, numerals
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "name": ((str,), "text"),
+    "kind": ((str,), "text"),
+    "categorical": ((bool,), "true or false"),
+    "masked": ((bool,), "true or false"),
+    "min": ((int, float), "a finite number"),
+    "max": ((int, float), "a finite number"),
+    "resolution": ((int, float), "a finite number"),
+}
+
+
+def read_features(described: object, columns: int) -> tuple[Feature, ...]:
+    """Return a feature for each column; those not described are named by their number.
+
+    Raises:
+        HachimachiError: A key that is no column, or a description that is wrong or contradicts itself.
+    """
+    if not isinstance(described, dict):
+        raise HachimachiError(f'features: found {json.dumps(described)[:30]}, expected an object such as {{"0": {{}}}}')
+    for key in described:
+        if not (key.isdecimal() and key == str(int(key)) and int(key) < columns):
+            expected = f"column numbers from 0 to {columns - 1}, since rows have {columns} values"
+            raise HachimachiError(f"features: found key {key!r}, expected {expected}")
+    return tuple(_feature(described.get(str(column), {}), column) for column in range(columns))
+
+
+def describe(feature: Feature) -> dict[str, Any]:
+    """Return what is declared of a feature, as JSON holds it."""
+    described: dict[str, Any] = {"name": feature.name}
+    if feature.kind == "categorical":
+        described["categorical"] = True
+    elif feature.kind is not None:
+        described["kind"] = feature.kind
+    if feature.masked:
+        described["masked"] = True
+    bounds = {key: getattr(feature, key) for key in ("min", "max", "resolution")}
+    return described | {key: _whole(value) for key, value in bounds.items() if value is not None}
+
+
+def _feature(described: object, column: int) -> Feature:
+    place = f"features[{column}]"
+    if not isinstance(described, dict):
+        raise HachimachiError(f"{place}: found {json.dumps(described)[:30]}, expected an object")
+    for key, value in described.items():
+        _check(key, value, place)
+    options: dict[str, Any] = {"name": str(column)}
+    options |= {key: value for key, value in described.items() if value is not None}
+    categorical = options.pop("categorical", None)
+    if categorical and "kind" not in options:
+        options["kind"] = "categorical"
+    if categorical is not None and "kind" in options and categorical != (options["kind"] == "categorical"):
+        pair = f"categorical is {json.dumps(categorical)} and kind is {options['kind']!r}"
+        raise HachimachiError(f"{place}: {pair}, a contradiction; leave one of them out")
+    try:
+        return Feature(**options)
+    except HachimachiError as error:
+        raise HachimachiError(f"{place}: {error}") from error
+
+
+def _check(key: str, value: object, place: str) -> None:
+    if key not in _TYPES:
+        raise HachimachiError(f"{place}: key {key!r} has no meaning; expected {', '.join(_TYPES)}")
+    types, expected = _TYPES[key]
+    right = value is None or type(value) in types
+    if not right or (isinstance(value, float) and not math.isfinite(value)):
+        raise HachimachiError(f"{place}: {key} is {json.dumps(value)}, expected {expected}")
+
+
+def _whole(value: float) -> float:
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
+
 
 _PLAIN = ("features", "time", "data")
 _MANY = ("features", "sequences")
@@ -165,3 +238,47 @@ def _shown(value: object) -> str:
     kinds = {list: "a list", dict: "an object"}
     text = json.dumps(value)
     return text if len(text) <= 30 else kinds.get(type(value), text[:30] + "…")
+
+
+APART = 1_000_000
+"""Events from which on it is worth while to start processes that write."""
+TOGETHER = 100_000
+"""Events that are written together."""
+
+
+def render(sequences: Sequence[EventSequence]) -> bytes:
+    """Write one sequence in the plain form, several under ``sequences``; of very many, on all cores."""
+    features = ",\n  ".join(f'"{i}": {json.dumps(describe(f))}' for i, f in enumerate(sequences[0].features))
+    if len(sequences) == 1:
+        body = _body(sequences[0]).encode()
+    else:
+        with closing(_several(sequences)) as parts:
+            body = b'"sequences": [\n' + b",\n".join(parts) + b"]"
+    return b"".join([f'{{"features": {{\n  {features}}},\n'.encode(), body, b"}\n"])
+
+
+def _several(sequences: Sequence[EventSequence]) -> Generator[bytes]:
+    if sum(map(len, sequences)) < APART or cores() < 2:
+        yield _render_part(sequences)
+    else:
+        yield from spread(_render_part, _parts(sequences), lambda part, _: _render_part(part), cores())
+
+
+def _parts(sequences: Sequence[EventSequence]) -> Iterator[Sequence[EventSequence]]:
+    first = events = 0
+    for place, sequence in enumerate(sequences, 1):
+        events += len(sequence)
+        if events >= TOGETHER or place == len(sequences):
+            yield sequences[first:place]
+            first, events = place, 0
+
+
+def _render_part(sequences: Sequence[EventSequence]) -> bytes:
+    named = (f'{{"name": {json.dumps(each.name, ensure_ascii=False)}, {_body(each)}}}' for each in sequences)
+    return ",\n".join(named).encode()
+
+
+def _body(sequence: EventSequence) -> str:
+    time = "" if sequence.time is None else f'"time": [{", ".join(numerals(sequence.time))}],\n'
+    rows = "],\n[".join(map(", ".join, zip(*map(numerals, sequence.data.T), strict=True)))
+    return f'{time}"data": [\n{f"[{rows}]" if len(sequence) else ""}]'

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, listed
 from hachimachi.events import EventSequence
-from hachimachi.io.cut import PART
 from hachimachi.io.files import READERS, PathLike
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode
-from hachimachi.text import listed
+from hachimachi.io.transform import PART
 
 Form = Callable[[str], str]
 PARTS = ("train", "valid", "test")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pretty_midi import Instrument, Note, note_number_to_hz
 
 from hachimachi.events import EventSequence
-from hachimachi.io.midi_options import DRUMS
-from hachimachi.io.note_table import NoteTable, only, take_notes, teller
+from hachimachi.io.midi import DRUMS
+from hachimachi.io.midi.write import NoteTable, only, take_notes, teller
 from hachimachi.io.report import Report
 
 RATE = 44100

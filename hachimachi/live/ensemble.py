@@ -9,10 +9,8 @@ from functools import partial
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.instrument import Instrument
-from hachimachi.live.osc.packets import Message, parse
-from hachimachi.live.osc.wire import Wire
-from hachimachi.live.outlet import Address
-from hachimachi.live.refusals import Refused, quote
+from hachimachi.live.osc import Message, Wire, parse
+from hachimachi.live.protocols import Address, Refused, quote
 
 
 class Ensemble:

@@ -10,16 +10,11 @@ from typing import Any
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
-from hachimachi.live.instrumentalist import Instrumentalist
-from hachimachi.live.osc.packets import Message
-from hachimachi.live.osc.wire import Value, Wire
-from hachimachi.live.outlet import Address, Outlet
-from hachimachi.live.playing.performer import Performer
-from hachimachi.live.refusals import Refused, quote
-from hachimachi.live.steering.arguments import read_number
-from hachimachi.live.steering.steering import ROUTES as STEERED
-from hachimachi.live.steering.steering import Steering
-from hachimachi.live.steering.wish import Words
+from hachimachi.live.osc import Message, Value, Wire
+from hachimachi.live.performer import Performer
+from hachimachi.live.protocols import Address, Instrumentalist, Outlet, Refused, quote
+from hachimachi.live.steering import ROUTES as STEERED
+from hachimachi.live.steering import Steering, Words, read_number
 
 FASTEST = 100.0
 """Highest speed; its inverse is the lowest."""

@@ -9,12 +9,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from hachimachi.columns import Column
+from hachimachi.columns import Categories, Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import Categories
-from hachimachi.models.scale import Scale
-from hachimachi.models.squash import squash, squash_one
-from hachimachi.models.stepping import Vector, as_array
+from hachimachi.models.scale import Scale, category_index, squash, squash_one
+from hachimachi.player.numpy_backbones import Vector, as_array
 
 EMBEDDING = 24
 """Width of the embedding of a whole number or a category."""
@@ -148,10 +146,3 @@ def encode_column(column: Column, place: int) -> ColumnEncoder:
 
 def _rows(embedding: nn.Embedding | None) -> list[Vector]:
     return [] if embedding is None else list(as_array(embedding.weight))
-
-
-def category_index(known: Tensor, values: Tensor) -> Tensor:
-    """Return the position of each value among the known categories, one past the last for unknown ones."""
-    values = values.contiguous().to(known.dtype)
-    place = torch.searchsorted(known, values).clamp_max(len(known) - 1)
-    return torch.where(known[place] == values, place, len(known))

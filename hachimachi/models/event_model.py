@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.grams import Grams, all_grams
 from hachimachi.io.collection import Collection
-from hachimachi.models import parts
-from hachimachi.models.backbone import Backbone, State
-from hachimachi.models.distribution import Distribution, Head
+from hachimachi.models import registry
+from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.models.encoder import Encoder
+from hachimachi.models.heads.head import Distribution, Head
 from hachimachi.models.sampled import Sampled, limits
-from hachimachi.models.sampling import Sampling
+from hachimachi.ngrams import Grams, all_grams
+from hachimachi.sampling import Sampling
 
 Carry = tuple[Tensor, State]
 """What goes from one piece of a sequence to the next: the last encoded event (B, E) and the backbone's state."""
@@ -51,16 +51,16 @@ class EventModel(nn.Module):
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
         self.encoder = Encoder(self.columns)
-        self.backbone = parts.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
+        self.backbone = registry.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
         former = {column: self.backbone.size + at for column, at in self.encoder.places.items()}
         context = {"columns": self.columns, "size": size, "former": former}
-        self.head = parts.build("head", context=context, **self.parts["head"])
+        self.head = registry.build("head", context=context, **self.parts["head"])
         self.first = nn.Parameter(torch.zeros(self.encoder.size - 1))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, Grams] = {}
-        """What it heard in training, to know it again; see :data:`~hachimachi.grams.KINDS`. In the model file too."""
+        """What it heard in training, to know it again; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 
     @property
     def temporal(self) -> bool:

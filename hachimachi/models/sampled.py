@@ -9,13 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hachimachi.columns import Column
-from hachimachi.grid import Categories
-from hachimachi.models.allowed import allowed_bins
-from hachimachi.models.constraint import Bins, Constraint
-from hachimachi.models.distribution import Distribution
-from hachimachi.models.polyphony import Voices
-from hachimachi.models.sampling import Numbers, Sampling
+from hachimachi.columns import Categories, Column
+from hachimachi.constraints import Bins, Constraint, allowed_bins
+from hachimachi.models.heads.head import Distribution
+from hachimachi.player.polyphony import Voices
+from hachimachi.sampling import Numbers, Sampling
 
 
 class Sampled:
@@ -87,7 +85,7 @@ def limits(columns: Sequence[Column], rows: NDArray[np.float64], sampling: Sampl
     """
     voices, found = Voices(columns), [sampling]
     for row in rows.tolist():
-        voices.hear(row)
+        voices.observe(row)
         found.append(voices.limit(sampling))
     return found
 

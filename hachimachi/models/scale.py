@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from hachimachi.columns import Column
+from hachimachi.columns import MAX_BINS, Column, UniformGrid
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import MAX_BINS, Lattice
+
+
+def category_index(known: Tensor, values: Tensor) -> Tensor:
+    """Return the position of each value among the known categories, one past the last for unknown ones."""
+    values = values.contiguous().to(known.dtype)
+    place = torch.searchsorted(known, values).clamp_max(len(known) - 1)
+    return torch.where(known[place] == values, place, len(known))
+
 
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
@@ -37,7 +45,7 @@ class Scale:
         whole: Whether only whole multiples of the resolution are played.
     """
 
-    grid: Lattice
+    grid: UniformGrid
     mean: float
     std: float
     whole: bool = False
@@ -45,7 +53,7 @@ class Scale:
     @staticmethod
     def of(column: Column) -> Scale:
         """Return the scale of a column of numbers, from its training histogram."""
-        assert isinstance(column.grid, Lattice)
+        assert isinstance(column.grid, UniformGrid)
         values = column.grid.warp(column.grid.value(np.asarray(column.occupied)))
         mean = float(np.average(values, weights=column.counts))
         variance = float(np.average((values - mean) ** 2, weights=column.counts))
@@ -74,7 +82,7 @@ class Scale:
         return values.clamp(self.grid.low * self.grid.resolution, self.grid.high * self.grid.resolution)
 
     def index(self, values: Tensor) -> Tensor:
-        """Return the position of each value's bin, from 0; see :class:`~hachimachi.grid.Lattice`."""
+        """Return the position of each value's bin, from 0; see :class:`~hachimachi.columns.UniformGrid`."""
         number = torch.floor(values / self.grid.resolution + 0.5)
         return (number.clamp(self.grid.low, self.grid.high) - self.grid.low).long()
 
@@ -117,3 +125,91 @@ class Scale:
 
     def _warp(self, values: Tensor) -> Tensor:
         return values.clamp_min(self.grid.resolution / 2).log() if self.grid.log else values
+
+
+LIMIT = 5.0
+"""Up to so many standard deviations places stay as they are; beyond, they grow as a logarithm."""
+
+
+def squash(places: Tensor) -> Tensor:
+    """Return places with those beyond LIMIT moved in; their order and their distances near the middle stay."""
+    away = places.abs()
+    return torch.where(away <= LIMIT, places, places.sign() * (LIMIT + (away - LIMIT).clamp_min(0).log1p()))
+
+
+def unsquash(squashed: Tensor) -> Tensor:
+    """Return the places that :func:`squash` was given."""
+    away = squashed.abs()
+    return torch.where(away <= LIMIT, squashed, squashed.sign() * (LIMIT + (away - LIMIT).clamp_min(0).expm1()))
+
+
+def squash_one(place: float) -> float:
+    """Return :func:`squash` of one place, in plain numbers."""
+    away = abs(place)
+    return place if away <= LIMIT else math.copysign(LIMIT + math.log1p(away - LIMIT), place)
+
+
+def unsquash_one(squashed: float) -> float:
+    """Return :func:`unsquash` of one place, in plain numbers."""
+    away = abs(squashed)
+    return squashed if away <= LIMIT else math.copysign(LIMIT + math.expm1(min(away - LIMIT, 700.0)), squashed)
+
+
+NARROW = 1e-30
+"""Least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite."""
+
+
+class Histogram(nn.Module):
+    """H(bin), smoothed after Witten & Bell (1991, https://doi.org/10.1109/18.87000).
+
+    Values never seen get the share distinct / (events + distinct), half of it even between the lowest and the highest
+    training value and half as one logistic with the mean and variance of the data. That share is not learned: on the
+    training data, where nothing is new, learning would take it to nothing.
+    """
+
+    occupied: Tensor
+    log_share: Tensor
+
+    def __init__(self, column: Column, scale: Scale) -> None:
+        super().__init__()
+        self.scale = scale
+        self.played = column.played
+        distinct = len(column.occupied)
+        self.novel = distinct / (column.events + distinct)
+        share = torch.tensor(column.counts, dtype=torch.float64) / column.events
+        self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
+        self.register_buffer("log_share", share.log(), persistent=False)
+
+    def log_prob(self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None) -> Tensor:
+        """Return ln H of bins.
+
+        Args:
+            index: Positions of the bins, shape (...).
+            lower: Where they begin on the scale.
+            upper: Where they end.
+            tilt: Logits added to those of the occupied bins, shape (..., distinct).
+        """
+        place = torch.searchsorted(self.occupied, index.contiguous()).clamp_max(len(self.occupied) - 1)
+        if tilt is None:
+            seen = self.log_share[place]
+        else:
+            shape = torch.broadcast_shapes(place.shape, tilt.shape[:-1])
+            shares = self.tilted(tilt).expand(*shape, -1)
+            seen = shares.gather(-1, place.expand(shape)[..., None])[..., 0]
+        seen = seen.masked_fill(self.occupied[place] != index, -torch.inf) + math.log(1 - self.novel)
+        return torch.logaddexp(seen, self._log_new(index, lower, upper).to(seen.dtype))
+
+    def tilted(self, tilt: Tensor) -> Tensor:
+        """Return ln of the occupied bins' shares with logits added, shape (..., distinct)."""
+        return (self.log_share.to(tilt.dtype) + tilt).log_softmax(-1)
+
+    def _log_new(self, index: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        low, high = self.occupied[0], self.occupied[-1]
+        even = ((index >= low) & (index <= high)).double() / (high - low + 1)
+        smooth = log_logistic(lower / SPREAD, upper / SPREAD, (upper - lower) / SPREAD).exp()
+        return ((even + smooth) * (self.novel / 2)).log()
+
+
+def log_logistic(a: Tensor, b: Tensor, width: Tensor) -> Tensor:
+    """Return ln(σ(b) − σ(a)) as ln of σ(b) σ(−a) (1 − e^−width), width = b − a, which is exact in the tails too."""
+    return F.logsigmoid(b) + F.logsigmoid(-a) + (-torch.expm1(-width.clamp_min(NARROW))).log()

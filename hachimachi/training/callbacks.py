@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -17,10 +18,10 @@ from rich.text import Text
 from torch import Tensor
 
 from hachimachi.checkpoint import save_model
-from hachimachi.training.board import find_board, lay_out
+from hachimachi.training.distributed import gather
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
-from hachimachi.training.sharded import gather
+from hachimachi.training.tensorboard import find_board, lay_out
 
 OFTEN = 0.1
 """Seconds between two moves of the bar."""
@@ -199,3 +200,21 @@ class Progress(L.Callback):
         if score is not None:
             line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
         return line
+
+
+PROFILERS: dict[str | None, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
+
+
+class SameBatches(L.Callback):
+    """Draws the windows of every epoch as those of the first: a model that can learn has them by heart before long."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Begin anew."""
+        loader = trainer.train_dataloader
+        assert loader is not None
+        loader.dataset.epoch = 0
+
+
+def make_profiler(name: str | None, folder: Path) -> Profiler | None:
+    """Return what measures how long everything takes, and writes it to ``fit-profile.txt`` in a folder."""
+    return None if name is None else PROFILERS[name](dirpath=folder, filename="profile")  # pyright: ignore[reportCallIssue]

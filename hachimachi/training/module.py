@@ -2,24 +2,111 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
-from hachimachi.training.average import Average
-from hachimachi.training.chained import Chained
-from hachimachi.training.sharded import full, is_sharded, shard
-from hachimachi.training.tally import Tally
-from hachimachi.training.variation import Variation
+from hachimachi.training.distributed import full, is_sharded, shard
+from hachimachi.training.window_augmentation import Chained, Variation
+
+
+class Average(nn.Module):
+    """Follows a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
+
+    At first it follows faster, so that it soon forgets where training began. PyTorch's own ``AveragedModel`` copies the
+    buffers too at every step, which never change here, and asks the device each time how far it is.
+
+    Args:
+        model: What to follow; it begins as a copy of it.
+        stays: How much of the average stays at each step, later on.
+    """
+
+    n_averaged: torch.Tensor
+    """Steps followed; travels in checkpoints."""
+
+    def __init__(self, model: EventModel, stays: float) -> None:
+        super().__init__()
+        self.module, self.stays = copy.deepcopy(model).requires_grad_(False), stays
+        self.register_buffer("n_averaged", torch.tensor(0))
+        self.seen: int | None = None
+        self.register_load_state_dict_post_hook(_count_anew)
+
+    @torch.no_grad()
+    def follow(self, model: EventModel) -> None:
+        """Take a step towards the weights of a model."""
+        seen = int(self.n_averaged) if self.seen is None else self.seen
+        share = min(self.stays, (1 + seen) / (10 + seen)) if seen else 0.0
+        get_ema_multi_avg_fn(share)(list(self.module.parameters()), list(model.parameters()), None)
+        self.seen = seen + 1
+        self.n_averaged += 1
+
+
+def _count_anew(average: nn.Module, keys: Any) -> None:  # noqa: ARG001  (PyTorch's signature)
+    assert isinstance(average, Average)
+    average.seen = None
+
+
+class Tally:
+    """Sums of costs, events, gradient norms and seconds.
+
+    They stay on the device: to be asked for a number at every step would make it wait each time.
+
+    Args:
+        names: Under what the costs of the columns are told.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._clear()
+
+    def start(self) -> None:
+        """Let the clock run from now on: what came before was no training."""
+        self.since = time.perf_counter()
+
+    def add(self, costs: Tensor, events: Tensor) -> None:
+        """Add what a batch cost in all, shape (D,), and the number of its events."""
+        self.costs = self.costs + costs.detach().double()
+        self.events = self.events + events
+        now = time.perf_counter()
+        self.seconds, self.since = self.seconds + now - self.since, now
+
+    def add_norm(self, norm: Tensor) -> None:
+        """Add the length of a gradient before it was cut."""
+        self.norms, self.steps = self.norms + norm.detach(), self.steps + 1
+
+    def take(self) -> dict[str, float]:
+        """Return means by name since the last time, and begin anew; nothing where nothing was learned."""
+        events = int(self.events)
+        if not events:
+            return {}
+        assert isinstance(self.costs, Tensor)
+        nats = (self.costs / events).tolist()
+        told = {"train/nll": sum(nats), **dict(zip(self.names, nats, strict=True))}
+        if self.steps:
+            told["training/gradient_norm"] = float(self.norms) / self.steps
+        if self.seconds:
+            told["training/events_per_second"] = events / self.seconds
+        self._clear()
+        return told
+
+    def _clear(self) -> None:
+        self.costs: Tensor | int = 0
+        self.events: Tensor | int = 0
+        self.norms: Tensor | int = 0
+        self.steps, self.seconds, self.since = 0, 0.0, time.perf_counter()
+
 
 PACE = 10
 """Steps, at least, between two points of the curves of a run that is not validated."""
@@ -29,7 +116,7 @@ class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
     What is validated, kept and played is a running average of the weights, an
-    :class:`~hachimachi.training.average.Average`. Where windows are varied, both marks are validated and the better one
+    :class:`~hachimachi.training.module.Average`. Where windows are varied, both marks are validated and the better one
     is kept; see :class:`~hachimachi.models.encoder.Encoder`.
 
     Logs with every validation, where there is none at a :data:`PACE`, ``train/nll`` and ``val/nll``; for each column a
@@ -42,7 +129,7 @@ class EventModule(L.LightningModule):
         weight_decay: Its weight decay, on matrices only.
         warmup: Steps over which the learning rate rises to its full height.
         schedule: Share of that rate at a step, in place of the warm-up; see
-            :class:`~hachimachi.training.schedule.Schedule`.
+            :class:`~hachimachi.training.limits.Schedule`.
         average: How much of the average stays at each step; 0 plays the weights as they are.
         variation: What is done to windows before they are learned from.
         compiled: Whether to learn with kernels that `torch.compile` makes for the model, where it holds all weights.

@@ -27,14 +27,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training import processes
+from hachimachi.training import distributed
+from hachimachi.training.callbacks import SameBatches, make_profiler
+from hachimachi.training.config.defaults import COLLECTION
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.debug import SameBatches, make_profiler
+from hachimachi.training.distributed import Together
+from hachimachi.training.interruption import LastCheckpoint
 from hachimachi.training.limits import Clock, Limits, Pace
 from hachimachi.training.module import EventModule
-from hachimachi.training.recipe import COLLECTION
-from hachimachi.training.stop import LastCheckpoint
-from hachimachi.training.together import Together
 
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
@@ -74,7 +74,7 @@ def fit(
         HachimachiError: A device that is not there.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    together = Together(limits.minutes) if processes.count(cfg) > 1 else None
+    together = Together(limits.minutes) if distributed.count(cfg) > 1 else None
     if together:
         callbacks = [*callbacks, together]
     elif limits.minutes:
@@ -117,7 +117,7 @@ def fit_on(
         callbacks: Called in training.
         steps: Optimizer steps.
     """
-    together = Together(None) if processes.count(cfg) > 1 else None
+    together = Together(None) if distributed.count(cfg) > 1 else None
     options = {"max_epochs": -1, "max_steps": steps, "callbacks": [*callbacks, *([together] if together else [])]}
     trainer = _trainer(cfg, **options, logger=False, enable_checkpointing=False)
     with _interrupts(trainer) as ended:
@@ -134,7 +134,7 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
             devices=cfg.trainer.devices,
             num_nodes=cfg.trainer.num_nodes,
             strategy=_strategy(cfg),
-            plugins=[LightningEnvironment()] if processes.is_ours() or not processes.is_started() else [],
+            plugins=[LightningEnvironment()] if distributed.is_ours() or not distributed.is_started() else [],
             precision=cfg.trainer.precision,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             deterministic=cfg.trainer.deterministic,
@@ -153,8 +153,10 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
 def _strategy(cfg: DictConfig) -> str | Strategy:
     """Return how processes share the work; buffers are the same in all, for all see what is held out together."""
     if cfg.trainer.strategy == "fsdp":
-        return ModelParallelStrategy(processes.count(cfg), 1, save_distributed_checkpoint=False)
-    return DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or processes.count(cfg) > 1 else "auto"
+        return ModelParallelStrategy(distributed.count(cfg), 1, save_distributed_checkpoint=False)
+    return (
+        DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1 else "auto"
+    )
 
 
 def _accelerator(name: str) -> str:

@@ -8,9 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hachimachi.augment.arguments import ALL, Argument
-from hachimachi.augment.augmentation import ArgumentError, Augmentation
-from hachimachi.augment.registry import known
+from hachimachi.augment.augmentation import ALL, Argument, ArgumentError, Augmentation, known
 from hachimachi.columns import Column, fit_columns
 from hachimachi.events import TIME, EventSequence, Feature
 

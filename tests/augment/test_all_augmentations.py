@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.augment.bound import bind
-from hachimachi.augment.chain import parse
-from hachimachi.augment.ops.draws import Draw
-from hachimachi.augment.registry import known
+from hachimachi.augment.apply import bind, parse
+from hachimachi.augment.augmentation import known
+from hachimachi.augment.ops import Draw
 
 from .conftest import INSTRUMENT, PITCH, SEEDS, columns, make_windows, ops
 

@@ -11,11 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hachimachi import io
-from hachimachi.augment.augmentation import Augmentation, Values
-from hachimachi.augment.chain import parse
-from hachimachi.augment.expression_error import ExpressionError
-from hachimachi.augment.registry import _KNOWN, known, register
-from hachimachi.augment.sequences import augment
+from hachimachi.augment.apply import augment, parse
+from hachimachi.augment.augmentation import _KNOWN, Augmentation, Values, known, register
+from hachimachi.augment.expression import ExpressionError
 from hachimachi.columns import fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.augment.chain import Chain, parse
-from hachimachi.augment.expression_error import WIDTH, ExpressionError
-from hachimachi.augment.ops.draws import AddRand, MulRand
+from hachimachi.augment.apply import Chain, parse
+from hachimachi.augment.expression import WIDTH, ExpressionError
+from hachimachi.augment.ops import AddRand, MulRand
 from hachimachi.errors import HachimachiError
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hachimachi.augment.chain import parse
-from hachimachi.augment.registry import known
-from hachimachi.training.config import check_words, compose
-from hachimachi.training.overrides import as_overrides
+from hachimachi.augment.apply import parse
+from hachimachi.augment.augmentation import known
+from hachimachi.training.config.compose import check_words, compose
+from hachimachi.training.config.overrides import as_overrides
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `((\w+)\(.*?\))` \| .+ \| `(.+?)` \|$", PAGE, re.M)

@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from hachimachi.augment.bound import Outcome
-from hachimachi.augment.chain import parse
-from hachimachi.augment.sequences import augment
+from hachimachi.augment.apply import Outcome, augment, parse
 from hachimachi.columns import fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence

@@ -88,9 +88,9 @@ class Training:
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     stub = Training()
-    module: Any = ModuleType("hachimachi.training.run")
+    module: Any = ModuleType("hachimachi.training.fit")
     module.train = stub.train
-    monkeypatch.setitem(sys.modules, "hachimachi.training.run", module)
+    monkeypatch.setitem(sys.modules, "hachimachi.training.fit", module)
     return stub
 
 

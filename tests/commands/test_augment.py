@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hachimachi.augment.registry import known
+from hachimachi.augment.augmentation import known
 from hachimachi.io import read, write
 
 from .conftest import Said

@@ -17,7 +17,7 @@ FOLDING = '''
 from dataclasses import dataclass
 
 from hachimachi.augment import Augmentation, register
-from hachimachi.augment.arguments import number
+from hachimachi.augment.augmentation import number
 
 
 @register("fold")

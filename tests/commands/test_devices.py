@@ -11,7 +11,7 @@ import torch
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
 from hachimachi.live.midi import ports
-from hachimachi.training.config import compose
+from hachimachi.training.config.compose import compose
 
 
 def devices(capsys: pytest.CaptureFixture[str]) -> str:

@@ -14,9 +14,9 @@ import torch
 from hachimachi.checkpoint import save_model
 from hachimachi.events import EventSequence
 from hachimachi.io import write
-from hachimachi.io.midi import NOTES
-from hachimachi.models.emission import FLOOR
+from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import build_model
+from hachimachi.models.heads.head import FLOOR
 from tests.commands.conftest import Said, read_table
 
 

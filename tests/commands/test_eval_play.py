@@ -11,7 +11,7 @@ import torch
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.evaluation import playing
-from hachimachi.evaluation.playing import examine, play
+from hachimachi.evaluation.playing import evaluate_playing, play
 from hachimachi.io import read, write
 from hachimachi.models.event_model import build_model
 from tests.commands.conftest import Said
@@ -42,7 +42,7 @@ def test_the_figures_are_those_of_the_functions(hxmx: Any, home: Path) -> None:
     status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 3, "--json")
     assert (status, err) == (0, "")
     model = load_model(home / "model.pt")
-    told = examine(model, read(home / "data.json"), list(play(model, 3)))
+    told = evaluate_playing(model, read(home / "data.json"), list(play(model, 3)))
     assert json.loads(out)["playing"] == json.loads(json.dumps(told.to_json()))
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hachimachi.commands import rec_rescue
-from hachimachi.commands.rec import _Screen
-from hachimachi.commands.rec_columns import make_features
+from hachimachi.commands import rec
+from hachimachi.commands.rec import _Screen, make_features
 from hachimachi.events import Feature
 from hachimachi.io import read
 from hachimachi.live.record.journal import Journal
@@ -85,11 +84,11 @@ def test_in_a_terminal_it_asks(
         asked.append(text)
         return type.convert(answer or default, None, None)
 
-    monkeypatch.setattr(rec_rescue.click, "prompt", prompt)
+    monkeypatch.setattr(rec.click, "prompt", prompt)
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     said: list[str] = []
-    assert rec_rescue.offer_rescue(crashed, (Feature("x"),), True, said.append) is kept
+    assert rec.offer_rescue(crashed, (Feature("x"),), True, said.append) is kept
     assert "1 event in 0.0 s" in said[0]
     assert len(asked) == 1
     assert sorted(path.name for path in crashed.parent.iterdir()) == left

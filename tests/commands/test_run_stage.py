@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hachimachi.constraints import notes_of_scale
 from hachimachi.io import read, write
-from hachimachi.models.note_scales import notes_of_scale
 
 from .patch import Patch
 

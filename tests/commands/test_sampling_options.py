@@ -14,14 +14,14 @@ import torch
 from hachimachi.checkpoint import save_model
 from hachimachi.events import EventSequence
 from hachimachi.io import read, write
-from hachimachi.io.midi import NOTES
-from hachimachi.models import parts
+from hachimachi.io.midi.read import NOTES
+from hachimachi.models import registry
 from hachimachi.models.event_model import build_model
 from tests.commands.conftest import Said, read_table
 from tests.conftest import chi_square
 
 Run = Callable[..., tuple[int, str, str]]
-HEADS = parts.names("head")
+HEADS = registry.names("head")
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,7 @@ def test_wrong_searches(
 def test_an_extra_that_is_missing(
     hxmx: Hxmx, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, extra: str
 ) -> None:
-    monkeypatch.setattr("hachimachi.training.sweep.extras.find_spec", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr("hachimachi.training.sweep.job.find_spec", lambda name: None)  # noqa: ARG005
     assert hxmx("-m", "seed=1,2", word) == 2
     assert f'{word}: not installed; pip install "hachimachi[{extra}]"' in capsys.readouterr().err
 

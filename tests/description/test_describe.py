@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 import hachimachi
 from hachimachi import io
 from hachimachi.columns import fit_columns
-from hachimachi.description import blocks, tally
-from hachimachi.description.blocks import Place
+from hachimachi.description import statistics
 from hachimachi.description.describe import describe
-from hachimachi.description.tally import Sample
+from hachimachi.description.statistics import Place, Sample
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
@@ -66,26 +65,26 @@ def test_counts_and_quantiles_are_those_of_all_events() -> None:
 def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
     sequences = pieces([200, 3, 1, 120])
     whole = describe(sequences)
-    monkeypatch.setattr(blocks, "_CELLS", cells)
+    monkeypatch.setattr(statistics, "_CELLS", cells)
     cut = describe(iter(sequences))
     assert cut.to_json() == whole.to_json()
     assert describe(Collection.of(sequences)).to_json() == whole.to_json()
 
 
 def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_CELLS", 300)
+    monkeypatch.setattr(statistics, "_CELLS", 300)
     told: list[int] = []
     describe(pieces([200, 50]), progress=told.append)
     assert told == [100, 200, 250]
 
 
 def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_CELLS", 60)
+    monkeypatch.setattr(statistics, "_CELLS", 60)
     sequences = pieces([50, 70])
     numbered = [
         EventSequence(CONTROL, s.data + np.array([[10 * i, 0, 0]]), s.time, s.name) for i, s in enumerate(sequences)
     ]
-    for block in blocks.blocks_of(numbered):
+    for block in statistics.blocks_of(numbered):
         for row in range(len(block.rows)):
             place = block.place(row)
             sequence = next(s for s in numbered if s.name == place.sequence)
@@ -114,8 +113,8 @@ def test_kind_and_resolution_are_those_of_training(how: str, length: int, seed: 
 
 
 def test_what_grows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "_ROOM", 8000)
-    monkeypatch.setattr(blocks, "_CELLS", 3000)
+    monkeypatch.setattr(statistics, "_ROOM", 8000)
+    monkeypatch.setattr(statistics, "_CELLS", 3000)
 
     def endless() -> Iterator[EventSequence]:
         for number in range(40):
@@ -134,7 +133,7 @@ def test_what_grows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_fraction_among_many_whole_numbers_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "_ROOM", 300)
+    monkeypatch.setattr(statistics, "_ROOM", 300)
     values = np.arange(30_000.0)
     assert describe(make_sequence(values[:, None]))["0"].kind == "integer"
     values[17_000] += 0.5
@@ -164,7 +163,7 @@ def test_from_python_a_folder_or_what_was_read(tmp_path: Path) -> None:
         io.write(tmp_path / f"{number}.json", sequence)
     by_path, by_events = describe(tmp_path), describe(read(tmp_path))
     assert by_path.columns == by_events.columns
-    assert hachimachi.describe is describe
+    assert hachimachi.description is describe
     assert json.loads(json.dumps(by_path.to_json()))["columns"][2]["counts"].keys() == {"0", "1", "2"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from hachimachi.description.describe import describe
 from hachimachi.description.description import Finding
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.io.midi_options import NOTES
+from hachimachi.io.midi import NOTES
 
 N = 2000
 CHANCE = np.random.default_rng(1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.description.describe import describe
-from hachimachi.description.histogram import Histogram, sparkline
+from hachimachi.description.description import Histogram, sparkline
 from hachimachi.events import EventSequence, Feature, make_sequence
 
 

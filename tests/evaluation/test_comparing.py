@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.comparing import Comparison, Difference, compare
+from hachimachi.evaluation.compare import Comparison, Difference, compare
 from hachimachi.evaluation.likelihood import Evaluation, evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.grid import Lattice
 from hachimachi.models.event_model import EventModel, build_model
 
 
@@ -95,7 +95,7 @@ def test_a_finer_grid_is_judged_on_the_coarser_one() -> None:
     assert result.remarks == ("pitch: judged in steps of 1, the coarsest of the models'",)
     grids = [each.columns[1].grid for each in result.evaluations]
     assert grids[0] == grids[1]
-    assert isinstance(grids[0], Lattice)
+    assert isinstance(grids[0], UniformGrid)
     assert grids[0].resolution == 1.0
     ends = (grids[0].low * 1.0, grids[0].high * 1.0)
     by_hand = evaluate(fine, data, resolution={"pitch": 1.0}, support={"pitch": ends}).nats_per_event

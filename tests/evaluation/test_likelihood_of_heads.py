@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from hachimachi.evaluation import likelihood
-from hachimachi.evaluation.likelihood import evaluate
-from hachimachi.evaluation.seen import openings, seen
+from hachimachi.evaluation.likelihood import evaluate, openings, seen
 from hachimachi.events import EventSequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.parts import names
+from hachimachi.models.registry import names
 
 EVENTS = 150
 

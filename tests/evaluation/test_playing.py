@@ -12,9 +12,9 @@ import torch
 
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import playing
-from hachimachi.evaluation.playing import Playing, examine, play, play_briefly
+from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play, play_briefly
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.io.midi import NOTES
+from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.prelude import play_prelude
 
@@ -33,13 +33,13 @@ def unheard() -> EventSequence:
     return EventSequence(NOTES[:3], rows.astype(float), np.cumsum(chance.exponential(0.3, 60)))
 
 
-def limits_broken(told: Playing, group: str) -> set[str]:
+def limits_broken(told: PlayReport, group: str) -> set[str]:
     return {figure.name for figure in told.figures() if figure.group == group and not figure.held}
 
 
 def test_what_is_copied_is_seen(model: EventModel, unheard: EventSequence) -> None:
     copied, own = play_prelude(times=1)[100:200], replace(unheard, data=unheard.data[::-1])
-    told = examine(model, [unheard], [copied, own])
+    told = evaluate_playing(model, [unheard], [copied, own])
     assert told.copying is not None
     assert told.copying.generated.longest == 99
     grams = {len(each): max(len(each) - 8, 0) for each in (copied, own)}
@@ -47,7 +47,7 @@ def test_what_is_copied_is_seen(model: EventModel, unheard: EventSequence) -> No
     assert limits_broken(told, "copying") == {"share", "longest"}
     real = told.copying.real.longest
     assert told.sentence() == f"Repeats the training piece for up to 99 events; unheard music does for {real}"
-    again = examine(model, [copied], [copied])
+    again = evaluate_playing(model, [copied], [copied])
     assert not limits_broken(again, "copying")
     assert again.copying is not None
     assert (again.copying.share_limit, again.copying.longest_limit) == (1, 198)
@@ -56,23 +56,23 @@ def test_what_is_copied_is_seen(model: EventModel, unheard: EventSequence) -> No
 def test_collapses_are_counted_and_named(model: EventModel, unheard: EventSequence) -> None:
     rows = np.tile([60.0, 60, 0.2], (100, 1))
     stuck, silent = EventSequence(NOTES[:3], rows, np.arange(100.0)), replace(unheard, time=np.arange(60) * 11.0)
-    told = examine(model, [unheard], [stuck, unheard, silent])
+    told = evaluate_playing(model, [unheard], [stuck, unheard, silent])
     assert told.collapsed == 2
     assert limits_broken(told, "collapse") == {"collapsed", "repetition", "silence"}
     assert told.warning() == "Collapses in 2 of 3 generations: the same events again and again, silence"
-    assert examine(model, [unheard], [unheard]).warning() == ""
+    assert evaluate_playing(model, [unheard], [unheard]).warning() == ""
 
 
 def test_the_worst_likeness_is_told(model: EventModel, unheard: EventSequence) -> None:
     loud = replace(unheard, data=np.add(unheard.data, [0, 50, 0]))
-    told = examine(model, [unheard], [loud])
+    told = evaluate_playing(model, [unheard], [loud])
     assert told.worst is not None
     assert told.worst.aspect == "velocity"
     assert limits_broken(told, "likeness") == {"velocity"}
 
 
 def test_json_holds_every_figure(model: EventModel, unheard: EventSequence) -> None:
-    told = examine(model, [unheard[:5]], list(play(model, 2, 30)))
+    told = evaluate_playing(model, [unheard[:5]], list(play(model, 2, 30)))
     figures = json.loads(json.dumps(told.to_json(), allow_nan=False))
     assert (figures["generations"], figures["events"]) == (2, 60)
     for figure in told.figures():
@@ -83,7 +83,7 @@ def test_json_holds_every_figure(model: EventModel, unheard: EventSequence) -> N
 def test_a_model_that_does_not_know_its_training_data(unheard: EventSequence) -> None:
     old = build_model([play_prelude(times=1)], {"name": "gru", "size": 4})
     old.grams = {}
-    told = examine(old, [unheard], [unheard])
+    told = evaluate_playing(old, [unheard], [unheard])
     assert told.copying is None
     assert told.sentence() == ""
     assert "copying" not in told.to_json()
@@ -106,8 +106,8 @@ def test_a_brief_look_ends_in_time(model: EventModel, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("wrong", [[], [make_sequence([[1.0]], [0.0])]])
 def test_what_cannot_be_examined(model: EventModel, unheard: EventSequence, wrong: list[Any]) -> None:
     with pytest.raises(HachimachiError):
-        examine(model, wrong, [unheard])
+        evaluate_playing(model, wrong, [unheard])
     with pytest.raises(HachimachiError):
-        examine(model, [unheard], wrong)
+        evaluate_playing(model, [unheard], wrong)
     with pytest.raises(HachimachiError, match="no events"):
-        examine(model, [unheard[:0]], [unheard])
+        evaluate_playing(model, [unheard[:0]], [unheard])

@@ -12,26 +12,25 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.columns import Column, fit_columns
+from hachimachi.columns import Column, UniformGrid, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import likelihood
+from hachimachi.evaluation.grids import Regrid, regrids
 from hachimachi.evaluation.likelihood import evaluate
-from hachimachi.evaluation.regrid import Regrid, regrids
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.grid import Lattice
 from hachimachi.io import read
-from hachimachi.models.emission import FLOOR
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.parts import names
+from hachimachi.models.heads.head import FLOOR
+from hachimachi.models.registry import names
 
 
-def column(grid: Lattice, name: str = "x") -> Column:
+def column(grid: UniformGrid, name: str = "x") -> Column:
     places = sorted({0, grid.bins // 3, grid.bins - 1})
     return Column(Feature(name, resolution=grid.resolution), grid, tuple(places), tuple(range(1, len(places) + 1)))
 
 
 GRIDS = st.builds(
-    lambda resolution, low, bins, *ends: Lattice(resolution, low, low + bins, *ends),
+    lambda resolution, low, bins, *ends: UniformGrid(resolution, low, low + bins, *ends),
     st.sampled_from([0.01, 0.25, 1.0, 1 / 128]),
     st.integers(-20, 20),
     st.integers(0, 40),
@@ -41,13 +40,13 @@ GRIDS = st.builds(
 )
 
 
-def closed(grid: Lattice) -> Lattice:
+def closed(grid: UniformGrid) -> UniformGrid:
     return replace(grid, open_low=False, open_high=False)
 
 
 @given(GRIDS, st.floats(0.2, 9), st.none() | st.tuples(st.floats(-60, 20), st.floats(0.5, 100)), st.integers(0, 99))
 def test_tables_sum_to_one_and_hold_the_probability_of_every_value(
-    grid: Lattice, times: float, support: tuple[float, float] | None, seed: int
+    grid: UniformGrid, times: float, support: tuple[float, float] | None, seed: int
 ) -> None:
     width = grid.resolution * times
     ends = support and (support[0] * grid.resolution, sum(support) * grid.resolution)
@@ -58,7 +57,7 @@ def test_tables_sum_to_one_and_hold_the_probability_of_every_value(
     assert table.sum() == pytest.approx(1, abs=1e-9)
     assert table.min() >= FLOOR / len(table) * (1 - 1e-9)
     asked = regrid.column.grid
-    assert isinstance(asked, Lattice)
+    assert isinstance(asked, UniformGrid)
     values = asked.value(np.arange(asked.bins)) + 0.3 * width
     first, _ = regrid.reach(values)
     scored = regrid.prob(values, lambda k: p[np.minimum(first + k, grid.bins - 1)])
@@ -66,10 +65,10 @@ def test_tables_sum_to_one_and_hold_the_probability_of_every_value(
 
 
 @given(GRIDS.map(closed), st.floats(0.2, 9), st.integers(0, 99))
-def test_it_is_what_happens_to_values_strewn_evenly_over_each_bin(grid: Lattice, times: float, seed: int) -> None:
+def test_it_is_what_happens_to_values_strewn_evenly_over_each_bin(grid: UniformGrid, times: float, seed: int) -> None:
     p = np.random.default_rng(seed).dirichlet(np.full(grid.bins, 0.3))
     regrid = Regrid.of(column(grid), grid.resolution * times, None)
-    assert isinstance(regrid.column.grid, Lattice)
+    assert isinstance(regrid.column.grid, UniformGrid)
     fine = 400
     edges = grid.edges()
     strewn = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(fine) + 0.5) / fine
@@ -79,7 +78,7 @@ def test_it_is_what_happens_to_values_strewn_evenly_over_each_bin(grid: Lattice,
 
 
 def test_whole_steps_of_a_grid_add_up_exactly() -> None:
-    own = column(Lattice(0.01, 0, 6000, open_low=False, log=True), "time")
+    own = column(UniformGrid(0.01, 0, 6000, open_low=False, log=True), "time")
     p = np.random.default_rng(0).dirichlet(np.ones(6001))
     table = Regrid.of(own, 0.03, None).table(p)
     assert table[0] == pytest.approx(p[:2].sum(), rel=1e-4)  # below 15 ms
@@ -90,7 +89,7 @@ def test_whole_steps_of_a_grid_add_up_exactly() -> None:
 
 
 def test_what_lies_beyond_the_support_asked_for() -> None:
-    own = column(Lattice(1.0, 0, 127, open_low=False, open_high=False), "pitch")
+    own = column(UniformGrid(1.0, 0, 127, open_low=False, open_high=False), "pitch")
     p = np.random.default_rng(0).dirichlet(np.ones(128))
     regrid = Regrid.of(own, None, (21, 108))
     table = regrid.table(p)
@@ -98,9 +97,9 @@ def test_what_lies_beyond_the_support_asked_for() -> None:
     assert table == pytest.approx(FLOOR / 88 + (1 - FLOOR) * expected)
     assert regrid.column.grid.outside(np.array([20.0, 21.0, 108.0, 109.0])).tolist() == [True, False, False, True]
     assert regrid.prob(np.array([20.0]), lambda _: np.ones(1)) == pytest.approx(FLOOR / 88)
-    wider = Regrid.of(column(Lattice(1.0, 0, 9)), None, (-5, 20)).table(np.full(10, 0.1))
+    wider = Regrid.of(column(UniformGrid(1.0, 0, 9)), None, (-5, 20)).table(np.full(10, 0.1))
     assert wider[:6] == pytest.approx(np.full(6, FLOOR / 26 + (1 - FLOOR) * 0.1 / 6))  # the open end reaches so far
-    shut = Regrid.of(column(Lattice(1.0, 0, 9, False, False)), None, (-5, 20)).table(np.full(10, 0.1))
+    shut = Regrid.of(column(UniformGrid(1.0, 0, 9, False, False)), None, (-5, 20)).table(np.full(10, 0.1))
     assert shut[:5] == pytest.approx(np.full(5, FLOOR / 26))
 
 

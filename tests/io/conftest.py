@@ -8,7 +8,7 @@ import pytest
 
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.midi import parse
+from hachimachi.io.midi.read import parse
 
 
 def make_midi(*tracks: bytes, division: int = 480, kind: int = 1) -> bytes:

@@ -13,7 +13,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import Report
 from hachimachi.io.agreement import Found, keep_agreeing
-from hachimachi.io.midi_options import NOTES
+from hachimachi.io.midi import NOTES
 
 PITCH = Feature("pitch", "integer", min=0, max=127)
 

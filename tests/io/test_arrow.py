@@ -82,7 +82,7 @@ class TestShards:
         assert pl.read_ipc(tmp_path / "takes.arrow" / "*.arrow").height == 12
 
     def test_many_events_make_several(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("hachimachi.io.arrow.shards.SHARD", 10)
+        monkeypatch.setattr("hachimachi.io.arrow.SHARD", 10)
         takes = [take(length, f"{place}", place) for place, length in enumerate([4, 6, 1, 30, 2])]
         io.write(f"{tmp_path}/takes.arrow/", takes)
         parts = sorted((tmp_path / "takes.arrow").iterdir())

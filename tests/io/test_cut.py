@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import Report
-from hachimachi.io.cut import cut_at_gaps, keep_long
+from hachimachi.io.transform import cut_at_gaps, keep_long
 
 
 def sequence(time: list[float], name: str = "a.mid") -> EventSequence:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
 from hachimachi.io import read, write
-from hachimachi.io.folder import file_names
+from hachimachi.io.files import file_names
 
 PIECES = [
     replace(make_sequence([[i], [0.25]], time=[0, 0.1], names=["x"]), name=name)

@@ -12,9 +12,9 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io import midi_remarks as said
-from hachimachi.io.midi import parse
-from hachimachi.io.midi_options import MidiOptions
+from hachimachi.io import report as said
+from hachimachi.io.midi import MidiOptions
+from hachimachi.io.midi.read import parse
 
 Make = Callable[..., bytes]
 NOTE = b"\x60\x90\x3c\x50\x60\x80\x3c\x00"  # after 96 ticks, for 96

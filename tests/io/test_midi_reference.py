@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.midi import parse, parse_many
-from hachimachi.io.midi_audit import pair_notes
-from hachimachi.io.midi_chunks import split_chunks
-from hachimachi.io.midi_events import Events, read_events
-from hachimachi.io.midi_options import COLUMNS, MidiOptions
-from hachimachi.io.midi_sequences import LONGEST
-from hachimachi.io.midi_walk import PADDING, Walker
+from hachimachi.io.midi import COLUMNS, MidiOptions
+from hachimachi.io.midi.pairing import pair_notes
+from hachimachi.io.midi.read import LONGEST, parse, parse_many
+from hachimachi.io.midi.smf import PADDING, Events, Walker, read_events, split_chunks
 from tests.io import plain_midi
 
 END = b"\x00\xff\x2f\x00"

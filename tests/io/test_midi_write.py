@@ -13,10 +13,11 @@ from pretty_midi import PrettyMIDI
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.io import Report, midi_channels, midi_write, note_table, read, write
-from hachimachi.io.midi import parse
-from hachimachi.io.midi_options import DRUMS, MidiOptions
-from hachimachi.io.midi_write import TICK, render
+from hachimachi.io import Report, read, write
+from hachimachi.io.midi import DRUMS, MidiOptions
+from hachimachi.io.midi import write as midi_write
+from hachimachi.io.midi.read import parse
+from hachimachi.io.midi.write import TICK, render
 
 
 @pytest.mark.parametrize("name", ["piano_midi_de_small/midi/Grieg__grieg_zwerge.mid", "freedoom_small/midi/d_e3m9.mid"])
@@ -73,7 +74,7 @@ def test_what_midi_can_hold_comes_back(names: tuple[str, ...], data: st.DataObje
     sequence, report = data.draw(notes(names)), Report()
     (again,) = parse(render([sequence], report, "x"), "x", Report(), MidiOptions(names))
     assert rows(again) == rows(sequence)
-    assert not report.remarks.keys() - {midi_channels.SHARED}
+    assert not report.remarks.keys() - {midi_write.SHARED}
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), min_size=1, max_size=12))
@@ -113,7 +114,7 @@ def test_forty_instruments_sound_as_themselves() -> None:
     assert not report.remarks
     held = make_sequence(data * [1, 99, 1], np.arange(45) * 0.1, ["pitch", "duration", "instrument"])
     render([held], report, "x")
-    assert report.remarks[midi_channels.SHARED]["x"] == 28
+    assert report.remarks[midi_write.SHARED]["x"] == 28
 
 
 def test_a_new_instrument_on_a_channel_is_told_before_its_note() -> None:
@@ -173,14 +174,14 @@ def test_what_midi_cannot_hold_is_counted(tmp_path: Path, suffix: str) -> None:
     write(tmp_path / f"x{suffix}", make_sequence(data, range(6), ["pitch", "velocity", "instrument"]), report)
     name = f"x{suffix}"
     assert report.remarks == {
-        note_table.NO_NOTE: {name: 3},
-        note_table.ROUNDED: {name: 2},
-        note_table.CLIPPED: {name: 2},
+        midi_write.NO_NOTE: {name: 3},
+        midi_write.ROUNDED: {name: 2},
+        midi_write.CLIPPED: {name: 2},
     }
 
 
 TOGETHER: list[tuple[list[str], list[list[float]], str]] = [
-    (["pitch", "instrument", "channel"], [[60, 128, 0], [62, 3, 9]], midi_channels.MISPLACED),
+    (["pitch", "instrument", "channel"], [[60, 128, 0], [62, 3, 9]], midi_write.MISPLACED),
     (["pitch", "pedal"], [[60, 5], [62, 100]], midi_write.PEDALS),
     (["pitch", "duration"], [[60, 1], [60, 2]], midi_write.TOGETHER),
 ]

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io import Report, read, reading
-from hachimachi.io.midi_options import MidiOptions
-from hachimachi.io.reading import Job, read_one
+from hachimachi.io import Report, many, read
+from hachimachi.io.many import Job, read_one
+from hachimachi.io.midi import MidiOptions
 
 NOTE = b"\x00\x90%c\x40\x60\x80%c\x40"
 Bytes = Callable[..., bytes]
 KILLER = """
 import os
-from hachimachi.io.reading import _try
+from hachimachi.io.many import _try
 
 def attempt(batch):
     if any("bad" in job.name for job in batch):
@@ -31,9 +31,9 @@ HOW = pytest.mark.usefixtures("anywhere")
 
 @pytest.fixture(params=["here", "on all cores"])
 def anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(reading, "APART", 0 if request.param == "on all cores" else 10**9)
-    monkeypatch.setattr(reading, "cores", lambda: 2)
-    monkeypatch.setattr(reading, "TOGETHER", 400)  # bytes: several batches of several files
+    monkeypatch.setattr(many, "APART", 0 if request.param == "on all cores" else 10**9)
+    monkeypatch.setattr(many, "cores", lambda: 2)
+    monkeypatch.setattr(many, "TOGETHER", 400)  # bytes: several batches of several files
     return request.param
 
 
@@ -87,7 +87,7 @@ def test_a_process_that_dies_costs_one_file(
     (folder / "011 bad.mid").write_bytes(midi_bytes(NOTE % (1, 1)))
     from killer import attempt  # pyright: ignore[reportMissingImports]
 
-    monkeypatch.setattr(reading, "_try", attempt)
+    monkeypatch.setattr(many, "_try", attempt)
     report = Report()
     assert len(read(folder, report)) == 40
     assert list(report.refused) == ["011 bad.mid"]
@@ -98,17 +98,17 @@ def test_a_process_that_dies_costs_one_file(
 def test_a_mistake_of_ours_costs_one_file_and_asks_for_a_report(
     tmp_path: Path, midi_bytes: Bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hachimachi.io import midi
+    from hachimachi.io.midi import read as midi_read
 
     fill(tmp_path, midi_bytes, 6)
-    real = midi.parse_many
+    real = midi_read.parse_many
 
     def fail(files: list[tuple[bytes, str]], *rest: object) -> object:
         if any(name == "003.mid" for _, name in files):
             raise IndexError("list index out of range")
         return real(files, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(midi, "parse_many", fail)
+    monkeypatch.setattr(midi_read, "parse_many", fail)
     report = Report()
     assert len(read(tmp_path, report)) == 5
     assert "mistake of hachimachi's: IndexError" in report.refused["003.mid"]

@@ -13,9 +13,7 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
 from hachimachi.io import Report, read, write
-from hachimachi.io.midi_remarks import EMPTY
-from hachimachi.io.report import Duplicate
-from hachimachi.io.report_file import HEADER, write_report
+from hachimachi.io.report import EMPTY, HEADER, Duplicate, write_report
 
 
 def full() -> Report:

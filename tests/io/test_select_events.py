@@ -8,7 +8,7 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import Report
-from hachimachi.io.select_events import drop_columns, keep_events
+from hachimachi.io.transform import drop_columns, keep_events
 
 FEATURES = (Feature("x"), Feature("player", "categorical"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from hachimachi.errors import HachimachiError
 from hachimachi.io import Report, read
-from hachimachi.io.sources import find_files, names_of
+from hachimachi.io.many import find_files, names_of
 
 links = pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 

@@ -10,7 +10,7 @@ import pytest
 
 from hachimachi.io import Report, read
 from hachimachi.io.csv_format import parse
-from hachimachi.io.time_unit import MILLISECONDS
+from hachimachi.io.text import MILLISECONDS
 
 
 def suspected(time: np.ndarray) -> bool:

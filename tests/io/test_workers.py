@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from hachimachi.io import workers
-from hachimachi.io.workers import cores, spread
+from hachimachi.io import many
+from hachimachi.io.many import cores, spread
 
 DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
 SLEEP = "__import__('time').sleep(60)"
@@ -60,12 +60,12 @@ def test_to_close_it_ends_everything_at_once() -> None:
 def test_where_no_process_can_be_started_the_work_is_done_here(
     monkeypatch: pytest.MonkeyPatch, executable: str
 ) -> None:
-    monkeypatch.setattr(workers.sys, "executable", executable)
+    monkeypatch.setattr(many.sys, "executable", executable)
     assert list(spread(eval, ["__import__('os').getpid()"] * 3, lose, 2)) == [os.getpid()] * 3
 
 
 def test_a_program_that_is_no_python_is_not_asked_for_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_START", "print('something else')")
+    monkeypatch.setattr(many, "_START", "print('something else')")
     assert list(spread(eval, ["1", "2"], lose, 2)) == [1, 2]
 
 

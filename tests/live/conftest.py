@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 from pythonosc.osc_message import OscMessage
 
-from hachimachi.columns import Column
+from hachimachi.columns import Column, UniformGrid
 from hachimachi.events import TIME, Feature
-from hachimachi.grid import Lattice
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, Part
-from hachimachi.live.osc.packets import encode
-from hachimachi.live.osc.wire import OscOutlet, Wire
-from hachimachi.live.playing.performer import Performer
-from hachimachi.models.sampling import Sampling
+from hachimachi.live.osc import OscOutlet, Wire, encode
+from hachimachi.live.performer import Performer
+from hachimachi.sampling import Sampling
 
 LATENCY = 0.0037
 NOTE = (Feature("pitch"), Feature("velocity"), Feature("duration", masked=True))
@@ -57,7 +55,7 @@ class FakePlayer:
     def reseed(self, seed: int) -> None:
         self.seeds.append(seed)
 
-    def hear(self, row: np.ndarray) -> None:
+    def observe(self, row: np.ndarray) -> None:
         assert row.shape == (len(self.features) + self.temporal,)
         self.heard.append(row.tolist())
 
@@ -83,7 +81,7 @@ class FakePlayer:
 
 def make_column(name: str) -> Column:
     """A column of anything from 0 to 127; what was learned does not matter here."""
-    return Column(Feature(name, "integer", resolution=1), Lattice(1.0, 0, 127), tuple(range(128)), (1.0,) * 128)
+    return Column(Feature(name, "integer", resolution=1), UniformGrid(1.0, 0, 127), tuple(range(128)), (1.0,) * 128)
 
 
 class FakeClock:

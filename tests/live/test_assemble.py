@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from hachimachi.io import read
-from hachimachi.live.assemble import Manner, Surroundings, assemble
 from hachimachi.live.instrument import Part
 from hachimachi.live.midi.setup import MidiSetup
-from hachimachi.live.osc.packets import encode
-from hachimachi.live.osc.wire import Wire
+from hachimachi.live.osc import Wire, encode
 from hachimachi.live.record.logbook import Logbook, check_log
 from hachimachi.live.screen.snapshot import Snapshot
+from hachimachi.live.stage import Manner, Surroundings, assemble
 
 
 class Screen:
@@ -83,7 +82,7 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
 
 
 def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path: Path) -> None:
-    from hachimachi.live.midi.midi_in import Asked, Heard, Released
+    from hachimachi.live.midi.input import Asked, Heard, Released
 
     part = Part("lead", fake_player())
     logbook = Logbook(tmp_path / "night.json", [part], print)

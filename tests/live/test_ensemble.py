@@ -8,8 +8,7 @@ from pythonosc.osc_bundle import OscBundle
 
 from hachimachi.events import Feature
 from hachimachi.live.instrument import Part
-from hachimachi.live.osc.packets import encode, encode_bundle
-from hachimachi.live.osc.wire import OscOutlet, Wire
+from hachimachi.live.osc import OscOutlet, Wire, encode, encode_bundle
 
 HERE, THERE = ("127.0.0.1", 5001), ("127.0.0.1", 5002)
 

@@ -9,12 +9,11 @@ from pythonosc.udp_client import SimpleUDPClient
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
-from hachimachi.live.assemble import Manner
-from hachimachi.live.perform import perform
-from hachimachi.live.playing.performer import Performer
+from hachimachi.live.performer import Performer
+from hachimachi.live.stage import Manner, perform
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.step import Player
+from hachimachi.player.engine import Player
+from hachimachi.sampling import Sampling
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.live.osc.packets import encode
-from hachimachi.live.playing.modes import MODES
+from hachimachi.live.osc import encode
+from hachimachi.live.performer import MODES
 
 numbers = st.floats(width=32) | st.integers(-(2**31), 2**31 - 1) | st.text("abc", max_size=3)
 note = st.lists(st.floats(0, 127, width=32), min_size=2, max_size=3)

@@ -10,7 +10,7 @@ import torch
 
 from hachimachi.events import EventSequence, Feature
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.threads import one_thread
+from hachimachi.player.engine import one_thread
 
 FEATURES = (
     Feature("pitch", kind="integer", min=0, max=127),

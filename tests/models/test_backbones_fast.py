@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hachimachi.models import parts
-from hachimachi.models.backbone import Backbone
-from hachimachi.models.scan import double, scan
-from hachimachi.models.stepping import Stepper
+from hachimachi.models import registry
+from hachimachi.models.backbones.backbone import Backbone
+from hachimachi.models.backbones.mingru import double, scan
+from hachimachi.player.numpy_backbones import Stepper
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *(
         (name, {"layers": layers, "size": size})
-        for name in parts.names("backbone")
+        for name in registry.names("backbone")
         for layers, size in [(1, 9), (2, 64)]
     ),
     ("transformer", {"layers": 2, "size": 64, "window": 1}),
@@ -32,7 +32,7 @@ STEPS = 90  # enough for a window of 7 to fill its cache several times
 def build(name: str, options: dict[str, Any]) -> Backbone:
     """Return a backbone far from where training starts, norms included."""
     torch.manual_seed(0)
-    backbone = parts.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options)
+    backbone = registry.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options)
     with torch.no_grad():
         for weight in backbone.parameters():
             weight.add_(0.2 * torch.randn_like(weight))

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hachimachi.columns import UniformGrid
+from hachimachi.constraints import SCALES, Constraint, notes_of_scale, number_bins
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import Lattice
-from hachimachi.models.constraint import Constraint, number_bins
-from hachimachi.models.note_scales import SCALES, notes_of_scale
-from hachimachi.models.played_grid import PlayedGrid
 from hachimachi.models.scale import Scale
+from hachimachi.player.numpy_heads import PlayedGrid
 
-GRID = Lattice(0.1, -20, 30)
+GRID = UniformGrid(0.1, -20, 30)
 values = st.floats(-2.5, 3.5)
 intervals = st.lists(st.tuples(values, values).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=4)
 
@@ -31,7 +30,7 @@ def test_and_allows_what_both_allow(first: list, second: list, value: float) -> 
 
 @given(intervals, st.booleans(), st.booleans(), st.integers(0, 99))
 def test_a_bin_is_left_where_one_of_its_values_is_allowed(parts: list, whole: bool, log: bool, seed: int) -> None:
-    grid, constraint = Lattice(0.1, 0 if log else -20, 30, log=log), Constraint(tuple(parts))
+    grid, constraint = UniformGrid(0.1, 0 if log else -20, 30, log=log), Constraint(tuple(parts))
     played = PlayedGrid("x", Scale(grid, 0.0, 1.0, whole))
     bins = number_bins(grid, whole, constraint)
     mask = np.zeros(grid.bins, dtype=bool)

@@ -16,7 +16,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.models.encoder import EMBEDDING, Encoder
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.step import Player, RowEncoder
+from hachimachi.player.engine import Player, RowEncoder
 
 Make = Callable[..., EventModel]
 UNKNOWN = st.just(math.nan)

@@ -10,11 +10,11 @@ import torch
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 
 Make = Callable[..., EventModel]
-PAIRS = [(backbone, head) for backbone in parts.names("backbone") for head in parts.names("head")]
+PAIRS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hachimachi.errors import HachimachiError
-from hachimachi.models.sampling import ColumnSampling, Sampling
+from hachimachi.sampling import ColumnSampling, Sampling
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,12 @@ from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
-from hachimachi.models import parts
-from hachimachi.models.emission import FLOOR
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.models.heads.head import FLOOR
 
 Make = Callable[..., EventModel]
-HEADS = parts.names("head")
+HEADS = registry.names("head")
 SMALL = {"name": "gru", "size": 8}
 
 

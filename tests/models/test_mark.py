@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.step import Player, RowEncoder
+from hachimachi.player.engine import Player, RowEncoder
 
 Make = Callable[..., EventModel]
 
 
-@pytest.fixture(params=parts.names("backbone"))
+@pytest.fixture(params=registry.names("backbone"))
 def model(request: pytest.FixtureRequest, make: Make) -> EventModel:
     return make(request.param, "autoregressive").double()
 
@@ -46,5 +46,5 @@ def test_the_fast_form_hears_the_mark(model: EventModel, rows: Tensor, mark: flo
         for row in rows[0, :40]:
             np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-4, atol=1e-5)
             assert player.state.hidden[-1] == encode(row.tolist())[-1] == mark
-            player.hear(row.numpy())
+            player.observe(row.numpy())
             hidden, state = model.listen(model.encoder(row[None]), state)

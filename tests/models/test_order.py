@@ -17,7 +17,7 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.heads.autoregressive import AutoregressiveHead, arrange, precedes
-from hachimachi.models.step import Player
+from hachimachi.player.engine import Player
 from tests.models.test_step import of_autoregressive
 
 Make = Callable[..., EventModel]
@@ -139,4 +139,4 @@ def test_the_fast_form_keeps_the_order(ordered: EventModel, rows: Tensor) -> Non
         for t, row in enumerate(rows[0, :20]):
             for fast, reference in of_autoregressive(player, told, rows[0], t):
                 np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-4, atol=3e-5)
-            player.hear(row.numpy())
+            player.observe(row.numpy())

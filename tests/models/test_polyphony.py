@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.generation import generate
 from hachimachi.io import read
-from hachimachi.models import parts
-from hachimachi.models.constraint import Constraint
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.polyphony import MARGIN, Voices
-from hachimachi.models.sampling import Sampling
+from hachimachi.player.polyphony import MARGIN, Voices
+from hachimachi.sampling import Sampling
 
 
 def most_at_once(made: EventSequence) -> int:
@@ -26,7 +26,7 @@ def most_at_once(made: EventSequence) -> int:
     return max(int((ends[: i + 1] > time).sum()) for i, time in enumerate(made.time))
 
 
-@pytest.fixture(scope="module", params=parts.names("head"))
+@pytest.fixture(scope="module", params=registry.names("head"))
 def model(request: pytest.FixtureRequest) -> EventModel:
     """Dense chords of long notes."""
     chance = np.random.default_rng(0)
@@ -60,9 +60,9 @@ def test_a_primer_sounds_on(model: EventModel) -> None:
 def test_the_wait_is_until_enough_notes_have_ended(model: EventModel) -> None:
     voices = Voices(model.columns)
     for row in ([np.nan, 60, 3.0], [0.0, 64, 1.0], [0.5, 67, 2.0]):
-        voices.hear(row)
+        voices.observe(row)
     assert [round(voices.wait(count), 3) for count in (1, 2, 3, 4)] == [2.5, 2.0, 0.5, 0]
-    voices.hear([0.5, 70, np.nan])
+    voices.observe([0.5, 70, np.nan])
     assert voices.wait(3) == 0
     table = model.table(torch.tensor([[0.0, 60, 3.0]], dtype=torch.float64), {}, Sampling(polyphony=1))
     low, _, p = table["time"]
@@ -80,7 +80,7 @@ def test_polyphony_gives_way_where_it_is_to(model: EventModel) -> None:
     """Times stay as asked, and are drawn as if no polyphony were; where a wait is allowed, it is waited for."""
     hurried = Constraint.between(0, 0.05)
     voices = Voices(model.columns)
-    voices.hear([0.0, 60, 3.0])
+    voices.observe([0.0, 60, 3.0])
     asked = Sampling(constraints={"time": hurried}, polyphony=1, yields=True)
     assert voices.limit(asked) is asked
     voices.left = (0.03,)

@@ -11,19 +11,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.grid import Lattice
-from hachimachi.models.constraint import Bins, Constraint
+from hachimachi.columns import UniformGrid
+from hachimachi.constraints import Bins, Constraint
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.histogram import Histogram
-from hachimachi.models.logistic_sampler import LogisticSampler
-from hachimachi.models.number_sampler import TRIES, WARM, Blend, NumberSampler
-from hachimachi.models.played_grid import PlayedGrid
-from hachimachi.models.sampling import ColumnSampling
-from hachimachi.models.scale import Scale
+from hachimachi.models.scale import Histogram, Scale
+from hachimachi.player.numpy_heads import TRIES, WARM, Blend, LogisticSampler, NumberSampler, PlayedGrid
+from hachimachi.sampling import ColumnSampling
 from tests.conftest import chi_square
 
 Make = Callable[..., EventModel]
-GRIDS = [Scale(Lattice(1.0, 0, 127), 60.0, 12.0, True), Scale(Lattice(0.01, 0, 400, log=True), -1.5, 0.8)]
+GRIDS = [Scale(UniformGrid(1.0, 0, 127), 60.0, 12.0, True), Scale(UniformGrid(0.01, 0, 400, log=True), -1.5, 0.8)]
 LOGISTICS = [LogisticSampler(PlayedGrid("x", scale)) for scale in GRIDS]
 numbers = st.lists(st.tuples(st.floats(0, 1), st.floats(-30, 30), st.floats(-7, 3)), min_size=1, max_size=8)
 

@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 
 from hachimachi.columns import Column, fit_columns
+from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.models import parts
-from hachimachi.models.constraint import Constraint
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.step import Player
+from hachimachi.player.engine import Player
+from hachimachi.sampling import Sampling
 from tests.conftest import chi_square
 
 DRAWS = 2500
-HEADS = parts.names("head")
+HEADS = registry.names("head")
 Make = Callable[..., EventModel]
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def count(column: Column, values: Floats) -> Floats:
 def draw(model: EventModel, past: torch.Tensor, how: float | Sampling, draws: int = DRAWS) -> Floats:
     player = Player(model, 0, sampling=how if isinstance(how, Sampling) else Sampling(how))
     for row in past:
-        player.hear(row.numpy())
+        player.observe(row.numpy())
     return np.array([player.sample() for _ in range(draws)])
 
 
@@ -123,8 +123,8 @@ def test_what_is_asked_is_played(drawn: tuple[Sampling, Floats], coupled: EventM
 
 
 def bins(columns: list[Column], values: Floats) -> NDArray[np.int64]:
-    parts = [column.grid.index(part) for column, part in zip(columns, values.T, strict=True)]
-    return np.stack(parts, axis=1) if parts else np.zeros((len(values), 0), dtype=np.int64)
+    registry = [column.grid.index(part) for column, part in zip(columns, values.T, strict=True)]
+    return np.stack(registry, axis=1) if registry else np.zeros((len(values), 0), dtype=np.int64)
 
 
 def most_frequent(columns: list[Column], values: Floats) -> Floats:

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.grid import Lattice
-from hachimachi.models.played_grid import PlayedGrid
+from hachimachi.columns import UniformGrid
 from hachimachi.models.scale import Scale
+from hachimachi.player.numpy_heads import PlayedGrid
 
-SECONDS = Lattice(0.01, 0, 6000, log=True)
+SECONDS = UniformGrid(0.01, 0, 6000, log=True)
 
 
 @given(mean=st.floats(-5, 3), std=st.floats(0.3, 3))

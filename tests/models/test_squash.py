@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hachimachi.events import EventSequence, Feature
 from hachimachi.models.event_model import build_model
 from hachimachi.models.heads.autoregressive import AutoregressiveHead
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.squash import LIMIT, squash, squash_one, unsquash, unsquash_one
-from hachimachi.models.step import Player
+from hachimachi.models.scale import LIMIT, squash, squash_one, unsquash, unsquash_one
+from hachimachi.player.engine import Player
+from hachimachi.sampling import Sampling
 
 
 @given(st.floats(-1e6, 1e6))
@@ -40,5 +40,5 @@ def test_a_rare_value_is_as_before_in_its_own_bin() -> None:
     assert model.table(past)["knob"][2][120] > 0.9
     player = Player(model, 0, sampling=Sampling())
     for row in past:
-        player.hear(row.numpy())
+        player.observe(row.numpy())
     assert {float(player.sample()[0]) for _ in range(20)} == {120.0}

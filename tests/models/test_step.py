@@ -10,18 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hachimachi.models import parts
-from hachimachi.models.autoregressive_sampler import AutoregressiveSampler
-from hachimachi.models.distribution import Distribution
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.heads.autoregressive import Autoregressive
+from hachimachi.models.heads.autoregressive import Autoregressive, AutoregressiveSampler
+from hachimachi.models.heads.head import Distribution
 from hachimachi.models.heads.mixture import Mixture, MixtureSampler
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.step import Player
+from hachimachi.player.engine import Player
+from hachimachi.sampling import Sampling
 
 Make = Callable[..., EventModel]
 Pairs = Iterator[tuple[NDArray[np.float32], Tensor]]
-PAIRS = [(backbone, head) for backbone in parts.names("backbone") for head in parts.names("head")]
+PAIRS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_it_foretells_from_the_same_parameters(model: EventModel, odd: Tensor) -
             for fast, reference in compare(player, told, odd, t):
                 assert fast.dtype == np.float32
                 np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-4, atol=3e-5, err_msg=f"event {t}")
-            player.hear(row.numpy())
+            player.observe(row.numpy())
 
 
 def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> None:
@@ -85,7 +84,7 @@ def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> No
         hidden, state = model.listen(*model.beginning(1))
         for row in odd:
             np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-4, atol=1e-5)
-            player.hear(row.numpy())
+            player.observe(row.numpy())
             hidden, state = model.listen(model.encoder(row[None]), state)
 
 
@@ -101,12 +100,12 @@ def test_the_same_seed_plays_the_same(model: EventModel, temperature: float) -> 
 def test_forks_know_nothing_of_each_other(model: EventModel, odd: Tensor) -> None:
     player = Player(model)
     for row in odd[:50].numpy():
-        player.hear(row)
+        player.observe(row)
     state, kept = player.state, player.state.hidden.copy()
     one, two, later = (player.fork(seed=7) for _ in range(3))
     alone = list(goes_on(one, 12))
     for row in odd[50:100].numpy():
-        player.hear(row)
+        player.observe(row)
     for expected, *found in zip(alone, goes_on(two, 12), goes_on(later, 12), strict=True):  # in turn
         for row, hidden in found:
             assert (row == expected[0]).all()
@@ -118,13 +117,13 @@ def test_forks_know_nothing_of_each_other(model: EventModel, odd: Tensor) -> Non
 def test_a_memory_is_where_it_was_taken(model: EventModel, odd: Tensor) -> None:
     player = Player(model, sampling=Sampling(polyphony=2))
     for row in odd[:50].numpy():
-        player.hear(row)
+        player.observe(row)
     memory = player.remember()
     player.reseed(5)
     first = list(goes_on(player, 12))
     for _ in range(2):  # to come back twice shows that a memory is not used up
         for row in odd[50:100].numpy():
-            player.hear(row)
+            player.observe(row)
         player.recall(memory)
         assert player.remember() == memory
         player.reseed(5)
@@ -145,13 +144,13 @@ def goes_on(player: Player, events: int) -> Iterator[tuple[NDArray[np.float64], 
     """Let a player hear itself; yield what it plays and what it foretells from then on."""
     for _ in range(events):
         row = player.sample()
-        player.hear(row)
+        player.observe(row)
         yield row, player.state.hidden
 
 
 def test_to_sample_changes_nothing(model: EventModel, odd: Tensor) -> None:
     player = Player(model)
-    player.hear(odd[0].numpy())
+    player.observe(odd[0].numpy())
     before = player.state, player.state.hidden.copy()
     player.sample()
     assert player.state is before[0]
@@ -161,7 +160,7 @@ def test_to_sample_changes_nothing(model: EventModel, odd: Tensor) -> None:
 def test_reset_is_a_fresh_start(model: EventModel, odd: Tensor) -> None:
     player = Player(model)
     for row in odd[:5].numpy():
-        player.hear(row)
+        player.observe(row)
     player.reset()
     assert (player.state.hidden == Player(model).state.hidden).all()
     assert np.isnan(player.state.last).all()

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from hachimachi.columns import fit_columns
+from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.models.constraint import Constraint
-from hachimachi.models.histogram import Histogram
-from hachimachi.models.number_sampler import WIDE, Blend, NumberSampler
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.scale import Scale
+from hachimachi.models.scale import Histogram, Scale
+from hachimachi.player.numpy_heads import WIDE, Blend, NumberSampler
+from hachimachi.sampling import Sampling
 
 DRAWS = 2000
 VALUES, SHARES = np.array([0.0, 0.1, 0.12, 30.0]), np.array([0.5, 0.3, 0.15, 0.05])

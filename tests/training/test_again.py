@@ -12,8 +12,7 @@ import torch
 
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
-from hachimachi.training.again import start_from
-from hachimachi.training.config import ConfigError, check_words, compose
+from hachimachi.training.config.compose import ConfigError, check_words, compose, start_from
 from tests.training.test_run import QUIET, TINY, go
 
 pytestmark = pytest.mark.usefixtures("folder")

@@ -18,7 +18,7 @@ from hachimachi.training.callbacks import KeepBest
 from hachimachi.training.data import Windows
 from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import quiet
-from hachimachi.training.variation import Shift, Variation
+from hachimachi.training.window_augmentation import Shift, Variation
 
 VARIED = Variation(0.5, [Shift(1, 6, 0, 127)], [0, 3], 0.2)
 

@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi.augment.chain import parse
+from hachimachi.augment.apply import parse
 from hachimachi.columns import fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.models.event_model import build_model
-from hachimachi.training.chained import Chained
-from hachimachi.training.config import ConfigError, compose
+from hachimachi.training.config.compose import ConfigError, compose
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.fit import train
 from hachimachi.training.module import EventModule
-from hachimachi.training.run import train
-from hachimachi.training.variation import Variation
+from hachimachi.training.window_augmentation import Chained, Variation
 
 Pieces = Callable[[Sequence[int]], "list[EventSequence]"]
 SHIFT = "addrand(range=(1, 6), dims=pitch)"

@@ -11,11 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from hachimachi.training.again import FROM
-from hachimachi.training.conf import find_conf, list_defaults, list_keys, list_options
-from hachimachi.training.config import ConfigError, check, check_words, compose
-from hachimachi.training.overrides import as_overrides, quote
-from hachimachi.training.own import list_schema_keys
+from hachimachi.training.config.compose import FROM, ConfigError, check, check_words, compose
+from hachimachi.training.config.groups import find_conf, list_defaults, list_keys, list_options
+from hachimachi.training.config.overrides import as_overrides, list_schema_keys, quote
 
 OPTIONS = [(group, option) for group, names in list_options(find_conf()).items() for option in names]
 

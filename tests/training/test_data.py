@@ -15,9 +15,8 @@ from hachimachi import io
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
-from hachimachi.training.data import PASS, EventDataModule
+from hachimachi.training.data import PASS, EventDataModule, Windows
 from hachimachi.training.holdout import Parts
-from hachimachi.training.windows import Windows
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=12)
 

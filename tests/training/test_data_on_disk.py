@@ -17,10 +17,9 @@ from torch.utils.data import DataLoader
 from hachimachi import io
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
-from hachimachi.training.config import compose
-from hachimachi.training.data import EventDataModule
-from hachimachi.training.run import train
-from hachimachi.training.windows import Windows
+from hachimachi.training.config.compose import compose
+from hachimachi.training.data import EventDataModule, Windows
+from hachimachi.training.fit import train
 
 WINDOW, BATCH = 8, 4
 
@@ -49,9 +48,9 @@ def save(tmp_path: Path) -> Callable[[list[EventSequence]], Path]:
 def small_pools() -> Iterator[None]:
     """Make blocks of 32 events, and pools of 4 blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("io.arrow.file", "io.arrow.table", "io.arrow.source", "training.windows"):
+        for module in ("io.arrow", "training.data"):
             patch.setattr(f"hachimachi.{module}.BLOCK", 32)
-        patch.setattr("hachimachi.training.windows.POOL", 4)
+        patch.setattr("hachimachi.training.data.POOL", 4)
         yield
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hachimachi.training.config import compose
-from hachimachi.training.run import Run, train
+from hachimachi.training.config.compose import compose
+from hachimachi.training.fit import Run, train
 from hachimachi.training.trainer import compiles
 
 TINY = ("model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false", "trainer.max_epochs=2")

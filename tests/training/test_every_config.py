@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hachimachi.training.conf import find_conf, list_options
-from hachimachi.training.config import ConfigError, check_words
+from hachimachi.training.config.compose import ConfigError, check_words
+from hachimachi.training.config.groups import find_conf, list_options
 from tests.training.test_run import go
 
 pytestmark = pytest.mark.usefixtures("folder")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.io.collection import Collection
-from hachimachi.training.config import compose
+from hachimachi.training.config.compose import compose
 from hachimachi.training.holdout import sample
 from hachimachi.training.limits import LEAST, OFTEN, SHARE, Limits, Pace
 from tests.training.test_holdout import tagged

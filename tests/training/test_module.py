@@ -13,14 +13,13 @@ from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
-from hachimachi.models import parts
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.training.data import EventDataModule
+from hachimachi.training.data import EventDataModule, Windows
 from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import quiet
-from hachimachi.training.windows import Windows
 
-BACKBONES, HEADS = parts.names("backbone"), parts.names("head")
+BACKBONES, HEADS = registry.names("backbone"), registry.names("head")
 
 
 @pytest.fixture

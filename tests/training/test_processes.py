@@ -12,8 +12,8 @@ import pytest
 
 from hachimachi import io
 from hachimachi.errors import HachimachiError
-from hachimachi.training import processes
-from hachimachi.training.config import compose
+from hachimachi.training import distributed
+from hachimachi.training.config.compose import compose
 
 ROOT = Path(__file__).parents[2]
 SLURM = ("SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "RANK", "LOCAL_RANK")
@@ -21,7 +21,7 @@ SLURM = ("SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "RANK", "LOCAL
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*SLURM, processes.FOLDER):
+    for name in (*SLURM, distributed.FOLDER):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -44,10 +44,10 @@ def is_there(pid: int) -> bool:
 
 
 def test_one_process_is_the_first_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (processes.rank(), processes.is_started(), processes.is_ours()) == (0, False, False)
+    assert (distributed.rank(), distributed.is_started(), distributed.is_ours()) == (0, False, False)
     monkeypatch.setenv("SLURM_PROCID", "3")  # a script of SLURM that is not run by srun
-    assert processes.rank() == 0
-    assert processes.prepare_process() == []
+    assert distributed.rank() == 0
+    assert distributed.prepare_process() == []
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_process_that_others_started_knows_its_place(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (processes.rank(), processes.is_started(), processes.is_ours()) == (3, True, False)
-    assert "hydra.output_subdir=null" in processes.prepare_process()
+    assert (distributed.rank(), distributed.is_started(), distributed.is_ours()) == (3, True, False)
+    assert "hydra.output_subdir=null" in distributed.prepare_process()
 
 
 @pytest.mark.parametrize(
@@ -72,23 +72,23 @@ def test_a_process_that_others_started_knows_its_place(
     [([], 1), (["trainer.devices=3"], 3), (["trainer.devices=[0,2]"], 2), (["trainer.devices=auto"], 1)],
 )
 def test_one_process_a_device(words: list[str], number: int) -> None:
-    assert processes.count(compose([*words, "trainer.num_nodes=2"])) == 2 * number
+    assert distributed.count(compose([*words, "trainer.num_nodes=2"])) == 2 * number
 
 
 def test_several_machines_have_to_be_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NODE_RANK", raising=False)
     with pytest.raises(HachimachiError, match=r"trainer.num_nodes=2: .*NODE_RANK not set; start it with torchrun"):
-        processes.run_together(["--version"], 1, 2, tmp_path, None)
+        distributed.run_together(["--version"], 1, 2, tmp_path, None)
 
 
 def test_one_that_fails_is_named_with_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(HachimachiError, match=r"^nowhere.json: no such file or folder"):
-        processes.run_together(["train", "nowhere.json"], 2, 1, tmp_path, None)
+        distributed.run_together(["train", "nowhere.json"], 2, 1, tmp_path, None)
     assert any((tmp_path / f"process-{place}.log").is_file() for place in (0, 1))
 
 
 def test_all_that_end_well_leave_nothing(tmp_path: Path) -> None:
-    processes.run_together(["--version"], 2, 1, tmp_path, None)
+    distributed.run_together(["--version"], 2, 1, tmp_path, None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_two_machines_by_torchrun(tmp_path: Path, make_pieces: Any) -> None:
         "trainer=ddp",
         "trainer.accelerator=cpu",
     ]
-    port = str(processes._free_port())
+    port = str(distributed._free_port())
     common = {**os.environ, "NODES": "2", "HEAD": "127.0.0.1", "PORT": port, "PYTHON": sys.executable}
     started = [
         subprocess.Popen(command, cwd=tmp_path, env={**common, "NODE": node}, stdout=subprocess.PIPE, text=True)

@@ -12,10 +12,10 @@ from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import make_sequence
-from hachimachi.training.config import compose
+from hachimachi.training.config.compose import compose
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.fit import Run, train
 from hachimachi.training.module import EventModule
-from hachimachi.training.run import Run, train
 
 WORDS = ["model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false", "dataset.refit=true"]
 

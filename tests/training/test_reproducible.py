@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import load_model
-from hachimachi.training.stop import Stop
+from hachimachi.training.interruption import Stop
 from tests.training.test_run import go
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -118,9 +118,9 @@ def test_gone_on_after_a_crash(monkeypatch: pytest.MonkeyPatch, step: int) -> No
 @pytest.mark.parametrize("step", [2, 4])
 def test_gone_on_from_disk(save: Callable[..., None], monkeypatch: pytest.MonkeyPatch, workers: int, step: int) -> None:
     """In the middle of an epoch and at its end, read in several pools."""
-    for module in ("io.arrow.file", "io.arrow.table", "io.arrow.source", "training.windows"):
+    for module in ("io.arrow", "training.data"):
         monkeypatch.setattr(f"hachimachi.{module}.BLOCK", 32)
-    monkeypatch.setattr("hachimachi.training.windows.POOL", 2)
+    monkeypatch.setattr("hachimachi.training.data.POOL", 2)
     save(170, path="data.arrow")
     words = [*WORDS, "dataset.path=data.arrow", f"dataset.num_workers={workers}"]
     go(*words, "output=whole.pt", folder="whole")

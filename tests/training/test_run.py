@@ -11,12 +11,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hachimachi import io
 from hachimachi.checkpoint import load_model
-from hachimachi.evaluation.likelihood import evaluate
-from hachimachi.evaluation.seen import seen
-from hachimachi.text import count
-from hachimachi.training.config import compose
+from hachimachi.errors import count
+from hachimachi.evaluation.likelihood import evaluate, seen
+from hachimachi.training.config.compose import compose
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.run import Run, train
+from hachimachi.training.fit import Run, train
 
 TINY = ["model.size=8", "head.components=2"]
 pytestmark = pytest.mark.usefixtures("folder")

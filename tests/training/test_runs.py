@@ -11,8 +11,8 @@ import pytest
 
 from hachimachi.errors import HachimachiError
 from hachimachi.io import write
-from hachimachi.training.config import compose
-from hachimachi.training.run import Run, train
+from hachimachi.training.config.compose import compose
+from hachimachi.training.fit import Run, train
 from hachimachi.training.runs import read_curves, read_runs
 
 pandas = pytest.importorskip("pandas")

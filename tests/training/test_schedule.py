@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.training.limits import Limits
-from hachimachi.training.schedule import Schedule, shape_at
+from hachimachi.training.limits import Limits, Schedule, shape_at
 
 
 def at(schedule: Schedule, step: int, epoch: int = 0, minutes: float = 0) -> float:

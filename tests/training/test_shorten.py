@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.shorten import draw
+from hachimachi.training.holdout import draw
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 700), st.integers(0, 5))

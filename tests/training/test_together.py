@@ -15,7 +15,7 @@ import torch
 from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.training.data import EventDataModule, Windows
-from hachimachi.training.place import Place
+from hachimachi.training.interruption import Place
 
 DDP = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 TINY = ("model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false")

@@ -17,10 +17,10 @@ from torch import Tensor
 from hachimachi import io
 from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence
-from hachimachi.training.config import compose
+from hachimachi.training.config.compose import compose
+from hachimachi.training.config.defaults import fill
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.recipe import fill
-from hachimachi.training.variation import DRUMS, Shift, Variation, decide
+from hachimachi.training.window_augmentation import DRUMS, Shift, Variation, decide
 
 TIME, PITCH, VELOCITY, DURATION, INSTRUMENT = range(5)
 SEED = st.integers(0, 2**32 - 1)

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hachimachi.columns import Column
-from hachimachi.live.midi.keyboard import Keyboard
-from hachimachi.text import count
+from hachimachi.errors import count
+from hachimachi.live.midi.input import Keyboard
 
 if TYPE_CHECKING:  # mido is loaded where a port is opened, and not for none
-    from hachimachi.live.midi.midi_in import MidiIn
-    from hachimachi.live.midi.midi_out import MidiOut
-    from hachimachi.live.midi.out_port import OutPort
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.output import MidiOut
+    from hachimachi.live.midi.ports import OutPort
 
 
 @dataclass(frozen=True)

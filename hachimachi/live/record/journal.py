@@ -13,11 +13,10 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.io.files import check_suffix
-from hachimachi.io.json_features import describe
-from hachimachi.live.instrumentalist import Row
-from hachimachi.live.record.file import FORMAT, SUFFIXES, VERSION, beside, is_locked_here
-from hachimachi.live.record.finish import Finished, finish
-from hachimachi.live.record.read import read_journal
+from hachimachi.io.json_format import describe
+from hachimachi.live.protocols import Row
+from hachimachi.live.record.dataset import Finished, finish
+from hachimachi.live.record.journal_file import FORMAT, SUFFIXES, VERSION, beside, is_locked_here, read_journal
 
 SYNC_SECONDS = 0.05
 """The disk is asked no more often than this to hold what was written."""

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from hachimachi.live.osc.packets import Message, parse
-from hachimachi.live.osc.wire import Wire
-from hachimachi.live.outlet import Address
-from hachimachi.live.playing.inputs import InputForm
+from hachimachi.errors import count
+from hachimachi.live.history import InputForm
+from hachimachi.live.osc import Message, Wire, parse
+from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
-from hachimachi.live.refusals import Refused, quote
-from hachimachi.text import count
 
 SHOW_SECONDS = 0.5
 """How often the counter moves."""

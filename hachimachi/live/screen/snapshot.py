@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from hachimachi.errors import HachimachiError
+from hachimachi.live.protocols import Row
 
 YOU, MODEL, CUT = 0, 1, 2
 """Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
@@ -34,7 +37,7 @@ class ModelState:
         state: ``playing``, ``listening`` or ``paused``.
         steering: What was asked of sampling, one text each: ``temperature 0.8``.
         late: Median, 99th percentile and maximum; ``None`` while nothing was late or early.
-        events: What happened since the snapshot before, as `hachimachi.live.screen.trace.Trace.take` gives it.
+        events: What happened since the snapshot before, as `hachimachi.live.screen.snapshot.Trace.take` gives it.
     """
 
     name: str
@@ -123,3 +126,110 @@ def _model(told: dict[str, Any]) -> ModelState:
 
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+MOST_NOTES, MOST_VALUES = 64, 8
+"""Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
+column shows no more notes than these, and one value. Of a flood, its end is drawn."""
+
+
+_time = itemgetter(0)
+
+
+class Pitched(Protocol):
+    """What is needed of a note that ends."""
+
+    @property
+    def pitch(self) -> int:
+        """MIDI note number, 0 to 127."""
+        ...
+
+
+class Trace:
+    """An outlet that remembers the last events, in bounded memory and under a microsecond each.
+
+    Args:
+        features: Names of all features, in column order.
+        most: How many events of the player, and as many of the model, are kept until they are taken; by default
+            as many as can be drawn.
+
+    >>> import numpy as np
+    >>> trace = Trace(["pitch", "velocity"])
+    >>> trace.heard(np.array([60.0, 80.0]), 1.5)
+    >>> trace.take(), trace.take()
+    ((Seen(at=1.5, who=0, values=(60.0,)),), ())
+    """
+
+    def __init__(self, features: Sequence[str], most: int | None = None) -> None:
+        self._columns = shown(features)
+        most = most or (MOST_NOTES if "pitch" in features else MOST_VALUES)
+        self._heard: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
+        self._played: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
+
+    def began(self) -> None:
+        """Nothing: a screen shows time, and sequences are not told apart in it."""
+
+    def heard(self, row: Row, at: float) -> None:
+        """Keep an event of the player: features (F,), seconds of the clock."""
+        self._heard.append((at, YOU, row.tolist()))
+
+    def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (the same to the eye)
+        """Keep an event of the model: features (F,), when it was due."""
+        self._played.append((at, MODEL, row.tolist()))
+
+    def rehearse(self, row: Row) -> None:
+        """Nothing: it is quick enough."""
+
+    def ended(self, note: Pitched, at: float, early: bool) -> None:
+        """Keep that a note was cut short; where it was not, its duration has told when it ends."""
+        if early:
+            self._played.append((at, CUT, [float(note.pitch)]))
+
+    def take(self) -> tuple[Seen, ...]:
+        """Return what was kept, oldest first, and forget it."""
+        seen = tuple(
+            Seen(round(at, 3), who, tuple(values) if who == CUT else tuple(values[i] for i in self._columns))
+            for at, who, values in sorted((*self._heard, *self._played), key=_time)
+        )
+        self._heard.clear()
+        self._played.clear()
+        return seen
+
+
+def clean(text: str) -> str:
+    """Return a text on one line, without control characters, marks of direction and lone surrogates.
+
+    >>> clean("a\\x1b[2Jb\\n")
+    'a�[2Jb�'
+    """
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "�" for sign in text)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a terminal can draw with.
+
+    Attributes:
+        you: A cell with a note of the player in its upper half, its lower half, both.
+        model: The same of the model, thicker, so that the two are told apart without colour.
+        levels: A value from low to high.
+        halves: Whether a cell has two halves.
+        dot: Between two texts.
+        line: Of the axis of time.
+    """
+
+    you: str = "▔▁═"
+    model: str = "▀▄█"
+    levels: str = "▁▂▃▄▅▆▇█"
+    halves: bool = True
+    dot: str = "·"
+    line: str = "─"
+
+    def show(self, text: str) -> str:
+        """Return a text as this terminal can show it."""
+        text = clean(text)
+        return text if self.halves else text.encode("ascii", "replace").decode("ascii")
+
+
+BLOCKS = Signs()
+ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-", line="-")

@@ -10,16 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hachimachi.columns import Column
+from hachimachi.columns import Categories, Column
 from hachimachi.errors import HachimachiError
-from hachimachi.grid import Categories
-from hachimachi.models.categories import CategoryEmission
-from hachimachi.models.distribution import Distribution, EventSampler, Head
-from hachimachi.models.emission import Emission
-from hachimachi.models.numbers import NumberEmission
-from hachimachi.models.parts import register
-from hachimachi.models.sampling import Numbers, Sampling, draw_index
-from hachimachi.models.stepping import Vector, as_array
+from hachimachi.models.heads.categorical import CategoryEmission
+from hachimachi.models.heads.column_distribution import NumberEmission
+from hachimachi.models.heads.head import Distribution, Emission, EventSampler, Head
+from hachimachi.models.registry import register
+from hachimachi.player.numpy_backbones import Vector, as_array
+from hachimachi.sampling import Numbers, Sampling, draw_index
 
 
 @register("head", "mixture")

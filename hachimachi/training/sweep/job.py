@@ -6,9 +6,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training import processes
-from hachimachi.training.config import check
-from hachimachi.training.overrides import plain, quote
-from hachimachi.training.sweep.folder import BASIC
-from hachimachi.training.sweep.results import MODEL, Score, as_words
+from hachimachi.training import distributed
+from hachimachi.training.config.compose import check
+from hachimachi.training.config.overrides import ConfigError, plain, quote
+from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
+from hachimachi.training.sweep.search import BASIC
 
 if TYPE_CHECKING:
-    from hachimachi.training.sweep.pruning import Prune
+    from hachimachi.training.sweep.search import Prune
+
 
 LOG = "log.txt"
 FAILED = float("inf")
@@ -43,9 +45,9 @@ class Site:
     @staticmethod
     def of(job: HydraConf) -> Site:
         """Find where the job is that Hydra began; in a process started by another one, that one's."""
-        if processes.is_ours():
-            sweep = os.environ.get(processes.SWEEP)
-            return Site(Path(os.environ[processes.FOLDER]), Path(sweep) if sweep else None, beside=False)
+        if distributed.is_ours():
+            sweep = os.environ.get(distributed.SWEEP)
+            return Site(Path(os.environ[distributed.FOLDER]), Path(sweep) if sweep else None, beside=False)
         folder, many = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
         return Site(folder, Path(job.sweep.dir) if many else None, many and job.launcher._target_ != BASIC)
 
@@ -71,12 +73,12 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
                 _fail(site.folder, str(error))
                 return FAILED
             except Exception as error:
-                if site.sweep is None or processes.is_ours():
+                if site.sweep is None or distributed.is_ours():
                     raise
                 (site.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
                 _fail(site.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
                 return FAILED
-        if score.stopped and not processes.is_ours():
+        if score.stopped and not distributed.is_ours():
             raise KeyboardInterrupt("said")
         return FAILED if score.val_nll is None else score.val_nll
 
@@ -97,23 +99,23 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
 
 def _run(cfg: DictConfig, site: Site) -> Score:
     """Train in this process, or in several that this one waits for."""
-    if processes.is_started() or processes.count(cfg) == 1:
+    if distributed.is_started() or distributed.count(cfg) == 1:
         return _train(cfg, site)
     here = [f"hydra.run.dir={quote(str(site.folder.absolute()))}", "hydra.output_subdir=null"]
-    number, nodes = processes.count_here(cfg), cfg.trainer.num_nodes
-    processes.run_together([*sys.argv[1:], *here], number, nodes, site.folder, site.sweep)
+    number, nodes = distributed.count_here(cfg), cfg.trainer.num_nodes
+    distributed.run_together([*sys.argv[1:], *here], number, nodes, site.folder, site.sweep)
     return Score.read(site.folder) or Score()
 
 
 def _train(cfg: DictConfig, site: Site) -> Score:
-    from hachimachi.training.run import train
+    from hachimachi.training.fit import train
 
     began = time.monotonic()
     prune = _prune(cfg, site)
     run = train(cfg, site.folder, [prune] if prune else [])
     seconds = round(time.monotonic() - began, 1)
     score = Score(run.score, run.marginal, seconds, prune.pruned if prune else None, run.interrupted or None)
-    if processes.rank() == 0:
+    if distributed.rank() == 0:
         score.write(site.folder)
     return score
 
@@ -122,7 +124,7 @@ def _prune(cfg: DictConfig, site: Site) -> Prune | None:
     """Return what writes the curve of a job of a sweep and, if that is wanted, ends it when it falls behind."""
     if site.sweep is None:
         return None
-    from hachimachi.training.sweep.pruning import Prune
+    from hachimachi.training.sweep.search import Prune
 
     return Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
 
@@ -137,3 +139,61 @@ def _log(folder: Path) -> Iterator[None]:
     """Write what a job says into its folder, where others speak at the same time."""
     with (folder / LOG).open("a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
         yield
+
+
+EXTRAS = {
+    "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "sweep"),
+    "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "cluster"),
+    "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "cluster"),
+}
+"""Words with the plug-in of Hydra that they need, and the extra that brings it."""
+
+
+def check_extras(words: Sequence[str]) -> None:
+    """Check that what words ask for is installed.
+
+    Raises:
+        ConfigError: It is not; what to type.
+    """
+    for word in words:
+        plugin, extra = EXTRAS.get(word, ("", ""))
+        if plugin and not _is_here(plugin):
+            raise ConfigError(f'{word}: not installed; pip install "hachimachi[{extra}]"')
+
+
+def check_processes(words: Sequence[str], multirun: bool) -> None:
+    """Check that words for a sweep are there with `-m`, once, and that what they need is installed.
+
+    Raises:
+        ConfigError: What to type instead.
+    """
+    check_extras(words)
+    if distributed.is_ours():  # one of the processes of a job
+        return
+    if multirun and distributed.is_started():
+        raise ConfigError("-m under torchrun or srun: expected one process; jobs start their own: trainer.devices=2")
+    single = [word for word in words if word.startswith("sweep=") and word != "sweep=grid"]
+    if single and not multirun:
+        raise ConfigError(f"{single[0]}: a search is a sweep; expected -m with it")
+
+
+def resume_words(cfg: DictConfig) -> list[str]:
+    """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    if not cfg.sweep.resume:
+        return []
+    folder = Path(cfg.sweep.resume)
+    if not read_jobs(folder):
+        raise ConfigError(f"sweep.resume={folder}: no sweep; expected the folder of one, outputs/sweep/…")
+    rounds = [job.name.partition(".")[0] for job in read_jobs(folder) if "." in job.name]
+    number = max((int(text) for text in rounds if text.isdecimal()), default=1) + 1
+    return [f"hydra.sweep.dir={quote(str(folder))}", f"hydra.sweep.subdir='{number}.${{hydra.job.num}}'"]
+
+
+def _is_here(plugin: str) -> bool:
+    return find_spec("hydra_plugins") is not None and find_spec(f"hydra_plugins.{plugin}") is not None

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hachimachi.canvas import FAINT, HUES, INK, PAPER
+from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
 from hachimachi.training.sweep.results import Job, keys_of
 
 ACROSS = 3
@@ -140,7 +140,7 @@ def _numbers(values: Sequence[str]) -> np.ndarray | None:
 
 def _in_order(values: Sequence[str]) -> list[str]:
     """Return the choices: numbers by size, names of sizes by what they say, others by the alphabet."""
-    from hachimachi.models.sizes import NAMES
+    from hachimachi.models.registry import NAMES
 
     choices = set(values)
     if _numbers(values) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.live.midi.channels import DRUM_CHANNEL, DRUMS, MELODIC, Channels
+from hachimachi.live.midi.mapping import DRUM_CHANNEL, DRUMS, MELODIC, Channels
 
 
 @given(st.lists(st.integers(0, DRUMS)), st.sets(st.integers(0, 15)), st.sets(st.integers(0, 15)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.live.midi.controls import Control, median, trained_values
+from hachimachi.live.midi.mapping import Control, median, trained_values
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
-from hachimachi.live.midi.keyboard import Keyboard
-from hachimachi.live.playing.inputs import InputForm
+from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
+from hachimachi.live.history import InputForm
+from hachimachi.live.midi.input import Keyboard
 
 
 def test_a_key_gives_the_unmasked_features_in_their_order(make_columns: Any) -> None:

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.live.midi import midi_in
-from hachimachi.live.midi.keyboard import Keyboard
-from hachimachi.live.midi.midi_in import Asked, Heard, MidiIn, Released
-from hachimachi.live.midi.midi_out import MidiOut
-from hachimachi.live.midi.out_port import REPEAT_SECONDS, RETURN_SECONDS, OutPort
+from hachimachi.live.midi import input
+from hachimachi.live.midi.input import Asked, Heard, Keyboard, MidiIn, Released
+from hachimachi.live.midi.output import MidiOut
+from hachimachi.live.midi.ports import REPEAT_SECONDS, RETURN_SECONDS, OutPort
 from tests.live.midi.conftest import FakePort
 
 On, Off = "note_on", "note_off"
@@ -96,7 +95,7 @@ def test_each_model_hears_in_its_own_terms(notes: Any, make_columns: Any) -> Non
 
 
 def test_what_comes_too_fast_is_counted(inlet: Inlet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(midi_in, "WAITING", 10)
+    monkeypatch.setattr(input, "WAITING", 10)
     inlet.send(*[On] * 12)
     assert len(list(inlet.midi.take())) == 10
     assert inlet.midi.dropped == 2

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
-from hachimachi.io.midi_options import DRUM_CHANNEL, DRUMS
-from hachimachi.live.midi.midi_out import MidiOut
-from hachimachi.live.midi.out_port import OutPort
+from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
+from hachimachi.live.midi.output import MidiOut
+from hachimachi.live.midi.ports import OutPort
 
 
 def row(*values: float) -> np.ndarray:

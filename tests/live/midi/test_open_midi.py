@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hachimachi.commands.midi_options import MidiOptions, midi_options, open_midi
+from hachimachi.commands.options import MidiPortOptions, midi_options, open_midi
 from hachimachi.errors import HachimachiError
-from hachimachi.live.midi.midi_in import Heard
+from hachimachi.live.midi.input import Heard
 
 
-def parse(*words: str) -> MidiOptions:
+def parse(*words: str) -> MidiPortOptions:
     """Return what a command with the options is called with."""
-    told: list[MidiOptions] = []
+    told: list[MidiPortOptions] = []
 
     @click.command()
     @midi_options
-    def command(midi: MidiOptions) -> None:
+    def command(midi: MidiPortOptions) -> None:
         told.append(midi)
 
     outcome = CliRunner().invoke(command, words, standalone_mode=False)
@@ -40,7 +40,7 @@ def studio(fake_midi: Any) -> Any:
 
 
 def test_nothing_asked_is_nothing_opened() -> None:
-    assert parse() == MidiOptions()
+    assert parse() == MidiPortOptions()
     setup = open_midi(parse(), [], lambda: None, print)
     assert (setup.inlet, setup.outlets, setup.details()) == (None, (), "")
     setup.close()
@@ -48,7 +48,7 @@ def test_nothing_asked_is_nothing_opened() -> None:
 
 def test_nothing_asked_loads_no_mido() -> None:
     code = (
-        "import sys; from hachimachi.commands.midi_options import *; open_midi(MidiOptions(), [], print, print);"
+        "import sys; from hachimachi.commands.options import *; open_midi(MidiOptions(), [], print, print);"
         "sys.exit('mido' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -56,7 +56,9 @@ def test_nothing_asked_loads_no_mido() -> None:
 
 def test_all_options() -> None:
     words = "--midi-in keys --midi-out synth --midi-channel 5 --midi-in-channel 2 --midi-thru --midi-cc a=b=1"
-    assert parse(*words.split(), "--midi-cc", "x=74") == MidiOptions("keys", "synth", 5, 2, True, {"a=b": 1, "x": 74})
+    assert parse(*words.split(), "--midi-cc", "x=74") == MidiPortOptions(
+        "keys", "synth", 5, 2, True, {"a=b": 1, "x": 74}
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
     woken: list[bool] = []
     key = mido.Message("note_on", note=62, velocity=70, channel=8)
     models = [notes, make_columns({"pitch": [60, 61]})]
-    options = MidiOptions("keys", "synth", channel=2)
+    options = MidiPortOptions("keys", "synth", channel=2)
     with open_midi(options, models, lambda: woken.append(True), print) as setup:
         synth, keys = studio.opened
         assert setup.inlet is not None
@@ -105,7 +107,7 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
 
 def test_what_was_lost_is_in_the_details(studio: Any, notes: Any) -> None:
     del studio
-    setup = open_midi(MidiOptions(play="synth"), [notes], lambda: None, print)
+    setup = open_midi(MidiPortOptions(play="synth"), [notes], lambda: None, print)
     setup.outlets[0].played(np.array([200, 80, 0.5, 45]), 0.0, None)
     assert setup.details() == "MIDI out: sent 0 messages, events beyond what MIDI can hold: 1"
 
@@ -114,21 +116,24 @@ def test_a_feature_that_nothing_moves_is_said(studio: Any, make_columns: Any) ->
     del studio
     said: list[str] = []
     columns = make_columns({"pitch": [60, 61], "bend": [0.1, 0.2]})
-    open_midi(MidiOptions("keys"), [columns, columns], lambda: None, said.append)
+    open_midi(MidiPortOptions("keys"), [columns, columns], lambda: None, said.append)
     assert said == ["--midi-in: no key gives bend, so it rests at its median; --midi-cc bend=NUMBER for a controller"]
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (MidiOptions("keys"), r"--midi-in: this model has no feature named pitch \(x, y\)"),
-        (MidiOptions(play="synth"), r"--midi-out: this model has no feature named pitch \(x, y\)"),
-        (MidiOptions("keys", controls={"z": 1}), r"--midi-cc z: there is no such feature; there are x, y"),
-        (MidiOptions("moog", controls={"x": 1}), r"--midi-in: no port has 'moog' .* 'Keys', 'Bus'; see hxmx devices"),
-        (MidiOptions("keys", "keys", controls={"x": 1}), r"--midi-out: no port has 'keys' .* 'Synth', 'Bus'"),
+        (MidiPortOptions("keys"), r"--midi-in: this model has no feature named pitch \(x, y\)"),
+        (MidiPortOptions(play="synth"), r"--midi-out: this model has no feature named pitch \(x, y\)"),
+        (MidiPortOptions("keys", controls={"z": 1}), r"--midi-cc z: there is no such feature; there are x, y"),
+        (
+            MidiPortOptions("moog", controls={"x": 1}),
+            r"--midi-in: no port has 'moog' .* 'Keys', 'Bus'; see hxmx devices",
+        ),
+        (MidiPortOptions("keys", "keys", controls={"x": 1}), r"--midi-out: no port has 'keys' .* 'Synth', 'Bus'"),
     ],
 )
-def test_what_cannot_be_opened_is_told(studio: Any, make_columns: Any, options: MidiOptions, told: str) -> None:
+def test_what_cannot_be_opened_is_told(studio: Any, make_columns: Any, options: MidiPortOptions, told: str) -> None:
     with pytest.raises(HachimachiError, match=told):
         open_midi(options, [make_columns({"x": [0, 1], "y": [0, 1]})], lambda: None, print)
     assert all(port.closed for port in studio.opened)

@@ -13,9 +13,8 @@ from pythonosc.osc_message import OscMessage
 from hachimachi.errors import HachimachiError
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, Part
-from hachimachi.live.osc.loop import Loop
-from hachimachi.live.osc.packets import encode
-from hachimachi.live.osc.wire import OscOutlet, Wire
+from hachimachi.live.loop import Loop
+from hachimachi.live.osc import OscOutlet, Wire, encode
 
 
 @pytest.fixture

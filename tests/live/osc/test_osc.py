@@ -9,9 +9,9 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import build_msg
 
-from hachimachi.live.osc import packets as osc
-from hachimachi.live.osc.packets import Message, encode, parse
-from hachimachi.live.refusals import Refused
+from hachimachi.live import osc
+from hachimachi.live.osc import Message, encode, parse
+from hachimachi.live.protocols import Refused
 
 NOW, WALL = 50.0, 1_700_000_000.0
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hachimachi.live.playing.agenda import MOST_AHEAD
+from hachimachi.live.schedule import MOST_AHEAD
 
 
 def test_simultaneous_events_of_a_loop_leave_room_to_listen(stage, fake_player) -> None:

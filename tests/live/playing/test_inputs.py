@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hachimachi.events import Feature
-from hachimachi.live.playing.inputs import InputForm
-from hachimachi.live.refusals import Refused
+from hachimachi.live.history import InputForm
+from hachimachi.live.protocols import Refused
 
 NOTE = (Feature("pitch"), Feature("velocity"), Feature("duration", masked=True), Feature("instrument"))
 

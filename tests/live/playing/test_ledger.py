@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.events import Feature
-from hachimachi.live.playing.ledger import Ledger, Note
+from hachimachi.live.notes import Ledger
+from hachimachi.live.protocols import Note
 
 PITCH, DURATION, CHANNEL = Feature("pitch"), Feature("duration", masked=True), Feature("channel", "categorical")
 notes = st.tuples(st.integers(60, 63), st.integers(0, 1), st.floats(0, 2), st.floats(0, 1))

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from hachimachi.live.playing.modes import MODES
-from hachimachi.live.refusals import Refused
+from hachimachi.live.performer import MODES
+from hachimachi.live.protocols import Refused
 
 ALONE = [name for name, mode in MODES.items() if mode.alone]
 

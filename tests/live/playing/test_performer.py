@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hachimachi.events import Feature
-from hachimachi.live.refusals import Refused
+from hachimachi.live.protocols import Refused
 
 LATENCY = 0.0037
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.live.playing.scheduler import Scheduler
+from hachimachi.live.schedule import Scheduler
 
 times = st.floats(-100, 100)
 

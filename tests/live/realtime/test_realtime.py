@@ -8,29 +8,10 @@ from typing import Any
 
 import pytest
 
-from hachimachi.live.realtime import linux, macos, windows
-from hachimachi.live.realtime.request import _ask, realtime, request_realtime
+from hachimachi.live import realtime
+from hachimachi.live.realtime import _ask, request_realtime
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the system of Linux")
-
-
-class FakeLibrary:
-    """Functions that note how they were called and return what they are told, else 0."""
-
-    def __init__(self, **returns: int) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self._returns = returns
-
-    def __getattr__(self, name: str) -> Any:
-        def function(*values: Any) -> int:
-            self.calls.append((name, *values))
-            return self._returns.get(name, 0)
-
-        setattr(self, name, function)  # ctypes functions have attributes, and are the same each time
-        return function
-
-    def names(self) -> list[str]:
-        return [name for name, *_ in self.calls]
 
 
 def is_a_sentence(text: str) -> bool:
@@ -40,7 +21,7 @@ def is_a_sentence(text: str) -> bool:
 @on_linux
 def test_everything_is_put_back() -> None:
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority, os.getpriority(os.PRIO_PROCESS, 0)
-    with realtime() as text:
+    with realtime.realtime() as text:
         assert is_a_sentence(text)
         if "granted, SCHED_FIFO" in text:
             assert os.sched_getscheduler(0) == os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
@@ -49,8 +30,7 @@ def test_everything_is_put_back() -> None:
 
 AS_NOBODY = """
 import os, resource
-from hachimachi.live.realtime import linux as realtime_linux  # while it can be read
-from hachimachi.live.realtime.request import realtime
+from hachimachi.live.realtime import realtime
 for what in ("RTPRIO", "NICE", "MEMLOCK"):
     resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (0, 0))
 os.setpriority(os.PRIO_PROCESS, 0, 0)
@@ -117,9 +97,9 @@ def test_as_much_as_the_limits_allow(
         os, "setpriority", lambda _, __, nice: note(f"nice {nice}", nice >= min(20 - limits.get("RLIMIT_NICE", 0), 0))
     )
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc())
-    monkeypatch.setattr(linux, "_limit", lambda name: limits.get(name, 0))
+    monkeypatch.setattr(realtime, "_limit", lambda name: limits.get(name, 0))
     with ExitStack() as undo:
-        assert text in linux.ask(undo)
+        assert text in realtime.ask_linux(undo)
     assert done == calls
 
 
@@ -137,51 +117,5 @@ def test_asking_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: ExitStack) -> str:
         raise PermissionError(1, "Operation not permitted")
 
-    for system in (linux, macos, windows):
-        monkeypatch.setattr(system, "ask", refuse)
+    monkeypatch.setattr(realtime, "ask_linux", refuse)
     assert is_a_sentence(request_realtime())
-
-
-@pytest.mark.parametrize(
-    ("returns", "text", "last"),
-    [
-        ({}, "granted, a time-constraint policy", "thread_policy_set"),
-        ({"thread_policy_set": 46}, "in the class user-interactive instead", "pthread_set_qos_class_self_np"),
-        ({"thread_policy_set": 46, "pthread_set_qos_class_self_np": 1}, "like any other program", None),
-    ],
-)
-def test_macos(monkeypatch: pytest.MonkeyPatch, returns: dict[str, int], text: str, last: str | None) -> None:
-    library = FakeLibrary(**returns)
-
-    def tell(base: Any) -> None:
-        base._obj.numer, base._obj.denom = 125, 3
-
-    monkeypatch.setattr(library, "mach_timebase_info", tell, raising=False)
-    with ExitStack() as undo:
-        sentence = macos.ask_system(library, undo)
-        asked = len(library.calls)
-    assert text in sentence
-    assert is_a_sentence(sentence)
-    [policy] = [values for name, *values in library.calls[:asked] if name == "thread_policy_set"]
-    wanted = policy[2]._obj
-    assert [wanted.period, wanted.computation, wanted.constraint] == [120_000, 24_000, 48_000]  # 3/125 of a nanosecond
-    assert policy[3] * ctypes.sizeof(ctypes.c_int) == ctypes.sizeof(wanted)
-    assert library.names()[asked:] == ([last] if last else [])
-
-
-@pytest.mark.parametrize("granted", [True, False])
-def test_windows(granted: bool) -> None:
-    kernel = FakeLibrary(GetPriorityClass=0x20, SetPriorityClass=granted, SetThreadPriority=granted)
-    timers = FakeLibrary(timeBeginPeriod=0 if granted else 97)
-    with ExitStack() as undo:
-        sentence = windows.ask_system(kernel, timers, undo)
-        asked = len(kernel.calls)
-    assert is_a_sentence(sentence)
-    if granted:
-        assert "granted, a time-critical thread" in sentence
-        assert kernel.calls[asked:] == [("SetThreadPriority", 0, 0), ("SetPriorityClass", 0, 0x20)]
-        assert timers.names() == ["timeBeginPeriod", "timeEndPeriod"]
-    else:
-        assert "high priority and a time-critical thread and timers of 1 ms missing" in sentence
-        assert kernel.calls[asked:] == []
-        assert timers.names() == ["timeBeginPeriod"]

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.record.file import find_unfinished
-from hachimachi.live.record.finish import finish
+from hachimachi.live.record.dataset import finish
 from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.read import read_journal
+from hachimachi.live.record.journal_file import find_unfinished, read_journal
 
 FEATURES = (Feature("x"), Feature("kind", kind="categorical"))
 NUMBERS = st.floats(-1e9, 1e9, width=32)

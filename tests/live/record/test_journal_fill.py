@@ -10,9 +10,9 @@ import pytest
 
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.playing.ledger import Note
+from hachimachi.live.protocols import Note
 from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.outlet import JournalOutlet, make_outlets
+from hachimachi.live.record.logbook import JournalOutlet, make_outlets
 
 NOTE = (Feature("pitch"), Feature("duration", masked=True))
 NAN = float("nan")

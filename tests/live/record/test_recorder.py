@@ -15,9 +15,8 @@ from pythonosc.osc_message_builder import build_msg
 
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.osc.packets import encode
-from hachimachi.live.osc.wire import Wire
-from hachimachi.live.outlet import Address
+from hachimachi.live.osc import Wire, encode
+from hachimachi.live.protocols import Address
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.record.recorder import Recorder
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from hachimachi.live.screen.history import History
 from hachimachi.live.screen.panel import render
+from hachimachi.live.screen.roll import History
 from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, Seen, Snapshot
 from tests.live.screen.snapshots import snapshots
 

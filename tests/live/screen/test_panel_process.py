@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hachimachi.live.screen.pipe import DirectPipe, LinePipe, ThreadPipe
-from hachimachi.live.screen.process import PanelProcess, can_draw
+from hachimachi.live.screen.process import DirectPipe, LinePipe, PanelProcess, ThreadPipe, can_draw
 from hachimachi.live.screen.snapshot import MODEL, ModelState, Seen, Snapshot
 
 if sys.platform == "win32":

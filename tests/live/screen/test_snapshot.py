@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, Seen, Snapshot
-from hachimachi.live.screen.trace import MOST_NOTES, Trace
+from hachimachi.live.screen.snapshot import CUT, MODEL, MOST_NOTES, YOU, ModelState, Seen, Snapshot, Trace
 from tests.live.screen.snapshots import snapshots
 
 

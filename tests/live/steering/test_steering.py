@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.columns import Column, fit_columns
-from hachimachi.live.refusals import Refused
-from hachimachi.live.steering.steering import ROUTES, Steering
-from hachimachi.models.constraint import Constraint
-from hachimachi.models.sampling import Sampling
+from hachimachi.constraints import Constraint
+from hachimachi.live.protocols import Refused
+from hachimachi.live.steering import ROUTES, Steering
+from hachimachi.sampling import Sampling
 from tests.conftest import Pieces
 
 MINOR = Constraint.scale("C minor")

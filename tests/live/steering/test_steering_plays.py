@@ -10,14 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.live.refusals import Refused
-from hachimachi.live.steering.steering import Steering
-from hachimachi.models import parts
-from hachimachi.models.constraint import Constraint
+from hachimachi.constraints import Constraint
+from hachimachi.live.protocols import Refused
+from hachimachi.live.steering import Steering
+from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sampling import Sampling
-from hachimachi.models.step import Player
-from hachimachi.models.threads import one_thread
+from hachimachi.player.engine import Player, one_thread
+from hachimachi.sampling import Sampling
 from tests.conftest import Pieces, chi_square
 
 ASKED = [
@@ -36,7 +35,7 @@ def one_core() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=parts.names("head"))
+@pytest.fixture(scope="module", params=registry.names("head"))
 def model(request: pytest.FixtureRequest, make_pieces: Pieces) -> EventModel:
     torch.manual_seed(2)
     options = {"components": 4} if request.param == "mixture" else {}
@@ -51,7 +50,7 @@ def test_a_steered_player_draws_what_is_asked_as_the_model_foretells_it(model: E
     player, past = Player(model, 1), torch.from_numpy(make_pieces([12])[0].rows())
     steering = Steering(model.columns, player.sampling)
     for row in past.numpy():
-        player.hear(row)
+        player.observe(row)
     for route, *values in ASKED:
         player.sampling, _ = steering.obey(route, values)
     drawn = np.array([player.sample() for _ in range(2500)])
@@ -94,7 +93,7 @@ def test_whatever_is_obeyed_can_be_played(model: EventModel, messages: list) -> 
             continue
         for _ in range(3):
             row = player.sample()
-            player.hear(row)
+            player.observe(row)
             for column, value in zip(model.columns, row.tolist(), strict=True):
                 constraint = player.sampling.constraints.get(column.name)
                 assert constraint is None or constraint.allows(value)

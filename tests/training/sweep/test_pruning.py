@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.training.sweep.pruning import Prune, best_at
 from hachimachi.training.sweep.results import CURVE, Score, read_curve
+from hachimachi.training.sweep.search import Prune, best_at
 
 
 class Fit:

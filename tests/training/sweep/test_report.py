@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.sweep.groups import group_by_seed
 from hachimachi.training.sweep.picture import draw
-from hachimachi.training.sweep.report import report
-from hachimachi.training.sweep.results import CURVE, Score, read_jobs
+from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs
+from hachimachi.training.sweep.summary import report
 
 
 def finish(folder: Path, overrides: list[str], score: float | None, **more: Any) -> None:

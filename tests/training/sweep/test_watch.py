@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hachimachi.training.sweep.results import CURVE, Score
-from hachimachi.training.sweep.watch import Watch
+from hachimachi.training.sweep.search import Watch
 from tests.training.sweep.test_report import begin, finish
 
 

@@ -1,0 +1,314 @@
+"""Calculating with a constant, or with the mean or standard deviation of the values themselves."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hachimachi.augment.augmentation import (
+    ArgumentError,
+    Augmentation,
+    Values,
+    features,
+    flag,
+    limits,
+    number,
+    number_or,
+    one_of,
+    register,
+)
+
+AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
+"""Of what there is one mean or deviation → the axes of (B, T, K) that it is taken over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic(Augmentation, ABC):
+    """Each value with a number.
+
+    Args:
+        value: The number: a constant, or the ``mean`` or ``std`` (of a population, by n) of the values.
+        per: Of what the mean or deviation is: each ``feature`` of a sequence, each ``step`` across its features, or all
+            values of a ``sequence``.
+    """
+
+    compute: ClassVar[Callable[[Any, Any], Any]]
+
+    value: float | str = number_or("mean", "std")
+    per: str = one_of("feature", "step", "sequence", default="feature")
+
+    def check(self) -> None:
+        """Refuse an axis for a constant."""
+        if self.per != "feature" and not isinstance(self.value, str):
+            raise ArgumentError("per", f"per says of what a mean or std is; value is {self.value:g}, a constant")
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
+        """Return the values after the calculation."""
+        number = statistic(values, self.value, AXES[self.per]) if isinstance(self.value, str) else self.value
+        with np.errstate(all="ignore"):
+            return type(self).compute(values, number)
+
+
+def statistic(values: Values, name: str, axes: tuple[int, ...]) -> Values:
+    """Return the mean or the standard deviation over axes, which stay, of the values that are there."""
+    there = ~np.isnan(values)
+    count = np.maximum(there.sum(axes, keepdims=True), 1)
+    with np.errstate(all="ignore"):  # of numbers near the largest; what comes of it is left as it was
+        mean = np.where(there, values, 0.0).sum(axes, keepdims=True) / count
+        if name == "mean":
+            return mean
+        return np.sqrt(np.square(np.where(there, values - mean, 0.0)).sum(axes, keepdims=True) / count)
+
+
+@register("add")
+@dataclass(frozen=True, kw_only=True)
+class Add(Arithmetic):
+    """Adds a number."""
+
+    compute = staticmethod(operator.add)
+
+
+@register("sub")
+@dataclass(frozen=True, kw_only=True)
+class Sub(Arithmetic):
+    """Takes a number away."""
+
+    compute = staticmethod(operator.sub)
+
+
+@register("mul")
+@dataclass(frozen=True, kw_only=True)
+class Mul(Arithmetic):
+    """Multiplies by a number."""
+
+    compute = staticmethod(operator.mul)
+
+
+@register("div")
+@dataclass(frozen=True, kw_only=True)
+class Div(Arithmetic):
+    """Divides by a number; what would be divided by 0, the deviation of a constant, stays as it is."""
+
+    compute = staticmethod(operator.truediv)
+
+    def check(self) -> None:
+        """Refuse to divide by nothing."""
+        super().check()
+        if self.value == 0:
+            raise ArgumentError("value", "value is 0, expected another number to divide by")
+
+
+_PER = {"sequence": (0, 0), "step": (1, 0), "feature": (0, 1), "element": (1, 1)}
+"""For what one number is drawn → whether each step, and each feature, has its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw(Augmentation, ABC):
+    """Each value with a number that is drawn.
+
+    Args:
+        range: Lowest and highest number, with ``dist=uniform``.
+        dist: Distribution of the numbers.
+        mean: Of the numbers, with ``dist=normal``.
+        std: Their standard deviation, with ``dist=normal``.
+        per: For what one is drawn: all values of a ``sequence``, each ``step``, each ``feature``, each ``element``.
+        log: Whether the number is the binary logarithm of what is calculated with: 2 to its power.
+    """
+
+    compute: ClassVar[Callable[[Any, Any], Any]]
+
+    range: tuple[float, float] | None = limits(None)
+    dist: str = one_of("uniform", "normal", default="uniform")
+    mean: float = number(default=0.0)
+    std: float = number("a number from 0", 1.0, lambda value: value >= 0)
+    per: str = one_of("sequence", "step", "feature", "element", default="sequence")
+    log: bool = flag()
+
+    def check(self) -> None:
+        """Refuse what belongs to the other distribution."""
+        if self.dist == "uniform":
+            if self.range is None:
+                raise ArgumentError("range", f"{self.name} lacks range=(low, high), or dist=normal with mean and std")
+            for key, default in (("mean", 0.0), ("std", 1.0)):
+                if getattr(self, key) != default:
+                    raise ArgumentError(key, f"{key} belongs to dist=normal; dist=uniform has range=(low, high)")
+        elif self.range is not None:
+            raise ArgumentError("range", "range belongs to dist=uniform; dist=normal has mean and std")
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:
+        """Return the values after the calculation."""
+        batch, steps, features = values.shape
+        each_step, each_feature = _PER[self.per]
+        shape = (batch, steps if each_step else 1, features if each_feature else 1)
+        if self.range is not None:
+            drawn = self.range[0] + (self.range[1] - self.range[0]) * random.random(shape)
+        else:
+            drawn = random.normal(self.mean, abs(self.std), shape)  # NumPy refuses −0
+        with np.errstate(all="ignore"):
+            return type(self).compute(values, np.exp2(drawn) if self.log else drawn)
+
+
+@register("addrand")
+@dataclass(frozen=True, kw_only=True)
+class AddRand(Draw):
+    """Adds a drawn number."""
+
+    compute = staticmethod(operator.add)
+
+
+@register("subrand")
+@dataclass(frozen=True, kw_only=True)
+class SubRand(Draw):
+    """Takes a drawn number away."""
+
+    compute = staticmethod(operator.sub)
+
+
+@register("mulrand")
+@dataclass(frozen=True, kw_only=True)
+class MulRand(Draw):
+    """Multiplies by a drawn number."""
+
+    compute = staticmethod(operator.mul)
+
+
+@register("divrand")
+@dataclass(frozen=True, kw_only=True)
+class DivRand(Draw):
+    """Divides by a drawn number."""
+
+    compute = staticmethod(operator.truediv)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Along(Augmentation, ABC):
+    """Along the steps of a sequence, each feature by itself, as if what is left alone (drums) were not there."""
+
+    along = True
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
+        """Return the values after it, each where one stood before."""
+        gone = np.isnan(values)
+        order = np.argsort(gone, axis=1, kind="stable")  # what is there first
+        packed = np.take_along_axis(values, order, axis=1)
+        result = np.empty_like(values)
+        with np.errstate(all="ignore"):
+            np.put_along_axis(result, order, self.turn(packed, (~gone).sum(1, keepdims=True)), axis=1)
+        return result
+
+    @abstractmethod
+    def turn(self, packed: Values, count: Values) -> Values:
+        """Return what comes of values without gaps, shape (B, T, K), of which ``count``, shape (B, 1, K), are there.
+
+        The rest, at the end, is NaN and may become anything.
+        """
+
+
+@register("rev")
+@dataclass(frozen=True, kw_only=True)
+class Rev(Along):
+    """Reverses events, the last first; with ``dims`` only some features, and the others keep their places.
+
+    The times between events are mirrored, so that onsets lie as in a mirror; durations go with their events.
+    """
+
+    dims: tuple[str | int, ...] | None = features(None)
+
+    def turn(self, packed: Values, count: Values) -> Values:
+        """Return the values from the last to the first."""
+        step = np.arange(packed.shape[1])[None, :, None]
+        return np.take_along_axis(packed, np.where(step < count, count - 1 - step, step), axis=1)
+
+
+@register("diff")
+@dataclass(frozen=True, kw_only=True)
+class Diff(Along):
+    """Puts in place of each value its distance from the one before; the first stays. The inverse of ``cumsum``."""
+
+    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
+        """Return the differences."""
+        return np.diff(packed, axis=1, prepend=0.0)
+
+
+@register("cumsum")
+@dataclass(frozen=True, kw_only=True)
+class CumSum(Along):
+    """Puts in place of each value the sum of all up to it."""
+
+    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
+        """Return the sums."""
+        return np.cumsum(packed, axis=1)
+
+
+@register("sort")
+@dataclass(frozen=True, kw_only=True)
+class Sort(Along):
+    """Puts the values of each feature in rising order.
+
+    Args:
+        falling: Whether in falling order.
+    """
+
+    falling: bool = flag()
+
+    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there sorts to the end)
+        """Return the values in order."""
+        return -np.sort(-packed, axis=1) if self.falling else np.sort(packed, axis=1)
+
+
+@register("abs")
+@dataclass(frozen=True, kw_only=True)
+class Abs(Augmentation):
+    """Takes the sign away."""
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
+        """Return the absolute values."""
+        return np.abs(values)
+
+
+@register("round")
+@dataclass(frozen=True, kw_only=True)
+class Round(Augmentation):
+    """Rounds to the nearest multiple of a step: times to a pulse, knobs to notches.
+
+    Args:
+        step: Distance of two results.
+    """
+
+    step: float = number("a number above 0", 1.0, lambda value: value > 0)
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
+        """Return the nearest multiples; what lies in the middle goes up."""
+        with np.errstate(all="ignore"):
+            steps = np.floor(values / self.step + 0.5)
+            return np.round(steps * self.step, 12)  # three steps of 0.1 are 0.3, not 0.30000000000000004
+
+
+@register("clip")
+@dataclass(frozen=True, kw_only=True)
+class Clip(Augmentation):
+    """Holds values between two bounds, one of which may be left out.
+
+    Args:
+        min: Lowest value.
+        max: Highest value.
+    """
+
+    min: float | None = number(default=None)
+    max: float | None = number(default=None)
+
+    def check(self) -> None:
+        """Refuse no bounds, and bounds the wrong way round."""
+        if self.min is None and self.max is None:
+            raise ArgumentError("min", "clip lacks min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ArgumentError("min", f"min is {self.min:g} and max is {self.max:g}, expected min at most max")
+
+    def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
+        """Return the values within the bounds."""
+        return np.clip(values, self.min, self.max)

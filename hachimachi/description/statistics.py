@@ -1,0 +1,291 @@
+"""Counts of one column that never grow with the data, and a sample of rows for what cannot be counted so."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.events import EventSequence, check_alike
+from hachimachi.io.collection import Collection
+
+_CELLS = 1_000_000
+"""Numbers in a block, about: enough for NumPy to be quick, few enough to be forgotten."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Successive events of one sequence.
+
+    Args:
+        events: The events; of the sequence or a part of it.
+        first: Number of the first one in its sequence, from 0.
+        before: Time of the event before the first one, ``None`` where the sequence begins.
+        last: Whether the sequence ends with it.
+    """
+
+    events: EventSequence
+    first: int
+    before: float | None
+    last: bool
+
+    def rows(self) -> NDArray[np.float64]:
+        """Return inter-event time (if temporal) and features; NaN for the time before the first event of all."""
+        rows = self.events.rows()
+        if self.before is not None and self.events.time is not None:
+            rows[0, 0] = self.events.time[0] - self.before
+        return rows
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an event is: the number it has in a sequence, from 1."""
+
+    sequence: str
+    event: int
+
+    def __str__(self) -> str:
+        return f"event {self.event:,}" + (f" of {self.sequence}" if self.sequence else "")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of several pieces, one below the other, shape (N, columns)."""
+
+    pieces: list[Piece]
+    rows: NDArray[np.float64]
+    starts: NDArray[np.int64]
+
+    @staticmethod
+    def of(pieces: list[Piece]) -> Block:
+        """Put pieces together."""
+        lengths = [len(piece.events) for piece in pieces]
+        starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+        return Block(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
+
+    def place(self, row: int) -> Place:
+        """Return where a row comes from."""
+        number = int(np.searchsorted(self.starts, row, side="right")) - 1
+        piece = self.pieces[number]
+        return Place(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
+
+
+def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[Block]:
+    """Give blocks of all sequences in their order, taking each once; of a collection no more than a block at a time.
+
+    Raises:
+        HachimachiError: Sequences that differ in features, or of which some only carry time.
+    """
+    waiting: list[Piece] = []
+    cells, first = 0, None
+    for piece in _pieces_of(sequences):
+        first = piece.events[:0] if first is None else first
+        check_alike([first, piece.events])
+        waiting.append(piece)
+        cells += piece.events.data.size
+        if cells >= _CELLS:
+            yield Block.of(waiting)
+            waiting, cells = [], 0
+    if waiting:
+        yield Block.of(waiting)
+
+
+def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
+    """Cut sequences where they are longer than a block; those without events give nothing."""
+    if isinstance(sequences, Collection):
+        for place, length in enumerate(sequences.lengths.tolist()):
+            one = sequences.take([place])
+            yield from _cut(length, len(sequences.features), lambda first, last, one=one: one.cut(first, last)[0])
+    else:
+        for sequence in sequences:
+            yield from _cut(len(sequence), len(sequence.features), lambda first, last, all=sequence: all[first:last])
+
+
+def _cut(length: int, features: int, events_of: Callable[[int, int], EventSequence]) -> Iterator[Piece]:
+    most, before = max(_CELLS // features, 1), None
+    for first in range(0, length, most):
+        last = min(first + most, length)
+        events = events_of(first, last)
+        yield Piece(events, first, before, last == length)
+        before = None if events.time is None else float(events.time[-1])
+
+
+FAR = 20
+"""How many of the lowest and of the highest values are kept with their places."""
+_ROOM = 4_000_000
+"""Numbers kept of all columns together."""
+
+
+class Tally:
+    """What is known of a column so far.
+
+    Args:
+        column: Its place among the columns.
+        columns: How many there are: they share the room.
+    """
+
+    def __init__(self, column: int, columns: int) -> None:
+        self.column = column
+        self.events = 0
+        self.low, self.high = np.inf, -np.inf
+        self.fraction: float | None = None
+        """One value that is no whole number, where there is any."""
+        self.values: NDArray[np.float64] = np.empty(0)
+        """All different values, ascending, until they were too many."""
+        self.counts: NDArray[np.int64] = np.empty(0, np.int64)
+        """How often each of them is there."""
+        self.most = min(65_536, max(_ROOM // columns, 256))
+        self.many = False
+        """Whether there were more different values than that."""
+        self.lowest: list[tuple[float, Place]] = []
+        """The lowest values, one more than `FAR` where there are as many, ascending."""
+        self.highest: list[tuple[float, Place]] = []
+        """The highest values, descending."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        return self.fraction is None
+
+    def add(self, block: Block) -> None:
+        """Count a block's values; NaN is none."""
+        column = block.rows[:, self.column]
+        rows = np.flatnonzero(~np.isnan(column))
+        values = column[rows]
+        if not values.size:
+            return
+        self.events += values.size
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        if self.fraction is None and (uneven := values != np.round(values)).any():
+            self.fraction = float(values[uneven][0])
+        if not self.many:
+            self._count(values)
+        self.lowest = _further(self.lowest, values, rows, block, 1)
+        self.highest = _further(self.highest, values, rows, block, -1)
+
+    def _count(self, values: NDArray[np.float64]) -> None:
+        found, counts = np.unique(values, return_counts=True)
+        merged, where = np.unique(np.concatenate([self.values, found]), return_inverse=True)
+        self.counts = np.bincount(where, np.concatenate([self.counts, counts])).astype(np.int64)
+        self.values = merged
+        if len(merged) > self.most:
+            self.many = True
+            self.values, self.counts = np.empty(0), np.empty(0, np.int64)
+
+
+def _further(
+    known: list[tuple[float, Place]], values: NDArray[np.float64], rows: NDArray[np.intp], block: Block, sign: int
+) -> list[tuple[float, Place]]:
+    """Return the lowest (sign 1) or highest (−1) of all, with their places; of equal ones the first."""
+    if len(known) > FAR:
+        better = sign * values < sign * known[-1][0]
+        values, rows = values[better], rows[better]
+    order = np.argsort(sign * values, kind="stable")[: FAR + 1]
+    found = [(float(values[i]), block.place(int(rows[i]))) for i in order]
+    return sorted([*known, *found], key=lambda pair: sign * pair[0])[: FAR + 1]
+
+
+class Sample:
+    """Rows of which each is as likely to be kept as any other: all of them, while there is room."""
+
+    def __init__(self, columns: int) -> None:
+        self.most = min(200_000, max(_ROOM // columns, 1000))
+        self.seen = 0
+        self._rows = np.empty((0, columns))
+        self._keys = np.empty(0)
+        self._chance = np.random.default_rng(0)
+
+    def add(self, rows: NDArray[np.float64]) -> None:
+        """Take some of the rows: those with the lowest of random keys stay."""
+        self.seen += len(rows)
+        keys = self._chance.random(len(rows))
+        full = len(self._keys) >= self.most
+        chosen = keys < self._keys.max() if full else np.ones(len(rows), bool)
+        self._rows, self._keys = np.concatenate([self._rows, rows[chosen]]), np.append(self._keys, keys[chosen])
+        if len(self._keys) > self.most:
+            kept = np.sort(np.argpartition(self._keys, self.most)[: self.most])
+            self._rows, self._keys = self._rows[kept], self._keys[kept]
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """The rows kept, in their order."""
+        return self._rows
+
+
+_COMPARED = 2000
+"""Sequences whose numbers are compared; a larger collection is judged by its first ones."""
+_TYPICAL = 100
+"""Events from which on a sequence is long enough to stand for others."""
+
+
+class Lengths:
+    """What is known of the sequences so far."""
+
+    def __init__(self) -> None:
+        self.seconds, self.latest, self.whole = 0.0, 0.0, True
+        self.shortest, self.longest = "", ""
+        self.names: list[str] = []
+        """Names of the sequences that are compared."""
+        self.means: list[NDArray[np.float64]] = []
+        """Mean distance from 0 in each of their columns, the time between events among them."""
+        self._lengths, self._least, self._most = array("q"), 0, 0
+        self._example: EventSequence | None = None
+        self._open: list[NDArray[np.float64]] = []
+        self._start = 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of sequences with events."""
+        return len(self._lengths)
+
+    @property
+    def three(self) -> tuple[int, int, int]:
+        """Events of the shortest, the median and the longest."""
+        lengths = np.asarray(self._lengths)
+        return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
+
+    @property
+    def example(self) -> EventSequence:
+        """The first sequence of some length, or the longest of short ones."""
+        assert self._example is not None
+        return self._example
+
+    def add(self, block: Block) -> None:
+        """Count the sequences of a block, of which the first may have begun and the last may end elsewhere."""
+        with np.errstate(over="ignore"):  # what is not finite is not compared
+            sums = np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
+        for piece, total in zip(block.pieces, sums, strict=True):
+            self._add_time(piece)
+            self._open.append(total)
+            if self._example is None or len(self._example) < min(len(piece.events), _TYPICAL):
+                self._example = piece.events
+            if piece.last:
+                self._end(piece)
+
+    def _add_time(self, piece: Piece) -> None:
+        time = piece.events.time
+        if time is not None:
+            self._start = float(time[0]) if piece.first == 0 else self._start
+            self.latest = max(self.latest, float(time[-1]))
+            self.whole = self.whole and bool(np.all(time == np.round(time)))
+
+    def _end(self, piece: Piece) -> None:
+        length, time = piece.first + len(piece.events), piece.events.time
+        if not self._lengths or length < self._least:
+            self._least, self.shortest = length, piece.events.name
+        if length > self._most:
+            self._most, self.longest = length, piece.events.name
+        self._lengths.append(length)
+        seconds = 0.0 if time is None else float(time[-1]) - self._start
+        self.seconds += seconds
+        if length > 1 and len(self.names) < _COMPARED:
+            with np.errstate(over="ignore"):
+                mean = np.sum(self._open, axis=0) / length
+            if time is not None:
+                mean[0] = seconds / (length - 1)
+            self.names.append(piece.events.name)
+            self.means.append(mean)
+        self._open = []

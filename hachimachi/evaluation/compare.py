@@ -1,0 +1,157 @@
+"""Which of several models foretells the same events better, and whether that is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.evaluation.grids import find_common_grid
+from hachimachi.evaluation.likelihood import BLOCK, Evaluation, check_judged, evaluate
+from hachimachi.events import EventSequence
+from hachimachi.models.event_model import EventModel
+
+SEVERAL = 5
+"""From this many sequences on, each is a block; else blocks are cut from each."""
+SURE = 1.96
+"""Standard errors that a normal variable stays within in 95 of 100 cases."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more one model costs than another on the same events.
+
+    Args:
+        nats: Mean difference, in nats per event; below zero where the one is better.
+        stderr: Its standard error, NaN for fewer than two blocks.
+        blocks: Number of blocks it is from.
+    """
+
+    nats: float
+    stderr: float
+    blocks: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is more than noise: beyond what 95 of 100 samples with no difference would show.
+
+        The limit is that of Student's t (Abramowitz & Stegun 1964, 26.7.5), wider where there are few blocks.
+        """
+        if not self.blocks > 1 or not np.isfinite(self.stderr):
+            return False
+        z, freedom = SURE, self.blocks - 1
+        limit = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        return abs(self.nats) > limit * self.stderr
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What models cost on the same events, on the same grid.
+
+    Args:
+        names: What the models are called.
+        evaluations: What each costs, event by event.
+        block: The block of each scored event, shape (scored,): neighbours are not independent.
+        by_sequence: Whether a block is a whole sequence, not a stretch of one.
+        remarks: What to say of the grid, where models had different ones.
+    """
+
+    names: tuple[str, ...]
+    evaluations: tuple[Evaluation, ...]
+    block: NDArray[np.int64]
+    by_sequence: bool
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def ranking(self) -> list[int]:
+        """Positions of the models, the best first."""
+        return sorted(range(len(self.names)), key=lambda place: self.evaluations[place].nats_per_event)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return len(np.unique(self.block))
+
+    @property
+    def features_compare(self) -> bool:
+        """Whether features can be compared one by one: each knows those before it, so the order has to be the same."""
+        return len({evaluation.names for evaluation in self.evaluations}) == 1
+
+    def difference(self, one: int, other: int, feature: str | None = None) -> Difference:
+        """Return how much more one model costs than another, in all or in one feature.
+
+        Events differ in number from block to block, so the standard error is that of a ratio (Cochran 1977, *Sampling
+        Techniques*, 6.3).
+        """
+        gap = self._costs(one, feature) - self._costs(other, feature)
+        mean = float(gap.mean())
+        totals = np.bincount(self.block, gap - mean)[np.unique(self.block)]
+        count = len(totals)
+        error = (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(gap) if count > 1 else float("nan")
+        return Difference(mean, error, count)
+
+    def _costs(self, place: int, feature: str | None) -> NDArray[np.float64]:
+        evaluation = self.evaluations[place]
+        if feature is None:
+            return evaluation.surprise.sum(1)
+        return evaluation.surprise[:, evaluation.names.index(feature)]
+
+
+def compare(
+    models: Mapping[str, EventModel] | Sequence[EventModel],
+    data: EventSequence | Sequence[EventSequence],
+    *,
+    resolution: Mapping[str, float] | None = None,
+    support: Mapping[str, tuple[float, float]] | None = None,
+    done: Callable[[int], object] = lambda _: None,
+) -> Comparison:
+    """Score several models on the same events and grid, as :func:`~hachimachi.evaluation.likelihood.evaluate` does.
+
+    Where their grids differ they are judged on a common one: the coarsest resolution if all others divide it, over the
+    support of them all.
+
+    Args:
+        models: The models, by name where they have one.
+        data: One sequence or several.
+        resolution: Width of the bins, as of :func:`~hachimachi.evaluation.likelihood.evaluate`.
+        support: Lowest and highest value, likewise.
+        done: Told how many events were heard, again and again, by each model.
+
+    Raises:
+        HachimachiError: Fewer than two models, data with other features, nothing to score, or no common grid.
+
+    >>> from hachimachi import build_model, read
+    >>> from hachimachi.events import make_sequence
+    >>> scale = make_sequence([[60.0 + i % 5] for i in range(200)], [0.25 * i for i in range(200)], ["pitch"])
+    >>> chance = make_sequence([[60.0 + i * i % 7] for i in range(200)], [0.3 * i for i in range(200)], ["pitch"])
+    >>> result = compare({"scale": build_model([scale]), "chance": build_model([chance])}, scale)
+    >>> result.names[result.ranking[0]], result.difference(1, 0).sure
+    ('scale', True)
+    """
+    named = models if isinstance(models, Mapping) else {f"{number}": model for number, model in enumerate(models, 1)}
+    if len(named) < 2:
+        raise HachimachiError(f"{len(named)} model to compare; expected two or more")
+    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    for model in named.values():
+        check_judged(model, sequences)
+    grid = find_common_grid(named, sequences, resolution or {}, support or {})
+    how = {"resolution": grid.resolution, "support": grid.support, "done": done}
+    evaluations = tuple(evaluate(model, sequences, **how) for model in named.values())
+    lengths = [max(0, len(sequence) - 1) for sequence in sequences]
+    if not sum(lengths):
+        raise HachimachiError("nothing to score; expected a sequence of two events or more")
+    by_sequence = sum(length > 0 for length in lengths) >= SEVERAL
+    return Comparison(tuple(named), evaluations, _cut(lengths, by_sequence), by_sequence, grid.remarks)
+
+
+def _cut(lengths: Sequence[int], by_sequence: bool) -> NDArray[np.int64]:
+    """Return the block of each event: its sequence, or a stretch of it; what is left over joins the last stretch."""
+    blocks, begun = [], 0
+    for length in lengths:
+        stretches = 1 if by_sequence else max(1, length // BLOCK)
+        blocks.append(begun + np.minimum(np.arange(length) // (length if by_sequence else BLOCK), stretches - 1))
+        begun += stretches
+    return np.concatenate(blocks)

@@ -1,0 +1,265 @@
+"""The likelihood of one column on another grid than the model's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import LARGEST, MAX_BINS, Categories, Column, UniformGrid
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME, EventSequence
+from hachimachi.models.event_model import EventModel
+from hachimachi.models.heads.head import FLOOR
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Regrid:
+    """Bins of a column → bins of another grid, the mass of each spread evenly over its width.
+
+    So finer bins share what a bin holds, and coarser ones add up what several hold. An open end bin of the model
+    reaches to the end of the support asked for. What the model gives to values beyond that support counts to its end
+    bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more than −ln(FLOOR / bins).
+
+    Args:
+        own: The column as the model has it.
+        column: The same on the grid asked for, its histogram too.
+    """
+
+    own: Column
+    column: Column
+
+    @staticmethod
+    def of(own: Column, resolution: float | None, support: tuple[float, float] | None) -> Regrid:
+        """Restate a column.
+
+        Args:
+            own: The column as the model has it.
+            resolution: Width of the bins, the model's own if ``None``.
+            support: Lowest and highest value; ends are closed: what is outside costs the floor. ``None`` leaves it.
+
+        Raises:
+            HachimachiError: Categories, or a grid with no bins or too many.
+        """
+        grid = _lattice(own, resolution, support)
+        regrid = Regrid(own, replace(own, grid=grid))
+        histogram = np.zeros(own.grid.bins)
+        histogram[list(own.occupied)] = own.counts
+        counts = regrid._spread(histogram)
+        occupied = np.flatnonzero(counts > 0)
+        column = replace(own, grid=grid, occupied=tuple(occupied.tolist()), counts=tuple(counts[occupied].tolist()))
+        return Regrid(own, column)
+
+    def table(self, p: Floats) -> Floats:
+        """Return P of every bin asked for, from P of the model's: (bins,) → (other bins,)."""
+        return FLOOR / self.column.grid.bins + (1 - FLOOR) * self._spread(p)
+
+    def prob(self, values: Floats, mass: Callable[[int], Floats]) -> Floats:
+        """Return P of the bins asked for in which raw values (N,) lie.
+
+        Args:
+            values: The values.
+            mass: From k the P that the model gives to the k-th of its bins that each value's bin reaches into, (N,);
+                see :meth:`reach`.
+        """
+        first, count = self.reach(values)
+        low, high = self._ends(values)
+        knots, inside = self._knots(), np.zeros(len(values))
+        for k in range(count.max(initial=0)):
+            place = np.minimum(first + k, len(knots) - 2)
+            both = np.minimum(high, knots[place + 1]) - np.maximum(low, knots[place])
+            share = np.maximum(both, 0.0) / (knots[place + 1] - knots[place])
+            inside += np.where(k < count, share * mass(k), 0.0)
+        return FLOOR / self.column.grid.bins + (1 - FLOOR) * inside
+
+    def reach(self, values: Floats) -> tuple[Places, Places]:
+        """Return the first of the model's bins that each value's bin reaches into, and how many; 0 if it is outside."""
+        low, high = self._ends(values)
+        knots = self._knots()
+        first = np.clip(np.searchsorted(knots, low, side="right") - 1, 0, len(knots) - 2)
+        end = np.searchsorted(knots, high, side="left")
+        return first, np.where(self.column.grid.outside(values), 0, np.maximum(end - first, 0))
+
+    def middles(self) -> Floats:
+        """Return a value in each of the model's bins."""
+        assert isinstance(self.own.grid, UniformGrid)
+        return self.own.grid.value(np.arange(self.own.grid.bins))
+
+    def _spread(self, p: Floats) -> Floats:
+        """Return the mass of the bins asked for: what lies below each end, linear within a bin of the model's."""
+        below = np.interp(self._edges(), self._knots(), np.concatenate([[0.0], np.cumsum(p)]))
+        return np.maximum(np.diff(below), 0.0)
+
+    def _ends(self, values: Floats) -> tuple[Floats, Floats]:
+        """Return where each value's bin begins and ends, as far as the model's bins go."""
+        index, edges, knots = self.column.grid.index(values), self._edges(), self._knots()
+        low, high = (np.clip(edges[index + after], knots[0], knots[-1]) for after in (0, 1))
+        return low, high
+
+    def _edges(self) -> Floats:
+        """Return where bins asked for begin and end; what lies beyond them all belongs to the end bins."""
+        assert isinstance(self.column.grid, UniformGrid)
+        return np.concatenate([[-np.inf], self.column.grid.edges()[1:-1], [np.inf]])
+
+    def _knots(self) -> Floats:
+        """Return where the model's bins begin and end, the open ones at the end of the support asked for."""
+        assert isinstance(self.own.grid, UniformGrid)
+        assert isinstance(self.column.grid, UniformGrid)
+        knots, asked = self.own.grid.edges(), self.column.grid.edges()
+        knots[0] = min(knots[0], asked[0]) if self.own.grid.open_low else knots[0]
+        knots[-1] = max(knots[-1], asked[-1]) if self.own.grid.open_high else knots[-1]
+        return knots
+
+
+def regrids(
+    columns: Sequence[Column],
+    resolution: Mapping[str, float] | None = None,
+    support: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[int, Regrid]:
+    """Return what restates the columns whose grid is fixed, by their place; those that have it already are left out.
+
+    Args:
+        columns: The model's.
+        resolution: Width of the bins, by the column's name or the feature's number.
+        support: Lowest and highest value, likewise.
+
+    Raises:
+        HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
+    """
+    widths = {find_column(columns, name): width for name, width in (resolution or {}).items()}
+    ranges = {find_column(columns, name): ends for name, ends in (support or {}).items()}
+    made = {at: Regrid.of(columns[at], widths.get(at), ranges.get(at)) for at in sorted({*widths, *ranges})}
+    return {at: regrid for at, regrid in made.items() if regrid.column.grid != columns[at].grid}
+
+
+def find_column(columns: Sequence[Column], name: str) -> int:
+    """Return the place of the column of a name or, else, of the feature of a number.
+
+    Raises:
+        HachimachiError: There is none.
+    """
+    names = [column.name for column in columns]
+    temporal = names[0] == TIME
+    numbered = {f"{number}": number + temporal for number in range(len(names) - temporal)}
+    places = {**numbered, **{name: place for place, name in enumerate(names)}}
+    if name not in places:
+        raise HachimachiError(f"{name}: the model has no such column; it has {', '.join(names)}")
+    return places[name]
+
+
+def _lattice(own: Column, resolution: float | None, support: tuple[float, float] | None) -> UniformGrid:
+    where, grid = f"the grid of {own.name!r}", own.grid
+    if not isinstance(grid, UniformGrid):
+        raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
+    width = grid.resolution if resolution is None else resolution
+    if not 0 < width < math.inf:
+        raise HachimachiError(f"{where}: resolution is {width:g}, expected a number above 0")
+    low, high = support or (grid.low * grid.resolution, grid.high * grid.resolution)
+    if not (low < high or support is None) or not math.isfinite(high - low):
+        raise HachimachiError(f"{where}: support is {low:g}:{high:g}, expected two numbers, the lower one first")
+    bins = (high - low) / width + 1
+    if max(bins, grid.bins) > MAX_BINS or max(abs(low), abs(high)) / width > LARGEST:
+        raise HachimachiError(
+            f"{where}: {max(bins, grid.bins):.0f} bins are too many; at most {MAX_BINS} can be summed"
+        )
+    ends = {"low": math.floor(low / width + 0.5), "high": math.floor(high / width + 0.5)}
+    closed = {"open_low": False, "open_high": False} if support else {}
+    return replace(grid, resolution=width, **ends, **closed)
+
+
+@dataclass(frozen=True)
+class CommonGrid:
+    """What every model is to be judged on, by the name of the column, where it is not its own grid.
+
+    Args:
+        resolution: Width of the bins.
+        support: Lowest and highest value.
+        remarks: What to say of it.
+    """
+
+    resolution: dict[str, float]
+    support: dict[str, tuple[float, float]]
+    remarks: tuple[str, ...]
+
+
+def find_common_grid(
+    models: Mapping[str, EventModel],
+    sequences: Sequence[EventSequence],
+    resolution: Mapping[str, float],
+    support: Mapping[str, tuple[float, float]],
+) -> CommonGrid:
+    """Return a grid that is the same for all models.
+
+    Args:
+        models: The models, by name; their columns have the same names.
+        sequences: What they are judged by.
+        resolution: What the user says of it, by the column's name or the feature's number.
+        support: Likewise.
+
+    Raises:
+        HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
+            models know and others do not, in data that holds them.
+    """
+    parts = {name: model.columns for name, model in models.items()}
+    columns = next(iter(parts.values()))
+    widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
+    ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}
+    remarks = []
+    for place, column in enumerate(columns):
+        each = {name: part[place] for name, part in parts.items()}
+        if len({one.grid for one in each.values()}) == 1:
+            continue
+        if any(isinstance(one.grid, Categories) for one in each.values()):
+            _check_categories(each, sequences)
+            continue
+        grids = {name: one.grid for name, one in each.items() if isinstance(one.grid, UniformGrid)}
+        if column.name not in widths:
+            widths[column.name] = _coarsest(column.name, grids)
+            if len({grid.resolution for grid in grids.values()}) > 1:
+                remarks.append(
+                    f"{column.name}: judged in steps of {widths[column.name]:g}, the coarsest of the models'"
+                )
+        ranges.setdefault(column.name, _widest(grids))
+    return CommonGrid(widths, ranges, tuple(remarks))
+
+
+def _coarsest(name: str, grids: Mapping[str, UniformGrid]) -> float:
+    """Return the resolution that all others divide."""
+    most = max(grid.resolution for grid in grids.values())
+    for grid in grids.values():
+        times = most / grid.resolution
+        if not math.isclose(times, round(times), rel_tol=1e-9):
+            found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
+            raise HachimachiError(
+                f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
+                f"such as --resolution {name}={most:g}"
+            )
+    return most
+
+
+def _widest(grids: Mapping[str, UniformGrid]) -> tuple[float, float]:
+    low = min(grid.low * grid.resolution for grid in grids.values())
+    return low, max(grid.high * grid.resolution for grid in grids.values())
+
+
+def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:
+    """Refuse categories that some models know and others do not: an unknown one stands for all that are unknown."""
+    known = {name: set(one.grid.values) for name, one in each.items() if isinstance(one.grid, Categories)}
+    column = next(iter(each.values())).name
+    if len(known) < len(each):
+        odd = next(name for name in each if name not in known)
+        raise HachimachiError(f"{column!r} is a category in some of the models and a number in {odd}; train them alike")
+    there = {value for sequence in sequences for value in sequence.column(column).tolist()}
+    for name, values in known.items():
+        lost = sorted(there & set.union(*known.values()) - values)
+        if lost:
+            raise HachimachiError(
+                f"{name} does not know {column} {lost[0]:g}, another of the models does: on data that holds it they do "
+                "not compare; train them on the same categories"
+            )

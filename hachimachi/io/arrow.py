@@ -1,0 +1,705 @@
+"""Sequences as one Arrow table: ``sequence``, ``time`` where there is time, and a column for each feature.
+
+Each column has the smallest type that holds its numbers exactly; time always has eight bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME, EventSequence, Feature
+from hachimachi.io.collection import BLOCK, Statistics
+from hachimachi.io.json_format import describe, read_features
+from hachimachi.io.report import Report
+
+try:
+    import pyarrow as pa
+except ImportError as error:
+    raise HachimachiError(".arrow files need pyarrow; pip install 'hachimachi[columnar]'") from error
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+from hachimachi.errors import HachimachiError
+from hachimachi.io.atomic import replacing
+from hachimachi.io.collection import POOL, Summary, join
+
+KEY = b"hachimachi"
+"""Under which the metadata stands."""
+SEQUENCE = "sequence"
+"""The column that says which sequence an event is of."""
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What can be known of a file without reading its events.
+
+    Args:
+        features: What its columns are.
+        temporal: Whether there is time.
+        names: Of its sequences.
+        lengths: Of its sequences, in events.
+        statistics: Of its sequences; inter-event time first where there is time, then the features.
+    """
+
+    features: tuple[Feature, ...]
+    temporal: bool
+    names: tuple[str, ...]
+    lengths: NDArray[np.int64]
+    statistics: Statistics
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that hold numbers, as they stand in the file."""
+        return [TIME] * self.temporal + [feature.name for feature in self.features]
+
+    @staticmethod
+    def of(sequences: Sequence[EventSequence]) -> Index:
+        """Describe sequences, at least one, that share their features."""
+        first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        columns = [np.concatenate([each.data[:, place] for each in sequences]) for place in range(len(first.features))]
+        if first.temporal:
+            columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
+        statistics = Statistics.of(columns, lengths, categorical(first.features, first.temporal))
+        return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Return the metadata of a schema; features stand there as they do in JSON."""
+        told = {
+            "version": VERSION,
+            "features": {str(place): describe(feature) for place, feature in enumerate(self.features)},
+            "temporal": self.temporal,
+            "sequences": {"names": self.names, "lengths": self.lengths.tolist()},
+            "statistics": self.statistics.to_json(),
+        }
+        return {KEY: json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()}
+
+
+def categorical(features: Sequence[Feature], temporal: bool) -> list[int]:
+    """Return the places of categorical columns, time counted where there is time."""
+    return [temporal + place for place, feature in enumerate(features) if feature.kind == "categorical"]
+
+
+def read_index(schema: pa.Schema, events: int) -> Index | None:
+    """Return the index in a schema; nothing where there is none, or where it is no longer true of so many events.
+
+    Raises:
+        HachimachiError: An index that a newer version wrote, or that contradicts itself.
+    """
+    text = (schema.metadata or {}).get(KEY)
+    if text is None:
+        return None
+    try:
+        told = json.loads(text)
+        version = told["version"]
+        if version == VERSION:
+            index = _index(told)
+            return index if int(index.lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
+    raise HachimachiError(f"its description has version {version}, expected {VERSION}; a newer hachimachi wrote it")
+
+
+def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, ...]:
+    """Return what a file without a true index says of its columns, by their names.
+
+    A column of a dictionary of numbers is categorical, as is one marked ``#``; ``~`` marks masked ones, as in CSV.
+    """
+    try:
+        told: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
+        known = {feature.name: feature for feature in read_features(told, len(told))}
+    except (ValueError, AttributeError):
+        known = {}
+    return tuple(known.get(name) or _feature(name, schema.field(name).type) for name in names)
+
+
+def _feature(name: str, kind: pa.DataType) -> Feature:
+    named = name.endswith("#") or pa.types.is_dictionary(kind)
+    plain = name.removeprefix("~").removesuffix("#").strip()
+    return Feature(plain, "categorical" if named else None, masked=name.startswith("~"))
+
+
+def _index(told: Mapping[str, Any]) -> Index:
+    features, temporal = read_features(told["features"], len(told["features"])), bool(told["temporal"])
+    names = tuple(map(str, told["sequences"]["names"]))
+    lengths = np.array(told["sequences"]["lengths"], dtype=np.int64)
+    if lengths.shape != (len(names),) or (lengths < 0).any():
+        raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
+    statistics = Statistics.from_json(told["statistics"], len(names), temporal + len(features))
+    return Index(features, temporal, names, lengths, statistics)
+
+
+TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
+"""What a column may be made of, the first that holds all of its numbers."""
+
+
+def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
+    """Read all sequences of a file into memory. Rows in messages are counted from 1.
+
+    Raises:
+        HachimachiError: No Arrow file, columns that hold no numbers, or numbers that cannot be events.
+    """
+    arrow = ArrowFile(data)
+    note_left_out(arrow, file, report)
+    parts = [np.column_stack([column.astype(np.float64) for column in arrow.read(block)]) for block in arrow.blocks]
+    table = np.concatenate([np.empty((0, len(arrow.columns))), *parts])
+    return list(_sequences(arrow.index, table))
+
+
+def render(sequences: Sequence[EventSequence]) -> bytes:
+    """Write sequences, one or many, as an Arrow IPC file.
+
+    Raises:
+        HachimachiError: A feature that is named as the column of sequences is.
+    """
+    sink = pa.BufferOutputStream()
+    write_table(sink, sequences, choose_types(sequences))
+    return sink.getvalue().to_pybytes()
+
+
+def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: Sequence[type]) -> None:
+    """Write sequences with a type for each feature."""
+    index = Index.of(sequences)
+    if SEQUENCE in index.columns:
+        raise HachimachiError(f"feature {SEQUENCE!r}: .arrow files keep this name for the sequences; choose another")
+    codes = np.repeat(np.arange(len(index.names), dtype=np.int32), index.lengths)
+    columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(_labels(index.names), pa.string()))}
+    if index.temporal:
+        columns[TIME] = pa.array(np.concatenate([each.time for each in sequences if each.time is not None]))
+    for place, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
+        columns[feature.name] = pa.array(np.concatenate([each.data[:, place].astype(kind) for each in sequences]))
+    table = pa.table(columns).replace_schema_metadata(index.to_metadata())
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=BLOCK)
+
+
+def choose_types(sequences: Sequence[EventSequence], before: Sequence[type] | None = None) -> list[type]:
+    """Return for each feature the type it had before, if that will do, else the smallest that will."""
+    chosen = []
+    for place in range(len(sequences[0].features)):
+        columns = [each.data[:, place] for each in sequences]
+        wanted = TYPES if before is None else (before[place], *TYPES)
+        chosen.append(next(kind for kind in wanted if all(_holds(kind, column) for column in columns)))
+    return chosen
+
+
+def note_left_out(arrow: ArrowFile, file: str, report: Report) -> None:
+    """Say which columns are of no use."""
+    for name in arrow.left_out:
+        report.count(f"column {name!r} left out: row numbers of pandas", file, 1)
+
+
+def _holds(kind: type, values: NDArray[np.float64]) -> bool:
+    """Return whether a type holds numbers exactly."""
+    if np.issubdtype(kind, np.integer):
+        ends = np.iinfo(kind)
+        within = values.size == 0 or (values.min() >= ends.min and values.max() <= ends.max)
+        return bool(within) and bool(np.all(values == np.round(values)))
+    with np.errstate(over="ignore"):
+        return bool(np.all(values.astype(kind).astype(np.float64) == values))
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Return a label of its own for each sequence, its name where that is one."""
+    often = Counter(names)
+    return [name if name and often[name] == 1 else f"{name}#{place}" for place, name in enumerate(names)]
+
+
+def _sequences(index: Index, table: NDArray[np.float64]) -> Iterator[EventSequence]:
+    ends = np.concatenate([[0], np.cumsum(index.lengths)]).tolist()
+    for name, (first, stop) in zip(index.names, pairwise(ends), strict=True):
+        rows = table[first:stop]
+        time = rows[:, 0].copy() if index.temporal else None
+        try:
+            yield EventSequence(index.features, np.ascontiguousarray(rows[:, index.temporal :]), time, name)
+        except HachimachiError as error:
+            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
+
+
+PANDAS = "__index_level_"
+"""How the columns begin in which pandas keeps the numbers of rows."""
+
+Column = NDArray[Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a block of a file lies: rows of one record batch, counted from the batch's first.
+
+    Args:
+        batch: Number of the record batch.
+        first: Its first row.
+        stop: One past its last row.
+        start: Where the block begins, counted from the file's first row.
+    """
+
+    batch: int
+    first: int
+    stop: int
+    start: int
+
+
+class ArrowFile:
+    """An Arrow IPC file.
+
+    Args:
+        source: Its path, which is then mapped into memory anew for each block, or all of its bytes.
+
+    Raises:
+        HachimachiError: No such file, no Arrow file, no rows, or columns that hold no numbers.
+    """
+
+    def __init__(self, source: Path | bytes) -> None:
+        self.source = source
+        reader = self._open()
+        self.schema: pa.Schema = reader.schema
+        self.blocks = list(_blocks(reader))
+        self.events = sum(block.stop - block.first for block in self.blocks)
+        index = read_index(self.schema, self.events)
+        if not self.events:
+            raise HachimachiError("no events: the table has no rows")
+        self._starts = np.array([block.start for block in self.blocks], dtype=np.int64)
+        self.columns = _pick_columns(self.schema, index)
+        self.index = index or scan(self, read_description(self.schema, [n for n in self.columns if n != TIME]))
+        self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
+
+    def read(self, block: Block, columns: list[str] | None = None) -> list[Column]:
+        """Return the numbers of columns in a block, those of :attr:`index` unless named, each of shape (N,).
+
+        They may lie in the file itself, which stays mapped as long as they are kept.
+
+        Raises:
+            HachimachiError: A null, with its row and column; NaN is left to the caller.
+        """
+        names = self.columns if columns is None else columns
+        reader = self._open([self.schema.get_field_index(name) for name in names])
+        batch = _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first)
+        return [_numbers(batch.column(name), name, block.start) for name in names]
+
+    def find(self, row: int) -> int:
+        """Return the number of the block that a row is in."""
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
+    def sequence_column(self, block: Block) -> pa.Array:
+        """Return which sequence each event of a block is of, shape (N,), as it stands in the file."""
+        reader = self._open([self.schema.get_field_index(SEQUENCE)])
+        return _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first).column(0)
+
+    def is_compressed(self) -> bool:
+        """Return whether events have to be unpacked to be read: then they lie elsewhere than in the mapped file."""
+        if isinstance(self.source, bytes):
+            return False
+        whole = pa.memory_map(str(self.source)).read_buffer()
+        batch = pa.ipc.open_file(whole).get_batch(0)
+        buffers = [buffer for column in batch.columns for buffer in column.buffers() if buffer and buffer.size]
+        return not all(whole.address <= buffer.address < whole.address + whole.size for buffer in buffers)
+
+    def _open(self, included: list[int] | None = None) -> pa.RecordBatchFileReader:
+        options = pa.ipc.IpcReadOptions(included_fields=sorted(included) if included else None)
+        where = self.source
+
+        def start() -> pa.RecordBatchFileReader:
+            whole = pa.BufferReader(where) if isinstance(where, bytes) else pa.memory_map(str(where))
+            return pa.ipc.open_file(whole, options=options)
+
+        return _guard(start)
+
+
+def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[Block]:
+    """Cut record batches, which other programs may make of any size."""
+    start = 0
+    for batch in range(reader.num_record_batches):
+        rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
+        for first in range(0, rows, BLOCK):
+            stop = min(first + BLOCK, rows)
+            yield Block(batch, first, stop, start + first)
+        start += rows
+
+
+def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
+    """Return the columns that hold numbers, time first."""
+    names = [name for name in schema.names if name != SEQUENCE and not name.startswith(PANDAS)]
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise HachimachiError(f"two columns are named {name!r}; names must differ")
+    wanted = [TIME] * (TIME in names) + [name for name in names if name != TIME] if index is None else index.columns
+    for name in wanted:
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise HachimachiError(f"column {name!r} holds {kind}, expected numbers; make numbers of it or leave it out")
+    return wanted
+
+
+def _numbers(array: pa.Array, name: str, start: int) -> Column:
+    if array.null_count:
+        row = start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+        raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
+    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+    return plain.to_numpy(zero_copy_only=True)
+
+
+def _guard(act: Callable[[], T]) -> T:
+    """Say in one line what Arrow finds wrong with a file."""
+    try:
+        return act()
+    except FileNotFoundError as error:
+        raise HachimachiError("there is no such file") from error
+    except (pa.ArrowException, OSError, IndexError) as error:
+        told = " ".join(str(error).split())
+        raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {told}") from error
+
+
+def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
+    """Go through a file once, block by block.
+
+    A sequence is a run of rows with one value under ``sequence``; without that column all rows are one.
+
+    Raises:
+        HachimachiError: Something that is no finite number, time that goes back, or a sequence that begins again; with
+            row and column.
+    """
+    seen, scanned = _Seen(), _Scanned()
+    for block in file.blocks:
+        names, lengths = _runs(file, block)
+        goes_on = seen.add(names, lengths, block)
+        columns = file.read(block)
+        _check_finite(columns, file.columns, block)
+        scanned.add(columns, lengths, goes_on, file.columns[:1] == [TIME], block)
+    statistics = scanned.join(len(seen.names), len(file.columns))
+    lengths = np.array(seen.lengths, dtype=np.int64)
+    return Index(tuple(features), file.columns[:1] == [TIME], tuple(seen.names), lengths, statistics)
+
+
+class _Seen:
+    """The sequences so far."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.lengths: list[int] = []
+        self._known: set[str] = set()
+
+    def add(self, names: Sequence[str], lengths: NDArray[np.int64], block: Block) -> bool:
+        """Take over the runs of a block; return whether the first goes on with the sequence before it."""
+        goes_on = bool(self.names) and names[0] == self.names[-1]
+        row = block.start + 1
+        for place, (name, length) in enumerate(zip(names, lengths.tolist(), strict=True)):
+            if goes_on and not place:
+                self.lengths[-1] += length
+            elif name in self._known:
+                expected = "expected all events of a sequence one after the other"
+                raise HachimachiError(f"row {row}, column {SEQUENCE!r}: {name!r} begins again; {expected}")
+            else:
+                self.names.append(name)
+                self.lengths.append(length)
+                self._known.add(name)
+            row += length
+        return goes_on
+
+
+class _Scanned:
+    """The statistics so far, of parts of sequences."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[NDArray[np.int64], Statistics]] = []
+        self._last, self._sequences = np.nan, 0
+
+    def add(
+        self,
+        columns: Sequence[NDArray[Any]],
+        lengths: NDArray[np.int64],
+        goes_on: bool,
+        temporal: bool,
+        block: Block,
+    ) -> None:
+        """Measure the runs of a block."""
+        values = [column.astype(np.float64) for column in columns]
+        if temporal:
+            time, starts = values[0], np.cumsum(lengths) - lengths
+            values[0] = np.diff(time, prepend=self._last if goes_on else np.nan)
+            values[0][starts[goes_on:]] = np.nan
+            _check_time(time, values[0], starts[goes_on:], block)
+            self._last = time[-1]
+        which = self._sequences - goes_on + np.arange(len(lengths))
+        self._sequences = int(which[-1]) + 1
+        self.parts.append((which, Statistics.of(values, lengths, ())))
+
+    def join(self, sequences: int, columns: int) -> Statistics:
+        """Return the statistics of whole sequences."""
+        whole = Statistics.of([np.zeros(0)] * columns, np.zeros(sequences, dtype=np.int64), ())
+        for which, part in self.parts:
+            whole.low[which] = np.minimum(whole.low[which], part.low)
+            whole.high[which] = np.maximum(whole.high[which], part.high)
+            whole.holds[which] &= part.holds
+        return whole
+
+
+def _check_finite(columns: Sequence[NDArray[Any]], names: Sequence[str], block: Block) -> None:
+    for name, values in zip(names, columns, strict=True):
+        finite = np.isfinite(values)
+        if not finite.all():
+            row = int(finite.argmin())
+            expected = "expected a finite number"
+            raise HachimachiError(f"row {block.start + row + 1}, column {name!r}: found {values[row]}, {expected}")
+
+
+def _check_time(
+    time: NDArray[np.float64], between: NDArray[np.float64], starts: NDArray[np.int64], block: Block
+) -> None:
+    wrong = between < 0
+    wrong[starts] = time[starts] < 0
+    if wrong.any():
+        row = int(wrong.argmax())
+        expected = "expected seconds from 0 that never go back within a sequence"
+        raise HachimachiError(f"row {block.start + row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
+
+
+def _runs(file: ArrowFile, block: Block) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of a block's runs of rows of one sequence, and their lengths."""
+    rows = block.stop - block.first
+    if SEQUENCE not in file.schema.names:
+        return [""], np.array([rows], dtype=np.int64)
+    array = file.sequence_column(block)
+    if array.null_count:
+        row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+        raise HachimachiError(f"row {row}, column {SEQUENCE!r}: found nothing (null), expected the name of a sequence")
+    if not pa.types.is_dictionary(array.type):
+        viewed = pa.types.is_string_view(array.type)  # which Arrow does not yet encode
+        array = (array.cast(pa.large_string()) if viewed else array).dictionary_encode()
+    codes = array.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    names = [str(array.dictionary[code].as_py()) for code in codes[starts].tolist()]
+    return names, np.diff(starts, append=rows)
+
+
+SHARD = 2**22
+"""Events in a shard, about, where sequences allow it: some 100 MB."""
+
+
+def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
+    """Add sequences to a folder as shards of their own, ``part-00000.arrow`` and so on; make it if it is not there.
+
+    Each shard is whole or not there; what was there stays as it is. A column keeps the type it has in the last shard
+    where that holds the new numbers too.
+
+    Raises:
+        HachimachiError: A folder that holds other data, other features, or a sequence of a name that is there already.
+    """
+    there = sorted(folder.glob("*.arrow"))
+    before = _check(folder, there, sequences)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise HachimachiError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    types, number = choose_types(sequences, before), _next_number(there)
+    for place, part in enumerate(_cut(sequences)):
+        path = folder / f"part-{number + place:05}.arrow"
+        with replacing(path) as beside, pa.OSFile(str(beside), "wb") as sink:
+            write_table(sink, part, types)
+
+
+def check_same(path: Path, found: ArrowFile, first: Path, features: Sequence[Feature], temporal: bool) -> None:
+    """Refuse a shard that differs from the first in features or time.
+
+    Raises:
+        HachimachiError: In what it differs.
+    """
+    if tuple(found.index.features) != tuple(features):
+        raise HachimachiError(f"{path} and {first} differ: {tell_difference(found.index.features, features)}")
+    if found.index.temporal != temporal:
+        raise HachimachiError(f"{path} and {first} differ: one has time, the other has none")
+
+
+def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
+    """Say where two descriptions of features part."""
+    names, wanted = ([feature.name for feature in each] for each in (found, expected))
+    if names != wanted:
+        return f"found features {', '.join(names)}; expected {', '.join(wanted)}"
+    pairs = ((one, other) for one, other in zip(found, expected, strict=True) if one != other)
+    one, other = next(pairs)
+    key = next(each.name for each in fields(Feature) if getattr(one, each.name) != getattr(other, each.name))
+    return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
+
+
+def _check(folder: Path, there: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
+    """Return the types of the last shard's columns, if there is one."""
+    others = [path.name for path in folder.glob("*") if path not in there and not path.name.startswith(".")]
+    if others and not there:
+        raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
+    before = None
+    for path in there:
+        try:
+            file = ArrowFile(path)
+            _check_against(file.index, sequences)
+        except HachimachiError as error:
+            raise HachimachiError(f"{path}: {error}") from error
+        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in file.index.features)
+        before = [kind if kind in TYPES else TYPES[0] for kind in kinds]
+    return before
+
+
+def _check_against(index: Index, sequences: Sequence[EventSequence]) -> None:
+    """Refuse new sequences that do not go with a shard."""
+    expected = "what is added has to be alike"
+    if index.features != sequences[0].features:
+        raise HachimachiError(f"{expected}: {tell_difference(sequences[0].features, index.features)}")
+    if index.temporal != sequences[0].temporal:
+        raise HachimachiError(f"{expected}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+    if twice := set(index.names) & {sequence.name for sequence in sequences if sequence.name}:
+        raise HachimachiError(f"holds {min(twice)!r} already; rename the new sequence, or leave it out")
+
+
+def _next_number(there: Sequence[Path]) -> int:
+    numbers = [path.stem.removeprefix("part-") for path in there]
+    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
+
+
+def _cut(sequences: Sequence[EventSequence]) -> Iterator[list[EventSequence]]:
+    part: list[EventSequence] = []
+    for sequence in sequences:
+        if part and sum(map(len, part)) + len(sequence) > SHARD:
+            yield part
+            part = []
+        part.append(sequence)
+    yield part
+
+
+OPEN = 3 * POOL * BLOCK // 2
+"""Events that are mapped at a time, some 150 MB: those of a pool, and those of blocks that windows reach over into.
+Mapped pages count as the process's own; each block is mapped for itself, so that its pages go when it is let go."""
+
+
+class ArrowSource:
+    """One Arrow file or several as the source of a :class:`~hachimachi.io.collection.Collection`.
+
+    To another process go paths and indices, never maps.
+
+    Raises:
+        HachimachiError: A file that cannot be read, or files that differ in features.
+    """
+
+    resident = False
+
+    def __init__(self, paths: Sequence[Path], names: Sequence[str], report: Report) -> None:
+        self.files = [_open(path) for path in paths]
+        first = self.files[0].index
+        self.features, self.temporal = first.features, first.temporal
+        for path, file, name in zip(paths, self.files, names, strict=True):
+            check_same(path, file, paths[0], self.features, self.temporal)
+            note_left_out(file, name, report)
+        self.paths = list(paths)
+        self.names: Sequence[str] = [
+            each or name for file, name in zip(self.files, names, strict=True) for each in file.index.names
+        ]
+        self.lengths = np.concatenate([file.index.lengths for file in self.files])
+        counts = [len(file.index.names) for file in self.files]
+        self._firsts = np.cumsum([0, *counts])  # the first sequence of each file
+        self.owner = np.repeat(np.arange(len(counts)), counts)
+        self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
+        events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
+        self.places = events[self.owner] + self.offsets
+        self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
+        self._opened = 0
+
+    def is_compressed(self) -> bool:
+        """Return whether any file would have to be unpacked again for each block."""
+        return any(file.is_compressed() for file in self.files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict(), "_opened": 0}
+
+    def rows(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return rows of a sequence; see :class:`~hachimachi.io.collection.Source`."""
+        back = int(self.temporal and start > 0)
+        rows = self._read(sequence, start - back, stop)
+        if self.temporal:
+            rows[1:, 0] = np.diff(rows[:, 0])
+            rows[:1, 0] = np.nan
+        self._check(sequence, rows[1:] if self.temporal else rows, start - back + self.temporal)
+        return rows[back:]
+
+    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
+        """Return events of a sequence."""
+        table = self._read(sequence, start, stop)
+        time = table[:, 0].copy() if self.temporal else None
+        try:
+            return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
+        except HachimachiError as error:
+            raise HachimachiError(f"{self._where(sequence)}: sequence {self.names[sequence]!r}: {error}") from error
+
+    def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
+        """Summarise each column of some sequences by what their files say of them."""
+        owners = self.owner[which]
+        files = np.unique(owners)
+        parts = [self.files[i].index.statistics.summarise(which[owners == i] - self._firsts[i]) for i in files]
+        return [join(column) for column in zip(*parts, strict=True)]
+
+    def _read(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return numbers as they stand in the file, shape (stop − start, columns)."""
+        number = int(self.owner[sequence])
+        file, offset = self.files[number], int(self.offsets[sequence])
+        first, stop = offset + start, offset + stop
+        rows = np.empty((stop - first, len(file.columns)))
+        place = file.find(first) if stop > first else 0
+        at = first
+        while at < stop:
+            block = file.blocks[place]
+            end = min(stop, block.start + block.stop - block.first)
+            for column, values in enumerate(self._block(number, place)):
+                rows[at - first : end - first, column] = values[at - block.start : end - block.start]
+            at, place = end, place + 1
+        return rows
+
+    def _block(self, number: int, place: int) -> list[Column]:
+        key = number, place
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        file = self.files[number]
+        try:
+            self._open[key] = file.read(file.blocks[place])
+        except HachimachiError as error:
+            raise HachimachiError(f"{self.paths[number]}: {error}") from error
+        self._opened += len(self._open[key][0])
+        while self._opened > OPEN and len(self._open) > 1:
+            _, columns = self._open.popitem(last=False)
+            self._opened -= len(columns[0])
+        return self._open[key]
+
+    def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
+        """Refuse what lies beyond the statistics: events that were changed, and their description was not."""
+        number = int(self.owner[sequence])
+        told, place = self.files[number].index, sequence - self._firsts[number]
+        within = (rows >= told.statistics.low[place]) & (rows <= told.statistics.high[place])
+        if not within.all():
+            row, column = np.argwhere(~within)[0]
+            where = f"{self._where(sequence)}: row {self.offsets[sequence] + start + row + 1}"
+            low, high = (ends[place, column] for ends in (told.statistics.low, told.statistics.high))
+            found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
+            advice = "another program changed it; write it anew with `hxmx format`"
+            raise HachimachiError(f"{where}, column {told.columns[column]!r}: {found}; {advice}")
+
+    def _where(self, sequence: int) -> str:
+        return str(self.paths[int(self.owner[sequence])])
+
+
+def _open(path: Path) -> ArrowFile:
+    try:
+        return ArrowFile(path)
+    except HachimachiError as error:
+        raise HachimachiError(f"{path}: {error}") from error

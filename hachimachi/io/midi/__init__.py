@@ -1,0 +1,105 @@
+"""What is wanted of a MIDI file: which columns, a sequence for each track or one, seconds or beats, notes or knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import Feature
+
+DRUMS = 128
+"""The instrument of channel 10, which is no program: its pitches are names, not heights."""
+DRUM_CHANNEL = 9
+"""Channel 10, as people count; here, in files and on the wire they are counted from 0."""
+COLUMNS: dict[str, Feature] = {
+    "pitch": Feature("pitch", "integer", min=0, max=127, resolution=1),
+    "velocity": Feature("velocity", "integer", min=1, max=127, resolution=1),
+    "duration": Feature("duration", "continuous", masked=True, min=0, resolution=0.01),
+    "instrument": Feature("instrument", "categorical"),
+    "channel": Feature("channel", "categorical"),
+    "track": Feature("track", "categorical"),
+    "pedal": Feature("pedal", "integer", min=0, max=127, resolution=1),
+}
+"""Every column that a note can have, by name; docs/data.md says what each holds."""
+NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instrument"))
+"""Columns of a note where nobody asked for others."""
+CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0, max=127, resolution=1))
+"""Columns of a control change."""
+BESIDE_CONTROLS = ("channel", "track")
+"""What a control change can have besides."""
+
+
+@dataclass(frozen=True)
+class MidiOptions:
+    """What to read of a MIDI file.
+
+    Args:
+        columns: Names out of `COLUMNS`, in the order wanted, ``pitch`` among them; kept even where one has the same
+            value throughout. ``None``: those of `NOTES`. With ``controls``: names out of `BESIDE_CONTROLS`, which stand
+            after ``control`` and ``value``.
+        split_tracks: A sequence for each track that has events, called ``file.mid/`` and the track's name or number.
+        beats: Time and duration in quarter notes instead of seconds.
+        controls: Numbers of controllers, 0 to 127, whose changes are the events, instead of notes.
+
+    Raises:
+        HachimachiError: A value that is not allowed; the message says which are.
+    """
+
+    columns: tuple[str, ...] | None = None
+    split_tracks: bool = False
+    beats: bool = False
+    controls: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_controls(self.controls)
+        names = self.columns or ()
+        allowed = BESIDE_CONTROLS if self.controls else tuple(COLUMNS)
+        of = "a control change" if self.controls else "a note"
+        for name in names:
+            if name not in allowed:
+                raise HachimachiError(f"column {name!r}: {of} can have {', '.join(allowed)}")
+        _check_once(names, "column")
+        if self.columns is not None and not self.controls and "pitch" not in names:
+            found = ", ".join(names) or "none"
+            raise HachimachiError(f"columns: found {found}; notes need pitch, as in pitch,velocity,duration")
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the columns of a sequence will be; ``instrument``, if nobody asked for it, goes where it is constant."""
+        if self.controls:
+            beside = tuple(COLUMNS[name] for name in self.columns or ())
+            return CONTROLS[len(self.controls) == 1 :] + beside
+        return NOTES if self.columns is None else tuple(COLUMNS[name] for name in self.columns)
+
+
+def _check_controls(numbers: Collection[int]) -> None:
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 127:
+            raise HachimachiError(f"control {number!r}: expected the number of a controller, 0 to 127, such as 1 or 64")
+    _check_once(numbers, "control")
+
+
+def _check_once(values: Collection[object], what: str) -> None:
+    twice = next((value for value in values if list(values).count(value) > 1), None)
+    if twice is not None:
+        raise HachimachiError(f"{what} {twice!r} is asked for twice; name each once")
+
+
+def instrument_name(program: float) -> str:
+    """Return the name of a General MIDI program, drums for 128, and other numbers as they are."""
+    if program == DRUMS:
+        return "Drums"
+    from pretty_midi import program_to_instrument_name  # takes as long to import as a folder of drums to read
+
+    return program_to_instrument_name(int(program)) if program in range(DRUMS) else f"{program:g}"
+
+
+def tell_instruments(counts: Mapping[str, int], most: int = 8) -> str:
+    """Say how many events instruments have, the first so many of them.
+
+    >>> tell_instruments({"Drums": 2000, "Flute": 3, "Oboe": 1}, most=2)
+    'instruments: Drums 2,000, Flute 3 and 1 more'
+    """
+    told = ", ".join(f"{name} {counts[name]:,}" for name in list(counts)[:most])
+    return f"instruments: {told}" + (f" and {len(counts) - most:,} more" if len(counts) > most else "")

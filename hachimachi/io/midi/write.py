@@ -1,0 +1,355 @@
+"""Notes or control changes into a MIDI file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from mido import Message, MetaMessage, MidiFile, MidiTrack
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence
+from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
+from hachimachi.io.midi.pairing import DAMPER
+from hachimachi.io.report import Report
+
+ROUNDED = "values between those that MIDI has: rounded"
+CLIPPED = "values beyond 0 to 127, or velocities of 0: brought to the nearest that MIDI has"
+NO_NOTE = "events of a pitch, instrument, channel, track or control that MIDI does not have: left out"
+MOST_TRACKS = 256
+Tell = Callable[[str, int], None]
+"""Takes note of what happened and how often."""
+
+
+class NoteTable(NamedTuple):
+    """N notes in the order of time; what is ``None`` the sequence does not say.
+
+    Args:
+        start: Seconds, shape (N,).
+        end: Seconds, shape (N,).
+        pitch: 0 to 127, shape (N,).
+        velocity: 1 to 127, shape (N,).
+        program: 0 to 127, or `DRUMS`, shape (N,).
+        channel: 0 to 15, shape (N,).
+        track: From 1, shape (N,).
+        pedal: 0 to 127, shape (N,).
+    """
+
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    program: NDArray[np.int64] | None
+    channel: NDArray[np.int64] | None
+    track: NDArray[np.int64] | None
+    pedal: NDArray[np.int64] | None
+
+
+def teller(report: Report | None, file: str) -> Tell:
+    """Return what counts in a report what happened to a file; without a report nothing does."""
+    return lambda remark, times: report.count(remark, file, times) if report is not None else None
+
+
+def only(sequences: Sequence[EventSequence]) -> EventSequence:
+    """Return the one sequence there is.
+
+    Raises:
+        HachimachiError: There are several.
+    """
+    if len(sequences) != 1:
+        others = "write .json or .arrow, or each to a file of its own"
+        raise HachimachiError(f"this format holds one sequence, there are {len(sequences):,}; {others}")
+    return sequences[0]
+
+
+def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
+    """Return the notes of a sequence. Velocity 80 and duration 0.1 s stand in for columns that are not there.
+
+    Raises:
+        HachimachiError: What are no notes, or none that MIDI can hold.
+    """
+    names = [feature.name for feature in sequence.features]
+    if sequence.time is None or "pitch" not in names:
+        found = f"{', '.join(names)} {'with' if sequence.temporal else 'without'} time"
+        raise HachimachiError(f"notes need time and a feature named pitch, found {found}; write .csv or .json")
+    ranges = {"pitch": (0, 127), "instrument": (0, DRUMS), "channel": (0, 15), "track": (1, MOST_TRACKS)}
+    kept, whole = keep_whole(sequence, ranges, tell)
+    velocity = clip(column(kept, "velocity", 80.0), 1, 127, tell)
+    pedal = clip(kept.column("pedal"), 0, 127, tell) if "pedal" in names else None
+    start = np.zeros(0) if kept.time is None else kept.time
+    end = start + np.maximum(column(kept, "duration", 0.1), 0)
+    program, channel, track = (whole.get(name) for name in ("instrument", "channel", "track"))
+    return NoteTable(start, end, whole["pitch"], velocity, program, channel, track, pedal)
+
+
+def keep_whole(
+    sequence: EventSequence, ranges: dict[str, tuple[int, int]], tell: Tell
+) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
+    """Keep the events whose columns lie in given ranges; return them, and those columns as whole numbers.
+
+    Columns that are not there are passed over. Channels count from 0, as in files, or from 1 if there is a sixteenth.
+
+    Raises:
+        HachimachiError: None are left.
+    """
+    there = {feature.name for feature in sequence.features}
+    exact = {name: sequence.column(name) for name in ranges if name in there}
+    if 16 in exact.get("channel", ()):
+        exact["channel"] = exact["channel"] - 1
+    whole = {name: np.rint(values) for name, values in exact.items()}
+    inside = np.ones(len(sequence), bool)
+    for name, values in whole.items():
+        inside &= (values >= ranges[name][0]) & (values <= ranges[name][1])
+    if not inside.any():
+        shown = ", ".join(f"{name} {ranges[name][0]} to {ranges[name][1]}" for name in whole)
+        raise HachimachiError(f"MIDI holds none of the {len(sequence):,} events; it has {shown}")
+    tell(NO_NOTE, int((~inside).sum()))
+    for name, values in whole.items():
+        tell(ROUNDED, int((values != exact[name])[inside].sum()))
+    time = None if sequence.time is None else sequence.time[inside]
+    kept = EventSequence(sequence.features, sequence.data[inside], time, sequence.name)
+    return kept, {name: values[inside].astype(np.int64) for name, values in whole.items()}
+
+
+def clip(values: NDArray[np.float64], low: int, high: int, tell: Tell) -> NDArray[np.int64]:
+    """Return the nearest whole numbers that MIDI has."""
+    whole = np.rint(values)
+    tell(ROUNDED, int((whole != values).sum()))
+    tell(CLIPPED, int(((whole < low) | (whole > high)).sum()))
+    return np.clip(whole, low, high).astype(np.int64)
+
+
+def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.float64]:
+    """Return the values of a feature, or a default where it is not there."""
+    present = any(feature.name == name for feature in sequence.features)
+    return sequence.column(name) if present else np.full(len(sequence), default)
+
+
+SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"
+MISPLACED = "notes of drums off channel 10, or of other instruments on it: they sound as the channel says"
+_MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+Whole = NDArray[np.int64]
+
+
+def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> Whole:
+    """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
+
+    Of more than fifteen instruments, one takes the channel whose notes have ended, of these the one unused for longest.
+
+    Args:
+        notes: In the order of time.
+        start: Ticks, shape (N,).
+        end: Ticks, shape (N,).
+        tell: Takes note of notes that MIDI cannot hold apart.
+    """
+    if notes.channel is not None:
+        if notes.program is not None:
+            tell(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
+        return notes.channel
+    if notes.program is None:
+        return np.zeros(len(start), np.int64)
+    found = np.full(len(start), DRUM_CHANNEL)
+    melodic = np.flatnonzero(notes.program != DRUMS)
+    programs = np.unique(notes.program[melodic])
+    if len(programs) <= len(_MELODIC):
+        found[melodic] = np.array(_MELODIC)[np.searchsorted(programs, notes.program[melodic])]
+    else:
+        found[melodic] = _take_turns(notes.program[melodic], start[melodic], end[melodic], tell)
+    return found
+
+
+def _take_turns(program: Whole, start: Whole, end: Whole, tell: Tell) -> Whole:
+    holders: dict[int, int] = {}  # program → channel, the least recently used first
+    busy = dict.fromkeys(_MELODIC, 0)  # until which tick a channel sounds
+    found, shared = [], 0
+    for value, begin, finish in zip(program.tolist(), start.tolist(), end.tolist(), strict=True):
+        channel = holders.pop(value, None)
+        if channel is None and len(holders) < len(_MELODIC):
+            channel = next(each for each in _MELODIC if each not in holders.values())
+        elif channel is None:
+            silent = next((other for other, its in holders.items() if busy[its] <= begin), None)
+            shared += silent is None
+            channel = holders.pop(next(iter(holders)) if silent is None else silent)
+        holders[value] = channel
+        busy[channel] = max(busy[channel], finish)
+        found.append(channel)
+    tell(SHARED, shared)
+    return np.array(found, np.int64)
+
+
+TICK = 1e-4
+"""Seconds: every time is written to the nearest of these."""
+CUT = "notes that go on when their key is struck again: they end there"
+TOGETHER = "notes of one key that begin together: they end with the longest"
+STAND_IN = "control changes without a number: written as controller 1"
+PEDALS = "places of the pedal within a tick of each other: only the last is held"
+_TEMPO = 500_000  # microseconds per quarter note
+_MOST_DELTA = 2**28
+Whole = NDArray[np.int64]
+_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
+
+
+class _Timed(NamedTuple):
+    tick: int
+    rank: int
+    track: int
+    message: Message
+
+
+def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
+    """Write one sequence: notes, or control changes where there is no pitch but a value.
+
+    A note lasts at least one `TICK`: what is shorter would be lost on many programs. With the column ``track`` the
+    notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels` says on which
+    channels they sound. A column ``pedal`` becomes changes of the damper.
+
+    Args:
+        sequences: One.
+        report: Takes note of what MIDI cannot hold.
+        file: What the report calls it.
+
+    Raises:
+        HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
+    """
+    sequence, tell = only(sequences), teller(report, file)
+    messages = _controls(sequence, tell) if _is_controls(sequence) else _notes(take_notes(sequence, tell), tell)
+    out = io.BytesIO()
+    _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
+    return out.getvalue()
+
+
+def _is_controls(sequence: EventSequence) -> bool:
+    names = {feature.name for feature in sequence.features}
+    if not sequence.temporal or "pitch" in names or not names <= {"control", "value", "channel", "track"}:
+        return False
+    return "value" in names and ("control" in names or _is_of_midi(sequence.column("value")))
+
+
+def _is_of_midi(values: NDArray[np.float64]) -> bool:
+    return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all() and (values > 1).any())
+
+
+def _ticks(seconds: NDArray[np.float64]) -> Whole:
+    return np.rint(seconds / TICK).astype(np.int64)
+
+
+def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
+    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, tell)
+    if "control" not in whole:
+        tell(STAND_IN, len(kept))
+    time = np.zeros(0) if kept.time is None else kept.time
+    columns = (
+        whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
+    )
+    values = clip(kept.column("value"), 0, 127, tell)
+    rows = zip(_ticks(time).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
+    return [
+        _Timed(tick, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
+        for tick, control, channel, track, value in rows
+    ]
+
+
+def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
+    start = _ticks(notes.start)
+    end = np.maximum(_ticks(notes.end), start + 1)
+    channel = choose_channels(notes, start, end, tell)
+    track = _tracks(notes)
+    key = (track * 16 + channel) * 128 + notes.pitch
+    last, end = _settle_ends(key, start, end, tell)
+    offs = [
+        _Timed(tick, _OFF, at, Message("note_off", channel=on, note=pitch, velocity=0))
+        for tick, at, on, pitch in _rows(end[last], track[last], channel[last], notes.pitch[last])
+    ]
+    ons = [
+        _Timed(tick, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity))
+        for tick, at, on, pitch, velocity in _rows(start, track, channel, notes.pitch, notes.velocity)
+    ]
+    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, tell), *ons]
+
+
+def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _tracks(notes: NoteTable) -> Whole:
+    """Return the track of each note, from 0."""
+    if notes.track is not None:
+        return notes.track - 1
+    if notes.program is None:
+        return np.zeros(len(notes.start), np.int64)
+    return np.unique(notes.program, return_inverse=True)[1]
+
+
+def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whole, Whole]:
+    """End each note where its key is struck again; notes that begin together end together.
+
+    Returns:
+        The notes that have an end of their own, the last of those that begin together, and the ends of all.
+    """
+    order = np.lexsort((start, key))
+    key, start, sorted_end = key[order], start[order], end[order]
+    same = key[1:] == key[:-1]
+    first = np.append(True, ~same | (start[1:] != start[:-1]))[: len(key)]
+    group = np.cumsum(first) - 1
+    longest = np.maximum.reduceat(sorted_end, np.flatnonzero(first))
+    tell(TOGETHER, int((sorted_end != longest[group]).sum()))
+    begins = np.flatnonzero(first)
+    following = np.append(start[begins[1:]], 0)
+    again = np.append(key[begins[1:]] == key[begins[:-1]], False) & (following < longest)
+    tell(CUT, int(again.sum()))
+    ends = np.empty_like(end)
+    ends[order] = np.where(again, following, longest)[group]
+    return order[np.append(begins[1:], len(order)) - 1], ends
+
+
+def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
+    """Choose the program before a note wherever its channel, or its track, has another."""
+    found: list[_Timed] = []
+    if notes.program is None:
+        return found
+    sounds: dict[int, int] = {}
+    chosen: dict[tuple[int, int], int] = {}
+    for tick, at, on, program in _rows(start, track, channel, notes.program):
+        if program == DRUMS or on == DRUM_CHANNEL:
+            continue
+        if sounds.get(on) != program or chosen.get((at, on)) != program:
+            found.append(_Timed(tick, _BEFORE, at, Message("program_change", channel=on, program=program)))
+        sounds[on] = chosen[at, on] = program
+    return found
+
+
+def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, tell: Tell) -> list[_Timed]:
+    """Move the pedal before a note wherever its channel has it elsewhere."""
+    found: list[_Timed] = []
+    if notes.pedal is None:
+        return found
+    stands: dict[int, int] = {}
+    moved: dict[int, int] = {}
+    lost = 0
+    for tick, at, on, pedal in _rows(start, track, channel, notes.pedal):
+        if stands.get(on, 0) != pedal:
+            lost += moved.get(on) == tick
+            change = Message("control_change", channel=on, control=DAMPER, value=pedal)
+            found.append(_Timed(tick, _BEFORE, at, change))
+            stands[on], moved[on] = pedal, tick
+    tell(PEDALS, lost)
+    return found
+
+
+def _file(messages: Sequence[_Timed]) -> MidiFile:
+    """Put messages, sorted by time, into their tracks."""
+    tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
+    tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
+    now = [0] * len(tracks)
+    for tick, _, track, message in messages:
+        delta = tick - now[track]
+        if delta >= _MOST_DELTA:
+            most = f"{(_MOST_DELTA - 1) * TICK:,.0f}"
+            raise HachimachiError(f"a pause of {delta * TICK:,.0f} s; a MIDI file holds at most {most}; write .json")
+        tracks[track].append(message.copy(time=delta))
+        now[track] = tick
+    ticks_per_quarter = round(_TEMPO * 1e-6 / TICK)
+    return MidiFile(type=int(len(tracks) > 1), ticks_per_beat=ticks_per_quarter, tracks=tracks)

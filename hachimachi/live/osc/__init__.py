@@ -1,1 +1,0 @@
-"""The wire: packets, messages, and the one loop with sockets."""

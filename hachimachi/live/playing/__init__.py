@@ -1,1 +1,0 @@
-"""A model in time, without sockets and without sleep."""

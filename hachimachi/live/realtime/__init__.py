@@ -1,1 +1,0 @@
-"""Real-time scheduling, as far as the system grants it."""

@@ -1,0 +1,1 @@
+"""Playing a model one event at a time, in NumPy."""

@@ -1,0 +1,222 @@
+"""Pictures of events: piano rolls of notes, traces of everything else. They need no screen and no pyplot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hachimachi.description.describe import describe
+from hachimachi.description.description import Description
+from hachimachi.errors import HachimachiError, count
+from hachimachi.events import EventSequence
+from hachimachi.plot.canvas import (
+    FAINT,
+    HUES,
+    INK,
+    Scales,
+    check_picture,
+    draw_bars,
+    draw_keys,
+    explain_colours,
+    is_notes,
+    make_figure,
+    prepare,
+    root_of,
+    save,
+    start_of,
+    times_of,
+    to_pixels,
+    widen,
+)
+from hachimachi.plot.distributions import draw_spreads
+
+__all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
+Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
+_SECONDS, _EVENTS = 30.0, 400
+"""Of a sequence an overview shows so much, whichever is less; but a hundred events where they are there."""
+_LANES, _SPREADS = 12, 40
+"""Features and distributions that find room on a page."""
+
+
+def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
+    """Draw notes as bars from key-down to key-up, coloured by instrument where there are several, else by velocity.
+
+    Args:
+        sequence: Events with time and a feature ``pitch``; ``duration`` (0.1 s without it), ``velocity`` and
+            ``instrument`` are shown where they are there.
+        ax: Where to draw, a new figure by default.
+        scales: Those of several pictures to be compared; see `Scales.of`.
+
+    Returns:
+        The figure, which notebooks show.
+
+    Raises:
+        HachimachiError: No time, or no pitch.
+    """
+    if not is_notes(sequence):
+        raise HachimachiError("a piano roll needs time and a feature named pitch; draw traces instead")
+    scales = scales or Scales.of(sequence)
+    if ax is None:
+        figure, (ax,) = make_figure(1, 3.4)
+        explain_colours(figure, [ax], scales)
+    prepare(ax, sequence, scales)
+    low, high = scales.ranges["pitch"]
+    ax.set_ylim(low - 1.5, max(high, low + 10) + 1.5)
+    draw_keys(ax)
+    draw_bars(ax, sequence, scales)
+    return root_of(ax)
+
+
+def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
+    """Draw each feature in a lane of its own, over time or over the number of the event.
+
+    Numbers hold until the next event; categories are dots.
+
+    Args:
+        sequence: Any events.
+        ax: Where to draw, a new figure by default.
+        scales: Those of several pictures to be compared; see `Scales.of`.
+
+    Returns:
+        The figure, which notebooks show.
+    """
+    features = sequence.features
+    ax = ax or make_figure(1, _lanes_height(sequence))[1][0]
+    scales = scales or Scales.of(sequence)
+    prepare(ax, sequence, scales)
+    right = ax.get_xlim()[1]
+    for lane, feature in enumerate(features):
+        low, high = widen(scales.ranges[feature.name])
+        y = lane + 0.9 - 0.8 * (sequence.column(feature.name) - low) / (high - low)
+        dots = {"linestyle": "none", "marker": "o", "markersize": 2.5}
+        look = dots if feature.kind == "categorical" else {"drawstyle": "steps-post", "linewidth": 1.1}
+        ax.plot(times_of(sequence), y, color=HUES[lane % len(HUES)], **look)
+        for value, height in ((high, lane + 0.2), (low, lane + 0.8)):
+            ax.annotate(
+                f"{value:.3g}", (right, height), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
+            )
+    ax.set_ylim(len(features), 0)
+    ax.set_yticks(np.arange(len(features)) + 0.5, [feature.name for feature in features])
+    ax.hlines(np.arange(1, len(features)), *ax.get_xlim(), color="white", linewidth=2, zorder=0)
+    return root_of(ax)
+
+
+def compare(
+    real: EventSequence,
+    generated: EventSequence,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    seconds: float | None = None,
+    titles: tuple[str, str] | None = None,
+) -> Figure:
+    """Draw data and what was made of it, one above the other on the same scales.
+
+    Args:
+        real: What was learned from.
+        generated: What came out, with the same features.
+        path: A file to save the picture to as well.
+        seconds: How much of each to draw, from its first event; all by default.
+        titles: What each is called.
+
+    Raises:
+        HachimachiError: Other features, or a file that cannot be written.
+    """
+    if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
+        raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
+    real, generated = _beginning(real, seconds), _beginning(generated, seconds)
+    notes = is_notes(real) and is_notes(generated)
+    scales = Scales.of(real, generated)
+    figure, axes = make_figure(2, 2.7 if notes else _lanes_height(real))
+    draw: Callable[..., Figure] = piano_roll if notes else traces
+    named = f"The data: {real.name}" if real.name else "The data"
+    for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
+        draw(sequence, ax, scales=scales)
+        ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
+    axes[0].set_xlabel("")
+    if notes:
+        explain_colours(figure, axes, scales)
+    if path is not None:
+        save(figure, path)
+    return figure
+
+
+def overview(data: Data) -> Figure:
+    """Draw what data look like on one page: the beginning of a sequence, and the distribution of every column.
+
+    Args:
+        data: What `describe` returned, or what it takes: a file or a folder, sequences.
+
+    Raises:
+        HachimachiError: Data that cannot be described.
+    """
+    told = data if isinstance(data, Description) else describe(data)
+    example = _first_look(told.example)
+    notes = is_notes(example)
+    across, down = _grid(len(told.columns))
+    heights = [3.4 if notes else 0.6 + 0.42 * len(example.features), 0.2 + 1.5 * down]
+    figure = Figure(figsize=(10, 0.4 + sum(heights)), facecolor="white", layout="constrained")
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights, hspace=0.02)[:, 0]
+    ax, scales = above.subplots(), Scales.of(example)
+    (piano_roll if notes else traces)(example, ax, scales=scales)
+    if notes:
+        explain_colours(above, [ax], scales)
+    _put_titles(ax, told, example)
+    draw_spreads(below, told.columns[:_SPREADS], across)
+    return figure
+
+
+def distributions(data: Data) -> Figure:
+    """Draw the distribution of every column of data, the time between events first.
+
+    Args:
+        data: What `describe` returned, or what it takes: a file or a folder, sequences.
+
+    Raises:
+        HachimachiError: Data that cannot be described.
+    """
+    told = data if isinstance(data, Description) else describe(data)
+    across, down = _grid(len(told.columns))
+    figure = Figure(figsize=(10, 0.2 + 1.6 * down), facecolor="white", layout="constrained")
+    draw_spreads(figure, told.columns[:_SPREADS], across)
+    return figure
+
+
+def _beginning(sequence: EventSequence, seconds: float | None) -> EventSequence:
+    if seconds is None or sequence.time is None:
+        return sequence
+    return sequence[: int(np.searchsorted(sequence.time, start_of(sequence) + seconds, side="right"))]
+
+
+def _lanes_height(sequence: EventSequence) -> float:
+    return max(1.6, 0.7 * len(sequence.features))
+
+
+def _grid(columns: int) -> tuple[int, int]:
+    """Return how many distributions stand across and down: five at most across, and rows as full as can be."""
+    shown = min(columns, _SPREADS)
+    down = -(-shown // 5)
+    return max(-(-shown // down), 2), down
+
+
+def _first_look(sequence: EventSequence) -> EventSequence:
+    """Return as much of a sequence, and as many of its features, as can be seen."""
+    most = min(len(_beginning(sequence, _SECONDS)), _EVENTS) if sequence.temporal else _EVENTS
+    part = sequence[: max(most, 100)]
+    shown = len(part.features) if is_notes(part) else _LANES
+    return replace(part, features=part.features[:shown], data=part.data[:, :shown])
+
+
+def _put_titles(ax: Axes, data: Description, example: EventSequence) -> None:
+    """Say what is seen, and of how much."""
+    seen = f"first {count(len(example), 'event')}" if len(example) < data.events else "all events"
+    features = len(data.columns) - example.temporal
+    lanes = f", {len(example.features)} of {features} features" if features > len(example.features) else ""
+    name = example.name or data.name
+    left = f"{name}: {seen}{lanes}" if name else f"{seen}{lanes}".capitalize()
+    ax.set_title(left, loc="left", color=INK, fontsize=11, fontweight="bold")
+    ax.set_title(data.size(), loc="right", color=FAINT, fontsize=9)

@@ -1,0 +1,234 @@
+"""How to draw: temperature, top-p, min-p and constraints. NumPy and plain numbers, for one event at a time."""
+
+from __future__ import annotations
+
+import math
+import sys
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import MAX_BINS, Column
+from hachimachi.constraints import Constraint, allowed_bins
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME
+
+Numbers = NDArray[np.float64]
+ByColumn = float | Mapping[str, float]
+"""One number for all columns, or one by column name."""
+
+LEAST = sys.float_info.min
+"""The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
+COLD = 1e-3
+"""Below this temperature the most probable bin is taken."""
+HOT = 100.0
+"""Highest temperature."""
+BLOCK = 128
+"""Bins that are summed up before one of them is drawn, in tables of many."""
+
+
+@dataclass(frozen=True)
+class ColumnSampling:
+    """How to draw one column: what :class:`Sampling` says of it."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    constraint: Constraint | None = None
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether the column is drawn just as the model foretells it."""
+        return self == PLAIN
+
+    @cached_property
+    def only_constrained(self) -> bool:
+        """Whether it is drawn as the model foretells it, given what is allowed."""
+        return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
+
+    def shape(self, table: Numbers) -> Numbers:
+        """Return the probabilities with which bins are drawn, shape (..., bins).
+
+        Args:
+            table: Probabilities of the bins that are allowed, 0 for others; they need not sum to 1.
+        """
+        weights = self.weigh(table)
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total > 0, total, 1)
+
+    def weigh(self, table: Numbers) -> Numbers:
+        """Return the same, but for a factor."""
+        if self.temperature < COLD:
+            best = np.arange(table.shape[-1]) == table.argmax(-1)[..., None]
+            return (best & (table > 0)).astype(np.float64)
+        if self.temperature != 1:
+            table = _temper(table, self.temperature)
+        if self.top_p < 1:
+            table = table * (table >= _nucleus(table, self.top_p))
+        if self.min_p > 0:
+            table = table * (table >= self.min_p * table.max(-1, keepdims=True))
+        return table
+
+
+def _temper(table: Numbers, temperature: float) -> Numbers:
+    shares = table / np.maximum(table.max(-1, keepdims=True), LEAST)
+    return np.power(shares, 1 / temperature, out=shares)
+
+
+def _nucleus(p: Numbers, share: float) -> Numbers:
+    """Return the least of the fewest highest numbers that hold a share of the total, shape (..., 1)."""
+    falling = np.sort(p, axis=-1)[..., ::-1]
+    rising, highest = falling.cumsum(-1), falling[..., :1]
+    needed = np.where(rising[..., :-1] < share * rising[..., -1:], falling[..., 1:], highest)
+    return np.minimum(highest, needed.min(-1, keepdims=True, initial=np.inf))
+
+
+PLAIN = ColumnSampling()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw events: each column's tabulated conditional is constrained, tempered and cut, in this order.
+
+    Constrained columns are drawn first, then the others, each in the model's order and given those drawn before: what
+    is asked of one column shapes the others. One constraint alone is exact: P(column | past, column is allowed).
+
+    Args:
+        temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
+            One number for all, or one by column name (1 where not named).
+        top_p: Only the fewest most probable bins that together hold this share (Holtzman et al. 2020,
+            https://arxiv.org/abs/1904.09751).
+        min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
+            https://arxiv.org/abs/2407.01082).
+        constraints: What columns may play, by name.
+        polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
+        yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
+            many is better than none.
+
+    Raises:
+        HachimachiError: A number out of range.
+    """
+
+    temperature: ByColumn = field(default=1.0)
+    top_p: ByColumn = field(default=1.0)
+    min_p: ByColumn = field(default=0.0)
+    constraints: Mapping[str, Constraint] = field(default_factory=dict)
+    polyphony: int | None = None
+    yields: bool = False
+
+    def __post_init__(self) -> None:
+        _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))
+        _check_numbers("top_p", self.top_p, "above 0, at most 1", (LEAST, 1))
+        _check_numbers("min_p", self.min_p, "from 0 to 1", (0, 1))
+        if self.polyphony is not None and self.polyphony < 1:
+            raise HachimachiError(f"polyphony is {self.polyphony}; expected 1 note or more")
+        object.__setattr__(self, "_columns", {})
+
+    def of(self, name: str) -> ColumnSampling:
+        """Return how to draw one column."""
+        known: dict[str, ColumnSampling] = self._columns  # pyright: ignore[reportAttributeAccessIssue]  (set above)
+        if name not in known:
+            numbers = (_of(self.temperature, name, 1.0), _of(self.top_p, name, 1.0), _of(self.min_p, name, 0.0))
+            known[name] = ColumnSampling(*numbers, self.constraints.get(name))
+        return known[name]
+
+    def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:
+        """Return the positions of columns in the order in which they are drawn, given the model's order."""
+        if not self.constraints and self.polyphony is None:
+            return order
+        first = [place for place in order if self._constrains(names[place])]
+        return [*first, *(place for place in order if place not in first)]
+
+    def _constrains(self, name: str) -> bool:
+        return name in self.constraints or (name == TIME and self.polyphony is not None)
+
+    def check(self, columns: Sequence[Column]) -> None:
+        """Check that all that is asked can be played by a model with these columns.
+
+        Raises:
+            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
+                tabulate, or polyphony of what are not notes.
+        """
+        by_name = {column.name: column for column in columns}
+        asked = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
+            "constraint": self.constraints,
+        }
+        for what, named in asked.items():
+            for name in named if isinstance(named, Mapping) else ():
+                if name not in by_name:
+                    raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
+        if self.polyphony is not None and not {TIME, "duration"} <= set(by_name):
+            needs = f"needs {TIME} and a feature named duration"
+            raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
+        for name, constraint in self.constraints.items():
+            allowed_bins(by_name[name], constraint)
+        for column in columns:
+            if column.grid.bins > MAX_BINS and not self.of(column.name).plain:
+                advice = f"draw it as learned, or train with a coarser feature.{column.name}.resolution"
+                raise HachimachiError(f"{column.name}: {column.grid.bins:,} bins are too many to shape; {advice}")
+
+    def with_constraint(self, name: str, constraint: Constraint) -> Sampling:
+        """Return the same with one constraint more."""
+        former = self.constraints.get(name)
+        return replace(self, constraints={**self.constraints, name: former & constraint if former else constraint})
+
+
+def choose_sampling(temperature: ByColumn, sampling: Sampling | None) -> Sampling:
+    """Return the sampling that is given, or one of a temperature alone.
+
+    Raises:
+        HachimachiError: Both are given.
+    """
+    if sampling is not None and temperature != 1:
+        raise HachimachiError("temperature and sampling are both given; Sampling(temperature=…) holds both")
+    return sampling or Sampling(temperature)
+
+
+def _check_numbers(what: str, given: ByColumn, expected: str, bounds: tuple[float, float]) -> None:
+    for value in given.values() if isinstance(given, Mapping) else [given]:
+        if not bounds[0] <= value <= bounds[1]:
+            raise HachimachiError(f"{what} is {value}; expected a number {expected}")
+
+
+def _of(given: ByColumn, name: str, default: float) -> float:
+    return given.get(name, default) if isinstance(given, Mapping) else given
+
+
+def draw_index(weights: Sequence[float], random: Random) -> int:
+    """Draw a position; weights need not sum to 1."""
+    rising = list(accumulate(weights))
+    return min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)
+
+
+def draw_bin(table: Numbers, random: Random) -> int:
+    """Draw a position; weights, shape (bins,), need not sum to 1."""
+    if len(table) <= 2 * BLOCK:
+        rising = table.cumsum()
+        return min(int(rising.searchsorted(random.random() * rising[-1], side="right")), len(rising) - 1)
+    block = draw_bin(np.add.reduceat(table, np.arange(0, len(table), BLOCK)), random) * BLOCK
+    return block + draw_bin(table[block : block + BLOCK], random)
+
+
+def clip(value: float, low: float, high: float) -> float:
+    """Return the number between low and high that is nearest to a value."""
+    return min(max(value, low), high)
+
+
+def logit(random: Random) -> float:
+    """Draw from the standard logistic distribution."""
+    u = min(max(random.random(), 1e-15), 1 - 1e-15)
+    return math.log(u / (1 - u))
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + e^-x) without overflow."""
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0

@@ -1,0 +1,1 @@
+"""The config of a training run: its types, how it is composed, and what the data decides."""

@@ -1,0 +1,284 @@
+"""What Hydra says of a sweep that begins."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, ClassVar
+
+import lightning as L
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, flag_override
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from hachimachi.errors import count
+from hachimachi.training.callbacks import score_of
+from hachimachi.training.sweep.results import (
+    CURVE,
+    HEADER,
+    SCORE,
+    Job,
+    Score,
+    as_words,
+    read_curve,
+    read_jobs,
+    read_overrides,
+    split,
+)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of what Optuna's database, which is not used, will miss one day
+    import optuna
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+STUDY = "hachimachi"
+
+
+def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
+    """Return a storage with a study that knows the jobs in the folder of a sweep; Optuna goes on from there.
+
+    Args:
+        config: Of the sweep that begins, with Hydra's part.
+    """
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name=STUDY, direction="minimize")
+    space = _space(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for job in read_jobs(Path(config.hydra.sweep.dir)):
+            values = _values(space, dict(map(split, read_overrides(job.folder))))
+            if job.state in ("", "pruned") and math.isfinite(job.score) and len(values) == len(space):
+                study.add_trial(optuna.create_trial(params=values, distributions=space, value=job.score))
+    return storage
+
+
+def _space(config: DictConfig) -> dict[str, BaseDistribution]:
+    """Return what is searched: what the config has, and what the command line says of it."""
+    params = config.hydra.sweeper.params or {}
+    words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
+    space, fixed = create_params_from_overrides(words)
+    return {key: choice for key, choice in space.items() if key not in fixed}
+
+
+def _values(space: Mapping[str, BaseDistribution], words: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of what is searched, as far as a job has some that lie in the space."""
+    values: dict[str, Any] = {}
+    for key in space.keys() & words.keys():
+        choice = space[key]
+        if isinstance(choice, CategoricalDistribution):
+            values |= [(key, value) for value in choice.choices if str(value) == words[key]]
+        elif choice._contains(float(words[key])):
+            values[key] = choice.to_external_repr(float(words[key]))
+    return values
+
+
+Curve = Sequence[tuple[int, float]]
+
+
+class Prune(L.Callback):
+    """Writes what a job's validations came to, and ends the job when it falls behind the jobs that are finished.
+
+    A job falls behind when the best it has come to is worse than the median of the best that finished ones had come to
+    at the same step (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know
+    of each other by the files in their folders alone, so they may run in any process on any machine that sees them.
+
+    Args:
+        folder: Of this job.
+        sweep: Of the whole sweep.
+        after: Finished jobs before any is ended; ``None`` ends none.
+        warmup: Steps before this one is.
+    """
+
+    def __init__(self, folder: Path, sweep: Path, after: int | None, warmup: int) -> None:
+        self.folder, self.sweep, self.after, self.warmup = folder, sweep, after, warmup
+        self.best, self.pruned = math.inf, None
+        self.others: dict[Path, Curve] = {}
+        self.started = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Begin the curve."""
+        self.started = time.monotonic()
+        if trainer.is_global_zero:
+            self._append(HEADER, "w")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Go on with the curve, and compare."""
+        score, step = score_of(trainer), trainer.global_step
+        if trainer.sanity_checking or score is None:
+            return
+        self.best = min(self.best, score)
+        if trainer.is_global_zero:
+            self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
+        # of several processes each may find more jobs finished than another
+        if trainer.strategy.reduce_boolean_decision(self._is_behind(step), all=False):
+            self.pruned, trainer.should_stop = step, True
+
+    def _append(self, row: Sequence[object], mode: str) -> None:
+        with (self.folder / CURVE).open(mode, encoding="utf-8") as file:
+            file.write(",".join(map(str, row)) + "\n")
+
+    def _is_behind(self, step: int) -> bool:
+        if self.after is None or step < self.warmup:
+            return False
+        self.others |= dict(_finished(self.sweep, {self.folder, *self.others}))
+        there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
+        return len(there) >= max(1, self.after) and self.best > median(there)
+
+
+def best_at(curve: Curve, step: int) -> float | None:
+    """Return the best of a curve up to a step; ``None`` where it begins later."""
+    return min((nats for at, nats in curve if at <= step), default=None)
+
+
+def _finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
+    """Yield the curves of jobs that ended by themselves, known ones left out."""
+    for path in sweep.rglob(SCORE):
+        score = None if path.parent in known else Score.read(path.parent)
+        if score and not (score.error or score.stopped or score.pruned is not None):
+            yield path.parent, read_curve(path.parent)
+
+
+EVERY = 0.5
+"""Seconds between two looks into the folder."""
+MOST = 12
+"""Running jobs that are shown."""
+
+
+class Watch:
+    """Looks into the folder of a sweep, and shows what runs and what has ended.
+
+    On a terminal a few lines that change; elsewhere one line when a job has ended.
+
+    Args:
+        folder: Of the sweep.
+        console: Where to show it.
+    """
+
+    def __init__(self, folder: Path, console: Console | None = None) -> None:
+        self.folder, self.console = folder, console or Console(highlight=False, markup=False)
+        self.live = Live(console=self.console, transient=True, auto_refresh=False)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.told: set[Path] = set()
+        self.began: dict[Path, float] = {}
+
+    def start(self) -> None:
+        """Begin to show."""
+        if self.console.is_terminal:
+            self.live.start()
+        self.thread.start()
+
+    def end(self) -> None:
+        """Show what came last, and no more."""
+        self.over.set()
+        self.thread.join()
+        self.look()
+        self.live.stop()
+
+    def _run(self) -> None:
+        while not self.over.wait(EVERY):
+            self.look()
+
+    def look(self) -> None:
+        """Look once, and show."""
+        jobs = read_jobs(self.folder)
+        for job in jobs:
+            self.began.setdefault(job.folder, time.monotonic())
+            if job.ended and job.folder not in self.told:
+                self.told.add(job.folder)
+                self.console.print(line_of(job), soft_wrap=True)
+        if self.live.is_started:
+            self.live.update(self._picture(jobs), refresh=True)
+
+    def _picture(self, jobs: list[Job]) -> Group:
+        running = [job for job in jobs if job.ended is None]
+        ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
+        best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
+        head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
+        lines = [self._running(job) for job in running[:MOST]]
+        return Group(*lines, head)
+
+    def _running(self, job: Job) -> Text:
+        seconds = time.monotonic() - self.began[job.folder]
+        best = f"{job.score:7.2f}" if job.curve else "      –"
+        text = f"job {job.name:>3} {seconds:4.0f} s {best}  {' '.join(job.words)}"
+        return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def line_of(job: Job) -> str:
+    """Return what came of a job, in one line."""
+    assert job.ended is not None
+    score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
+    state = f" ({job.state})" if job.state else ""
+    return f"job {job.name}{state}: {score}  {' '.join(job.words)}".rstrip()
+
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+"""The launcher that runs one job after the other, in this process."""
+QUEUE = 8
+"""Jobs that a search has in the queue of a cluster at once, unless it is told."""
+
+
+class SweepFolder(Callback):
+    """Remembers where Hydra put the last sweep, and shows how far jobs are that run in other processes.
+
+    Hydra swallows what a callback raises, and calls none after Ctrl-C: whoever called Hydra does the reporting.
+    """
+
+    last: ClassVar[Path | None] = None
+    config: ClassVar[DictConfig | None] = None
+    watch: ClassVar[Watch | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002  (Hydra's signature)
+        """Keep the folder of the sweep that begins."""
+        SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
+        launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
+        if "n_jobs" in sweeper:
+            _quiet_optuna()
+            with flag_override(sweeper, ["readonly", "struct"], [False, False]):
+                sweeper.n_jobs = min(config.sweep.jobs or _at_once(config), sweeper.n_trials)
+                if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
+                    sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
+        if launcher != BASIC:
+            SweepFolder.watch = Watch(SweepFolder.last)
+            SweepFolder.watch.start()
+
+    @classmethod
+    def end_watch(cls) -> None:
+        """Show no more."""
+        if cls.watch:
+            cls.watch.end()
+        cls.watch = None
+
+
+def _quiet_optuna() -> None:
+    """Keep from the screen that a study was created: Optuna says so as soon as it is imported."""
+    from optuna import logging as optuna_logging
+
+    optuna_logging.set_verbosity(logging.WARNING)
+
+
+def make_storage() -> Any:
+    """Return what Optuna keeps its study in: one that knows what the folder of the sweep that begins holds already."""
+
+    assert SweepFolder.config is not None
+    return replay_trials(SweepFolder.config)
+
+
+def _at_once(config: DictConfig) -> int:
+    """Return how many jobs of a search run at once: as many as there is room for."""
+    launcher = config.hydra.launcher
+    if launcher._target_ == BASIC:
+        return 1
+    cores = os.cpu_count() or 1
+    return QUEUE if "Slurm" in launcher._target_ else cores if launcher.get("n_jobs", -1) < 1 else launcher.n_jobs
