@@ -27,7 +27,7 @@ class Played(NamedTuple):
 
 
 class _Score:
-    """An outlet that writes down what is played."""
+    """An listener that writes down what is played."""
 
     def __init__(self) -> None:
         self.times: list[float] = []

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from hachimachi.live.screen.panel import render
-from hachimachi.live.screen.roll import STEP, History
+from hachimachi.live.screen.roll import STEP, PanelHistory
 from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, Seen, Snapshot
 from hachimachi.prelude import play_prelude
 
@@ -34,7 +34,7 @@ def main() -> None:
     """The player begins the prelude, and the model goes on with it."""
     piece = play_prelude(times=1)
     assert piece.time is not None
-    history, counts, begun = History(), {YOU: 0, MODEL: 0}, 0.0
+    history, counts, begun = PanelHistory(), {YOU: 0, MODEL: 0}, 0.0
     while begun < SECONDS:
         inside = (piece.time >= begun) & (piece.time < begun + STEP)
         events = []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from hachimachi.io import write as write
     from hachimachi.live.performer import Performer as Performer
     from hachimachi.live.stage import Manner as Manner
+    from hachimachi.live.stage import PlaySettings as PlaySettings
     from hachimachi.live.stage import perform as perform
     from hachimachi.models.event_model import EventModel as EventModel
     from hachimachi.models.event_model import build_model as build_model
@@ -59,6 +60,7 @@ _HOMES = {
     "read_curves": "training.runs",
     "Performer": "live.performer",
     "perform": "live.stage",
+    "PlaySettings": "live.stage",
     "Manner": "live.stage",
     "describe": "description.describe",
     "plot": "plot",

@@ -380,15 +380,15 @@ def open_midi(
     _check_names(options.controls, models)
     port = OutPort(open_port(options.play, "out"), say) if options.play else None
     try:
-        outlets = _make_outlets(options, models, port) if port else ()
+        listeners = _make_listeners(options, models, port) if port else ()
         inlet = _open_inlet(options, models, port, wake, say) if options.hear else None
     except HachimachiError:
         MidiSetup(port=port).close()
         raise
-    return MidiSetup(inlet, outlets, port, options.controls)
+    return MidiSetup(inlet, listeners, port, options.controls)
 
 
-def _make_outlets(options: MidiPortOptions, models: Sequence[Sequence[Column]], port: OutPort) -> tuple[MidiOut, ...]:
+def _make_listeners(options: MidiPortOptions, models: Sequence[Sequence[Column]], port: OutPort) -> tuple[MidiOut, ...]:
     from hachimachi.live.midi.output import MidiOut, channel_of_model
 
     first = options.channel - 1

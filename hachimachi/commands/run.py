@@ -30,11 +30,11 @@ from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.ensemble import Ensemble
-    from hachimachi.live.instrument import Instrument, Part
+    from hachimachi.live.instrument import Instrument, LoadedModel
     from hachimachi.live.loop import Loop
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.screen.snapshot import Screen
-    from hachimachi.live.stage import Manner
+    from hachimachi.live.stage import PlaySettings
     from hachimachi.sampling import Sampling
 
 
@@ -153,11 +153,11 @@ class Asked:
             check_log(Path(self.log))
 
     @property
-    def manner(self) -> Manner:
+    def manner(self) -> PlaySettings:
         """Return how models play."""
-        from hachimachi.live.stage import Manner
+        from hachimachi.live.stage import PlaySettings
 
-        return Manner(
+        return PlaySettings(
             mode=self.way,
             pending="all" if self.pending == "all" else "one",
             silence=self.silence,
@@ -234,7 +234,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
     stack.callback(screen.close)
     from hachimachi.live.loop import ended_by_signals
     from hachimachi.live.osc import Wire
-    from hachimachi.live.stage import Surroundings, assemble, quick_steps
+    from hachimachi.live.stage import Outputs, assemble, quick_steps
 
     stack.enter_context(quick_steps())
     seed = secrets.randbits(32) if asked.seed is None else asked.seed
@@ -250,7 +250,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
     if logbook is not None:
         stack.callback(logbook.close)
     hears, plays_to = [f"{asked.address}:{loop.port}"], [f"{host}:{port}" for host, port in asked.outs]
-    around = Surroundings(midi, logbook, screen, hears, plays_to or ["who asks"])
+    around = Outputs(midi, logbook, screen, hears, plays_to or ["who asks"])
     ensemble, reporter = assemble(parts, standbys, wire, asked.manner, around)
     if not asked.quiet:
         click.echo(_sign(ensemble, hears[0], ", ".join(around.plays_to), seed))
@@ -280,7 +280,7 @@ def _run(asked: Asked, loop: Loop, ensemble: Ensemble) -> None:
             ensemble.end()
 
 
-def _load(asked: Asked, seed: int) -> tuple[list[Part], list[Part]]:
+def _load(asked: Asked, seed: int) -> tuple[list[LoadedModel], list[LoadedModel]]:
     from hachimachi.live.stage import check_names, load_part
 
     paths = asked.models + asked.standby
@@ -299,7 +299,7 @@ def _open_screen(quiet: bool) -> Screen:
     return PanelProcess() if not quiet and can_draw(sys.stdout) else PlainLog(quiet=quiet)
 
 
-def _open_logbook(asked: Asked, parts: list[Part], told: Callable[[str], None]) -> Logbook | None:
+def _open_logbook(asked: Asked, parts: list[LoadedModel], told: Callable[[str], None]) -> Logbook | None:
     from hachimachi.live.record.logbook import Logbook, rescue
 
     if asked.log == "none":
@@ -317,7 +317,7 @@ def _open_logbook(asked: Asked, parts: list[Part], told: Callable[[str], None]) 
 def _sign(ensemble: Ensemble, here: str, there: str, seed: int) -> str:
     lines = []
     for instrument in ensemble.instruments:
-        form = instrument.performer.hearing.form
+        form = instrument.performer.history.form
         every = " ".join(feature.name for feature in form.features)
         lines += [
             ("plays", instrument.part.name, f"seed {seed}"),
@@ -343,7 +343,7 @@ def _summary(ensemble: Ensemble) -> Iterator[str]:
 
 
 def _account(instrument: Instrument) -> Iterator[str]:
-    counts, lateness = instrument.performer.counts, instrument.performer.sounding.lateness
+    counts, lateness = instrument.performer.counts, instrument.performer.notes.lateness
     name = f"{instrument.part.name}: " if instrument.prefix else ""
     line = f"{name}heard {counts.heard:,}, played {counts.played:,}"
     if lateness.count:

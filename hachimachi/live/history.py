@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
-from hachimachi.live.protocols import Instrumentalist, Refused, Row, quote
+from hachimachi.live.protocols import PlayableModel, Refused, Row, quote
 
 LARGEST = 1e9
 """No feature has values beyond this; a network that hears one may not recover."""
@@ -151,7 +151,7 @@ class Heard(NamedTuple):
     """Whether the model itself had played it."""
 
 
-class Recents:
+class RecentEvents:
     """The last events that a model heard."""
 
     def __init__(self) -> None:
@@ -239,7 +239,7 @@ class Past(NamedTuple):
     events: int
 
 
-class Hearing:
+class History:
     """What a model has heard, and when. Features are those of the stage, shape (F,); rows are the model's.
 
     Args:
@@ -247,10 +247,10 @@ class Hearing:
         lookahead: Seconds by which outputs are told, and so heard, ahead of time.
     """
 
-    def __init__(self, player: Instrumentalist, lookahead: float = 0.0) -> None:
+    def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
         self._unheard, self._own = Echoes(), Echoes()  # outputs that the model has not heard yet, and those that it has
-        self._recents = Recents()
+        self._recents = RecentEvents()
         self._last: float | None = None  # when the event that was heard last happened
         self.tempo = Tempo(player.features)  # another model that takes over has the same
         self._take(player)
@@ -356,7 +356,7 @@ class Hearing:
             self._recents.add(*heard)
         return len(phrase)
 
-    def check(self, player: Instrumentalist) -> None:
+    def check(self, player: PlayableModel) -> None:
         """Check that another model could take over.
 
         Raises:
@@ -366,7 +366,7 @@ class Hearing:
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
-    def exchange(self, player: Instrumentalist, start: object = None) -> None:
+    def exchange(self, player: PlayableModel, start: object = None) -> None:
         """Let another model with the same events take over; it hears the last of the past.
 
         Args:
@@ -380,7 +380,7 @@ class Hearing:
         for row in self._recents.last(CATCH_UP):
             player.observe(row)
 
-    def _take(self, player: Instrumentalist) -> None:
+    def _take(self, player: PlayableModel) -> None:
         self.player = player
         self.form = InputForm(player.features, player.constants)
 
@@ -395,7 +395,7 @@ class Hearing:
         return math.nan if self._last is None else max(0.0, at - self._last) * self.speed
 
 
-def describe_events(player: Instrumentalist) -> str:
+def describe_events(player: PlayableModel) -> str:
     """Say what an event of a model is, so that equal words mean equal events."""
     names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in player.features)
     return f"{names} {'in time' if player.temporal else 'without time'}"

@@ -12,7 +12,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 from hachimachi.live.osc import Message, Value, Wire
 from hachimachi.live.performer import Performer
-from hachimachi.live.protocols import Address, Instrumentalist, Outlet, Refused, quote
+from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
 from hachimachi.live.steering import ROUTES as STEERED
 from hachimachi.live.steering import Steering, Words, read_number
 
@@ -21,7 +21,7 @@ FASTEST = 100.0
 
 
 @dataclass(frozen=True)
-class Part:
+class LoadedModel:
     """A model that is ready to play.
 
     Args:
@@ -32,11 +32,11 @@ class Part:
     """
 
     name: str
-    player: Instrumentalist
+    player: PlayableModel
     primers: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
-    def twin(self, seed: int) -> Part:
+    def twin(self, seed: int) -> LoadedModel:
         """Return the same for another instrument, with a state and random numbers of its own."""
         return replace(self, player=self.player.fork(seed), seed=seed)
 
@@ -47,7 +47,7 @@ class Instrument:
     Args:
         part: The model that begins.
         wire: Says what there is to say.
-        outlets: Who is told what is heard and played.
+        listeners: Who is told what is heard and played.
         clock: Seconds that never go back.
         prefix: Comes before ``/status`` where several models play.
         standbys: Models that ``/load`` may put in its place.
@@ -57,18 +57,18 @@ class Instrument:
 
     def __init__(
         self,
-        part: Part,
+        part: LoadedModel,
         wire: Wire,
-        outlets: Sequence[Outlet] = (),
+        listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
         prefix: str = "",
-        standbys: Sequence[Part] = (),
-        loaded: Callable[[Part], None] = lambda _: None,
+        standbys: Sequence[LoadedModel] = (),
+        loaded: Callable[[LoadedModel], None] = lambda _: None,
         **playing: Any,
     ) -> None:
         self.part = part
-        self.performer = Performer(part.player, outlets, clock, **playing)
+        self.performer = Performer(part.player, listeners, clock, **playing)
         self.steering = Steering(part.player.columns, part.player.sampling)
         part.player.sampling = self.steering.sampling
         self.stopped = False
@@ -121,9 +121,9 @@ class Instrument:
         performer = self.performer
         if self.stopped:
             return "stopped"
-        if performer.solo.paused:
+        if performer.turns.paused:
             return "paused"
-        return "playing" if performer.solo.alone else "listening"
+        return "playing" if performer.turns.alone else "listening"
 
     @property
     def asked(self) -> list[Words]:
@@ -137,15 +137,15 @@ class Instrument:
 
     def _set_mode(self, message: Message) -> None:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
-        self.say("mode", self.performer.solo.mode.name)
+        self.say("mode", self.performer.turns.mode.name)
 
     def _set_silence(self, message: Message) -> None:
-        self.performer.solo.silence = _number(message, 0.0, 3600.0, "seconds")
-        self.say("silence", self.performer.solo.silence)
+        self.performer.turns.silence = _number(message, 0.0, 3600.0, "seconds")
+        self.say("silence", self.performer.turns.silence)
 
     def _set_speed(self, message: Message) -> None:
         self.performer.set_speed(_number(message, 1 / FASTEST, FASTEST, "a factor"))
-        self.say("speed", self.performer.hearing.speed)
+        self.say("speed", self.performer.history.speed)
 
     def _seed(self, message: Message) -> None:
         number = _number(message, 0, 2**32 - 1, "a whole number")
@@ -154,14 +154,14 @@ class Instrument:
         seed = int(number)
         self.seed = seed
         self.part.player.reseed(seed)
-        self.performer.foresight.unhear()
+        self.performer.planner.unhear()
         self.say("seed", seed)
 
     def _steer(self, message: Message) -> None:
         before = self.part.player.sampling
         sampling, said = self.steering.obey(message.route, message.values)
         self.part.player.sampling = sampling
-        self.performer.foresight.unhear()  # only what comes next was drawn as it was asked before
+        self.performer.planner.unhear()  # only what comes next was drawn as it was asked before
         if sampling.of(TIME).constraint != before.of(TIME).constraint:  # it may be long to wait
             self.performer.redraw()
         for key, *values in said:
@@ -169,12 +169,12 @@ class Instrument:
 
     def _load(self, message: Message) -> None:
         part = self._find(message, self._parts, "--standby")
-        self.performer.hearing.check(part.player)
+        self.performer.history.check(part.player)
         try:
             part.player.sampling = self.steering.move(part.player.columns)
         except HachimachiError as error:
             raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
-        self.performer.foresight.exchange(part.player, part.primers.get(self._primer))
+        self.performer.planner.exchange(part.player, part.primers.get(self._primer))
         self.part = part
         self.say("model", part.name)
         self.loaded(part)
@@ -205,23 +205,23 @@ class Instrument:
     def _status(self, message: Message) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
-        form, counts = self.performer.hearing.form, self.performer.counts
+        form, counts = self.performer.history.form, self.performer.counts
         self.say("ready", 1)
         self.say("model", self.part.name)
         self.say("features", *(feature.name for feature in form.features))
         self.say("input", *form.shortest)
-        self.say("mode", self.performer.solo.mode.name)
+        self.say("mode", self.performer.turns.mode.name)
         self.say("state", self.state)
-        self.say("silence", self.performer.solo.silence)
-        self.say("speed", self.performer.hearing.speed)
+        self.say("silence", self.performer.turns.silence)
+        self.say("speed", self.performer.history.speed)
         self.say("seed", self.seed)
         for key, *values in self.asked:
             self.say(key, *values)
         for key in ("heard", "answered", "skipped", "played", "cancelled"):
             self.say(key, getattr(counts, key))
-        self.say("pending", len(self.performer.agenda))
-        self.say("sounding", len(self.performer.sounding))
-        self.say("late", *self.performer.sounding.lateness.in_ms())
+        self.say("pending", len(self.performer.schedule))
+        self.say("sounding", len(self.performer.notes))
+        self.say("late", *self.performer.notes.lateness.in_ms())
 
     def _stop(self, _: Message) -> None:
         self.performer.panic()

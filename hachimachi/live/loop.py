@@ -30,7 +30,7 @@ REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
 
 
-class Act(Protocol):
+class Service(Protocol):
     """What a loop serves; `Ensemble` and `Recorder` are such."""
 
     @property
@@ -131,26 +131,26 @@ class Loop:
         self._stopping = True
         self.wake()
 
-    def run(self, act: Act) -> None:
+    def run(self, service: Service) -> None:
         """Start, and hear and play until `stop` or until the act has come to its end."""
         with _no_sudden_garbage():
-            act.start()  # only now: the first collection takes longer than many an event
+            service.start()  # only now: the first collection takes longer than many an event
             collected = time.perf_counter()
-            while not (self._stopping or act.stopped):
-                deadline = act.turn()
+            while not (self._stopping or service.stopped):
+                deadline = service.turn()
                 now = time.perf_counter()
                 wait = LONGEST_WAIT if deadline is None else deadline - now - SPIN_SECONDS
                 if deadline is not None and 0 < deadline - now < SPIN_SECONDS:
                     if deadline - now < LAST_SECONDS:
                         _spin_until(deadline)
                         continue
-                    act.rehearse()
+                    service.rehearse()
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
                     continue
                 if self._wait(wait):
-                    self._drain(act)
+                    self._drain(service)
 
     def close(self) -> None:
         """Give the port back."""
@@ -171,7 +171,7 @@ class Loop:
             self._waker.recv(4096)
         return self._socket in readable
 
-    def _drain(self, act: Act) -> None:
+    def _drain(self, service: Service) -> None:
         until = time.perf_counter() + DRAIN_SECONDS
         while time.perf_counter() < until:
             try:
@@ -181,7 +181,7 @@ class Loop:
             except OSError:  # Windows reports here that nobody listened to what was sent
                 continue
             self._heard_last = sender
-            act.receive(packet, sender)
+            service.receive(packet, sender)
 
     def _receivers(self, to: Address | None) -> Sequence[tuple[socket.socket, Address]]:
         asker = (to or self._heard_last) if self._reply else None

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from hachimachi.events import Feature
-from hachimachi.live.protocols import Note, Outlets, Row
+from hachimachi.live.protocols import Listeners, Note, Row
 from hachimachi.live.schedule import Prediction
 
 
-class Ledger:
+class ActiveNotes:
     """The notes that sound.
 
     A note ends after its feature ``duration``, in seconds. Where the model has none, the next event that comes later
@@ -21,7 +21,7 @@ class Ledger:
         features: The model's features. Events are notes if one of them is called ``pitch``; else nothing sounds.
 
     >>> import numpy as np
-    >>> ledger = Ledger([Feature("pitch"), Feature("duration")])
+    >>> ledger = ActiveNotes([Feature("pitch"), Feature("duration")])
     >>> ledger.begin(np.array([60, 0.5]), at=10.0), ledger.next
     ([], 10.5)
     >>> ledger.begin(np.array([60, 0.5]), at=10.2)
@@ -88,10 +88,10 @@ PER_E_FOLD = 50
 BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 
 
-class Lateness:
+class LatencyHistogram:
     """A histogram of seconds on a logarithmic scale.
 
-    >>> lateness = Lateness()
+    >>> lateness = LatencyHistogram()
     >>> for milliseconds in range(1, 101):
     ...     lateness.add(milliseconds / 1000)
     >>> round(lateness.percentile(50), 3), round(lateness.percentile(99), 3), lateness.largest
@@ -125,19 +125,19 @@ class Lateness:
         return self.percentile(50) * 1e3, self.percentile(99) * 1e3, self.largest * 1e3
 
 
-class Sounding:
+class NoteOutput:
     """The sounding side of a performer.
 
     Args:
         features: Those of the model, F of them.
-        outlets: Who is told.
+        listeners: Who is told.
         clock: Seconds that never go back.
     """
 
-    def __init__(self, features: Sequence[Feature], outlets: Outlets, clock: Callable[[], float]) -> None:
-        self.lateness, self._unsaid = Lateness(), Lateness()
-        self._ledger, self._scrap = Ledger(features), Ledger(features)
-        self._outlets = outlets
+    def __init__(self, features: Sequence[Feature], listeners: Listeners, clock: Callable[[], float]) -> None:
+        self.lateness, self._unsaid = LatencyHistogram(), LatencyHistogram()
+        self._ledger, self._scrap = ActiveNotes(features), ActiveNotes(features)
+        self._listeners = listeners
         self._clock = clock
 
     def __len__(self) -> int:
@@ -153,8 +153,8 @@ class Sounding:
         """Let a prediction sound, and end the notes that end before it."""
         self.end_due(deadline)
         for note in self._ledger.begin(prediction.features, deadline):
-            self._outlets.ended(note, deadline, False)
-        self._outlets.played(prediction.features, deadline, prediction.asker)
+            self._listeners.ended(note, deadline, False)
+        self._listeners.played(prediction.features, deadline, prediction.asker)
         self.lateness.add(self._clock() - max(deadline, prediction.asked))
 
     def rehearse(self, features: Row) -> None:
@@ -162,15 +162,15 @@ class Sounding:
         self._scrap.begin(features, 0.0)
         self._scrap.clear()
         self._unsaid.add(0.001)
-        self._outlets.rehearse(features)
+        self._listeners.rehearse(features)
 
     def end_due(self, now: float) -> None:
         """End the notes whose time has come."""
         for at, note in self._ledger.pop_due(now):
-            self._outlets.ended(note, at, False)
+            self._listeners.ended(note, at, False)
 
     def end_all(self) -> None:
         """End every note, before its time."""
         now = self._clock()
         for began, note in self._ledger.clear():  # one that was told ahead of time ends when it begins
-            self._outlets.ended(note, max(now, began), True)
+            self._listeners.ended(note, max(now, began), True)

@@ -221,7 +221,7 @@ class Wire:
             self.post("/status", "error", refused.kind, str(refused), to=asker)
 
 
-class OscOutlet:
+class OscListener:
     """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``.
 
     Args:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hachimachi.live.history import Hearing
-from hachimachi.live.notes import Sounding
-from hachimachi.live.protocols import Address, Outlet, Outlets, Playable, Refused, as_instrumentalist, quote
-from hachimachi.live.schedule import Agenda, Counts, Foresight, Input, Pending, Prediction
+from hachimachi.live.history import History
+from hachimachi.live.notes import NoteOutput
+from hachimachi.live.protocols import Address, Listener, Listeners, Playable, Refused, as_playable, quote
+from hachimachi.live.schedule import Counts, Input, Pending, Planner, Prediction, Schedule
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ RETRY_SECONDS = 1.0
 """After this time a model that plays alone tries again when it could not foretell anything."""
 
 
-class Solo:
+class TurnTaking:
     """The part of a performer that decides who has the floor.
 
     Args:
@@ -141,7 +141,7 @@ class Performer:
 
     Args:
         player: The model, or who plays it, where it has random numbers or sampling of its own.
-        outlets: Who is told what happens.
+        listeners: Who is told what happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.
         pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
@@ -155,7 +155,7 @@ class Performer:
     def __init__(
         self,
         player: Playable,
-        outlets: Sequence[Outlet] = (),
+        listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
         mode: str = "follow",
@@ -163,49 +163,49 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        self._outlets, self._clock, self._lookahead = Outlets(outlets), clock, lookahead
-        player = as_instrumentalist(player)
-        self.solo = Solo(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
-        self.hearing = Hearing(player, lookahead)
-        self.agenda = Agenda(one=pending == "one")
-        self.sounding = Sounding(player.features, self._outlets, clock)
-        self.foresight = Foresight(self.hearing, self.agenda)
+        self._listeners, self._clock, self._lookahead = Listeners(listeners), clock, lookahead
+        player = as_playable(player)
+        self.turns = TurnTaking(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
+        self.history = History(player, lookahead)
+        self.schedule = Schedule(one=pending == "one")
+        self.notes = NoteOutput(player.features, self._listeners, clock)
+        self.planner = Planner(self.history, self.schedule)
 
     @property
     def counts(self) -> Counts:
         """What has happened so far."""
-        return self.agenda.counts
+        return self.schedule.counts
 
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        if self.solo.alone and self.agenda.to_extend:
+        if self.turns.alone and self.schedule.to_extend:
             return -math.inf
-        told = [at - self._lookahead for at in (self.agenda.next, self.sounding.next) if at is not None]
-        return min([*told, *([] if self.solo.next is None else [self.solo.next])], default=None)
+        told = [at - self._lookahead for at in (self.schedule.next, self.notes.next) if at is not None]
+        return min([*told, *([] if self.turns.next is None else [self.turns.next])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
         self.end()
-        self.hearing.restart()
+        self.history.restart()
         self._begin()
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
-        self.solo.start()
-        if self.solo.alone and self.agenda.empty:
+        self.turns.start()
+        if self.turns.alone and self.schedule.empty:
             self.sample()
 
     def pause(self) -> None:
         """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self.foresight.drop()
-        self.solo.stop()
-        self.solo.paused = True
+        self.planner.drop()
+        self.turns.stop()
+        self.turns.paused = True
 
     def panic(self) -> None:
         """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
         self.end()
-        self.solo.stop()
+        self.turns.stop()
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end.
@@ -213,26 +213,26 @@ class Performer:
         Raises:
             Refused: No such mode, or one that does not go with every prediction being played.
         """
-        mode = find_mode(name, temporal=self.hearing.player.temporal, one_pending=self.agenda.one)
+        mode = find_mode(name, temporal=self.history.player.temporal, one_pending=self.schedule.one)
         self.end()
-        self.solo.mode = mode
+        self.turns.mode = mode
         self._go_on()
 
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
-        self.foresight.set_speed(speed, self._clock())
+        self.planner.set_speed(speed, self._clock())
 
     def redraw(self) -> None:
         """Draw anew what waits: its time is no longer what is asked for."""
-        if len(self.agenda) and self.agenda.one:
+        if len(self.schedule) and self.schedule.one:
             now = self._clock()
-            self._predict(now if self.hearing.last is None else self.hearing.last, now)
+            self._predict(now if self.history.last is None else self.history.last, now)
 
     def prime(self, memory: object) -> None:
         """Go on from a past that the model has been given before, as if its last event were now; see
-        `Instrumentalist.remember`."""
+        `PlayableModel.remember`."""
         self.end()
-        self.hearing.recall(memory, self._clock())
+        self.history.recall(memory, self._clock())
         self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
@@ -241,8 +241,8 @@ class Performer:
         Raises:
             Refused: There are none; nothing has changed.
         """
-        self.foresight.unhear()
-        count = self.hearing.recall_phrase(seconds, self._clock())
+        self.planner.unhear()
+        count = self.history.recall_phrase(seconds, self._clock())
         self.end()
         self._begin()
         return count
@@ -259,21 +259,21 @@ class Performer:
         Raises:
             Refused: Values that cannot be heard; nothing has changed.
         """
-        features, now = self.hearing.form.row(values), self._clock()
-        echoed, known = self.hearing.claim(features, now)
+        features, now = self.history.form.row(values), self._clock()
+        echoed, known = self.history.claim(features, now)
         if known:
             return
         at = echoed if echoed is not None else now if at is None else at
-        if not self.agenda.one:
+        if not self.schedule.one:
             self.answer()
-        elif self.solo.mode.gives_way:
-            self.foresight.drop()
+        elif self.turns.mode.gives_way:
+            self.planner.drop()
         else:
-            self.foresight.unhear()
-        self.hearing.hear(features, at, own=echoed is not None)
+            self.planner.unhear()
+        self.history.hear(features, at, own=echoed is not None)
         self.counts.heard += 1
         if echoed is None:
-            self._outlets.heard(features, at)
+            self._listeners.heard(features, at)
         self._react(Input(at, now, asker))
 
     def answer(self) -> None:
@@ -282,7 +282,7 @@ class Performer:
         Raises:
             Refused: Nothing could be predicted; the model is back in its start state.
         """
-        if (heard := self.agenda.take_input()) is not None:
+        if (heard := self.schedule.take_input()) is not None:
             self._predict(*heard)
 
     def sample(self, at: float | None = None, asker: Address | None = None) -> None:
@@ -294,71 +294,71 @@ class Performer:
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
-        if self.solo.take_turn(self._clock()):
+        if self.turns.take_turn(self._clock()):
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
-        due = self.agenda.pop_due(now)
+        due = self.schedule.pop_due(now)
         for deadline, prediction in due:  # first of all: the last note of a chord waits for the others
-            self.sounding.sound(deadline, prediction)
+            self.notes.sound(deadline, prediction)
         self.counts.played += len(due)
         if due:
             self._follow_up(due)
-        self.sounding.end_due(now)
-        if self.solo.alone and self.agenda.to_extend:
-            self._try(self.foresight.draw_ahead)
+        self.notes.end_due(now)
+        if self.turns.alone and self.schedule.to_extend:
+            self._try(self.planner.draw_ahead)
         return self.next
 
     def rehearse(self) -> None:
-        """Go through the motions of what sounds next, to no effect; see `Outlet`."""
-        if (first := self.agenda.first) is not None:
-            self.sounding.rehearse(first.features)
+        """Go through the motions of what sounds next, to no effect; see `Listener`."""
+        if (first := self.schedule.first) is not None:
+            self.notes.rehearse(first.features)
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self.foresight.drop()
-        self.sounding.end_all()
+        self.planner.drop()
+        self.notes.end_all()
 
     def _begin(self) -> None:
-        self._outlets.began()
+        self._listeners.began()
         self._go_on()
 
     def _go_on(self) -> None:
         """Play alone from here, if that is what it was asked to do."""
-        if self.solo.begin_anew():
+        if self.turns.begin_anew():
             self.sample()
 
     def _react(self, heard: Input) -> None:
-        if self.solo.paused:
-            self.counts.skipped += self.solo.mode.answers
+        if self.turns.paused:
+            self.counts.skipped += self.turns.mode.answers
             return
-        self.solo.hear(heard.came)
-        if self.solo.mode.answers:
-            self.agenda.ask(heard)
+        self.turns.hear(heard.came)
+        if self.turns.mode.answers:
+            self.schedule.ask(heard)
 
     def _predict(self, at: float, asked: float, asker: Address | None = None) -> None:
-        self._try(lambda: self.foresight.predict(at, asked, asker))
+        self._try(lambda: self.planner.predict(at, asked, asker))
 
     def _try(self, draw: Callable[[], None]) -> None:
         try:
             draw()
         except Refused:
-            self._outlets.began()
-            if self.agenda.empty:
-                self.solo.fail(self._clock())
+            self._listeners.began()
+            if self.schedule.empty:
+                self.turns.fail(self._clock())
             raise
-        self.solo.succeed()
+        self.turns.succeed()
 
     def _follow_up(self, sounded: Sequence[tuple[float, Prediction]]) -> None:
         """Go on after events that have sounded."""
         now, at = self._clock(), sounded[-1][0]
         for deadline, prediction in sounded:
-            self.hearing.expect(prediction.features, deadline, now, known=self.solo.alone)
-            if self.solo.alone and prediction.before is None:
-                self.hearing.hear(prediction.features, deadline, own=True)
-        if self.solo.alone and now - at >= BEHIND_SECONDS:
-            self.foresight.drop()
-            self.hearing.skip_to(now)
+            self.history.expect(prediction.features, deadline, now, known=self.turns.alone)
+            if self.turns.alone and prediction.before is None:
+                self.history.hear(prediction.features, deadline, own=True)
+        if self.turns.alone and now - at >= BEHIND_SECONDS:
+            self.planner.drop()
+            self.history.skip_to(now)
             at = now
-        if self.solo.alone and not len(self.agenda):
+        if self.turns.alone and not len(self.schedule):
             self._predict(at, at)

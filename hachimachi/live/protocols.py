@@ -30,7 +30,7 @@ class Note(NamedTuple):
 Row = NDArray[np.float64]
 
 
-class Instrumentalist(Protocol):
+class PlayableModel(Protocol):
     """What a performer needs of a model; `hachimachi.player.engine.Player` is one.
 
     A row is [dt, f0, f1, …] where ``temporal``, with dt NaN for a first event, else [f0, f1, …].
@@ -75,7 +75,7 @@ class Instrumentalist(Protocol):
         """Draw the next event from the present state, and leave the state as it is."""
         ...
 
-    def fork(self, seed: int, /) -> Instrumentalist:
+    def fork(self, seed: int, /) -> PlayableModel:
         """Return a model that has heard the same and goes on by itself, with random numbers of its own."""
         ...
 
@@ -88,10 +88,10 @@ class Instrumentalist(Protocol):
         ...
 
 
-Playable: TypeAlias = "Instrumentalist | EventModel"
+Playable: TypeAlias = "PlayableModel | EventModel"
 
 
-def as_instrumentalist(player: Playable) -> Instrumentalist:
+def as_playable(player: Playable) -> PlayableModel:
     """Return who plays a model: itself, if it can already be played."""
     from hachimachi.models.event_model import EventModel
     from hachimachi.player.engine import Player
@@ -103,7 +103,7 @@ Address = tuple[str, int]
 """Host and port of a program that sent something."""
 
 
-class Outlet(Protocol):
+class Listener(Protocol):
     """Is told what happens, in the playing thread: it must be quick, and must not raise.
 
     Times are seconds of the performer's clock. What the performer has played and comes back as an input is not told
@@ -132,36 +132,36 @@ class Outlet(Protocol):
         ...
 
 
-class Outlets:
-    """Several outlets as one."""
+class Listeners:
+    """Several listeners as one."""
 
-    def __init__(self, outlets: Sequence[Outlet] = ()) -> None:
-        self.all = tuple(outlets)
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self.all = tuple(listeners)
 
     def began(self) -> None:
-        """Tell all; see `Outlet`."""
-        for outlet in self.all:
-            outlet.began()
+        """Tell all; see `Listener`."""
+        for listener in self.all:
+            listener.began()
 
     def heard(self, row: Row, at: float) -> None:
-        """Tell all; see `Outlet`."""
-        for outlet in self.all:
-            outlet.heard(row, at)
+        """Tell all; see `Listener`."""
+        for listener in self.all:
+            listener.heard(row, at)
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
-        """Tell all; see `Outlet`."""
-        for outlet in self.all:
-            outlet.played(row, at, asker)
+        """Tell all; see `Listener`."""
+        for listener in self.all:
+            listener.played(row, at, asker)
 
     def rehearse(self, row: Row) -> None:
-        """Let all rehearse; see `Outlet`."""
-        for outlet in self.all:
-            outlet.rehearse(row)
+        """Let all rehearse; see `Listener`."""
+        for listener in self.all:
+            listener.rehearse(row)
 
     def ended(self, note: Note, at: float, early: bool) -> None:
-        """Tell all; see `Outlet`."""
-        for outlet in self.all:
-            outlet.ended(note, at, early)
+        """Tell all; see `Listener`."""
+        for listener in self.all:
+            listener.ended(note, at, early)
 
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]

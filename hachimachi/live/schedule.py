@@ -10,8 +10,8 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from hachimachi.live.history import Hearing, Past
-from hachimachi.live.protocols import Address, Instrumentalist, Row
+from hachimachi.live.history import History, Past
+from hachimachi.live.protocols import Address, PlayableModel, Row
 
 Item = TypeVar("Item")
 _deadline = itemgetter(0)
@@ -115,7 +115,7 @@ MOST_AHEAD = 32
 """And no more events than these."""
 
 
-class Agenda:
+class Schedule:
     """At most one input to answer, and predictions by their deadlines.
 
     Args:
@@ -209,7 +209,7 @@ NOTHING = np.empty(0)
 """Features that are not drawn yet."""
 
 
-class Foresight:
+class Planner:
     """Draws predictions into an agenda.
 
     A model that plays alone is drawn ahead of time, so that the notes of a chord need not wait for each other. It has
@@ -220,7 +220,7 @@ class Foresight:
         agenda: What it is to play.
     """
 
-    def __init__(self, hearing: Hearing, agenda: Agenda) -> None:
+    def __init__(self, hearing: History, agenda: Schedule) -> None:
         self._hearing, self._agenda = hearing, agenda
 
     def predict(self, at: float, asked: float, asker: Address | None = None) -> None:
@@ -261,8 +261,8 @@ class Foresight:
             sounds = prediction._replace(features=self._hearing.tempo.to_stage(features))
             self._agenda.put_back(now + (deadline - now) * slower, sounds)
 
-    def exchange(self, player: Instrumentalist, start: object = None) -> None:
-        """Let another model take over; see `Hearing.exchange`. What waits still sounds."""
+    def exchange(self, player: PlayableModel, start: object = None) -> None:
+        """Let another model take over; see `History.exchange`. What waits still sounds."""
         self.unhear()
         self._hearing.exchange(player, start)
 

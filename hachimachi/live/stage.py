@@ -1,4 +1,4 @@
-"""Puts a performance together: models, their outlets, and what serves them between notes."""
+"""Puts a performance together: models, their listeners, and what serves them between notes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
 from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, Part
+from hachimachi.live.instrument import Instrument, LoadedModel
 from hachimachi.live.loop import Loop
 from hachimachi.live.midi.setup import MidiSetup
-from hachimachi.live.osc import OscOutlet, Wire
-from hachimachi.live.protocols import Address, Instrumentalist, Outlet, Refused
+from hachimachi.live.osc import OscListener, Wire
+from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.reporter import Reporter
@@ -32,7 +32,7 @@ from hachimachi.sampling import Sampling
 
 
 @dataclass(frozen=True)
-class Manner:
+class PlaySettings:
     """How models play.
 
     Args:
@@ -55,7 +55,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Outputs:
     """Who takes part besides the models.
 
     Args:
@@ -74,17 +74,17 @@ class Surroundings:
 
 
 def assemble(
-    parts: Sequence[Part], standbys: Sequence[Part], wire: Wire, manner: Manner, around: Surroundings
+    parts: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, manner: PlaySettings, around: Outputs
 ) -> tuple[Ensemble, Reporter | None]:
     """Return the ensemble, ready to be run, and who tells the screen."""
     traces = [Trace([feature.name for feature in part.player.features]) for part in parts]
     instruments = []
     for place, part in enumerate(parts):
         prefix = f"/{place + 1}" if len(parts) > 1 else ""
-        outlets: list[Outlet] = [
-            OscOutlet(wire, prefix, note_offs=manner.note_offs, ahead=manner.lookahead > 0),
-            *around.midi.outlets[place : place + 1],
-            *(around.logbook.outlets[place : place + 1] if around.logbook else ()),
+        listeners: list[Listener] = [
+            OscListener(wire, prefix, note_offs=manner.note_offs, ahead=manner.lookahead > 0),
+            *around.midi.listeners[place : place + 1],
+            *(around.logbook.listeners[place : place + 1] if around.logbook else ()),
             *([traces[place]] if around.screen else ()),
         ]
         loaded = partial(_exchange, around.midi, place)
@@ -92,7 +92,7 @@ def assemble(
             Instrument(
                 part,
                 wire,
-                outlets,
+                listeners,
                 prefix=prefix,
                 standbys=[standby.twin(place) for standby in standbys] if place else standbys,
                 loaded=loaded,
@@ -117,18 +117,18 @@ def assemble(
     return ensemble, reporter
 
 
-def _check(standby: Part, instruments: Sequence[Instrument]) -> None:
+def _check(standby: LoadedModel, instruments: Sequence[Instrument]) -> None:
     """Refuse a standby that could take no model's place, before the evening begins."""
     try:
-        instruments[0].performer.hearing.check(standby.player)
+        instruments[0].performer.history.check(standby.player)
     except Refused as refused:
         for instrument in instruments[1:]:
             with contextlib.suppress(Refused):
-                return instrument.performer.hearing.check(standby.player)
+                return instrument.performer.history.check(standby.player)
         raise HachimachiError(f"--standby {standby.name}: {str(refused).removeprefix('/load: ')}") from refused
 
 
-def _exchange(midi: MidiSetup, place: int, part: Part) -> None:
+def _exchange(midi: MidiSetup, place: int, part: LoadedModel) -> None:
     midi.exchange(place, part.player.columns)
 
 
@@ -146,7 +146,7 @@ def _hear_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> 
                 if not instrument.stopped:
                     ensemble.guard(getattr(instrument.performer, action.what))
         elif logbook is not None:
-            logbook.outlets[action.model].released(action.pitch, action.at)
+            logbook.listeners[action.model].released(action.pitch, action.at)
 
 
 PRIMER_EVENTS = 512
@@ -157,7 +157,7 @@ SHAPES = (Sampling(0.9), Sampling(2.0))
 """Cool and hot draws, which have different tables."""
 
 
-def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> Part:
+def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
     """Return a model that is ready to play.
 
     Raises:
@@ -170,7 +170,7 @@ def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[
         raise HachimachiError(f"{path}: {error}") from error
     primers = {each.stem: _remember(player, read_primer(each, model).rows()) for each in primer_files}
     warm(player)
-    return Part(path.stem, player, primers, seed)
+    return LoadedModel(path.stem, player, primers, seed)
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
@@ -191,7 +191,7 @@ def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ())
         taken[path.stem] = path
 
 
-def warm(player: Instrumentalist) -> None:
+def warm(player: PlayableModel) -> None:
     """Let a model take a few steps for itself, shaped ones too: the first of them makes tables, which takes a while."""
     asked = player.sampling
     for sampling in (*SHAPES, asked):
@@ -252,7 +252,7 @@ def perform(
     listen: Address = ("127.0.0.1", 0),
     seed: int = 0,
     sampling: Sampling | None = None,
-    manner: Manner | None = None,
+    manner: PlaySettings | None = None,
     say: Callable[[str], None] = print,
 ) -> Iterator[Stage]:
     """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
@@ -284,7 +284,7 @@ def perform(
     warm(player)
     with Loop(listen, outs, reply=not outs) as loop:
         wire = Wire(loop.send, say, rehearse=loop.rehearse)
-        ensemble, _ = assemble([Part("model", player, seed=seed)], [], wire, manner or Manner(), Surroundings())
+        ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], wire, manner or PlaySettings(), Outputs())
         thread = threading.Thread(target=_play, args=[loop, ensemble], name="hachimachi", daemon=True)
         thread.start()
         try:
@@ -300,3 +300,7 @@ def _play(loop: Loop, ensemble: Ensemble) -> None:
             loop.run(ensemble)
         finally:  # no note is left hanging
             ensemble.end()
+
+
+Manner = PlaySettings
+"""The earlier name."""

@@ -28,7 +28,7 @@ SYNONYMS = {"only": "values", "given": "values"}
 
 
 @dataclass(frozen=True)
-class Wish:
+class SamplingRequest:
     """What is asked. It is never written to: each answer is a new one.
 
     Args:
@@ -42,7 +42,7 @@ class Wish:
     polyphony: int | None = None
 
     @staticmethod
-    def of(sampling: Sampling) -> Wish:
+    def of(sampling: Sampling) -> SamplingRequest:
         """Return what a sampling asks."""
         numbers: dict[tuple[str, str], float] = {}
         for what in NUMBERS:
@@ -55,7 +55,7 @@ class Wish:
                 key = name, SYNONYMS.get(clause.kind, clause.kind)
                 part = Constraint(clause.intervals, (clause,))
                 constraints[key] = constraints[key] & part if key in constraints else part
-        return Wish(_without_plain(numbers), constraints, sampling.polyphony)
+        return SamplingRequest(_without_plain(numbers), constraints, sampling.polyphony)
 
     def sampling(self, names: Sequence[str]) -> Sampling:
         """Return the sampling that does it.
@@ -72,12 +72,12 @@ class Wish:
             constraints[name] = constraints[name] & constraint if name in constraints else constraint
         return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony, yields=True)
 
-    def with_number(self, what: str, number: float) -> Wish:
+    def with_number(self, what: str, number: float) -> SamplingRequest:
         """Return the same with a number for all columns; those said by name are forgotten."""
         kept = {key: value for key, value in self.numbers.items() if key[0] != what}
         return replace(self, numbers=_without_plain({**kept, (what, ""): number}))
 
-    def with_numbers(self, what: str, by_name: Mapping[str, float]) -> Wish:
+    def with_numbers(self, what: str, by_name: Mapping[str, float]) -> SamplingRequest:
         """Return the same with numbers for single columns."""
         more = {(what, name): number for name, number in by_name.items()}
         return replace(self, numbers=_without_plain({**self.numbers, **more}))
@@ -230,7 +230,7 @@ class Steering:
 
     def __init__(self, columns: Sequence[Column], sampling: Sampling) -> None:
         self.columns, self.names = tuple(columns), Names([column.name for column in columns])
-        self.wish = Wish.of(sampling)
+        self.wish = SamplingRequest.of(sampling)
         self.sampling = self._checked(self.wish)
         """How to draw now."""
         numbers = {f"/{what}": partial(self._number, what) for what in NUMBERS}
@@ -277,12 +277,12 @@ class Steering:
         """Return all that differs from what was learned: overall, then by column, in the order of the columns."""
         return self.wish.lines(self.names.all)
 
-    def _checked(self, wish: Wish) -> Sampling:
+    def _checked(self, wish: SamplingRequest) -> Sampling:
         sampling = wish.sampling(self.names.all)
         sampling.check(self.columns)
         return sampling
 
-    def _number(self, what: str, values: tuple[object, ...]) -> tuple[Wish, list[Words]]:
+    def _number(self, what: str, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Words]]:
         if len(values) == 1 and values[0] in self.names.all:
             raise Refused("length", f"/{what} {values[0]}: expected a number after the name")
         if len(values) == 1:
@@ -299,7 +299,7 @@ class Steering:
         names = [self.names.find(route, value) for value in values[::2]]
         return [(n, read_number(f"{route}: {n}", value)) for n, value in zip(names, values[1::2], strict=True)]
 
-    def _polyphony(self, values: tuple[object, ...]) -> tuple[Wish, list[Words]]:
+    def _polyphony(self, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Words]]:
         if len(values) != 1:
             raise _wrong_length("/polyphony", values, "the number of notes, 0 for any")
         number = read_number("/polyphony", values[0])
@@ -307,7 +307,7 @@ class Steering:
             raise Refused("value", f"/polyphony is {number:g}, expected a whole number of notes, 0 for any")
         return replace(self.wish, polyphony=int(number) or None), [("polyphony", int(number))]
 
-    def _constrain(self, values: tuple[object, ...]) -> tuple[Wish, list[Words]]:
+    def _constrain(self, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Words]]:
         if len(values) < 3:
             expected = "NAME range LOW HIGH, NAME values V … or NAME scale WORDS …"
             raise _wrong_length("/constrain", values, expected)
@@ -320,7 +320,7 @@ class Steering:
         wish = replace(self.wish, constraints={**self.wish.constraints, (name, kind): constraint})
         return wish, [wish.line(name, kind)]
 
-    def _release(self, values: tuple[object, ...]) -> tuple[Wish, list[Words]]:
+    def _release(self, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Words]]:
         if len(values) > 2:
             raise _wrong_length("/release", values, "nothing, NAME or NAME KIND")
         names = [self.names.find("/release", value) for value in values[:1]] or self.names.all

@@ -34,7 +34,7 @@ from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import agree
 from hachimachi.training.finish import refit, shrink
 from hachimachi.training.interruption import Place, Stop
-from hachimachi.training.limits import Limits, Schedule
+from hachimachi.training.limits import LearningRateSchedule, Limits
 from hachimachi.training.messages import conclude, introduce
 from hachimachi.training.module import EventModule
 from hachimachi.training.tensorboard import Pictures
@@ -204,7 +204,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
         baseline = sum(marginals.values()) if data.valid else math.nan
         keep, stop = KeepBest(Path(cfg.output), summary), Stop()
         pictures = Pictures(data)
-        schedule = Schedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
+        schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
         own = [Place(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
         own.append(Progress(baseline, keep, limits, console))
         if cfg.callbacks.pictures and cfg.trainer.strategy != "fsdp":  # there no process has all weights

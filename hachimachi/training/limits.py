@@ -115,7 +115,7 @@ RISE = 0.3
 """Share of the run in which one cycle rises, from a 25th."""
 
 
-class Schedule(L.Callback):
+class LearningRateSchedule(L.Callback):
     """Learning rate at a step, as a share of the highest: a warm-up times a shape over the run.
 
     A run is limited by steps, epochs or minutes, and may end earlier of itself: how far it is, is the used share of

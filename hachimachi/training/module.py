@@ -129,7 +129,7 @@ class EventModule(L.LightningModule):
         weight_decay: Its weight decay, on matrices only.
         warmup: Steps over which the learning rate rises to its full height.
         schedule: Share of that rate at a step, in place of the warm-up; see
-            :class:`~hachimachi.training.limits.Schedule`.
+            :class:`~hachimachi.training.limits.LearningRateSchedule`.
         average: How much of the average stays at each step; 0 plays the weights as they are.
         variation: What is done to windows before they are learned from.
         compiled: Whether to learn with kernels that `torch.compile` makes for the model, where it holds all weights.

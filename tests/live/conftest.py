@@ -1,4 +1,4 @@
-"""A model and a clock that do as they are told, and an outlet that remembers."""
+"""A model and a clock that do as they are told, and an listener that remembers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pythonosc.osc_message import OscMessage
 from hachimachi.columns import Column, UniformGrid
 from hachimachi.events import TIME, Feature
 from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, Part
-from hachimachi.live.osc import OscOutlet, Wire, encode
+from hachimachi.live.instrument import Instrument, LoadedModel
+from hachimachi.live.osc import OscListener, Wire, encode
 from hachimachi.live.performer import Performer
 from hachimachi.sampling import Sampling
 
@@ -95,7 +95,7 @@ class FakeClock:
 
 
 class Told:
-    """An outlet that remembers."""
+    """An listener that remembers."""
 
     def __init__(self) -> None:
         self.began_count = self.rehearsals = 0
@@ -174,9 +174,9 @@ class Bench:
         self.instruments = []
         for number, (player, name) in enumerate(zip(players, names, strict=False), 1):
             prefix = f"/{number}" if len(players) > 1 else ""
-            outlet = OscOutlet(self.wire, prefix, note_offs=note_offs, clock=clock, wall=clock)
-            part = Part(name, player, primers)
-            playing = Instrument(part, self.wire, [outlet], clock, prefix=prefix, standbys=standbys, **options)
+            listener = OscListener(self.wire, prefix, note_offs=note_offs, clock=clock, wall=clock)
+            part = LoadedModel(name, player, primers)
+            playing = Instrument(part, self.wire, [listener], clock, prefix=prefix, standbys=standbys, **options)
             self.instruments.append(playing)
         self.instrument = self.instruments[0]
         self.performer = self.instrument.performer

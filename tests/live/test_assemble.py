@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from hachimachi.io import read
-from hachimachi.live.instrument import Part
+from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.midi.setup import MidiSetup
 from hachimachi.live.osc import Wire, encode
 from hachimachi.live.record.logbook import Logbook, check_log
 from hachimachi.live.screen.snapshot import Snapshot
-from hachimachi.live.stage import Manner, Surroundings, assemble
+from hachimachi.live.stage import Outputs, PlaySettings, assemble
 
 
 class Screen:
@@ -50,8 +50,8 @@ def wire() -> Wire:
 
 
 def test_each_of_several_models_has_a_standby_of_its_own(fake_player, wire) -> None:
-    parts = [Part(name, fake_player(temporal=False)) for name in ("a", "b")]
-    ensemble, _ = assemble(parts, [Part("c", fake_player(temporal=False))], wire, Manner(), Surroundings())
+    parts = [LoadedModel(name, fake_player(temporal=False)) for name in ("a", "b")]
+    ensemble, _ = assemble(parts, [LoadedModel("c", fake_player(temporal=False))], wire, PlaySettings(), Outputs())
     ensemble.receive(encode("/load", "c"))
     ensemble.receive(encode("/input", 60.0, 80.0))
     players = [instrument.part.player for instrument in ensemble.instruments]
@@ -61,8 +61,10 @@ def test_each_of_several_models_has_a_standby_of_its_own(fake_player, wire) -> N
 
 def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> None:
     screen = Screen()
-    around = Surroundings(screen=screen, hears=["here"], plays_to=["there"])
-    ensemble, reporter = assemble([Part("lead", fake_player(temporal=False))], [], wire, Manner(speed=2.0), around)
+    around = Outputs(screen=screen, hears=["here"], plays_to=["there"])
+    ensemble, reporter = assemble(
+        [LoadedModel("lead", fake_player(temporal=False))], [], wire, PlaySettings(speed=2.0), around
+    )
     assert reporter is not None
     ensemble.start()
     ensemble.turn()
@@ -84,17 +86,17 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
 def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path: Path) -> None:
     from hachimachi.live.midi.input import Asked, Heard, Released
 
-    part = Part("lead", fake_player())
+    part = LoadedModel("lead", fake_player())
     logbook = Logbook(tmp_path / "night.json", [part], print)
     midi = MidiSetup(inlet=Keys())  # type: ignore[arg-type]
-    ensemble, _ = assemble([part], [], wire, Manner(), Surroundings(midi=midi, logbook=logbook))
+    ensemble, _ = assemble([part], [], wire, PlaySettings(), Outputs(midi=midi, logbook=logbook))
     ensemble.start()
     at = ensemble._clock()
     midi.inlet.actions = [Heard(0, (60.0, 80.0), at), Released(0, 60, None, at + 0.4)]  # type: ignore[union-attr]
     ensemble.turn()
     midi.inlet.actions = [Asked("panic", at)]  # type: ignore[union-attr]
     ensemble.turn()
-    assert len(ensemble.instruments[0].performer.agenda) == 0
+    assert len(ensemble.instruments[0].performer.schedule) == 0
     lines = logbook.close()
     (kept,) = read(tmp_path / "night.json")
     assert kept.data.tolist() == [[60.0, 80.0, pytest.approx(0.4), 0.0]]
@@ -105,7 +107,7 @@ def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path
 def test_models_with_other_events_have_a_log_each(fake_player, tmp_path: Path) -> None:
     from hachimachi.events import Feature
 
-    parts = [Part("a", fake_player()), Part("b", fake_player(features=(Feature("x"),)))]
+    parts = [LoadedModel("a", fake_player()), LoadedModel("b", fake_player(features=(Feature("x"),)))]
     logbook = Logbook(tmp_path / "night.json", parts, print)
     assert [journal.path.name for journal in logbook.journals] == ["night-1.json", "night-2.json"]
     assert logbook.close() == []  # nothing was played, and nothing is left
@@ -123,10 +125,10 @@ def test_a_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_two_that_begin_in_one_second_are_kept_apart(fake_player, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hachimachi.live.record.logbook.datetime", type("Clock", (), {"now": lambda: date(2026, 1, 2)}))
-    logbooks = [Logbook(None, [Part("a", fake_player())], print) for _ in range(3)]
+    logbooks = [Logbook(None, [LoadedModel("a", fake_player())], print) for _ in range(3)]
     names = [logbook.journals[0].path.name for logbook in logbooks]
     assert len(set(names)) == 3
     for logbook in logbooks:
-        logbook.outlets[0].heard(np.array([60.0, 80.0, 0.5]), 0.0)
+        logbook.listeners[0].heard(np.array([60.0, 80.0, 0.5]), 0.0)
         logbook.close()
     assert sorted(path.name for path in (tmp_path / "outputs" / "run").iterdir()) == sorted(names)

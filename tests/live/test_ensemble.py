@@ -7,8 +7,8 @@ import pytest
 from pythonosc.osc_bundle import OscBundle
 
 from hachimachi.events import Feature
-from hachimachi.live.instrument import Part
-from hachimachi.live.osc import OscOutlet, Wire, encode, encode_bundle
+from hachimachi.live.instrument import LoadedModel
+from hachimachi.live.osc import OscListener, Wire, encode, encode_bundle
 
 HERE, THERE = ("127.0.0.1", 5001), ("127.0.0.1", 5002)
 
@@ -118,26 +118,26 @@ def test_twice_the_speed_takes_half_the_time(bench) -> None:
 
 def test_another_model_takes_over_without_a_gap(bench, fake_player) -> None:
     second = fake_player(dt=0.1)
-    b = bench(standbys=[Part("second", second)], mode="loop")
+    b = bench(standbys=[LoadedModel("second", second)], mode="loop")
     b.hear("/start")
     for _ in range(100):
         b.clock.now = max(b.clock.now, b.ensemble.turn())
     b.sent.clear()
     b.hear("/load", "second")
     assert b.sent == [["/status", "model", "second"]]
-    assert len(b.performer.agenda) == 1  # what comes next is decided
+    assert len(b.performer.schedule) == 1  # what comes next is decided
     assert second.heard[1:] == b.player.heard[1 - len(second.heard) :] and len(second.heard) > 20
     played = b.performer.counts.played
     b.clock.now += 0.25
     b.ensemble.turn()
     assert b.performer.counts.played == played + 1
-    assert len(b.performer.agenda) >= 1
+    assert len(b.performer.schedule) >= 1
     b.hear("/load", "lead")  # and back
     assert b.instrument.part.player is b.player
 
 
 def test_a_model_with_other_events_does_not_take_over(bench, fake_player) -> None:
-    b = bench(standbys=[Part("other", fake_player(features=(Feature("x"),)))])
+    b = bench(standbys=[LoadedModel("other", fake_player(features=(Feature("x"),)))])
     b.hear("/load", "other")
     b.hear("/load", "unknown")
     assert b.instrument.part.player is b.player
@@ -151,7 +151,7 @@ def test_a_primer_is_gone_on_from(bench) -> None:
     b.hear("/input", 1, 2)
     assert b.ask("/prime", "song")[-1] == ["/status", "prime", "song"]
     assert b.player.heard == memory
-    assert len(b.performer.agenda) == 0
+    assert len(b.performer.schedule) == 0
     b.clock.now += 0.5
     b.hear("/input", 60, 80)
     assert b.player.heard[-1][0] == pytest.approx(0.5)
@@ -195,8 +195,10 @@ def test_note_offs_come_when_notes_end(bench) -> None:
 def test_ahead_of_time_a_bundle_says_when_it_sounds(stage) -> None:
     packets: list[bytes] = []
     s = stage(lookahead=0.1)
-    outlet = OscOutlet(Wire(lambda packet, _: packets.append(packet), print), ahead=True, clock=s.clock, wall=s.clock)
-    s.performer._outlets.all += (outlet,)
+    listener = OscListener(
+        Wire(lambda packet, _: packets.append(packet), print), ahead=True, clock=s.clock, wall=s.clock
+    )
+    s.performer._listeners.all += (listener,)
     s.performer.hear([60, 80])
     assert s.performer.play() == pytest.approx(1000.15)
     s.clock.now = 1000.16
@@ -204,7 +206,7 @@ def test_ahead_of_time_a_bundle_says_when_it_sounds(stage) -> None:
     (packet,) = packets
     assert OscBundle(packet).timestamp == pytest.approx(1000.25)
     assert next(iter(OscBundle(packet))).address == "/output"
-    assert s.performer.sounding.lateness.largest == 0
+    assert s.performer.notes.lateness.largest == 0
 
 
 def test_a_bundle_can_be_read_again() -> None:

@@ -10,7 +10,7 @@ from pythonosc.udp_client import SimpleUDPClient
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.live.performer import Performer
-from hachimachi.live.stage import Manner, perform
+from hachimachi.live.stage import PlaySettings, perform
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.engine import Player
 from hachimachi.sampling import Sampling
@@ -50,12 +50,12 @@ def test_it_ends_with_the_block_whatever_happens_in_it(model: EventModel) -> Non
 def test_it_plays_in_the_manner_that_is_asked_for(model: EventModel) -> None:
     sampling = Sampling(temperature=0.5)
     with (
-        perform(model, sampling=sampling, manner=Manner(mode="loop"), seed=5) as stage,
+        perform(model, sampling=sampling, manner=PlaySettings(mode="loop"), seed=5) as stage,
         closing(SimpleUDPClient(*stage.address)) as client,
     ):
         client.send_message("/start", [])
         assert answers(client, "/output")
-    assert stage.instrument.performer.solo.mode.name == "loop"
+    assert stage.instrument.performer.turns.mode.name == "loop"
     assert stage.instrument.part.player.sampling.temperature == 0.5
     assert stage.instrument.seed == 5
 

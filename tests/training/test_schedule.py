@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.training.limits import Limits, Schedule, shape_at
+from hachimachi.training.limits import LearningRateSchedule, Limits, shape_at
 
 
-def at(schedule: Schedule, step: int, epoch: int = 0, minutes: float = 0) -> float:
+def at(schedule: LearningRateSchedule, step: int, epoch: int = 0, minutes: float = 0) -> float:
     trainer: Any = SimpleNamespace(global_step=step, current_epoch=epoch)
     schedule.setup(trainer, None, "fit")  # pyright: ignore[reportArgumentType]
     schedule.started -= minutes * 60
@@ -21,7 +21,7 @@ def at(schedule: Schedule, step: int, epoch: int = 0, minutes: float = 0) -> flo
 
 @given(st.integers(0, 10**6))
 def test_constant_after_the_warm_up(step: int) -> None:
-    schedule = Schedule("constant", 50, Limits(None, 100, None))
+    schedule = LearningRateSchedule("constant", 50, Limits(None, 100, None))
     assert at(schedule, step) == min(1.0, (step + 1) / 50)
 
 
@@ -40,9 +40,9 @@ def test_shapes_stay_within_the_highest_rate(used: float, shape: str) -> None:
     ],
 )
 def test_half_of_any_limit_is_half_of_the_shape(limits: Limits, where: dict[str, Any]) -> None:
-    assert at(Schedule("cosine", 0, limits), **where) == pytest.approx(shape_at("cosine", 0.5), abs=1e-3)
-    assert at(Schedule("cosine", 0, limits), 10**9, 10**9, 10**9) == pytest.approx(0.01)
+    assert at(LearningRateSchedule("cosine", 0, limits), **where) == pytest.approx(shape_at("cosine", 0.5), abs=1e-3)
+    assert at(LearningRateSchedule("cosine", 0, limits), 10**9, 10**9, 10**9) == pytest.approx(0.01)
 
 
 def test_before_there_is_a_trainer_it_is_at_its_beginning() -> None:
-    assert Schedule("onecycle", 0, Limits(None, 9, None))(0) == pytest.approx(1 / 25)
+    assert LearningRateSchedule("onecycle", 0, Limits(None, 9, None))(0) == pytest.approx(1 / 25)

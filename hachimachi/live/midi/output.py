@@ -1,4 +1,4 @@
-"""What a model plays, as MIDI: an outlet of the performer."""
+"""What a model plays, as MIDI: an listener of the performer."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class MidiOut:
     def heard(self, row: Row, at: float) -> None:
         """Nothing: what a player plays sounds by itself, or by ``--midi-thru``."""
 
-    def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (of Outlet)
+    def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (of Listener)
         """Play an event now: features, shape (F,)."""
         values = row.tolist()
         pitch = self._whole(values, "pitch", 127) if self._notes else 0
@@ -88,11 +88,11 @@ class MidiOut:
         if self._notes:
             self._strike(values, pitch, channel)
 
-    def rehearse(self, row: Row) -> None:  # noqa: ARG002  (of Outlet)
+    def rehearse(self, row: Row) -> None:  # noqa: ARG002  (of Listener)
         """Make a message and leave it."""
         mido.Message("note_on", note=VELOCITY)
 
-    def ended(self, note: tuple[int, int | None], at: float, early: bool) -> None:  # noqa: ARG002  (of Outlet)
+    def ended(self, note: tuple[int, int | None], at: float, early: bool) -> None:  # noqa: ARG002  (of Listener)
         """End a note now, on the channel on which it began."""
         channel = self._sounding.pop(note, None)
         if channel is not None:
@@ -122,7 +122,7 @@ class MidiOut:
             channel = self._whole(values, "channel", CHANNELS - 1, self._first_channel)
             new = channel is not None and program != DRUMS and channels.set(channel, program)
         elif told:
-            channel, new = channels.find(program, {channel for channel, _ in self.port.sounding})
+            channel, new = channels.find(program, {channel for channel, _ in self.port.notes})
         else:
             channel, new = self._channel, False
         if channel is not None and new:

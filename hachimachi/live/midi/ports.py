@@ -40,7 +40,7 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
     """Open a port of mido.
 
     Args:
-        wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
+        wanted: LoadedModel of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
         way: Whether to hear or to play.
         callback: Is given each message that is heard, in a thread of the system's.
 
@@ -144,7 +144,7 @@ class OutPort:
     ) -> None:
         self.channels = Channels()
         self.sent = self.lost = 0
-        self.sounding: set[tuple[int, int]] = set()
+        self.notes: set[tuple[int, int]] = set()
         """(channel, pitch) of the notes that were begun here and not ended."""
         self._port = port
         self._say = say
@@ -161,9 +161,9 @@ class OutPort:
         now = self._clock()
         self._recent.append((now, now + expected, _key(message)))
         if is_note_end(message):
-            self.sounding.discard((message.channel, message.note))
+            self.notes.discard((message.channel, message.note))
         elif message.type == "note_on":
-            self.sounding.add((message.channel, message.note))
+            self.notes.add((message.channel, message.note))
         try:
             self._port.send(message)
             self.sent += 1
@@ -186,7 +186,7 @@ class OutPort:
 
     def close(self) -> None:
         """End what sounds, a player's notes that passed through too, and give the port back."""
-        for channel, pitch in sorted(self.sounding):
+        for channel, pitch in sorted(self.notes):
             self.send(mido.Message("note_off", channel=channel, note=pitch))
         try:
             self._port.close()

@@ -23,13 +23,13 @@ class MidiSetup:
 
     Args:
         inlet: What is heard, ``None`` without a port to hear from.
-        outlets: One for each model, none without a port to play to.
+        listeners: One for each model, none without a port to play to.
         port: That port, which they share.
         controls: Feature → number of the controller that stands for it.
     """
 
     inlet: MidiIn | None = None
-    outlets: tuple[MidiOut, ...] = ()
+    listeners: tuple[MidiOut, ...] = ()
     port: OutPort | None = None
     controls: Mapping[str, int] = field(default_factory=dict)
 
@@ -41,8 +41,8 @@ class MidiSetup:
                 changed.
         """
         keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
-        if self.outlets:
-            self.outlets[model].adapt(columns)
+        if self.listeners:
+            self.listeners[model].adapt(columns)
         if self.inlet is not None and keyboard is not None:
             self.inlet.keyboards[model] = keyboard
 
@@ -50,8 +50,8 @@ class MidiSetup:
         """End what sounds and give the ports back."""
         if self.inlet is not None:
             self.inlet.close()
-        for outlet in self.outlets:
-            outlet.close()
+        for listener in self.listeners:
+            listener.close()
         if self.port is not None:
             self.port.close()
 
@@ -62,7 +62,7 @@ class MidiSetup:
             left = {"our own come back": self.inlet.returned, "came too fast": self.inlet.dropped}
             lines.append(_line("MIDI in", f"heard {count(self.inlet.heard, 'message')}", left))
         if self.port is not None:
-            dropped = sum(outlet.dropped for outlet in self.outlets)
+            dropped = sum(listener.dropped for listener in self.listeners)
             left = {"events beyond what MIDI can hold": dropped, "refused by the port": self.port.lost}
             lines.append(_line("MIDI out", f"sent {count(self.port.sent, 'message')}", left))
         return "\n".join(lines)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hachimachi.errors import HachimachiError, count
-from hachimachi.live.instrument import Part
+from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.protocols import Address, Note, Row
 from hachimachi.live.record.dataset import finish
 from hachimachi.live.record.journal import Journal
@@ -17,15 +17,15 @@ from hachimachi.live.record.journal_file import SUFFIXES, find_unfinished, free
 Heard = tuple[float, bytes]
 
 
-class JournalOutlet:
-    """The outlet of one performer into a journal, which several may share.
+class JournalListener:
+    """The listener of one performer into a journal, which several may share.
 
     Several performers that hear the same event at the same moment note it once.
 
     Args:
         journal: Where to; who flushes it is not decided here.
         who: The performer's number in ``journal.who``, from 1; what it hears is of number 0.
-        shared: What was heard last and by which performers; several that share a journal share it, see `make_outlets`.
+        shared: What was heard last, and by which performers; shared by all that share a journal.
     """
 
     def __init__(self, journal: Journal, who: int = 1, shared: dict[Heard, set[int]] | None = None) -> None:
@@ -52,7 +52,7 @@ class JournalOutlet:
         number = self._journal.event(at, 0, row)
         self._hold(row, number, at)
 
-    def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (an outlet's signature)
+    def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (an listener's signature)
         """Note a model's event."""
         self._journal.event(at, self._who, row)
 
@@ -78,10 +78,10 @@ class JournalOutlet:
             self._held[int(pitch)] = (number, at)
 
 
-def make_outlets(journal: Journal) -> list[JournalOutlet]:
-    """Return an outlet for each performer whose name is in ``journal.who``."""
+def make_listeners(journal: Journal) -> list[JournalListener]:
+    """Return an listener for each performer whose name is in ``journal.who``."""
     shared: dict[Heard, set[int]] = {}
-    return [JournalOutlet(journal, who, shared) for who in range(1, len(journal.who))]
+    return [JournalListener(journal, who, shared) for who in range(1, len(journal.who))]
 
 
 FOLDER = Path("outputs/run")
@@ -100,19 +100,19 @@ class Logbook:
         HachimachiError: No place to write, or a suffix that is not .json or .csv.
     """
 
-    def __init__(self, path: Path | None, parts: Sequence[Part], told: Callable[[str], None]) -> None:
+    def __init__(self, path: Path | None, parts: Sequence[LoadedModel], told: Callable[[str], None]) -> None:
         path = path or _new_path()
         alike = len({tuple(feature.name for feature in part.player.features) for part in parts}) == 1
         groups = [list(parts)] if alike else [[part] for part in parts]
         paths = [path] if alike else [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(parts) + 1)]
         self.journals: list[Journal] = []
-        self.outlets: list[JournalOutlet] = []
+        self.listeners: list[JournalListener] = []
         """One for each model."""
         for place, group in zip(paths, groups, strict=True):
             who = ["you", *(part.name for part in group)]
             journal = Journal(free(place), group[0].player.features, who, temporal=True, told=told)
             self.journals.append(journal)
-            self.outlets += make_outlets(journal)
+            self.listeners += make_listeners(journal)
 
     def flush(self) -> None:
         """Write what has happened since; a chore of the ensemble."""

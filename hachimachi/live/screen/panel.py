@@ -14,8 +14,8 @@ from hachimachi.live.screen.roll import (
     STEP,
     VALUE,
     YOU_STYLE,
-    History,
     ModelHistory,
+    PanelHistory,
     column_of,
     draw_roll,
     draw_traces,
@@ -88,7 +88,7 @@ LEAST_PICTURE = 4
 class Panel:
     """A history as it looks at a moment, at whatever size the console has."""
 
-    def __init__(self, history: History, now: float) -> None:
+    def __init__(self, history: PanelHistory, now: float) -> None:
         self._history = history
         self._now = now
 
@@ -98,17 +98,17 @@ class Panel:
         yield Group(*draw_lines(self._history, self._now, options.max_width, height, signs))
 
 
-def render(history: History, now: float) -> RenderableType:
+def render(history: PanelHistory, now: float) -> RenderableType:
     """Return what rich prints: never wider than the console, and one line less than it is high at most.
 
     Args:
         history: What was told.
-        now: Seconds of the clock that `History.add` was given.
+        now: Seconds of the clock that `PanelHistory.add` was given.
     """
     return Panel(history, now)
 
 
-def draw_lines(history: History, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
+def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
     """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone."""
     told = history.latest
     if told is None:

@@ -27,7 +27,7 @@ from rich.segment import ControlType
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.screen.panel import WIDEST, draw_lines
-from hachimachi.live.screen.roll import STEP, History, column_of
+from hachimachi.live.screen.roll import STEP, PanelHistory, column_of
 from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Snapshot
 
 IDLE_SECONDS = 0.5
@@ -45,7 +45,7 @@ class PanelScreen:
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
         self._console = console or Console()
         self._clock = clock
-        self._history = History()
+        self._history = PanelHistory()
         self._live: Live | None = None
         self._widths: list[int] = []
         self._size = self._console.size

@@ -85,8 +85,8 @@ class Reporter:
             (
                 each.part.name,
                 each.state,
-                each.performer.solo.mode.name,
-                each.performer.hearing.speed,
+                each.performer.turns.mode.name,
+                each.performer.history.speed,
                 each.steering.sampling,
                 each.performer.counts.heard,
                 each.performer.counts.played,
@@ -97,12 +97,12 @@ class Reporter:
 
     def _describe(self, instrument: Instrument, trace: Trace) -> ModelState:
         performer, counts = instrument.performer, instrument.performer.counts
-        speed = performer.hearing.speed
+        speed = performer.history.speed
         steering = [" ".join(_text(word) for word in line) for line in instrument.asked]
         return ModelState(
             name=instrument.part.name,
-            features=tuple(feature.name for feature in performer.hearing.form.features),
-            mode=performer.solo.mode.name,
+            features=tuple(feature.name for feature in performer.history.form.features),
+            mode=performer.turns.mode.name,
             state=instrument.state,
             steering=(*([f"speed {speed:g}"] if speed != 1 else []), *steering),
             heard=counts.heard,
@@ -110,8 +110,8 @@ class Reporter:
             played=counts.played,
             cancelled=counts.cancelled,
             refused=self._ensemble.refusals.total,
-            pending=len(performer.agenda),
-            late=performer.sounding.lateness.in_ms() if performer.sounding.lateness.count else None,
+            pending=len(performer.schedule),
+            late=performer.notes.lateness.in_ms() if performer.notes.lateness.count else None,
             events=trace.take(),
         )
 

@@ -106,7 +106,7 @@ class ModelHistory:
                 cells[int(values[0])] &= ~(BY_MODEL | MODEL_BEGINS)
 
 
-class History:
+class PanelHistory:
     """The last seconds of a performance; snapshots go in, `hachimachi.live.screen.panel` draws it."""
 
     def __init__(self) -> None:

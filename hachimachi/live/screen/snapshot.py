@@ -146,7 +146,7 @@ class Pitched(Protocol):
 
 
 class Trace:
-    """An outlet that remembers the last events, in bounded memory and under a microsecond each.
+    """An listener that remembers the last events, in bounded memory and under a microsecond each.
 
     Args:
         features: Names of all features, in column order.

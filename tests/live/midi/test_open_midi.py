@@ -42,13 +42,13 @@ def studio(fake_midi: Any) -> Any:
 def test_nothing_asked_is_nothing_opened() -> None:
     assert parse() == MidiPortOptions()
     setup = open_midi(parse(), [], lambda: None, print)
-    assert (setup.inlet, setup.outlets, setup.details()) == (None, (), "")
+    assert (setup.inlet, setup.listeners, setup.details()) == (None, (), "")
     setup.close()
 
 
 def test_nothing_asked_loads_no_mido() -> None:
     code = (
-        "import sys; from hachimachi.commands.options import *; open_midi(MidiOptions(), [], print, print);"
+        "import sys; from hachimachi.commands.options import *; open_midi(MidiPortOptions(), [], print, print);"
         "sys.exit('mido' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -92,8 +92,8 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
         keys.callback(key)
         assert woken == [True]
         assert [action[:2] for action in setup.inlet.take()] == [(0, (62, 70, 0)), (1, (62,))]
-        setup.outlets[0].played(np.array([60, 80, 0.5, 45]), 0.0, None)
-        setup.outlets[1].played(np.array([61.0]), 0.0, None)
+        setup.listeners[0].played(np.array([60, 80, 0.5, 45]), 0.0, None)
+        setup.listeners[1].played(np.array([61.0]), 0.0, None)
         setup.exchange(1, notes)
         keys.callback(key)
         last = list(setup.inlet.take())[-1]
@@ -108,7 +108,7 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
 def test_what_was_lost_is_in_the_details(studio: Any, notes: Any) -> None:
     del studio
     setup = open_midi(MidiPortOptions(play="synth"), [notes], lambda: None, print)
-    setup.outlets[0].played(np.array([200, 80, 0.5, 45]), 0.0, None)
+    setup.listeners[0].played(np.array([200, 80, 0.5, 45]), 0.0, None)
     assert setup.details() == "MIDI out: sent 0 messages, events beyond what MIDI can hold: 1"
 
 

@@ -12,9 +12,9 @@ from pythonosc.osc_message import OscMessage
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, Part
+from hachimachi.live.instrument import Instrument, LoadedModel
 from hachimachi.live.loop import Loop
-from hachimachi.live.osc import OscOutlet, Wire, encode
+from hachimachi.live.osc import OscListener, Wire, encode
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def running(player, *outs: tuple[str, int], reply: bool = False, **options):
     said: list[str] = []
     with Loop(("127.0.0.1", 0), outs, reply) as loop:
         wire = Wire(loop.send, said.append)
-        ensemble = Ensemble([Instrument(Part("model", player), wire, [OscOutlet(wire)], **options)], wire)
+        ensemble = Ensemble([Instrument(LoadedModel("model", player), wire, [OscListener(wire)], **options)], wire)
         thread = threading.Thread(target=loop.run, args=[ensemble])
         thread.start()
         try:
@@ -106,7 +106,7 @@ def test_it_plays_on_where_nobody_listens(fake_player, patch) -> None:
 def test_stop_on_the_wire_ends_it(fake_player, patch) -> None:
     with Loop(("127.0.0.1", 0), [patch.getsockname()]) as loop:
         wire = Wire(loop.send, print)
-        ensemble = Ensemble([Instrument(Part("model", fake_player()), wire)], wire)
+        ensemble = Ensemble([Instrument(LoadedModel("model", fake_player()), wire)], wire)
         patch.sendto(encode("/stop"), ("127.0.0.1", loop.port))
         loop.run(ensemble)  # returns
     assert ensemble.stopped
@@ -196,7 +196,7 @@ def test_several_listeners_hear_the_same(fake_player) -> None:
 
 def test_models_are_exchanged_under_load_without_a_gap(fake_player, patch) -> None:
     second = fake_player(temporal=False)
-    standby = Part("second", second)
+    standby = LoadedModel("second", second)
     with running(fake_player(temporal=False), patch.getsockname(), standbys=[standby]) as (loop, ensemble, said):
         assert receive(patch) == ["/status", "ready", 1]
         model = ("127.0.0.1", loop.port)

@@ -42,12 +42,12 @@ def test_an_input_makes_it_forget_what_it_had_drawn_ahead(stage, fake_player, mo
     s.performer.hear([60, 80])
     assert [row[1] for row in s.player.heard] == [61, 60]  # what sounded, then the input
     assert [row[0] for row in s.player.heard[1:]] == pytest.approx([0.2])
-    assert len(s.performer.agenda) == (mode == "loop")
+    assert len(s.performer.schedule) == (mode == "loop")
     s.wait(5)
     heard = [[0.0, *row] for row in s.player.heard]
     assert all(math.isfinite(row[1]) for row in heard[1:])
     counts = s.performer.counts
-    assert counts.predicted == counts.played + counts.cancelled + len(s.performer.agenda)
+    assert counts.predicted == counts.played + counts.cancelled + len(s.performer.schedule)
 
 
 def test_held_up_for_a_moment_it_keeps_its_times(stage) -> None:

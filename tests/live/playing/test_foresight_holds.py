@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hachimachi.events import Feature
-from hachimachi.live.instrument import Part
+from hachimachi.live.instrument import LoadedModel
 
 COUNT = (Feature("x"), Feature("known"))
 
@@ -61,7 +61,7 @@ def test_what_sounds_alone_was_drawn_from_what_was_heard(
     script, seed: int, bench_class, counting_player, fake_clock
 ) -> None:
     first = counting_player(seed)
-    standbys = [Part("second", counting_player(seed + 1), {"song": [[0.0, -1.0, -1.0]] * 5})]
+    standbys = [LoadedModel("second", counting_player(seed + 1), {"song": [[0.0, -1.0, -1.0]] * 5})]
     primers = {"song": [[0.0, -1.0, -1.0]] * 5}
     b = bench_class([first], fake_clock(), mode="duet", standbys=standbys, primers=primers)
     b.ensemble.start()
@@ -74,24 +74,24 @@ def test_what_sounds_alone_was_drawn_from_what_was_heard(
             b.hear(route, *values)
             if route in {"/panic", "/reset", "/pause", "/mode"}:
                 assert not [message for message in b.sent[before:] if message[0] == "/output"]
-        b.performer.foresight.unhear()  # what is left is what has sounded, and what the player sent
+        b.performer.planner.unhear()  # what is left is what has sounded, and what the player sent
         heard = b.instrument.part.player.heard
         own = [(place, row) for place, row in enumerate(heard) if row[-1] >= 0]
         assert all(row[-1] <= place for place, row in own)
         if not any(word[0] == "/load" for word in script):  # one that takes over hears a part of the past only
             assert all(row[-1] == place for place, row in own)
         counts = b.performer.counts
-        assert counts.predicted == counts.played + counts.cancelled + len(b.performer.agenda)
+        assert counts.predicted == counts.played + counts.cancelled + len(b.performer.schedule)
 
 
 def test_every_prediction_is_kept_when_another_model_takes_over(bench, fake_player) -> None:
-    b = bench(standbys=[Part("second", fake_player())], pending="all")
+    b = bench(standbys=[LoadedModel("second", fake_player())], pending="all")
     for _ in range(3):
         b.hear("/input", 60, 80)
         b.clock.now += 0.01
     b.ensemble.turn()
     b.hear("/load", "second")
-    assert len(b.performer.agenda) == 3
+    assert len(b.performer.schedule) == 3
     b.hear("/reset")
     assert (b.performer.counts.predicted, b.performer.counts.cancelled) == (3, 3)
 
@@ -103,7 +103,7 @@ def test_what_is_asked_holds_from_the_event_after_next(bench) -> None:
     b.pass_time(0.5)
     drawn = b.player.samples
     b.hear("/temperature", 0.5)
-    assert len(b.performer.agenda) == 1
+    assert len(b.performer.schedule) == 1
     b.hear("/speed", 4.0)
     assert b.ensemble.turn() == pytest.approx(b.clock.now + 1.5 / 4)
     assert b.player.samples > drawn

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.events import Feature
-from hachimachi.live.notes import Ledger
+from hachimachi.live.notes import ActiveNotes
 from hachimachi.live.protocols import Note
 
 PITCH, DURATION, CHANNEL = Feature("pitch"), Feature("duration", masked=True), Feature("channel", "categorical")
@@ -15,7 +15,7 @@ notes = st.tuples(st.integers(60, 63), st.integers(0, 1), st.floats(0, 2), st.fl
 @given(st.lists(notes), st.booleans())
 def test_each_note_that_begins_ends_once(played, lasting: bool) -> None:
     features = [PITCH, CHANNEL, DURATION] if lasting else [PITCH, CHANNEL]
-    ledger, now, sounding = Ledger(features), 0.0, {}
+    ledger, now, sounding = ActiveNotes(features), 0.0, {}
 
     def end(note: Note, at: float) -> None:
         assert at >= sounding.pop(note) or not lasting
@@ -39,13 +39,13 @@ def test_each_note_that_begins_ends_once(played, lasting: bool) -> None:
 
 
 def test_without_a_duration_the_next_event_ends_a_chord() -> None:
-    ledger = Ledger([PITCH])
+    ledger = ActiveNotes([PITCH])
     assert ledger.begin(np.array([60.0]), 1.0) == ledger.begin(np.array([64.0]), 1.0) == []
     assert ledger.begin(np.array([67.0]), 1.5) == [Note(60), Note(64)]
     assert ledger.next is None
 
 
 def test_what_are_no_notes_does_not_sound() -> None:
-    ledger = Ledger([Feature("x"), DURATION])
+    ledger = ActiveNotes([Feature("x"), DURATION])
     assert ledger.begin(np.array([60.0, 1.0]), 0.0) == []
     assert ledger.next is None and len(ledger) == 0

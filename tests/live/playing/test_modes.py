@@ -35,7 +35,7 @@ def test_nothing_is_played_before_start_nor_after_pause(stage, mode: str) -> Non
     s.performer.pause()
     s.wait(10)
     assert len(s.played) == 40
-    assert s.performer.solo.paused
+    assert s.performer.turns.paused
 
 
 def test_an_input_joins_a_loop_and_leaves_what_waits(stage) -> None:
@@ -79,7 +79,7 @@ def test_it_responds_after_a_silence_and_yields_at_once(stage) -> None:
     s.wait(2.0)  # 2 s after the last input it begins
     assert [at for at, _ in s.played] == pytest.approx([1005.25 + 0.25 * i for i in range(6)])
     s.performer.hear([60, 80])
-    assert len(s.performer.agenda) == 0
+    assert len(s.performer.schedule) == 0
     s.wait(1.9)
     assert len(s.played) == 6
     s.wait(0.5)
@@ -106,7 +106,7 @@ def test_a_loop_begins_again_after_a_reset(stage) -> None:
     s.until_next()
     s.performer.reset()
     assert s.player.heard == []
-    assert len(s.performer.agenda) == 1
+    assert len(s.performer.schedule) == 1
 
 
 def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst(stage) -> None:
@@ -135,7 +135,7 @@ def test_one_that_breaks_down_at_the_start_tries_again_after_a_second(stage) -> 
     s.player.broken = 2
     with pytest.raises(Refused):
         s.performer.start()
-    assert len(s.performer.agenda) == 0
+    assert len(s.performer.schedule) == 0
     with pytest.raises(Refused):
         s.wait(1.1)
     s.wait(0.8)
@@ -148,9 +148,9 @@ def test_a_new_mode_drops_what_waits_and_ends_what_sounds(stage) -> None:
     s = stage(mode="loop")
     s.performer.start()
     s.until_next()
-    assert len(s.performer.sounding) == 1
+    assert len(s.performer.notes) == 1
     s.performer.set_mode("follow")
-    assert len(s.performer.sounding) == len(s.performer.agenda) == 0
+    assert len(s.performer.notes) == len(s.performer.schedule) == 0
     assert [early for _, _, early in s.told.ends] == [True]
     s.wait(5)
     assert len(s.played) == 1
@@ -164,7 +164,7 @@ def test_panic_is_silence_until_start(stage) -> None:
     s.performer.start()
     s.until_next()
     s.performer.panic()
-    assert len(s.performer.sounding) == len(s.performer.agenda) == 0
+    assert len(s.performer.notes) == len(s.performer.schedule) == 0
     s.wait(5)
     assert len(s.played) == 1
     s.performer.start()

@@ -23,7 +23,7 @@ def test_it_plays_the_predicted_time_after_the_event(stage) -> None:
     s.clock.now = 1000.251
     assert s.performer.play() == 1000.55  # when the note ends
     assert s.played == [(1000.25, pytest.approx([61, 0.1, 0.3]))]
-    assert s.performer.sounding.lateness.largest == pytest.approx(0.001)
+    assert s.performer.notes.lateness.largest == pytest.approx(0.001)
 
 
 def test_times_between_events_are_measured_on_the_clock(stage) -> None:
@@ -136,7 +136,7 @@ def test_sample_after_an_input_answers_both_where_all_are_kept(stage) -> None:
     s.performer.hear([60, 80])
     s.performer.sample()
     s.performer.play()
-    assert len(s.performer.agenda) == 2
+    assert len(s.performer.schedule) == 2
 
 
 def test_a_first_event_without_a_time_sounds_at_once(stage, fake_player) -> None:
@@ -185,7 +185,7 @@ def test_a_refused_input_changes_nothing(stage) -> None:
     with pytest.raises(Refused):
         s.performer.hear([60])
     assert len(s.player.heard) == 1
-    assert len(s.performer.agenda) == 1
+    assert len(s.performer.schedule) == 1
 
 
 def test_a_model_that_breaks_down_starts_afresh(stage, fake_player) -> None:
@@ -195,7 +195,7 @@ def test_a_model_that_breaks_down_starts_afresh(stage, fake_player) -> None:
     player.sample = lambda: np.array([0.1, math.nan])
     with pytest.raises(Refused, match="expected finite numbers"):
         s.performer.play()
-    assert player.heard == [] and len(s.performer.agenda) == 0
+    assert player.heard == [] and len(s.performer.schedule) == 0
     del player.sample
     s.performer.hear([1])
     assert math.isnan(player.heard[0][0])
@@ -213,7 +213,7 @@ def test_echoes_of_equal_outputs_come_in_order(stage, fake_player) -> None:
     for _ in range(3):
         s.performer.hear([36])
     assert [row[0] for row in player.heard[1:]] == pytest.approx([0.1, 0.1])
-    assert s.performer.sounding.lateness.count == 3
+    assert s.performer.notes.lateness.count == 3
     assert [b - a for (a, _), (b, _) in pairwise(s.played)] == pytest.approx([0.1, 0.1])
 
 
@@ -226,5 +226,5 @@ def test_a_rehearsal_leaves_everything_as_it_was(stage) -> None:
     for _ in range(5):
         s.performer.rehearse()
     assert s.told.rehearsals == 5
-    assert (len(s.player.heard), s.player.samples, s.played, len(s.performer.sounding)) == (heard, drawn, [], 0)
+    assert (len(s.player.heard), s.player.samples, s.played, len(s.performer.notes)) == (heard, drawn, [], 0)
     assert s.performer.play() == before

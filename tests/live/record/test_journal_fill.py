@@ -12,7 +12,7 @@ from hachimachi.events import Feature
 from hachimachi.io import read
 from hachimachi.live.protocols import Note
 from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.logbook import JournalOutlet, make_outlets
+from hachimachi.live.record.logbook import JournalListener, make_listeners
 
 NOTE = (Feature("pitch"), Feature("duration", masked=True))
 NAN = float("nan")
@@ -78,14 +78,14 @@ def test_the_column_of_players_takes_a_free_name(tmp_path: Path, fake_clock: Any
 
 
 def test_an_outlet_tells_who_plays_and_where_sequences_begin(journal: Journal) -> None:
-    outlet = JournalOutlet(journal)
-    outlet.began()
-    outlet.heard(np.array([60, 0.5]), 1001)
-    outlet.played(np.array([64, 0.25]), 1001.5, ("127.0.0.1", 9000))
-    outlet.ended(Note(64, None), 1002, early=False)
-    outlet.began()
-    outlet.heard(np.array([62, 0.5]), 1003)
-    outlet.heard(np.array([62, 0.5]), 1003)  # twice in one bundle is twice
+    listener = JournalListener(journal)
+    listener.began()
+    listener.heard(np.array([60, 0.5]), 1001)
+    listener.played(np.array([64, 0.25]), 1001.5, ("127.0.0.1", 9000))
+    listener.ended(Note(64, None), 1002, early=False)
+    listener.began()
+    listener.heard(np.array([62, 0.5]), 1003)
+    listener.heard(np.array([62, 0.5]), 1003)  # twice in one bundle is twice
     journal.close()
     first, second = read(journal.path)
     assert first.data.tolist() == [[60, 0.5, 0], [64, 0.25, 1]]
@@ -93,23 +93,23 @@ def test_an_outlet_tells_who_plays_and_where_sequences_begin(journal: Journal) -
 
 
 def test_a_note_let_go_has_its_duration(journal: Journal) -> None:
-    outlet = JournalOutlet(journal)
+    listener = JournalListener(journal)
     for at, pitch in ((1001, 60), (1001, 64), (1004, 67)):
-        outlet.heard(np.array([pitch, NAN]), at)
-    outlet.released(64, 1003.5)
-    outlet.released(60, 1002)
-    outlet.released(60, 1009)  # not held any more
-    outlet.released(1, 1009)  # never was
+        listener.heard(np.array([pitch, NAN]), at)
+    listener.released(64, 1003.5)
+    listener.released(60, 1002)
+    listener.released(60, 1009)  # not held any more
+    listener.released(1, 1009)  # never was
     rows, _ = finished(journal)
     assert [row[1] for row in rows] == [1, 2.5, 2.5]
 
 
 def test_several_models_hear_one_event_once(tmp_path: Path, fake_clock: Any) -> None:
     journal = Journal(tmp_path / "take.json", NOTE, ("you", "a", "b"), clock=fake_clock())
-    outlets = make_outlets(journal)
-    for outlet in (*outlets, *outlets):
-        outlet.began()
-        outlet.heard(np.array([60, 0.5]), 1001)
-    outlets[1].played(np.array([61, 0.5]), 1002, None)
+    listeners = make_listeners(journal)
+    for listener in (*listeners, *listeners):
+        listener.began()
+        listener.heard(np.array([60, 0.5]), 1001)
+    listeners[1].played(np.array([61, 0.5]), 1002, None)
     rows, _ = finished(journal)
     assert rows == [[60, 0.5, 0], [60, 0.5, 0], [61, 0.5, 2]]

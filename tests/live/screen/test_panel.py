@@ -13,14 +13,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hachimachi.live.screen.panel import render
-from hachimachi.live.screen.roll import History
+from hachimachi.live.screen.roll import PanelHistory
 from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, Seen, Snapshot
 from tests.live.screen.snapshots import snapshots
 
 SIZES = [(80, 24), (60, 20), (120, 40), (30, 10), (3, 2)]
 
 
-def screen(history: History, now: float, width: int = 80, height: int = 24, encoding: str = "utf-8") -> str:
+def screen(history: PanelHistory, now: float, width: int = 80, height: int = 24, encoding: str = "utf-8") -> str:
     """Print the panel as on a terminal without colour."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True, newline="")
     console = Console(file=file, width=width, height=height, color_system=None, legacy_windows=False)
@@ -29,8 +29,8 @@ def screen(history: History, now: float, width: int = 80, height: int = 24, enco
     return file.read()
 
 
-def told(*events: Seen, at: float = 10.0, **state: object) -> History:
-    history = History()
+def told(*events: Seen, at: float = 10.0, **state: object) -> PanelHistory:
+    history = PanelHistory()
     features = state.pop("features", ("pitch", "velocity", "duration"))
     model = ModelState("piano.pt", features, events=events, **state)  # type: ignore[arg-type]
     history.add(Snapshot(at, ("127.0.0.1:8000",), ("127.0.0.1:9000",), (model,)), at)
@@ -41,7 +41,7 @@ def told(*events: Seen, at: float = 10.0, **state: object) -> History:
 @settings(deadline=None, max_examples=25)
 @given(made=st.lists(snapshots(), min_size=1, max_size=3), encoding=st.sampled_from(["utf-8", "ascii", "cp1252"]))
 def test_it_fits_and_tells_the_terminal_nothing(size: tuple[int, int], made: list[Snapshot], encoding: str) -> None:
-    history = History()
+    history = PanelHistory()
     for number, snapshot in enumerate(made):
         history.add(snapshot, 10.0 + number / 8)
     lines = screen(history, 11.0, *size, encoding).splitlines(keepends=True)
@@ -56,7 +56,7 @@ def test_it_fits_and_tells_the_terminal_nothing(size: tuple[int, int], made: lis
 @given(made=snapshots(), later=snapshots())
 def test_nothing_jumps(made: Snapshot, later: Snapshot) -> None:
     """As many lines whatever is told, for as many models."""
-    history = History()
+    history = PanelHistory()
     history.add(made, 1.0)
     before = screen(history, 1.0).count("\n")
     history.add(later, 2.0)
@@ -64,7 +64,7 @@ def test_nothing_jumps(made: Snapshot, later: Snapshot) -> None:
 
 
 def test_nothing_is_drawn_before_anything_is_told() -> None:
-    assert screen(History(), 0.0).strip() == ""
+    assert screen(PanelHistory(), 0.0).strip() == ""
 
 
 def test_what_it_shows() -> None:
@@ -119,7 +119,7 @@ def test_traces_and_what_there_is_no_room_for() -> None:
 
 def test_several_models_stand_below_each_other() -> None:
     states = tuple(ModelState(f"{name}.pt", ("pitch",), heard=3) for name in "abc")
-    history = History()
+    history = PanelHistory()
     history.add(Snapshot(0.0, models=states), 0.0)
     rows = [line[:6] for line in screen(history, 0.0).splitlines() if line[:1].isdigit()]
     assert rows == ["1 a.pt", "2 b.pt", "3 c.pt"]
@@ -128,7 +128,7 @@ def test_several_models_stand_below_each_other() -> None:
 
 
 def test_rates_are_of_the_last_two_seconds() -> None:
-    history = History()
+    history = PanelHistory()
     for step in range(33):
         history.add(Snapshot(step / 8, models=(ModelState("a", ("pitch",), heard=step * 10),)), step / 8)
     assert history.models[0].rates(4.0) == (80.0, 0.0)
