@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint bench bench-model bench-recipe bench-step bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients lint house bench bench-model bench-recipe bench-step bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -26,7 +26,7 @@ clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with;
 
 bench: bench-model bench-step bench-train bench-live bench-data bench-augment  ## everything that is measured
 
-bench-model: .venv/installed  ## how well models foretell; ARGS="--tasks piano --seeds 1", ARGS=--help
+bench-model: .venv/installed  ## how well models predict; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
 
 bench-recipe: .venv/installed  ## what each part of the training recipe is worth
@@ -46,6 +46,9 @@ bench-data: .venv/installed-dev  ## how fast data comes in; ARGS="midi format" f
 
 bench-augment: .venv/installed  ## what augmentations cost training
 	@$(BIN)/python -m benchmarks.augment
+
+house: .venv/installed  ## how large the package is: files, lines, names used twice; ARGS=FOLDER to compare with another checkout
+	@$(BIN)/python benchmarks/house.py . $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

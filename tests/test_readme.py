@@ -17,7 +17,7 @@ from hachimachi.cli import COMMANDS, LazyGroup, cli
 from hachimachi.models.event_model import build_model
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/live.md", "docs/data.md", "docs/training.md")
+PAGES = ("README.md", "docs/data.md", "docs/generating.md", "docs/training.md", "docs/live.md", "docs/commands.md")
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
