@@ -100,10 +100,9 @@ def report_table(report: Report) -> Table | None:
     rows: list[tuple[int, int, str, list[str]]] = []  # times, files, what, names
     for reason, names in report.reasons().items():
         rows.append((len(names), len(names), f"left out: {reason}", names))
-    for remark, files in (*report.understood.items(), *report.remarks.items()):
-        rows.append((files.total(), len(files), remark, list(files)))
-    for reason, files in report.dropped.items():
-        rows.append((files.total(), len(files), f"events left out: {reason}", list(files)))
+    dropped = {f"events left out: {reason}": files for reason, files in report.dropped.items()}
+    for what, files in (*report.understood.items(), *report.remarks.items(), *dropped.items()):
+        rows.append((files.total(), len(files), what, list(files)))
     if report.cut:
         parts = report.cut.total() - len(report.cut)
         rows.append((parts, len(report.cut), "cuts at gaps: the parts are called #1, #2, …", list(report.cut)))

@@ -34,21 +34,26 @@ class NamedValues(click.ParamType):
 
     Args:
         metavar: How help shows it.
-        parse: Makes a value of a text or raises `ValueError`; each name then has one value, not a list of texts.
+        parse: Makes a value of a text, or raises a `ValueError`; each name then has one value, not a list of texts.
         expected: What an error says was expected; ``metavar`` unless given.
+        bare: Whether a value without a name, for all features, will do; it is returned alone.
     """
 
     name = "named"
 
-    def __init__(self, metavar: str, parse: Callable[[str], Any] | None = None, expected: str = "") -> None:
-        self.metavar, self.parse, self.expected = metavar, parse, expected or metavar
+    def __init__(
+        self, metavar: str, parse: Callable[[str], Any] | None = None, expected: str = "", *, bare: bool = False
+    ) -> None:
+        self.metavar, self.parse, self.expected, self.bare = metavar, parse, expected or metavar, bare
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002  (of click)
         """Return how help shows it."""
         return self.metavar
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """Return the values by name."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the values by name, or the one value."""
+        if self.bare and self.parse and "=" not in str(value):
+            return self.parse(value)
         named: dict[str, list[str]] = {}
         name = ""
         for part in str(value).split(","):
@@ -66,24 +71,6 @@ class NamedValues(click.ParamType):
             return {name: self.parse(text) for name, (text,) in named.items()}
         except ValueError:
             self.fail(f"{value!r}: expected {self.expected}", param, ctx)
-
-
-class OneOrNamed(NamedValues):
-    """One number for all features, or numbers by name.
-
-    Args:
-        number: What a number may be.
-    """
-
-    def __init__(self, number: FiniteRange) -> None:
-        super().__init__("X or NAME=X,…", lambda text: number.convert(text, None, None))
-        self.number = number
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number, or numbers by name."""
-        if "=" in str(value):
-            return super().convert(value, param, ctx)
-        return self.number.convert(value, param, ctx)
 
 
 def finite(text: str) -> float:
@@ -117,19 +104,23 @@ plugin_option = click.option(
 )
 """Modules to import before anything else is done: what they register is there for the rest of the command."""
 
+ONE_OR_NAMED = "X or NAME=X,…"
 SAMPLING_OPTIONS = (
     click.option(
-        "--temperature", type=OneOrNamed(FiniteRange(0, 100)), multiple=True, help="Below 1 tamer, above wilder."
+        "--temperature",
+        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 100), bare=True),
+        multiple=True,
+        help="Below 1 tamer, above wilder.",
     ),
     click.option(
         "--top-p",
-        type=OneOrNamed(FiniteRange(0, 1, min_open=True)),
+        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1, min_open=True), bare=True),
         multiple=True,
         help="Keep only the most probable values, up to this share.",
     ),
     click.option(
         "--min-p",
-        type=OneOrNamed(FiniteRange(0, 1)),
+        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1), bare=True),
         multiple=True,
         help="Drop values less probable than this share of the most probable.",
     ),
@@ -252,7 +243,7 @@ def midi_options(command: Command) -> Command:
         midi_cc: tuple[dict[str, int], ...],
         **options: Any,
     ) -> Any:
-        from hachimachi.live.midi.setup import MidiPortOptions
+        from hachimachi.live.midi.connect import MidiPortOptions
 
         controls: dict[str, int] = {}
         for name, number in ((name, number) for named in midi_cc for name, number in named.items()):

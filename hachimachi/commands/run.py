@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hachimachi.live.ensemble import Ensemble
     from hachimachi.live.instrument import Instrument, LoadedModel
     from hachimachi.live.loop import Loop
-    from hachimachi.live.midi.setup import MidiPortOptions
+    from hachimachi.live.midi.connect import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.screen.snapshot import Screen
     from hachimachi.live.stage import PlaySettings
@@ -232,7 +232,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
     screen = _open_screen(asked.quiet)
     stack.callback(screen.close)
     from hachimachi.live.loop import ended_by_signals
-    from hachimachi.live.midi.setup import open_midi
+    from hachimachi.live.midi.connect import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, quick_steps
 
