@@ -194,14 +194,10 @@ def _figures(
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
         features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
-    totals = {
-        "nats_per_event": result.nats_per_event,
-        "stderr": result.stderr,
-        "fresh": result.fresh_nats_per_event,
-        "marginal": result.marginal_nats_per_event,
-    }
+    totals = {"nats_per_event": result.nats_per_event, "stderr": result.stderr}
+    others = {"fresh": result.fresh_nats_per_event, "marginal": result.marginal_nats_per_event}
     return {
-        **_finite(totals),
+        **_finite(totals | others),
         "excluded": result.excluded,
         "events": result.events,
         "scored": len(result.surprise),

@@ -70,13 +70,9 @@ def command(  # noqa: PLR0913  (click's options)
     for path in outputs:
         if any(Path(path).resolve() == name.resolve() for name in (model, primer) if name and name.exists()):
             raise HachimachiError(f"{path}: is what it is to be made from; name another file to write")
-    of_primer = {
-        "--with-primer": with_primer,
-        "--primer-events": primer_events is not None,
-        "--primer-seconds": primer_seconds is not None,
-    }
-    for option, given in of_primer.items():
-        if given and primer is None:
+    of_primer = {"--primer-events": primer_events, "--primer-seconds": primer_seconds}
+    for option, value in {"--with-primer": with_primer or None, **of_primer}.items():
+        if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
 
     from hachimachi.checkpoint import load_model
