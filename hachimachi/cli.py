@@ -1,10 +1,9 @@
-"""The command `hxmx`: name → module, with one line of help each. Only the command that was asked for is imported."""
+"""The command `hxmx`: name → module, with one line of help each. Only the command that is called is imported."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from difflib import get_close_matches
 
 import click
 
@@ -29,17 +28,19 @@ class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        """Return the names in the order of the road."""
+        """Return the names in the order of use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
-        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # shell completion only asks
+        if cmd_name in COMMANDS:
+            return importlib.import_module(f"hachimachi.commands.{cmd_name}").command
+        if ctx.resilient_parsing:  # shell completion
             return None
-        if cmd_name not in COMMANDS:
-            near = get_close_matches(cmd_name, COMMANDS, 1)
-            raise click.UsageError(f"no command {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
-        return importlib.import_module(f"hachimachi.commands.{cmd_name}").command
+        from difflib import get_close_matches
+
+        near = get_close_matches(cmd_name, COMMANDS, 1)
+        raise click.UsageError(f"no command {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """List the commands from the table above, importing none."""
@@ -69,7 +70,13 @@ def main(words: list[str] | None = None) -> None:
     try:
         status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(_tell(error), err=True)
+        message = error.format_message().strip().removesuffix(".")
+        # click's own four lines become one; a message that has lines, such as a whole usage text, keeps them
+        if not message.startswith("Usage:"):
+            message = f"hxmx: {message}"
+            if isinstance(error, click.UsageError) and error.ctx and "\n" not in message:
+                message += f"{'' if message.endswith('?') else ';'} see {error.ctx.command_path} --help"
+        click.echo(message, err=True)
         sys.exit(error.exit_code)
     except HachimachiError as error:
         if debug:
@@ -79,16 +86,6 @@ def main(words: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _tell(error: click.ClickException) -> str:
-    """Return what click would say in four lines in one; what has lines of its own keeps them."""
-    message = error.format_message().strip().removesuffix(".")
-    if message.startswith("Usage:"):  # where nothing was asked for click tells everything
-        return message
-    context = error.ctx if isinstance(error, click.UsageError) and "\n" not in message else None
-    more = f"{'' if message.endswith('?') else ';'} see {context.command_path} --help" if context else ""
-    return f"hxmx: {message}{more}"
 
 
 if __name__ == "__main__":

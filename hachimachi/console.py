@@ -1,13 +1,16 @@
-"""What several commands show of a model, on a screen of 80 columns."""
+"""What several commands print, on a terminal of 80 columns: consoles, tables, progress, opening lines.
+
+Rich is imported where something is printed, so that ``--help`` stays quick.
+"""
 
 from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hachimachi.errors import listed
 
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from hachimachi.columns import Column
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
 
@@ -27,30 +29,101 @@ def make_console(*, quiet: bool = False) -> Console:
     return Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
 
 
-def column_table(model: EventModel, scores: Mapping[str, Mapping[str, float]] | None = None) -> Table:
-    """Return what each column is; with scores, what it costs in nats and under the marginal baseline."""
+def narrow_console() -> Console:
+    """Return a console that prints texts as they are, broken where lines would be longer than 80 columns."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.width = min(console.width, 80)
+    return console
+
+
+def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
+    """Return what a live command prints first: lines of what, where and a text that may be long, in columns.
+
+    >>> print(opening_lines([("hears", "127.0.0.1:8000", "/input a b"), ("end", "Ctrl-C", "")]))
+    hears    127.0.0.1:8000  /input a b
+    end      Ctrl-C
+    """
+    width = max(len(where) for _, where, _ in lines) + 2
+    return "\n".join(
+        textwrap.fill(
+            f"{what:9}{where:{width}}{text}", 79, subsequent_indent=" " * (11 + width), break_on_hyphens=False
+        ).rstrip()
+        for what, where, text in lines
+    )
+
+
+def make_table(headings: Sequence[str], right: Collection[str] = ()) -> Table:
+    """Return an empty table without lines.
+
+    Args:
+        headings: Of the columns; cells too long are broken, not cut.
+        right: Those of columns that are aligned to the right.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("feature", "kind", "values", "step", "", *(("nats", "marginal") if scores else ())):
-        table.add_column(heading, justify="right" if heading in ("step", "nats", "marginal") else "left")
-    for column in model.columns:
-        masked = "masked" if column.feature.masked else ""
-        told = [f"{scores[column.name][key]:.2f}" for key in ("nats", "marginal")] if scores else []
-        table.add_row(column.name, column.feature.kind, *_extent(column), masked, *told)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
 
 
-def _extent(column: Column) -> tuple[str, str]:
-    """Return the range of the training values and the step of the grid."""
+def column_table(model: EventModel, scores: Mapping[str, Mapping[str, float]] | None = None) -> Table:
+    """Return what each column of a model is; with scores, its nats and those of the marginal baseline."""
     from hachimachi.columns import Categories
 
-    if isinstance(column.grid, Categories):
-        number = len(column.grid.values)
-        return f"{number} categories" if number > 1 else "1 category", ""
-    grid = column.grid
-    low, high = ((grid.low + place) * grid.resolution for place in (column.occupied[0], column.occupied[-1]))
-    return f"{low:g}–{high:g}", f"{grid.resolution:g}"
+    figures = ("nats", "marginal") if scores else ()
+    table = make_table(("feature", "kind", "values", "step", "", *figures), right=("step", *figures))
+    for column in model.columns:
+        grid = column.grid
+        if isinstance(grid, Categories):
+            number = len(grid.values)
+            extent = [f"{number} categories" if number > 1 else "1 category", ""]
+        else:
+            low, high = ((grid.low + index) * grid.resolution for index in (column.occupied[0], column.occupied[-1]))
+            extent = [f"{low:g}–{high:g}", f"{grid.resolution:g}"]
+        cells = [f"{scores[column.name][key]:.2f}" for key in figures] if scores else []
+        masked = "masked" if column.feature.masked else ""
+        table.add_row(column.name, column.feature.kind, *extent, masked, *cells)
+    return table
+
+
+NAMES = 3
+"""Files of each kind that a report names."""
+LONGEST = 64
+"""Characters of a name."""
+
+
+def report_table(report: Report) -> Table | None:
+    """Return what happened to files, a row for each kind of thing and the first names; nothing where all is well."""
+    rows: list[tuple[int, int, str, list[str]]] = []  # times, files, what, names
+    for reason, names in report.reasons().items():
+        rows.append((len(names), len(names), f"left out: {reason}", names))
+    dropped = {f"events left out: {reason}": files for reason, files in report.dropped.items()}
+    for what, files in (*report.understood.items(), *report.remarks.items(), *dropped.items()):
+        rows.append((files.total(), len(files), what, list(files)))
+    if report.cut:
+        parts = report.cut.total() - len(report.cut)
+        rows.append((parts, len(report.cut), "cuts at gaps: the parts are called #1, #2, …", list(report.cut)))
+    if report.passed:
+        kinds = ", ".join(f"{suffix or 'no suffix'} {files:,}" for suffix, files in report.passed.most_common())
+        total = report.passed.total()
+        rows.append((total, total, f"passed over, no data: {kinds}", []))
+    if not rows:
+        return None
+    table = make_table(("times", "in", "what happened"), right=("times", "in"))
+    for times, files, what, names in rows:
+        table.add_row(f"{times:,}", f"{files:,}", what)
+        if names and report.files + len(report.refused) > 1:
+            table.add_row("", "", listed([*map(shorten, names)], NAMES), style="dim")
+    return table
+
+
+def shorten(name: str) -> str:
+    """Return a name without its middle if it is long: folders and endings matter most."""
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 
 
 SOON = 0.5
@@ -63,64 +136,48 @@ LONG = 300_000
 """Events; with fewer, work such as writing them is done at once."""
 
 
-def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterable[Path]:
-    """Show how far it is while files are gone through: a bar on a terminal, else a line every ten seconds.
+def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterator[Path]:
+    """Give files one by one and show how many are done: a bar on a terminal, else a line every ten seconds.
 
     Args:
-        files: What is gone through.
+        files: The files.
         clock: Seconds.
     """
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
     if len(files) < 2:
-        return files
-    return _show_bar(files, console, clock) if console.is_terminal else _show_lines(files, console, clock)
-
-
-@contextmanager
-def show_work(what: str, events: int) -> Iterator[None]:
-    """Show on a terminal what takes its time, if there are many events."""
+        yield from files
+        return
     from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    with console.status(what) if console.is_terminal and events >= LONG else nullcontext():
-        yield
-
-
-def _show_bar(files: Sequence[Path], console: Console, clock: Callable[[], float]) -> Iterator[Path]:
-    """Give the files; once it takes long, with a bar."""
-    start = clock()
-    for number, path in enumerate(files):
-        if clock() - start > SOON:
-            yield from _with_bar(files, number, console)
-            return
-        yield path
-
-
-def _with_bar(files: Sequence[Path], done: int, console: Console) -> Iterator[Path]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    console = Console(stderr=True, highlight=False)
     columns = "reading", BarColumn(), MofNCompleteColumn(), "files", TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(files), completed=done)
-        for path in files[done:]:
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task("", total=len(files))
+    shown = clock()
+    with ExitStack() as stack:
+        for number, path in enumerate(files):
+            if not console.is_terminal and clock() - shown > OFTEN:
+                console.print(f"reading: {number:,} of {len(files):,} files")
+                shown = clock()
+            elif console.is_terminal and not progress.live.is_started and clock() - shown > SOON:
+                stack.enter_context(progress)
             yield path
             progress.advance(task)
 
 
-def _show_lines(files: Sequence[Path], console: Console, clock: Callable[[], float]) -> Iterator[Path]:
-    due = clock() + OFTEN
-    for number, path in enumerate(files):
-        if clock() > due:
-            console.print(f"reading: {number:,} of {len(files):,} files")
-            due = clock() + OFTEN
-        yield path
+@contextmanager
+def show_work(description: str, events: int) -> Iterator[None]:
+    """Show on a terminal what takes its time, if there are many events."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    with console.status(description) if console.is_terminal and events >= LONG else nullcontext():
+        yield
 
 
 @contextmanager
 def show_events(total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function to tell how many events are done, and show it where there are many: a bar, on a terminal.
+    """Show a bar on a terminal where there are many events; yield what sets it to the number that is done.
 
     Args:
         total: How many there are.
@@ -137,82 +194,3 @@ def show_events(total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda events: progress.update(task, completed=events)
-
-
-def narrow_console() -> Console:
-    """Return a console that prints texts as they are, broken where lines would be longer than 80 columns."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    console.width = min(console.width, 80)
-    return console
-
-
-def sign(lines: Sequence[tuple[str, str, str]]) -> str:
-    """Return lines of what, where and a text that may be long, in columns, on 80 characters.
-
-    >>> print(sign([("hears", "127.0.0.1:8000", "/input a b"), ("end", "Ctrl-C", "")]))
-    hears    127.0.0.1:8000  /input a b
-    end      Ctrl-C
-    """
-    width = max(len(where) for _, where, _ in lines) + 2
-    return "\n".join(
-        textwrap.fill(
-            f"{what:9}{where:{width}}{text}", 79, subsequent_indent=" " * (11 + width), break_on_hyphens=False
-        ).rstrip()
-        for what, where, text in lines
-    )
-
-
-_NAMES = 3  # of each kind are told
-_LONGEST = 64  # characters of a name
-
-
-class _Line(NamedTuple):
-    """What happened: how often, in how many files or sequences, what, and the first of them."""
-
-    times: int
-    files: int
-    what: str
-    names: Sequence[str]
-
-
-def report_table(report: Report) -> Table | None:
-    """Return what happened to files, a row for each kind of thing and the first names; nothing where all is well."""
-    from rich.table import Table
-
-    lines = list(_lines(report))
-    if not lines:
-        return None
-    named = report.files + len(report.refused) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("times", "in"):
-        table.add_column(head, justify="right")
-    table.add_column("what happened", overflow="fold")
-    for line in lines:
-        table.add_row(f"{line.times:,}", f"{line.files:,}", line.what)
-        if named and line.names:
-            table.add_row("", "", listed([*map(shorten, line.names)], _NAMES), style="dim")
-    return table
-
-
-def shorten(name: str) -> str:
-    """Return a name whose middle is left out if it is long: folders and endings tell most."""
-    half = _LONGEST // 2
-    return name if len(name) <= _LONGEST else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _lines(report: Report) -> Iterator[_Line]:
-    """Give what happened: what was left out, what was understood or mended, what was asked for."""
-    for reason, names in report.reasons().items():
-        yield _Line(len(names), len(names), f"left out: {reason}", names)
-    for remark, files in (*report.understood.items(), *report.remarks.items()):
-        yield _Line(files.total(), len(files), remark, list(files))
-    for reason, files in report.dropped.items():
-        yield _Line(files.total(), len(files), f"events left out: {reason}", list(files))
-    if report.cut:
-        parts = report.cut.total() - len(report.cut)
-        yield _Line(parts, len(report.cut), "cuts at gaps: the parts are called #1, #2, …", list(report.cut))
-    if report.passed:
-        kinds = [f"{suffix or 'no suffix'} {files:,}" for suffix, files in report.passed.most_common()]
-        yield _Line(report.passed.total(), report.passed.total(), f"passed over, no data: {', '.join(kinds)}", ())

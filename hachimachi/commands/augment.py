@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,72 +12,16 @@ import click
 
 from hachimachi.commands.gen import numbered
 from hachimachi.commands.options import FiniteRange, plugin_option
-from hachimachi.console import report_table
+from hachimachi.console import make_console, make_table, report_table, show_reading
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from rich.table import Table
 
-    from hachimachi.augment.apply import Augmented, Chain, Tally
+    from hachimachi.augment.apply import Augmented, Chain
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
-
-
-def show_augmented(before: Sequence[EventSequence], made: Augmented, report: Report) -> None:
-    """Print what each operation did, and the range of each column before and after."""
-    from rich.console import Console
-
-    from hachimachi.events import TIME
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if table := report_table(report):
-        console.print(table)
-    names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
-    for op, tally in zip(made.ops.ops, made.tallies, strict=True):
-        console.print(str(op), style="bold")
-        for line in _tell(tally, names, made.copies):
-            console.print(f"  {line}")
-    console.print(_ranges(before, made.sequences, names))
-    total = sum(sequence.seconds for sequence in made.sequences)
-    length = f" in {total:,.1f} s" if before[0].temporal else ""
-    several = f", {count(len(made.sequences), 'sequence')}" if len(made.sequences) > 1 else ""
-    console.print(f"{count(sum(map(len, made.sequences)), 'event')}{length}{several}")
-
-
-def _ranges(before: Sequence[EventSequence], after: Sequence[EventSequence], names: Sequence[str]) -> Table:
-    """Return the range of each column that holds numbers, before and after."""
-    import numpy as np
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("feature", "before", "after"):
-        table.add_column(heading, overflow="fold")
-    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, after))
-    categories = [feature.name for feature in before[0].features if feature.kind == "categorical"]
-    for place, name in enumerate(names):
-        if name not in categories:
-            table.add_row(name, _range(old[:, place]), _range(new[:, place]))
-    return table
-
-
-def _tell(tally: Tally, names: Sequence[str], copies: int) -> list[str]:
-    where = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
-    lines = [f"changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{where}"]
-    if tally.held.any():
-        held = ", ".join(
-            f"{name} {number:,}" for name, number in zip(names, tally.held.tolist(), strict=True) if number
-        )
-        lines.append(f"held {tally.held.sum():,} that would have left their range: {held}")
-    return lines
-
-
-def _range(values: NDArray[np.float64]) -> str:
-    import numpy as np
-
-    values = values[~np.isnan(values)]
-    return f"{values.min():.5g}–{values.max():.5g}" if values.size else "none"
 
 
 class Expression(click.ParamType):
@@ -116,12 +59,24 @@ class AugmentCommand(click.Command):
 @click.argument("output")
 @click.option("--op", "ops", type=Expression(), multiple=True, required=True, help="What to do; several in order.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other draws.")
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence.")
+@click.option(
+    "--count", "copies", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence."
+)
 @click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the first sequence before and after: .png, .svg.")
 @click.option("--plot-seconds", type=FiniteRange(0, min_open=True), help="Only so much of it.  [default: all]")
 @plugin_option
-def command(**words: Any) -> None:
+def command(
+    *,
+    data: Path,
+    output: str,
+    ops: tuple[Chain, ...],
+    seed: int,
+    copies: int,
+    keep: bool,
+    plot: Path | None,
+    plot_seconds: float | None,
+) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.
 
     DATA is a file or a folder; OUTPUT is what hxmx format writes, a file or a folder. Where a file holds one sequence
@@ -137,60 +92,67 @@ def command(**words: Any) -> None:
     Features go by name, or by number from 0; t is the time since the event before. To train on variations, say
     augment.ops=… to hxmx train, which varies anew each time and never what is held out.
     """
-    _run(Asked(**words))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The arguments and options of the command line."""
-
-    data: Path
-    output: str
-    ops: tuple[Chain, ...]
-    seed: int
-    count: int
-    keep: bool
-    plot: Path | None
-    plot_seconds: float | None
-
-    def check(self) -> None:
-        """Refuse what contradicts itself, before anything is read."""
-        from hachimachi.io.files import check_output
-
-        check_output(self.output)
-        if Path(self.output).exists() and self.data.exists() and self.data.samefile(self.output):
-            raise HachimachiError(f"{self.output}: is what it is to be made from; name another file to write")
-        if self.plot_seconds is not None and self.plot is None:
-            raise click.UsageError("--plot-seconds needs --plot FILE")
-        if self.plot is not None:
-            from hachimachi.plot.canvas import check_picture
-
-            check_picture(self.plot)
-
-
-def _run(asked: Asked) -> None:
-    asked.check()
     from hachimachi.augment.apply import Chain, augment
-    from hachimachi.console import show_reading
     from hachimachi.io import Report, read, write
+    from hachimachi.io.files import check_output
 
+    check_output(output)
+    if Path(output).exists() and data.exists() and data.samefile(output):
+        raise HachimachiError(f"{output}: is what it is to be made from; name another file to write")
+    if plot_seconds is not None and plot is None:
+        raise click.UsageError("--plot-seconds needs --plot FILE")
+    if plot is not None:
+        from hachimachi.plot.canvas import check_picture
+
+        check_picture(plot)
     report = Report()
-    sequences = read(asked.data, report, without=[asked.output], progress=show_reading)
-    chain = Chain(tuple(op for each in asked.ops for op in each.ops))
-    made = augment(sequences, chain, asked.seed, count=asked.count, keep=asked.keep)
-    if asked.plot:
-        _draw(asked, sequences[0], made)
-    outputs = numbered(asked.output, len(made.sequences))
-    for place, output in enumerate(outputs):
-        write(output, made.sequences if len(outputs) == 1 else made.sequences[place], report)
-    show_augmented(sequences, made, report)
+    sequences = read(data, report, without=[output], progress=show_reading)
+    chain = Chain(tuple(op for each in ops for op in each.ops))
+    augmented = augment(sequences, chain, seed, count=copies, keep=keep)
+    if plot:
+        from hachimachi.plot import compare
+
+        before, after = sequences[0], augmented.sequences[1 if keep else 0]
+        titles = f"Before: {before.name}", f"After {textwrap.shorten(str(augmented.ops), 80, placeholder=' …')}"
+        compare(before, after, plot, seconds=plot_seconds, titles=titles)
+    outputs = numbered(output, len(augmented.sequences))
+    for i, path in enumerate(outputs):
+        write(path, augmented.sequences if len(outputs) == 1 else augmented.sequences[i], report)
+    _show(sequences, augmented, report)
     several = f" … {Path(outputs[-1]).name}" if len(outputs) > 1 else ""
-    click.echo(f"→ {outputs[0]}{several}" + (f", {asked.plot}" if asked.plot else ""))
+    click.echo(f"→ {outputs[0]}{several}" + (f", {plot}" if plot else ""))
 
 
-def _draw(asked: Asked, before: EventSequence, made: Augmented) -> None:
-    from hachimachi.plot import compare
+def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report) -> None:
+    """Print what each operation did, and the range of each column that holds numbers before and after."""
+    import numpy as np
 
-    after = made.sequences[1 if asked.keep else 0]
-    titles = (f"Before: {before.name}", f"After {textwrap.shorten(str(made.ops), 80, placeholder=' …')}")
-    compare(before, after, asked.plot, seconds=asked.plot_seconds, titles=titles)
+    from hachimachi.events import TIME
+
+    console, after = make_console(), augmented.sequences
+    if table := report_table(report):
+        console.print(table)
+    names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
+    copies = augmented.copies
+    for op, tally in zip(augmented.ops.ops, augmented.tallies, strict=True):
+        console.print(str(op), style="bold")
+        windows = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
+        console.print(f"  changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{windows}")
+        held = [f"{name} {number:,}" for name, number in zip(names, tally.held.tolist(), strict=True) if number]
+        if held:
+            console.print(f"  held {tally.held.sum():,} that would have left their range: {', '.join(held)}")
+
+    def extent(values: NDArray[np.float64]) -> str:
+        values = values[~np.isnan(values)]
+        return f"{values.min():.5g}–{values.max():.5g}" if values.size else "none"
+
+    table = make_table(("feature", "before", "after"))
+    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, after))
+    categories = [feature.name for feature in before[0].features if feature.kind == "categorical"]
+    for i, name in enumerate(names):
+        if name not in categories:
+            table.add_row(name, extent(old[:, i]), extent(new[:, i]))
+    console.print(table)
+    length = f" in {sum(sequence.seconds for sequence in after):,.1f} s" if before[0].temporal else ""
+    several = f", {count(len(after), 'sequence')}" if len(after) > 1 else ""
+    console.print(f"{count(sum(map(len, after)), 'event')}{length}{several}")

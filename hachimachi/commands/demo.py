@@ -1,4 +1,4 @@
-"""`hxmx demo`: the whole road once, on a piece of its own."""
+"""`hxmx demo`: format, train and generate once, on a piece that comes with it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import click
 from hachimachi.errors import HachimachiError
 
 SECONDS = 60
-"""How much the demo generates."""
-TAME = 0.8
-"""Temperature: a little below 1 it plays more of what it is sure of."""
+"""How much is generated."""
+TEMPERATURE = 0.8
+"""A little below 1: more of what the model is sure of."""
 SHOWN = 30
-"""How many seconds of it, and of what it learned from, are in the picture."""
+"""How many seconds of that, and of the training data, are in the picture."""
 
 
 @click.command("demo")
@@ -27,45 +27,52 @@ def command(folder: Path) -> None:
     It writes Bach's prelude in C major as MIDI, learns from it and improvises, all in FOLDER (outputs/demo unless
     given), in under three minutes. What an earlier demo left there is replaced.
     """
-    _make(folder)
-    model, made = folder / "model.pt", folder / "output.csv"
-    _write_music(folder / "prelude.mid")
-    click.echo("\n1. Format: MIDI becomes a sequence of events")
-    _hxmx("format", folder / "prelude.mid", folder / "prelude.json")
-    click.echo("\n2. Train: a small network learns to foretell the next event")
-    _hxmx("train", folder / "prelude.json", model, _run_folder(folder))
-    click.echo("\n3. Generate: the model plays on its own, into a table, as MIDI, as sound")
-    for suffix in (".csv", ".mid", ".wav"):
-        _hxmx("gen", model, made.with_suffix(suffix), "--seconds", SECONDS, "--temperature", TAME)
-    _draw(folder / "prelude.json", made, folder / "picture.png")
-    _conclude(folder, model)
+    from hachimachi.io import read, write
+    from hachimachi.prelude import play_prelude
 
-
-def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HachimachiError(f"{folder}: cannot be made: {error.strerror}; name another folder") from error
-
-
-def _write_music(path: Path) -> None:
-    from hachimachi.io import write
-    from hachimachi.prelude import play_prelude
-
+    source, data, model, output = (folder / name for name in ("prelude.mid", "prelude.json", "model.pt", "output.csv"))
     music = play_prelude()
-    write(path, music)
+    write(source, music)
     click.echo("J. S. Bach's prelude in C major, four times over and never quite the same")
-    click.echo(f"{path}: {len(music):,} notes in {music.seconds / 60:.1f} minutes")
-
-
-def _run_folder(folder: Path) -> str:
-    """Give each demo a run folder of its own, so that TensorBoard shows them as runs."""
+    click.echo(f"{source}: {len(music):,} notes in {music.seconds / 60:.1f} minutes")
+    from hachimachi import plot  # these take a second: there is something to read by now
+    from hachimachi.checkpoint import load_model
     from hachimachi.training.config.overrides import quote
 
+    click.echo("\n1. Format: MIDI becomes a sequence of events")
+    _hxmx("format", source, data)
+    click.echo("\n2. Train: a small network learns to foretell the next event")
     runs = (folder / "train" / str(number) for number in itertools.count(1))
-    free = str(next(run for run in runs if not run.exists()))
-    bare = all(letter.isalnum() or letter in "/._-" for letter in free)
-    return f"hydra.run.dir={free if bare else quote(free)}"
+    run = str(next(run for run in runs if not run.exists()))  # a new one each time: TensorBoard shows them as runs
+    plain = all(letter.isalnum() or letter in "/._-" for letter in run)
+    _hxmx("train", data, model, f"hydra.run.dir={run if plain else quote(run)}")
+    click.echo("\n3. Generate: the model plays on its own, into a table, as MIDI, as sound")
+    for suffix in (".csv", ".mid", ".wav"):
+        _hxmx("gen", model, output.with_suffix(suffix), "--seconds", SECONDS, "--temperature", TEMPERATURE)
+    [real], [generated] = read(data), read(output)
+    plot.compare(real, generated, folder / "picture.png", seconds=SHOWN)
+
+    score = load_model(model).summary["held_out"]
+    gain = score["marginal"] - score["nats_per_event"]
+    click.echo(f"""
+On the {score["events"]} notes it had not heard, the model is {abs(gain):.2f} nats per event
+{"below" if gain > 0 else "above"} the marginal baseline, which knows how often each value comes but not
+when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lower, the better it foretells.
+""")
+    hints = (
+        ("Look", folder / "picture.png"),
+        ("Listen", folder / "output.wav"),
+        ("Curves", _as_typed(["hxmx", "board", str(folder / "train")])),
+        ("Play live", _as_typed(["hxmx", "run", str(model)])),
+        ("Your own", "$ hxmx format yours.mid data.json"),
+        ("", "$ hxmx train data.json model.pt"),
+    )
+    for name, hint in hints:
+        click.echo(f"{click.style(f'{name:10}', bold=True)} {hint}")
 
 
 def _hxmx(name: str, *words: object) -> None:
@@ -91,36 +98,3 @@ def _as_typed(words: list[str]) -> str:
         else:
             lines.append(f"      {word}")
     return " \\\n".join(lines)
-
-
-def _draw(source: Path, made: Path, picture: Path) -> None:
-    from hachimachi import plot
-    from hachimachi.io import read
-
-    [real], [generated] = read(source), read(made)
-    plot.compare(real, generated, picture, seconds=SHOWN)
-
-
-def _conclude(folder: Path, model: Path) -> None:
-    from hachimachi.checkpoint import load_model
-
-    score = load_model(model).summary["held_out"]
-    gain = score["marginal"] - score["nats_per_event"]
-    click.echo(f"""
-On the {score["events"]} notes it had not heard, the model is {abs(gain):.2f} nats per event
-{"below" if gain > 0 else "above"} the marginal baseline, which knows how often each value comes but not
-when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lower, the better it foretells.
-""")
-    _list(
-        ("Look", folder / "picture.png"),
-        ("Listen", folder / "output.wav"),
-        ("Curves", _as_typed(["hxmx", "board", str(folder / "train")])),
-        ("Play live", _as_typed(["hxmx", "run", str(model)])),
-        ("Your own", "$ hxmx format yours.mid data.json"),
-        ("", "$ hxmx train data.json model.pt"),
-    )
-
-
-def _list(*rows: tuple[str, object]) -> None:
-    for name, told in rows:
-        click.echo(f"{click.style(f'{name:10}', bold=True)} {told}")

@@ -1,92 +1,42 @@
-"""`hxmx eval`: how well a model foretells events it has not heard, and which of several does it better."""
+"""`hxmx eval`: how well a model predicts events that it was not trained on, and which of several does it better."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import GRID_RANGE, GRID_STEP, plugin_option, sampling_options
-from hachimachi.errors import HachimachiError
+from hachimachi.commands.options import NamedValues, finite, plugin_option, sampling_options
+from hachimachi.console import column_table, make_console, make_table
+from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from hachimachi.evaluation.compare import Comparison, Difference
     from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.evaluation.playing import PlayReport
     from hachimachi.events import EventSequence
-    from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
     from hachimachi.sampling import Sampling
 
-
-LOOKS = {
-    "collapsed": ("generations", ".0f"),
-    "repetition": ("longest cycle, events", ".0f"),
-    "silence": ("longest silence, s", ".1f"),
-    "astray": ("far off in a row, events", ".0f"),
-    "beyond": ("beyond training range", ".1%"),
-    "share": ("8-grams of training", ".1%"),
-    "longest": ("longest run, events", ".0f"),
-}
-"""What each figure is called and how it is written; aspects of likeness go by their own names."""
+Models = Mapping[str, "EventModel"]
+"""Models by the name of their file."""
 
 
-def let_play(model: EventModel, held_out: list[EventSequence], count: int, sampling: Sampling | None) -> PlayReport:
-    """Let a model play some times, with a bar where there is a terminal, and look at how."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from hachimachi.evaluation.playing import evaluate_playing, play
-
-    screen = Console(stderr=True)
-    hidden = not screen.is_terminal
-    made = list(
-        track(play(model, count, sampling=sampling), "playing", count, console=screen, transient=True, disable=hidden)
-    )
-    return evaluate_playing(model, held_out, made)
+def _two_numbers(text: str) -> tuple[float, float]:
+    low, high = map(finite, text.split(":"))
+    return low, high
 
 
-def show_playing(playing: PlayReport) -> None:
-    """Print how a model plays, beside unheard music and the limits."""
-    from hachimachi.console import make_console
-
-    screen = make_console()
-    count = len(playing.generated)
-    plural = "s" if count > 1 else ""
-    screen.print(f"\n{count} generation{plural} of {playing.events // count:,} events, from nothing:")
-    screen.print(_table(playing))
-    screen.print("collapse: the same 1 to 8 events, silence, or away from the training range")
-    if playing.worst:
-        screen.print("likeness: distance from this data, beside that between its halves;")
-        screen.print(f"          worst in {playing.worst.aspect}, {playing.worst.ratio:.1f} times as far")
-    if playing.copying is None:
-        screen.print("This model does not know its training data: no figures on copying; train it again")
-
-
-def _table(playing: PlayReport) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "", "model", "data", "at most", ""):
-        table.add_column(heading, justify="right" if heading else "left")
-    group = ""
-    for figure in playing.figures():
-        title, form = LOOKS[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
-        values = (_tell(value, form) for value in (figure.generated, figure.real, figure.limit))
-        first, group = "" if figure.group == group else figure.group, figure.group
-        table.add_row(first, title, *values, "" if figure.held else "over")
-    return table
-
-
-def _tell(value: float | None, form: str) -> str:
-    return "" if value is None or math.isnan(value) else format(value, form)
+STEP = NamedValues("NAME=Q", finite, "name=q")
+ENDS = NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high")
 
 
 @click.command("eval")
@@ -95,8 +45,8 @@ def _tell(value: float | None, form: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--split", type=click.Path(path_type=Path), help="A file that lists names under train, valid and test.")
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="The part of the split.  [default: test]")
-@click.option("--resolution", type=GRID_STEP, multiple=True, help="Score a feature in steps of Q.")
-@click.option("--support", type=GRID_RANGE, multiple=True, help="Score a feature between two values.")
+@click.option("--resolution", type=STEP, multiple=True, help="Score a feature in steps of Q.")
+@click.option("--support", type=ENDS, multiple=True, help="Score a feature between two values.")
 @click.option(
     "--surprise", type=click.Path(path_type=Path), help="Write −ln P of every column of every event to a CSV."
 )
@@ -114,7 +64,20 @@ def _tell(value: float | None, form: str) -> str:
 )
 @sampling_options
 @plugin_option
-def command(**words: Any) -> None:
+def command(  # noqa: PLR0913  (click's options)
+    *,
+    models: tuple[Path, ...],
+    data: Path,
+    as_json: bool,
+    split: Path | None,
+    part: str | None,
+    resolution: tuple[dict[str, float], ...],
+    support: tuple[dict[str, tuple[float, float]], ...],
+    surprise: Path | None,
+    table: tuple[str, Path] | None,
+    play: int | None,
+    sampling: Sampling,
+) -> None:
     """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
@@ -134,125 +97,79 @@ def command(**words: Any) -> None:
     hxmx eval model.pt data.json --play 20
     hxmx eval model.pt data.json --resolution time=0.02 --support pitch=21:108
     """
-    _run(Asked(**words))
+    from hachimachi.sampling import Sampling
 
+    drawn = None if sampling == Sampling() else sampling
+    if part and not split:
+        raise click.UsageError("--part needs --split FILE")
+    if drawn and (resolution or support):
+        raise click.UsageError("--resolution and --support score what is foretold, not what is drawn")
+    alone = {"--surprise": surprise, "--table": table, "--play": play, "options of gen": drawn}
+    given = [option for option, value in alone.items() if value]
+    if given and len(models) > 1:
+        raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
+    inputs = {path.resolve() for path in (*models, data, split) if path}
+    overwritten = [path for path in (surprise, table and table[1]) if path and path.resolve() in inputs]
+    if overwritten:
+        raise HachimachiError(f"{overwritten[0]}: is what is to be read; name another file to write")
+    doubled = [path for path in models if models.count(path) > 1]
+    if doubled:
+        raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
 
-@dataclass(frozen=True)
-class Asked:
-    """The arguments and options of the command line."""
-
-    models: tuple[Path, ...]
-    data: Path
-    as_json: bool
-    split: Path | None
-    part: str | None
-    resolution: tuple[tuple[str, float], ...]
-    support: tuple[tuple[str, tuple[float, float]], ...]
-    surprise: Path | None
-    table: tuple[str, Path] | None
-    play: int | None
-    sampling: Sampling
-
-    @property
-    def shaped(self) -> Sampling | None:
-        """How to draw, if anything was said of it."""
-        from hachimachi.sampling import Sampling
-
-        return None if self.sampling == Sampling() else self.sampling
-
-    @property
-    def grids(self) -> dict[str, Any]:
-        """What was said of the grid."""
-        return {"resolution": dict(self.resolution), "support": dict(self.support)}
-
-    def check(self) -> None:
-        """Refuse what contradicts itself."""
-        if self.part and not self.split:
-            raise click.UsageError("--part needs --split FILE")
-        if self.shaped and (self.resolution or self.support):
-            raise click.UsageError("--resolution and --support score what is foretold, not what is drawn")
-        alone = {"--surprise": self.surprise, "--table": self.table, "--play": self.play, "options of gen": self.shaped}
-        for option, value in alone.items():
-            if value and len(self.models) > 1:
-                raise click.UsageError(f"{option}: for one model, found {len(self.models)}")
-        for output in filter(None, [self.surprise, self.table and self.table[1]]):
-            if output.resolve() in {path.resolve() for path in (*self.models, self.data, self.split) if path}:
-                raise HachimachiError(f"{output}: is what is to be read; name another file to write")
-
-
-def _run(asked: Asked) -> None:
-    asked.check()
-    (_compare if len(asked.models) > 1 else _judge)(asked)
-
-
-def _compare(asked: Asked) -> None:
-    """Score several models on the same events."""
-    from hachimachi.checkpoint import load_model
-    from hachimachi.commands.eval_output import compared_figures, show_compared
+    grid = {
+        "resolution": {name: step for named in resolution for name, step in named.items()},
+        "support": {name: ends for named in support for name, ends in named.items()},
+    }
+    loaded, sequences, remarks = _load(models, data, split, part or "test")
     from hachimachi.evaluation.compare import compare
-    from hachimachi.io import Report
-
-    names = [str(path) for path in asked.models]
-    for name in names:
-        if names.count(name) > 1:
-            raise click.UsageError(f"{name}: stands there twice; expected different models")
-    models, report = {name: load_model(name) for name in names}, Report()
-    sequences = _read(asked, list(models.values()), report)
-    with _bar(len(models) * sum(map(len, sequences))) as done:
-        result = compare(models, sequences, **asked.grids, done=done)
-    if asked.as_json:
-        click.echo(json.dumps(compared_figures(result, models, sequences, report.lines()), indent=2))
-        return
-    show_compared(asked.data, result, models, sequences, report.lines())
-
-
-def _judge(asked: Asked) -> None:
-    """Score one model."""
-    from hachimachi.checkpoint import load_model
-    from hachimachi.commands.eval_output import figures, find_event, show, write_surprise, write_table
-    from hachimachi.io import Report
-
-    model, report = load_model(asked.models[0]), Report()
-    sequences = _read(asked, [model], report)
-    wanted = find_event(asked.table[0], sequences) if asked.table else None
-    result = _evaluate(model, sequences, asked.grids, asked.shaped)
-    if not len(result.surprise):
-        raise HachimachiError(f"{asked.data}: nothing to score; expected a sequence of two events or more")
-    if asked.surprise:
-        write_surprise(asked.surprise, result, sequences)
-    if asked.table and wanted:
-        write_table(asked.table[1], model, *wanted, **asked.grids, sampling=asked.shaped)
-    playing = let_play(model, sequences, asked.play, asked.shaped) if asked.play else None
-    if asked.as_json:
-        played = {"playing": playing.to_json()} if playing else {}
-        click.echo(json.dumps(figures(result, model, sequences, report.lines()) | played, indent=2))
-        return
-    show(asked.data, result, model, sequences, report.lines())
-    if playing:
-        show_playing(playing)
-
-
-def _read(asked: Asked, models: Sequence[EventModel], report: Report) -> list[EventSequence]:
-    from hachimachi.io import read
-    from hachimachi.io.split import read_split, select
-
-    split = read_split(asked.split) if asked.split else None
-    # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
-    every = any(feature.name == "instrument" for model in models for feature in model.features)
-    beside = [asked.split] if asked.split else []
-    sequences = read(asked.data, report, all_columns=every, without=beside)
-    return select(sequences, split, asked.part or "test", report) if split else sequences
-
-
-def _evaluate(
-    model: EventModel, sequences: list[EventSequence], grids: dict[str, Any], sampling: Sampling | None
-) -> Evaluation:
     from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
 
+    if len(models) > 1:
+        with _bar(len(models) * sum(map(len, sequences))) as done:
+            comparison = compare(loaded, sequences, **grid, done=done)
+        print_comparison = _print_compared_json if as_json else partial(_show_compared, data)
+        print_comparison(comparison, loaded, sequences, remarks)
+        return
+    [model] = loaded.values()
+    event = _find_event(table[0], sequences) if table else None
+    score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
     with _bar(sum(map(len, sequences))) as done:
-        if sampling:
-            return evaluate_sampled(model, sequences, sampling, done=done)
-        return evaluate(model, sequences, **grids, done=done)
+        result = score(model, sequences, done=done)
+    if not len(result.surprise):
+        raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
+    if surprise:
+        scored = [(i, row) for i, sequence in enumerate(sequences) for row in range(1, len(sequence))]
+        rows = zip(scored, result.surprise.tolist(), strict=True)
+        header = ["sequence", "event", *result.names, "total"]
+        _write_csv(surprise, header, ([*index, *nll, math.fsum(nll)] for index, nll in rows))
+    if table and event:
+        _write_table(table[1], model, *event, grid, drawn)
+    report = _evaluate_playing(model, sequences, play, drawn) if play else None
+    if as_json:
+        played = {"playing": report.to_json()} if report else {}
+        click.echo(json.dumps(_figures(result, model, sequences, remarks) | played, indent=2))
+        return
+    _show(data, result, model, sequences, remarks)
+    if report:
+        _show_playing(report)
+
+
+def _load(
+    paths: Sequence[Path], data: Path, split: Path | None, part: str
+) -> tuple[Models, list[EventSequence], list[str]]:
+    """Return the models, the events to score, and what there is to say of reading them."""
+    from hachimachi.checkpoint import load_model
+    from hachimachi.io import Report, read
+    from hachimachi.io.split import read_split, select
+
+    models, report = {str(path): load_model(path) for path in paths}, Report()
+    parts = read_split(split) if split else None
+    # a MIDI file says which instrument plays even if only one does; a model of one instrument has no such column
+    every = any(feature.name == "instrument" for model in models.values() for feature in model.features)
+    sequences = read(data, report, all_columns=every, without=[split] if split else [])
+    if parts is not None:
+        sequences = select(sequences, parts, part, report)
+    return models, sequences, report.lines()
 
 
 @contextmanager
@@ -261,7 +178,248 @@ def _bar(events: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(f"{events:,} events", total=events)
-        yield lambda heard: bar.advance(task, heard)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"{events:,} events", total=events)
+        yield lambda number: progress.advance(task, number)
+
+
+def _figures(
+    result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
+) -> dict[str, Any]:
+    """Return all figures under the keys of ``--json``."""
+    from hachimachi.evaluation.likelihood import seen
+    from hachimachi.models.heads.head import FLOOR
+
+    features = {}
+    for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
+        features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
+    totals = {"nats_per_event": result.nats_per_event, "stderr": result.stderr}
+    others = {"fresh": result.fresh_nats_per_event, "marginal": result.marginal_nats_per_event}
+    return {
+        **_finite(totals | others),
+        "excluded": result.excluded,
+        "events": result.events,
+        "scored": len(result.surprise),
+        "sequences": result.sequences,
+        "fresh_events": result.fresh_events,
+        "outside": result.outside,
+        "seen_in_training": len(seen(model, sequences)),
+        "remarks": list(remarks),
+        "order": list(result.names),
+        "features": features,
+    }
+
+
+def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return figures as JSON can hold them: what is not finite becomes null."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _show(
+    data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
+) -> None:
+    """Print the figures for people."""
+    from hachimachi.evaluation.likelihood import seen
+
+    console = make_console()
+    for remark in remarks:
+        console.print(remark)
+    many = f"{result.sequences:,} sequences" if result.sequences > 1 else "one sequence"
+    console.print(f"{data}: {len(result.surprise):,} events scored in {many}")
+    console.print(column_table(model, result.by_feature()))
+    console.print(f"total: {_with_error(result.nats_per_event, result.stderr)} nats per event")
+    gain = result.marginal_nats_per_event - result.nats_per_event
+    way = "below" if gain > 0 else "above"
+    console.print(f"{abs(gain):.2f} {way} the marginal baseline of {result.marginal_nats_per_event:.2f}")
+    if result.fresh_nats_per_event is not None:
+        fresh = f"{result.fresh_events:,} fresh events"
+        console.print(f"{result.fresh_nats_per_event:.2f} over {fresh}, after steps that training never had")
+    if result.excluded:
+        console.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
+    elif gain <= 0:
+        console.print("This model foretells these events no better than a histogram of each feature would")
+    if result.outside:
+        console.print(f"{result.outside:,} values lie outside the support")
+    if trained := seen(model, sequences):
+        which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
+        console.print(f"Warning: {which} part of the training data, so these figures flatter the model")
+
+
+def _with_error(nats: float, stderr: float, sign: str = "") -> str:
+    error = f" ± {stderr:.2f}" if math.isfinite(stderr) else ""
+    return f"{nats:{sign}.2f}{error}"
+
+
+def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSequence, int]:
+    """Return the event that ``SEQUENCE:EVENT`` names."""
+    lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
+    number, _, event = text.partition(":")
+    if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
+        last = f"the data ends at {len(sequences) - 1}:{len(sequences[-1]) - 1}"
+        raise HachimachiError(f"--table {text}: expected SEQUENCE:EVENT, from 0 and from 1, such as 0:12; {last}")
+    return sequences[int(number)], int(event)
+
+
+def _write_table(
+    path: Path, model: EventModel, sequence: EventSequence, event: int, grid: dict[str, Any], sampling: Sampling | None
+) -> None:
+    """Write P of every bin of every column of one event, given those before it, as predicted or as drawn."""
+    import torch
+
+    from hachimachi.evaluation.grids import regrids
+
+    rows = sequence.rows()
+    given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
+    tables = model.table(torch.from_numpy(rows[:event]), given, sampling)
+    for regrid in regrids(model.columns, **grid).values():
+        name = regrid.column.name
+        tables[name] = (*regrid.column.bounds(), regrid.table(tables[name][2]))
+    lines = (
+        [name, number, low, high, p]
+        for name, bins in tables.items()
+        for number, (low, high, p) in enumerate(zip(*(values.tolist() for values in bins), strict=True))
+    )
+    _write_csv(path, ["feature", "bin", "low", "high", "p"], lines)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    from hachimachi.io.atomic import replacing
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    with replacing(path) as beside:
+        beside.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _evaluate_playing(
+    model: EventModel, sequences: list[EventSequence], number: int, sampling: Sampling | None
+) -> PlayReport:
+    """Generate some times, with a bar on a terminal, and measure what comes of it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from hachimachi.evaluation.playing import evaluate_playing, play
+
+    console = Console(stderr=True)
+    generations = play(model, number, sampling=sampling)
+    hidden = not console.is_terminal
+    shown = track(generations, "playing", number, console=console, transient=True, disable=hidden)
+    return evaluate_playing(model, sequences, list(shown))
+
+
+FIGURES = {
+    "collapsed": ("generations", ".0f"),
+    "repetition": ("longest cycle, events", ".0f"),
+    "silence": ("longest silence, s", ".1f"),
+    "astray": ("far off in a row, events", ".0f"),
+    "beyond": ("beyond training range", ".1%"),
+    "share": ("8-grams of training", ".1%"),
+    "longest": ("longest run, events", ".0f"),
+}
+"""What each figure is called and how it is written; aspects of likeness go by their own names."""
+
+
+def _show_playing(report: PlayReport) -> None:
+    """Print how a model plays, beside data that it was not trained on, and the limits."""
+    number = len(report.generated)
+    right = ("model", "data", "at most")
+    table = make_table(("", "", *right, ""), right)
+    group = ""
+    for figure in report.figures():
+        title, form = FIGURES[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
+        values = (figure.generated, figure.real, figure.limit)
+        cells = ("" if value is None or math.isnan(value) else format(value, form) for value in values)
+        table.add_row("" if figure.group == group else figure.group, title, *cells, "" if figure.held else "over")
+        group = figure.group
+    console = make_console()
+    console.print(f"\n{count(number, 'generation')} of {report.events // number:,} events, from nothing:")
+    console.print(table)
+    console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
+    if report.worst:
+        console.print("likeness: distance from this data, beside that between its halves;")
+        console.print(f"          worst in {report.worst.aspect}, {report.worst.ratio:.1f} times as far")
+    if report.copying is None:
+        console.print("This model does not know its training data: no figures on copying; train it again")
+
+
+BESIDE = 3
+"""Models that fit beside the best one on 80 columns."""
+
+
+def _print_compared_json(
+    result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
+) -> None:
+    """Print all figures of each model, and how far it is from the best one."""
+    from hachimachi.evaluation.likelihood import BLOCK
+
+    def figures(gap: Difference) -> dict[str, Any]:
+        return {"nats": gap.nats, **_finite({"stderr": gap.stderr}), "sure": gap.sure}
+
+    best = result.ranking[0]
+    by_model = []
+    for index, (name, evaluation) in enumerate(zip(result.names, result.evaluations, strict=True)):
+        features = {feature: figures(result.difference(index, best, feature)) for feature in _features(result)}
+        from_best = figures(result.difference(index, best)) | {"features": features}
+        of_model = _figures(evaluation, models[name], sequences, [])
+        by_model.append({"model": name, **of_model, "from_best": from_best})
+    comparison = {
+        "best": result.names[best],
+        "blocks": {"by": "sequence" if result.by_sequence else f"{BLOCK} events", "count": result.blocks},
+        "remarks": [*remarks, *result.remarks],
+        "models": by_model,
+    }
+    click.echo(json.dumps(comparison, indent=2))
+
+
+def _features(result: Comparison) -> tuple[str, ...]:
+    return result.evaluations[0].names if result.features_compare else ()
+
+
+def _show_compared(
+    data: Path, result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
+) -> None:
+    """Print a comparison for people, the best model first, and which is better in a sentence."""
+    from rich.text import Text
+
+    from hachimachi.evaluation.likelihood import BLOCK, seen
+
+    console, ranking = make_console(), result.ranking
+    for remark in (*remarks, *result.remarks):
+        console.print(remark)
+    best = result.evaluations[ranking[0]]
+    console.print(f"{data}: {len(best.surprise):,} events scored in {count(best.sequences, 'sequence')}")
+    for rank, index in enumerate(ranking, 1):
+        console.print(f"{rank}  {result.names[index]}")
+    for start in range(1, len(ranking), BESIDE):
+        ranks = range(start, min(start + BESIDE, len(ranking)))
+        right = ["1", *(f"{rank + 1} − 1" for rank in ranks)]
+        table = make_table(["nats per event", *right], right)
+        for feature in (*_features(result), None):
+            gaps = [result.difference(ranking[rank], ranking[0], feature) for rank in ranks]
+            cells = [f"{_with_error(gap.nats, gap.stderr, '+')} {'*' if gap.sure else ' '}" for gap in gaps]
+            nats = best.by_feature()[feature]["nats"] if feature else best.nats_per_event
+            row = map(Text, (feature or "total", f"{nats:.2f}", *cells))
+            table.add_row(*row, style=None if feature else "bold")
+        console.print()
+        console.print(table)
+    blocks = f"{count(result.blocks, 'block')} of {BLOCK} events"
+    blocks = count(result.blocks, "sequence") if result.by_sequence else blocks
+    console.print(f"* more than noise, at 95 %; ± standard error over {blocks}")
+    if not result.features_compare:
+        console.print("The models take features in different orders, so that only their totals compare")
+
+    first, second = (result.names[index] for index in ranking[:2])
+    gap = result.difference(ranking[1], ranking[0])
+    if gap.nats == 0:
+        console.print(f"{first} and {second} cost the same")
+    elif gap.sure:
+        console.print(f"{first} is better than {second}, by {_with_error(gap.nats, gap.stderr)} nats per event")
+    else:
+        console.print(f"That {first} is better than {second} by {_with_error(gap.nats, gap.stderr)} may be noise")
+    for name, evaluation in zip(result.names, result.evaluations, strict=True):
+        if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
+            console.print(f"{name} foretells these events no better than a histogram of each feature would")
+    for name, model in models.items():
+        if trained := seen(model, sequences):
+            console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")

@@ -292,11 +292,11 @@ class _Screen:
 
 
 def _sign(recorder: Recorder, here: str, there: str) -> str:
-    from hachimachi.console import sign
+    from hachimachi.console import opening_lines
 
     journal = recorder.journal
     names = " ".join(feature.name for feature in journal.features)
-    return sign(
+    return opening_lines(
         [
             ("records", journal.path.name, "with time" if journal.temporal else "without time"),
             ("hears", here, f"/input {names}"),

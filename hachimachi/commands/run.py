@@ -18,13 +18,11 @@ import click
 
 from hachimachi.commands.options import (
     FiniteRange,
-    MidiPortOptions,
     midi_options,
-    open_midi,
     plugin_option,
     sampling_options,
 )
-from hachimachi.console import sign
+from hachimachi.console import opening_lines
 from hachimachi.errors import HachimachiError
 from hachimachi.live import MODE_NAMES
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from hachimachi.live.ensemble import Ensemble
     from hachimachi.live.instrument import Instrument, LoadedModel
     from hachimachi.live.loop import Loop
+    from hachimachi.live.midi.connect import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.screen.snapshot import Screen
     from hachimachi.live.stage import PlaySettings
@@ -233,6 +232,7 @@ def _play(asked: Asked, stack: ExitStack) -> None:
     screen = _open_screen(asked.quiet)
     stack.callback(screen.close)
     from hachimachi.live.loop import ended_by_signals
+    from hachimachi.live.midi.connect import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, quick_steps
 
@@ -324,7 +324,7 @@ def _sign(ensemble: Ensemble, here: str, there: str, seed: int) -> str:
             ("hears", here, f"{instrument.prefix}/input {' '.join(form.shortest)}"),
             ("answers", there, f"{instrument.prefix}/output {every}"),
         ]
-    return sign([*lines, ("end", "Ctrl-C", "")])
+    return opening_lines([*lines, ("end", "Ctrl-C", "")])
 
 
 def _tell(asked: Asked, lines: list[str], logbook: Logbook | None) -> None:

@@ -32,8 +32,8 @@ def hxmx_said(capsys: pytest.CaptureFixture[str]) -> Said:
     def run(*words: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(list(map(str, words)))
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(caught.value.code or 0), output.out, output.err
 
     return run
 

@@ -45,9 +45,9 @@ def test_it_says_what_it_did(hxmx_said: Said, piece: Path, tmp_path: Path) -> No
 
 def test_the_same_seed_gives_the_same_file(hxmx_said: Said, piece: Path, tmp_path: Path) -> None:
     made = []
-    for place, seed in enumerate((1, 1, 2)):
-        assert hxmx_said("augment", piece, tmp_path / f"{place}.json", "--op", SHIFT, "--seed", seed)[0] == 0
-        made.append((tmp_path / f"{place}.json").read_bytes())
+    for i, seed in enumerate((1, 1, 2)):
+        assert hxmx_said("augment", piece, tmp_path / f"{i}.json", "--op", SHIFT, "--seed", seed)[0] == 0
+        made.append((tmp_path / f"{i}.json").read_bytes())
     assert made[0] == made[1] != made[2]
 
 
@@ -69,8 +69,8 @@ def test_every_format_is_written(
     hxmx_said: Said, make_pieces: Callable[..., list], tmp_path: Path, suffix: str
 ) -> None:
     write(tmp_path / "data.json", make_pieces([30]))
-    status, *said = hxmx_said("augment", tmp_path / "data.json", tmp_path / f"out{suffix}", "--op", SHIFT)
-    assert status == 0, said
+    status, *message = hxmx_said("augment", tmp_path / "data.json", tmp_path / f"out{suffix}", "--op", SHIFT)
+    assert status == 0, message
     assert (tmp_path / f"out{suffix}").stat().st_size > 100
 
 
@@ -80,8 +80,8 @@ def test_folders_hold_all_copies(
 ) -> None:
     write(tmp_path / "data.json", make_pieces([30]))
     words = ("augment", tmp_path / "data.json", f"{tmp_path}/{folder}", "--op", SHIFT, "--count", 3)
-    status, *said = hxmx_said(*words)
-    assert status == 0, said
+    status, *message = hxmx_said(*words)
+    assert status == 0, message
     assert (tmp_path / folder).is_dir()
     assert len(read(tmp_path / folder)) == 3
     status, _, error = hxmx_said(*words)

@@ -66,8 +66,8 @@ def test_the_figures_are_those_of_the_surprises(hxmx, home: Path, tmp_path: Path
     assert status == 0
     figures, rows = json.loads(out), read_table(tmp_path / "s.csv")
     assert list(rows[0]) == ["sequence", "event", *figures["order"], "total"]
-    places = [(int(row["sequence"]), int(row["event"])) for row in rows]
-    assert places == [(0, e) for e in range(1, 12)] + [(1, e) for e in range(1, 7)]
+    indices = [(int(row["sequence"]), int(row["event"])) for row in rows]
+    assert indices == [(0, e) for e in range(1, 12)] + [(1, e) for e in range(1, 7)]
     assert (figures["events"], figures["scored"], figures["sequences"]) == (19, 17, 2)
     totals = [float(row["total"]) for row in rows]
     assert np.mean(totals) == pytest.approx(figures["nats_per_event"], abs=1e-9)
@@ -82,15 +82,15 @@ def test_the_figures_are_those_of_the_surprises(hxmx, home: Path, tmp_path: Path
     assert figures["features"]["instrument"]["bins"] == 3
 
 
-@pytest.mark.parametrize("place", ["0:1", "0:11", "1:6"])
-def test_a_table_holds_every_bin(hxmx, home: Path, tmp_path: Path, place: str) -> None:
-    words = ["--json", "--surprise", tmp_path / "s.csv", "--table", place, tmp_path / "t.csv"]
+@pytest.mark.parametrize("index", ["0:1", "0:11", "1:6"])
+def test_a_table_holds_every_bin(hxmx, home: Path, tmp_path: Path, index: str) -> None:
+    words = ["--json", "--surprise", tmp_path / "s.csv", "--table", index, tmp_path / "t.csv"]
     status, out, _ = hxmx(home / "model.pt", home / "two.json", *words)
     assert status == 0
     figures, rows = json.loads(out), read_table(tmp_path / "t.csv")
-    (surprise,) = (row for row in read_table(tmp_path / "s.csv") if f"{row['sequence']}:{row['event']}" == place)
-    event = json.loads((home / "two.json").read_text())["sequences"][int(place[0])]
-    at = int(place[2:])
+    (surprise,) = (row for row in read_table(tmp_path / "s.csv") if f"{row['sequence']}:{row['event']}" == index)
+    event = json.loads((home / "two.json").read_text())["sequences"][int(index[0])]
+    at = int(index[2:])
     values = {"time": event["time"][at] - event["time"][at - 1]}
     values |= dict(zip(figures["order"][1:], event["data"][at], strict=True))
     for name, value in values.items():
@@ -112,7 +112,7 @@ def test_one_instrument_is_judged_by_a_model_of_several(hxmx, home: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["one.json", "one.json"], "one.json: damaged, or not a model file"),
         (["model.pt", "model.pt"], "suffix '.pt'; hachimachi can read"),
@@ -124,17 +124,19 @@ def test_one_instrument_is_judged_by_a_model_of_several(hxmx, home: Path) -> Non
         (["model.pt", "one.json", "--surprise", "one.json"], "is what is to be read; name another file"),
         (["model.pt", "one.json", "--table", "0:1", "model.pt"], "is what is to be read; name another file"),
         *(
-            (["model.pt", "two.json", "--surprise", "s.csv", "--table", place, "t.csv"], f"--table {place}: expected")
-            for place in ("0", "0:0", "0:12", "1:7", "2:1", "-1:3", "0:-2", "a:b", "0:1:2", "", "0:1.5")
+            (["model.pt", "two.json", "--surprise", "s.csv", "--table", index, "t.csv"], f"--table {index}: expected")
+            for index in ("0", "0:0", "0:12", "1:7", "2:1", "-1:3", "0:-2", "a:b", "0:1:2", "", "0:1.5")
         ),
     ],
 )
-def test_wrong_calls_leave_no_file(hxmx, home: Path, tmp_path: Path, monkeypatch: Any, words: list, said: str) -> None:
+def test_wrong_calls_leave_no_file(
+    hxmx, home: Path, tmp_path: Path, monkeypatch: Any, words: list, message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     before = {path: path.read_bytes() for path in home.iterdir()}
     status, out, err = hxmx(*(home / word if (home / word).is_file() else word for word in words))
     assert (status, out) == (1, "")
-    assert said in err
+    assert message in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
     assert {path: path.read_bytes() for path in home.iterdir()} == before

@@ -55,11 +55,11 @@ def test_on_the_screen(hxmx_eval: Said, home: Path, monkeypatch: pytest.MonkeyPa
 def test_as_json(hxmx_eval: Said, home: Path) -> None:
     names = [str(home / f"{name}.pt") for name in ("wild", "a")]
     status, out, _ = hxmx_eval(*names, home / "data.json", "--json")
-    told = json.loads(out)
+    figures = json.loads(out)
     assert status == 0
-    assert told["best"] == names[1]
-    assert told["blocks"] == {"by": "sequence", "count": 6}
-    wild, best = told["models"]
+    assert figures["best"] == names[1]
+    assert figures["blocks"] == {"by": "sequence", "count": 6}
+    wild, best = figures["models"]
     assert wild["from_best"]["nats"] == pytest.approx(wild["nats_per_event"] - best["nats_per_event"])
     assert wild["from_best"]["sure"] is True
     assert best["from_best"]["nats"] == 0
@@ -70,7 +70,7 @@ def test_as_json(hxmx_eval: Said, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["a.pt", "b.pt", "data.json", "--surprise", "s.csv"], 2, "--surprise: for one model, found 2"),
         (["a.pt", "b.pt", "data.json", "--play", "2"], 2, "--play: for one model, found 2"),
@@ -81,10 +81,10 @@ def test_as_json(hxmx_eval: Said, home: Path) -> None:
     ],
 )
 def test_wrong_calls(
-    hxmx_eval: Said, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, said: str
+    hxmx_eval: Said, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, message: str
 ) -> None:
     monkeypatch.chdir(home)
     code, _, err = hxmx_eval(*words)
     assert code == status
-    assert said in err
+    assert message in err
     assert not (home / "s.csv").exists()

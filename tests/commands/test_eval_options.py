@@ -62,8 +62,8 @@ def test_the_grid_asked_for_is_the_one_scored(hxmx, home: Path, tmp_path: Path) 
     assert (status, err) == (0, "")
     figures, rows = json.loads(out), read_table(tmp_path / "t.csv")
     described = {
-        name: tuple(told[key] for key in ("resolution", "low", "high", "bins"))
-        for name, told in figures["features"].items()
+        name: tuple(grid[key] for key in ("resolution", "low", "high", "bins"))
+        for name, grid in figures["features"].items()
     }
     assert described["time"] == (0.03, 0, 60, 2001)
     assert described["pitch"] == (1, 50, 70, 21)
@@ -125,7 +125,7 @@ def test_it_is_said_on_the_screen(hxmx, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["--resolution", "time"], 2, "'time': expected name=q"),
         (["--resolution", "time=nan"], 2, "'time=nan': expected name=q"),
@@ -144,9 +144,9 @@ def test_it_is_said_on_the_screen(hxmx, home: Path) -> None:
         (["--split", "names.json", "--surprise", "names.json"], 1, "is what is to be read; name another file"),
     ],
 )
-def test_wrong_calls(hxmx, home: Path, words: list[str], status: int, said: str) -> None:
+def test_wrong_calls(hxmx, home: Path, words: list[str], status: int, message: str) -> None:
     words = [str(home / word) if (home / word).is_file() else word for word in words]
     code, out, err = hxmx(home / "model.pt", home / "many.json", *words)
     assert (code, out) == (status, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err

@@ -42,8 +42,8 @@ def test_the_figures_are_those_of_the_functions(hxmx: Any, home: Path) -> None:
     status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 3, "--json")
     assert (status, err) == (0, "")
     model = load_model(home / "model.pt")
-    told = evaluate_playing(model, read(home / "data.json"), list(play(model, 3)))
-    assert json.loads(out)["playing"] == json.loads(json.dumps(told.to_json()))
+    report = evaluate_playing(model, read(home / "data.json"), list(play(model, 3)))
+    assert json.loads(out)["playing"] == json.loads(json.dumps(report.to_json()))
 
 
 def test_every_figure_is_on_the_screen_beside_its_limit(hxmx: Any, home: Path) -> None:

@@ -158,7 +158,7 @@ def test_part_of_a_log(tmp_path: Path, words: list[str], expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (["--only", "player=you"], 2, "'you' is not a number"),
         (["--only", "player"], 2, "NAME=V"),
@@ -168,9 +168,9 @@ def test_part_of_a_log(tmp_path: Path, words: list[str], expected: str) -> None:
     ],
 )
 def test_a_part_that_is_not_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, message: str
 ) -> None:
     (tmp_path / "log.csv").write_text(LOG)
     assert run(tmp_path / "log.csv", tmp_path / "part.csv", *words) == status
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "part.csv").exists()

@@ -53,13 +53,13 @@ def test_one_of_everything(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     assert "20 events" in printed
     assert "7 sequences, from 7 files" in printed
-    told = (
+    expected = (
         r"1 +1  left out: truncated: 4 bytes",
         r"1 +1  left out: found the columns time,x, expected\s+time,pitch,velocity,~duration as in 7 of 8 files",
         r"1 +1  notes struck again before their end",
         r"1 +1  passed over, no data: \.jpg 1",
     )
-    for line in told:
+    for line in expected:
         assert re.search(line, printed), (line, printed)
     for name in ("broken.mid", "other.csv", "deep/hang.mid"):
         assert re.search(rf"^ +{name} *$", printed, re.M)
@@ -81,8 +81,8 @@ def test_strict_writes_the_report_and_nothing_else(
     assert len(json.loads((tmp_path / "r.json").read_text())["left_out"]) == 2
     for name in ("broken.mid", "other.csv", "deep/hang.mid"):
         (folder / name).unlink()
-    asked = ["--min-length", "2", "--max-gap", "5", "--drop-duplicates"]
-    assert run(folder, tmp_path / "data.json", "--strict", *asked) == 0  # what is asked for is no fault
+    options = ["--min-length", "2", "--max-gap", "5", "--drop-duplicates"]
+    assert run(folder, tmp_path / "data.json", "--strict", *options) == 0  # what is asked for is no fault
 
 
 def test_gaps_lengths_and_copies(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,8 +110,8 @@ def test_names_are_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for name in names:
         (tmp_path / name).write_text("time,x\n" + "".join(f"{i},{i * i % 17}\n" for i in range(40)))
     assert run(tmp_path, tmp_path / "data.json") == 0
-    said = capsys.readouterr().out
-    assert f"  100% of {names[1]}\n    is in {names[0]}\n" in said
+    message = capsys.readouterr().out
+    assert f"  100% of {names[1]}\n    is in {names[0]}\n" in message
 
 
 def test_a_folder_of_tables_and_a_split_by_piece(
@@ -186,7 +186,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("words", "status", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_wrong_calls(
     folder: Path,
@@ -194,12 +194,12 @@ def test_wrong_calls(
     capsys: pytest.CaptureFixture[str],
     words: list[str],
     status: int,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(folder)
     before = sorted(folder.rglob("*"))
     assert run("table.csv", "out.json", *words) == status
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.split())
     assert sorted(folder.rglob("*")) == before
 
 

@@ -51,8 +51,8 @@ def gen(capsys: pytest.CaptureFixture[str]):
     def run(*words: object) -> Outcome:
         with pytest.raises(SystemExit) as caught:
             main(["gen", *map(str, words)])
-        said = capsys.readouterr()
-        return Outcome(int(caught.value.code or 0), said.out, said.err)
+        output = capsys.readouterr()
+        return Outcome(int(caught.value.code or 0), output.out, output.err)
 
     return run
 
@@ -154,7 +154,7 @@ def test_as_much_of_a_primer_as_is_wanted(gen, home: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "said"),
+    ("status", "words", "message"),
     [
         (1, ["notes.pt", "out.txt"], "suffix '.txt'; hachimachi can write .json .csv .mid .midi .wav"),
         (1, ["notes.pt", "out"], "no suffix"),
@@ -187,14 +187,14 @@ def test_as_much_of_a_primer_as_is_wanted(gen, home: Path, tmp_path: Path) -> No
     ],
 )
 def test_wrong_calls_leave_no_file(
-    gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: list[str], said: str
+    gen, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = [str(home / word) if (home / word).exists() else word for word in words]
     outcome = gen(*words)
     assert outcome.status == status
     assert outcome.out == ""
-    assert said in outcome.err.splitlines()[-1]
+    assert message in outcome.err.splitlines()[-1]
     assert status == 2 or len(outcome.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 

@@ -47,8 +47,8 @@ def info(capsys: pytest.CaptureFixture[str]):
     def run(path: Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["info", str(path)])
-        said = capsys.readouterr()
-        return int(caught.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(caught.value.code or 0), output.out, output.err
 
     return run
 
@@ -117,7 +117,7 @@ def test_a_data_set(info, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("missing.pt", None, "no such file; expected a model"),
         ("missing.json", None, "there is no such file"),
@@ -127,10 +127,10 @@ def test_a_data_set(info, tmp_path: Path) -> None:
         ("model", b"", "no suffix"),
     ],
 )
-def test_what_cannot_be_shown(info, tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+def test_what_cannot_be_shown(info, tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     status, out, err = info(tmp_path / name)
     assert (status, out) == (1, "")
-    assert said in err
+    assert message in err
     assert len(err.splitlines()) == 1

@@ -93,13 +93,13 @@ def test_without_time(info: Any, tmp_path: Path) -> None:
 def test_for_machines(info: Any, folder: Path) -> None:
     status, out, err = info(folder, "--json", "--plot", folder / "a.svg")
     assert status == 0
-    told = json.loads(out)
-    assert (told["events"], told["sequences"], told["lengths"]) == (1800, 3, [600, 600, 600])
-    assert [column["name"] for column in told["columns"]] == ["time", "knob", "held", "mode", "still"]
-    assert told["columns"][3]["kind"] == "categorical"
-    assert set(told["columns"][1]["quantiles"]) == {"0", "0.05", "0.25", "0.5", "0.75", "0.95", "1"}
-    assert told["findings"][0]["kind"] == "constant"
-    assert told["left_out"] == told["read_as"] == {}
+    found = json.loads(out)
+    assert (found["events"], found["sequences"], found["lengths"]) == (1800, 3, [600, 600, 600])
+    assert [column["name"] for column in found["columns"]] == ["time", "knob", "held", "mode", "still"]
+    assert found["columns"][3]["kind"] == "categorical"
+    assert set(found["columns"][1]["quantiles"]) == {"0", "0.05", "0.25", "0.5", "0.75", "0.95", "1"}
+    assert found["findings"][0]["kind"] == "constant"
+    assert found["left_out"] == found["read_as"] == {}
     assert "a.svg" in err
 
 
@@ -128,7 +128,7 @@ def test_thousands_of_columns_are_told_of_in_short(info: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         (("a.csv", "--plot", "a.mid"), 1, "not a picture's name; expected it to end in .png"),
         (("a.csv", "--plot", "nowhere/a.png"), 1, "no folder"),
@@ -137,13 +137,13 @@ def test_thousands_of_columns_are_told_of_in_short(info: Any, tmp_path: Path) ->
     ],
 )
 def test_wrong_calls(
-    info: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple, status: int, said: str
+    info: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple, status: int, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("time,x\n0,1\n1,2\n")
     found, _, err = info(*words)
     assert found == status
-    assert said in err
+    assert message in err
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 

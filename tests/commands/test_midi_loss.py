@@ -16,10 +16,10 @@ def test_format_says_what_was_lost(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "x.csv").write_text("time,pitch,velocity\n0,60,0\n1,200,80\n2,60.5,80\n")
     done = CliRunner().invoke(cli, ["format", str(tmp_path / "x.csv"), str(tmp_path / f"x{suffix}")])
     assert done.exit_code == 0, done.output
-    said = " ".join(done.output.split())
-    assert "events of a pitch, instrument, channel, track or control that MIDI does not have: left out" in said
-    assert "values between those that MIDI has: rounded" in said
-    assert "velocities of 0" in said
+    message = " ".join(done.output.split())
+    assert "events of a pitch, instrument, channel, track or control that MIDI does not have: left out" in message
+    assert "values between those that MIDI has: rounded" in message
+    assert "velocities of 0" in message
 
 
 def test_controls_there_and_back(tmp_path: Path) -> None:

@@ -71,11 +71,11 @@ def compare(hxmx: Run, home: Path, folder: Path, model: str, words: list[str], c
     for name, rows in tables.items():
         low, high, p = (np.array([float(row[key]) for row in rows]) for key in ("low", "high", "p"))
         values = takes[:, NAMES.index(name)]
-        places = [place(low, high, value) for value in values]
+        bins = [find_bin(low, high, value) for value in values]
         assert p.sum() == pytest.approx(1, abs=1e-6)
-        assert chi_square(np.bincount(places, minlength=len(p)).astype(float), p) < 5, name
+        assert chi_square(np.bincount(bins, minlength=len(p)).astype(float), p) < 5, name
         if (p > 0).sum() > 1:  # what is drawn later is stated given this
-            takes = takes[np.array(places) == place(low, high, actual[name])]
+            takes = takes[np.array(bins) == find_bin(low, high, actual[name])]
         if len(takes) < 100:
             return
 
@@ -83,7 +83,7 @@ def compare(hxmx: Run, home: Path, folder: Path, model: str, words: list[str], c
 NAMES = ["time", *(feature.name for feature in NOTES)]
 
 
-def place(low: np.ndarray, high: np.ndarray, value: float) -> int:
+def find_bin(low: np.ndarray, high: np.ndarray, value: float) -> int:
     """Return the bin of a value; times that were added up and taken apart again are a rounding error away."""
     return int(np.flatnonzero((low - 1e-9 <= value) & ((value < high - 1e-9) | (low == high)))[-1])
 
@@ -116,7 +116,7 @@ def test_the_actual_row_of_a_table_is_its_surprise(
     for name in figures["order"]:
         rows = [row for row in tables if row["feature"] == name]
         low, high = (np.array([float(row[key]) for row in rows]) for key in ("low", "high"))
-        p = float(rows[place(low, high, actual[name])]["p"])
+        p = float(rows[find_bin(low, high, actual[name])]["p"])
         assert p == pytest.approx(math.exp(-float(surprises[11][name])), rel=1e-9)
     totals = np.array([float(row["total"]) for row in surprises])
     assert figures["excluded"] == np.isinf(totals).sum()
@@ -131,7 +131,7 @@ def test_what_is_never_played_is_told(hxmx: Run, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "said"),
+    ("status", "words", "message"),
     [
         (2, ["--temperature", "nan"], "'nan' is not a finite number"),
         (2, ["--temperature", "pitch=nan"], "'nan' is not a finite number"),
@@ -162,10 +162,10 @@ def test_what_is_never_played_is_told(hxmx: Run, home: Path) -> None:
         ),
     ],
 )
-def test_wrong_options(hxmx: Run, home: Path, tmp_path: Path, status: int, words: list[str], said: str) -> None:
+def test_wrong_options(hxmx: Run, home: Path, tmp_path: Path, status: int, words: list[str], message: str) -> None:
     for call in (["gen", home / "mixture.pt", tmp_path / "out.csv"], ["eval", home / "mixture.pt", home / "data.json"]):
         found, out, err = hxmx(*call, *words)
         assert (found, out) == (status, "")
-        assert said in err.splitlines()[-1]
+        assert message in err.splitlines()[-1]
         assert status == 2 or len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
