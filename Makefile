@@ -47,8 +47,8 @@ bench-data: .venv/installed-dev  ## how fast data comes in; ARGS="midi format" f
 bench-augment: .venv/installed  ## what augmentations cost training
 	@$(BIN)/python -m benchmarks.augment
 
-house: .venv/installed  ## how large the package is: files, lines, names used twice; ARGS=FOLDER to compare with another checkout
-	@$(BIN)/python benchmarks/house.py . $(ARGS)
+house: .venv/installed  ## how the package is built, in figures; ARGS="FOLDER …" to compare with another checkout
+	@$(BIN)/python benchmarks/house.py $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .
