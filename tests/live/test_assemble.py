@@ -80,7 +80,7 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
     assert (state.name, state.heard, state.played, state.refused) == ("lead", 1, 1, 1)
     assert state.steering == ("speed 2", "temperature 0.5")
     assert [event.who for event in state.events] == [0, 1]
-    assert screen.snapshots[-1].said == ("a line",)
+    assert screen.snapshots[-1].lines == ("a line",)
 
 
 def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path: Path) -> None:
