@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from hachimachi.constraints import Constraint
     from hachimachi.live.midi.input import MidiIn
     from hachimachi.live.midi.output import MidiOut
-    from hachimachi.live.midi.ports import OutPort
-    from hachimachi.live.midi.setup import MidiSetup
+    from hachimachi.live.midi.ports import MidiSetup, OutPort
     from hachimachi.sampling import Sampling
 
 
@@ -371,7 +370,7 @@ def open_midi(
     Raises:
         HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
     """
-    from hachimachi.live.midi.setup import MidiSetup
+    from hachimachi.live.midi.ports import MidiSetup
 
     if not (options.hear or options.play):
         return MidiSetup()
@@ -404,7 +403,8 @@ def _open_inlet(
     wake: Callable[[], object],
     say: Callable[[str], None],
 ) -> MidiIn:
-    from hachimachi.live.midi.input import Keyboard, MidiIn
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.mapping import Keyboard
     from hachimachi.live.midi.ports import open_port
 
     keyboards = [Keyboard(columns, options.controls) for columns in models]
