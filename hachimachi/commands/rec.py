@@ -16,8 +16,8 @@ from hachimachi.errors import HachimachiError, count
 if TYPE_CHECKING:
     from hachimachi.events import Feature
     from hachimachi.live.protocols import Address
-    from hachimachi.live.record.dataset import Finished
-    from hachimachi.live.record.journal_file import Recorded
+    from hachimachi.live.record.dataset import Recorded
+    from hachimachi.live.record.journal import Finished
     from hachimachi.live.record.recorder import Recorder
 
 
@@ -55,7 +55,7 @@ def check_output(output: Path, features: Sequence[Feature], temporal: bool, appe
     Raises:
         HachimachiError: The file is there and is not to be appended to, or cannot be, or it cannot hold the features.
     """
-    from hachimachi.live.record.journal_file import beside
+    from hachimachi.live.record.journal import beside
 
     if append and output.suffix.lower() == ".csv":
         raise HachimachiError(f"{output}: --append adds a sequence, and CSV holds one only; record into a .json file")
@@ -135,7 +135,7 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
         HachimachiError: Another process writes it, or it cannot be read.
         click.Abort: Ctrl-C while it is asked; nothing has changed.
     """
-    from hachimachi.live.record.journal_file import beside, in_use, is_empty, read_journal
+    from hachimachi.live.record.journal import beside, in_use, is_empty, read_journal
 
     journal = beside(output)
     if not journal.exists():
@@ -162,8 +162,7 @@ def _choose(alike: bool) -> str:
 
 
 def _obey(choice: str, journal: Path, output: Path, say: Callable[[str], None]) -> bool:
-    from hachimachi.live.record.dataset import finish
-    from hachimachi.live.record.journal_file import free
+    from hachimachi.live.record.journal import finish, free
 
     if choice == KEEP:
         say("kept as the beginning of this recording")
@@ -220,7 +219,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Columns count from 0.
     """
     from hachimachi.io.files import check_suffix
-    from hachimachi.live.record.journal_file import SUFFIXES
+    from hachimachi.live.record.journal import SUFFIXES
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
@@ -247,7 +246,7 @@ def _record(take: _Take, here: Address, there: Address, screen: _Screen) -> None
 
     with Loop(here, [there]) as loop:  # first, so that a port in use is told at once
         resume = offer_rescue(take.output, take.features, take.temporal, screen.warn)
-        journal = Journal(take.output, take.features, temporal=take.temporal, told=screen.warn, resume=resume)
+        journal = Journal(take.output, take.features, temporal=take.temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None
         recorder = Recorder(journal, Wire(loop.send, screen.warn), screen.warn, show=show)
         try:
