@@ -41,27 +41,15 @@ def realtime() -> Iterator[str]:
 
 
 def _request(platform: str, undo: ExitStack) -> str:
+    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2)."""
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
     try:
-        return request_linux(undo)
-    except (OSError, AttributeError) as error:
+        granted = _request_fifo(undo)
+        nice = None if granted else _request_nice(undo)
+        memory = "memory stays in RAM" if _lock_memory(undo) else "memory may be paged out"
+    except (OSError, AttributeError) as error:  # there is no such call, or the system refuses
         return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
-
-
-def request_linux(undo: ExitStack) -> str:
-    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2).
-
-    Args:
-        undo: Takes what puts everything back.
-
-    Raises:
-        OSError: The system refuses.
-        AttributeError: The system has no such call.
-    """
-    granted = _request_fifo(undo)
-    nice = None if granted else _request_nice(undo)
-    memory = "memory stays in RAM" if _lock_memory(undo) else "memory may be paged out"
     if granted:
         return f"Real-time scheduling: granted, SCHED_FIFO at priority {granted}; {memory}."
     instead = f"it runs at nice {nice} instead" if nice is not None else "it runs like any other program"

@@ -99,7 +99,7 @@ def test_as_much_as_the_limits_allow(
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc())
     monkeypatch.setattr(realtime, "_limit", lambda name: limits.get(name, 0))
     with ExitStack() as undo:
-        assert text in realtime.request_linux(undo)
+        assert text in _request("linux", undo)
     assert done == calls
 
 
@@ -114,8 +114,8 @@ def test_a_system_without_such_calls_is_no_error(monkeypatch: pytest.MonkeyPatch
 
 
 def test_asking_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: ExitStack) -> str:
+    def refuse(_: int) -> int:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(realtime, "request_linux", refuse)
+    monkeypatch.setattr(os, "sched_getscheduler", refuse, raising=False)
     assert is_a_sentence(request_realtime())
