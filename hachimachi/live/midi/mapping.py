@@ -125,7 +125,7 @@ class Channels:
         return previous != program
 
     def find(self, program: int, busy: Collection[int] = ()) -> tuple[int, bool]:
-        """Return the channel of an instrument, and whether it has to be told its program first.
+        """Return the channel of an instrument, and whether a program change has to come first.
 
         Args:
             program: 0 to 127, or `DRUMS`.

@@ -153,7 +153,7 @@ class OutPort:
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
     def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
-        """Send a message of mido. Where that fails it is counted, and said the first time.
+        """Send a message of mido. Where that fails it is counted, and the first time reported.
 
         Args:
             message: Any that belongs to a channel.
@@ -230,7 +230,7 @@ class MidiSetup:
     controls: Mapping[str, int] = field(default_factory=dict)
 
     def exchange(self, model: int, columns: Sequence[Column]) -> None:
-        """Let the ports serve another model in the place of one, counted from 0.
+        """Let the ports serve another model instead of the one of this index.
 
         Raises:
             HachimachiError: Its events are no notes, and no controller stands for any of its features; nothing has

@@ -123,7 +123,7 @@ class Logbook:
     def close(self) -> list[str]:
         """Write the data sets, once; return what came of each, in words.
 
-        What cannot be written stays in its journal, and that is said.
+        What cannot be written stays in its journal, and a line says so.
         """
         journals, self.journals = self.journals, []
         lines: list[str] = []
