@@ -22,17 +22,10 @@ if TYPE_CHECKING:
 def make_features(
     size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str], prefix: str = ""
 ) -> tuple[Feature, ...]:
-    """Return a feature for each column.
-
-    Args:
-        size: How many.
-        names: Their names, with commas between; else their numbers from 0, with a prefix.
-        masked: Columns by name or number, several with commas between.
-        categorical: Likewise.
-        prefix: What stands before a number in a name.
+    """Return a feature for each column, named by ``names`` or by its number after a prefix.
 
     Raises:
-        click.UsageError: Too few or too many names, or a column that is not there.
+        click.UsageError: Too few or too many names, or a masked or categorical column that is not there.
         HachimachiError: A name that no feature can have.
     """
     from hachimachi.events import Feature
@@ -106,18 +99,11 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
     return first.features
 
 
-KEEP, SAVE, DISCARD = "keep", "save", "discard"
-
-
 def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say: Callable[[str], None]) -> bool:
     """Decide about the journal of an earlier recording into ``output``; asks in a terminal, else keeps it.
 
     Returns:
         Whether to go on in that journal; else there is none any more.
-
-    Raises:
-        HachimachiError: Another process writes it, or it cannot be read.
-        click.Abort: Ctrl-C while it is asked; nothing has changed.
     """
     from hachimachi.live.record.journal import beside, finish, free, in_use, is_empty, read_journal
 
@@ -132,22 +118,22 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
     seconds = f" in {float(found.at.max() - found.at.min()):,.1f} s" if found.temporal else ""
     say(f"{journal}: a recording that was not finished, {count(len(found), 'event')}{seconds}")
     alike = (found.features, found.who, found.temporal) == (tuple(features), ("you",), temporal)
-    choices = [KEEP, SAVE, DISCARD] if alike else [SAVE, DISCARD]
+    choices = ["keep", "save", "discard"] if alike else ["save", "discard"]
     choice = choices[0]  # nothing is lost where there is nobody to be asked
     if sys.stdin.isatty() and sys.stdout.isatty():
         if alike:
             click.echo("keep     as the beginning of this recording")
         click.echo("save     in a file of its own\ndiscard  delete it")
         choice = click.prompt("What about it", type=click.Choice(choices), default=choice)
-    if choice == KEEP:
+    if choice == "keep":
         say("kept as the beginning of this recording")
-    elif choice == SAVE:
+    elif choice == "save":
         finished = finish(journal, free(output.with_name(f"{output.stem}-rescued{output.suffix}")))
         say("\n".join([*finished.remarks, f"saved → {finished.path}"]))
     else:
         journal.unlink()
         say("discarded")
-    return choice == KEEP
+    return choice == "keep"
 
 
 @click.command("rec")

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
@@ -79,14 +78,12 @@ class Loop:
             for one in (self._socket, self._waker, self._wake):
                 one.close()
             address, port = listen
-            if error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", None)):
-                used = f"port {port} of {address} is in use, perhaps by another hxmx run"
-                raise HachimachiError(f"{used}; choose another with --in-port") from error
-            if error.errno in (errno.EADDRNOTAVAIL, getattr(errno, "WSAEADDRNOTAVAIL", None)):
-                advice = "try 127.0.0.1, or 0.0.0.0 for all"
-                raise HachimachiError(f"--address: {address} is not an address of this machine; {advice}") from error
-            reason = f"cannot listen on port {port} of {address}: {error.strerror}"
-            raise HachimachiError(f"{reason}; see --in-port and --address") from error
+            text = f"cannot listen on port {port} of {address}: {error.strerror}; see --in-port and --address"
+            if error.errno == errno.EADDRINUSE:
+                text = f"port {port} of {address} is in use, perhaps by another hxmx run; choose another with --in-port"
+            elif error.errno == errno.EADDRNOTAVAIL:
+                text = f"--address: {address} is not an address of this machine; try 127.0.0.1, or 0.0.0.0 for all"
+            raise HachimachiError(text) from error
         for one in (self._socket, self._waker, self._wake):
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
@@ -178,9 +175,7 @@ class Loop:
     def __enter__(self) -> Loop:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _drain(self, service: Service) -> None:

@@ -33,15 +33,12 @@ _TYPES = frozenset(b"ihfdsbrmtTFN[]")  # python-osc leaves out values of any oth
 
 
 class Message(NamedTuple):
-    """One OSC message."""
+    """One OSC message: its address, its arguments as Python values, and when it happened, in seconds of the clock that
+    `parse` was given: its bundle's time tag, else its arrival."""
 
     route: str
-    """Its address, such as ``/input``."""
     values: tuple[object, ...]
-    """Its arguments as Python values."""
     time: float
-    """When it happened, in seconds of the clock that ``parse`` was given: its bundle's time tag, else its
-    arrival."""
 
 
 def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]:
@@ -189,7 +186,11 @@ class Wire:
         clock: Callable[[], float] = time.perf_counter,
         rehearse: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        self.refusals = Refusals(say, self._tell, clock)
+        def answer(refused: Refused, asker: Address | None) -> None:
+            if refused.kind != "send":
+                self.post("/status", "error", refused.kind, str(refused), to=asker)
+
+        self.refusals = Refusals(say, answer, clock)
         self.rehearse = rehearse
         self._send = send
 
@@ -204,10 +205,6 @@ class Wire:
         except OSError as error:
             why = error.strerror or error
             self.refusals.note(Refused("send", f"cannot send {route}: {why}; see --out"))
-
-    def _tell(self, refused: Refused, asker: Address | None) -> None:
-        if refused.kind != "send":
-            self.post("/status", "error", refused.kind, str(refused), to=asker)
 
 
 class OscListener:

@@ -22,23 +22,19 @@ UNDERSTOOD = frozenset(
 
 
 class MidiEvent(NamedTuple):
-    """A player's event, for one of the models."""
+    """A player's event, for the model of an index: its unmasked features, and when it arrived in seconds."""
 
     model: int
-    """Its index."""
     values: tuple[float, ...]
-    """Its unmasked features, in their order."""
     at: float
-    """When it arrived, in seconds of the clock."""
 
 
 class MidiNoteOff(NamedTuple):
-    """A player's note ends; with its event's time that is its true duration."""
+    """A player's note ends; with its event's time that is its true duration. Pitch and channel are a `Note`'s."""
 
     model: int
     pitch: int
     channel: int | None
-    """As in a `Note`: value of the feature ``channel`` or ``instrument`` of the event."""
     at: float
 
 

@@ -129,7 +129,7 @@ class Screen(Protocol):
         ...
 
     def send(self, snapshot: Snapshot) -> None:
-        """Show how things stand."""
+        """Show a snapshot."""
         ...
 
     def close(self) -> None:
