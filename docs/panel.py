@@ -10,9 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from hachimachi.live.screen.panel import render
-from hachimachi.live.screen.roll import STEP, PanelHistory
-from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, Seen, Snapshot
+from hachimachi.live.screen.panel import STEP, Panel, PanelHistory
+from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, ScreenEvent, Snapshot
 from hachimachi.prelude import play_prelude
 
 SECONDS, HANDS_OVER = 17.0, 12.2
@@ -41,7 +40,7 @@ def main() -> None:
         for at, row in zip(piece.time[inside].tolist(), piece.data[inside].tolist(), strict=True):
             who = YOU if at < HANDS_OVER else MODEL
             counts[who] += 1
-            events.append(Seen(at, who, (row[0], math.nan if who == YOU else row[2])))
+            events.append(ScreenEvent(at, who, (row[0], math.nan if who == YOU else row[2])))
         begun += STEP
         state = ModelState(
             name="prelude.pt",
@@ -56,7 +55,7 @@ def main() -> None:
         )
         history.add(Snapshot(begun, models=(state,), **WHERE), begun)
     console = Console(width=80, height=24, record=True, file=io.StringIO(), force_terminal=True)
-    console.print(render(history, SECONDS), end="")
+    console.print(Panel(history, SECONDS), end="")
     svg = console.export_svg(title="hxmx run prelude.pt", unique_id="panel", theme=NIGHT)
     # the font would be fetched from elsewhere, which a picture in a page may not do
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S).replace(

@@ -17,9 +17,20 @@ def command() -> None:
     """List what this machine can compute on and the words that choose it for training, and its MIDI ports."""
     import torch
 
+    from hachimachi.live.midi.ports import port_names
+
     _print_table(("device", "what", "to train on it"), _list_devices())
     click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
-    _print_ports()
+    try:
+        names = port_names()
+    except HachimachiError as error:
+        click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
+        return
+    if any(names.values()):
+        _print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
+        click.echo("A part of the name will do.")
+    else:
+        click.echo("No MIDI ports: nothing is connected.")
 
 
 def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -35,37 +46,17 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
     narrow_console().print(table)
 
 
-def _print_ports() -> None:
-    """Print the MIDI ports, or why there are none: to compute one needs none."""
-    from hachimachi.live.midi.ports import port_names
-
-    try:
-        names = port_names()
-    except HachimachiError as error:
-        click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
-        return
-    if any(names.values()):
-        _print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
-        click.echo("A part of the name will do.")
-    else:
-        click.echo("No MIDI ports: nothing is connected.")
-
-
 def _list_devices() -> Iterator[tuple[str, str, str]]:
-    """Yield device, what it is, and the words to put after `hxmx train`."""
+    """Yield device, what it is, and the options to put after `hxmx train`."""
     import torch
 
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
     threads = torch.get_num_threads()
-    yield "cpu", f"{_name_cpu()}, {threads} thread{'s' if threads > 1 else ''}", "trainer.accelerator=cpu"
+    yield "cpu", f"{name}, {threads} thread{'s' if threads > 1 else ''}", "trainer.accelerator=cpu"
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        words = "trainer.accelerator=cuda" + (f" trainer.devices=[{index}]" if index else "")
-        yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB", words
-
-
-def _name_cpu() -> str:
-    """Return what the processor calls itself; systems tell it in different places."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        options = "trainer.accelerator=cuda" + (f" trainer.devices=[{index}]" if index else "")
+        yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB", options

@@ -7,7 +7,7 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,114 +15,88 @@ from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
     from hachimachi.events import Feature
-    from hachimachi.live.protocols import Address
-    from hachimachi.live.record.dataset import Finished
-    from hachimachi.live.record.journal_file import Recorded
+    from hachimachi.live.record.journal import Finished
     from hachimachi.live.record.recorder import Recorder
 
 
 def make_features(
     size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str], prefix: str = ""
 ) -> tuple[Feature, ...]:
-    """Return a feature for each column.
-
-    Args:
-        size: How many.
-        names: Their names, with commas between; else their numbers from 0, with a prefix.
-        masked: Columns by name or number, several with commas between.
-        categorical: Likewise.
-        prefix: What stands before a number in a name.
+    """Return a feature for each column, named by ``names`` or by its number after a prefix.
 
     Raises:
-        click.UsageError: Too few or too many names, or a column that is not there.
+        click.UsageError: Too few or too many names, or a masked or categorical column that is not there.
         HachimachiError: A name that no feature can have.
     """
     from hachimachi.events import Feature
 
-    plain = [f"{prefix}{i}" for i in range(size)]
-    given = plain if names is None else [name.strip() for name in names.split(",")]
+    given = [f"{prefix}{i}" for i in range(size)] if names is None else [name.strip() for name in names.split(",")]
     if len(given) != size:
         raise click.UsageError(f"--names has {len(given)} names ({', '.join(given)}), expected {size}")
-    hidden, categories = _columns("--masked", masked, given), _columns("--categorical", categorical, given)
+
+    def columns(option: str, texts: Sequence[str]) -> set[int]:
+        found: set[int] = set()
+        for text in (text.strip() for several in texts for text in several.split(",")):
+            if text in given:
+                found.add(given.index(text))
+            elif text.isdecimal() and int(text) < size:
+                found.add(int(text))
+            else:
+                there = ", ".join(f"{i} ({name})" if str(i) != name else name for i, name in enumerate(given))
+                raise click.UsageError(f"{option}: no column {text!r}; there are {there}")
+        return found
+
+    hidden, categories = columns("--masked", masked), columns("--categorical", categorical)
     return tuple(
         Feature(name, "categorical" if i in categories else None, masked=i in hidden) for i, name in enumerate(given)
     )
 
 
-def check_output(output: Path, features: Sequence[Feature], temporal: bool, append: bool) -> tuple[Feature, ...]:
+def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, append: bool) -> tuple[Feature, ...]:
     """Return the features of the data set to be: those of the file where it is appended to.
 
     Raises:
         HachimachiError: The file is there and is not to be appended to, or cannot be, or it cannot hold the features.
     """
-    from hachimachi.live.record.journal_file import beside
-
-    if append and output.suffix.lower() == ".csv":
-        raise HachimachiError(f"{output}: --append adds a sequence, and CSV holds one only; record into a .json file")
-    if output.suffix.lower() == ".csv":
-        _check_csv(output, features, temporal)
-    if not output.exists():
-        return tuple(features)
-    if append:
-        return _alike(output, features, temporal)
-    left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
-    add = "" if output.suffix.lower() == ".csv" else "--append to add a sequence to it, or "
-    raise HachimachiError(f"{output}: is there already, and nothing is overwritten; say {add}another name{left}")
-
-
-def default_prefix(output: Path, temporal: bool) -> str:
-    """Return what stands before the number of a column without a name: a CSV header of numbers only is none."""
-    return "x" if output.suffix.lower() == ".csv" and not temporal else ""
-
-
-def _check_csv(output: Path, features: Sequence[Feature], temporal: bool) -> None:
-    """Refuse, before anything is played, names that change their meaning in a CSV header."""
     import numpy as np
 
-    from hachimachi.events import EventSequence
-    from hachimachi.io.csv_format import render
-
-    try:
-        render([EventSequence(tuple(features), np.zeros((1, len(features))), np.zeros(1) if temporal else None)])
-    except HachimachiError as error:
-        raise HachimachiError(f"{output}: {error}; see --names") from error
-
-
-def _columns(option: str, words: Sequence[str], names: Sequence[str]) -> set[int]:
-    columns: set[int] = set()
-    for word in (word.strip() for several in words for word in several.split(",")):
-        if word in names:
-            columns.add(names.index(word))
-        elif word.isdecimal() and int(word) < len(names):
-            columns.add(int(word))
-        else:
-            there = ", ".join(f"{i} ({name})" if str(i) != name else name for i, name in enumerate(names))
-            raise click.UsageError(f"{option}: no column {word!r}; there are {there}")
-    return columns
-
-
-def _alike(output: Path, features: Sequence[Feature], temporal: bool) -> tuple[Feature, ...]:
-    """Return the features of a file that is appended to; what was not said of them on the command line is its own."""
-    from hachimachi.events import Feature
+    from hachimachi.events import EventSequence, Feature
     from hachimachi.io import read
+    from hachimachi.io.csv_format import render
+    from hachimachi.live.record.journal import beside
 
+    csv = output.suffix.lower() == ".csv"
+    if append and csv:
+        raise HachimachiError(f"{output}: --append adds a sequence, and CSV holds one only; record into a .json file")
+    if csv:  # before anything is played: some names change their meaning in a CSV header
+        try:
+            render([EventSequence(features, np.zeros((1, len(features))), np.zeros(1) if temporal else None)])
+        except HachimachiError as error:
+            raise HachimachiError(f"{output}: {error}; see --names") from error
+    if not output.exists():
+        return features
+    if not append:
+        left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
+        add = "" if csv else "--append to add a sequence to it, or "
+        raise HachimachiError(f"{output}: is there already, and nothing is overwritten; say {add}another name{left}")
     first = read(output)[0]
     if first.temporal != temporal:
         has, say = ("time", "say") if first.temporal else ("no time", "leave out")
         raise HachimachiError(f"{output}: has {has}; {say} --temporal to append to it")
     if len(first.features) != len(features):
-        told = ", ".join(feature.name for feature in first.features)
-        raise HachimachiError(f"{output}: has {len(first.features)} columns ({told}), SIZE is {len(features)}")
-    plain = tuple(Feature(str(i)) for i in range(len(features)))
-    marks = [[(f.name, f.masked, f.kind == "categorical") for f in each] for each in (first.features, features)]
-    if tuple(features) != plain and marks[0] != marks[1]:
+        names = ", ".join(feature.name for feature in first.features)
+        raise HachimachiError(f"{output}: has {len(first.features)} columns ({names}), SIZE is {len(features)}")
+    # what the command line does not say of the columns is taken from the file
+    default = tuple(Feature(str(i)) for i in range(len(features)))
+    there, given = (
+        [(feature.name, feature.masked, feature.kind == "categorical") for feature in each]
+        for each in (first.features, features)
+    )
+    if features != default and there != given:
         raise HachimachiError(
             f"{output}: has other columns than --names, --masked and --categorical say; leave these out"
         )
     return first.features
-
-
-KEEP, SAVE, DISCARD = "keep", "save", "discard"
 
 
 def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say: Callable[[str], None]) -> bool:
@@ -130,12 +104,8 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
 
     Returns:
         Whether to go on in that journal; else there is none any more.
-
-    Raises:
-        HachimachiError: Another process writes it, or it cannot be read.
-        click.Abort: Ctrl-C while it is asked; nothing has changed.
     """
-    from hachimachi.live.record.journal_file import beside, in_use, is_empty, read_journal
+    from hachimachi.live.record.journal import beside, finish, free, in_use, is_empty, read_journal
 
     journal = beside(output)
     if not journal.exists():
@@ -145,40 +115,25 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
     if is_empty(journal) or not len(found := read_journal(journal)):
         journal.unlink()
         return False
-    say(f"{journal}: a recording that was not finished, {_size(found)}")
+    seconds = f" in {float(found.at.max() - found.at.min()):,.1f} s" if found.temporal else ""
+    say(f"{journal}: a recording that was not finished, {count(len(found), 'event')}{seconds}")
     alike = (found.features, found.who, found.temporal) == (tuple(features), ("you",), temporal)
-    return _obey(_choose(alike), journal, output, say)
-
-
-def _choose(alike: bool) -> str:
-    """Ask a person; where there is none, nothing is lost."""
-    choices = [KEEP, SAVE, DISCARD] if alike else [SAVE, DISCARD]
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return choices[0]
-    if alike:
-        click.echo("keep     as the beginning of this recording")
-    click.echo("save     in a file of its own\ndiscard  delete it")
-    return click.prompt("What about it", type=click.Choice(choices), default=choices[0])
-
-
-def _obey(choice: str, journal: Path, output: Path, say: Callable[[str], None]) -> bool:
-    from hachimachi.live.record.dataset import finish
-    from hachimachi.live.record.journal_file import free
-
-    if choice == KEEP:
+    choices = ["keep", "save", "discard"] if alike else ["save", "discard"]
+    choice = choices[0]  # nothing is lost where there is nobody to be asked
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        if alike:
+            click.echo("keep     as the beginning of this recording")
+        click.echo("save     in a file of its own\ndiscard  delete it")
+        choice = click.prompt("What about it", type=click.Choice(choices), default=choice)
+    if choice == "keep":
         say("kept as the beginning of this recording")
-    elif choice == SAVE:
-        done = finish(journal, free(output.with_name(f"{output.stem}-rescued{output.suffix}")))
-        say("\n".join([*done.remarks, f"saved → {done.path}"]))
+    elif choice == "save":
+        finished = finish(journal, free(output.with_name(f"{output.stem}-rescued{output.suffix}")))
+        say("\n".join([*finished.remarks, f"saved → {finished.path}"]))
     else:
         journal.unlink()
         say("discarded")
-    return choice == KEEP
-
-
-def _size(found: Recorded) -> str:
-    seconds = f" in {float(found.at.max() - found.at.min()):,.1f} s" if found.temporal else ""
-    return count(len(found), "event") + seconds
+    return choice == "keep"
 
 
 @click.command("rec")
@@ -219,45 +174,40 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Every event is on disk as it happens, in OUTPUT.journal: after a crash the next recording into OUTPUT offers it.
     Columns count from 0.
     """
+    from hachimachi.console import opening_lines
     from hachimachi.io.files import check_suffix
-    from hachimachi.live.record.journal_file import SUFFIXES
+    from hachimachi.live.loop import Loop, ended_by_signals
+    from hachimachi.live.osc import Wire
+    from hachimachi.live.record.journal import SUFFIXES, Journal
+    from hachimachi.live.record.recorder import Recorder
 
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
-    features = make_features(size, names, masked, categorical, default_prefix(output, temporal))
-    features = check_output(output, features, temporal, append)
-    _record(_Take(output, features, temporal, append), (address, in_port), (out_address, out_port), _Screen(quiet))
-
-
-class _Take(NamedTuple):
-    """What is recorded, and where to."""
-
-    output: Path
-    features: Sequence[Feature]
-    temporal: bool
-    append: bool
-
-
-def _record(take: _Take, here: Address, there: Address, screen: _Screen) -> None:
-    from hachimachi.live.loop import Loop, ended_by_signals
-    from hachimachi.live.osc import Wire
-    from hachimachi.live.record.journal import Journal
-    from hachimachi.live.record.recorder import Recorder
-
-    with Loop(here, [there]) as loop:  # first, so that a port in use is told at once
-        resume = offer_rescue(take.output, take.features, take.temporal, screen.warn)
-        journal = Journal(take.output, take.features, temporal=take.temporal, told=screen.warn, resume=resume)
+    # a CSV header of numbers only is none
+    prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
+    features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
+    screen = _Screen(quiet)
+    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a port in use is told at once
+        resume = offer_rescue(output, features, temporal, screen.warn)
+        journal = Journal(output, features, temporal=temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None
         recorder = Recorder(journal, Wire(loop.send, screen.warn), screen.warn, show=show)
+        lines = [
+            ("records", output.name, "with time" if temporal else "without time"),
+            ("hears", f"{address}:{loop.port}", f"/input {' '.join(feature.name for feature in features)}"),
+            ("", "", "/reset /status /stop"),
+            ("answers", f"{out_address}:{out_port}", "/status"),
+            ("end", "Ctrl-C", ""),
+        ]
         try:
             with ended_by_signals(loop):
-                screen.say(_sign(recorder, f"{here[0]}:{loop.port}", f"{there[0]}:{there[1]}"))
+                screen.say(opening_lines(lines))
                 loop.run(recorder)
                 recorder.end()
         finally:
             journal.abandon()
-    _report(screen, recorder, journal.close(append=take.append))
+    _report(screen, recorder, journal.close(append=append))
 
 
 class _Screen:
@@ -289,22 +239,6 @@ class _Screen:
         if self._width:
             click.echo()
         self._width = 0
-
-
-def _sign(recorder: Recorder, here: str, there: str) -> str:
-    from hachimachi.console import opening_lines
-
-    journal = recorder.journal
-    names = " ".join(feature.name for feature in journal.features)
-    return opening_lines(
-        [
-            ("records", journal.path.name, "with time" if journal.temporal else "without time"),
-            ("hears", here, f"/input {names}"),
-            ("", "", "/reset /status /stop"),
-            ("answers", there, "/status"),
-            ("end", "Ctrl-C", ""),
-        ]
-    )
 
 
 def _report(screen: _Screen, recorder: Recorder, finished: Finished) -> None:

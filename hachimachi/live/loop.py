@@ -1,4 +1,4 @@
-"""The only room with sockets: one thread, one select, absolute deadlines."""
+"""The loop between datagrams and what is due: one thread, one select, absolute deadlines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
@@ -23,15 +22,14 @@ SPIN_SECONDS = 0.0005
 LAST_SECONDS = 0.00005
 """So long before a deadline nothing else is begun any more."""
 DRAIN_SECONDS = 0.0005
-"""For so long packets are taken in one turn: a flood must not keep what is due from sounding, nor its newest event from
-being answered."""
+"""So long packets are received in one turn: a flood must not keep what is due from sounding."""
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
 
 
 class Service(Protocol):
-    """What a loop serves; `Ensemble` and `Recorder` are such."""
+    """What a loop runs: `Ensemble` and `Recorder`."""
 
     @property
     def stopped(self) -> bool:
@@ -56,12 +54,12 @@ class Service(Protocol):
 
 
 class Loop:
-    """The socket on which an ensemble hears and from which it plays.
+    """The socket that a service receives on and sends from.
 
     Args:
-        listen: Address and port to hear on; port 0 takes any free one.
-        outs: Addresses and ports to play to.
-        reply: Whether to play to those who send, too: to the one who asked, else to the one who sent last.
+        listen: Address and port to receive on; port 0 takes any free one.
+        outs: Addresses and ports to send to.
+        reply: Whether to send to those who send, too: to the one who asked, else to the one who sent last.
 
     Raises:
         HachimachiError: An address that is not known or not ours, or a port in use.
@@ -71,7 +69,7 @@ class Loop:
         family, here = _resolve(*listen, "--address")
         there = [_resolve(*out, "--out") for out in outs]
         self._reply = reply
-        self._heard_last: Address | None = None
+        self._last_sender: Address | None = None
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._waker, self._wake = socket.socketpair()
         try:
@@ -79,19 +77,27 @@ class Loop:
         except OSError as error:
             for one in (self._socket, self._waker, self._wake):
                 one.close()
-            raise HachimachiError(_why(error, *listen)) from error
+            address, port = listen
+            text = f"cannot listen on port {port} of {address}: {error.strerror}; see --in-port and --address"
+            if error.errno == errno.EADDRINUSE:
+                text = f"port {port} of {address} is in use, perhaps by another hxmx run; choose another with --in-port"
+            elif error.errno == errno.EADDRNOTAVAIL:
+                text = f"--address: {address} is not an address of this machine; try 127.0.0.1, or 0.0.0.0 for all"
+            raise HachimachiError(text) from error
         for one in (self._socket, self._waker, self._wake):
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._scrap = _bound_to_loopback(family)  # is never read: what is full takes no more
-        self._nobody = self._scrap.getsockname()
+        self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
+        with contextlib.suppress(OSError):  # where it cannot be bound, there is no rehearsal
+            self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        self._nobody = self._unread.getsockname()
         self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
         self._stopping = False
 
     @property
     def port(self) -> int:
-        """The port it hears on."""
+        """The port it receives on."""
         return int(self._socket.getsockname()[1])
 
     @property
@@ -105,8 +111,12 @@ class Loop:
         Raises:
             OSError: The system refuses to send it to somebody; the others have got it.
         """
+        receivers = self._outs
+        asker = (to or self._last_sender) if self._reply else None
+        if asker is not None and all(where != asker for _, where in self._outs):
+            receivers = [*self._outs, (self._socket, asker)]
         failed: OSError | None = None
-        for sender, where in self._receivers(to):
+        for sender, where in receivers:
             try:
                 sender.sendto(packet, where)
             except ConnectionError:
@@ -132,8 +142,8 @@ class Loop:
         self.wake()
 
     def run(self, service: Service) -> None:
-        """Start, and hear and play until `stop` or until the act has come to its end."""
-        with _no_sudden_garbage():
+        """Run a service until `stop`, or until it has come to its end."""
+        with _collect_in_pauses():
             service.start()  # only now: the first collection takes longer than many an event
             collected = time.perf_counter()
             while not (self._stopping or service.stopped):
@@ -142,34 +152,31 @@ class Loop:
                 wait = LONGEST_WAIT if deadline is None else deadline - now - SPIN_SECONDS
                 if deadline is not None and 0 < deadline - now < SPIN_SECONDS:
                     if deadline - now < LAST_SECONDS:
-                        _spin_until(deadline)
+                        while time.perf_counter() < deadline:
+                            pass
                         continue
                     service.rehearse()
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
                     continue
-                if self._wait(wait):
+                sockets = [self._socket, self._waker]
+                readable, _, _ = select.select(sockets, [], [], min(max(0.0, wait), LONGEST_WAIT))
+                if self._waker in readable:
+                    self._waker.recv(4096)
+                if self._socket in readable:
                     self._drain(service)
 
     def close(self) -> None:
         """Give the port back."""
-        for one in (self._socket, self._scrap, self._waker, self._wake, *(sender for sender, _ in self._outs)):
+        for one in (self._socket, self._unread, self._waker, self._wake, *(sender for sender, _ in self._outs)):
             one.close()
 
     def __enter__(self) -> Loop:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _wait(self, seconds: float) -> bool:
-        readable, _, _ = select.select([self._socket, self._waker], [], [], min(max(0.0, seconds), LONGEST_WAIT))
-        if self._waker in readable:
-            self._waker.recv(4096)
-        return self._socket in readable
 
     def _drain(self, service: Service) -> None:
         until = time.perf_counter() + DRAIN_SECONDS
@@ -180,18 +187,12 @@ class Loop:
                 return
             except OSError:  # Windows reports here that nobody listened to what was sent
                 continue
-            self._heard_last = sender
+            self._last_sender = sender
             service.receive(packet, sender)
 
-    def _receivers(self, to: Address | None) -> Sequence[tuple[socket.socket, Address]]:
-        asker = (to or self._heard_last) if self._reply else None
-        if asker is None or any(where == asker for _, where in self._outs):
-            return self._outs
-        return [*self._outs, (self._socket, asker)]
-
     def _sender(self, family: int, here: str, out_family: int, out: Address) -> socket.socket:
-        """Return the socket to play from: the one port for both directions, so that a program can answer where it was
-        called from. But what is bound to loopback reaches no other machine, and a socket speaks one family."""
+        """Return the socket to send from: the one that receives, so that a program can answer to where it was called
+        from. But what is bound to loopback reaches no other machine, and a socket has one family."""
         if out_family == family and not (_is_loopback(here) and not _is_loopback(out[0])):
             return self._socket
         sender = socket.socket(out_family, socket.SOCK_DGRAM)
@@ -199,21 +200,9 @@ class Loop:
         return sender
 
 
-def _bound_to_loopback(family: int) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_DGRAM)
-    with contextlib.suppress(OSError):  # where it cannot be, there is no rehearsal
-        one.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-    return one
-
-
-def _spin_until(deadline: float) -> None:
-    while time.perf_counter() < deadline:
-        pass
-
-
 @contextlib.contextmanager
-def _no_sudden_garbage() -> Iterator[None]:
-    """What is here stays out of the collector's way, and the collector waits for a pause."""
+def _collect_in_pauses() -> Iterator[None]:
+    """Exempt what exists from garbage collection, and leave the rest to the loop."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.freeze()
@@ -238,24 +227,16 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
 
 
-def _why(error: OSError, address: str, port: int) -> str:
-    if error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", None)):
-        return f"port {port} of {address} is in use, perhaps by another hxmx run; choose another with --in-port"
-    if error.errno in (errno.EADDRNOTAVAIL, getattr(errno, "WSAEADDRNOTAVAIL", None)):
-        return f"--address: {address} is not an address of this machine; try 127.0.0.1, or 0.0.0.0 for all"
-    return f"cannot listen on port {port} of {address}: {error.strerror}; see --in-port and --address"
-
-
 @contextmanager
 def ended_by_signals(loop: Loop) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal end the loop; afterwards they do what they did before."""
     kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     kinds = [kind for kind in kinds if signal.getsignal(kind) != signal.SIG_IGN]  # as nohup wants it
-    former = [signal.signal(kind, lambda *_: loop.stop()) for kind in kinds]
+    previous = [signal.signal(kind, lambda *_: loop.stop()) for kind in kinds]
     descriptor = signal.set_wakeup_fd(loop.wakeup)  # on Windows nothing else interrupts a wait
     try:
         yield
     finally:
         signal.set_wakeup_fd(descriptor)
-        for kind, handler in zip(kinds, former, strict=True):
+        for kind, handler in zip(kinds, previous, strict=True):
             signal.signal(kind, handler)

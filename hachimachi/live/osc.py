@@ -1,9 +1,8 @@
-"""OSC 1.0 packets to messages and back (https://opensoundcontrol.stanford.edu/spec-1_0.html). No sockets,
-no state.
+"""OSC 1.0 packets to messages and back (https://opensoundcontrol.stanford.edu/spec-1_0.html), without sockets.
 
-Messages are read by python-osc, which takes 10 µs for one; those of plain numbers are alike but for the
-numbers, so how one of them was read is kept, and the next takes 2. Bundles are walked here: python-osc sorts
-them by time tag, recurses into them, and does not return from an element of negative size.
+Messages are read by python-osc, in 10 µs; of one that has only numbers the layout is cached, and the next one like it
+takes 2. Bundles are walked here: python-osc sorts them by time tag, recurses into them, and does not return from an
+element of negative size.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import NamedTuple
 
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message import ParseError as MessageError
-from pythonosc.parsing import osc_types
 
 from hachimachi.live.protocols import Address, Note, Refusals, Refused, Row, quote
 
@@ -24,26 +22,23 @@ SANE_SECONDS = 60.0
 """A time tag further than this from now is a wrong clock, not a time."""
 LONGEST = 16_384
 """Bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit."""
-ALIKE = 64
-"""How many kinds of messages of plain numbers are known by heart."""
+LAYOUTS = 64
+"""How many layouts of messages that have only numbers are cached."""
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 _SIZES = {ord("i"): 4, ord("f"): 4, ord("r"): 4, ord("m"): 4, ord("h"): 8, ord("d"): 8, ord("t"): 8}  # bytes
-_NUMBERS = {ord("i"): "i", ord("f"): "f", ord("h"): "q", ord("d"): "d"}  # tag → format of struct
+_FORMATS = {ord("i"): "i", ord("f"): "f", ord("h"): "q", ord("d"): "d"}  # tag → format of struct
 _TYPES = frozenset(b"ihfdsbrmtTFN[]")  # python-osc leaves out values of any other type without a word
 
 
 class Message(NamedTuple):
-    """One OSC message."""
+    """One OSC message: its address, its arguments as Python values, and when it happened, in seconds of the clock that
+    `parse` was given: its bundle's time tag, else its arrival."""
 
     route: str
-    """Its address, such as ``/input``."""
     values: tuple[object, ...]
-    """Its arguments as Python values."""
     time: float
-    """When it happened, in seconds of the clock that ``parse`` was given: its bundle's time tag, else its
-    arrival."""
 
 
 def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]:
@@ -54,35 +49,8 @@ def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]
         now: Its arrival in seconds of the clock by which the events are timed.
         wall: The same moment in seconds since 1970, to which time tags refer.
     """
-    plain = _plain(packet, now)
-    return _walk(packet, now, wall) if plain is None else (plain,)
-
-
-def encode(route: str, *values: float | str) -> bytes:
-    """Write one message: text as ``s``, whole numbers of up to 32 bits as ``i``, others as ``f``."""
-    layout = _layout(route, tuple(map(type, values)))
-    if layout is not None:
-        head, numbers = layout
-        return head + numbers.pack(*values)
-    tags, body = ",", b""
-    for value in values:
-        if isinstance(value, str):
-            text = value.encode(errors="replace").decode()  # a file's name may be no text
-            tags, body = tags + "s", body + osc_types.write_string(text)
-        elif isinstance(value, int) and -(2**31) <= value < 2**31:
-            tags, body = tags + "i", body + osc_types.write_int(value)
-        else:
-            tags, body = tags + "f", body + osc_types.write_float(value)
-    return osc_types.write_string(route) + osc_types.write_string(tags) + body
-
-
-@lru_cache(ALIKE)
-def _layout(route: str, types: tuple[type, ...]) -> tuple[bytes, struct.Struct] | None:
-    """Return how messages of these types begin, and how their values follow, if all of them are float."""
-    if set(types) - {float}:
-        return None
-    tags = "f" * len(types)
-    return osc_types.write_string(route) + osc_types.write_string(f",{tags}"), struct.Struct(f">{tags}")
+    message = _read_numbers(packet, now)
+    return _walk(packet, now, wall) if message is None else (message,)
 
 
 def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
@@ -91,69 +59,68 @@ def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]
         element, time = waiting.pop()
         try:
             if element.startswith(_BUNDLE):
-                at = _own_time(element, now, wall)
-                waiting.extend((inner, at) for inner in reversed(_elements(element)))
+                inner = _read_bundle(element, now, wall)
+                waiting.extend(reversed(inner))
             else:
-                yield _plain(element, time) or _message(element, time)
+                yield _read_numbers(element, time) or _read_message(element, time)
         except Refused as refused:
             yield refused
 
 
-def _plain(element: bytes, time: float) -> Message | None:
-    """Read a message that consists of numbers and nothing else; ``None`` for any other."""
-    if len(element) > LONGEST:
-        return None
-    # where the values begin, if there are tags and the address has no comma; if not, nothing is known by such a head
-    start = (element.find(b"\0", element.find(b",")) & -4) + 4
-    known = _known(element[:start])
-    if known is None or start + known[1].size != len(element):
-        return None
-    return Message(known[0], known[1].unpack_from(element, start), time)
-
-
-@lru_cache(ALIKE)
-def _known(head: bytes) -> tuple[str, struct.Struct] | None:
-    """Return the address of messages that begin like this, and how their numbers follow."""
-    tags, start = _types(head)
-    if start != len(head) or not _NUMBERS.keys() >= set(tags):
-        return None
-    numbers = struct.Struct(">" + "".join(_NUMBERS[tag] for tag in tags))
-    try:
-        return _message(head + bytes(numbers.size), 0.0).route, numbers
-    except Refused:
-        return None
-
-
-def _own_time(bundle: bytes, now: float, wall: float) -> float:
+def _read_bundle(bundle: bytes, now: float, wall: float) -> list[tuple[bytes, float]]:
+    """Return the elements, each with the bundle's time."""
     if len(bundle) < 16:
         raise Refused("packet", f"a bundle ends after {len(bundle)} bytes, expected a time tag")
     (tag,) = struct.unpack_from(">Q", bundle, 8)
     ahead = tag / 2**32 - _NTP_EPOCH - wall
-    return now + ahead if tag != _IMMEDIATELY and abs(ahead) <= SANE_SECONDS else now
-
-
-def _elements(bundle: bytes) -> list[bytes]:
-    elements: list[bytes] = []
-    start = 16
-    while start < len(bundle):
-        size = int.from_bytes(bundle[start : start + 4], "big", signed=True)
-        end = start + 4 + size
+    time = now + ahead if tag != _IMMEDIATELY and abs(ahead) <= SANE_SECONDS else now
+    elements: list[tuple[bytes, float]] = []
+    offset = 16
+    while offset < len(bundle):
+        size = int.from_bytes(bundle[offset : offset + 4], "big", signed=True)
+        end = offset + 4 + size
         if size <= 0 or end > len(bundle):
-            raise Refused("packet", f"a bundle states {size} bytes for an element, {len(bundle) - start - 4} are left")
-        elements.append(bundle[start + 4 : end])
-        start = end
+            left = len(bundle) - offset - 4
+            raise Refused("packet", f"a bundle states {size} bytes for an element, {left} are left")
+        elements.append((bundle[offset + 4 : end], time))
+        offset = end
     return elements
 
 
-def _message(element: bytes, time: float) -> Message:
+def _read_numbers(element: bytes, time: float) -> Message | None:
+    """Read a message that has only numbers; ``None`` for any other."""
+    if len(element) > LONGEST:
+        return None
+    # where the values begin, if there are tags and the address has no comma; if not, no layout has such a head
+    offset = (element.find(b"\0", element.find(b",")) & -4) + 4
+    layout = _layout(element[:offset])
+    if layout is None or offset + layout[1].size != len(element):
+        return None
+    return Message(layout[0], layout[1].unpack_from(element, offset), time)
+
+
+@lru_cache(LAYOUTS)
+def _layout(head: bytes) -> tuple[str, struct.Struct] | None:
+    """Return the address of messages that begin like this, and how their numbers follow; ``None`` for others."""
+    tags, offset = _types(head)
+    if offset != len(head) or not _FORMATS.keys() >= set(tags):
+        return None
+    numbers = struct.Struct(">" + "".join(_FORMATS[tag] for tag in tags))
+    try:
+        return _read_message(head + bytes(numbers.size), 0.0).route, numbers
+    except Refused:
+        return None
+
+
+def _read_message(element: bytes, time: float) -> Message:
     if not element.startswith(b"/"):
         raise Refused("packet", f"{quote(element[:16])} is not OSC, expected a message that begins with /")
     if len(element) > LONGEST:
         raise Refused("packet", f"a message of {len(element)} bytes, expected at most {LONGEST}")
-    tags, start = _types(element)
+    tags, offset = _types(element)
     if not _TYPES.issuperset(tags):
         raise Refused("packet", f"a message has the types {quote(tags)}, expected f, d, i or h for each value")
-    if start + sum(_SIZES.get(tag, 0) for tag in tags) > len(element):  # python-osc would fill up with zeros
+    if offset + sum(_SIZES.get(tag, 0) for tag in tags) > len(element):  # python-osc would fill up with zeros
         raise Refused("packet", f"a message ends after {len(element)} bytes, expected values {quote(tags)}")
     try:
         message = OscMessage(element)
@@ -163,13 +130,34 @@ def _message(element: bytes, time: float) -> Message:
 
 
 def _types(element: bytes) -> tuple[bytes, int]:
-    """Return the type tags without their comma, and where the values begin."""
-    # a string ends with one to four zeros, up to a multiple of four bytes
-    comma = 4 * (element.find(b"\0") // 4 + 1)
+    """Return the type tags without their comma, and the offset of the values."""
+    comma = _padded(element.find(b"\0"))
     if element[comma : comma + 1] != b",":
         return b"", len(element)
     tags = element[comma + 1 :].split(b"\0", 1)[0]
-    return tags, comma + 4 * ((len(tags) + 1) // 4 + 1)
+    return tags, comma + _padded(len(tags) + 1)
+
+
+def _padded(size: int) -> int:
+    """Return the bytes of a string: one to four zeros end it, up to a multiple of four."""
+    return 4 * (size // 4 + 1)
+
+
+def encode(route: str, *values: float | str) -> bytes:
+    """Write one message: text as ``s``, whole numbers of up to 32 bits as ``i``, others as ``f``."""
+    tags, layout, content = ",", "", []
+    for value in values:
+        if isinstance(value, str):
+            text = value.encode(errors="replace")  # a file's name may be no text
+            tags, layout = tags + "s", f"{layout}{_padded(len(text))}s"
+            content.append(text)
+        else:
+            tag = "i" if isinstance(value, int) and -(2**31) <= value < 2**31 else "f"
+            tags, layout = tags + tag, layout + tag
+            content.append(value)
+    address = route.encode()
+    head = f">{_padded(len(address))}s{_padded(len(tags))}s"
+    return struct.pack(head + layout, address, tags.encode(), *content)
 
 
 def encode_bundle(message: bytes, wall: float) -> bytes:
@@ -178,16 +166,14 @@ def encode_bundle(message: bytes, wall: float) -> bytes:
     return _BUNDLE + struct.pack(">Qi", tag, len(message)) + message
 
 
-Send = Callable[[bytes, Address | None], None]
-"""Sends one packet to those who listen, and to one who asked; may raise OSError."""
 Value = float | str
 
 
 class Wire:
-    """Says things to the programs at the other end. It never raises.
+    """Sends messages to the programs at the other end. It never raises.
 
     Args:
-        send: Sends a packet.
+        send: Sends a packet to those who listen, and to one who asked; may raise OSError.
         say: Shows one line on the screen.
         clock: Seconds that never go back.
         rehearse: Sends a packet to where nobody listens.
@@ -195,12 +181,16 @@ class Wire:
 
     def __init__(
         self,
-        send: Send,
+        send: Callable[[bytes, Address | None], None],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         rehearse: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        self.refusals = Refusals(say, self._tell, clock)
+        def answer(refused: Refused, asker: Address | None) -> None:
+            if refused.kind != "send":
+                self.post("/status", "error", refused.kind, str(refused), to=asker)
+
+        self.refusals = Refusals(say, answer, clock)
         self.rehearse = rehearse
         self._send = send
 
@@ -209,16 +199,12 @@ class Wire:
         self.post_packet(encode(route, *values), route, to)
 
     def post_packet(self, packet: bytes, route: str, to: Address | None) -> None:
-        """Send a packet that is ready; the route is for what is said if it cannot be sent."""
+        """Send a packet that is ready; the route is for the refusal if it cannot be sent."""
         try:
             self._send(packet, to)
         except OSError as error:
             why = error.strerror or error
             self.refusals.note(Refused("send", f"cannot send {route}: {why}; see --out"))
-
-    def _tell(self, refused: Refused, asker: Address | None) -> None:
-        if refused.kind != "send":
-            self.post("/status", "error", refused.kind, str(refused), to=asker)
 
 
 class OscListener:
@@ -227,7 +213,7 @@ class OscListener:
     Args:
         wire: Where to.
         prefix: Comes before the routes; empty where only one model plays.
-        note_offs: Whether notes that end in their own time are told; those that end early always are.
+        note_offs: Whether the ends of notes that last their duration are sent; early ends always are.
         ahead: Whether packets carry, as the time tag of a bundle, when they are to sound.
         clock: Seconds that never go back.
         wall: Seconds since 1970.
@@ -251,10 +237,10 @@ class OscListener:
         self._wall = wall
 
     def began(self) -> None:
-        """Nothing to say."""
+        """Send nothing."""
 
     def heard(self, row: Row, at: float) -> None:
-        """Nothing to say."""
+        """Send nothing."""
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """Send ``/output``."""

@@ -1,4 +1,4 @@
-"""Real-time scheduling: that the system wakes the playing thread first, however busy the machine is."""
+"""Real-time scheduling: that the system wakes the playing thread first, however busy the machine is. Linux only."""
 
 from __future__ import annotations
 
@@ -9,34 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-
-def request_realtime() -> str:
-    """Ask for real-time scheduling of the calling thread, until it ends.
-
-    Threads and processes that it starts do not inherit it where the system can tell them apart.
-
-    Returns:
-        One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
-    """
-    return _ask(sys.platform, ExitStack())
-
-
-@contextmanager
-def realtime() -> Iterator[str]:
-    """Do the same for a while: yields the sentence, and puts everything back at the end."""
-    with ExitStack() as undo:
-        yield _ask(sys.platform, undo)
-
-
-def _ask(platform: str, undo: ExitStack) -> str:
-    if platform != "linux":
-        return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
-    try:
-        return ask_linux(undo)
-    except (OSError, AttributeError) as error:
-        return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
-
 
 PRIORITY = 40
 """Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
@@ -50,46 +22,61 @@ ADVICE = (
 )
 
 
-def ask_linux(undo: ExitStack) -> str:
-    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2).
+def request_realtime() -> str:
+    """Ask for real-time scheduling of the calling thread, until it ends.
 
-    Args:
-        undo: Takes what puts everything back.
+    Threads and processes that it starts do not inherit it.
 
-    Raises:
-        OSError: The system refuses.
-        AttributeError: The system has no such call.
+    Returns:
+        One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
     """
-    granted = _fifo(undo)
-    memory = "memory stays in RAM" if _lock(undo) else "memory may be paged out"
+    return _request(sys.platform, ExitStack())
+
+
+@contextmanager
+def realtime() -> Iterator[str]:
+    """Do the same for a while: yields the sentence, and puts everything back at the end."""
+    with ExitStack() as undo:
+        yield _request(sys.platform, undo)
+
+
+def _request(platform: str, undo: ExitStack) -> str:
+    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2)."""
+    if platform != "linux":
+        return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
+    try:
+        granted = _request_fifo(undo)
+        nice = None if granted else _request_nice(undo)
+        memory = "memory stays in RAM" if _lock_memory(undo) else "memory may be paged out"
+    except (OSError, AttributeError) as error:  # there is no such call, or the system refuses
+        return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
     if granted:
         return f"Real-time scheduling: granted, SCHED_FIFO at priority {granted}; {memory}."
-    nice = _nice(undo)
     instead = f"it runs at nice {nice} instead" if nice is not None else "it runs like any other program"
     advice = ADVICE.format(python=os.path.realpath(sys.executable))
     return f"Real-time scheduling: not permitted, {instead}; {memory}; {advice}."
 
 
-def _fifo(undo: ExitStack) -> int | None:
+def _request_fifo(undo: ExitStack) -> int | None:
     """Return the priority that was granted: the one wanted, or as much of it as the limit allows."""
     policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+
+    def put_back() -> None:
+        try:
+            os.sched_setscheduler(0, policy, param)
+        except PermissionError:  # only a privileged thread may take this flag back
+            os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
+
     for priority in dict.fromkeys((PRIORITY, min(PRIORITY, _limit("RLIMIT_RTPRIO")))):
         with contextlib.suppress(OSError, ValueError):
             # what is started from here, such as the panel, must not be real-time too
             os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
-            undo.callback(_put_back, policy, param)
+            undo.callback(put_back)
             return priority
     return None
 
 
-def _put_back(policy: int, param: os.sched_param) -> None:
-    try:
-        os.sched_setscheduler(0, policy, param)
-    except PermissionError:  # only a privileged thread may take this flag back
-        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
-
-
-def _nice(undo: ExitStack) -> int | None:
+def _request_nice(undo: ExitStack) -> int | None:
     """Return the nice value that was granted, if it is better than before."""
     before = os.getpriority(os.PRIO_PROCESS, 0)  # here 0 is the calling thread
     for nice in dict.fromkeys((NICE, max(NICE, 20 - _limit("RLIMIT_NICE")))):
@@ -101,25 +88,21 @@ def _nice(undo: ExitStack) -> int | None:
     return None
 
 
-def _lock(undo: ExitStack) -> bool:
+def _lock_memory(undo: ExitStack) -> bool:
     """Keep every page that is touched from being paged out; not all that is mapped, which is much more."""
     libc = ctypes.CDLL(None)
-    flags = MCL_CURRENT | MCL_ONFAULT
-    if _may_lock_all():  # under a limit, what is allocated later would fail instead
-        flags |= MCL_FUTURE
-    if libc.mlockall(flags):
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    privileged = bool(int(status.get("CapEff", "0"), 16) >> CAP_IPC_LOCK & 1)
+    # under a limit, what is allocated later would fail
+    future = MCL_FUTURE if privileged or _limit("RLIMIT_MEMLOCK") < 0 else 0
+    if libc.mlockall(MCL_CURRENT | MCL_ONFAULT | future):
         return False
     undo.callback(libc.munlockall)
     return True
 
 
-def _may_lock_all() -> bool:
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-    return _limit("RLIMIT_MEMLOCK") < 0 or bool(int(status.get("CapEff", "0"), 16) >> CAP_IPC_LOCK & 1)
-
-
 def _limit(name: str) -> int:
     """Return the soft limit of a resource, −1 for none."""
-    import resource  # there is none on Windows, where this module is never asked
+    import resource  # there is none on Windows
 
     return resource.getrlimit(getattr(resource, name))[0]

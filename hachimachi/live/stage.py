@@ -19,7 +19,7 @@ from hachimachi.generation import read_primer
 from hachimachi.live.ensemble import Ensemble
 from hachimachi.live.instrument import Instrument, LoadedModel
 from hachimachi.live.loop import Loop
-from hachimachi.live.midi.setup import MidiSetup
+from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
@@ -134,17 +134,17 @@ def _exchange(midi: MidiSetup, place: int, part: LoadedModel) -> None:
 
 def _hear_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> None:
     """Do what keys, knobs and a sequencer's transport ask for."""
-    from hachimachi.live.midi.input import Asked, Heard
+    from hachimachi.live.midi.input import MidiEvent, TransportRequest
 
     for action in midi.inlet.take() if midi.inlet else ():
-        if isinstance(action, Heard):
+        if isinstance(action, MidiEvent):
             instrument = ensemble.instruments[action.model]
             if not instrument.stopped:
                 ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
-        elif isinstance(action, Asked):
+        elif isinstance(action, TransportRequest):
             for instrument in ensemble.instruments:
                 if not instrument.stopped:
-                    ensemble.guard(getattr(instrument.performer, action.what))
+                    ensemble.guard(getattr(instrument.performer, action.action))
         elif logbook is not None:
             logbook.listeners[action.model].released(action.pitch, action.at)
 

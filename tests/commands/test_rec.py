@@ -19,7 +19,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.udp_client import SimpleUDPClient
 
 from hachimachi.io import read
-from hachimachi.live.record.journal_file import read_journal
+from hachimachi.live.record.journal import read_journal
 
 
 class Rec:

@@ -11,7 +11,7 @@ import pytest
 
 from hachimachi.io import read
 from hachimachi.live.instrument import LoadedModel
-from hachimachi.live.midi.setup import MidiSetup
+from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import Wire, encode
 from hachimachi.live.record.logbook import Logbook, check_log
 from hachimachi.live.screen.snapshot import Snapshot
@@ -80,11 +80,11 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
     assert (state.name, state.heard, state.played, state.refused) == ("lead", 1, 1, 1)
     assert state.steering == ("speed 2", "temperature 0.5")
     assert [event.who for event in state.events] == [0, 1]
-    assert screen.snapshots[-1].said == ("a line",)
+    assert screen.snapshots[-1].lines == ("a line",)
 
 
 def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path: Path) -> None:
-    from hachimachi.live.midi.input import Asked, Heard, Released
+    from hachimachi.live.midi.input import MidiEvent, MidiNoteOff, TransportRequest
 
     part = LoadedModel("lead", fake_player())
     logbook = Logbook(tmp_path / "night.json", [part], print)
@@ -92,9 +92,9 @@ def test_a_keyboard_plays_and_its_durations_are_kept(fake_player, wire, tmp_path
     ensemble, _ = assemble([part], [], wire, PlaySettings(), Outputs(midi=midi, logbook=logbook))
     ensemble.start()
     at = ensemble._clock()
-    midi.inlet.actions = [Heard(0, (60.0, 80.0), at), Released(0, 60, None, at + 0.4)]  # type: ignore[union-attr]
+    midi.inlet.actions = [MidiEvent(0, (60.0, 80.0), at), MidiNoteOff(0, 60, None, at + 0.4)]  # type: ignore[union-attr]
     ensemble.turn()
-    midi.inlet.actions = [Asked("panic", at)]  # type: ignore[union-attr]
+    midi.inlet.actions = [TransportRequest("panic", at)]  # type: ignore[union-attr]
     ensemble.turn()
     assert len(ensemble.instruments[0].performer.schedule) == 0
     lines = logbook.close()

@@ -11,7 +11,7 @@ from hachimachi.errors import HachimachiError
 if TYPE_CHECKING:
     from hachimachi.columns import Column
     from hachimachi.live.midi.output import MidiOut
-    from hachimachi.live.midi.setup import MidiSetup
+    from hachimachi.live.midi.ports import MidiSetup
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def open_midi(
     Raises:
         HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
     """
-    from hachimachi.live.midi.setup import MidiSetup
+    from hachimachi.live.midi.ports import MidiSetup
 
     if not (options.hear or options.play):
         return MidiSetup()
-    from hachimachi.live.midi.input import Keyboard, MidiIn
-    from hachimachi.live.midi.mapping import features_of
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.mapping import Keyboard, features_of
     from hachimachi.live.midi.output import MidiOut, channel_of_model
     from hachimachi.live.midi.ports import OutPort, open_port
 

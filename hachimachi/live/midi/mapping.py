@@ -1,8 +1,9 @@
-"""Between a feature's values and the 0 to 127 of a controller."""
+"""What keys, controllers and channels of MIDI mean to the features of a model, and the other way round."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,12 @@ class Control:
     def __init__(self, column: Column) -> None:
         self._categories = column.grid.values if isinstance(column.grid, Categories) else ()
         self._step = column.feature.resolution if column.whole else None
-        self.low, self.high = (0.0, len(self._categories) - 1.0) if self._categories else _ends(column)
+        values, ends = trained_values(column), (column.feature.min, column.feature.max)
+        self.low, self.high = (
+            (0.0, len(self._categories) - 1.0)
+            if self._categories
+            else (values[0] if ends[0] is None else ends[0], values[-1] if ends[1] is None else ends[1])
+        )
 
     def value(self, control: int) -> float:
         """Return the feature's value at 0 to 127 of the controller."""
@@ -57,7 +63,7 @@ def is_notes(columns: Sequence[Column], controls: Mapping[str, int]) -> bool:
 
 
 def check_controls(columns: Sequence[Column], controls: Mapping[str, int], way: str) -> None:
-    """Refuse events that MIDI cannot carry: neither notes nor, as far as is said, controllers.
+    """Refuse events that MIDI cannot carry: neither notes nor controllers.
 
     Raises:
         HachimachiError: Neither a feature ``pitch`` nor one with a controller.
@@ -73,22 +79,15 @@ def check_controls(columns: Sequence[Column], controls: Mapping[str, int], way: 
 def trained_values(column: Column) -> list[float]:
     """Return the values that occurred in training, ascending."""
     if isinstance(column.grid, Categories):
-        return [column.grid.values[position] for position in column.occupied]
+        return [column.grid.values[i] for i in column.occupied]
     return column.grid.value(np.array(column.occupied, dtype=np.int64)).tolist()
 
 
 def median(column: Column) -> float:
     """Return the median of the training data; of categories, the commonest."""
-    place = np.searchsorted(np.cumsum(column.counts), column.events / 2)
     if isinstance(column.grid, Categories):
-        place = np.argmax(column.counts)
-    return trained_values(column)[int(place)]
-
-
-def _ends(column: Column) -> tuple[float, float]:
-    values, declared = trained_values(column), (column.feature.min, column.feature.max)
-    low, high = (own if said is None else said for said, own in zip(declared, (values[0], values[-1]), strict=True))
-    return low, high
+        return trained_values(column)[int(np.argmax(column.counts))]
+    return trained_values(column)[int(np.searchsorted(np.cumsum(column.counts), column.events / 2))]
 
 
 CHANNELS = 16
@@ -121,12 +120,12 @@ class Channels:
 
     def set(self, channel: int, program: int) -> bool:
         """Let a channel sound a program; return whether that is new."""
-        former = self._programs.pop(channel, None)
+        previous = self._programs.pop(channel, None)
         self._programs[channel] = program  # the last of the dictionary is the most recently used
-        return former != program
+        return previous != program
 
     def find(self, program: int, busy: Collection[int] = ()) -> tuple[int, bool]:
-        """Return the channel of an instrument, and whether it has to be told its program first.
+        """Return the channel of an instrument, and whether a program change has to come first.
 
         Args:
             program: 0 to 127, or `DRUMS`.
@@ -134,14 +133,89 @@ class Channels:
         """
         if program == DRUMS:
             return DRUM_CHANNEL, False
-        found = next((channel for channel, sounds in self._programs.items() if sounds == program), None)
-        channel = self._free(busy) if found is None else found
+        channel = next((channel for channel, sounds in self._programs.items() if sounds == program), None)
+        if channel is None:
+            ours = [channel for channel in MELODIC if channel not in self._kept] or list(MELODIC)
+            unused = [channel for channel in ours if channel not in self._programs]
+            used = [channel for channel in self._programs if channel in ours]
+            channel = next(iter([*unused, *(channel for channel in used if channel not in busy), *used]))
         return channel, self.set(channel, program)
 
-    def _free(self, busy: Collection[int]) -> int:
-        ours = [channel for channel in MELODIC if channel not in self._kept] or list(MELODIC)
-        unused = [channel for channel in ours if channel not in self._programs]
-        if unused:
-            return unused[0]
-        used = [channel for channel in self._programs if channel in ours]
-        return next((channel for channel in used if channel not in busy), used[0])
+
+FROM_KEYS = ("pitch", "velocity", "channel", "instrument")
+"""Features that a key gives, where no controller stands for them."""
+
+
+class Keyboard:
+    """Turns notes and controllers into a model's input: its unmasked features, in their order.
+
+    Where events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an
+    event. A feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor
+    controller gives stays at its median.
+
+    Args:
+        columns: What the model predicts.
+        controls: Feature → number of the controller that stands for it.
+
+    Raises:
+        HachimachiError: The model's events are no notes, and no controller stands for any of its features.
+    """
+
+    def __init__(self, columns: Sequence[Column], controls: Mapping[str, int]) -> None:
+        check_controls(columns, controls, "in")
+        self.notes = is_notes(columns, controls)
+        self._heard = [column for column in features_of(columns) if not column.feature.masked]
+        by_name = {column.name: column for column in self._heard}
+        self._knobs: dict[int, dict[str, Control]] = defaultdict(dict)
+        for name in controls.keys() & by_name.keys():
+            self._knobs[controls[name]][name] = Control(by_name[name])
+        self._values = {column.name: median(column) for column in self._heard}
+        self._from_keys = [name for name in FROM_KEYS if self.notes and name in by_name and name not in controls]
+        self._from_keys = [n for n in self._from_keys if n in FROM_KEYS[:2] or by_name[n].constant is None]
+        self._first_channel = first_channel(trained_values(by_name["channel"])) if "channel" in by_name else 0
+        program = 0  # of a channel before any program change: the piano if the model knows it, else the commonest
+        if "instrument" in by_name:
+            column = by_name["instrument"]
+            values = trained_values(column)
+            melodic = [(n, value) for n, value in zip(column.counts, values, strict=True) if 0 <= value < DRUMS]
+            program = 0 if 0 in values or not melodic else round(max(melodic)[1])
+        self._programs = [program] * CHANNELS
+        self._held: dict[tuple[int, int], int | None] = {}
+        self.resting = [
+            name
+            for name, column in by_name.items()
+            if name not in controls and name not in self._from_keys and column.constant is None
+        ]
+        """Names of features that nothing moves."""
+
+    def strike(self, channel: int, pitch: int, velocity: int) -> tuple[float, ...] | None:
+        """Return the values of a note that begins, ``None`` if events are no notes. Channels count from 0."""
+        if not self.notes:
+            return None
+        instrument = DRUMS if channel == DRUM_CHANNEL else self._programs[channel]
+        given = zip(FROM_KEYS, (pitch, velocity, channel + self._first_channel, instrument), strict=True)
+        self._values |= {name: float(value) for name, value in given if name in self._from_keys}
+        voice = self._values.get("channel", self._values.get("instrument"))
+        self._held[channel, pitch] = None if voice is None else round(voice)
+        return self._row()
+
+    def release(self, channel: int, pitch: int) -> tuple[int, int | None] | None:
+        """Return pitch and channel (as in a `Note`) of a note that ends, ``None`` if none had begun."""
+        if (channel, pitch) not in self._held:
+            return None
+        return pitch, self._held.pop((channel, pitch))
+
+    def turn(self, control: int, value: int) -> tuple[float, ...] | None:
+        """Return the values of the event that the move of a controller is, ``None`` if it is none."""
+        moved = self._knobs.get(control)
+        if not moved:
+            return None
+        self._values |= {name: knob.value(value) for name, knob in moved.items()}
+        return None if self.notes else self._row()
+
+    def choose(self, channel: int, program: int) -> None:
+        """Let a channel play another instrument from here on."""
+        self._programs[channel] = program
+
+    def _row(self) -> tuple[float, ...]:
+        return tuple(self._values[column.name] for column in self._heard)

@@ -1,4 +1,4 @@
-"""What a model plays, as MIDI: an listener of the performer."""
+"""What a model plays, as MIDI: a listener of the performer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class MidiOut:
 
     Args:
         port: Where to.
-        columns: What the model foretells.
+        columns: What the model predicts.
         controls: Feature → number of the controller that stands for it.
-        channel: For events that say none themselves, from 0.
+        channel: Of events that have none themselves, from 0.
 
     Raises:
         HachimachiError: The model's events are no notes, and no controller stands for any of its features.
@@ -46,7 +46,7 @@ class MidiOut:
         self._controls = controls or {}
         self._channel = channel
         self._shown: dict[tuple[int, int], int] = {}  # (channel, controller) → where it stands
-        self._sounding: dict[tuple[int, int | None], int] = {}  # note of the ledger → channel that it sounds on
+        self._sounding: dict[tuple[int, int | None], int] = {}  # `Note` → channel that it sounds on
         self.adapt(columns)
 
     def adapt(self, columns: Sequence[Column]) -> None:
@@ -61,11 +61,11 @@ class MidiOut:
         every = {column.name: i for i, column in enumerate(features)}
         self._size = len(features)
         self._notes = is_notes(columns, controls)
-        self._places = {name: i for name, i in every.items() if name not in controls}
+        self._columns = {name: i for name, i in every.items() if name not in controls}
         self._knobs = [(i, controls[c.name], Control(c)) for i, c in enumerate(features) if c.name in controls]
         self._first_channel = next((first_channel(trained_values(c)) for c in features if c.name == "channel"), 0)
-        self._voice = every.get("channel", every.get("instrument"))  # of a note's name in the ledger
-        if not self._places.keys() & {"channel", "instrument"}:
+        self._voice = every.get("channel", every.get("instrument"))  # of a `Note`
+        if not self._columns.keys() & {"channel", "instrument"}:
             self.port.channels.keep(self._channel)
 
     def began(self) -> None:
@@ -83,10 +83,18 @@ class MidiOut:
         if pitch is None or channel is None:
             self.dropped += 1
             return
-        for place, number, knob in self._knobs:
-            self._show(channel, number, knob.show(values[place]))
+        for i, number, knob in self._knobs:
+            value = knob.show(values[i])
+            if self._shown.get((channel, number)) != value:
+                self._shown[channel, number] = value
+                self.port.send(mido.Message("control_change", channel=channel, control=number, value=value))
         if self._notes:
-            self._strike(values, pitch, channel)
+            velocity = values[self._columns["velocity"]] if "velocity" in self._columns else math.nan
+            velocity = VELOCITY if math.isnan(velocity) else round(min(max(velocity, 1.0), 127.0))
+            note = pitch, None if self._voice is None else round(values[self._voice])
+            self.ended(note, 0.0, True)  # an end that was missed must not stay missed
+            self.port.send(mido.Message("note_on", channel=channel, note=pitch, velocity=velocity))
+            self._sounding[note] = channel
 
     def rehearse(self, row: Row) -> None:  # noqa: ARG002  (of Listener)
         """Make a message and leave it."""
@@ -102,26 +110,16 @@ class MidiOut:
         """End what still sounds; the port stays open."""
         self._end_all()
 
-    def _strike(self, values: Sequence[float], pitch: int, channel: int) -> None:
-        velocity = VELOCITY
-        if "velocity" in self._places:
-            loud = values[self._places["velocity"]]
-            velocity = VELOCITY if math.isnan(loud) else round(min(max(loud, 1.0), 127.0))
-        note = pitch, None if self._voice is None else round(values[self._voice])
-        self.ended(note, 0.0, True)  # an end that was missed must not stay missed
-        self.port.send(mido.Message("note_on", channel=channel, note=pitch, velocity=velocity))
-        self._sounding[note] = channel
-
     def _find_channel(self, values: Sequence[float]) -> int | None:
-        """Return the channel of an event, told its program if that is new; ``None`` if MIDI has no such."""
-        channels, told = self.port.channels, "instrument" in self._places
-        program = self._whole(values, "instrument", DRUMS) if told else DRUMS
+        """Return the channel of an event, after a program change where that is new; ``None`` if MIDI has no such."""
+        channels, has_program = self.port.channels, "instrument" in self._columns
+        program = self._whole(values, "instrument", DRUMS) if has_program else DRUMS
         if program is None:
             return None
-        if "channel" in self._places:
+        if "channel" in self._columns:
             channel = self._whole(values, "channel", CHANNELS - 1, self._first_channel)
             new = channel is not None and program != DRUMS and channels.set(channel, program)
-        elif told:
+        elif has_program:
             channel, new = channels.find(program, {channel for channel, _ in self.port.notes})
         else:
             channel, new = self._channel, False
@@ -131,26 +129,21 @@ class MidiOut:
 
     def _whole(self, values: Sequence[float], name: str, top: int, first: int = 0) -> int | None:
         """Return a feature as a whole number from 0 to ``top``, ``None`` if it lies beyond."""
-        place = self._places[name]
-        value = values[place] - first if place < len(values) else math.nan
+        i = self._columns[name]
+        value = values[i] - first if i < len(values) else math.nan
         return round(value) if -0.5 <= value < top + 0.5 else None
-
-    def _show(self, channel: int, number: int, value: int) -> None:
-        if self._shown.get((channel, number)) != value:
-            self._shown[channel, number] = value
-            self.port.send(mido.Message("control_change", channel=channel, control=number, value=value))
 
     def _end_all(self) -> None:
         for note in list(self._sounding):
             self.ended(note, 0.0, True)
 
 
-def channel_of_model(first: int, place: int) -> int:
+def channel_of_model(first: int, i: int) -> int:
     """Return the channel of one of several models: they take those after the first, past that of the drums.
 
-    >>> [channel_of_model(7, place) for place in range(4)]
+    >>> [channel_of_model(7, i) for i in range(4)]
     [7, 8, 10, 11]
     """
     wanted = [(first + step) % CHANNELS for step in range(CHANNELS)]
     free = [channel for channel in wanted if channel == first or channel != DRUM_CHANNEL]
-    return free[place % len(free)]
+    return free[i % len(free)]

@@ -1,4 +1,7 @@
-"""Finding and opening MIDI ports. mido does the work; python-rtmidi, the extra `midi`, reaches the system."""
+"""The MIDI ports of this machine and of one performance, by mido; python-rtmidi, the extra `midi`, reaches the system.
+
+mido is loaded where a port is opened, and not for none.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-import mido
+from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError, count
+from hachimachi.live.midi.mapping import Channels, Keyboard
 
-from hachimachi.errors import HachimachiError
-from hachimachi.live.midi.mapping import Channels
+if TYPE_CHECKING:
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.output import MidiOut
 
 VIRTUAL = "virtual:"
 """A port of this name and what follows is made, for other programs to connect to."""
@@ -27,7 +34,7 @@ def port_names() -> dict[Direction, list[str]]:
     Raises:
         HachimachiError: python-rtmidi is not installed, or the system has no MIDI.
     """
-    backend = _load()
+    backend = _load_backend()
     try:
         with _libraries_silent():
             names: dict[Direction, list[str]] = {"in": backend.get_input_names(), "out": backend.get_output_names()}
@@ -40,24 +47,29 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
     """Open a port of mido.
 
     Args:
-        wanted: LoadedModel of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
+        wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
         way: Whether to hear or to play.
         callback: Is given each message that is heard, in a thread of the system's.
 
     Raises:
         HachimachiError: No such port, several, one that cannot be opened, or no MIDI at all.
     """
-    backend, virtual = _load(), wanted.startswith(VIRTUAL)
-    name = _virtual_name(wanted, way) if virtual else find_port(wanted, port_names()[way], way)
+    backend, virtual = _load_backend(), wanted.startswith(VIRTUAL)
+    name = wanted.removeprefix(VIRTUAL).strip() if virtual else find_port(wanted, port_names()[way], way)
+    if not name:
+        raise HachimachiError(f"--midi-{way} {wanted}: expected a name for the new port, such as {VIRTUAL}hachimachi")
+    if virtual and sys.platform == "win32":
+        raise HachimachiError(
+            f"--midi-{way} {wanted}: Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
+        )
     try:
         with _libraries_silent():
             if way == "in":
                 return backend.open_input(name, virtual=virtual, callback=callback)
             return backend.open_output(name, virtual=virtual)
     except Exception as error:  # whatever a backend raises: OSError, RuntimeError, NotImplementedError
-        told = str(error).rstrip(". ") or type(error).__name__
-        mend = "" if virtual else "; perhaps another program holds it, or it has just been unplugged"
-        raise HachimachiError(f"--midi-{way}: cannot open {name!r}: {told}{mend}") from error
+        advice = "" if virtual else "; perhaps another program holds it, or it has just been unplugged"
+        raise HachimachiError(f"--midi-{way}: cannot open {name!r}: {_reason(error)}{advice}") from error
 
 
 def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
@@ -77,30 +89,18 @@ say more of one
     found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
     if len(found) == 1:
         return found[0]
+    quoted = ", ".join(map(repr, found or names))
     if found:
         raise HachimachiError(
-            f"--midi-{way}: {wanted!r} is in the names of {len(found)} ports: {_quoted(found)}; say more of one"
+            f"--midi-{way}: {wanted!r} is in the names of {len(found)} ports: {quoted}; say more of one"
         )
-    there = f"there are {_quoted(names)}" if names else "there is none at all"
+    there = f"there are {quoted}" if names else "there is none at all"
     raise HachimachiError(f"--midi-{way}: no port has {wanted!r} in its name; {there}; see hxmx devices")
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))
+def _load_backend() -> Any:
+    import mido
 
-
-def _virtual_name(wanted: str, way: Direction) -> str:
-    name = wanted.removeprefix(VIRTUAL).strip()
-    if not name:
-        raise HachimachiError(f"--midi-{way} {wanted}: expected a name for the new port, such as {VIRTUAL}hachimachi")
-    if sys.platform == "win32":
-        raise HachimachiError(
-            f"--midi-{way} {wanted}: Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
-        )
-    return name
-
-
-def _load() -> mido.Backend:
     backend = mido.Backend()  # python-rtmidi, unless MIDO_BACKEND says otherwise
     try:
         backend.load()
@@ -152,7 +152,7 @@ class OutPort:
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
     def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
-        """Send a message of mido. Where that fails it is counted, and said the first time.
+        """Send a message of mido. Where that fails it is counted, and the first time reported.
 
         Args:
             message: Any that belongs to a channel.
@@ -170,28 +170,34 @@ class OutPort:
         except Exception as error:  # whatever a backend raises when a port is gone: playing goes on
             self.lost += 1
             if self.lost == 1:
-                told = str(error).rstrip(". ") or type(error).__name__
-                self._say(f"MIDI out: {self._port.name!r} takes nothing any more: {told}; playing goes on without it")
+                name, reason = self._port.name, _reason(error)
+                self._say(f"MIDI out: {name!r} takes nothing any more: {reason}; playing goes on without it")
 
     def claim(self, message: Any, at: float) -> bool:
         """Return whether a message that arrived is one of ours come back; each is claimed once."""
         while self._recent and self._recent[0][1] < at:
             self._recent.popleft()
         key = _key(message)
-        for place, (when, until, sent) in enumerate(self._recent):
+        for i, (when, until, sent) in enumerate(self._recent):
             if sent == key and when <= at <= until:  # what arrived before we sent its like is somebody else's
-                del self._recent[place]
+                del self._recent[i]
                 return True
         return False
 
     def close(self) -> None:
         """End what sounds, a player's notes that passed through too, and give the port back."""
+        import mido
+
         for channel, pitch in sorted(self.notes):
             self.send(mido.Message("note_off", channel=channel, note=pitch))
         try:
             self._port.close()
         except Exception:  # it is gone already, and there is nothing to save
             self.lost += 1
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(". ") or type(error).__name__
 
 
 def is_note_end(message: Any) -> bool:
@@ -204,3 +210,64 @@ def _key(message: Any) -> tuple[int, ...]:
     if is_note_end(message):
         return 0x80 | message.channel, message.note
     return tuple(message.bytes())
+
+
+@dataclass(frozen=True)
+class MidiSetup:
+    """The MIDI ports of one performance.
+
+    Args:
+        inlet: What is heard, ``None`` without a port to hear from.
+        listeners: One for each model, none without a port to play to.
+        port: That port, which they share.
+        controls: Feature → number of the controller that stands for it.
+    """
+
+    inlet: MidiIn | None = None
+    listeners: tuple[MidiOut, ...] = ()
+    port: OutPort | None = None
+    controls: Mapping[str, int] = field(default_factory=dict)
+
+    def exchange(self, model: int, columns: Sequence[Column]) -> None:
+        """Let the ports serve another model instead of the one of this index.
+
+        Raises:
+            HachimachiError: Its events are no notes, and no controller stands for any of its features; nothing has
+                changed.
+        """
+        keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
+        if self.listeners:
+            self.listeners[model].adapt(columns)
+        if self.inlet is not None and keyboard is not None:
+            self.inlet.keyboards[model] = keyboard
+
+    def close(self) -> None:
+        """End what sounds and give the ports back."""
+        if self.inlet is not None:
+            self.inlet.close()
+        for listener in self.listeners:
+            listener.close()
+        if self.port is not None:
+            self.port.close()
+
+    def details(self) -> str:
+        """What was heard and sent, and what was not, in a line for each port; empty without ports."""
+        lines: list[str] = []
+        if self.inlet is not None:
+            left = {"our own come back": self.inlet.returned, "came too fast": self.inlet.dropped}
+            lines.append(_line("MIDI in", f"heard {count(self.inlet.heard, 'message')}", left))
+        if self.port is not None:
+            dropped = sum(listener.dropped for listener in self.listeners)
+            left = {"events beyond what MIDI can hold": dropped, "refused by the port": self.port.lost}
+            lines.append(_line("MIDI out", f"sent {count(self.port.sent, 'message')}", left))
+        return "\n".join(lines)
+
+    def __enter__(self) -> MidiSetup:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _line(name: str, done: str, left: dict[str, int]) -> str:
+    return ", ".join([f"{name}: {done}", *(f"{why}: {number:,}" for why, number in left.items() if number)])

@@ -1,4 +1,9 @@
-"""What happens in a performance, on disk as it happens: a crash costs no more than what was not yet written."""
+"""What happens in a performance, on disk as it happens: a crash costs no more than what was not yet written.
+
+A journal is lines of JSON: a header, then a record each. ``[seconds since the start, who, value, …]`` is an event, with
+null for what is not known; ``{"amend": [event, feature, value]}`` is what became known of one later; ``{"begin": n}``
+and ``{"clear": [from, n]}`` begin a new sequence with event n, and ``clear`` drops those since event ``from``.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +13,254 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hachimachi.errors import HachimachiError
+import numpy as np
+
+from hachimachi.errors import HachimachiError, count
 from hachimachi.events import Feature
-from hachimachi.io.files import check_suffix
-from hachimachi.io.json_format import describe
+from hachimachi.io.files import WRITERS, check_suffix
+from hachimachi.io.json_format import describe, read_features
 from hachimachi.live.protocols import Row
-from hachimachi.live.record.dataset import Finished, finish
-from hachimachi.live.record.journal_file import FORMAT, SUFFIXES, VERSION, beside, is_locked_here, read_journal
+from hachimachi.live.record.dataset import Recorded, make_sequences, save
 
+FORMAT, VERSION = "hachimachi.journal", 1
+ENDING = ".journal"
+MAGIC = f'{{"format": "{FORMAT}"'.encode()
+"""How every journal begins."""
+SUFFIXES = {suffix: WRITERS[suffix] for suffix in (".json", ".csv")}
+"""The formats that hold any features, each with its module in `hachimachi.io`."""
+LARGEST = 1e300
+"""Larger numbers are damage."""
 SYNC_SECONDS = 0.05
 """The disk is asked no more often than this to hold what was written."""
 REST = 9.0
 """And on a slow disk rests so many times longer than it took: a write may have to wait while it is at work."""
 
 
+def beside(path: str | os.PathLike[str]) -> Path:
+    """Return the journal of a data set: its path and ``.journal``."""
+    return Path(f"{os.fspath(path)}{ENDING}")
+
+
+def free(path: Path, *, with_journal: bool = False) -> Path:
+    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free.
+
+    A name is taken, too, where its journal waits; of the path itself only if its journal has to be free as well.
+    """
+    number, candidate = 1, path
+    while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate
+
+
+def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
+    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder.
+
+    One that is being written at this moment is none of them, nor is another program's file.
+    """
+    path = Path(where)
+    unfinished = []
+    for journal in sorted(path.glob(f"*{ENDING}")) if path.is_dir() else [beside(path)]:
+        try:
+            with journal.open("rb") as file:
+                head = file.read(len(MAGIC))
+        except OSError:
+            continue
+        if MAGIC.startswith(head) and not in_use(journal):
+            unfinished.append(journal)
+    return unfinished
+
+
+def is_empty(journal: Path) -> bool:
+    """Return whether a crash came before even the first line was written."""
+    with journal.open("rb") as file:
+        first = file.readline(1 << 20)
+    return MAGIC.startswith(first[: len(MAGIC)]) and not first.endswith(b"\n")
+
+
+def in_use(journal: Path) -> bool:
+    """Return whether a process writes into a journal; always ``False`` where the system has no `flock`."""
+    try:
+        fd = os.open(journal, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _lock(fd)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """Lock an open file against other processes, until it is closed; return ``False`` if another one has it.
+
+    The system gives the lock up with the process, however that ends.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows keeps an open file from being removed by itself
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def read_journal(path: str | os.PathLike[str]) -> Recorded:
+    """Read a journal.
+
+    A last line that was cut off is passed over; other lines that cannot be read are skipped and counted.
+
+    Raises:
+        HachimachiError: A file that cannot be read, or whose first line is not a journal's.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
+    header, _, rest = data.partition(b"\n")
+    features, who, temporal = _read_header(header, path)
+    records: list[tuple[int, int, list[float]]] = []  # number, sequence and line of each event
+    amended: list[tuple[int, int, float]] = []
+    number = sequence = skipped = cleared = 0
+    lines = rest.split(b"\n")
+    for i, line in enumerate(lines):
+        record = _parse(line, len(features), len(who)) if line else {}
+        match record:
+            case list():
+                records.append((number, sequence, record))
+            case {"begin": following}:
+                number, sequence = following, sequence + 1
+            case {"clear": [first, following]}:
+                number, sequence = following, sequence + 1
+                kept = next((k for k, (event, *_) in enumerate(records) if event >= first), len(records))
+                cleared += len(records) - kept
+                del records[kept:]
+            case {"amend": [event, column, value]}:
+                amended.append((event, column, value))
+            case None:
+                skipped += i < len(lines) - 1
+        number += line.startswith(b"[")
+    table = np.array([record for *_, record in records], dtype=np.float64).reshape(-1, 2 + len(features))  # null: NaN
+    rows = table[:, 2:]
+    indices = {event: i for i, (event, *_) in enumerate(records)} if amended else {}
+    for event, column, value in amended:
+        if event in indices:  # not where the event was cleared or cannot be read
+            rows[indices[event], column] = value
+    sequences = np.array([sequence for _, sequence, _ in records], dtype=np.intp)
+    player = table[:, 1].astype(np.intp)
+    return Recorded(features, who, temporal, table[:, 0], player, rows, sequences, number, skipped, cleared)
+
+
+def _read_header(line: bytes, path: Path) -> tuple[tuple[Feature, ...], tuple[str, ...], bool]:
+    try:
+        header = json.loads(line.decode())
+        if header["format"] != FORMAT:
+            raise ValueError
+        version, who, temporal = header["version"], tuple(map(str, header["who"])), bool(header["temporal"])
+        features = read_features(header["features"], len(header["features"]))
+    except (ValueError, KeyError, TypeError, RecursionError, HachimachiError) as error:
+        expected = f'expected a journal, whose first line has "format": "{FORMAT}"'
+        raise HachimachiError(f"{path}: row 1: {expected}; move this file away") from error
+    if version != VERSION:
+        raise HachimachiError(f"{path}: is a journal of version {version}, expected {VERSION}; use a newer hxmx")
+    return features, who, temporal
+
+
+def _parse(line: bytes, features: int, players: int) -> Any:
+    """Return the record of a line, ``None`` where it is damaged."""
+    try:
+        record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    match record:
+        case [at, int(player), *values]:
+            known = all(value is None or _is_number(value) for value in values)
+            whole = known and _is_number(at) and type(player) is int and 0 <= player < players
+            return record if whole and len(values) == features else None
+        case {"begin": int()} | {"clear": [int(), int()]}:
+            return record
+        case {"amend": [int(), int(column), value]} if 0 <= column < features and _is_number(value):
+            return record
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST  # nor NaN
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of a journal.
+
+    Args:
+        path: The data set; ``None`` if nothing was recorded and so nothing was written.
+        events: How many events were added to it.
+        sequences: In how many sequences.
+        seconds: How long they last; 0 without time.
+        remarks: What was filled in, skipped or dropped: a sentence each.
+    """
+
+    path: Path | None
+    events: int
+    sequences: int
+    seconds: float
+    remarks: tuple[str, ...]
+
+
+def finish(
+    journal: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, *, append: bool = False
+) -> Finished:
+    """Write the data set of a journal, and remove the journal once that is safe on disk.
+
+    Args:
+        journal: The journal's path.
+        path: The data set, .json or .csv; else the journal's path without ``.journal``. If something is there, it is
+            kept and the next free name is taken.
+        append: Add to the sequences that the data set has instead.
+
+    Raises:
+        HachimachiError: A journal that cannot be read or that another process writes, or a data set that cannot be
+            written; the journal stays.
+    """
+    journal = Path(journal)
+    path = Path(os.fspath(journal).removesuffix(ENDING) if path is None else path)
+    if in_use(journal):
+        raise HachimachiError(f"{journal}: another hxmx records into it; end that one first")
+    path = path if append else free(path)
+    finished = Finished(None, 0, 0, 0.0, ())
+    try:
+        if not is_empty(journal):
+            recorded = read_journal(journal)
+            sequences, remarks = make_sequences(recorded, one=path.suffix.lower() == ".csv")
+            if sequences:
+                save(path, sequences, append=append)
+            if recorded.cleared:
+                remarks.append(f"{count(recorded.cleared, 'event')} dropped by /reset")
+            if recorded.skipped:
+                remarks.append(f"{count(recorded.skipped, 'line')} of the journal could not be read and left out")
+            events, seconds = sum(map(len, sequences)), sum(sequence.seconds for sequence in sequences)
+            finished = Finished(path if sequences else None, events, len(sequences), seconds, tuple(remarks))
+        journal.unlink()
+    except OSError as error:
+        raise HachimachiError(f"{journal}: {error.strerror or error}") from error
+    except HachimachiError as error:
+        raise HachimachiError(f"{error}; what was recorded stays in {journal}") from error
+    return finished
+
+
 class Journal:
     """Appends events to ``FILE.journal``; `close` makes the data set FILE of them.
 
-    One line a record, as JSON: a header, then ``[seconds since the start, who, value, …]`` with null for what is not
-    known. `event`, `begin`, `clear` and `amend` gather lines, `flush` writes them in one call to the system, and a
-    thread of its own waits for the disk. Nothing but the constructor and `close` raises.
+    `event`, `begin`, `clear` and `amend` gather lines, `flush` writes them in one call, and a thread of its own waits
+    for the disk. Nothing but the constructor and `close` raises.
 
     Args:
         path: The data set that `close` writes, .json or .csv.
@@ -37,7 +268,7 @@ class Journal:
         who: Names of who plays, the person first. With more than one, the data set gets a column for it.
         clock: Seconds that never go back, the same as those of the events.
         temporal: Whether the data set carries time.
-        told: Is told, once, that something cannot be written, and why; perhaps in a thread of the journal.
+        warn: Is called once, with a line that says what cannot be written and why; perhaps in a thread of the journal.
         resume: Go on in the journal that a crash left, as a new sequence.
 
     Raises:
@@ -53,7 +284,7 @@ class Journal:
         clock: Callable[[], float] = time.perf_counter,
         *,
         temporal: bool = True,
-        told: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = lambda _: None,
         resume: bool = False,
     ) -> None:
         self.path, self.file = Path(path), beside(path)
@@ -63,11 +294,19 @@ class Journal:
         self.lost = 0
         """How many of them could not be written."""
         check_suffix(self.path, SUFFIXES, "write")
-        self._told, self._warned, self._broken = told, False, False
+        self._say, self._warned, self._broken = warn, False, False
         self._lines: list[str] = []
-        since = self._resume() if resume else 0.0
-        # the last line of one that is resumed may have been cut off
-        first = f'\n{{"begin": {self.events}}}\n' if resume else _header(self.features, self.who, temporal)
+        since = 0.0
+        if resume:
+            previous = read_journal(self.file)
+            if (previous.features, previous.who, previous.temporal) != (self.features, self.who, temporal):
+                raise HachimachiError(f"{self.file}: was recorded with other features, so it cannot be gone on with")
+            self.events, since = previous.next, previous.last
+            first = f'\n{{"begin": {self.events}}}\n'  # the last line may have been cut off
+        else:
+            described = {str(column): describe(feature) for column, feature in enumerate(self.features)}
+            header = {"format": FORMAT, "version": VERSION, "temporal": temporal, "who": who, "features": described}
+            first = json.dumps(header) + "\n"
         self._fd: int | None = _open(self.file, first, resume)
         self._start = clock() - since
         self._opened = self.events
@@ -77,11 +316,11 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Note one event.
+        """Add one event.
 
         Args:
             at: When it happened, in seconds of the clock.
-            who: Number of who played it.
+            who: Index of who played it.
             row: Its features, shape (F,); NaN where unknown.
 
         Returns:
@@ -94,21 +333,21 @@ class Journal:
 
     def line(self, at: float, who: int, row: Row) -> str:
         """Return the line of an event."""
-        values = ", ".join([_number(value) for value in row.tolist()])
+        values = ", ".join([_format(value) for value in row.tolist()])
         return f"[{round(at - self._start, 6)}, {who}, {values}]\n"
 
     def amend(self, event: int, feature: int, value: float) -> None:
-        """Say what became known later: a note's duration, at its end."""
-        self._lines.append(f'{{"amend": [{event}, {feature}, {_number(value)}]}}\n')
+        """Add what became known later: a note's duration, at its end."""
+        self._lines.append(f'{{"amend": [{event}, {feature}, {_format(value)}]}}\n')
 
     def begin(self) -> None:
-        """A new sequence begins, unless none has begun yet."""
+        """Begin a new sequence, unless the present one is empty."""
         if not self._empty:
             self._lines.append(f'{{"begin": {self.events}}}\n')
             self._empty = True
 
     def clear(self) -> None:
-        """Drop what was noted since the journal was opened; the lines stay in it until `close`."""
+        """Drop what was added since the journal was opened; the lines stay in it until `close`."""
         self._lines.append(f'{{"clear": [{self._opened}, {self.events}]}}\n')
         self._empty = True
 
@@ -151,14 +390,6 @@ class Journal:
             self._syncer.join()
             os.close(fd)
 
-    def _resume(self) -> float:
-        """Go on counting where the journal on disk stops; return its last time."""
-        former = read_journal(self.file)
-        if (former.features, former.who, former.temporal) != (self.features, self.who, self.temporal):
-            raise HachimachiError(f"{self.file}: was recorded with other features, so it cannot be gone on with")
-        self.events = former.next
-        return former.last
-
     def _sync(self, fd: int) -> None:
         while not self._closing.is_set():
             self._dirty.wait()
@@ -174,16 +405,10 @@ class Journal:
         if not self._warned:
             self._warned = True
             reason = error.strerror or error
-            self._told(f"{self.file}: cannot be written: {reason}; it goes on, but what is not on disk is lost")
+            self._say(f"{self.file}: cannot be written: {reason}; it goes on, but what is not on disk is lost")
 
 
-def _header(features: Sequence[Feature], who: Sequence[str], temporal: bool) -> str:
-    described = {str(column): describe(feature) for column, feature in enumerate(features)}
-    top = {"format": FORMAT, "version": VERSION, "temporal": temporal, "who": list(who), "features": described}
-    return json.dumps(top) + "\n"
-
-
-def _number(value: float) -> str:
+def _format(value: float) -> str:
     return repr(value) if math.isfinite(value) else "null"
 
 
@@ -193,15 +418,15 @@ def _events(data: bytes) -> int:
 
 def _open(file: Path, first: str, resume: bool) -> int:
     """Return a descriptor that nobody else has, with the first line written."""
-    how = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0) | (0 if resume else os.O_CREAT | os.O_EXCL)
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0) | (0 if resume else os.O_CREAT | os.O_EXCL)
     try:
-        fd = os.open(file, how, 0o666)
+        fd = os.open(file, flags, 0o666)
     except FileExistsError as error:
         raise HachimachiError(f"{file}: an earlier recording that was not finished is here; rescue it first") from error
     except OSError as error:
         raise HachimachiError(f"{file}: cannot be written: {error.strerror or error}") from error
     error = None
-    if not is_locked_here(fd):
+    if not _lock(fd):
         error = HachimachiError(f"{file}: another hxmx records into it; end that one or name another file")
     elif (reason := _write(fd, first.encode())[1]) is not None:
         error = HachimachiError(f"{file}: cannot be written: {reason.strerror or reason}")

@@ -1,4 +1,4 @@
-"""Every performance is kept: where, for which models, and what became of those that a crash cut off."""
+"""The record of every performance: where it is kept, for which models, and the rescue of those that a crash cut off."""
 
 from __future__ import annotations
 
@@ -10,38 +10,40 @@ from pathlib import Path
 from hachimachi.errors import HachimachiError, count
 from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.protocols import Address, Note, Row
-from hachimachi.live.record.dataset import finish
-from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.journal_file import SUFFIXES, find_unfinished, free
+from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
 
-Heard = tuple[float, bytes]
+FOLDER = Path("outputs/run")
+"""Where performances are kept that nobody gave a name."""
+
+EventKey = tuple[float, bytes]
+"""What identifies an event that several performers heard: its time and its values."""
 
 
 class JournalListener:
-    """The listener of one performer into a journal, which several may share.
+    """Writes what one performer hears and plays into a journal, which several may share.
 
-    Several performers that hear the same event at the same moment note it once.
+    What several performers hear at the same moment is written once.
 
     Args:
-        journal: Where to; who flushes it is not decided here.
-        who: The performer's number in ``journal.who``, from 1; what it hears is of number 0.
+        journal: Where to; somebody else flushes it.
+        who: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
         shared: What was heard last, and by which performers; shared by all that share a journal.
     """
 
-    def __init__(self, journal: Journal, who: int = 1, shared: dict[Heard, set[int]] | None = None) -> None:
+    def __init__(self, journal: Journal, who: int = 1, shared: dict[EventKey, set[int]] | None = None) -> None:
         self._journal, self._who = journal, who
-        self._shared: dict[Heard, set[int]] = {} if shared is None else shared
+        self._shared: dict[EventKey, set[int]] = {} if shared is None else shared
         names = [feature.name for feature in journal.features]
         self._pitch, self._duration = (names.index(name) if name in names else None for name in ("pitch", "duration"))
         self._held: dict[int, tuple[int, float]] = {}  # pitch → number of the event and when it began
 
     def began(self) -> None:
-        """A new sequence begins, if the last one has events."""
+        """Begin a new sequence, if the present one has events."""
         self._held.clear()
         self._journal.begin()
 
     def heard(self, row: Row, at: float) -> None:
-        """Note a player's event."""
+        """Write a player's event."""
         key = (at, row.tobytes())
         who = self._shared.get(key)
         if who is not None and self._who not in who:
@@ -50,10 +52,13 @@ class JournalListener:
         self._shared.clear()
         self._shared[key] = {self._who}
         number = self._journal.event(at, 0, row)
-        self._hold(row, number, at)
+        if self._pitch is not None and self._duration is not None:
+            pitch, duration = float(row[self._pitch]), float(row[self._duration])
+            if math.isnan(duration) and pitch.is_integer() and 0 <= pitch < 128:
+                self._held[int(pitch)] = (number, at)
 
-    def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (an listener's signature)
-        """Note a model's event."""
+    def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (of Listener)
+        """Write a model's event."""
         self._journal.event(at, self._who, row)
 
     def rehearse(self, row: Row) -> None:
@@ -64,28 +69,17 @@ class JournalListener:
         """Nothing: a model's durations are known when its notes begin."""
 
     def released(self, pitch: int, at: float) -> None:
-        """The person lets go of a note whose duration was not known when it was heard."""
+        """Write the duration of a player's note that was not known when it was heard."""
         held = self._held.pop(pitch, None)
         if held is not None and self._duration is not None:
             number, began = held
             self._journal.amend(number, self._duration, max(0.0, at - began))
 
-    def _hold(self, row: Row, number: int, at: float) -> None:
-        if self._pitch is None or self._duration is None:
-            return
-        pitch, duration = float(row[self._pitch]), float(row[self._duration])
-        if math.isnan(duration) and pitch.is_integer() and 0 <= pitch < 128:
-            self._held[int(pitch)] = (number, at)
-
 
 def make_listeners(journal: Journal) -> list[JournalListener]:
-    """Return an listener for each performer whose name is in ``journal.who``."""
-    shared: dict[Heard, set[int]] = {}
+    """Return a listener for each performer whose name is in ``journal.who``."""
+    shared: dict[EventKey, set[int]] = {}
     return [JournalListener(journal, who, shared) for who in range(1, len(journal.who))]
-
-
-FOLDER = Path("outputs/run")
-"""Where performances are kept that nobody gave a name."""
 
 
 class Logbook:
@@ -93,24 +87,31 @@ class Logbook:
 
     Args:
         path: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`.
-        parts: The models that play.
-        told: Is told once that something cannot be written.
+        models: The models that play.
+        warn: Is called once, with a line about what cannot be written.
 
     Raises:
         HachimachiError: No place to write, or a suffix that is not .json or .csv.
     """
 
-    def __init__(self, path: Path | None, parts: Sequence[LoadedModel], told: Callable[[str], None]) -> None:
-        path = path or _new_path()
-        alike = len({tuple(feature.name for feature in part.player.features) for part in parts}) == 1
-        groups = [list(parts)] if alike else [[part] for part in parts]
-        paths = [path] if alike else [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(parts) + 1)]
+    def __init__(self, path: Path | None, models: Sequence[LoadedModel], warn: Callable[[str], None]) -> None:
+        if path is None:
+            try:
+                FOLDER.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                why = error.strerror or error
+                raise HachimachiError(f"{FOLDER}: cannot be made: {why}; say --log FILE or --log none") from error
+            # two may begin in one second
+            path = free(FOLDER / f"{datetime.now():%Y-%m-%d_%H-%M-%S}.json", with_journal=True)
+        alike = len({tuple(feature.name for feature in model.player.features) for model in models}) == 1
+        groups = [list(models)] if alike else [[model] for model in models]
+        paths = [path] if alike else [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(models) + 1)]
         self.journals: list[Journal] = []
         self.listeners: list[JournalListener] = []
         """One for each model."""
-        for place, group in zip(paths, groups, strict=True):
-            who = ["you", *(part.name for part in group)]
-            journal = Journal(free(place), group[0].player.features, who, temporal=True, told=told)
+        for path, group in zip(paths, groups, strict=True):
+            who = ["you", *(model.name for model in group)]
+            journal = Journal(free(path), group[0].player.features, who, warn=warn)
             self.journals.append(journal)
             self.listeners += make_listeners(journal)
 
@@ -122,10 +123,20 @@ class Logbook:
     def close(self) -> list[str]:
         """Write the data sets, once; return what came of each, in words.
 
-        What cannot be written stays in its journal, and that is said.
+        What cannot be written stays in its journal, and a line says so.
         """
         journals, self.journals = self.journals, []
-        return [line for journal in journals for line in _close(journal)]
+        lines: list[str] = []
+        for journal in journals:
+            try:
+                finished = journal.close()
+            except HachimachiError as error:
+                lines.append(str(error))
+                continue
+            if finished.path is not None:
+                lines += [f"kept {count(finished.events, 'event')} → {finished.path}", *finished.remarks]
+                lines += [f"{count(journal.lost, 'event')} could not be written and are lost"] if journal.lost else []
+        return lines
 
 
 def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
@@ -140,16 +151,6 @@ def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
                 say(f"a performance was cut off; {count(finished.events, 'event')} rescued → {finished.path}")
 
 
-def _new_path() -> Path:
-    try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or error
-        raise HachimachiError(f"{FOLDER}: cannot be made: {why}; say --log FILE or --log none") from error
-    # two may begin in one second
-    return free(FOLDER / f"{datetime.now():%Y-%m-%d_%H-%M-%S}.json", with_journal=True)
-
-
 def check_log(path: Path) -> None:
     """Refuse a log that cannot be written, before models are loaded.
 
@@ -162,14 +163,3 @@ def check_log(path: Path) -> None:
         raise HachimachiError(f"--log {path}: there is no folder {path.parent} to write into; create it first")
     if path.exists():
         raise HachimachiError(f"--log {path}: is there already and would be lost; name another file")
-
-
-def _close(journal: Journal) -> list[str]:
-    try:
-        finished = journal.close()
-    except HachimachiError as error:
-        return [str(error)]
-    if finished.path is None:
-        return []
-    lost = [f"{count(journal.lost, 'event')} could not be written and are lost"] if journal.lost else []
-    return [f"kept {count(finished.events, 'event')} → {finished.path}", *finished.remarks, *lost]

@@ -21,7 +21,7 @@ class Recorder:
 
     Args:
         journal: Where events go.
-        wire: Says what is asked and what is refused.
+        wire: Where answers go, and what is refused.
         say: Shows one line on the screen.
         show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
         clock: Seconds that never go back.
@@ -46,7 +46,7 @@ class Recorder:
         self._form = InputForm([replace(feature, masked=False) for feature in journal.features], {})
         self._wire, self._say, self._show = wire, say, show
         self._clock, self._wall = clock, wall
-        self._shown = (clock(), 0)  # when the counter was shown, and how many messages there had been
+        self._shown = (clock(), 0)  # when the counter was shown, and the events heard until then
         self._heard = 0
         self._routes: dict[str, Callable[[Message, Address | None], None]] = {
             "/input": self._input,
@@ -56,7 +56,7 @@ class Recorder:
         }
 
     def start(self) -> None:
-        """Say ``/status ready 1``."""
+        """Send ``/status ready 1``."""
         self._wire.post("/status", "ready", 1)
 
     def receive(self, packet: bytes, sender: Address | None = None) -> None:
@@ -70,7 +70,11 @@ class Recorder:
             try:
                 if isinstance(message, Refused):
                     raise message
-                self._obey(message, sender)
+                action = self._routes.get(message.route)
+                if action is None:
+                    routes = " ".join(self._routes)
+                    raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
+                action(message, sender)
             except Refused as refused:
                 self.refusals.note(refused, sender)
         self.journal.flush()
@@ -89,15 +93,8 @@ class Recorder:
         return self._shown[0] + SHOW_SECONDS
 
     def end(self) -> None:
-        """Say ``/status ready 0``."""
+        """Send ``/status ready 0``."""
         self._wire.post("/status", "ready", 0)
-
-    def _obey(self, message: Message, sender: Address | None) -> None:
-        action = self._routes.get(message.route)
-        if action is None:
-            routes = " ".join(self._routes)
-            raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
-        action(message, sender)
 
     def _input(self, message: Message, _: Address | None) -> None:
         self.journal.event(message.time, 0, self._form.row(message.values))
@@ -113,12 +110,11 @@ class Recorder:
     def _status(self, message: Message, sender: Address | None) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
-        self.journal.flush()  # what it says is recorded is in the file
+        self.journal.flush()  # what it counts as recorded is in the file
         names = [feature.name for feature in self.journal.features]
         counts = [("recorded", self.recorded), ("lost", self.journal.lost), ("refused", self.refusals.total)]
-        told = [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]
-        for words in told:
-            self._wire.post("/status", *words, to=sender)
+        for values in [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]:
+            self._wire.post("/status", *values, to=sender)
 
     def _stop(self, _: Message, __: Address | None) -> None:
         self.stopped = True

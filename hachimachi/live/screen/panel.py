@@ -1,88 +1,163 @@
-"""The panel: one calm picture of a performance. Pure: a history goes in, lines of text come out."""
+"""The panel: a piano roll of notes, or traces of other features, and counts. A history goes in, lines come out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from hachimachi.live.screen.roll import (
-    FAINT,
-    GUTTER,
-    MODEL_STYLE,
-    STEP,
-    VALUE,
-    YOU_STYLE,
-    ModelHistory,
-    PanelHistory,
-    column_of,
-    draw_roll,
-    draw_traces,
+from hachimachi.live.screen.snapshot import (
+    ASCII,
+    BLOCKS,
+    CUT,
+    MODEL,
+    YOU,
+    ModelState,
+    ScreenEvent,
+    Signs,
+    Snapshot,
+    shown,
 )
-from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Signs
 
+STEP = 1 / 8
+"""Seconds a column."""
+KEPT = 256
+"""Columns kept: half a minute, more than the widest panel shows."""
+KEPT_SECONDS = KEPT * STEP
+RATE_SECONDS = 2.0
+BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8
+"""What is in a cell, as bits."""
+
+YOU_STYLE, MODEL_STYLE, BOTH_STYLE, FAINT = "cyan", "magenta", "bold", "dim"
+GUTTER = 7
+"""Columns left of the picture, for note names and names of features."""
+VALUE = 11
+"""Columns right of a trace, for its newest value."""
 NUMBER, CELL, ACROSS = 9, 20, 4
 """Columns of a number, columns from one number to the next, numbers side by side at most."""
-
-
-def count_rows(width: int) -> int:
-    """Return how many lines `draw_counts` takes."""
-    return -(-len(_LABELS) // _across(width))
-
-
-def draw_counts(model: ModelHistory, now: float, width: int, signs: Signs) -> list[Text]:
-    """Return all counts, and with the rates how the player and the model are drawn."""
-    legend = {"you": (signs.you[0] * 2, YOU_STYLE), "model": (signs.model[0] * 2, MODEL_STYLE)}
-    numbers, across = _numbers(model, now), _across(width)
-    lines: list[Text] = []
-    for place, label in enumerate(_LABELS):
-        if place % across == 0:
-            lines.append(Text())
-        named = Text().append(label, FAINT)
-        if label in legend:
-            named = Text(f"{label} ").append(*legend[label])
-        named.truncate(CELL - NUMBER - 1, pad=True)
-        lines[-1].append(f"{numbers[label]:>{NUMBER}} ").append(named)
-    return lines
-
-
-def draw_brief(model: ModelHistory, now: float) -> Text:
-    """Return the most telling counts on one line, the most telling ones first."""
-    numbers = _numbers(model, now)
-    widths = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
-    return Text("  ").join(
-        Text().append(f"{label} ", FAINT).append(f"{numbers[label]:>{widths[label]}}") for label in widths
-    )
-
-
-_LABELS = (
-    *("you", "heard", "skipped", "refused"),
-    *("model", "played", "cancelled", "pending"),
-    *("late p50", "late p99", "late max"),
-)
-
-
-def _across(width: int) -> int:
-    return max(1, min(ACROSS, (width + 1) // CELL))
-
-
-def _numbers(model: ModelHistory, now: float) -> dict[str, str]:
-    state, (heard, played) = model.state, model.rates(now)
-    counts = {label: f"{getattr(state, label):,}" for label in _LABELS if hasattr(state, label)}
-    late = ["-" if state.late is None else f"{value:.2f} ms" for value in state.late or (0.0, 0.0, 0.0)]
-    return {**counts, "you": _rate(heard), "model": _rate(played), **dict(zip(_LABELS[-3:], late, strict=True))}
-
-
-def _rate(a_second: float) -> str:
-    return f"{a_second:,.0f}/s" if a_second >= 100 else f"{a_second:.1f}/s"
-
-
 TALLEST, WIDEST = 30, 160
 SPARED = 4
 """Lines of the terminal left to what was printed before."""
 LEAST_PICTURE = 4
 """Lines of picture below which a model's counts shrink to one line."""
+LABELS = (
+    *("you", "heard", "skipped", "refused"),
+    *("model", "played", "cancelled", "pending"),
+    *("late p50", "late p99", "late max"),
+)
+BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
+"""The counts on one line, the most important first, and the columns of each."""
+
+Cell = tuple[str, str]
+"""A sign and its style."""
+
+
+def column_of(time: float) -> int:
+    """Return the column in which a moment lies."""
+    return math.floor(time / STEP)
+
+
+class ModelHistory:
+    """The last seconds of one model.
+
+    Attributes:
+        state: Its newest state.
+        roll: Of notes: column → pitch → bits of the cell.
+        values: Of other events: column → bits, and the newest values of the shown features.
+    """
+
+    def __init__(self, state: ModelState) -> None:
+        self.state = state
+        self.notes = "pitch" in state.features
+        self.names = [state.features[column] for column in shown(state.features)]
+        self.roll: dict[int, dict[int, int]] = {}
+        self.values: dict[int, tuple[int, list[float]]] = {}
+        self.newest = -KEPT
+        self._counts: deque[tuple[float, int, int]] = deque()
+
+    def add(self, state: ModelState, late: float, now: float) -> None:
+        """Take in what is new; its times are ``late`` seconds behind those of ``now``."""
+        self.state = state
+        for event in state.events:
+            if math.isfinite(event.at):
+                self._add_event(event, min(max(event.at + late, now - 2 * KEPT_SECONDS), now + KEPT_SECONDS), now)
+        self._counts.append((now, state.heard, state.played))
+        while len(self._counts) > 2 and self._counts[1][0] < now - 2 * RATE_SECONDS:
+            self._counts.popleft()
+        for columns in (self.roll, self.values):
+            for old in [column for column in columns if column < column_of(now) - KEPT]:
+                del columns[old]
+
+    def rates(self, now: float) -> tuple[float, float]:
+        """Return events heard and played per second, over the last two seconds."""
+        if not self._counts:
+            return 0.0, 0.0
+        past = [count for count in self._counts if count[0] <= now - RATE_SECONDS]
+        before, newest = past[-1] if past else self._counts[0], self._counts[-1]
+        return max(0, newest[1] - before[1]) / RATE_SECONDS, max(0, newest[2] - before[2]) / RATE_SECONDS
+
+    def _add_event(self, event: ScreenEvent, at: float, now: float) -> None:
+        column = column_of(at)
+        if column < column_of(now) - KEPT:
+            return
+        if event.who == CUT:
+            for later, cells in self.roll.items():
+                if later > column and event.values and event.values[0] in cells:
+                    cells[int(event.values[0])] &= ~(BY_MODEL | MODEL_BEGINS)
+        elif event.who not in (YOU, MODEL):
+            return
+        elif self.notes:
+            self._add_note(event, at, column)
+        else:
+            bits, values = self.values.get(column, (0, [math.nan] * len(self.names)))
+            new = [new if math.isfinite(new) else old for new, old in zip(event.values, values, strict=False)]
+            self.values[column] = bits | 1 << event.who, new + values[len(new) :]
+            self.newest = max(self.newest, column)
+
+    def _add_note(self, event: ScreenEvent, at: float, column: int) -> None:
+        if not event.values or not math.isfinite(event.values[0]):
+            return
+        pitch = round(min(max(event.values[0], 0), 127))
+        seconds = event.values[1] if len(event.values) > 1 and math.isfinite(event.values[1]) else 0.0
+        end = max(column, column_of(at + min(max(seconds, 0.0), KEPT_SECONDS) - STEP / 2))
+        who = 1 << event.who
+        for held in range(column, end + 1):
+            cells = self.roll.setdefault(held, {})
+            cells[pitch] = cells.get(pitch, 0) | who
+        self.roll[column][pitch] |= who << 2
+        self.newest = max(self.newest, end)
+
+
+class PanelHistory:
+    """The last seconds of a performance: what `draw_lines` draws."""
+
+    def __init__(self) -> None:
+        self.latest: Snapshot | None = None
+        self.models: list[ModelHistory] = []
+        self.lines: deque[str] = deque(maxlen=4)
+        self._late = math.inf
+
+    def add(self, snapshot: Snapshot, now: float) -> None:
+        """Take in a snapshot that came at ``now``, in seconds of the clock by which it is drawn."""
+        self.latest = snapshot
+        self.lines.extend(snapshot.lines)
+        if math.isfinite(snapshot.at):
+            # two clocks that tick alike: the quickest delivery shows how far apart they are
+            self._late = min(self._late, now - snapshot.at)
+        late = self._late if math.isfinite(self._late) else 0.0
+        previous, self.models = self.models, []
+        for i, state in enumerate(snapshot.models):
+            known = i < len(previous) and previous[i].state.features == state.features
+            self.models.append(previous[i] if known else ModelHistory(state))
+            self.models[-1].add(state, late, now)
+
+    def moves(self, now: float, width: int) -> bool:
+        """Return whether a picture of so many columns changes by itself, since not all has scrolled out of it."""
+        return any(model.newest + min(width, KEPT) + 1 >= column_of(now) for model in self.models)
 
 
 class Panel:
@@ -98,82 +173,188 @@ class Panel:
         yield Group(*draw_lines(self._history, self._now, options.max_width, height, signs))
 
 
-def render(history: PanelHistory, now: float) -> RenderableType:
-    """Return what rich prints: never wider than the console, and one line less than it is high at most.
+def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
+    """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone.
 
     Args:
-        history: What was told.
+        history: What has arrived.
         now: Seconds of the clock that `PanelHistory.add` was given.
+        width: Columns of the terminal; no line fills the last one, since some terminals wrap it.
+        height: Lines of the terminal; one less is drawn at most.
+        signs: What the terminal can draw with.
     """
-    return Panel(history, now)
-
-
-def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
-    """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone."""
-    told = history.latest
-    if told is None:
+    latest = history.latest
+    if latest is None:
         return []
-    width = max(1, min(width - 1, WIDEST))  # a line that fills the last column wraps in some terminals
+    width = max(1, min(width - 1, WIDEST))
     rows = max(1, min(height - 1, max(height - SPARED, 10), TALLEST))
     warnings = 2 if rows >= 16 else 1
-    ports = [("hears", told.hears), ("plays to", told.plays_to)]
-    drawn = [_words((f"{label} {', '.join(where)}" for label, where in ports if where), signs)]
-    drawn += _models(history.models, now, width, max(0, rows - 1 - warnings), signs)
-    drawn += [Text() for _ in range(rows - warnings - len(drawn))]
-    said = [Text(signs.show(line), "yellow") for line in history.said][-warnings:]
-    drawn += [*said, *(Text() for _ in range(warnings - len(said)))]
-    return [_fitted(line, width, signs) for line in drawn[:rows]]
-
-
-def _models(models: Sequence[ModelHistory], now: float, width: int, room: int, signs: Signs) -> list[Text]:
-    """Share the room among the models: as many lines for each, whatever there is to show, so that nothing moves."""
+    ports = [("hears", latest.hears), ("plays to", latest.plays_to)]
+    drawn = [_join([f"{label} {', '.join(where)}" for label, where in ports if where], signs)]
+    # every model gets as many lines, whatever there is to show, so that nothing moves
+    room, models = max(0, rows - 1 - warnings), history.models
     fitting = len(models) if len(models) <= room else max(0, room - 1)
-    drawn: list[Text] = []
     for number, model in enumerate(models[:fitting], 1):
         label = f"{number} " if len(models) > 1 else ""
-        drawn += _model(label, model, now, width, room // fitting if fitting == len(models) else 1, signs)
+        drawn += _draw_model(label, model, now, width, room // fitting if fitting == len(models) else 1, signs)
     if fitting < len(models) and room:
         drawn.append(Text(f"and {len(models) - fitting} more", FAINT))
-    return drawn
+    drawn += [Text() for _ in range(rows - warnings - len(drawn))]
+    lines = [Text(signs.show(line), "yellow") for line in history.lines][-warnings:]
+    drawn += [*lines, *(Text() for _ in range(warnings - len(lines)))]
+    return [_fit(line, width, signs) for line in drawn[:rows]]
 
 
-def _model(label: str, model: ModelHistory, now: float, width: int, rows: int, signs: Signs) -> list[Text]:
-    state = model.state
+def _draw_model(label: str, model: ModelHistory, now: float, width: int, rows: int, signs: Signs) -> list[Text]:
+    state, draw, newest = model.state, _draw_roll if model.notes else _draw_traces, column_of(now)
     title = Text().append(label, FAINT).append(signs.show(state.name), "bold")
-    doing = Text(f"{signs.show(state.mode)} {signs.dot} {signs.show(state.state):<7}")
-    steering = _words(state.steering, signs)
-    spare = rows - 3 - count_rows(width)
-    if spare >= LEAST_PICTURE:
-        counts = [_axis(width - VALUE * (not model.notes), signs), *draw_counts(model, now, width, signs)]
-        return [_spread(title, doing, width, signs), steering, *_picture(model, now, width, spare, signs), *counts]
-    head = _spread(title.append("  ").append(steering), doing, width, signs)
-    return [head, *_picture(model, now, width, max(0, rows - 2), signs), draw_brief(model, now)][:rows]
+    status = Text(f"{signs.show(state.mode)} {signs.dot} {signs.show(state.state):<7}")
+    steering = _join(state.steering, signs)
+    across = max(1, min(ACROSS, (width + 1) // CELL))
+    picture = rows - 3 - -(-len(LABELS) // across)
+    if picture < LEAST_PICTURE:
+        head = _spread(title.append("  ").append(steering), status, width, signs)
+        drawn = draw(model, newest, max(GUTTER + 1, width), rows - 2, signs) if rows > 2 else []
+        return [head, *drawn, _draw_brief(model, now)][:rows]
+    axis = width - VALUE * (not model.notes)
+    left, right = f"{int((axis - GUTTER) * STEP)} s ago ", " now"
+    line = signs.line * max(0, axis - GUTTER - len(left) - len(right))
+    return [
+        _spread(title, status, width, signs),
+        steering,
+        *draw(model, newest, max(GUTTER + 1, width), picture, signs),
+        Text(f"{'':{GUTTER}}{left}{line}{right}", FAINT),
+        *_draw_counts(model, now, across, signs),
+    ]
 
 
-def _picture(model: ModelHistory, now: float, width: int, rows: int, signs: Signs) -> list[Text]:
-    if rows < 1:
-        return []
-    draw = draw_roll if model.notes else draw_traces
-    return draw(model, column_of(now), max(GUTTER + 1, width), rows, signs)
+def _draw_counts(model: ModelHistory, now: float, across: int, signs: Signs) -> list[Text]:
+    """Return all counts, and with the rates how the player and the model are drawn."""
+    legend = {"you": (signs.you[0] * 2, YOU_STYLE), "model": (signs.model[0] * 2, MODEL_STYLE)}
+    numbers = _numbers(model, now)
+    lines: list[Text] = []
+    for i, label in enumerate(LABELS):
+        if i % across == 0:
+            lines.append(Text())
+        name = Text(f"{label} ").append(*legend[label]) if label in legend else Text().append(label, FAINT)
+        name.truncate(CELL - NUMBER - 1, pad=True)
+        lines[-1].append(f"{numbers[label]:>{NUMBER}} ").append(name)
+    return lines
 
 
-def _axis(width: int, signs: Signs) -> Text:
-    left, right = f"{int((width - GUTTER) * STEP)} s ago ", " now"
-    line = max(0, width - GUTTER - len(left) - len(right))
-    return Text(f"{'':{GUTTER}}{left}{signs.line * line}{right}", FAINT)
+def _draw_brief(model: ModelHistory, now: float) -> Text:
+    numbers = _numbers(model, now)
+    return Text("  ").join(
+        Text().append(f"{label} ", FAINT).append(f"{numbers[label]:>{width}}") for label, width in BRIEF.items()
+    )
 
 
-def _words(words: Iterable[str], signs: Signs) -> Text:
-    return Text(f" {signs.dot} ".join(signs.show(word) for word in words))
+def _numbers(model: ModelHistory, now: float) -> dict[str, str]:
+    """Return each of `LABELS` and its number as text."""
+    state = model.state
+    counts = {label: f"{getattr(state, label):,}" for label in LABELS if hasattr(state, label)}
+    rates = [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" for rate in model.rates(now)]
+    late = ["-" if state.late is None else f"{value:.2f} ms" for value in state.late or (0.0, 0.0, 0.0)]
+    return {**counts, "you": rates[0], "model": rates[1], **dict(zip(LABELS[-3:], late, strict=True))}
+
+
+def _draw_roll(model: ModelHistory, newest: int, width: int, rows: int, signs: Signs) -> list[Text]:
+    """Draw notes, the column ``newest`` at the right: ``rows`` lines of at most ``width`` characters."""
+    slots = rows * (2 if signs.halves else 1)
+    # whole octaves, of all that was kept, so that the scale seldom changes
+    pitches = [pitch for cells in model.roll.values() for pitch in cells]
+    low, high = min(pitches, default=48) // 12 * 12, max(pitches, default=71) // 12 * 12 + 12
+    per = max(1, math.ceil((high - low) / max(1, slots)))  # semitones in a slot
+    low = max(0, low - (slots * per - (high - low)) // 2 // 12 * 12)  # where there is room, octaves below and above
+    columns: list[list[int]] = []
+    for column in range(newest - (width - GUTTER - 1), newest + 1):
+        columns.append([0] * slots)
+        for pitch, bits in model.roll.get(column, {}).items():
+            columns[-1][min((pitch - low) // per, slots - 1)] |= bits
+    lines = []
+    for row in range(rows):
+        if signs.halves:
+            top, bottom = slots - 1 - 2 * row, slots - 2 - 2 * row
+            cells = [_cell(column[top], column[bottom], signs) for column in columns]
+        else:
+            top = bottom = slots - 1 - row
+            cells = [_cell(column[top], 0, signs) for column in columns]
+        octave = -(-(low + bottom * per) // 12)  # a C is named; middle C, 60, is C4
+        lines.append(_line(f"C{octave - 1}" if octave * 12 < low + (top + 1) * per else "", cells))
+    return lines
+
+
+def _draw_traces(model: ModelHistory, newest: int, width: int, rows: int, signs: Signs) -> list[Text]:
+    """Draw one trace for each shown feature, as `_draw_roll` does."""
+    oldest = newest - max(0, width - GUTTER - VALUE) + 1
+    bits = [model.values[column][0] if column in model.values else 0 for column in range(oldest, newest + 1)]
+    # who played is a line of its own, so that it can be seen without colour; with two lines or one there is no room
+    lines = [_line("", [_cell(who << 2 | who, 0, signs) for who in bits])] if rows > 2 else []
+    total, room = len(model.state.features), rows - len(lines)
+    fitting = max(0, min(len(model.names), room if total <= min(len(model.names), room) else room - 1))
+    lines += [_draw_trace(model, i, oldest, bits, signs) for i in range(fitting)]
+    if total > fitting and len(lines) < rows:
+        lines.append(Text(f"{'':{GUTTER}}and {total - fitting} more"[:width], FAINT))
+    return [*lines, *[Text()] * (rows - len(lines))]
+
+
+def _draw_trace(model: ModelHistory, i: int, oldest: int, bits: Sequence[int], signs: Signs) -> Text:
+    known = {column: values[i] for column, (_, values) in model.values.items() if math.isfinite(values[i])}
+    # halved: the difference of the largest floats is finite
+    low, high = min(known.values(), default=0.0) / 2, max(known.values(), default=0.0) / 2
+    held = [value for column, value in sorted(known.items()) if column < oldest]
+    value, style = held[-1] if held else math.nan, FAINT
+    cells: list[Cell] = []
+    for column, who in enumerate(bits, oldest):
+        value, style = known.get(column, value), _style(who) or style
+        level = " "
+        if math.isfinite(value):
+            share = (value / 2 - low) / (high - low) if high > low else 0.5
+            level = signs.levels[min(int(share * len(signs.levels)), len(signs.levels) - 1)]
+        cells.append((level, style))
+    line = _line(signs.show(model.names[i]), cells)
+    return line.append(f"{value:{VALUE}.4g}" if math.isfinite(value) else "")
+
+
+def _cell(top: int, bottom: int, signs: Signs) -> Cell:
+    """Return the sign and the style of two halves; the model's is drawn where both want one half."""
+    halves = bool(top) + 2 * bool(bottom)
+    if not halves:
+        return " ", ""
+    if not (top | bottom) & BY_MODEL:
+        return signs.you[halves - 1], _style(top | bottom)
+    above, below = bool(top & BY_MODEL), bool(bottom & BY_MODEL)
+    style = _style(top if above else bottom)
+    if halves == 3 and above != below:
+        style = f"{style} on {YOU_STYLE}"
+    return signs.model[above + 2 * below - 1], style
+
+
+def _style(bits: int) -> str:
+    if bits & BY_YOU and bits & BY_MODEL:
+        return BOTH_STYLE
+    name = YOU_STYLE if bits & BY_YOU else MODEL_STYLE if bits & BY_MODEL else ""
+    return name if bits & (YOU_BEGIN | MODEL_BEGINS) or not name else f"{FAINT} {name}"
+
+
+def _line(name: str, cells: Sequence[Cell]) -> Text:
+    line = Text().append(f"{name[: GUTTER - 1]:>{GUTTER - 1}} ", FAINT)
+    for style, run in groupby(cells, key=lambda cell: cell[1]):
+        line.append("".join(sign for sign, _ in run), style)
+    return line
+
+
+def _join(texts: Sequence[str], signs: Signs) -> Text:
+    return Text(f" {signs.dot} ".join(signs.show(text) for text in texts))
 
 
 def _spread(left: Text, right: Text, width: int, signs: Signs) -> Text:
     """Put one text at the left end of a line and one at the right."""
-    left = _fitted(left, max(0, width - right.cell_len - 2), signs)
+    left = _fit(left, max(0, width - right.cell_len - 2), signs)
     return left.append(" " * max(0, width - left.cell_len - right.cell_len)).append(right)
 
 
-def _fitted(line: Text, width: int, signs: Signs) -> Text:
+def _fit(line: Text, width: int, signs: Signs) -> Text:
     line.rstrip()
     line.truncate(width, overflow="ellipsis" if signs.halves else "crop")
     line.no_wrap, line.end = True, "\n"

@@ -1,4 +1,4 @@
-"""Tells a screen how things stand, in the pauses between notes."""
+"""What a screen shows, taken from an ensemble in the pauses between notes; and the screen that is lines of text."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Reporter:
     """A chore of an ensemble: sends a snapshot when something has changed, and rests when nothing has.
 
     Args:
-        ensemble: Who plays.
-        screen: Who is told.
+        ensemble: The ensemble.
+        screen: Where to.
         traces: What each instrument heard and played, in their order.
         hears: Where it is heard on.
         plays_to: Where it is played to.
@@ -42,18 +42,18 @@ class Reporter:
         self._ensemble, self._screen, self._traces = ensemble, screen, traces
         self._hears, self._plays_to = tuple(hears), tuple(plays_to)
         self._clock = clock
-        self._said: list[str] = []
-        self._known: object = None  # what the screen was told last
-        self._next = -1.0  # when it may be told again
+        self._lines: list[str] = []
+        self._known: object = None  # what the screen shows
+        self._next = -1.0  # when it may be sent the next snapshot
 
     def say(self, line: str) -> None:
         """Show a line with the next snapshot."""
-        self._said.append(line)
+        self._lines.append(line)
 
     def __call__(self) -> float | None:
         """Send a snapshot if it is time; return when it will be, ``None`` while nothing has changed."""
-        now, stands = self._clock(), self._fingerprint()
-        if stands == self._known and not self._said:
+        now, state = self._clock(), self._fingerprint()
+        if state == self._known and not self._lines:
             return None
         if now < self._next:
             return self._next
@@ -62,15 +62,15 @@ class Reporter:
         )
         if coming is not None and coming - now < ROOM_SECONDS and now < self._next + PATIENCE_SECONDS:
             return now + ROOM_SECONDS
-        self._known, self._next = stands, now + self._screen.interval
+        self._known, self._next = state, now + self._screen.interval
         self._screen.send(self.snapshot(now))
-        self._said.clear()
+        self._lines.clear()
         return None
 
     def finish(self) -> None:
         """Send a last snapshot: how things stand at the end."""
         self._screen.send(self.snapshot(self._clock()))
-        self._said.clear()
+        self._lines.clear()
 
     def snapshot(self, now: float) -> Snapshot:
         """Return how things stand."""
@@ -78,7 +78,7 @@ class Reporter:
             self._describe(instrument, trace)
             for instrument, trace in zip(self._ensemble.instruments, self._traces, strict=True)
         )
-        return Snapshot(now, self._hears, self._plays_to, states, tuple(self._said))
+        return Snapshot(now, self._hears, self._plays_to, states, tuple(self._lines))
 
     def _fingerprint(self) -> object:
         return self._ensemble.refusals.total, *(
@@ -120,78 +120,64 @@ def _text(word: str | float) -> str:
     return word if isinstance(word, str) else f"{word:g}"
 
 
-EVERY = 60.0
+COUNT_SECONDS = 60.0
 """Seconds between two lines of counts."""
+COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
 
 
 class PlainLog:
     """Lines on standard output when something changes: a `hachimachi.live.screen.snapshot.Screen`.
 
-    What goes wrong is said on standard error.
+    What goes wrong is printed on standard error.
 
     Args:
-        quiet: Say only what goes wrong.
+        quiet: Print only what goes wrong.
     """
 
     interval = 1.0
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._before: Snapshot | None = None
-        self._counted: list[str] = []
+        self._previous: Snapshot | None = None
+        self._counts: list[str] = []
         self._next = 0.0
 
     def send(self, snapshot: Snapshot) -> None:
-        """Say what is new since the snapshot before."""
-        before, self._before = self._before, snapshot
-        for line in snapshot.said:
+        """Print what is new since the previous snapshot."""
+        previous, self._previous = self._previous, snapshot
+        for line in snapshot.lines:
             _print(f"hxmx: {line}", sys.stderr)
         if self._quiet:
             return
-        if before is None:
-            self._begin(snapshot)
-            return
-        for place, state in enumerate(snapshot.models):
-            for change in _changes(before.models[place] if place < len(before.models) else None, state):
-                _print(change)
-        if snapshot.at >= self._next:
-            self._count(snapshot)
+        counts = [", ".join(f"{name} {getattr(state, name):,}" for name in COUNTED) for state in snapshot.models]
+        if previous is None:
+            for state in snapshot.models:
+                _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
+        else:
+            for i, state in enumerate(snapshot.models):
+                for change in _changes(previous.models[i] if i < len(previous.models) else None, state):
+                    _print(change)
+        if previous is not None and snapshot.at >= self._next:
+            for i, (state, line) in enumerate(zip(snapshot.models, counts, strict=True)):
+                if line not in self._counts[i : i + 1]:
+                    late = "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*state.late) if state.late else ""
+                    _print(f"{state.name}: {line}{late}")
+        if previous is None or snapshot.at >= self._next:
+            self._counts, self._next = counts, snapshot.at + COUNT_SECONDS
 
     def close(self) -> None:
-        """Nothing more to say: who plays gives the account."""
-
-    def _begin(self, snapshot: Snapshot) -> None:
-        for state in snapshot.models:
-            _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
-        self._counted = [_counts(state) for state in snapshot.models]
-        self._next = snapshot.at + EVERY
-
-    def _count(self, snapshot: Snapshot) -> None:
-        counted = [_counts(state) for state in snapshot.models]
-        for place, (state, line) in enumerate(zip(snapshot.models, counted, strict=True)):
-            if line not in self._counted[place : place + 1]:
-                _print(f"{state.name}: {line}{_late(state)}")
-        self._counted, self._next = counted, snapshot.at + EVERY
+        """Print nothing more: the account at the end is the command's."""
 
 
-def _changes(before: ModelState | None, state: ModelState) -> list[str]:
-    if before is None:
+def _changes(previous: ModelState | None, state: ModelState) -> list[str]:
+    if previous is None:
         return [f"ready: {state.name}"]
-    changes = [f"{before.name} gives way to {state.name}"] if before.name != state.name else []
-    if before.mode != state.mode:
+    changes = [f"{previous.name} gives way to {state.name}"] if previous.name != state.name else []
+    if previous.mode != state.mode:
         changes.append(f"{state.name}: mode {state.mode}")
-    if before.steering != state.steering:
+    if previous.steering != state.steering:
         changes.append(f"{state.name}: {'; '.join(state.steering) or 'as learned'}")
     return changes
-
-
-def _counts(state: ModelState) -> str:
-    told = ("heard", "skipped", "played", "cancelled", "refused")
-    return ", ".join(f"{name} {getattr(state, name):,}" for name in told)
-
-
-def _late(state: ModelState) -> str:
-    return "" if state.late is None else "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*state.late)
 
 
 def _print(line: str, stream: TextIO | None = None) -> None:

@@ -1,24 +1,31 @@
-"""What a screen is told of a performance: plain data, one JSON line a snapshot."""
+"""What a screen shows of a performance: plain data, one datagram of JSON a snapshot."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.protocols import Row
+
+if TYPE_CHECKING:  # the process that draws needs no NumPy
+    from hachimachi.live.protocols import Note, Row
 
 YOU, MODEL, CUT = 0, 1, 2
 """Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
 MOST_TRACES = 8
 """More features than these are counted on a screen and not drawn."""
+MOST_NOTES, MOST_VALUES = 64, 8
+"""Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
+column shows no more notes than these, and one value. Of a flood, its end is drawn."""
+LARGEST = 60_000
+"""Bytes of a snapshot, which has to fit into one datagram."""
 
 
-class Seen(NamedTuple):
+class ScreenEvent(NamedTuple):
     """An event as it is drawn: seconds of the playing clock, who, and the values of the `shown` features."""
 
     at: float
@@ -31,13 +38,13 @@ class ModelState:
     """One model, as it stands. Counts are those since the start, lateness is in milliseconds.
 
     Args:
-        name: How the model is called, its file name as a rule.
+        name: The model's name, its file name as a rule.
         features: Names of all features, in column order.
         mode: ``follow``, ``loop``, ``respond`` or ``duet``.
         state: ``playing``, ``listening`` or ``paused``.
-        steering: What was asked of sampling, one text each: ``temperature 0.8``.
+        steering: What differs from sampling as learned, one text each: ``temperature 0.8``.
         late: Median, 99th percentile and maximum; ``None`` while nothing was late or early.
-        events: What happened since the snapshot before, as `hachimachi.live.screen.snapshot.Trace.take` gives it.
+        events: What happened since the previous snapshot, as `Trace.take` returns it.
     """
 
     name: str
@@ -52,7 +59,7 @@ class ModelState:
     refused: int = 0
     pending: int = 0
     late: tuple[float, float, float] | None = None
-    events: tuple[Seen, ...] = ()
+    events: tuple[ScreenEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,31 +71,53 @@ class Snapshot:
         hears: Where it is heard on: ``127.0.0.1:8000``, a MIDI port.
         plays_to: Where it plays to.
         models: One or more, in the order of their numbers.
-        said: Lines for the person at the screen since the snapshot before: refusals, warnings.
+        lines: Refusals and warnings for the person at the screen since the previous snapshot.
     """
 
     at: float
     hears: tuple[str, ...] = ()
     plays_to: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
-    said: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
-    def to_line(self) -> bytes:
-        """Return it as one line of JSON, ended by a newline. NaN and infinities are Python's."""
-        return json.dumps(vars(self), default=vars, separators=(",", ":")).encode("ascii") + b"\n"
+    def to_bytes(self) -> bytes:
+        """Return it as JSON of at most `LARGEST` bytes: where there is too much, the oldest events of each model are
+        cut, then the names of features that are not drawn. NaN and infinities are Python's.
+        """
+        packet = _dump(self)
+        for most in (MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+            if len(packet) <= LARGEST:
+                break
+            packet = _dump(replace(self, models=tuple(_cut(state, most) for state in self.models)))
+        return packet
 
     @classmethod
-    def from_line(cls, line: bytes) -> Snapshot:
-        """Read what `to_line` wrote.
+    def from_bytes(cls, packet: bytes) -> Snapshot:
+        """Read what `to_bytes` returned.
 
         Raises:
-            HachimachiError: A line that is not whole, as the last one of a process that was killed.
+            HachimachiError: Bytes that are no snapshot.
         """
         try:
-            told = {key: _frozen(value) for key, value in json.loads(line).items() if key != "models"}
-            return cls(**told, models=tuple(_model(one) for one in json.loads(line)["models"]))
+            fields = {key: _to_tuples(value) for key, value in json.loads(packet).items() if key != "models"}
+            states = [{key: _to_tuples(value) for key, value in one.items()} for one in json.loads(packet)["models"]]
+            for state in states:
+                state["events"] = tuple(ScreenEvent(*event) for event in state["events"])
+            return cls(**fields, models=tuple(ModelState(**state) for state in states))
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise HachimachiError(f"not a snapshot: {line[:40]!r}, expected a line of Snapshot.to_line") from error
+            raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
+
+
+def _dump(snapshot: Snapshot) -> bytes:
+    return json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
+
+
+def _cut(state: ModelState, most: int) -> ModelState:
+    if most:
+        return replace(state, events=state.events[-most:])
+    drawn = shown(state.features)
+    features = tuple(name if i in drawn else "" for i, name in enumerate(state.features))
+    return replace(state, features=features, events=())
 
 
 class Screen(Protocol):
@@ -100,7 +129,7 @@ class Screen(Protocol):
         ...
 
     def send(self, snapshot: Snapshot) -> None:
-        """Show how things stand."""
+        """Show a snapshot."""
         ...
 
     def close(self) -> None:
@@ -119,34 +148,12 @@ def shown(features: Sequence[str]) -> list[int]:
     return list(range(min(len(features), MOST_TRACES)))
 
 
-def _model(told: dict[str, Any]) -> ModelState:
-    state = {key: _frozen(value) for key, value in told.items()}
-    return ModelState(**{**state, "events": tuple(Seen(*event) for event in state["events"])})
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-MOST_NOTES, MOST_VALUES = 64, 8
-"""Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
-column shows no more notes than these, and one value. Of a flood, its end is drawn."""
-
-
-_time = itemgetter(0)
-
-
-class Pitched(Protocol):
-    """What is needed of a note that ends."""
-
-    @property
-    def pitch(self) -> int:
-        """MIDI note number, 0 to 127."""
-        ...
+def _to_tuples(value: Any) -> Any:
+    return tuple(map(_to_tuples, value)) if isinstance(value, list) else value
 
 
 class Trace:
-    """An listener that remembers the last events, in bounded memory and under a microsecond each.
+    """A listener that keeps the last events, in bounded memory and under a microsecond each.
 
     Args:
         features: Names of all features, in column order.
@@ -157,7 +164,7 @@ class Trace:
     >>> trace = Trace(["pitch", "velocity"])
     >>> trace.heard(np.array([60.0, 80.0]), 1.5)
     >>> trace.take(), trace.take()
-    ((Seen(at=1.5, who=0, values=(60.0,)),), ())
+    ((ScreenEvent(at=1.5, who=0, values=(60.0,)),), ())
     """
 
     def __init__(self, features: Sequence[str], most: int | None = None) -> None:
@@ -167,7 +174,7 @@ class Trace:
         self._played: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
 
     def began(self) -> None:
-        """Nothing: a screen shows time, and sequences are not told apart in it."""
+        """Nothing: a screen shows time, and not where a sequence begins."""
 
     def heard(self, row: Row, at: float) -> None:
         """Keep an event of the player: features (F,), seconds of the clock."""
@@ -180,20 +187,20 @@ class Trace:
     def rehearse(self, row: Row) -> None:
         """Nothing: it is quick enough."""
 
-    def ended(self, note: Pitched, at: float, early: bool) -> None:
-        """Keep that a note was cut short; where it was not, its duration has told when it ends."""
+    def ended(self, note: Note, at: float, early: bool) -> None:
+        """Keep that a note was cut short; where it was not, it ends after its duration."""
         if early:
             self._played.append((at, CUT, [float(note.pitch)]))
 
-    def take(self) -> tuple[Seen, ...]:
+    def take(self) -> tuple[ScreenEvent, ...]:
         """Return what was kept, oldest first, and forget it."""
-        seen = tuple(
-            Seen(round(at, 3), who, tuple(values) if who == CUT else tuple(values[i] for i in self._columns))
-            for at, who, values in sorted((*self._heard, *self._played), key=_time)
+        events = tuple(
+            ScreenEvent(round(at, 3), who, tuple(values) if who == CUT else tuple(values[i] for i in self._columns))
+            for at, who, values in sorted((*self._heard, *self._played), key=itemgetter(0))
         )
         self._heard.clear()
         self._played.clear()
-        return seen
+        return events
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 from hachimachi.live.history import InputForm
-from hachimachi.live.midi.input import Keyboard
+from hachimachi.live.midi.mapping import Keyboard
 
 
 def test_a_key_gives_the_unmasked_features_in_their_order(make_columns: Any) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.live.midi import input
-from hachimachi.live.midi.input import Asked, Heard, Keyboard, MidiIn, Released
+from hachimachi.live.midi.input import MidiEvent, MidiIn, MidiNoteOff, TransportRequest
+from hachimachi.live.midi.mapping import Keyboard
 from hachimachi.live.midi.output import MidiOut
 from hachimachi.live.midi.ports import REPEAT_SECONDS, RETURN_SECONDS, OutPort
 from tests.live.midi.conftest import FakePort
@@ -47,14 +48,14 @@ def test_events_carry_the_time_of_their_arrival(inlet: Inlet) -> None:
     inlet.send(Off, note=60)
     assert inlet.woken == 2
     inlet.now += 5
-    assert list(inlet.midi.take()) == [Heard(0, (60, 80, 0), 1000.0), Released(0, 60, 0, 1000.25)]
+    assert list(inlet.midi.take()) == [MidiEvent(0, (60, 80, 0), 1000.0), MidiNoteOff(0, 60, 0, 1000.25)]
     assert list(inlet.midi.take()) == []
 
 
 def test_no_velocity_is_an_end(inlet: Inlet) -> None:
     inlet.send(On, note=60, velocity=80)
     inlet.send(On, note=60, velocity=0)
-    assert [type(action) for action in inlet.midi.take()] == [Heard, Released]
+    assert [type(action) for action in inlet.midi.take()] == [MidiEvent, MidiNoteOff]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_no_velocity_is_an_end(inlet: Inlet) -> None:
 )
 def test_transport_and_panic(inlet: Inlet, kind: str, values: dict[str, int], what: Any) -> None:
     inlet.send(kind, **values)
-    assert list(inlet.midi.take()) == [Asked(what, 1000.0)]
+    assert list(inlet.midi.take()) == [TransportRequest(what, 1000.0)]
 
 
 @pytest.mark.parametrize("kind", ["clock", "active_sensing", "songpos", "sysex", "quarter_frame"])
@@ -84,14 +85,14 @@ def test_one_channel_may_be_heard_alone(notes: Any) -> None:
     for channel in range(16):
         inlet.send(On, note=60 + channel, channel=channel)
     inlet.send("start")
-    assert list(inlet.midi.take()) == [Heard(0, (63, 64, 0), 1000.0), Asked("start", 1000.0)]
+    assert list(inlet.midi.take()) == [MidiEvent(0, (63, 64, 0), 1000.0), TransportRequest("start", 1000.0)]
 
 
 def test_each_model_hears_in_its_own_terms(notes: Any, make_columns: Any) -> None:
     inlet = Inlet(notes, make_columns({"velocity": [1, 2], "pitch": [60, 61]}))
     inlet.send(On, Off, note=60)
-    struck = [Heard(0, (60, 64, 0), 1000.0), Heard(1, (64, 60), 1000.0)]
-    assert list(inlet.midi.take()) == [*struck, Released(0, 60, 0, 1000.0), Released(1, 60, None, 1000.0)]
+    struck = [MidiEvent(0, (60, 64, 0), 1000.0), MidiEvent(1, (64, 60), 1000.0)]
+    assert list(inlet.midi.take()) == [*struck, MidiNoteOff(0, 60, 0, 1000.0), MidiNoteOff(1, 60, None, 1000.0)]
 
 
 def test_what_comes_too_fast_is_counted(inlet: Inlet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +151,7 @@ def test_what_a_model_plays_does_not_come_back_to_it(cable: Cable, thru: bool) -
 def test_what_passes_through_is_heard_once(cable: Cable) -> None:
     inlet, _, synth = cable(True)
     inlet.send(On, note=60, velocity=80)
-    assert list(inlet.midi.take()) == [Heard(0, (60, 80, 0), 1000.0)]
+    assert list(inlet.midi.take()) == [MidiEvent(0, (60, 80, 0), 1000.0)]
     assert list(inlet.midi.take()) == []
     assert synth.told() == [(On, 0, 60, 80)]
 
@@ -211,7 +212,7 @@ def test_any_bytes_do_no_harm(notes: Any, data: list[int], channel: int | None, 
         parser.feed_byte(byte)
         inlet.send(*parser)
         inlet.now += 0.1
-    heard = [action for action in inlet.midi.take() if isinstance(action, Heard)]
+    heard = [action for action in inlet.midi.take() if isinstance(action, MidiEvent)]
     assert all(len(action.values) == 3 and 0 <= action.values[0] <= 127 for action in heard)
 
 
@@ -222,8 +223,8 @@ def test_each_end_has_its_beginning(notes: Any, messages: list[tuple[int, int, i
         inlet.send(*mido.Parser([status, first % 4 if status < 0xB0 else first, second][: 2 + (status != 0xC0)]))
     held = set()
     for action in inlet.midi.take():
-        if isinstance(action, Heard):
+        if isinstance(action, MidiEvent):
             held.add(action.values[0])
-        elif isinstance(action, Released):
+        elif isinstance(action, MidiNoteOff):
             assert action.pitch in held
             held.discard(action.pitch)

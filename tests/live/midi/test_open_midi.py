@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from hachimachi.commands.options import midi_options
 from hachimachi.errors import HachimachiError
 from hachimachi.live.midi.connect import MidiPortOptions, open_midi
-from hachimachi.live.midi.input import Heard
+from hachimachi.live.midi.input import MidiEvent
 
 
 def parse(*words: str) -> MidiPortOptions:
@@ -98,7 +98,7 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
         setup.exchange(1, notes)
         keys.callback(key)
         last = list(setup.inlet.take())[-1]
-        assert isinstance(last, Heard)
+        assert isinstance(last, MidiEvent)
         assert len(last.values) == 3
     assert [message.channel for message in synth.sent if message.type == "note_on"] == [0, 2]
     assert [message.type for message in synth.sent].count("note_off") == 2

@@ -18,9 +18,7 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.record.dataset import finish
-from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.journal_file import find_unfinished, read_journal
+from hachimachi.live.record.journal import Journal, find_unfinished, finish, read_journal
 
 FEATURES = (Feature("x"), Feature("kind", kind="categorical"))
 NUMBERS = st.floats(-1e9, 1e9, width=32)
@@ -164,7 +162,7 @@ def test_a_full_disk_is_told_once_and_never_raises(
     make_journal: Callable[..., Journal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     told: list[str] = []
-    journal = make_journal(told=told.append)
+    journal = make_journal(warn=told.append)
     journal.event(1001, 0, np.array([1.0, 0.0]))
     journal.flush()
     real = os.write

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
-from hachimachi.live.record.dataset import finish
-from hachimachi.live.record.journal import Journal
-from hachimachi.live.record.journal_file import Recorded, read_journal
+from hachimachi.live.record.dataset import Recorded
+from hachimachi.live.record.journal import Journal, finish, read_journal
 
 QUIET = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 VALUES = st.one_of(st.just(float("nan")), st.floats(-1e6, 1e6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from hachimachi.live.screen.snapshot import CUT, ModelState, Seen, Snapshot, shown
+from hachimachi.live.screen.snapshot import CUT, ModelState, ScreenEvent, Snapshot, shown
 
 ODD_TEXTS = ["\x1b[2J\x07", "[red]bold[/red]", "[/]", "名前.pt", "\ud800", "a\nb\rc\t"]
 TEXTS = st.text(max_size=30) | st.sampled_from(ODD_TEXTS)
@@ -21,8 +21,8 @@ def model_states(draw: st.DrawFn) -> ModelState:
     features = draw(FEATURES)
     size = len(shown(features))
     event = st.builds(
-        Seen, MOMENTS, st.integers(0, CUT), st.lists(VALUES, min_size=size, max_size=size).map(tuple)
-    ) | st.builds(Seen, MOMENTS, st.integers(-1, 5), st.lists(VALUES, max_size=3).map(tuple))
+        ScreenEvent, MOMENTS, st.integers(0, CUT), st.lists(VALUES, min_size=size, max_size=size).map(tuple)
+    ) | st.builds(ScreenEvent, MOMENTS, st.integers(-1, 5), st.lists(VALUES, max_size=3).map(tuple))
     return draw(
         st.builds(
             ModelState,
@@ -46,4 +46,4 @@ def model_states(draw: st.DrawFn) -> ModelState:
 def snapshots() -> st.SearchStrategy[Snapshot]:
     texts = st.lists(TEXTS, max_size=3).map(tuple)
     models = st.lists(model_states(), max_size=5).map(tuple)
-    return st.builds(Snapshot, at=MOMENTS, hears=texts, plays_to=texts, models=models, said=texts)
+    return st.builds(Snapshot, at=MOMENTS, hears=texts, plays_to=texts, models=models, lines=texts)

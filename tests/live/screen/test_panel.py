@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from hachimachi.live.screen.panel import render
-from hachimachi.live.screen.roll import PanelHistory
-from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, Seen, Snapshot
+from hachimachi.live.screen.panel import Panel, PanelHistory
+from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, ScreenEvent, Snapshot
 from tests.live.screen.snapshots import snapshots
 
 SIZES = [(80, 24), (60, 20), (120, 40), (30, 10), (3, 2)]
@@ -24,12 +23,12 @@ def screen(history: PanelHistory, now: float, width: int = 80, height: int = 24,
     """Print the panel as on a terminal without colour."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True, newline="")
     console = Console(file=file, width=width, height=height, color_system=None, legacy_windows=False)
-    console.print(render(history, now))
+    console.print(Panel(history, now))
     file.seek(0)
     return file.read()
 
 
-def told(*events: Seen, at: float = 10.0, **state: object) -> PanelHistory:
+def told(*events: ScreenEvent, at: float = 10.0, **state: object) -> PanelHistory:
     history = PanelHistory()
     features = state.pop("features", ("pitch", "velocity", "duration"))
     model = ModelState("piano.pt", features, events=events, **state)  # type: ignore[arg-type]
@@ -83,7 +82,7 @@ def test_markup_in_a_name_is_a_name() -> None:
 
 @pytest.mark.parametrize(("encoding", "you", "model"), [("utf-8", "▔▁", "▀▄"), ("ascii", "-", "#")])
 def test_who_plays_is_seen_without_colour(encoding: str, you: str, model: str) -> None:
-    yours, theirs = Seen(9.0, YOU, (60.0, math.nan)), Seen(9.5, MODEL, (64.0, 0.25))
+    yours, theirs = ScreenEvent(9.0, YOU, (60.0, math.nan)), ScreenEvent(9.5, MODEL, (64.0, 0.25))
     empty = screen(told(), 10.0, encoding=encoding)
     text = screen(told(yours, theirs), 10.0, encoding=encoding)
     assert sum(text.count(sign) - empty.count(sign) for sign in you) == 1
@@ -92,23 +91,25 @@ def test_who_plays_is_seen_without_colour(encoding: str, you: str, model: str) -
 
 def test_a_chord_of_both_in_one_cell_keeps_both_colours() -> None:
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system="standard")
-    console.print(render(told(Seen(9.0, YOU, (60.0, 0.0)), Seen(9.0, MODEL, (61.0, 0.0))), 10.0))
+    console.print(Panel(told(ScreenEvent(9.0, YOU, (60.0, 0.0)), ScreenEvent(9.0, MODEL, (61.0, 0.0))), 10.0))
     assert "\x1b[35;46m" in console.file.getvalue()  # type: ignore[attr-defined]  # magenta on cyan
 
 
 def test_a_note_grows_until_it_is_cut() -> None:
-    note = Seen(9.0, MODEL, (60.0, 30.0))
+    note = ScreenEvent(9.0, MODEL, (60.0, 30.0))
     history = told(note, at=9.0)
     lengths = [screen(history, now).count("▀") + screen(history, now).count("▄") for now in (10.0, 11.0)]
     assert lengths[1] == lengths[0] + 8
-    model = ModelState("piano.pt", ("pitch", "velocity", "duration"), events=(Seen(11.0, CUT, (60.0,)),))
+    model = ModelState("piano.pt", ("pitch", "velocity", "duration"), events=(ScreenEvent(11.0, CUT, (60.0,)),))
     history.add(Snapshot(11.0, models=(model,)), 11.0)
     assert screen(history, 13.0).count("▀") + screen(history, 13.0).count("▄") == lengths[1]
 
 
 def test_traces_and_what_there_is_no_room_for() -> None:
     features = tuple(f"knob{number}" for number in range(12))
-    events = [Seen(8 + step / 8, MODEL, tuple(float(step * (number + 1)) for number in range(8))) for step in range(16)]
+    events = [
+        ScreenEvent(8 + step / 8, MODEL, tuple(float(step * (number + 1)) for number in range(8))) for step in range(16)
+    ]
     text = screen(told(*events, features=features), 10.0)
     assert "▁▁▂▂▃▃▄▄▅▅▆▆▇▇██" in text
     assert " 15\n" in text
@@ -136,12 +137,12 @@ def test_rates_are_of_the_last_two_seconds() -> None:
 
 
 def test_a_model_exchanged_for_one_with_other_features_starts_afresh() -> None:
-    history = told(Seen(9.9, MODEL, (60.0, 0.1)))
+    history = told(ScreenEvent(9.9, MODEL, (60.0, 0.1)))
     history.add(Snapshot(10.0, models=(ModelState("hands.pt", ("x", "y")),)), 10.0)
     assert history.models[0].names == ["x", "y"]
 
 
 def test_it_comes_to_rest() -> None:
-    history = told(Seen(10.0, MODEL, (60.0, 2.0)))
+    history = told(ScreenEvent(10.0, MODEL, (60.0, 2.0)))
     assert history.moves(15.0, 80)
     assert not history.moves(25.0, 80)

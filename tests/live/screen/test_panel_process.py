@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hachimachi.live.screen.process import DirectPipe, LinePipe, PanelProcess, ThreadPipe, can_draw
-from hachimachi.live.screen.snapshot import MODEL, ModelState, Seen, Snapshot
+from hachimachi.live.screen.process import PanelProcess, can_draw
+from hachimachi.live.screen.snapshot import Snapshot
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals here", allow_module_level=True)
@@ -24,13 +24,13 @@ from tests.live.screen.terminal import Terminal
 PLAY = """
 import time
 from hachimachi.live.screen.process import PanelProcess
-from hachimachi.live.screen.snapshot import MODEL, ModelState, Seen, Snapshot
+from hachimachi.live.screen.snapshot import MODEL, ModelState, ScreenEvent, Snapshot
 print("printed before", flush=True)
 panel = PanelProcess()
 print("child", panel._process.pid, flush=True)
 for number in range(1, {number}):
     now = time.perf_counter()
-    events = (Seen(now, MODEL, (60.0, 0.5)),)
+    events = (ScreenEvent(now, MODEL, (60.0, 0.5)),)
     panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch", "duration"), played=number, events=events),)))
     time.sleep(0.05)
 panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch", "duration"), played=4321),)))
@@ -69,7 +69,7 @@ def test_it_draws_and_leaves_the_terminal_clean(terminal: Terminal) -> None:
     parent = terminal.start(PLAY.format(number=4, end="panel.close()"))
     assert terminal.until(lambda screen: "printed after" in screen.text)
     assert parent.wait(30) == 0
-    lines = terminal.text.splitlines()
+    lines = terminal.text.rstrip().splitlines()
     assert lines[0] == "printed before"
     assert [line.split()[0] for line in lines if "piano.pt" in line] == ["piano.pt"]  # once, not one for each frame
     assert "4,321 played" in terminal.text  # the last snapshot, however soon the end came after it
@@ -127,60 +127,55 @@ def test_a_narrower_terminal_is_drawn_anew(terminal: Terminal) -> None:
     parent.wait(30)
 
 
-def snapshot(number: int) -> Snapshot:
-    events = tuple(Seen(float(place), MODEL, (60.0,)) for place in range(200))
-    return Snapshot(float(number), models=(ModelState("a", ("pitch",), events=events),), said=(f"warning {number}",))
+STUCK = """
+os.kill(panel._process.pid, signal.SIGSTOP)
+for _ in range(5_000):
+    panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch",), events=events * 64),)))
+print("not held up", flush=True)
+panel.close()
+"""
 
 
-@pytest.mark.parametrize("kind", [DirectPipe, ThreadPipe])
-def test_a_full_pipe_takes_no_more_and_loses_no_half_line(kind: type[DirectPipe | ThreadPipe]) -> None:
-    readable, writable = os.pipe()
-    pipe: LinePipe = kind(open(writable, "wb", buffering=0))  # noqa: SIM115, PTH123  (the pipe closes it)
-    taken = 0
-    for number in range(200):
-        if pipe.ready:
-            pipe.write(snapshot(number).to_line())
-            taken += 1
-        if kind is ThreadPipe:
-            time.sleep(0.001)
-    assert 2 < taken < 200
-    reader = subprocess.Popen(
-        [sys.executable, "-c", "import sys; print(len(sys.stdin.buffer.readlines()))"],
-        stdin=readable,
-        stdout=subprocess.PIPE,
-    )
-    os.close(readable)
-    pipe.finish(snapshot(200).to_line(), 30.0)
-    assert int(reader.communicate()[0]) == taken + 1
+def test_a_stuck_panel_holds_nobody_up(terminal: Terminal) -> None:
+    parent = terminal.start(PLAY.format(number=4, end=f"import os, signal{STUCK}"))
+    assert terminal.until(lambda screen: "printed after" in screen.text)
+    assert "not held up" in terminal.text
+    assert parent.wait(30) == 0
+    assert terminal.cursor
 
 
-@pytest.mark.parametrize("kind", [DirectPipe, ThreadPipe])
-def test_a_closed_pipe_goes_quiet(kind: type[DirectPipe | ThreadPipe]) -> None:
-    readable, writable = os.pipe()
-    os.close(readable)
-    pipe: LinePipe = kind(open(writable, "wb", buffering=0))  # noqa: SIM115, PTH123  (the pipe closes it)
-    pipe.write(b"a line\n")
-    for _ in range(1000):
-        if not pipe.ready:
-            break
-        time.sleep(0.01)
-    assert not pipe.ready
-    pipe.finish(b"", 30.0)
+STRANGER = """
+import socket
+stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+stranger.sendto(Snapshot(now, models=(ModelState("stranger.pt", ("pitch",)),)).to_bytes(), panel._socket.getpeername())
+stranger.sendto(b"", panel._socket.getpeername())
+panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch", "duration"), played=8765),)))
+panel.close()
+"""
 
 
-class SlowPipe:
-    """Takes a line only when told to."""
+def test_it_draws_its_own_player_only(terminal: Terminal) -> None:
+    parent = terminal.start(PLAY.format(number=4, end=STRANGER))
+    assert terminal.until(lambda screen: "printed after" in screen.text)
+    assert parent.wait(30) == 0
+    assert "8,765 played" in terminal.text
+    assert b"stranger.pt" not in terminal.raw
+
+
+class FullSocket:
+    """Takes a datagram only when it is ready."""
 
     def __init__(self) -> None:
         self.ready = True
-        self.lines: list[bytes] = []
+        self.packets: list[bytes] = []
 
-    def write(self, line: bytes) -> None:
-        self.lines.append(line)
+    def send(self, packet: bytes) -> None:
+        if not self.ready:
+            raise BlockingIOError
+        self.packets.append(packet)
 
-    def finish(self, line: bytes, seconds: float) -> None:
-        del seconds
-        self.lines += [line] if line else []
+    def close(self) -> None:
+        pass
 
 
 def test_a_warning_is_said_even_if_its_snapshot_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,15 +184,18 @@ def test_a_warning_is_said_even_if_its_snapshot_is_dropped(monkeypatch: pytest.M
 
     monkeypatch.setattr(subprocess, "Popen", none)
     panel = PanelProcess()
-    panel.send(snapshot(0))  # without a child it is quiet
-    pipe = SlowPipe()
-    monkeypatch.setattr(panel, "_pipe", pipe)
+    panel.send(Snapshot(0.0, lines=("warning 0",)))  # without a child it is quiet
+    panel.close()
+    panel = PanelProcess()
+    end = FullSocket()
+    panel._socket.close()
+    monkeypatch.setattr(panel, "_socket", end)
     for number, ready in enumerate([True, False, False, True]):
-        pipe.ready = ready
-        panel.send(snapshot(number))
-    told = [Snapshot.from_line(line) for line in pipe.lines]
-    assert [one.at for one in told] == [0.0, 3.0]
-    assert told[1].said == ("warning 1", "warning 2", "warning 3")
+        end.ready = ready
+        panel.send(Snapshot(float(number), lines=(f"warning {number}",)))
+    first, second = [Snapshot.from_bytes(packet) for packet in end.packets]
+    assert (first.at, second.at) == (0.0, 3.0)
+    assert second.lines == ("warning 1", "warning 2", "warning 3")
 
 
 @pytest.mark.parametrize(("terminal", "expected"), [("xterm", True), ("dumb", False), ("", False)])

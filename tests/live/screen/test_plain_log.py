@@ -17,7 +17,7 @@ START = Snapshot(100.0, ("127.0.0.1:8000",), ("127.0.0.1:9000",), (MODEL,))
 
 
 def at(seconds: float, *said: str, **state: object) -> Snapshot:
-    return Snapshot(100.0 + seconds, models=(replace(MODEL, **state),), said=said)  # type: ignore[arg-type]
+    return Snapshot(100.0 + seconds, models=(replace(MODEL, **state),), lines=said)  # type: ignore[arg-type]
 
 
 def test_a_performance(capsys: pytest.CaptureFixture[str]) -> None:

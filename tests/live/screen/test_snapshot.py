@@ -7,37 +7,42 @@ import pytest
 from hypothesis import given, settings
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.screen.snapshot import CUT, MODEL, MOST_NOTES, YOU, ModelState, Seen, Snapshot, Trace
+from hachimachi.live.protocols import Note
+from hachimachi.live.screen.snapshot import (
+    CUT,
+    LARGEST,
+    MODEL,
+    MOST_NOTES,
+    YOU,
+    ModelState,
+    ScreenEvent,
+    Snapshot,
+    Trace,
+)
 from tests.live.screen.snapshots import snapshots
 
 
 @settings(deadline=None, max_examples=50)
 @given(snapshots())
 def test_there_and_back(snapshot: Snapshot) -> None:
-    line = snapshot.to_line()
-    assert line.index(b"\n") == len(line) - 1
-    again = Snapshot.from_line(line)
+    again = Snapshot.from_bytes(snapshot.to_bytes())
     assert repr(again) == repr(snapshot)  # equal, NaN among them
     assert type(again.models) is tuple
-    assert all(isinstance(event, Seen) for state in again.models for event in state.events)
+    assert all(isinstance(event, ScreenEvent) for state in again.models for event in state.events)
 
 
 @settings(deadline=None, max_examples=50)
 @given(snapshots())
-def test_a_torn_line_is_told(snapshot: Snapshot) -> None:
-    line = snapshot.to_line()
-    with pytest.raises(HachimachiError, match="expected a line of"):
-        Snapshot.from_line(line[: len(line) // 2])
+def test_half_a_packet_is_told(snapshot: Snapshot) -> None:
+    packet = snapshot.to_bytes()
+    with pytest.raises(HachimachiError, match="expected what"):
+        Snapshot.from_bytes(packet[: len(packet) // 2])
 
 
-@pytest.mark.parametrize("line", [b"", b"[]\n", b"3\n", b"{}\n", b'{"at":1,"models":[3]}\n', b"\xff\n"])
-def test_other_lines_are_told(line: bytes) -> None:
+@pytest.mark.parametrize("packet", [b"", b"[]", b"3", b"{}", b'{"at":1,"models":[3]}', b"\xff"])
+def test_other_packets_are_told(packet: bytes) -> None:
     with pytest.raises(HachimachiError, match="not a snapshot"):
-        Snapshot.from_line(line)
-
-
-class Note:
-    pitch = 64
+        Snapshot.from_bytes(packet)
 
 
 def test_a_trace_tells_who_and_when() -> None:
@@ -45,8 +50,8 @@ def test_a_trace_tells_who_and_when() -> None:
     trace.began()
     trace.played(np.array([80.0, 64.0, 1.0, 0.5]), 2.0, None)
     trace.heard(np.array([80.0, 60.0, 1.0, np.nan]), 1.0)
-    trace.ended(Note(), 2.25, early=True)
-    trace.ended(Note(), 2.5, early=False)
+    trace.ended(Note(64), 2.25, early=True)
+    trace.ended(Note(64), 2.5, early=False)
     you, model, cut = trace.take()
     assert (you.at, you.who, you.values[0]) == (1.0, YOU, 60.0)
     assert model == (2.0, MODEL, (64.0, 0.5))
@@ -66,8 +71,7 @@ def test_a_flood_of_one_side_leaves_the_other_in_sight() -> None:
     assert len(seen) == MOST_NOTES + 20
 
 
-def test_a_full_trace_fits_a_pipe() -> None:
-    """One write, where pipes hold no more than 16 KiB."""
+def test_a_full_trace_is_small() -> None:
     states = []
     for features in (["pitch", "duration"], [f"x{number}" for number in range(60)]):
         trace = Trace(features)
@@ -76,4 +80,19 @@ def test_a_full_trace_fits_a_pipe() -> None:
             trace.heard(row, number / 7)
             trace.played(row, number / 7, None)
         states.append(ModelState("model.pt", tuple(features), events=trace.take()))
-    assert len(Snapshot(0.0, models=tuple(states)).to_line()) < 16_384
+    assert len(Snapshot(0.0, models=tuple(states)).to_bytes()) < 16_384
+
+
+@pytest.mark.parametrize(("models", "features", "kept"), [(1, 1, 128), (30, 1, None), (60, 1, None), (12, 2900, 0)])
+def test_what_is_too_much_for_a_datagram_is_cut(models: int, features: int, kept: int | None) -> None:
+    events = tuple(ScreenEvent(float(i) + 0.123, MODEL, (float(i), 0.125)) for i in range(128))
+    names = ("pitch", "duration", *(f"x{i}" for i in range(features)))
+    snapshot = Snapshot(0.0, models=(ModelState("model", names, events=events),) * models, lines=("a warning",))
+    packet = snapshot.to_bytes()
+    assert len(packet) <= LARGEST or features == 2900
+    read = Snapshot.from_bytes(packet)
+    assert read.lines == ("a warning",)
+    state = read.models[-1]
+    assert len(state.features) == 2 + features and state.features[:2] == ("pitch", "duration")
+    assert state.events == events[len(events) - len(state.events) :]  # the newest
+    assert len(state.events) == kept if kept is not None else 0 < len(state.events) < 128
