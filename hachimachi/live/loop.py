@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
+from hachimachi.live.osc import encode
 from hachimachi.live.protocols import Address
 
 SPIN_SECONDS = 0.0005
@@ -25,6 +26,8 @@ LAST_SECONDS = 0.00005
 DRAIN_SECONDS = 0.0005
 """For so long packets are taken in one turn: a flood must not keep what is due from sounding, nor its newest event from
 being answered."""
+WARM_UP = (60.0, 80.0, 0.5, 0.0)
+"""Values of the message that is sent to nobody in the last stretch before a deadline."""
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
@@ -44,10 +47,6 @@ class Service(Protocol):
 
     def receive(self, packet: bytes, sender: Address, /) -> None:
         """Take in one datagram; must not raise."""
-        ...
-
-    def rehearse(self) -> None:
-        """Go through the motions of what is due next, to no effect."""
         ...
 
     def turn(self) -> float | None:
@@ -116,11 +115,6 @@ class Loop:
         if failed is not None:
             raise failed
 
-    def rehearse(self, packet: bytes) -> None:
-        """Send one packet to where nobody listens: the system's part of sending is then as quick as it can be."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(packet, self._nobody)
-
     def wake(self) -> None:
         """End a wait; from any thread."""
         with contextlib.suppress(OSError):  # full: it will wake anyway
@@ -144,7 +138,7 @@ class Loop:
                     if deadline - now < LAST_SECONDS:
                         _spin_until(deadline)
                         continue
-                    service.rehearse()
+                    self._warm_up()
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
@@ -164,6 +158,11 @@ class Loop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _warm_up(self) -> None:
+        """Encode and send to where nobody listens: what has rested for some milliseconds takes ten times as long."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(encode("/output", *WARM_UP), self._nobody)
 
     def _wait(self, seconds: float) -> bool:
         readable, _, _ = select.select([self._socket, self._waker], [], [], min(max(0.0, seconds), LONGEST_WAIT))
@@ -201,7 +200,7 @@ class Loop:
 
 def _bound_to_loopback(family: int) -> socket.socket:
     one = socket.socket(family, socket.SOCK_DGRAM)
-    with contextlib.suppress(OSError):  # where it cannot be, there is no rehearsal
+    with contextlib.suppress(OSError):  # where it cannot be, nothing is warmed up
         one.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
     return one
 

@@ -190,7 +190,6 @@ class Wire:
         send: Sends a packet.
         say: Shows one line on the screen.
         clock: Seconds that never go back.
-        rehearse: Sends a packet to where nobody listens.
     """
 
     def __init__(
@@ -198,10 +197,8 @@ class Wire:
         send: Send,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
-        rehearse: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.refusals = Refusals(say, self._tell, clock)
-        self.rehearse = rehearse
         self._send = send
 
     def post(self, route: str, *values: Value, to: Address | None = None) -> None:
@@ -259,10 +256,6 @@ class OscListener:
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """Send ``/output``."""
         self._post(encode(self._output, *row.tolist()), self._output, at, asker)
-
-    def rehearse(self, row: Row) -> None:
-        """Encode and send to where nobody listens."""
-        self._wire.rehearse(encode(self._output, *row.tolist()))
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Send ``/noteoff``."""

@@ -177,9 +177,6 @@ class Trace:
         """Keep an event of the model: features (F,), when it was due."""
         self._played.append((at, MODEL, row.tolist()))
 
-    def rehearse(self, row: Row) -> None:
-        """Nothing: it is quick enough."""
-
     def ended(self, note: Pitched, at: float, early: bool) -> None:
         """Keep that a note was cut short; where it was not, its duration has told when it ends."""
         if early:
