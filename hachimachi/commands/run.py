@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import secrets
 import sys
@@ -30,13 +29,10 @@ from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
-    from hachimachi.live.loop import Loop
     from hachimachi.live.record.logbook import Logbook
-    from hachimachi.live.screen.snapshot import Screen
     from hachimachi.live.stage import PlaySettings
     from hachimachi.sampling import Sampling
 
-PORT = click.IntRange(0, 65535)
 FILE = click.Path(path_type=Path)
 LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}
 """Names of this machine."""
@@ -55,50 +51,6 @@ class HostPort(click.ParamType):
         if not (port.isdecimal() and 0 < int(port) < 65536):
             self.fail(f"{value!r}: expected HOST:PORT, such as 127.0.0.1:9000", param, ctx)
         return host.strip("[]") or "127.0.0.1", int(port)
-
-
-OPTIONS = (
-    click.option("--in-port", type=PORT, default=8000, show_default=True, help="Hear on this port; 0: any free one."),
-    click.option("--address", default="127.0.0.1", show_default=True, help="Hear on this address of this machine."),
-    click.option("--out-port", type=click.IntRange(1, 65535), help="Play to this port.  [default: 9000]"),
-    click.option("--out-address", help="Play to this machine.  [default: 127.0.0.1]"),
-    click.option("--out", type=HostPort(), multiple=True, help="Play to; may be repeated."),
-    click.option("--reply", is_flag=True, help="Answer whoever asks, at the port it sent from."),
-    click.option(
-        "--mode", type=click.Choice(MODE_NAMES), help="How you and the model share the stage.  [default: follow]"
-    ),
-    click.option("--start", is_flag=True, help="Begin to play alone at once, without /start."),
-    click.option("--loop", is_flag=True, help="The same as --mode loop --start."),
-    click.option(
-        "--silence",
-        type=FiniteRange(0),
-        default=2.0,
-        show_default=True,
-        help="Mode respond: seconds after which the model goes on.",
-    ),
-    click.option(
-        "--pending",
-        type=click.Choice(["one", "all"]),
-        default="one",
-        show_default=True,
-        help="A new input cancels the prediction that waits (one), or leaves it (all).",
-    ),
-    click.option("--speed", type=FiniteRange(0.01, 100), default=1.0, show_default=True, help="2: twice as fast."),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Play the same again; else every time differs."),
-    click.option("--standby", type=FILE, multiple=True, help="A model that /load puts in place of one that plays."),
-    click.option("--primer-file", type=FILE, multiple=True, help="What /prime lets the model hear."),
-    click.option("--note-offs", is_flag=True, help="Send /noteoff when a note ends."),
-    click.option(
-        "--lookahead",
-        type=FiniteRange(0, 10_000),
-        default=0.0,
-        metavar="MS",
-        help="Send this much ahead, with the time at which it is to sound.",
-    ),
-    click.option("--realtime", is_flag=True, help="Ask the system not to let other programs in between."),
-    click.option("--log", metavar="FILE|none", help="Keep what is played in this data set.  [default: in outputs/run]"),
-    click.option("--quiet", is_flag=True, help="Print only what goes wrong."),
-)
 
 
 @dataclass(frozen=True)
@@ -130,19 +82,14 @@ class RunOptions:
     midi: MidiPortOptions
 
     def check(self) -> None:
-        """Refuse what contradicts itself, before anything is read.
-
-        Raises:
-            click.UsageError: Options that do not go together.
-        """
+        """Refuse options that contradict each other, before anything is read."""
+        mode = self.play_mode
         if self.loop and self.mode not in (None, "loop"):
             raise click.UsageError(f"--loop is --mode loop --start; it does not go with --mode {self.mode}")
-        if self.start and self.play_mode == "follow":
+        if self.start and mode == "follow":
             raise click.UsageError("--start: in mode follow nothing is played alone; say --mode loop, respond or duet")
-        if self.pending == "all" and self.play_mode != "follow":
-            raise click.UsageError(
-                f"--pending all with --mode {self.play_mode}: every input would add a voice for ever"
-            )
+        if self.pending == "all" and mode != "follow":
+            raise click.UsageError(f"--pending all with --mode {mode}: every input would add a voice for ever")
         for host, port in self.outs:
             if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL):
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
@@ -161,8 +108,7 @@ class RunOptions:
     @property
     def outs(self) -> list[tuple[str, int]]:
         """Where to play to: to port 9000, unless another option says where."""
-        default = not self.out and not self.reply
-        if self.out_port or self.out_address or default:
+        if self.out_port or self.out_address or not (self.out or self.reply):
             return [(self.out_address or "127.0.0.1", self.out_port or 9000), *self.out]
         return list(self.out)
 
@@ -181,24 +127,46 @@ class RunOptions:
         )
 
 
-def run_options(command: Callable[[RunOptions], None]) -> Callable[..., None]:
-    """Give a command the options; it is called with all of them as one."""
-
-    @sampling_options
-    @midi_options
-    @plugin_option
-    @functools.wraps(command)
-    def collect(**values: Any) -> None:
-        command(RunOptions(**values))
-
-    for option in reversed(OPTIONS):
-        collect = option(collect)
-    return click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")(collect)
-
-
-@click.command("run")
-@run_options
-def command(options: RunOptions) -> None:
+@click.command("run", context_settings={"show_default": True})
+@click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
+@click.option("--in-port", type=click.IntRange(0, 65535), default=8000, help="Hear on this port; 0: any free one.")
+@click.option("--address", default="127.0.0.1", help="Hear on this address of this machine.")
+@click.option("--out-port", type=click.IntRange(1, 65535), help="Play to this port.  [default: 9000]")
+@click.option("--out-address", help="Play to this machine.  [default: 127.0.0.1]")
+@click.option("--out", type=HostPort(), multiple=True, help="Play to; may be repeated.")
+@click.option("--reply", is_flag=True, help="Answer whoever asks, at the port it sent from.")
+@click.option("--mode", type=click.Choice(MODE_NAMES), help="How you and the model share the stage.  [default: follow]")
+@click.option("--start", is_flag=True, help="Begin to play alone at once, without /start.")
+@click.option("--loop", is_flag=True, help="The same as --mode loop --start.")
+@click.option(
+    "--silence", type=FiniteRange(0), default=2.0, help="Mode respond: seconds after which the model goes on."
+)
+@click.option(
+    "--pending",
+    type=click.Choice(["one", "all"]),
+    default="one",
+    help="A new input cancels the prediction that waits (one), or leaves it (all).",
+)
+@click.option("--speed", type=FiniteRange(0.01, 100), default=1.0, help="2: twice as fast.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Play the same again; else every time differs.")
+@click.option("--standby", type=FILE, multiple=True, help="A model that /load puts in place of one that plays.")
+@click.option("--primer-file", type=FILE, multiple=True, help="What /prime lets the model hear.")
+@click.option("--note-offs", is_flag=True, help="Send /noteoff when a note ends.")
+@click.option(
+    "--lookahead",
+    type=FiniteRange(0, 10_000),
+    default=0.0,
+    show_default=False,
+    metavar="MS",
+    help="Send this much ahead, with the time at which it is to sound.",
+)
+@click.option("--realtime", is_flag=True, help="Ask the system not to let other programs in between.")
+@click.option("--log", metavar="FILE|none", help="Keep what is played in this data set.  [default: in outputs/run]")
+@click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
+@sampling_options
+@midi_options
+@plugin_option
+def command(**values: Any) -> None:
     """Play MODEL live over OSC; several are /1/…, /2/… on the wire, and the bare address is all of them.
 
     \b
@@ -216,6 +184,7 @@ def command(options: RunOptions) -> None:
     hxmx run a.pt b.pt --standby c.pt --out 127.0.0.1:9000 --out 192.168.0.7:57120
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: a step is too small to share with another core
+    options = RunOptions(**values)
     options.check()
     with ExitStack() as stack:
         _play(options, stack)
@@ -226,9 +195,13 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
-    screen = _open_screen(options.quiet)
+    from hachimachi.live.screen.process import PanelProcess, can_draw
+    from hachimachi.live.screen.reporter import PlainLog
+
+    screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
     from hachimachi.live.osc import Wire
+    from hachimachi.live.realtime import realtime
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable, quick_steps
 
     stack.enter_context(quick_steps())
@@ -245,6 +218,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     def show(line: str) -> None:
         shows[-1](line)
 
+    wire = Wire(loop.send, show)
     midi = stack.enter_context(open_midi(options.midi, [model.player.columns for model in models], loop.wake, _warn))
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
@@ -252,28 +226,14 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     hears = f"{options.address}:{loop.port}"
     plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
     outputs = Outputs(midi, logbook, screen, [hears], plays_to)
-    ensemble, reporter = assemble(models, standbys, Wire(loop.send, show), options.settings(), outputs)
+    ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:
         click.echo(_opening(ensemble, hears, ", ".join(plays_to), seed))
     if reporter is not None:
         shows.append(reporter.say)
-    with ended_by_signals(loop):
-        _run(options, loop, ensemble)
-    if reporter is not None:
-        reporter.finish()
-    screen.close()
-    lines = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
-    if not options.quiet:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines))
-
-
-def _run(options: RunOptions, loop: Loop, ensemble: Ensemble) -> None:
-    from hachimachi.live.realtime import realtime
-
-    with ExitStack() as stack:
+    with ended_by_signals(loop), ExitStack() as while_playing:
         if options.realtime:
-            line = stack.enter_context(realtime())
+            line = while_playing.enter_context(realtime())
             if ": granted" not in line:
                 _warn(line)
             elif not options.quiet:
@@ -282,13 +242,13 @@ def _run(options: RunOptions, loop: Loop, ensemble: Ensemble) -> None:
             loop.run(ensemble)
         finally:  # whatever comes: no note is left hanging
             ensemble.end()
-
-
-def _open_screen(quiet: bool) -> Screen:
-    from hachimachi.live.screen.process import PanelProcess, can_draw
-    from hachimachi.live.screen.reporter import PlainLog
-
-    return PanelProcess() if not quiet and can_draw(sys.stdout) else PlainLog(quiet=quiet)
+    if reporter is not None:
+        reporter.finish()
+    screen.close()
+    lines = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
+    if not options.quiet:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines))
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:
@@ -319,7 +279,6 @@ def _opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int) -> str:
 
 
 def _summary(ensemble: Ensemble) -> list[str]:
-    """Return what was played, what did not become sound, and how late it was."""
     lines: list[str] = []
     for instrument in ensemble.instruments:
         status = instrument.performer.status()
@@ -329,9 +288,8 @@ def _summary(ensemble: Ensemble) -> list[str]:
             line += "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*status.latency.in_ms())
         lines.append(line)
         if status.cancelled:
-            lines.append(
-                f"predictions dropped before they sounded, for a newer input or at the end: {status.cancelled:,}"
-            )
+            dropped = "predictions dropped before they sounded, for a newer input or at the end"
+            lines.append(f"{dropped}: {status.cancelled:,}")
         if status.skipped:
             lines.append(f"inputs heard but not answered, a newer one waited: {status.skipped:,}")
     if ensemble.refusals.total:

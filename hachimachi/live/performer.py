@@ -12,7 +12,7 @@ from hachimachi.events import TIME
 from hachimachi.live.history import History
 from hachimachi.live.notes import LatencyHistogram, NoteOutput
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
-from hachimachi.live.schedule import Counts, Input, Pending, Planner, Schedule
+from hachimachi.live.schedule import Counts, Input, Pending, Prediction, Schedule
 from hachimachi.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -117,16 +117,6 @@ class TurnTaking:
         elif self.mode.after_silence:
             self.alone, self.next = False, arrived + self.silence
 
-    def retry_after(self, at: float) -> None:
-        """Nothing could be predicted: try again in a while, if it plays alone."""
-        if self.alone:
-            self.next = at + RETRY_SECONDS
-
-    def succeed(self) -> None:
-        """Something was predicted: there is no need to try again."""
-        if self.alone:
-            self.next = None
-
     def take_turn(self, now: float) -> bool:
         """Return whether it begins to go on alone now."""
         if self.next is None or now < self.next:
@@ -218,7 +208,6 @@ class Performer:
         self._history = History(model, lookahead)
         self._schedule = Schedule(one=pending == "one")
         self._notes = NoteOutput(model.features, self._listeners, clock)
-        self._planner = Planner(self._history, self._schedule)
 
     @property
     def counts(self) -> Counts:
@@ -264,7 +253,7 @@ class Performer:
 
     def pause(self) -> None:
         """Observe, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self._planner.drop()
+        self._drop()
         self._turns.stop()
         self._turns.paused = True
 
@@ -290,7 +279,15 @@ class Performer:
 
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
-        self._planner.set_speed(speed, self._clock())
+        self._rewind()
+        now, before, scale = self._clock(), self._history.speed, self._history.scale_duration
+        self._history.set_speed(speed, now)
+        self._schedule.update(
+            lambda each: each._replace(
+                deadline=now + (each.deadline - now) * (before / speed),
+                features=scale(scale(each.features, before), 1 / speed),
+            )
+        )
 
     def set_sampling(self, sampling: Sampling) -> None:
         """Sample otherwise from now on. The next event only was sampled as before; it too is sampled anew if another
@@ -301,7 +298,7 @@ class Performer:
         """
         model = self._history.player
         before, model.sampling = model.sampling, sampling
-        self._planner.rewind()
+        self._rewind()
         constrained = sampling.of(TIME).constraint != before.of(TIME).constraint
         if constrained and len(self._schedule) and self._schedule.one:
             now = self._clock()
@@ -310,7 +307,7 @@ class Performer:
     def reseed(self, seed: int) -> None:
         """Begin the random numbers anew; the next event only is one of those before."""
         self._history.player.reseed(seed)
-        self._planner.rewind()
+        self._rewind()
 
     def check(self, player: PlayableModel) -> None:
         """Check that another model could take over.
@@ -322,7 +319,8 @@ class Performer:
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
         """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""
-        self._planner.exchange(player, start)
+        self._rewind()
+        self._history.exchange(player, start)
 
     def prime(self, memory: object) -> None:
         """Go on from a state of the model, as if its last event were now; see `PlayableModel.remember`."""
@@ -336,7 +334,7 @@ class Performer:
         Raises:
             Refused: There are none; nothing has changed.
         """
-        self._planner.rewind()
+        self._rewind()
         count = self._history.recall_phrase(seconds, self._clock())
         self.end()
         self._begin()
@@ -362,9 +360,9 @@ class Performer:
         if not self._schedule.one:
             self.answer()
         elif self._turns.mode.gives_way:
-            self._planner.drop()
+            self._drop()
         else:
-            self._planner.rewind()
+            self._rewind()
         self._history.observe(features, at, own=echo_of is not None)
         self.counts.heard += 1
         if echo_of is None:
@@ -411,18 +409,21 @@ class Performer:
                 if turns.alone and prediction.before is None:
                     history.observe(prediction.features, prediction.deadline, own=True)
             if turns.alone and sent - at >= BEHIND_SECONDS:
-                self._planner.drop()
+                self._drop()
                 history.last = at = sent
             if turns.alone and not len(self._schedule):
                 self._predict(at, at)
         self._notes.end_due(now)
-        if turns.alone and self._schedule.to_extend:
-            self._try(self._planner.sample_ahead)
+        if turns.alone and (last := self._schedule.to_extend) is not None:
+            before = history.remember()
+            history.observe(last.features, last.deadline, own=True)
+            self._schedule.mark_observed(before)
+            self._sample(last.deadline, last.deadline)
         return self.next
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self._planner.drop()
+        self._drop()
         self._notes.end_all()
 
     def _begin(self) -> None:
@@ -438,15 +439,33 @@ class Performer:
         if self._turns.restart():
             self.sample()
 
-    def _predict(self, at: float, requested: float, asker: Address | None = None) -> None:
-        self._try(lambda: self._planner.predict(at, requested, asker))
+    def _rewind(self) -> None:
+        """Let the model forget what it has observed ahead of time, and keep of that the next event only."""
+        if (before := self._schedule.drop_ahead()) is not None:
+            self._history.rewind(before)
 
-    def _try(self, sample: Callable[[], None]) -> None:
+    def _drop(self) -> None:
+        """Leave undone all there is to do."""
+        self._rewind()
+        self._schedule.drop()
+
+    def _predict(self, at: float, requested: float, asker: Address | None = None) -> None:
+        """Sample what follows, in place of what waits if there may be but one."""
+        if self._schedule.one:
+            self._drop()
+        self._sample(at, requested, asker)
+
+    def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
+        """Sample what follows; it sounds its dt after ``at``."""
+        turns = self._turns
         try:
-            sample()
+            between, features = self._history.predict()
         except Refused:
             self._report_began()
-            if self._schedule.empty:
-                self._turns.retry_after(self._clock())
+            if turns.alone and self._schedule.empty:
+                turns.next = self._clock() + RETRY_SECONDS
             raise
-        self._turns.succeed()
+        if turns.alone:
+            turns.next = None
+        deadline = at + between if self._history.player.temporal else requested
+        self._schedule.add(Prediction(deadline, features, requested, asker))

@@ -58,15 +58,12 @@ class PlayableModel(Protocol):
 
     def reset(self) -> None:
         """Go back to the learned start state."""
-        ...
 
     def reseed(self, seed: int, /) -> None:
         """Begin the random numbers anew."""
-        ...
 
     def observe(self, row: Row, /) -> None:
         """Advance the state by one event; unknown values are NaN."""
-        ...
 
     def sample(self) -> Row:
         """Sample the next event from the present state, and leave the state as it is."""
@@ -82,7 +79,6 @@ class PlayableModel(Protocol):
 
     def recall(self, memory: Any, /) -> None:
         """Go back to a state."""
-        ...
 
 
 Address = tuple[str, int]
@@ -97,19 +93,15 @@ class Listener(Protocol):
 
     def began(self) -> None:
         """The model is back in its start state, or in that of a primer: what follows is a new sequence."""
-        ...
 
     def heard(self, row: Row, at: float) -> None:
         """An input: features, shape (F,), NaN where unknown, and when."""
-        ...
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """An output: features, shape (F,), when they sound, and who asked, if somebody did."""
-        ...
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
-        ...
 
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
@@ -148,19 +140,16 @@ class Refusals:
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]
     ) -> None:
         self.counts: Counter[Refusal] = Counter()
+        self.total = 0
         self._show, self._answer, self._clock = show, answer, clock
         self._shown: dict[Refusal, tuple[str, float]] = {}  # the last line of a kind, and when
         self._answered: dict[Refusal, float] = {}
-
-    @property
-    def total(self) -> int:
-        """How many there were, of all kinds."""
-        return sum(self.counts.values())
 
     def note(self, refused: Refused, asker: Address | None = None) -> None:
         """Count one, show it where it is new, and answer."""
         kind, now = refused.kind, self._clock()
         self.counts[kind] += 1
+        self.total += 1
         text, at = self._shown.get(kind, ("", -math.inf))
         if str(refused) != text and now - at >= SHOW_SECONDS:
             self._shown[kind] = str(refused), now

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from hachimachi.live.history import History, Past
-from hachimachi.live.protocols import Address, PlayableModel, Row
+from hachimachi.live.history import Past
+from hachimachi.live.protocols import Address, Row
 
 Pending = Literal["one", "all"]
 """How many predictions may wait."""
@@ -143,72 +143,3 @@ class Schedule:
         self.counts.skipped += self._unanswered is not None
         self.counts.cancelled += len(self._queue)
         self._unanswered, self._queue = None, []
-
-
-class Planner:
-    """Puts predictions into a schedule.
-
-    A model that plays alone samples ahead of time, so that the notes of a chord need not wait for each other. It has
-    then observed what is still to sound; `rewind` takes that back.
-
-    Args:
-        history: The model and what it has observed.
-        schedule: What it is to play.
-    """
-
-    def __init__(self, history: History, schedule: Schedule) -> None:
-        self._history, self._schedule = history, schedule
-
-    def predict(self, at: float, requested: float, asker: Address | None = None) -> None:
-        """Sample what follows, in place of what waits if there may be but one; it sounds its dt after ``at``.
-
-        Raises:
-            Refused: Nothing could be predicted; the model is back in its start state.
-        """
-        if self._schedule.one:
-            self.drop()
-        self._sample(at, requested, asker)
-
-    def sample_ahead(self) -> None:
-        """Sample one event more, if it comes soon after those that wait.
-
-        Raises:
-            Refused: Nothing could be predicted; the model is back in its start state.
-        """
-        if (last := self._schedule.to_extend) is not None:
-            before = self._history.remember()
-            self._history.observe(last.features, last.deadline, own=True)
-            self._schedule.mark_observed(before)
-            self._sample(last.deadline, last.deadline)
-
-    def rewind(self) -> None:
-        """Let the model forget what has not sounded yet, and keep of it the next event only."""
-        if (before := self._schedule.drop_ahead()) is not None:
-            self._history.rewind(before)
-
-    def set_speed(self, speed: float, now: float) -> None:
-        """Let the model's time go by faster or slower from now on, for what waits, too."""
-        self.rewind()
-        scale, before = self._history.scale_duration, self._history.speed
-        self._history.set_speed(speed, now)
-        self._schedule.update(
-            lambda each: each._replace(
-                deadline=now + (each.deadline - now) * (before / speed),
-                features=scale(scale(each.features, before), 1 / speed),
-            )
-        )
-
-    def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model take over; see `History.exchange`. What waits still sounds."""
-        self.rewind()
-        self._history.exchange(player, start)
-
-    def drop(self) -> None:
-        """Leave undone all there is to do."""
-        self.rewind()
-        self._schedule.drop()
-
-    def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
-        between, features = self._history.predict()
-        deadline = at + between if self._history.player.temporal else requested
-        self._schedule.add(Prediction(deadline, features, requested, asker))

@@ -77,7 +77,7 @@ def test_what_sounds_alone_was_drawn_from_what_was_heard(
             b.hear(route, *values)
             if route in {"/panic", "/reset", "/pause", "/mode"}:
                 assert not [message for message in b.sent[before:] if message[0] == "/output"]
-        b.performer._planner.rewind()  # what is left is what has sounded, and what the player sent
+        b.performer._rewind()  # what is left is what has sounded, and what the player sent
         heard = b.instrument.model.player.heard
         own = [(place, row) for place, row in enumerate(heard) if row[-1] >= 0]
         assert all(row[-1] <= place for place, row in own)
