@@ -13,7 +13,7 @@ from benchmarks.live_probe import Probe, Seconds
 from hachimachi.live.osc import Message, parse
 from hachimachi.live.performer import Performer
 from hachimachi.live.protocols import Address, Note, Row
-from hachimachi.live.stage import load_part, quick_steps
+from hachimachi.live.stage import load_playable, quick_steps
 from hachimachi.sampling import Sampling
 
 
@@ -27,7 +27,7 @@ class Played(NamedTuple):
 
 
 class _Score:
-    """An listener that writes down what is played."""
+    """A listener that writes down what is played."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -44,9 +44,6 @@ class _Score:
         self.times.append(at)
         self.rows.append(row)
 
-    def rehearse(self, row: Row) -> None:
-        """Nothing."""
-
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Nothing to write."""
 
@@ -55,7 +52,7 @@ def should_play(model: Path, seed: int, events: int) -> Played:
     """Return what `hxmx run --loop` plays with a seed when nothing is ever late, in seconds of a clock of its own."""
     score, now = _Score(), [1000.0]
     with quick_steps():
-        player = load_part(model, Sampling(), seed).player
+        player = load_playable(model, Sampling(), seed).player
         performer = Performer(player, [score], lambda: now[0], mode="loop")
         performer.reset()
         performer.start()

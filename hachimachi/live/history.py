@@ -1,4 +1,4 @@
-"""A model and what it has heard: when the last event was, which inputs are its own come back, how fast time goes."""
+"""What a model has observed: the form of inputs, which of them are its own outputs come back, the last events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hachimachi.events import Feature
 from hachimachi.live.protocols import PlayableModel, Refused, Row, quote
 
 LARGEST = 1e9
-"""No feature has values beyond this; a network that hears one may not recover."""
+"""No feature has values beyond this; a network that observes one may not recover."""
 
 
 class InputForm:
-    """Which values an ``/input`` may carry, told apart by their number.
+    """Which values an ``/input`` may carry; their number decides which are meant.
 
     All features in order; or only the unmasked ones; and of either, features that had one value in training
     may be left out. Where two of these ask for the same number of values, the first in this order is meant:
@@ -38,20 +38,18 @@ class InputForm:
 
     def __init__(self, features: Sequence[Feature], constants: Mapping[int, float]) -> None:
         self.features = tuple(features)
+        self.names = tuple(feature.name for feature in features)
         every = range(len(features))
         unmasked = [i for i in every if not features[i].masked]
         self._columns: dict[int, list[int]] = {}
         for columns in (every, unmasked):
             self._columns.setdefault(len(columns), list(columns))
         for columns in (unmasked, every):
-            varied = [i for i in columns if i not in constants]
-            self._columns.setdefault(len(varied), varied)
-        self._unknown = [math.nan if features[i].masked else constants.get(i, math.nan) for i in every]
-
-    @property
-    def shortest(self) -> list[str]:
+            variable = [i for i in columns if i not in constants]
+            self._columns.setdefault(len(variable), variable)
+        self._defaults = [math.nan if features[i].masked else constants.get(i, math.nan) for i in every]
+        self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])
         """Names of the fewest values that will do."""
-        return [self.features[i].name for i in self._columns[min(self._columns)]]
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
         """Return the features of an event, shape (F,); what is not known is NaN.
@@ -62,17 +60,17 @@ class InputForm:
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
-        row = self._unknown.copy()
+        row = self._defaults.copy()
         for column, value in zip(columns, values, strict=True):
-            if type(value) is float and -LARGEST <= value <= LARGEST:  # what OSC brings: nothing more to ask
+            if type(value) is float and -LARGEST <= value <= LARGEST:  # the common case
                 row[column] = value
             else:
-                row[column] = _number(self.features[column].name, value)
+                row[column] = _number(self.names[column], value)
         return np.array(row)
 
     def __str__(self) -> str:
         forms = [
-            f"{size} ({' '.join(self.features[i].name for i in columns)})" if size else "none"
+            f"{size} ({' '.join(self.names[i] for i in columns)})" if size else "none"
             for size, columns in sorted(self._columns.items(), reverse=True)
         ]
         return " or ".join([", ".join(forms[:-1]), forms[-1]] if len(forms) > 1 else forms)
@@ -109,21 +107,16 @@ class Echoes:
         self._sent.append((scheduled, sent, _as_sent(features)))
 
     def claim(self, features: NDArray[np.float64], now: float) -> float | None:
-        """Return when the output was due of which this input, NaN where unknown, is the echo; else
-        ``None``."""
-        if not self._sent:
-            return None
+        """Return when the output was due of which this input, NaN where unknown, is the echo; else ``None``."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         if not self._sent:
             return None
-        heard = _as_sent(features)
-        known = [column for column, value in enumerate(heard) if not math.isnan(value)]
-        for position, (scheduled, _, played) in enumerate(self._sent):
-            if known and heard[known[0]] != played[known[0]]:
-                continue  # most differ here already, and this is in the way of every answer
-            if all(heard[column] == played[column] for column in known):
-                for _ in range(position + 1):
+        values = _as_sent(features)
+        known = [column for column, value in enumerate(values) if not math.isnan(value)]
+        for i, (scheduled, _, output) in enumerate(self._sent):
+            if all(values[column] == output[column] for column in known):
+                for _ in range(i + 1):
                     self._sent.popleft()
                 return scheduled
         return None
@@ -134,16 +127,20 @@ class Echoes:
 
 
 def _as_sent(features: NDArray[np.float64]) -> list[float]:
-    """Round to what OSC carries. A list, since NumPy takes longer than Python over so few numbers."""
+    """Round to float32, as OSC does. A list: faster than NumPy for so few numbers."""
     return features.astype(np.float32).tolist()
 
 
-KEPT = 512
-"""Events; a longer past changes little in what a model of this size foretells."""
+RECENT = 512
+"""Events; a longer past changes little in what a model of this size predicts."""
+LARGEST_SENT = float(np.finfo(np.float32).max)
+"""OSC carries numbers as float32."""
+CATCH_UP = 64
+"""Events of the past that a model observes when it takes over from another."""
 
 
-class Heard(NamedTuple):
-    """One event that the model heard."""
+class ObservedEvent(NamedTuple):
+    """One event that the model observed."""
 
     at: float
     row: Row
@@ -151,88 +148,8 @@ class Heard(NamedTuple):
     """Whether the model itself had played it."""
 
 
-class RecentEvents:
-    """The last events that a model heard."""
-
-    def __init__(self) -> None:
-        self._heard: deque[Heard] = deque(maxlen=KEPT)
-        self.total = 0
-        """How many there have been, those included that are no longer kept."""
-
-    def add(self, at: float, row: Row, own: bool) -> None:
-        """Keep an event: when it happened, and the row that the model heard."""
-        self._heard.append(Heard(at, row, own))
-        self.total += 1
-
-    def last(self, count: int) -> list[Row]:
-        """Return the last rows as they were heard."""
-        return [heard.row for heard in list(self._heard)[-count:]]
-
-    def phrase(self, since: float, temporal: bool, speed: float) -> list[Heard]:
-        """Return what the player, not the model, played since a moment, with rows as of a sequence of its own.
-
-        Args:
-            since: Seconds of the clock.
-            temporal: Whether rows begin with the time since the one before.
-            speed: Seconds of the model in one of the clock.
-        """
-        played = [heard for heard in self._heard if not heard.own and heard.at >= since]
-        if not temporal:
-            return played
-        between = (np.diff([heard.at for heard in played], prepend=np.nan) * speed).clip(0)
-        rows = (np.concatenate(([dt], heard.row[1:])) for dt, heard in zip(between, played, strict=True))
-        return [heard._replace(row=row) for heard, row in zip(played, rows, strict=True)]
-
-    def drop(self, count: int) -> None:
-        """Forget the last events."""
-        for _ in range(min(count, len(self._heard))):
-            self._heard.pop()
-        self.total -= count
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._heard.clear()
-
-
-class Tempo:
-    """Between the features of a model and those of the stage.
-
-    At double speed the feature ``duration`` is half as long on the stage; the model hears it as it learned it.
-
-    Args:
-        features: The model's features.
-    """
-
-    def __init__(self, features: Sequence[Feature]) -> None:
-        self.speed = 1.0
-        """Seconds of the model in one of the stage."""
-        places = [place for place, feature in enumerate(features) if feature.name == "duration"]
-        self._duration = places[0] if places else None
-
-    def to_stage(self, row: Row) -> Row:
-        """Return features, shape (F,), as they sound."""
-        return self._scaled(row, 1 / self.speed)
-
-    def to_model(self, row: Row) -> Row:
-        """Return features, shape (F,), as the model hears them."""
-        return self._scaled(row, self.speed)
-
-    def _scaled(self, row: Row, factor: float) -> Row:
-        if self._duration is None or factor == 1:
-            return row
-        row = row.copy()
-        row[self._duration] *= factor
-        return row
-
-
-LARGEST_SENT = float(np.finfo(np.float32).max)
-"""OSC carries numbers as float32."""
-CATCH_UP = 64
-"""Events that a model hears of the past when it takes over from another."""
-
-
 class Past(NamedTuple):
-    """What a model has heard, to come back to."""
+    """What a model has observed, to come back to."""
 
     memory: object
     last: float | None
@@ -240,65 +157,63 @@ class Past(NamedTuple):
 
 
 class History:
-    """What a model has heard, and when. Features are those of the stage, shape (F,); rows are the model's.
+    """What a model has observed, and when. Features are those that are played, shape (F,); rows are the model's.
+
+    At double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
 
     Args:
         player: The model.
-        lookahead: Seconds by which outputs are told, and so heard, ahead of time.
+        lookahead: Seconds by which outputs are sent, and so observed, ahead of time.
     """
 
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
-        self._unheard, self._own = Echoes(), Echoes()  # outputs that the model has not heard yet, and those that it has
-        self._recents = RecentEvents()
-        self._last: float | None = None  # when the event that was heard last happened
-        self.tempo = Tempo(player.features)  # another model that takes over has the same
-        self._take(player)
-
-    @property
-    def last(self) -> float | None:
-        """When the event that was heard last happened."""
-        return self._last
-
-    @property
-    def speed(self) -> float:
-        """Seconds of the model in one of the stage."""
-        return self.tempo.speed
+        # outputs that may come back: those that the model has observed when they were played, and the others
+        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
+        self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
+        self._total = 0  # events observed, those included that are no longer kept
+        self.last: float | None = None
+        """When the event that was observed last happened."""
+        self.speed = 1.0
+        """Seconds of the model in one of the clock."""
+        self._use(player)
 
     def set_speed(self, speed: float, now: float) -> None:
         """Let the model's time go by faster or slower from now on; the time since the last event stays what it is."""
-        if self._last is not None:
-            self._last = now - (now - self._last) * self.speed / speed
-        self.tempo.speed = speed
+        if self.last is not None:
+            self.last = now - (now - self.last) * self.speed / speed
+        self.speed = speed
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none; and whether the model
-        has heard it already."""
-        known = self._own.claim(features, now)
-        return (known, True) if known is not None else (self._unheard.claim(features, now), False)
+        has observed it already."""
+        due = self._observed_outputs.claim(features, now)
+        return (due, True) if due is not None else (self._other_outputs.claim(features, now), False)
 
-    def expect(self, features: Row, at: float, now: float, known: bool) -> None:
-        """Keep an output that may come back, whether or not the model knows it already."""
-        (self._own if known else self._unheard).add(at, max(at, now), features)
+    def expect(self, features: Row, at: float, now: float, observed: bool) -> None:
+        """Keep an output that may come back, whether or not the model observes it without that."""
+        (self._observed_outputs if observed else self._other_outputs).add(at, max(at, now), features)
 
-    def hear(self, features: Row, at: float, own: bool) -> None:
-        """Let the model hear an event that happened at a moment; ``own`` if the model had played it."""
-        row = self.tempo.to_model(features)
+    def observe(self, features: Row, at: float, own: bool) -> None:
+        """Let the model observe an event that happened at a moment; ``own`` if the model had played it."""
+        row = self.scale_duration(features, self.speed)
         if self.player.temporal:
-            row = np.concatenate(([self._since_last(at)], row))
+            # an event with an older time than the last is simultaneous with it; a first one has no time before it
+            between = math.nan if self.last is None else max(0.0, at - self.last) * self.speed
+            row = np.concatenate(([between], row))
         self.player.observe(row)
-        self._recents.add(at, row, own)
-        # An event that comes with an older time than the last is simultaneous with it. Its time counts on from here
-        # even so, unless it is the lookahead that put the last one ahead: one time tag from the future must not hold
-        # up all that come after it.
-        if self._last is None or not 0 < self._last - at <= self._lookahead:
-            self._last = at
+        self._recent.append(ObservedEvent(at, row, own))
+        self._total += 1
+        # Time counts on from an older event too, unless it is the lookahead that put the last one ahead: one time tag
+        # from the future must not hold up all that come after it.
+        if self.last is None or not 0 < self.last - at <= self._lookahead:
+            self.last = at
 
-    def foretell(self) -> tuple[float, Row]:
-        """Draw the next event: in how many seconds of the stage, and its features.
+    def predict(self) -> tuple[float, Row]:
+        """Sample the next event: in how many seconds of the clock, and its features.
 
         Raises:
-            Refused: Nothing finite can be drawn; the model is back in its start state.
+            Refused: Nothing finite can be sampled; the model is back in its start state.
         """
         try:
             row = np.asarray(self.player.sample(), dtype=np.float64)
@@ -306,54 +221,64 @@ class History:
             self.restart()
             raise Refused("model", f"{error}; the model starts afresh") from error
         between, row = (float(row[0]), row[1:]) if self.player.temporal else (0.0, row)
-        features = self.tempo.to_stage(row)
-        if not all(abs(value) <= LARGEST_SENT for value in features.tolist()):  # NaN is not either
+        features = self.scale_duration(row, 1 / self.speed)
+        if not all(abs(value) <= LARGEST_SENT for value in features.tolist()):  # false for NaN, too
             self.restart()
             raise Refused("model", f"the prediction is {row}, expected finite numbers; the model starts afresh")
         # a first event has no time before it
         return (max(0.0, between) / self.speed if math.isfinite(between) else 0.0), features
 
+    def scale_duration(self, features: Row, factor: float) -> Row:
+        """Return features, shape (F,), with the feature ``duration`` times a factor."""
+        if self._duration is None or factor == 1:
+            return features
+        features = features.copy()
+        features[self._duration] *= factor
+        return features
+
     def remember(self) -> Past:
-        """Return what was heard so far."""
-        return Past(self.player.remember(), self._last, self._recents.total)
+        """Return what was observed so far."""
+        return Past(self.player.remember(), self.last, self._total)
 
-    def go_back(self, past: Past) -> None:
-        """Unhear what was heard since; the model must be the same."""
+    def rewind(self, past: Past) -> None:
+        """Go back to an earlier past; the model must be the same."""
         self.player.recall(past.memory)
-        self._last = past.last
-        self._recents.drop(self._recents.total - past.events)
-
-    def skip_to(self, now: float) -> None:
-        """Take the last event to have happened now."""
-        self._last = now
+        self.last = past.last
+        for _ in range(min(self._total - past.events, len(self._recent))):
+            self._recent.pop()
+        self._total = past.events
 
     def restart(self) -> None:
-        """Go back to the start state, as if nothing had been heard."""
+        """Go back to the start state, as if nothing had been observed."""
         self.player.reset()
-        self._forget()
+        self._clear()
 
     def recall(self, memory: object, now: float) -> None:
         """Go on from a state that the model has been in, as if its last event were now."""
         self.player.recall(memory)
-        self._forget()
-        self._last = now
+        self._clear()
+        self.last = now
 
     def recall_phrase(self, seconds: float, now: float) -> int:
-        """Go on from what the player has played in the last seconds; return how many events that are.
+        """Go on from what somebody else has played in the last seconds; return how many events that are.
 
         Raises:
             Refused: There are none; nothing has changed.
         """
-        phrase = self._recents.phrase(now - seconds, self.player.temporal, self.speed)
+        phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
+        if self.player.temporal:  # a sequence of its own: times are those between its events
+            between = (np.diff([event.at for event in phrase], prepend=np.nan) * self.speed).clip(0)
+            rows = [np.concatenate(([dt], event.row[1:])) for dt, event in zip(between, phrase, strict=True)]
+            phrase = [event._replace(row=row) for event, row in zip(phrase, rows, strict=True)]
         self.player.reset()
-        for heard in phrase:
-            self.player.observe(heard.row)
-        self._forget()
-        self._last = now
-        for heard in phrase:
-            self._recents.add(*heard)
+        for event in phrase:
+            self.player.observe(event.row)
+        self._clear()
+        self.last = now
+        self._recent.extend(phrase)
+        self._total += len(phrase)
         return len(phrase)
 
     def check(self, player: PlayableModel) -> None:
@@ -362,40 +287,37 @@ class History:
         Raises:
             Refused: Its events are others.
         """
-        ours, theirs = (describe_events(each) for each in (self.player, player))
+        ours, theirs = (_describe_events(each) for each in (self.player, player))
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model with the same events take over; it hears the last of the past.
+        """Let another model with the same events take over; it observes the last of the past.
 
         Args:
             player: The model.
-            start: What it remembers of the primer that came before that past; ``None`` for its start state.
+            start: Its state after the primer that came before that past; ``None`` for its start state.
         """
-        self._take(player)
+        self._use(player)
         player.reset()
         if start is not None:
             player.recall(start)
-        for row in self._recents.last(CATCH_UP):
-            player.observe(row)
+        for event in list(self._recent)[-CATCH_UP:]:
+            player.observe(event.row)
 
-    def _take(self, player: PlayableModel) -> None:
+    def _use(self, player: PlayableModel) -> None:
         self.player = player
         self.form = InputForm(player.features, player.constants)
+        self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
 
-    def _forget(self) -> None:
-        self._unheard.clear()
-        self._own.clear()
-        self._recents.clear()
-        self._last = None
-
-    def _since_last(self, at: float) -> float:
-        """Return how long after the last event another happened, in seconds of the model; NaN for a first."""
-        return math.nan if self._last is None else max(0.0, at - self._last) * self.speed
+    def _clear(self) -> None:
+        self._other_outputs.clear()
+        self._observed_outputs.clear()
+        self._recent.clear()
+        self.last = None
 
 
-def describe_events(player: PlayableModel) -> str:
-    """Say what an event of a model is, so that equal words mean equal events."""
+def _describe_events(player: PlayableModel) -> str:
+    """Equal texts mean equal events."""
     names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in player.features)
     return f"{names} {'in time' if player.temporal else 'without time'}"

@@ -1,4 +1,4 @@
-"""One model behind the routes of the protocol. It knows neither packets nor sockets."""
+"""The routes of the protocol: of one model, and of all that play together. It knows neither sockets nor sleep."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from hachimachi.errors import HachimachiError
-from hachimachi.events import TIME
-from hachimachi.live.osc import Message, Value, Wire
+from hachimachi.live.osc import Message, Value, Wire, parse
 from hachimachi.live.performer import Performer
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
-from hachimachi.live.steering import ROUTES as STEERED
-from hachimachi.live.steering import Steering, Words, read_number
+from hachimachi.live.steering import ROUTES as STEERING_ROUTES
+from hachimachi.live.steering import Line, Steering, read_number
 
 FASTEST = 100.0
 """Highest speed; its inverse is the lowest."""
@@ -25,9 +25,9 @@ class LoadedModel:
     """A model that is ready to play.
 
     Args:
-        name: How it is called on the wire.
+        name: Its name on the wire.
         player: The model.
-        primers: What it can go on from, by name: what it remembers after each.
+        primers: Its state after each primer, by name.
         seed: Where its random numbers began.
     """
 
@@ -36,7 +36,7 @@ class LoadedModel:
     primers: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
-    def twin(self, seed: int) -> LoadedModel:
+    def fork(self, seed: int) -> LoadedModel:
         """Return the same for another instrument, with a state and random numbers of its own."""
         return replace(self, player=self.player.fork(seed), seed=seed)
 
@@ -45,19 +45,19 @@ class Instrument:
     """The routes of the protocol, bound to one performer.
 
     Args:
-        part: The model that begins.
-        wire: Says what there is to say.
-        listeners: Who is told what is heard and played.
+        model: The model that begins.
+        wire: Sends what is answered.
+        listeners: Are called when something is heard or played.
         clock: Seconds that never go back.
         prefix: Comes before ``/status`` where several models play.
         standbys: Models that ``/load`` may put in its place.
-        loaded: Is told when one of them has.
-        playing: Further arguments of `Performer`.
+        loaded: Is called when one of them has been.
+        options: Further arguments of `Performer`.
     """
 
     def __init__(
         self,
-        part: LoadedModel,
+        model: LoadedModel,
         wire: Wire,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.perf_counter,
@@ -65,18 +65,15 @@ class Instrument:
         prefix: str = "",
         standbys: Sequence[LoadedModel] = (),
         loaded: Callable[[LoadedModel], None] = lambda _: None,
-        **playing: Any,
+        **options: Any,
     ) -> None:
-        self.part = part
-        self.performer = Performer(part.player, listeners, clock, **playing)
-        self.steering = Steering(part.player.columns, part.player.sampling)
-        part.player.sampling = self.steering.sampling
+        self.model, self.prefix, self.seed = model, prefix, model.seed
+        self.performer = Performer(model.player, listeners, clock, **options)
+        self.steering = Steering(model.player.columns, model.player.sampling)
+        model.player.sampling = self.steering.sampling
         self.stopped = False
-        self.seed = part.seed
-        self.loaded = loaded
-        self._wire = wire
-        self.prefix = prefix
-        self._parts = {each.name: each for each in (part, *standbys)}
+        self._wire, self._loaded = wire, loaded
+        self._models = {each.name: each for each in (model, *standbys)}
         self._primer = ""  # the one that it has gone on from
         self._asker: Address | None = None  # who is answered
         self.routes: dict[str, Callable[[Message], object]] = {
@@ -92,7 +89,7 @@ class Instrument:
             "/seed": self._seed,
             "/load": self._load,
             "/prime": self._prime,
-            **dict.fromkeys(STEERED, self._steer),
+            **dict.fromkeys(STEERING_ROUTES, self._steer),
             "/status": self._status,
             "/stop": self._stop,
         }
@@ -111,73 +108,64 @@ class Instrument:
             raise Refused("route", f"{quote(message.route)} is unknown; {expected}")
         action(message)
 
-    def say(self, key: Value, *values: Value) -> None:
+    def answer(self, key: Value, *values: Value) -> None:
         """Send ``/status key value …``."""
         self._wire.post(f"{self.prefix}/status", key, *values, to=self._asker)
 
     @property
     def state(self) -> str:
-        """What it is doing, in a word."""
-        performer = self.performer
-        if self.stopped:
-            return "stopped"
-        if performer.turns.paused:
-            return "paused"
-        return "playing" if performer.turns.alone else "listening"
+        """``stopped``, ``paused``, ``playing`` or ``listening``."""
+        return "stopped" if self.stopped else self.performer.status().state
 
     @property
-    def asked(self) -> list[Words]:
-        """What is asked of sampling, a line each; the temperature always."""
-        lines = self.steering.describe()
+    def steering_lines(self) -> list[Line]:
+        """How it samples where that is not as learned, a line each; the temperature always."""
+        lines = self.steering.lines
         return lines if any(line[0] == "temperature" for line in lines) else [("temperature", 1.0), *lines]
 
     def _do(self, action: Callable[[], None]) -> None:
         action()
-        self.say("state", self.state)
+        self.answer("state", self.state)
 
     def _set_mode(self, message: Message) -> None:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
-        self.say("mode", self.performer.turns.mode.name)
+        self.answer("mode", self.performer.status().mode)
 
     def _set_silence(self, message: Message) -> None:
-        self.performer.turns.silence = _number(message, 0.0, 3600.0, "seconds")
-        self.say("silence", self.performer.turns.silence)
+        seconds = _number(message, 0.0, 3600.0, "seconds")
+        self.performer.set_silence(seconds)
+        self.answer("silence", seconds)
 
     def _set_speed(self, message: Message) -> None:
-        self.performer.set_speed(_number(message, 1 / FASTEST, FASTEST, "a factor"))
-        self.say("speed", self.performer.history.speed)
+        speed = _number(message, 1 / FASTEST, FASTEST, "a factor")
+        self.performer.set_speed(speed)
+        self.answer("speed", speed)
 
     def _seed(self, message: Message) -> None:
         number = _number(message, 0, 2**32 - 1, "a whole number")
         if not number.is_integer():
             raise Refused("value", f"/seed {number:g}: expected a whole number")
-        seed = int(number)
-        self.seed = seed
-        self.part.player.reseed(seed)
-        self.performer.planner.unhear()
-        self.say("seed", seed)
+        self.seed = int(number)
+        self.performer.reseed(self.seed)
+        self.answer("seed", self.seed)
 
     def _steer(self, message: Message) -> None:
-        before = self.part.player.sampling
-        sampling, said = self.steering.obey(message.route, message.values)
-        self.part.player.sampling = sampling
-        self.performer.planner.unhear()  # only what comes next was drawn as it was asked before
-        if sampling.of(TIME).constraint != before.of(TIME).constraint:  # it may be long to wait
-            self.performer.redraw()
-        for key, *values in said:
-            self.say(key, *values)
+        sampling, lines = self.steering.obey(message.route, message.values)
+        self.performer.set_sampling(sampling)
+        for line in lines:
+            self.answer(*line)
 
     def _load(self, message: Message) -> None:
-        part = self._find(message, self._parts, "--standby")
-        self.performer.history.check(part.player)
+        model = self._find(message, self._models, "--standby")
+        self.performer.check(model.player)
         try:
-            part.player.sampling = self.steering.move(part.player.columns)
+            model.player.sampling = self.steering.adapt(model.player.columns)
         except HachimachiError as error:
-            raise Refused("value", f"/load {part.name}: {error}; /release it first") from error
-        self.performer.planner.exchange(part.player, part.primers.get(self._primer))
-        self.part = part
-        self.say("model", part.name)
-        self.loaded(part)
+            raise Refused("value", f"/load {model.name}: {error}; /release it first") from error
+        self.performer.exchange(model.player, model.primers.get(self._primer))
+        self.model = model
+        self.answer("model", model.name)
+        self._loaded(model)
 
     def _reset(self) -> None:
         self._primer = ""
@@ -188,12 +176,12 @@ class Instrument:
             seconds = _number(message._replace(values=message.values[1:]), 0.0, 3600.0, "seconds")
             count = self.performer.prime_with_last(seconds)
             self._primer = ""
-            self.say("prime", "last", count)
+            self.answer("prime", "last", count)
         else:
             name = str(_one(message, "the name of a primer, or last SECONDS"))
-            self.performer.prime(self._find(message, self.part.primers, "--primer-file"))
+            self.performer.prime(self._find(message, self.model.primers, "--primer-file"))
             self._primer = name
-            self.say("prime", name)
+            self.answer("prime", name)
 
     def _find(self, message: Message, among: Mapping[str, Any], option: str) -> Any:
         name = str(_one(message, "a name"))
@@ -205,28 +193,26 @@ class Instrument:
     def _status(self, message: Message) -> None:
         if message.values:  # the answer of another program: to answer it would begin an endless exchange
             return
-        form, counts = self.performer.history.form, self.performer.counts
-        self.say("ready", 1)
-        self.say("model", self.part.name)
-        self.say("features", *(feature.name for feature in form.features))
-        self.say("input", *form.shortest)
-        self.say("mode", self.performer.turns.mode.name)
-        self.say("state", self.state)
-        self.say("silence", self.performer.turns.silence)
-        self.say("speed", self.performer.history.speed)
-        self.say("seed", self.seed)
-        for key, *values in self.asked:
-            self.say(key, *values)
-        for key in ("heard", "answered", "skipped", "played", "cancelled"):
-            self.say(key, getattr(counts, key))
-        self.say("pending", len(self.performer.schedule))
-        self.say("sounding", len(self.performer.notes))
-        self.say("late", *self.performer.notes.lateness.in_ms())
+        status = self.performer.status()
+        self.answer("ready", 1)
+        self.answer("model", self.model.name)
+        self.answer("features", *status.features)
+        self.answer("input", *status.shortest_input)
+        self.answer("mode", status.mode)
+        self.answer("state", self.state)
+        self.answer("silence", status.silence)
+        self.answer("speed", status.speed)
+        self.answer("seed", self.seed)
+        for line in self.steering_lines:
+            self.answer(*line)
+        for key in ("heard", "answered", "skipped", "played", "cancelled", "pending", "sounding"):
+            self.answer(key, getattr(status, key))
+        self.answer("late", *status.latency.in_ms())
 
     def _stop(self, _: Message) -> None:
         self.performer.panic()
         self.stopped = True
-        self.say("state", self.state)
+        self.answer("state", self.state)
 
 
 def _one(message: Message, expected: str) -> object:
@@ -240,3 +226,105 @@ def _number(message: Message, low: float, high: float, expected: str) -> float:
     if not low <= number <= high:
         raise Refused("value", f"{message.route} {number:g}: expected {expected} from {low:.10g} to {high:.10g}")
     return number
+
+
+class Ensemble:
+    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address.
+
+    Args:
+        instruments: At least one.
+        wire: Sends what concerns all, and what cannot be obeyed.
+        clock: Seconds that never go back.
+        wall: Seconds since 1970, for time tags.
+        begin: Whether they begin to play alone at once, where their mode does.
+        inlets: Called before each turn, to take in what has arrived otherwise than over OSC.
+        chores: Called after each turn; each returns when it wants to be called again at the latest, ``None`` for
+            whenever. Inlets and chores must be quick and not raise.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        wire: Wire,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+        *,
+        begin: bool = False,
+        inlets: Sequence[Callable[[], None]] = (),
+        chores: Sequence[Callable[[], float | None]] = (),
+    ) -> None:
+        self.instruments = list(instruments)
+        self.refusals = wire.refusals
+        self._wire, self._clock, self._wall = wire, clock, wall
+        self._begin = begin
+        self.inlets, self.chores = list(inlets), list(chores)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all have been stopped."""
+        return all(instrument.stopped for instrument in self.instruments)
+
+    def start(self) -> None:
+        """Begin, and send ``/status ready 1``; the models should be warm."""
+        for instrument in self.instruments:
+            self.guard(instrument.performer.reset)
+        self._wire.post("/status", "ready", 1)
+        if self._begin:
+            for instrument in self.instruments:
+                self.guard(instrument.performer.start)
+
+    def receive(self, packet: bytes, sender: Address | None = None) -> None:
+        """Obey what one datagram asks. Nothing in it raises; what cannot be obeyed is refused, to its sender too."""
+        for message in parse(packet, self._clock(), self._wall()):
+            if isinstance(message, Refused):
+                self.refusals.note(message, sender)
+            else:
+                self.guard(partial(self._obey, message, sender), sender)
+
+    def turn(self) -> float | None:
+        """Play what is due and return the next deadline, in seconds of the clock, ``None`` if nothing waits."""
+        for take_in in self.inlets:
+            take_in()
+        deadlines: list[float | None] = []
+        for instrument in self.instruments:
+            if not instrument.stopped:
+                self.guard(instrument.performer.play)
+                deadlines.append(instrument.performer.next)
+        deadlines += [chore() for chore in self.chores]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def end(self) -> None:
+        """End every note, and send ``/status ready 0``."""
+        for instrument in self.instruments:
+            instrument.performer.end()
+        for chore in self.chores:
+            chore()
+        self._wire.post("/status", "ready", 0)
+
+    def guard(self, action: Callable[[], object], asker: Address | None = None) -> None:
+        """Do something that may be refused."""
+        try:
+            action()
+        except Refused as refused:
+            self.refusals.note(refused, asker)
+        except HachimachiError as error:
+            self.refusals.note(Refused("value", str(error)), asker)
+
+    def _obey(self, message: Message, sender: Address | None) -> None:
+        instruments, message = self._addressed(message)
+        for instrument in instruments:
+            self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
+        if message.route == "/status" and not message.values:
+            self._wire.post("/status", "refused", self.refusals.total, to=sender)
+
+    def _addressed(self, message: Message) -> tuple[list[Instrument], Message]:
+        number, slash, rest = message.route[1:].partition("/")
+        if not (slash and number.isdecimal()):
+            return [each for each in self.instruments if not each.stopped], message
+        i = int(number[:9]) - 1
+        if not 0 <= i < len(self.instruments):
+            known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
+            raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
+        if self.instruments[i].stopped:
+            raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
+        return [self.instruments[i]], message._replace(route=f"/{rest}")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
+from hachimachi.live.osc import encode
 from hachimachi.live.protocols import Address
 
 SPIN_SECONDS = 0.0005
@@ -23,6 +24,8 @@ LAST_SECONDS = 0.00005
 """So long before a deadline nothing else is begun any more."""
 DRAIN_SECONDS = 0.0005
 """So long packets are received in one turn: a flood must not keep what is due from sounding."""
+WARM_UP = (60.0, 80.0, 0.5, 0.0)
+"""Values of the message that is sent to nobody in the last stretch before a deadline."""
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
@@ -42,10 +45,6 @@ class Service(Protocol):
 
     def receive(self, packet: bytes, sender: Address, /) -> None:
         """Take in one datagram; must not raise."""
-        ...
-
-    def rehearse(self) -> None:
-        """Go through the motions of what is due next, to no effect."""
         ...
 
     def turn(self) -> float | None:
@@ -89,7 +88,7 @@ class Loop:
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
-        with contextlib.suppress(OSError):  # where it cannot be bound, there is no rehearsal
+        with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
             self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         self._nobody = self._unread.getsockname()
         self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
@@ -126,11 +125,6 @@ class Loop:
         if failed is not None:
             raise failed
 
-    def rehearse(self, packet: bytes) -> None:
-        """Send one packet to where nobody listens: the system's part of sending is then as quick as it can be."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(packet, self._nobody)
-
     def wake(self) -> None:
         """End a wait; from any thread."""
         with contextlib.suppress(OSError):  # full: it will wake anyway
@@ -155,7 +149,7 @@ class Loop:
                         while time.perf_counter() < deadline:
                             pass
                         continue
-                    service.rehearse()
+                    self._warm_up()
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
@@ -177,6 +171,11 @@ class Loop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _warm_up(self) -> None:
+        """Encode and send to where nobody listens: what has rested for some milliseconds takes ten times as long."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(encode("/output", *WARM_UP), self._nobody)
 
     def _drain(self, service: Service) -> None:
         until = time.perf_counter() + DRAIN_SECONDS

@@ -1,4 +1,4 @@
-"""What sounds: told to whoever plays or keeps it, ended in time, and counted where it was late."""
+"""What sounds: sent to whoever plays or keeps it, ended in time; and how late it was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from hachimachi.events import Feature
-from hachimachi.live.protocols import Listeners, Note, Row
+from hachimachi.live.protocols import Listener, Note, Row
 from hachimachi.live.schedule import Prediction
 
 
@@ -21,21 +21,21 @@ class ActiveNotes:
         features: The model's features. Events are notes if one of them is called ``pitch``; else nothing sounds.
 
     >>> import numpy as np
-    >>> ledger = ActiveNotes([Feature("pitch"), Feature("duration")])
-    >>> ledger.begin(np.array([60, 0.5]), at=10.0), ledger.next
+    >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
+    >>> notes.begin(np.array([60, 0.5]), at=10.0), notes.next
     ([], 10.5)
-    >>> ledger.begin(np.array([60, 0.5]), at=10.2)
+    >>> notes.begin(np.array([60, 0.5]), at=10.2)
     [Note(pitch=60, channel=None)]
-    >>> ledger.pop_due(now=10.7)
+    >>> notes.pop_due(now=10.7)
     [(10.7, Note(pitch=60, channel=None))]
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        places = {feature.name: place for place, feature in enumerate(features)}
-        self._pitch, self._duration = places.get("pitch"), places.get("duration")
-        self._channel = places.get("channel", places.get("instrument"))
+        columns = {feature.name: i for i, feature in enumerate(features)}
+        self._pitch, self._duration = columns.get("pitch"), columns.get("duration")
+        self._channel = columns.get("channel", columns.get("instrument"))
         self._sounding: dict[Note, tuple[float, float]] = {}  # when each began, and when it ends
-        self._ends: list[tuple[float, Note]] = []  # a heap; what is no longer so in `_sounding` does not count
+        self._ends: list[tuple[float, Note]] = []  # a heap; an entry that disagrees with `_sounding` is out of date
 
     def __len__(self) -> int:
         return len(self._sounding)
@@ -48,7 +48,7 @@ class ActiveNotes:
         return self._ends[0][0] if self._ends else None
 
     def begin(self, row: Row, at: float) -> list[Note]:
-        """Note down the note of an event, features of shape (F,), and return those that it ends."""
+        """Add the note of an event, features of shape (F,), and return those that it ends."""
         if self._pitch is None:
             return []
         channel = None if self._channel is None else round(float(row[self._channel]))
@@ -91,10 +91,10 @@ BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 class LatencyHistogram:
     """A histogram of seconds on a logarithmic scale.
 
-    >>> lateness = LatencyHistogram()
+    >>> latency = LatencyHistogram()
     >>> for milliseconds in range(1, 101):
-    ...     lateness.add(milliseconds / 1000)
-    >>> round(lateness.percentile(50), 3), round(lateness.percentile(99), 3), lateness.largest
+    ...     latency.add(milliseconds / 1000)
+    >>> round(latency.percentile(50), 3), round(latency.percentile(99), 3), latency.largest
     (0.05, 0.1, 0.1)
     """
 
@@ -106,18 +106,18 @@ class LatencyHistogram:
 
     def add(self, seconds: float) -> None:
         """Count one; negative is on time."""
-        place = 0 if seconds <= FINEST else min(1 + int(PER_E_FOLD * math.log(seconds / FINEST)), BINS)
-        self._bins[place] += 1
+        i = 0 if seconds <= FINEST else min(1 + int(PER_E_FOLD * math.log(seconds / FINEST)), BINS)
+        self._bins[i] += 1
         self.count += 1
         self.largest = max(self.largest, seconds)
 
     def percentile(self, share: float) -> float:
-        """Return, in seconds, what so many per cent were not later than; 0 if there were none."""
+        """Return the percentile ``share``, from 0 to 100, in seconds; 0 if there were none."""
         wanted, seen = share / 100 * self.count, 0
-        for place, count in enumerate(self._bins):
+        for i, count in enumerate(self._bins):
             seen += count
             if seen >= wanted and count:
-                return min(FINEST * math.exp(place / PER_E_FOLD), self.largest) if place else 0.0
+                return min(FINEST * math.exp(i / PER_E_FOLD), self.largest) if i else 0.0
         return 0.0
 
     def in_ms(self) -> tuple[float, float, float]:
@@ -126,51 +126,39 @@ class LatencyHistogram:
 
 
 class NoteOutput:
-    """The sounding side of a performer.
+    """Lets predictions sound and notes end, and reports both to listeners.
 
     Args:
         features: Those of the model, F of them.
-        listeners: Who is told.
+        listeners: Who plays or keeps it.
         clock: Seconds that never go back.
     """
 
-    def __init__(self, features: Sequence[Feature], listeners: Listeners, clock: Callable[[], float]) -> None:
-        self.lateness, self._unsaid = LatencyHistogram(), LatencyHistogram()
-        self._ledger, self._scrap = ActiveNotes(features), ActiveNotes(features)
-        self._listeners = listeners
-        self._clock = clock
+    def __init__(self, features: Sequence[Feature], listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
+        self.active, self.latency = ActiveNotes(features), LatencyHistogram()
+        self._listeners, self._clock = listeners, clock
 
-    def __len__(self) -> int:
-        """Return how many notes sound."""
-        return len(self._ledger)
-
-    @property
-    def next(self) -> float | None:
-        """When the next note ends; ``None`` if that is not known of any."""
-        return self._ledger.next
-
-    def sound(self, deadline: float, prediction: Prediction) -> None:
+    def sound(self, prediction: Prediction) -> None:
         """Let a prediction sound, and end the notes that end before it."""
+        deadline = prediction.deadline
         self.end_due(deadline)
-        for note in self._ledger.begin(prediction.features, deadline):
-            self._listeners.ended(note, deadline, False)
-        self._listeners.played(prediction.features, deadline, prediction.asker)
-        self.lateness.add(self._clock() - max(deadline, prediction.asked))
-
-    def rehearse(self, features: Row) -> None:
-        """Go through the motions of `sound`, to no effect."""
-        self._scrap.begin(features, 0.0)
-        self._scrap.clear()
-        self._unsaid.add(0.001)
-        self._listeners.rehearse(features)
+        for note in self.active.begin(prediction.features, deadline):
+            self._end(note, deadline, early=False)
+        for listener in self._listeners:
+            listener.played(prediction.features, deadline, prediction.asker)
+        self.latency.add(self._clock() - max(deadline, prediction.requested))
 
     def end_due(self, now: float) -> None:
         """End the notes whose time has come."""
-        for at, note in self._ledger.pop_due(now):
-            self._listeners.ended(note, at, False)
+        for at, note in self.active.pop_due(now):
+            self._end(note, at, early=False)
 
     def end_all(self) -> None:
         """End every note, before its time."""
         now = self._clock()
-        for began, note in self._ledger.clear():  # one that was told ahead of time ends when it begins
-            self._listeners.ended(note, max(now, began), True)
+        for began, note in self.active.clear():  # one that was sent ahead of time ends when it begins
+            self._end(note, max(now, began), early=True)
+
+    def _end(self, note: Note, at: float, early: bool) -> None:
+        for listener in self._listeners:
+            listener.ended(note, at, early)

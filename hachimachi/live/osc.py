@@ -176,7 +176,6 @@ class Wire:
         send: Sends a packet to those who listen, and to one who asked; may raise OSError.
         say: Shows one line on the screen.
         clock: Seconds that never go back.
-        rehearse: Sends a packet to where nobody listens.
     """
 
     def __init__(
@@ -184,14 +183,12 @@ class Wire:
         send: Callable[[bytes, Address | None], None],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
-        rehearse: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         def answer(refused: Refused, asker: Address | None) -> None:
             if refused.kind != "send":
                 self.post("/status", "error", refused.kind, str(refused), to=asker)
 
         self.refusals = Refusals(say, answer, clock)
-        self.rehearse = rehearse
         self._send = send
 
     def post(self, route: str, *values: Value, to: Address | None = None) -> None:
@@ -245,10 +242,6 @@ class OscListener:
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """Send ``/output``."""
         self._post(encode(self._output, *row.tolist()), self._output, at, asker)
-
-    def rehearse(self, row: Row) -> None:
-        """Encode and send to where nobody listens."""
-        self._wire.rehearse(encode(self._output, *row.tolist()))
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Send ``/noteoff``."""

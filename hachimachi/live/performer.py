@@ -1,4 +1,4 @@
-"""A model in time: what it has heard, what it is about to play, and when. No sockets, no sleep."""
+"""A model in time: what it observes, what it is about to play, and when. No sockets, no sleep."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from hachimachi.events import TIME
 from hachimachi.live.history import History
-from hachimachi.live.notes import NoteOutput
-from hachimachi.live.protocols import Address, Listener, Listeners, Playable, Refused, as_playable, quote
-from hachimachi.live.schedule import Counts, Input, Pending, Planner, Prediction, Schedule
+from hachimachi.live.notes import LatencyHistogram, NoteOutput
+from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
+from hachimachi.live.schedule import Counts, Input, Pending, Prediction, Schedule
+from hachimachi.sampling import Sampling
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
 
 
 @dataclass(frozen=True)
 class Mode:
-    """What a performer does when it hears and when it has played.
+    """What a performer does after an input and after it has played.
 
     Args:
-        name: How it is asked for.
+        name: Its name on the wire and on the command line.
         answers: An input is answered by a prediction.
-        alone: It hears what it plays, and goes on by itself.
+        alone: It observes what it plays, and goes on by itself.
         gives_way: An input cancels what waits.
-        after_silence: It goes on alone once the player has been silent for a while, and listens until then.
+        after_silence: It goes on alone once there has been no input for a while, and listens until then.
     """
 
     name: str
@@ -48,7 +54,7 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     """Return a mode by its name.
 
     Args:
-        name: What was asked for.
+        name: One of `MODES`.
         temporal: Whether the model has time.
         one_pending: Whether a newer prediction takes the place of one that waits.
 
@@ -67,11 +73,11 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
 
 
 RETRY_SECONDS = 1.0
-"""After this time a model that plays alone tries again when it could not foretell anything."""
+"""After this time a model that plays alone tries again when nothing could be predicted."""
 
 
 class TurnTaking:
-    """The part of a performer that decides who has the floor.
+    """Decides whether it is the model's turn.
 
     Args:
         mode: How model and player share the stage.
@@ -98,28 +104,18 @@ class TurnTaking:
         self._started = self.alone = False
         self.next = None
 
-    def begin_anew(self) -> bool:
+    def restart(self) -> bool:
         """After a reset or in another mode: return whether it goes on alone from here."""
         self.next = None
         self.alone = self._started and self.mode.alone and not self.mode.after_silence
         return self.alone
 
-    def hear(self, came: float) -> None:
-        """An input came: it is redirected by it, or gives the floor and waits for silence."""
+    def yield_to_input(self, arrived: float) -> None:
+        """An input arrived: go on from there, or give the turn and wait for silence."""
         if self.mode.answers:
             self.alone = self.mode.alone
         elif self.mode.after_silence:
-            self.alone, self.next = False, came + self.silence
-
-    def fail(self, at: float) -> None:
-        """Nothing could be foretold: try again in a while, if it plays alone."""
-        if self.alone:
-            self.next = at + RETRY_SECONDS
-
-    def succeed(self) -> None:
-        """Something was foretold: there is no need to try again."""
-        if self.alone:
-            self.next = None
+            self.alone, self.next = False, arrived + self.silence
 
     def take_turn(self, now: float) -> bool:
         """Return whether it begins to go on alone now."""
@@ -127,6 +123,46 @@ class TurnTaking:
             return False
         self.next, self.alone = None, True
         return True
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a performer stands at one moment. The first six counts are those of `Counts`.
+
+    Args:
+        features: Names of all features, in column order.
+        shortest_input: Names of the fewest values that an input may carry.
+        mode: Name of one of `MODES`.
+        paused: Whether inputs are observed and nothing is played.
+        alone: Whether the model goes on by itself.
+        silence: Seconds without an input after which the mode ``respond`` goes on alone.
+        speed: Seconds of the model in one of the clock.
+        pending: Predictions that wait for their time.
+        sounding: Notes that sound.
+        latency: How late outputs were; it goes on counting.
+    """
+
+    heard: int
+    answered: int
+    skipped: int
+    predicted: int
+    played: int
+    cancelled: int
+    features: tuple[str, ...]
+    shortest_input: tuple[str, ...]
+    mode: str
+    paused: bool
+    alone: bool
+    silence: float
+    speed: float
+    pending: int
+    sounding: int
+    latency: LatencyHistogram
+
+    @property
+    def state(self) -> str:
+        """``paused``, ``playing`` or ``listening``."""
+        return "paused" if self.paused else "playing" if self.alone else "listening"
 
 
 BEHIND_SECONDS = 1.0
@@ -140,13 +176,13 @@ class Performer:
     returns when to call again.
 
     Args:
-        player: The model, or who plays it, where it has random numbers or sampling of its own.
-        listeners: Who is told what happens.
+        player: The model, or a `hachimachi.player.engine.Player`, where it has random numbers or sampling of its own.
+        listeners: Are called when something happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.
         pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
         silence: Seconds after which the mode ``respond`` goes on alone.
-        lookahead: Seconds by which what sounds is told ahead of time.
+        lookahead: Seconds by which outputs are sent ahead of time.
 
     Raises:
         Refused: No such mode, or one other than ``follow`` with more than one pending prediction.
@@ -154,7 +190,7 @@ class Performer:
 
     def __init__(
         self,
-        player: Playable,
+        player: PlayableModel | EventModel,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
@@ -163,49 +199,68 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        self._listeners, self._clock, self._lookahead = Listeners(listeners), clock, lookahead
-        player = as_playable(player)
-        self.turns = TurnTaking(find_mode(mode, temporal=player.temporal, one_pending=pending == "one"), silence)
-        self.history = History(player, lookahead)
-        self.schedule = Schedule(one=pending == "one")
-        self.notes = NoteOutput(player.features, self._listeners, clock)
-        self.planner = Planner(self.history, self.schedule)
+        from hachimachi.models.event_model import EventModel
+        from hachimachi.player.engine import Player
+
+        model = Player(player) if isinstance(player, EventModel) else player
+        self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
+        self._turns = TurnTaking(find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence)
+        self._history = History(model, lookahead)
+        self._schedule = Schedule(one=pending == "one")
+        self._notes = NoteOutput(model.features, self._listeners, clock)
 
     @property
     def counts(self) -> Counts:
         """What has happened so far."""
-        return self.schedule.counts
+        return self._schedule.counts
+
+    def status(self) -> Status:
+        """Return how it stands now."""
+        form, turns = self._history.form, self._turns
+        return Status(
+            **vars(self.counts),
+            features=form.names,
+            shortest_input=form.shortest,
+            mode=turns.mode.name,
+            paused=turns.paused,
+            alone=turns.alone,
+            silence=turns.silence,
+            speed=self._history.speed,
+            pending=len(self._schedule),
+            sounding=len(self._notes.active),
+            latency=self._notes.latency,
+        )
 
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        if self.turns.alone and self.schedule.to_extend:
+        if self._turns.alone and self._schedule.to_extend:
             return -math.inf
-        told = [at - self._lookahead for at in (self.schedule.next, self.notes.next) if at is not None]
-        return min([*told, *([] if self.turns.next is None else [self.turns.next])], default=None)
+        ahead = [at - self._lookahead for at in (self._schedule.next, self._notes.active.next) if at is not None]
+        return min([*ahead, *([] if self._turns.next is None else [self._turns.next])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
         self.end()
-        self.history.restart()
+        self._history.restart()
         self._begin()
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
-        self.turns.start()
-        if self.turns.alone and self.schedule.empty:
+        self._turns.start()
+        if self._turns.alone and self._schedule.empty:
             self.sample()
 
     def pause(self) -> None:
-        """Hear, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
-        self.planner.drop()
-        self.turns.stop()
-        self.turns.paused = True
+        """Observe, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
+        self._drop()
+        self._turns.stop()
+        self._turns.paused = True
 
     def panic(self) -> None:
         """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
         self.end()
-        self.turns.stop()
+        self._turns.stop()
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end.
@@ -213,42 +268,80 @@ class Performer:
         Raises:
             Refused: No such mode, or one that does not go with every prediction being played.
         """
-        mode = find_mode(name, temporal=self.history.player.temporal, one_pending=self.schedule.one)
+        mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
-        self.turns.mode = mode
+        self._turns.mode = mode
         self._go_on()
+
+    def set_silence(self, seconds: float) -> None:
+        """Wait so long without an input before the mode ``respond`` goes on alone."""
+        self._turns.silence = seconds
 
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
-        self.planner.set_speed(speed, self._clock())
+        self._rewind()
+        now, before, scale = self._clock(), self._history.speed, self._history.scale_duration
+        self._history.set_speed(speed, now)
+        self._schedule.update(
+            lambda each: each._replace(
+                deadline=now + (each.deadline - now) * (before / speed),
+                features=scale(scale(each.features, before), 1 / speed),
+            )
+        )
 
-    def redraw(self) -> None:
-        """Draw anew what waits: its time is no longer what is asked for."""
-        if len(self.schedule) and self.schedule.one:
+    def set_sampling(self, sampling: Sampling) -> None:
+        """Sample otherwise from now on. The next event only was sampled as before; it too is sampled anew if another
+        constraint of time holds, for it may be long to wait.
+
+        Raises:
+            Refused: Nothing could be predicted; the model is back in its start state.
+        """
+        model = self._history.player
+        before, model.sampling = model.sampling, sampling
+        self._rewind()
+        constrained = sampling.of(TIME).constraint != before.of(TIME).constraint
+        if constrained and len(self._schedule) and self._schedule.one:
             now = self._clock()
-            self._predict(now if self.history.last is None else self.history.last, now)
+            self._predict(now if self._history.last is None else self._history.last, now)
+
+    def reseed(self, seed: int) -> None:
+        """Begin the random numbers anew; the next event only is one of those before."""
+        self._history.player.reseed(seed)
+        self._rewind()
+
+    def check(self, player: PlayableModel) -> None:
+        """Check that another model could take over.
+
+        Raises:
+            Refused: Its events are others.
+        """
+        self._history.check(player)
+
+    def exchange(self, player: PlayableModel, start: object = None) -> None:
+        """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""
+        self._rewind()
+        self._history.exchange(player, start)
 
     def prime(self, memory: object) -> None:
-        """Go on from a past that the model has been given before, as if its last event were now; see
-        `PlayableModel.remember`."""
+        """Go on from a state of the model, as if its last event were now; see `PlayableModel.remember`."""
         self.end()
-        self.history.recall(memory, self._clock())
+        self._history.recall(memory, self._clock())
         self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
-        """Forget all but what the player has played in the last seconds; return how many events that are.
+        """Forget all but the inputs of the last seconds; return how many events that are.
 
         Raises:
             Refused: There are none; nothing has changed.
         """
-        self.planner.unhear()
-        count = self.history.recall_phrase(seconds, self._clock())
+        self._rewind()
+        count = self._history.recall_phrase(seconds, self._clock())
         self.end()
         self._begin()
         return count
 
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
-        """Let the model hear an event. The answer comes with ``play``; of several events before it, the
+        """Let the model observe an event. The answer comes with ``play``; of several events before it, the
         newest is answered.
 
         Args:
@@ -257,24 +350,30 @@ class Performer:
             asker: Who sent it.
 
         Raises:
-            Refused: Values that cannot be heard; nothing has changed.
+            Refused: Values that are no event; nothing has changed.
         """
-        features, now = self.history.form.row(values), self._clock()
-        echoed, known = self.history.claim(features, now)
-        if known:
+        features, now = self._history.form.row(values), self._clock()
+        echo_of, observed = self._history.claim(features, now)
+        if observed:
             return
-        at = echoed if echoed is not None else now if at is None else at
-        if not self.schedule.one:
+        at = echo_of if echo_of is not None else now if at is None else at
+        if not self._schedule.one:
             self.answer()
-        elif self.turns.mode.gives_way:
-            self.planner.drop()
+        elif self._turns.mode.gives_way:
+            self._drop()
         else:
-            self.planner.unhear()
-        self.history.hear(features, at, own=echoed is not None)
+            self._rewind()
+        self._history.observe(features, at, own=echo_of is not None)
         self.counts.heard += 1
-        if echoed is None:
-            self._listeners.heard(features, at)
-        self._react(Input(at, now, asker))
+        if echo_of is None:
+            for listener in self._listeners:
+                listener.heard(features, at)
+        if self._turns.paused:
+            self.counts.skipped += self._turns.mode.answers
+            return
+        self._turns.yield_to_input(now)
+        if self._turns.mode.answers:
+            self._schedule.answer_later(Input(at, now, asker))
 
     def answer(self) -> None:
         """Predict what follows the newest input, if it has not been answered.
@@ -282,8 +381,8 @@ class Performer:
         Raises:
             Refused: Nothing could be predicted; the model is back in its start state.
         """
-        if (heard := self.schedule.take_input()) is not None:
-            self._predict(*heard)
+        if (newest := self._schedule.take_input()) is not None:
+            self._predict(*newest)
 
     def sample(self, at: float | None = None, asker: Address | None = None) -> None:
         """Predict once from the present state; it sounds its dt after ``at`` (now, if not given)."""
@@ -294,71 +393,79 @@ class Performer:
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
-        if self.turns.take_turn(self._clock()):
+        turns, history = self._turns, self._history
+        if turns.take_turn(self._clock()):
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
-        due = self.schedule.pop_due(now)
-        for deadline, prediction in due:  # first of all: the last note of a chord waits for the others
-            self.notes.sound(deadline, prediction)
+        due = self._schedule.pop_due(now)
+        for prediction in due:  # first of all: the last note of a chord waits for the others
+            self._notes.sound(prediction)
         self.counts.played += len(due)
         if due:
-            self._follow_up(due)
-        self.notes.end_due(now)
-        if self.turns.alone and self.schedule.to_extend:
-            self._try(self.planner.draw_ahead)
+            sent, at = self._clock(), due[-1].deadline
+            for prediction in due:
+                history.expect(prediction.features, prediction.deadline, sent, observed=turns.alone)
+                if turns.alone and prediction.before is None:
+                    history.observe(prediction.features, prediction.deadline, own=True)
+            if turns.alone and sent - at >= BEHIND_SECONDS:
+                self._drop()
+                history.last = at = sent
+            if turns.alone and not len(self._schedule):
+                self._predict(at, at)
+        self._notes.end_due(now)
+        if turns.alone and (last := self._schedule.to_extend) is not None:
+            before = history.remember()
+            history.observe(last.features, last.deadline, own=True)
+            self._schedule.mark_observed(before)
+            self._sample(last.deadline, last.deadline)
         return self.next
-
-    def rehearse(self) -> None:
-        """Go through the motions of what sounds next, to no effect; see `Listener`."""
-        if (first := self.schedule.first) is not None:
-            self.notes.rehearse(first.features)
 
     def end(self) -> None:
         """Drop what waits, and end every note."""
-        self.planner.drop()
-        self.notes.end_all()
+        self._drop()
+        self._notes.end_all()
 
     def _begin(self) -> None:
-        self._listeners.began()
+        self._report_began()
         self._go_on()
 
+    def _report_began(self) -> None:
+        for listener in self._listeners:
+            listener.began()
+
     def _go_on(self) -> None:
-        """Play alone from here, if that is what it was asked to do."""
-        if self.turns.begin_anew():
+        """Play alone from here, if it was started in a mode that does."""
+        if self._turns.restart():
             self.sample()
 
-    def _react(self, heard: Input) -> None:
-        if self.turns.paused:
-            self.counts.skipped += self.turns.mode.answers
-            return
-        self.turns.hear(heard.came)
-        if self.turns.mode.answers:
-            self.schedule.ask(heard)
+    def _rewind(self) -> None:
+        """Let the model forget what it has observed ahead of time, and keep of that the next event only."""
+        if (before := self._schedule.drop_ahead()) is not None:
+            self._history.rewind(before)
 
-    def _predict(self, at: float, asked: float, asker: Address | None = None) -> None:
-        self._try(lambda: self.planner.predict(at, asked, asker))
+    def _drop(self) -> None:
+        """Leave undone all there is to do."""
+        self._rewind()
+        self._schedule.drop()
 
-    def _try(self, draw: Callable[[], None]) -> None:
+    def _predict(self, at: float, requested: float, asker: Address | None = None) -> None:
+        """Sample what follows, in place of what waits if there may be but one."""
+        if self._schedule.one:
+            self._drop()
+        self._sample(at, requested, asker)
+
+    def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
+        """Sample what follows; it sounds its dt after ``at``."""
+        turns = self._turns
         try:
-            draw()
+            between, features = self._history.predict()
         except Refused:
-            self._listeners.began()
-            if self.schedule.empty:
-                self.turns.fail(self._clock())
+            self._report_began()
+            if turns.alone and self._schedule.empty:
+                turns.next = self._clock() + RETRY_SECONDS
             raise
-        self.turns.succeed()
-
-    def _follow_up(self, sounded: Sequence[tuple[float, Prediction]]) -> None:
-        """Go on after events that have sounded."""
-        now, at = self._clock(), sounded[-1][0]
-        for deadline, prediction in sounded:
-            self.history.expect(prediction.features, deadline, now, known=self.turns.alone)
-            if self.turns.alone and prediction.before is None:
-                self.history.hear(prediction.features, deadline, own=True)
-        if self.turns.alone and now - at >= BEHIND_SECONDS:
-            self.planner.drop()
-            self.history.skip_to(now)
-            at = now
-        if self.turns.alone and not len(self.schedule):
-            self._predict(at, at)
+        if turns.alone:
+            turns.next = None
+        deadline = at + between if self._history.player.temporal else requested
+        self._schedule.add(Prediction(deadline, features, requested, asker))

@@ -1,11 +1,11 @@
-"""Who is told what a performer hears and plays: the network, a MIDI port, the record of the evening, the screen."""
+"""What a performer plays, a model, and who listens to it; and `Refused`, the answer to what cannot be done."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,6 @@ from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.sampling import Sampling
-
-if TYPE_CHECKING:
-    from hachimachi.models.event_model import EventModel
 
 
 class Note(NamedTuple):
@@ -37,7 +34,7 @@ class PlayableModel(Protocol):
     """
 
     sampling: Sampling
-    """How it draws; may be replaced between two events."""
+    """How it samples; may be replaced between two events."""
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -61,22 +58,19 @@ class PlayableModel(Protocol):
 
     def reset(self) -> None:
         """Go back to the learned start state."""
-        ...
 
     def reseed(self, seed: int, /) -> None:
         """Begin the random numbers anew."""
-        ...
 
     def observe(self, row: Row, /) -> None:
         """Advance the state by one event; unknown values are NaN."""
-        ...
 
     def sample(self) -> Row:
-        """Draw the next event from the present state, and leave the state as it is."""
+        """Sample the next event from the present state, and leave the state as it is."""
         ...
 
     def fork(self, seed: int, /) -> PlayableModel:
-        """Return a model that has heard the same and goes on by itself, with random numbers of its own."""
+        """Return a copy in the same state, with random numbers of its own."""
         ...
 
     def remember(self) -> Any:
@@ -85,18 +79,6 @@ class PlayableModel(Protocol):
 
     def recall(self, memory: Any, /) -> None:
         """Go back to a state."""
-        ...
-
-
-Playable: TypeAlias = "PlayableModel | EventModel"
-
-
-def as_playable(player: Playable) -> PlayableModel:
-    """Return who plays a model: itself, if it can already be played."""
-    from hachimachi.models.event_model import EventModel
-    from hachimachi.player.engine import Player
-
-    return Player(player) if isinstance(player, EventModel) else player
 
 
 Address = tuple[str, int]
@@ -104,72 +86,29 @@ Address = tuple[str, int]
 
 
 class Listener(Protocol):
-    """Is told what happens, in the playing thread: it must be quick, and must not raise.
+    """Is called when something happens, in the playing thread: it must be quick, and must not raise.
 
-    Times are seconds of the performer's clock. What the performer has played and comes back as an input is not told
-    again.
+    Times are seconds of the performer's clock. An output that comes back as an input is not reported again.
     """
 
     def began(self) -> None:
         """The model is back in its start state, or in that of a primer: what follows is a new sequence."""
-        ...
 
     def heard(self, row: Row, at: float) -> None:
-        """Somebody played: features, shape (F,), NaN where unknown, and when."""
-        ...
+        """An input: features, shape (F,), NaN where unknown, and when."""
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
-        """The model plays: features, shape (F,), when they sound, and who asked, if somebody did."""
-        ...
-
-    def rehearse(self, row: Row) -> None:
-        """Go through the motions of `played`, to no effect, while the last half millisecond before it passes: code and
-        data that have rested for some milliseconds take ten times as long."""
-        ...
+        """An output: features, shape (F,), when they sound, and who asked, if somebody did."""
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
-        ...
-
-
-class Listeners:
-    """Several listeners as one."""
-
-    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
-        self.all = tuple(listeners)
-
-    def began(self) -> None:
-        """Tell all; see `Listener`."""
-        for listener in self.all:
-            listener.began()
-
-    def heard(self, row: Row, at: float) -> None:
-        """Tell all; see `Listener`."""
-        for listener in self.all:
-            listener.heard(row, at)
-
-    def played(self, row: Row, at: float, asker: Address | None) -> None:
-        """Tell all; see `Listener`."""
-        for listener in self.all:
-            listener.played(row, at, asker)
-
-    def rehearse(self, row: Row) -> None:
-        """Let all rehearse; see `Listener`."""
-        for listener in self.all:
-            listener.rehearse(row)
-
-    def ended(self, note: Note, at: float, early: bool) -> None:
-        """Tell all; see `Listener`."""
-        for listener in self.all:
-            listener.ended(note, at, early)
 
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
-SAY_SECONDS = 2.0
+SHOW_SECONDS = 2.0
 """On the screen, at most one new line of a kind in this time."""
-TELL_SECONDS = 1.0
-"""At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a
-stream."""
+ANSWER_SECONDS = 1.0
+"""At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a stream."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
@@ -177,8 +116,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
     Args:
         kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``:
-            a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is beyond all sense,
-            ``name``: no feature is called so, ``value``: it is not among what can be done,
+            a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large,
+            ``name``: no feature has this name, ``value``: it is not among what can be done,
             ``model``: nothing finite can be predicted, ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
@@ -188,49 +127,42 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
         self.kind: Refusal = kind
 
 
-Tell = Callable[[Refused, "Address | None"], None]
-
-
 class Refusals:
-    """Counts refusals by kind; what is new of a kind goes to the screen, and one a second to the wire.
+    """Counts refusals by kind; a new one of a kind is shown on the screen, and answered once a second.
 
     Args:
-        say: Shows one line to the person at the screen.
-        tell: Answers the program at the other end, and the one that sent the message, if it is known.
+        show: Shows one line on the screen.
+        answer: Answers on the network, also the sender of the message, if it is known.
         clock: Seconds that never go back.
     """
 
-    def __init__(self, say: Callable[[str], None], tell: Tell, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]
+    ) -> None:
         self.counts: Counter[Refusal] = Counter()
-        self._say = say
-        self._tell = tell
-        self._clock = clock
-        self._told: dict[Refusal, float] = {}
-        self._said: dict[Refusal, tuple[str, float]] = {}
-
-    @property
-    def total(self) -> int:
-        """How many there were, of all kinds."""
-        return sum(self.counts.values())
+        self.total = 0
+        self._show, self._answer, self._clock = show, answer, clock
+        self._shown: dict[Refusal, tuple[str, float]] = {}  # the last line of a kind, and when
+        self._answered: dict[Refusal, float] = {}
 
     def note(self, refused: Refused, asker: Address | None = None) -> None:
-        """Count one, and say it where it is new."""
+        """Count one, show it where it is new, and answer."""
         kind, now = refused.kind, self._clock()
         self.counts[kind] += 1
-        text, at = self._said.get(kind, ("", -math.inf))
-        if str(refused) != text and now - at >= SAY_SECONDS:
-            self._said[kind] = str(refused), now
-            self._say(f"refused: {refused}")
-        if now - self._told.get(kind, -math.inf) >= TELL_SECONDS:
-            self._told[kind] = now
-            self._tell(refused, asker)
+        self.total += 1
+        text, at = self._shown.get(kind, ("", -math.inf))
+        if str(refused) != text and now - at >= SHOW_SECONDS:
+            self._shown[kind] = str(refused), now
+            self._show(f"refused: {refused}")
+        if now - self._answered.get(kind, -math.inf) >= ANSWER_SECONDS:
+            self._answered[kind] = now
+            self._answer(refused, asker)
 
     def __str__(self) -> str:
         return ", ".join(f"{kind} {count}" for kind, count in self.counts.most_common())
 
 
 def quote(value: object) -> str:
-    """Show something from the network: short, on one line, and without control characters for the
-    terminal."""
+    """Show something from the network: short, on one line, and without control characters for the terminal."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,23 +1,20 @@
-"""Puts a performance together: models, their listeners, and what serves them between notes."""
+"""A performance: load models, assemble them with all that listens and plays besides, and perform."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
-from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, LoadedModel
+from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.loop import Loop
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
@@ -30,6 +27,13 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling
 
+PRIMER_EVENTS = 512
+"""The last events of a primer: a longer past changes little in what a model of this size predicts."""
+WARM_STEPS = 50
+"""After so many steps the first answer is as quick as the others."""
+WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))
+"""Low and high temperatures, which have different tables."""
+
 
 @dataclass(frozen=True)
 class PlaySettings:
@@ -39,8 +43,8 @@ class PlaySettings:
         mode: See `hachimachi.live.performer`.
         pending: See `Performer`.
         silence: Seconds after which the mode ``respond`` goes on alone.
-        speed: Seconds of the model in one of the stage.
-        lookahead: Seconds by which what sounds is sent ahead, in bundles that say when.
+        speed: Seconds of the model in one of the clock.
+        lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
         note_offs: Whether the ends of notes are sent.
         begin: Whether models begin to play alone at once.
     """
@@ -54,16 +58,20 @@ class PlaySettings:
     begin: bool = False
 
 
+Manner = PlaySettings
+"""The earlier name."""
+
+
 @dataclass(frozen=True)
 class Outputs:
-    """Who takes part besides the models.
+    """What takes part besides OSC.
 
     Args:
         midi: MIDI ports.
         logbook: Keeps what is played; ``None`` for nothing.
         screen: Shows it; ``None`` for nothing.
-        hears: Where it is heard on, for the screen.
-        plays_to: Where it is played to, for the screen.
+        hears: Addresses that are listened on, for the screen.
+        plays_to: Addresses that are played to, for the screen.
     """
 
     midi: MidiSetup = field(default_factory=MidiSetup)
@@ -73,108 +81,29 @@ class Outputs:
     plays_to: Sequence[str] = ()
 
 
-def assemble(
-    parts: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, manner: PlaySettings, around: Outputs
-) -> tuple[Ensemble, Reporter | None]:
-    """Return the ensemble, ready to be run, and who tells the screen."""
-    traces = [Trace([feature.name for feature in part.player.features]) for part in parts]
-    instruments = []
-    for place, part in enumerate(parts):
-        prefix = f"/{place + 1}" if len(parts) > 1 else ""
-        listeners: list[Listener] = [
-            OscListener(wire, prefix, note_offs=manner.note_offs, ahead=manner.lookahead > 0),
-            *around.midi.listeners[place : place + 1],
-            *(around.logbook.listeners[place : place + 1] if around.logbook else ()),
-            *([traces[place]] if around.screen else ()),
-        ]
-        loaded = partial(_exchange, around.midi, place)
-        instruments.append(
-            Instrument(
-                part,
-                wire,
-                listeners,
-                prefix=prefix,
-                standbys=[standby.twin(place) for standby in standbys] if place else standbys,
-                loaded=loaded,
-                mode=manner.mode,
-                pending=manner.pending,
-                silence=manner.silence,
-                lookahead=manner.lookahead,
-            )
-        )
-        instruments[-1].performer.set_speed(manner.speed)
-    for standby in standbys:
-        _check(standby, instruments)
-    ensemble = Ensemble(instruments, wire, begin=manner.begin)
-    if around.midi.inlet is not None:
-        ensemble.inlets.append(partial(_hear_midi, around.midi, ensemble, around.logbook))
-    if around.logbook is not None:
-        ensemble.chores.append(around.logbook.flush)
-    if around.screen is None:
-        return ensemble, None
-    reporter = Reporter(ensemble, around.screen, traces, around.hears, around.plays_to)
-    ensemble.chores.append(reporter)
-    return ensemble, reporter
-
-
-def _check(standby: LoadedModel, instruments: Sequence[Instrument]) -> None:
-    """Refuse a standby that could take no model's place, before the evening begins."""
-    try:
-        instruments[0].performer.history.check(standby.player)
-    except Refused as refused:
-        for instrument in instruments[1:]:
-            with contextlib.suppress(Refused):
-                return instrument.performer.history.check(standby.player)
-        raise HachimachiError(f"--standby {standby.name}: {str(refused).removeprefix('/load: ')}") from refused
-
-
-def _exchange(midi: MidiSetup, place: int, part: LoadedModel) -> None:
-    midi.exchange(place, part.player.columns)
-
-
-def _hear_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> None:
-    """Do what keys, knobs and a sequencer's transport ask for."""
-    from hachimachi.live.midi.input import MidiEvent, TransportRequest
-
-    for action in midi.inlet.take() if midi.inlet else ():
-        if isinstance(action, MidiEvent):
-            instrument = ensemble.instruments[action.model]
-            if not instrument.stopped:
-                ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
-        elif isinstance(action, TransportRequest):
-            for instrument in ensemble.instruments:
-                if not instrument.stopped:
-                    ensemble.guard(getattr(instrument.performer, action.action))
-        elif logbook is not None:
-            logbook.listeners[action.model].released(action.pitch, action.at)
-
-
-PRIMER_EVENTS = 512
-"""The last events of a primer: a longer past changes little in what a model of this size foretells."""
-WARM_STEPS = 50
-"""After so many steps the first answer is as quick as the others."""
-SHAPES = (Sampling(0.9), Sampling(2.0))
-"""Cool and hot draws, which have different tables."""
-
-
-def load_part(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
+def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
     """Return a model that is ready to play.
 
     Raises:
-        HachimachiError: A file that is no model, a sampling that the model cannot play, or a primer it cannot hear.
+        HachimachiError: A file that is no model, a sampling that the model cannot play, or a primer it cannot observe.
     """
     model = load_model(path)
     try:
         player = Player(model, seed=seed, sampling=sampling)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
-    primers = {each.stem: _remember(player, read_primer(each, model).rows()) for each in primer_files}
-    warm(player)
+    primers = {}
+    for file in primer_files:
+        player.reset()
+        for row in read_primer(file, model).rows()[-PRIMER_EVENTS:]:
+            player.observe(row)
+        primers[file.stem] = player.remember()
+    warm_up(player)
     return LoadedModel(path.stem, player, primers, seed)
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
-    """Refuse files that would be called the same on the wire.
+    """Refuse files that would have the same name on the wire.
 
     Args:
         paths: Files given with an option.
@@ -191,17 +120,92 @@ def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ())
         taken[path.stem] = path
 
 
-def warm(player: PlayableModel) -> None:
-    """Let a model take a few steps for itself, shaped ones too: the first of them makes tables, which takes a while."""
-    asked = player.sampling
-    for sampling in (*SHAPES, asked):
-        with suppress(HachimachiError):  # too fine to be shaped: then it never will be
+def warm_up(player: PlayableModel) -> None:
+    """Let a model take a few steps, also at other temperatures: the first of them makes tables, which takes a while."""
+    original = player.sampling
+    for sampling in (*WARM_SAMPLINGS, original):
+        with suppress(HachimachiError):  # a column too fine for tables
             sampling.check(player.columns)
             player.sampling = sampling
             for _ in range(WARM_STEPS):
                 player.observe(player.sample())
-    player.sampling = asked
+    player.sampling = original
     player.reset()
+
+
+def assemble(
+    models: Sequence[LoadedModel],
+    standbys: Sequence[LoadedModel],
+    wire: Wire,
+    settings: PlaySettings,
+    outputs: Outputs,
+) -> tuple[Ensemble, Reporter | None]:
+    """Return the ensemble, ready to be run, and what reports to the screen.
+
+    Raises:
+        HachimachiError: A standby that could take no model's place.
+    """
+    midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
+    traces = [Trace([feature.name for feature in model.player.features]) for model in models]
+    instruments: list[Instrument] = []
+    for i, model in enumerate(models):
+        prefix = f"/{i + 1}" if len(models) > 1 else ""
+        listeners: list[Listener] = [
+            OscListener(wire, prefix, note_offs=settings.note_offs, ahead=settings.lookahead > 0),
+            *midi.listeners[i : i + 1],
+            *(logbook.listeners[i : i + 1] if logbook else ()),
+            *([traces[i]] if screen else ()),
+        ]
+        instrument = Instrument(
+            model,
+            wire,
+            listeners,
+            prefix=prefix,
+            standbys=[standby.fork(i) for standby in standbys] if i else standbys,
+            loaded=lambda loaded, i=i: midi.exchange(i, loaded.player.columns),
+            mode=settings.mode,
+            pending=settings.pending,
+            silence=settings.silence,
+            lookahead=settings.lookahead,
+        )
+        instrument.performer.set_speed(settings.speed)
+        instruments.append(instrument)
+    for standby in standbys:
+        refusals: list[Refused] = []
+        for instrument in instruments:
+            try:
+                instrument.performer.check(standby.player)
+            except Refused as refused:
+                refusals.append(refused)
+        if len(refusals) == len(instruments):
+            raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
+    ensemble = Ensemble(instruments, wire, begin=settings.begin)
+    if midi.inlet is not None:
+        ensemble.inlets.append(partial(_take_midi, midi, ensemble, logbook))
+    if logbook is not None:
+        ensemble.chores.append(logbook.flush)
+    if screen is None:
+        return ensemble, None
+    reporter = Reporter(ensemble, screen, traces, outputs.hears, outputs.plays_to)
+    ensemble.chores.append(reporter)
+    return ensemble, reporter
+
+
+def _take_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> None:
+    """Do what keys, knobs and a sequencer's transport ask for."""
+    from hachimachi.live.midi.input import MidiEvent, TransportRequest
+
+    for action in midi.inlet.take() if midi.inlet else ():
+        if isinstance(action, MidiEvent):
+            instrument = ensemble.instruments[action.model]
+            if not instrument.stopped:
+                ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
+        elif isinstance(action, TransportRequest):
+            for instrument in ensemble.instruments:
+                if not instrument.stopped:
+                    ensemble.guard(getattr(instrument.performer, action.action))
+        elif logbook is not None:
+            logbook.listeners[action.model].released(action.pitch, action.at)
 
 
 @contextmanager
@@ -215,19 +219,12 @@ def quick_steps() -> Iterator[None]:
             torch.set_flush_denormal(False)
 
 
-def _remember(player: Player, rows: Any) -> Any:
-    player.reset()
-    for row in rows[-PRIMER_EVENTS:]:
-        player.observe(row)
-    return player.remember()
-
-
 @dataclass(frozen=True)
 class Stage:
     """Where a model plays while other work goes on.
 
     Args:
-        address: Host and port on which it hears.
+        address: Host and port that it listens on.
         ensemble: The model behind the routes of the protocol.
     """
 
@@ -252,19 +249,21 @@ def perform(
     listen: Address = ("127.0.0.1", 0),
     seed: int = 0,
     sampling: Sampling | None = None,
-    manner: PlaySettings | None = None,
+    settings: PlaySettings | None = None,
     say: Callable[[str], None] = print,
+    manner: PlaySettings | None = None,
 ) -> Iterator[Stage]:
     """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
 
     Args:
         model: The model.
         outs: Hosts and ports to play to; without any, who sends is answered.
-        listen: Host and port to hear on; port 0 takes any that is free.
+        listen: Host and port to listen on; port 0 takes any that is free.
         seed: Where the random numbers begin.
-        sampling: How it draws, before it is steered otherwise.
-        manner: The mode, the speed and so on.
+        sampling: How it samples, before it is steered otherwise.
+        settings: The mode, the speed and so on.
         say: Shows a line, of what was refused.
+        manner: The earlier name of ``settings``.
 
     Raises:
         HachimachiError: An address that is not ours, a port in use, or what the model cannot play.
@@ -281,26 +280,22 @@ def perform(
     ('/output', 1, 1)
     """
     player = Player(model, seed, sampling=sampling)
-    warm(player)
+    warm_up(player)
     with Loop(listen, outs, reply=not outs) as loop:
-        wire = Wire(loop.send, say, rehearse=loop.rehearse)
-        ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], wire, manner or PlaySettings(), Outputs())
-        thread = threading.Thread(target=_play, args=[loop, ensemble], name="hachimachi", daemon=True)
+        settings = settings or manner or PlaySettings()
+        ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, Outputs())
+
+        def play() -> None:
+            with quick_steps():  # here: denormals are flushed by the thread
+                try:
+                    loop.run(ensemble)
+                finally:  # no note is left hanging
+                    ensemble.end()
+
+        thread = threading.Thread(target=play, name="hachimachi", daemon=True)
         thread.start()
         try:
             yield Stage((listen[0], loop.port), ensemble)
         finally:
             loop.stop()
             thread.join()
-
-
-def _play(loop: Loop, ensemble: Ensemble) -> None:
-    with quick_steps():  # here: denormals are flushed by the thread
-        try:
-            loop.run(ensemble)
-        finally:  # no note is left hanging
-            ensemble.end()
-
-
-Manner = PlaySettings
-"""The earlier name."""

@@ -176,10 +176,9 @@ def test_run_loads_neither_lightning_nor_hydra_nor_tensorboard(models: dict[bool
         "import sys\n"
         "from pathlib import Path\n"
         "from hachimachi.commands import run\n"
-        "from hachimachi.live import ensemble, parts\n"
-        "from hachimachi.live import loop\n"
+        "from hachimachi.live import loop, stage\n"
         "from hachimachi.sampling import Sampling\n"
-        f"parts.load_part(Path({str(models[True])!r}), Sampling(), 0)\n"
+        f"stage.load_playable(Path({str(models[True])!r}), Sampling(), 0)\n"
         "found = {name.split('.')[0] for name in sys.modules}\n"
         "print(sorted(found & {'lightning', 'hydra', 'omegaconf', 'tensorboard', 'matplotlib', 'symusic'}))\n"
     )

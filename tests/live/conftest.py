@@ -1,4 +1,4 @@
-"""A model and a clock that do as they are told, and an listener that remembers."""
+"""A model and a clock under control, and what plays them: a performer, or instruments with all that they send."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pythonosc.osc_message import OscMessage
 
 from hachimachi.columns import Column, UniformGrid
 from hachimachi.events import TIME, Feature
-from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, LoadedModel
+from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.osc import OscListener, Wire, encode
 from hachimachi.live.performer import Performer
 from hachimachi.sampling import Sampling
@@ -94,11 +93,11 @@ class FakeClock:
         return self.now
 
 
-class Told:
-    """An listener that remembers."""
+class RecordingListener:
+    """Keeps what it is called with."""
 
     def __init__(self) -> None:
-        self.began_count = self.rehearsals = 0
+        self.began_count = 0
         self.heard_rows: list[tuple[float, list[float]]] = []
         self.played_rows: list[tuple[float, list[float]]] = []
         self.askers: list[object] = []
@@ -114,10 +113,6 @@ class Told:
         self.played_rows.append((at, row.tolist()))
         self.askers.append(asker)
 
-    def rehearse(self, row) -> None:
-        assert row.ndim == 1
-        self.rehearsals += 1
-
     def ended(self, note, at, early) -> None:
         self.ends.append((at, note.pitch, early))
 
@@ -126,9 +121,9 @@ class Stage:
     """A performer, its clock, and what was heard of it: (scheduled, values)."""
 
     def __init__(self, player, clock, **options) -> None:
-        self.player, self.clock, self.told = player, clock, Told()
-        self.performer = Performer(player, [self.told], clock, **options)
-        self.played = self.told.played_rows
+        self.player, self.clock, self.listener = player, clock, RecordingListener()
+        self.performer = Performer(player, [self.listener], clock, **options)
+        self.played = self.listener.played_rows
 
     def until_next(self) -> tuple[float, list[float]]:
         """Let time pass until something sounds."""
@@ -175,9 +170,9 @@ class Bench:
         for number, (player, name) in enumerate(zip(players, names, strict=False), 1):
             prefix = f"/{number}" if len(players) > 1 else ""
             listener = OscListener(self.wire, prefix, note_offs=note_offs, clock=clock, wall=clock)
-            part = LoadedModel(name, player, primers)
-            playing = Instrument(part, self.wire, [listener], clock, prefix=prefix, standbys=standbys, **options)
-            self.instruments.append(playing)
+            model = LoadedModel(name, player, primers)
+            instrument = Instrument(model, self.wire, [listener], clock, prefix=prefix, standbys=standbys, **options)
+            self.instruments.append(instrument)
         self.instrument = self.instruments[0]
         self.performer = self.instrument.performer
         self.ensemble = Ensemble(self.instruments, self.wire, clock, clock, begin=begin)

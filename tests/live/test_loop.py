@@ -11,8 +11,7 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument, LoadedModel
+from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.loop import Loop
 from hachimachi.live.osc import OscListener, Wire, encode
 

@@ -96,10 +96,6 @@ class MidiOut:
             self.port.send(mido.Message("note_on", channel=channel, note=pitch, velocity=velocity))
             self._sounding[note] = channel
 
-    def rehearse(self, row: Row) -> None:  # noqa: ARG002  (of Listener)
-        """Make a message and leave it."""
-        mido.Message("note_on", note=VELOCITY)
-
     def ended(self, note: tuple[int, int | None], at: float, early: bool) -> None:  # noqa: ARG002  (of Listener)
         """End a note now, on the channel on which it began."""
         channel = self._sounding.pop(note, None)

@@ -326,15 +326,11 @@ class Journal:
         Returns:
             Its number, counted from 0, for `amend`.
         """
-        self._lines.append(self.line(at, who, row))
+        values = ", ".join([_format(value) for value in row.tolist()])
+        self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
         self._empty = False
         self.events += 1
         return self.events - 1
-
-    def line(self, at: float, who: int, row: Row) -> str:
-        """Return the line of an event."""
-        values = ", ".join([_format(value) for value in row.tolist()])
-        return f"[{round(at - self._start, 6)}, {who}, {values}]\n"
 
     def amend(self, event: int, feature: int, value: float) -> None:
         """Add what became known later: a note's duration, at its end."""

@@ -61,10 +61,6 @@ class JournalListener:
         """Write a model's event."""
         self._journal.event(at, self._who, row)
 
-    def rehearse(self, row: Row) -> None:
-        """Make the line and leave it."""
-        self._journal.line(0.0, self._who, row)
-
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Nothing: a model's durations are known when its notes begin."""
 

@@ -79,9 +79,6 @@ class Recorder:
                 self.refusals.note(refused, sender)
         self.journal.flush()
 
-    def rehearse(self) -> None:
-        """Nothing: a recorder plays nothing."""
-
     def turn(self) -> float | None:
         """Show the counter; return when it moves next, in seconds of the clock."""
         if self._show is None:

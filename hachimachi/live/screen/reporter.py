@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from hachimachi.live.ensemble import Ensemble
-from hachimachi.live.instrument import Instrument
+from hachimachi.live.instrument import Ensemble, Instrument
 from hachimachi.live.screen.snapshot import ModelState, Screen, Snapshot, Trace, clean
 
 ROOM_SECONDS = 0.003
@@ -83,35 +82,35 @@ class Reporter:
     def _fingerprint(self) -> object:
         return self._ensemble.refusals.total, *(
             (
-                each.part.name,
-                each.state,
-                each.performer.turns.mode.name,
-                each.performer.history.speed,
+                each.model.name,
+                each.stopped,
                 each.steering.sampling,
-                each.performer.counts.heard,
-                each.performer.counts.played,
-                each.performer.counts.cancelled,
+                (status := each.performer.status()).state,
+                status.mode,
+                status.speed,
+                status.heard,
+                status.played,
+                status.cancelled,
             )
             for each in self._ensemble.instruments
         )
 
     def _describe(self, instrument: Instrument, trace: Trace) -> ModelState:
-        performer, counts = instrument.performer, instrument.performer.counts
-        speed = performer.history.speed
-        steering = [" ".join(_text(word) for word in line) for line in instrument.asked]
+        status = instrument.performer.status()
+        steering = [" ".join(_text(word) for word in line) for line in instrument.steering_lines]
         return ModelState(
-            name=instrument.part.name,
-            features=tuple(feature.name for feature in performer.history.form.features),
-            mode=performer.turns.mode.name,
+            name=instrument.model.name,
+            features=status.features,
+            mode=status.mode,
             state=instrument.state,
-            steering=(*([f"speed {speed:g}"] if speed != 1 else []), *steering),
-            heard=counts.heard,
-            skipped=counts.skipped,
-            played=counts.played,
-            cancelled=counts.cancelled,
+            steering=(*([f"speed {status.speed:g}"] if status.speed != 1 else []), *steering),
+            heard=status.heard,
+            skipped=status.skipped,
+            played=status.played,
+            cancelled=status.cancelled,
             refused=self._ensemble.refusals.total,
-            pending=len(performer.schedule),
-            late=performer.notes.lateness.in_ms() if performer.notes.lateness.count else None,
+            pending=status.pending,
+            late=status.latency.in_ms() if status.latency.count else None,
             events=trace.take(),
         )
 

@@ -184,9 +184,6 @@ class Trace:
         """Keep an event of the model: features (F,), when it was due."""
         self._played.append((at, MODEL, row.tolist()))
 
-    def rehearse(self, row: Row) -> None:
-        """Nothing: it is quick enough."""
-
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Keep that a note was cut short; where it was not, it ends after its duration."""
         if early:

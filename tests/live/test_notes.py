@@ -1,3 +1,5 @@
+"""Each note that begins ends once."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Which values make an input."""
+
 from __future__ import annotations
 
 import math

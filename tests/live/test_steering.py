@@ -37,7 +37,7 @@ def asked(steering: Steering, *message: object) -> tuple[Sampling, list]:
 
 
 def test_at_the_start_there_is_nothing_to_say(steering: Steering) -> None:
-    assert steering.describe() == []
+    assert steering.lines == []
     assert steering.sampling == Sampling(yields=True)
 
 
@@ -46,13 +46,13 @@ def test_numbers_for_all_and_by_name(steering: Steering, what: str) -> None:
     assert asked(steering, f"/{what}", 0.5)[1] == [(what, 0.5)]
     sampling, said = asked(steering, f"/{what}", "pitch", "0.8", 1.0, 1, "time", 0.25)  # 1: the feature velocity
     assert said == [(what, "pitch", 0.8), (what, "velocity", 1.0), (what, "time", 0.25)]
-    found = {name: getattr(sampling.of(name), what) for name in steering.names.all}
+    found = {name: getattr(sampling.of(name), what) for name in steering.names}
     assert found == {"time": 0.25, "pitch": 0.8, "velocity": 1.0, "duration": 0.5, "instrument": 0.5}
     asked(steering, f"/{what}", "velocity", 0.5)  # as all are: nothing is left to say of it
-    assert steering.describe() == [(what, 0.5), (what, "time", 0.25), (what, "pitch", 0.8)]
+    assert steering.lines == [(what, 0.5), (what, "time", 0.25), (what, "pitch", 0.8)]
     plain = {"temperature": 1, "top_p": 1, "min_p": 0}[what]
     assert asked(steering, f"/{what}", plain)[0] == Sampling(yields=True)
-    assert steering.describe() == []
+    assert steering.lines == []
 
 
 def test_single_precision_is_read_as_what_was_meant(steering: Steering) -> None:
@@ -70,7 +70,7 @@ def test_constraints_of_a_kind_replace_and_different_kinds_hold_together(steerin
     sampling, _ = asked(steering, "/constrain", "pitch", "scale", " G  major ")
     assert sampling.constraints == {"pitch": Constraint.scale("G major") & Constraint.between(60, math.inf)}
     asked(steering, "/constrain", "instrument", "only", 1)
-    assert steering.describe() == [
+    assert steering.lines == [
         ("constrain", "pitch", "range", 60.0, "-"),
         ("constrain", "pitch", "scale", "G major"),
         ("constrain", "instrument", "values", 1.0),
@@ -94,13 +94,13 @@ def test_release(steering: Steering) -> None:
 
     hold()
     assert asked(steering, "/release", "pitch", "range")[1] == [("release", "pitch", "range")]
-    assert steering.describe()[0] == ("constrain", "pitch", "scale", "C# dorian")
+    assert steering.lines[0] == ("constrain", "pitch", "scale", "C# dorian")
     assert asked(steering, "/release", "pitch")[1] == [("release", "pitch", "scale")]
     assert asked(steering, "/release", "pitch")[1] == [("release", "nothing")]
-    assert [line[:3] for line in steering.describe()] == [("constrain", "velocity", "values")]
+    assert [line[:3] for line in steering.lines] == [("constrain", "velocity", "values")]
     hold()
     assert len(asked(steering, "/release")[1]) == 3
-    assert steering.describe() == []
+    assert steering.lines == []
 
 
 def test_a_line_stays_short(steering: Steering) -> None:
@@ -110,7 +110,7 @@ def test_a_line_stays_short(steering: Steering) -> None:
 
 def test_polyphony(steering: Steering) -> None:
     assert asked(steering, "/polyphony", 3.0)[0].polyphony == 3
-    assert steering.describe() == [("polyphony", 3)]
+    assert steering.lines == [("polyphony", 3)]
     assert asked(steering, "/polyphony", "0") == (Sampling(yields=True), [("polyphony", 0)])
 
 
@@ -122,7 +122,7 @@ def test_the_start_is_released_too(columns: tuple[Column, ...]) -> None:
     assert steering.sampling.constraints == start.constraints
     assert steering.sampling.of("pitch") == start.of("pitch")
     assert steering.sampling.of("time") == start.of("time")
-    assert steering.describe() == [
+    assert steering.lines == [
         ("temperature", "pitch", 0.8),
         ("min_p", 0.02),
         ("constrain", "pitch", "range", 40, 80),
@@ -179,11 +179,11 @@ THERE = "there are time, pitch, velocity, duration, instrument; features also by
 )
 def test_what_cannot_be_obeyed(steering: Steering, kind: str, message: list, said: str) -> None:
     asked(steering, "/temperature", "pitch", 0.9)
-    before = steering.wish, steering.sampling
+    before = steering.request, steering.sampling
     with pytest.raises(Refused, match=said) as refused:
         asked(steering, *message)
     assert refused.value.kind == kind
-    assert (steering.wish, steering.sampling) == before
+    assert (steering.request, steering.sampling) == before
 
 
 def test_a_contradiction_names_both(steering: Steering) -> None:
@@ -193,7 +193,7 @@ def test_a_contradiction_names_both(steering: Steering) -> None:
         Refused, match="nothing that it can play is allowed by scale C major and values 61 63; expected"
     ):
         asked(steering, "/constrain", "pitch", "values", 61, 63)
-    assert len(steering.describe()) == 2
+    assert len(steering.lines) == 2
 
 
 def test_polyphony_needs_notes(make_pieces: Pieces) -> None:
@@ -219,15 +219,15 @@ MESSAGES = st.lists(st.tuples(st.sampled_from([*ROUTES, "/", ""]), VALUES | SENS
 def test_whatever_is_sent_is_obeyed_or_refused(columns: tuple[Column, ...], messages: list) -> None:
     steering = Steering(columns, Sampling())
     for route, values in messages:
-        before = steering.wish, steering.sampling, steering.describe()
+        before = steering.request, steering.sampling, steering.lines
         try:
             sampling, said = steering.obey(route, values)
         except Refused as refused:
             assert len(str(refused)) < 600
             assert str(refused).isprintable()
-            assert (steering.wish, steering.sampling, steering.describe()) == before
+            assert (steering.request, steering.sampling, steering.lines) == before
         else:
             sampling.check(columns)
             assert said
-            assert all(isinstance(word, str | float | int) for line in said + steering.describe() for word in line)
-            assert Steering(columns, sampling).describe() == steering.describe()
+            assert all(isinstance(word, str | float | int) for line in said + steering.lines for word in line)
+            assert Steering(columns, sampling).lines == steering.lines

@@ -51,17 +51,17 @@ def test_whatever_comes_the_counts_agree(
         else:
             b.hear(route, *values)
             if route in {"/panic", "/reset"} and not values:
-                assert len(b.performer.notes) == 0
+                assert b.performer.status().sounding == 0
     b.ensemble.turn()
-    counts, waiting = b.performer.counts, len(b.performer.schedule)
+    counts, waiting = b.performer.counts, b.performer.status().pending
     assert counts.predicted == counts.played + counts.cancelled + waiting
     assert b.outputs() == counts.played
-    assert ended(b) + len(b.performer.notes) == counts.played
-    assert waiting <= 1 or pending == "all" or b.performer.turns.alone
+    assert ended(b) + b.performer.status().sounding == counts.played
+    assert waiting <= 1 or pending == "all" or b.performer.status().alone
     assert waiting == 0 or temporal
     assert len(b.wire.refusals.counts) <= len(b.said) <= b.wire.refusals.total
     b.ensemble.end()
-    assert len(b.performer.notes) == 0 and ended(b) == counts.played
+    assert b.performer.status().sounding == 0 and ended(b) == counts.played
 
 
 @settings(deadline=None)
@@ -109,5 +109,5 @@ def ended(b) -> int:
 def test_a_time_that_is_not_a_number_is_none(bench) -> None:
     b = bench()
     b.hear("/speed", math.nan)
-    assert b.performer.history.speed == 1.0
+    assert b.performer.status().speed == 1.0
     assert b.wire.refusals.counts == {"finite": 1}
