@@ -121,10 +121,6 @@ class Echoes:
                 return scheduled
         return None
 
-    def clear(self) -> None:
-        """Forget all outputs."""
-        self._sent.clear()
-
 
 def _as_sent(features: NDArray[np.float64]) -> list[float]:
     """Round to float32, as OSC does. A list: faster than NumPy for so few numbers."""
@@ -168,15 +164,11 @@ class History:
 
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
-        # outputs that may come back: those that the model has observed when they were played, and the others
-        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
-        self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self._total = 0  # events observed, those included that are no longer kept
-        self.last: float | None = None
-        """When the event that was observed last happened."""
         self.speed = 1.0
         """Seconds of the model in one of the clock."""
         self._use(player)
+        self._clear()
 
     def set_speed(self, speed: float, now: float) -> None:
         """Let the model's time go by faster or slower from now on; the time since the last event stays what it is."""
@@ -311,10 +303,11 @@ class History:
         self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
 
     def _clear(self) -> None:
-        self._other_outputs.clear()
-        self._observed_outputs.clear()
-        self._recent.clear()
-        self.last = None
+        # outputs that may come back: those that the model has observed when they were played, and the others
+        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
+        self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
+        self.last: float | None = None
+        """When the event that was observed last happened."""
 
 
 def _describe_events(player: PlayableModel) -> str:
