@@ -115,15 +115,13 @@ class Echoes:
         values = _as_sent(features)
         known = [column for column, value in enumerate(values) if not math.isnan(value)]
         for i, (scheduled, _, output) in enumerate(self._sent):
+            if known and values[known[0]] != output[known[0]]:
+                continue  # most differ here already, and this is in the way of every answer
             if all(values[column] == output[column] for column in known):
                 for _ in range(i + 1):
                     self._sent.popleft()
                 return scheduled
         return None
-
-    def clear(self) -> None:
-        """Forget all outputs."""
-        self._sent.clear()
 
 
 def _as_sent(features: NDArray[np.float64]) -> list[float]:
@@ -168,15 +166,11 @@ class History:
 
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
-        # outputs that may come back: those that the model has observed when they were played, and the others
-        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
-        self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self._total = 0  # events observed, those included that are no longer kept
-        self.last: float | None = None
-        """When the event that was observed last happened."""
         self.speed = 1.0
         """Seconds of the model in one of the clock."""
         self._use(player)
+        self._clear()
 
     def set_speed(self, speed: float, now: float) -> None:
         """Let the model's time go by faster or slower from now on; the time since the last event stays what it is."""
@@ -311,10 +305,11 @@ class History:
         self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
 
     def _clear(self) -> None:
-        self._other_outputs.clear()
-        self._observed_outputs.clear()
-        self._recent.clear()
-        self.last = None
+        # outputs that may come back: those that the model has observed when they were played, and the others
+        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
+        self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
+        self.last: float | None = None
+        """When the event that was observed last happened."""
 
 
 def _describe_events(player: PlayableModel) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,10 +35,6 @@ class LoadedModel:
     player: PlayableModel
     primers: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
-
-    def fork(self, seed: int) -> LoadedModel:
-        """Return the same for another instrument, with a state and random numbers of its own."""
-        return replace(self, player=self.player.fork(seed), seed=seed)
 
 
 class Instrument:
@@ -237,9 +233,6 @@ class Ensemble:
         clock: Seconds that never go back.
         wall: Seconds since 1970, for time tags.
         begin: Whether they begin to play alone at once, where their mode does.
-        inlets: Called before each turn, to take in what has arrived otherwise than over OSC.
-        chores: Called after each turn; each returns when it wants to be called again at the latest, ``None`` for
-            whenever. Inlets and chores must be quick and not raise.
     """
 
     def __init__(
@@ -250,14 +243,15 @@ class Ensemble:
         wall: Callable[[], float] = time.time,
         *,
         begin: bool = False,
-        inlets: Sequence[Callable[[], None]] = (),
-        chores: Sequence[Callable[[], float | None]] = (),
     ) -> None:
         self.instruments = list(instruments)
         self.refusals = wire.refusals
         self._wire, self._clock, self._wall = wire, clock, wall
         self._begin = begin
-        self.inlets, self.chores = list(inlets), list(chores)
+        self.inlets: list[Callable[[], None]] = []
+        """Called before each turn, to take in what has arrived otherwise than over OSC; quick, and never raise."""
+        self.chores: list[Callable[[], float | None]] = []
+        """Called after each turn; each returns when to call it again at the latest, ``None`` for whenever."""
 
     @property
     def stopped(self) -> bool:

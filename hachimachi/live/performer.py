@@ -51,12 +51,7 @@ MODES = {
 
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
-    """Return a mode by its name.
-
-    Args:
-        name: One of `MODES`.
-        temporal: Whether the model has time.
-        one_pending: Whether a newer prediction takes the place of one that waits.
+    """Return a mode by its name, for a model with or without time and one or all predictions pending.
 
     Raises:
         Refused: There is none, or it does not go with the model or with what is pending.
@@ -116,13 +111,6 @@ class TurnTaking:
             self.alone = self.mode.alone
         elif self.mode.after_silence:
             self.alone, self.next = False, arrived + self.silence
-
-    def take_turn(self, now: float) -> bool:
-        """Return whether it begins to go on alone now."""
-        if self.next is None or now < self.next:
-            return False
-        self.next, self.alone = None, True
-        return True
 
 
 @dataclass(frozen=True)
@@ -271,7 +259,8 @@ class Performer:
         mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
         self._turns.mode = mode
-        self._go_on()
+        if self._turns.restart():
+            self.sample()
 
     def set_silence(self, seconds: float) -> None:
         """Wait so long without an input before the mode ``respond`` goes on alone."""
@@ -394,7 +383,8 @@ class Performer:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
         turns, history = self._turns, self._history
-        if turns.take_turn(self._clock()):
+        if turns.next is not None and self._clock() >= turns.next:
+            turns.next, turns.alone = None, True
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
@@ -427,17 +417,14 @@ class Performer:
         self._notes.end_all()
 
     def _begin(self) -> None:
+        """A new sequence begins: play alone from here, if it was started in a mode that does."""
         self._report_began()
-        self._go_on()
+        if self._turns.restart():
+            self.sample()
 
     def _report_began(self) -> None:
         for listener in self._listeners:
             listener.began()
-
-    def _go_on(self) -> None:
-        """Play alone from here, if it was started in a mode that does."""
-        if self._turns.restart():
-            self.sample()
 
     def _rewind(self) -> None:
         """Let the model forget what it has observed ahead of time, and keep of that the next event only."""

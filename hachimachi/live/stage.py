@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def assemble(
             wire,
             listeners,
             prefix=prefix,
-            standbys=[standby.fork(i) for standby in standbys] if i else standbys,
+            standbys=[replace(each, player=each.player.fork(i), seed=i) for each in standbys] if i else standbys,
             loaded=lambda loaded, i=i: midi.exchange(i, loaded.player.columns),
             mode=settings.mode,
             pending=settings.pending,

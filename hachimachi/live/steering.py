@@ -83,15 +83,12 @@ class SamplingRequest:
             constraints[name] = constraints[name] & constraint if name in constraints else constraint
         return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony, yields=True)
 
-    def with_number(self, what: str, number: float) -> SamplingRequest:
-        """Return the same with a number for all columns, in place of those for single ones."""
-        kept = {key: value for key, value in self.numbers.items() if key[0] != what}
-        return replace(self, numbers=_without_defaults({**kept, (what, ""): number}))
-
     def with_numbers(self, what: str, by_name: Mapping[str, float]) -> SamplingRequest:
-        """Return the same with numbers for single columns."""
-        more = {(what, name): number for name, number in by_name.items()}
-        return replace(self, numbers=_without_defaults({**self.numbers, **more}))
+        """Return the same with numbers for single columns; one for all, whose name is empty, replaces those before."""
+        kept = {key: value for key, value in self.numbers.items() if key[0] != what or "" not in by_name}
+        return replace(
+            self, numbers=_without_defaults({**kept, **{(what, name): number for name, number in by_name.items()}})
+        )
 
     def lines(self, names: Sequence[str]) -> list[Line]:
         """Return what differs from what was learned: overall, then by column, in the order of the columns."""
@@ -181,7 +178,7 @@ class Steering:
             raise Refused("length", f"{route} {values[0]}: expected a number after the name")
         if len(values) == 1:
             number = read_number(route, values[0])
-            return self.request.with_number(what, number), [(what, number)]
+            return self.request.with_numbers(what, {"": number}), [(what, number)]
         if not values or len(values) % 2:
             raise _wrong_length(route, values, "X for all or NAME X, NAME X …")
         names = [self._find(route, value) for value in values[::2]]
