@@ -66,7 +66,6 @@ def statistic(values: Values, name: str, axes: tuple[int, ...]) -> Values:
 
 
 @register("add")
-@dataclass(frozen=True, kw_only=True)
 class Add(Arithmetic):
     """Adds a number."""
 
@@ -74,7 +73,6 @@ class Add(Arithmetic):
 
 
 @register("sub")
-@dataclass(frozen=True, kw_only=True)
 class Sub(Arithmetic):
     """Takes a number away."""
 
@@ -82,7 +80,6 @@ class Sub(Arithmetic):
 
 
 @register("mul")
-@dataclass(frozen=True, kw_only=True)
 class Mul(Arithmetic):
     """Multiplies by a number."""
 
@@ -90,7 +87,6 @@ class Mul(Arithmetic):
 
 
 @register("div")
-@dataclass(frozen=True, kw_only=True)
 class Div(Arithmetic):
     """Divides by a number; what would be divided by 0, the deviation of a constant, stays as it is."""
 
@@ -154,7 +150,6 @@ class Draw(Augmentation, ABC):
 
 
 @register("addrand")
-@dataclass(frozen=True, kw_only=True)
 class AddRand(Draw):
     """Adds a drawn number."""
 
@@ -162,7 +157,6 @@ class AddRand(Draw):
 
 
 @register("subrand")
-@dataclass(frozen=True, kw_only=True)
 class SubRand(Draw):
     """Takes a drawn number away."""
 
@@ -170,7 +164,6 @@ class SubRand(Draw):
 
 
 @register("mulrand")
-@dataclass(frozen=True, kw_only=True)
 class MulRand(Draw):
     """Multiplies by a drawn number."""
 
@@ -178,14 +171,12 @@ class MulRand(Draw):
 
 
 @register("divrand")
-@dataclass(frozen=True, kw_only=True)
 class DivRand(Draw):
     """Divides by a drawn number."""
 
     compute = staticmethod(operator.truediv)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Along(Augmentation, ABC):
     """Along the steps of a sequence, each feature by itself, as if what is left alone (drums) were not there."""
 
@@ -226,7 +217,6 @@ class Rev(Along):
 
 
 @register("diff")
-@dataclass(frozen=True, kw_only=True)
 class Diff(Along):
     """Puts in place of each value its distance from the one before; the first stays. The inverse of ``cumsum``."""
 
@@ -236,7 +226,6 @@ class Diff(Along):
 
 
 @register("cumsum")
-@dataclass(frozen=True, kw_only=True)
 class CumSum(Along):
     """Puts in place of each value the sum of all up to it."""
 
@@ -262,7 +251,6 @@ class Sort(Along):
 
 
 @register("abs")
-@dataclass(frozen=True, kw_only=True)
 class Abs(Augmentation):
     """Takes the sign away."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
-    from hachimachi.augment.apply import Augmented, Chain, Tally
+    from hachimachi.augment.apply import Augmented, Chain, OpCounts
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
 
@@ -36,7 +36,7 @@ def show_augmented(before: Sequence[EventSequence], made: Augmented, report: Rep
     if table := report_table(report):
         console.print(table)
     names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
-    for op, tally in zip(made.ops.ops, made.tallies, strict=True):
+    for op, tally in zip(made.ops.ops, made.counts, strict=True):
         console.print(str(op), style="bold")
         for line in _tell(tally, names, made.copies):
             console.print(f"  {line}")
@@ -63,7 +63,7 @@ def _ranges(before: Sequence[EventSequence], after: Sequence[EventSequence], nam
     return table
 
 
-def _tell(tally: Tally, names: Sequence[str], copies: int) -> list[str]:
+def _tell(tally: OpCounts, names: Sequence[str], copies: int) -> list[str]:
     where = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
     lines = [f"changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{where}"]
     if tally.held.any():
