@@ -194,7 +194,8 @@ class _Reader:
             if not inner:
                 break
             first = inner[0]
-        return self.wrong(self.offset(node.col_offset if first is node else first.end_col_offset))
+        column = node.col_offset if first is node else first.end_col_offset
+        return self.wrong(self.offset(column or 0))
 
     def explain(self, error: SyntaxError) -> ExpressionError:
         """Return the error of text that is no Python."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from hachimachi.description.description import ColumnDescription, Description, Finding
+    from hachimachi.description.describe import ColumnDescription, Description
+    from hachimachi.description.findings import Finding
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
 
@@ -106,22 +107,22 @@ def _table(columns: Sequence[ColumnDescription]) -> Table:
 
 
 def _row(column: ColumnDescription) -> list[str]:
-    from hachimachi.description.description import Histogram, sparkline
+    from hachimachi.description.describe import ValueHistogram, sparkline
 
     kind = column.kind + "*" * ("kind" in column.declared)
     step = "" if column.resolution is None else f"{column.resolution:.4g}" + "*" * ("resolution" in column.declared)
     distinct = "many" if column.distinct is None else f"{column.distinct:,}"
     name, values = "~" * column.masked + column.name, f"{column.low:.4g}–{column.high:.4g}"
-    return [name, kind, values, step, distinct, sparkline(Histogram.of(column, _BLOCKS))]
+    return [name, kind, values, step, distinct, sparkline(ValueHistogram.of(column, _BLOCKS))]
 
 
 def _legend(data: Description) -> Iterator[str]:
-    from hachimachi.description.description import Histogram
+    from hachimachi.description.describe import ValueHistogram
 
     marks = ["~ masked: foretold, never heard"] if any(column.masked for column in data.columns) else []
     if any({"kind", "resolution"} & set(column.declared) for column in data.columns):
         marks.append("* declared, else derived")
-    if any(Histogram.of(column, _BLOCKS).scale == "log" for column in data.columns):
+    if any(ValueHistogram.of(column, _BLOCKS).scale == "log" for column in data.columns):
         marks.append("seconds: log scale")
     if marks:
         yield "; ".join(marks)

@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hachimachi.description.describe import describe
-from hachimachi.description.description import Description
+from hachimachi.description.describe import Description, describe
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence
 from hachimachi.plot.canvas import (

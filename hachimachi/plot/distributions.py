@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from hachimachi.columns import Categories, Column
-from hachimachi.description.description import SHORTEST, ColumnDescription, Histogram
+from hachimachi.description.describe import SHORTEST, ColumnDescription, ValueHistogram
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likeness import pool_aspects
 from hachimachi.events import TIME, EventSequence
@@ -45,7 +45,7 @@ def draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
     name = name if len(name) <= 24 else name[:23] + "…"
     ax.set_title(name, loc="left", color=INK, fontsize=9, fontweight="bold", pad=4)
     ax.set_title("masked" if column.masked else "", loc="right", color=FAINT, fontsize=8, pad=4)
-    shape = Histogram.of(column, _NAMED if column.kind == "categorical" else _BINS)
+    shape = ValueHistogram.of(column, _NAMED if column.kind == "categorical" else _BINS)
     if shape.scale == "categories":
         _draw_categories(ax, shape, column, hue)
         return
@@ -58,7 +58,7 @@ def draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
         ax.margins(x=0.02)
 
 
-def _draw_categories(ax: Axes, shape: Histogram, column: ColumnDescription, hue: str) -> None:
+def _draw_categories(ax: Axes, shape: ValueHistogram, column: ColumnDescription, hue: str) -> None:
     """Draw the most frequent ones as bars from the top, with their names inside."""
     places = np.arange(len(shape.counts))
     ax.barh(places, shape.counts, 0.8, color=hue, alpha=0.45)
@@ -72,7 +72,7 @@ def _draw_categories(ax: Axes, shape: Histogram, column: ColumnDescription, hue:
     ax.set_xticks([])
 
 
-def _draw_seconds(ax: Axes, shape: Histogram, hue: str) -> None:
+def _draw_seconds(ax: Axes, shape: ValueHistogram, hue: str) -> None:
     """Draw bins of a log scale as wide as each other; the first holds 0 and stands apart."""
     places = np.arange(len(shape.counts)) + 0.0
     places[1:] += 1.0
