@@ -27,8 +27,8 @@ def figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
     """Return all figures under the keys of ``--json``."""
-    from hachimachi.evaluation.likelihood import seen
     from hachimachi.models.heads.head import FLOOR
+    from hachimachi.ngrams import find_overlap
 
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
@@ -47,7 +47,7 @@ def figures(
         "sequences": result.sequences,
         "fresh_events": result.fresh_events,
         "outside": result.outside,
-        "seen_in_training": len(seen(model, sequences)),
+        "seen_in_training": len(find_overlap(model, sequences)),
         "remarks": list(remarks),
         "order": list(result.names),
         "features": features,
@@ -63,7 +63,7 @@ def show(
     data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
     """Print the figures for people."""
-    from hachimachi.evaluation.likelihood import seen
+    from hachimachi.ngrams import find_overlap
 
     screen = make_console()
     for remark in remarks:
@@ -85,7 +85,7 @@ def show(
         screen.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         screen.print(f"{result.outside:,} values lie outside the support")
-    if heard := seen(model, sequences):
+    if heard := find_overlap(model, sequences):
         which = f"{len(heard):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
         screen.print(f"Warning: {which} part of the training data, so these figures flatter the model")
 
@@ -182,7 +182,7 @@ def show_compared(
     remarks: Sequence[str],
 ) -> None:
     """Print a comparison for people, the best model first."""
-    from hachimachi.evaluation.likelihood import seen
+    from hachimachi.ngrams import find_overlap
 
     screen, ranking = make_console(), result.ranking
     for remark in (*remarks, *result.remarks):
@@ -199,7 +199,7 @@ def show_compared(
         screen.print("The models take features in different orders, so that only their totals compare")
     _judge(screen, result)
     for name, model in models.items():
-        if heard := seen(model, sequences):
+        if heard := find_overlap(model, sequences):
             screen.print(f"Warning: {name} was trained on {len(heard):,} of these sequences, which flatters it")
 
 

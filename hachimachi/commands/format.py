@@ -267,7 +267,7 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
     """Do what the options ask for, in the order in which they build on each other."""
     from hachimachi.console import show_work
     from hachimachi.io.transform import cut_at_gaps, drop_columns, keep_events, keep_long
-    from hachimachi.ngrams import drop_duplicates, find_duplicates
+    from hachimachi.ngrams import drop_near_duplicates, find_near_duplicates
 
     if wanted.only:
         sequences = keep_events(sequences, wanted.only, report)
@@ -278,9 +278,9 @@ def _shape(sequences: list[EventSequence], wanted: Wanted, report: Report) -> li
     if wanted.min_length:
         sequences = keep_long(sequences, wanted.min_length, report)
     with show_work("looking for near duplicates", sum(map(len, sequences))):
-        report.duplicates = find_duplicates(sequences)
+        report.duplicates = find_near_duplicates(sequences)
     if wanted.drop_duplicates:
-        sequences = drop_duplicates(sequences, report)
+        sequences = drop_near_duplicates(sequences, report)
     report.measure(sequences)
     return sequences
 
