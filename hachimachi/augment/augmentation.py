@@ -201,10 +201,10 @@ class Augmentation(ABC):
 
     @abstractmethod
     def change(self, values: Values, random: np.random.Generator) -> Values:
-        """Return the values that are to stand in their place.
+        """Return the augmented values.
 
         Args:
-            values: The features asked for, shape (B, T, K): windows, events, features. NaN is what is not there or
+            values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN is what is not there or
                 must stay: padding, the time before a sequence's first event, pitches of drums. The array may be
                 written over.
             random: Where to draw from.

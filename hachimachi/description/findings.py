@@ -108,7 +108,7 @@ def _outliers(column: ColumnDescription, statistics: ColumnStatistics) -> Iterat
     """Find values that are much farther beyond the rest than the rest is wide.
 
     The rest is what remains without the lowest and the highest twentieth, twenty values at most. Where both ends are
-    declared, whoever did so knew.
+    declared they are trusted.
     """
     if column.kind == "categorical" or column.events < LEAST or {"min", "max"} <= set(column.declared):
         return
