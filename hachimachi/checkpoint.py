@@ -20,7 +20,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.io.atomic import replacing
 from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
-from hachimachi.ngrams import KINDS, Grams
+from hachimachi.ngrams import KINDS, NGrams
 
 FORMAT = "hachimachi.model"
 VERSION = 1
@@ -56,7 +56,7 @@ def save_model(model: EventModel, path: str | Path) -> None:
 
 def keep_grams(model: EventModel) -> dict[str, torch.Tensor]:
     """Return the symbols of the training data by the names of grams, int64, empty where the model has none."""
-    return {name: torch.from_numpy(grams.heard.view(np.int64)) for name, grams in model.grams.items()}
+    return {name: torch.from_numpy(grams.symbols.view(np.int64)) for name, grams in model.grams.items()}
 
 
 def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
@@ -126,12 +126,12 @@ def _check_parts(spec: dict[str, Any]) -> None:
             raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
 
 
-def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> dict[str, Grams]:
+def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> dict[str, NGrams]:
     """Return what :func:`keep_grams` returned; files from before there were grams hold none."""
     known = {name: heard for name, heard in kept.items() if name in KINDS}
     if not all(heard.dtype == torch.int64 and heard.ndim == 1 for heard in known.values()):
         raise ValueError("grams that are no hashes")
-    return {name: Grams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
+    return {name: NGrams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
 
 
 def pick(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A piece of music to learn from: Bach's prelude in C major, BWV 846, played with a human touch."""
+"""The demo piece: Bach's prelude in C major, BWV 846, with the timing and dynamics of a player."""
 
 from __future__ import annotations
 
@@ -31,43 +31,39 @@ _ACCENTS = np.array([14, 6, 0, 2, 6, 0, 2, 5])
 
 
 def play_prelude(times: int = 4, seed: int = 0) -> EventSequence:
-    """Play the prelude, 549 notes in some 80 seconds, again and again and never quite the same, as one practises.
+    """Play the prelude, 549 notes in some 80 seconds, several times and never quite the same.
 
     Of a piece that is played once, the end is like nothing before it: holding it out would say little.
 
     Args:
         times: How often.
-        seed: Of the touch: when keys are struck, how hard, and how long they are held.
+        seed: Of the draws: when keys are struck, how hard, and how long they are held.
 
     Returns:
         Notes with the columns pitch, velocity, ~duration.
     """
     random = np.random.default_rng(seed)
-    data, time = map(list, zip(*(_play(random) for _ in range(times)), strict=True))
-    for i in range(1, times):
-        time[i] += time[i - 1][-1] + 1.5  # take a breath
+    data, time = [], []
+    for _ in range(times):
+        beat, pitch, held = _score().T
+        start = _seconds(beat) + random.normal(0, 0.006, len(beat))
+        end = _seconds(beat + held * random.uniform(0.88, 0.97, len(beat)))
+        arch = np.sin(np.pi * (beat % 64) / 64)  # four bars swell and fade
+        velocity = 52 + 10 * arch + _ACCENTS[beat.astype(int) % 8] + random.normal(0, 2, len(beat))
+        order = np.argsort(start)
+        data.append(np.column_stack([pitch, np.rint(velocity), end - start])[order])
+        begin = time[-1][-1] + 1.5 if time else 0.0  # after a pause
+        time.append(start[order] - start.min() + begin)
     return EventSequence(NOTES[:3], np.concatenate(data), np.concatenate(time), "prelude")
-
-
-def _play(random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rows (pitch, velocity, duration) and seconds of one performance."""
-    beat, pitch, held = _score().T
-    start = _breathe(beat) + random.normal(0, 0.006, len(beat))
-    end = _breathe(beat + held * random.uniform(0.88, 0.97, len(beat)))
-    arch = np.sin(np.pi * (beat % 64) / 64)  # four bars swell and fade
-    velocity = 52 + 10 * arch + _ACCENTS[beat.astype(int) % 8] + random.normal(0, 2, len(beat))
-    order = np.argsort(start)
-    data = np.column_stack([pitch, np.rint(velocity), end - start])
-    return data[order], start[order] - start.min()
 
 
 def _score() -> NDArray[np.float64]:
     """Return the notes of the score, shape (549, 3): when, which key, how long; times in sixteenths."""
     chords = [[_pitch(name) for name in bar.split()] for bar in _CHORDS.strip().replace("\n", "|").split("|")]
     notes = [
-        (8 * half + place, chord[which], 8 - place if place < 2 else 1)
+        (8 * half + i, chord[which], 8 - i if i < 2 else 1)
         for half, chord in enumerate(chord for chord in chords for _ in range(2))
-        for place, which in enumerate(_FIGURE)
+        for i, which in enumerate(_FIGURE)
     ]
     for line in _ENDING.strip().splitlines():
         bar = len(notes)  # one note each sixteenth
@@ -77,8 +73,8 @@ def _score() -> NDArray[np.float64]:
     return np.array(notes, dtype=np.float64)
 
 
-def _breathe(beat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the seconds at which sixteenths fall: time leans on each bass, bends with the phrase, broadens at last."""
+def _seconds(beat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the seconds of sixteenths: time leans on each bass, bends with the phrase, broadens at last."""
     bend = np.sin(2 * np.pi * beat / 64) + 0.25 * np.sin(2 * np.pi * beat / 8)
     return _SIXTEENTH * (beat - bend) + 0.0005 * np.maximum(beat - 512, 0) ** 2
 

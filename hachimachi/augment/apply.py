@@ -1,4 +1,4 @@
-"""Augmentations at work on windows of events, with all that holds for every one of them."""
+"""Augmentations applied to windows of events and to sequences: chains, bound to columns, and what they changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
 from functools import cached_property, reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,108 +15,99 @@ from hachimachi.augment.augmentation import ALL, ArgumentError, Augmentation, kn
 from hachimachi.augment.expression import Call, ExpressionError, near, read_calls
 from hachimachi.columns import SECONDS, Categories, Column, fit_columns
 from hachimachi.errors import HachimachiError, listed
-from hachimachi.events import TIME, EventSequence, Feature, check_alike
+from hachimachi.events import TIME, EventSequence, check_alike
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
-if TYPE_CHECKING:
-    from hachimachi.columns import Column
-
-
-NOTES = {"pitch": (0, 127), "velocity": (1, 127)}
+MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}
 """What MIDI can hold of notes, where these are whole numbers."""
+NEARLY = 1e-9
+"""A value this near to an end of its range, as a share of it, has not left it: that is rounding."""
+
+Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Layout:
+class EventLayout:
     """The columns of rows of events, the inter-event time first where there is time."""
 
     columns: tuple[Column, ...]
 
     @cached_property
-    def features(self) -> list[Feature]:
-        """What each column is."""
-        return [column.feature for column in self.columns]
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
 
     @property
     def temporal(self) -> bool:
         """Whether the first column is the inter-event time."""
-        return self.features[0].name == TIME
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The names of the columns."""
-        return [feature.name for feature in self.features]
-
-    def places(self, op: Augmentation) -> list[int]:
-        """Return the columns that an augmentation is for, each once, in order; for whole events, all.
-
-        Raises:
-            ExpressionError: A feature that is not there, or a category; it shows the augmentation written anew.
-        """
-        if op.dims is None:
-            return list(range(len(self.features)))
-        places = {place for number in range(len(op.dims)) for place in self._find(op, op.dims, number)}
-        return sorted(places)
-
-    def _find(self, op: Augmentation, dims: Sequence[str | int], number: int) -> list[int]:
-        dim, names = dims[number], self.names
-        if dim == ALL:
-            return [i for i, each in enumerate(self.features) if each.name != TIME and each.kind != "categorical"]
-        place = dim + self.temporal if isinstance(dim, int) else names.index(dim) if dim in names else -1
-        if not 0 <= place < len(names):
-            raise _mistake(op, dims, number, self._missing(dim))
-        if self.features[place].kind == "categorical":
-            why = f"{names[place]} is a category; categories are not calculated with, they only move with rev()"
-            raise _mistake(op, dims, number, why)
-        return [place]
-
-    def _missing(self, dim: str | int) -> str:
-        there = [show_dim(name) for name in self.names if name != TIME]
-        if dim == TIME:
-            return f"these events have no time; they have {listed(there, most=12)}"
-        if isinstance(dim, int):
-            return f"no feature number {dim}; there are {len(there)}, counted from 0: {listed(there, most=12)}"
-        known = [show_dim(name) for name in self.names]
-        return f"no feature {show_dim(dim)}{near(dim, known) or f'; there are {listed(known, most=12)}'}"
+        return self.names[0] == TIME
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """The lowest and the highest value that each column may hold, shape (2, D)."""
-        return np.array([_ends(column) for column in self.columns], dtype=np.float64).T
+        return np.array([_bounds(column) for column in self.columns], dtype=np.float64).T
 
     @cached_property
     def whole(self) -> NDArray[np.bool_]:
         """Which columns hold whole numbers only, shape (D,)."""
         return np.array([column.whole for column in self.columns])
 
-    @cached_property
-    def pitch(self) -> int | None:
-        """The column of pitches, if there is one."""
-        return self.names.index("pitch") if "pitch" in self.names else None
+    def indices(self, op: Augmentation) -> list[int]:
+        """Return the columns that an augmentation is for, each once, in order; for whole events, all.
 
-    def drums(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        Raises:
+            ExpressionError: A feature that is not there, or a category; it shows the augmentation written anew.
+        """
+        if op.dims is None:
+            return list(range(len(self.names)))
+        kinds = [column.feature.kind for column in self.columns]
+        found: set[int] = set()
+        for number, dim in enumerate(op.dims):
+            if dim == ALL:
+                found |= {i for i, kind in enumerate(kinds) if kind != "categorical" and self.names[i] != TIME}
+                continue
+            index = dim + self.temporal if isinstance(dim, int) else self.names.index(dim) if dim in self.names else -1
+            if not 0 <= index < len(self.names):
+                why = self._missing(dim)
+            elif kinds[index] == "categorical":
+                name = self.names[index]
+                why = f"{name} is a category; categories are not calculated with, they only move with rev()"
+            else:
+                found.add(index)
+                continue
+            before = "".join(f"{show_dim(other)}, " for other in op.dims[:number])
+            raise ExpressionError(why, str(op), len(f"{op.name}(dims={'(' * (len(op.dims) > 1)}{before}"))
+        return sorted(found)
+
+    def _missing(self, dim: str | int) -> str:
+        features = [show_dim(name) for name in self.names if name != TIME]
+        if dim == TIME:
+            return f"these events have no time; they have {listed(features, most=12)}"
+        if isinstance(dim, int):
+            return f"no feature number {dim}; there are {len(features)}, counted from 0: {listed(features, most=12)}"
+        names = [show_dim(name) for name in self.names]
+        return f"no feature {show_dim(dim)}{near(dim, names) or f'; there are {listed(names, most=12)}'}"
+
+    def drums(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which events of rows (B, T, D) are drums, shape (B, T)."""
         found = np.zeros(rows.shape[:2], dtype=np.bool_)
-        for place, column in enumerate(self.columns):
-            if column.name in ("instrument", "channel"):
-                found |= rows[..., place] == (DRUMS if column.name == "instrument" else _drum_channel(column))
+        for i, column in enumerate(self.columns):
+            if column.name == "instrument":
+                found |= rows[..., i] == DRUMS
+            elif column.name == "channel":  # counted from 0 as in files, from 1 where the data has a channel 16
+                found |= rows[..., i] == DRUM_CHANNEL + (_extent(column)[1] >= 16)
         return found
 
 
-def _drum_channel(column: Column) -> int:
-    # counted from 0 as in files, from 1 where the data has a channel 16
-    return DRUM_CHANNEL + (_extent(column)[1] >= 16)
-
-
 def _extent(column: Column) -> tuple[float, float]:
-    """Return the lowest and the highest value of the data that the column was found in."""
+    """Return the lowest and the highest value of the data that the column was fitted to."""
     if isinstance(column.grid, Categories):
         return min(column.grid.values), max(column.grid.values)
     low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]]))
     return float(low), float(high)
 
 
-def _ends(column: Column) -> tuple[float, float]:
+def _bounds(column: Column) -> tuple[float, float]:
     feature = column.feature
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
@@ -125,25 +115,14 @@ def _ends(column: Column) -> tuple[float, float]:
         low = max(low, 0.0)
     if not column.whole:
         return low, high
-    if column.name in NOTES:  # unless the data itself goes beyond, as a pitch in hertz does
-        (lowest, highest), (first, last) = NOTES[column.name], _extent(column)
+    if column.name in MIDI_RANGES:  # unless the data itself goes beyond, as a pitch in hertz does
+        (lowest, highest), (first, last) = MIDI_RANGES[column.name], _extent(column)
         low, high = max(low, min(lowest, first)), min(high, max(highest, last))
     return float(np.ceil(low)), float(np.floor(high))
 
 
-def _mistake(op: Augmentation, dims: Sequence[str | int], number: int, message: str) -> ExpressionError:
-    """Return a mistake in one of the features of an augmentation, shown as it would be written."""
-    before = f"{op.name}(dims=" + "(" * (len(dims) > 1) + "".join(f"{show_dim(dim)}, " for dim in dims[:number])
-    return ExpressionError(message, str(op), len(before))
-
-
-Rows = NDArray[np.float64]
-NEARLY = 1e-9
-"""A value this near to an end of its range, as a share of it, has not left it: that is rounding."""
-
-
 @dataclass(frozen=True)
-class Tally:
+class OpCounts:
     """What one augmentation did.
 
     Args:
@@ -158,33 +137,38 @@ class Tally:
     changed: NDArray[np.int64]
     held: NDArray[np.int64]
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
+    def __add__(self, other: OpCounts) -> OpCounts:
+        return OpCounts(
             self.windows + other.windows, self.seen + other.seen, self.changed + other.changed, self.held + other.held
         )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of windows.
+    """Augmented windows.
 
     Args:
         rows: Their events, shape (B, T, D).
         applied: To which of them any augmentation was applied, shape (B,).
-        tallies: What each augmentation did.
+        counts: What each augmentation did.
     """
 
     rows: Rows
     applied: NDArray[np.bool_]
-    tallies: list[Tally]
+    counts: list[OpCounts]
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Augmentations that know which columns they are for; made by :func:`bind`."""
+    """Augmentations with the indices of the columns that they are for; made by :func:`bind`."""
 
-    layout: Layout
+    layout: EventLayout
     ops: tuple[tuple[Augmentation, list[int]], ...]
+
+    @property
+    def touched(self) -> list[str]:
+        """The names of the columns that may change."""
+        return [self.layout.names[i] for i in sorted({i for _, indices in self.ops for i in indices})]
 
     def __call__(self, rows: Rows, random: np.random.Generator, among: NDArray[np.bool_] | None = None) -> Outcome:
         """Apply them, one after the other.
@@ -198,62 +182,43 @@ class Bound:
         Raises:
             HachimachiError: An augmentation that returned something of another shape.
         """
-        applied, tallies = np.zeros(len(rows), dtype=np.bool_), []
-        for op, places in self.ops:
+        applied, counts = np.zeros(len(rows), dtype=np.bool_), []
+        for op, indices in self.ops:
             chosen = random.random(len(rows)) < op.p
             chosen = chosen if among is None else chosen & among
-            rows, tally = self._apply(op, places, rows, chosen, random)
+            rows, done = self._apply(op, indices, rows, chosen, random)
             applied |= chosen
-            tallies.append(tally)
-        return Outcome(rows, applied, tallies)
-
-    @property
-    def touched(self) -> list[str]:
-        """The names of the columns that may change."""
-        places = {place for _, its in self.ops for place in its}
-        return [self.layout.names[place] for place in sorted(places)]
+            counts.append(done)
+        return Outcome(rows, applied, counts)
 
     def _apply(
-        self, op: Augmentation, places: list[int], rows: Rows, chosen: NDArray[np.bool_], random: np.random.Generator
-    ) -> tuple[Rows, Tally]:
-        old = self._pick(op, places, rows)
+        self, op: Augmentation, indices: list[int], rows: Rows, chosen: NDArray[np.bool_], random: np.random.Generator
+    ) -> tuple[Rows, OpCounts]:
+        names = [self.layout.names[i] for i in indices]
+        old = rows[..., indices]  # (B, T, K); NaN where a value stays
+        if op.along and TIME in names:
+            old[:, :1, names.index(TIME)] = np.nan
+        if op.dims is not None and "pitch" in names:
+            old[self.layout.drums(rows), names.index("pitch")] = np.nan
         new = np.asarray(op.change(old.copy(), random), dtype=np.float64)
         if new.shape != old.shape:
             raise HachimachiError(f"{op.name} returned shape {new.shape}, expected that of its values, {old.shape}")
+        held = np.zeros(new.shape, dtype=np.bool_)
+        if op.dims is not None:  # whole events only change places: their values are within bounds
+            low, high = self.layout.bounds[:, indices]
+            lost = ~np.isfinite(new)
+            new = np.where(lost, old, new)
+            new = np.where(self.layout.whole[indices], np.floor(new + 0.5), new)
+            clipped = np.where(new == old, old, np.clip(new, low, high))
+            held = lost | (np.abs(clipped - new) > NEARLY * np.maximum(1.0, np.abs(clipped)))
+            new = clipped
         seen = chosen[:, None, None] & ~np.isnan(old)
-        new, held = self._fit(op, places, old, new)
         changed = seen & (new != old)
         result = rows.copy()
-        result[..., places] = np.where(changed, new, rows[..., places])
-        counts = [self._count(places, which) for which in (seen, changed, seen & held)]
-        return result, Tally(int(chosen.sum()), *counts)
-
-    def _pick(self, op: Augmentation, places: list[int], rows: Rows) -> Rows:
-        """Return the columns, NaN where they are to stay."""
-        old = rows[..., places]
-        pitch = self.layout.pitch
-        if op.along and self.layout.temporal and 0 in places:
-            old[:, :1, places.index(0)] = np.nan
-        if op.dims is not None and pitch in places:
-            old[self.layout.drums(rows), places.index(pitch)] = np.nan
-        return old
-
-    def _fit(self, op: Augmentation, places: list[int], old: Rows, new: Rows) -> tuple[Rows, NDArray[np.bool_]]:
-        """Return new values as their columns may hold them, and which had to be held."""
-        if op.dims is None:  # whole events: what they hold has been held before
-            return new, np.zeros(new.shape, dtype=np.bool_)
-        low, high = self.layout.bounds[:, places]
-        lost = ~np.isfinite(new)
-        new = np.where(lost, old, new)
-        new = np.where(self.layout.whole[places], np.floor(new + 0.5), new)
-        fitting = np.where(new == old, old, np.clip(new, low, high))
-        beyond = np.abs(fitting - new) > NEARLY * np.maximum(1.0, np.abs(fitting))
-        return fitting, beyond | lost
-
-    def _count(self, places: list[int], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-        counts = np.zeros(len(self.layout.columns), dtype=np.int64)
-        counts[places] = which.sum((0, 1))
-        return counts
+        result[..., indices] = np.where(changed, new, rows[..., indices])
+        counts = np.zeros((3, rows.shape[-1]), dtype=np.int64)
+        counts[:, indices] = [which.sum((0, 1)) for which in (seen, changed, seen & held)]
+        return result, OpCounts(int(chosen.sum()), *counts)
 
 
 def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
@@ -266,8 +231,8 @@ def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
     Raises:
         ExpressionError: A feature that is not there, or that cannot be calculated with.
     """
-    layout = Layout(tuple(columns))
-    return Bound(layout, tuple((op, layout.places(op)) for op in ops))
+    layout = EventLayout(tuple(columns))
+    return Bound(layout, tuple((op, layout.indices(op)) for op in ops))
 
 
 @dataclass(frozen=True)
@@ -281,7 +246,6 @@ class Chain:
 
     def bind(self, columns: Sequence[Column]) -> Bound:
         """Make it ready for rows of events; see :func:`~hachimachi.augment.apply.bind`."""
-
         return bind(self.ops, columns)
 
 
@@ -311,52 +275,46 @@ def parse(source: str | Sequence[str] | Chain) -> Chain:
 
 
 def _build(call: Call, text: str) -> Augmentation:
-    """Make the augmentation that a call stands for."""
-    name, table = call.name.text, known()
+    """Return the augmentation that a call stands for."""
+    name, table = call.name, known()
     if name not in table:
         hint = near(name, table) or f"; there are {', '.join(table)}"
-        raise ExpressionError(f"no operation {name}{hint}", text, call.name.at)
-    kind = table[name]
-    values = _read_values(call, kind, text)
-    for key, argument, field in kind.arguments():
-        if field.default is MISSING and key not in values:
-            raise ExpressionError(f"{name} lacks {key}: expected {argument.expected}", text, call.name.at)
-    try:
-        return kind(**values)
-    except ArgumentError as error:
-        place = call.values[error.key].at if error.key in call.values else call.name.at
-        raise ExpressionError(str(error), text, place) from error
-
-
-def _read_values(call: Call, kind: type[Augmentation], text: str) -> dict[str, Any]:
-    arguments = {key: argument for key, argument, _ in kind.arguments()}
+        raise ExpressionError(f"no operation {name}{hint}", text, call.at)
+    arguments = {key: (argument, each.default) for key, argument, each in table[name].arguments()}
     values = {}
-    for key, token in call.keys.items():
+    for key, given in call.arguments.items():
         if key not in arguments:
             hint = near(key, arguments) or f"; it has {', '.join(arguments)}"
-            raise ExpressionError(f"{call.name.text} has no argument {key}{hint}", text, token.at)
-        written, argument = call.values[key], arguments[key]
-        values[key] = argument.read(written)
-        if values[key] is None or not argument.accepts(values[key]):
-            found = f"{key} is {written.source}, expected {argument.expected}{argument.hint(written)}"
-            raise ExpressionError(found, text, written.at)
-    return values
+            raise ExpressionError(f"{name} has no argument {key}{hint}", text, given.key_at)
+        argument, _ = arguments[key]
+        values[key] = argument.read(given.value)
+        if not argument.accepts(values[key]):
+            found = f"{key} is {given.source}, expected {argument.expected}{near(given.source, argument.words)}"
+            raise ExpressionError(found, text, given.at)
+    for key, (argument, default) in arguments.items():
+        if default is MISSING and key not in values:
+            raise ExpressionError(f"{name} lacks {key}: expected {argument.expected}", text, call.at)
+    try:
+        return table[name](**values)
+    except ArgumentError as error:
+        at = call.arguments[error.key].at if error.key in values else call.at
+        raise ExpressionError(str(error), text, at) from error
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """What came of sequences.
+    """Augmented sequences.
 
     Args:
         sequences: Changed, and with ``keep`` the originals, each before its copies.
         ops: What was done.
-        tallies: How much each operation did.
+        counts: How much each operation did.
         copies: Number of the sequences that are no originals.
     """
 
     sequences: list[EventSequence]
     ops: Chain
-    tallies: list[Tally]
+    counts: list[OpCounts]
     copies: int
 
 
@@ -373,7 +331,7 @@ def augment(
     Args:
         sequences: At least one, all with the same features.
         ops: What to do, as expressions: ``"addrand(range=(-6, 6), dims=pitch)"``.
-        seed: Another seed, other draws. What is drawn for a sequence depends on its place, not on the others.
+        seed: Another seed, other draws. What is drawn for a sequence depends on its index, not on the others.
         count: Copies of each sequence, each drawn anew.
         keep: Whether the originals come too. Copies are called ``name~1`` and so on where there are several, or these.
 
@@ -390,23 +348,18 @@ def augment(
     chain = parse(ops)
     check_alike(sequences)
     bound = chain.bind(fit_columns(sequences))
-    made, tallies = [], []
-    for place, sequence in enumerate(sequences):
+    made, counts = [], []
+    for i, sequence in enumerate(sequences):
         made += [sequence] if keep else []
+        rows = sequence.rows()
         for copy in range(1, count + 1):
-            changed, done = _change(sequence, bound, np.random.default_rng([seed, place, copy]))
-            made.append(replace(changed, name=f"{changed.name}~{copy}") if keep or count > 1 else changed)
-            tallies.append(done)
-    return Augmented(made, chain, [reduce(add, each) for each in zip(*tallies, strict=True)], len(tallies))
-
-
-def _change(sequence: EventSequence, bound: Bound, random: np.random.Generator) -> tuple[EventSequence, list[Tally]]:
-    rows = sequence.rows()
-    outcome = bound(rows[None], random)
-    changed, time = outcome.rows[0], sequence.time
-    if time is None:
-        return replace(sequence, data=changed), outcome.tallies
-    between = changed[1:, 0]
-    if not np.array_equal(between, rows[1:, 0]):  # unchanged, times are not rounded by being added up again
-        time = time[:1] + np.cumsum(np.concatenate([[0.0], between]))
-    return replace(sequence, data=changed[:, 1:], time=time), outcome.tallies
+            outcome = bound(rows[None], np.random.default_rng([seed, i, copy]))
+            changed, time = outcome.rows[0], sequence.time
+            if time is not None:
+                between, changed = changed[1:, 0], changed[:, 1:]
+                if not np.array_equal(between, rows[1:, 0]):  # else times would be rounded by being added up again
+                    time = time[:1] + np.cumsum(np.concatenate([[0.0], between]))
+            name = f"{sequence.name}~{copy}" if keep or count > 1 else sequence.name
+            made.append(replace(sequence, data=changed, time=time, name=name))
+            counts.append(outcome.counts)
+    return Augmented(made, chain, [reduce(add, each) for each in zip(*counts, strict=True)], len(counts))

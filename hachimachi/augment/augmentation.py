@@ -1,12 +1,11 @@
-"""What an augmentation is."""
+"""Augmentations: their base class, the arguments they take, and the registry of their names."""
 
 from __future__ import annotations
 
 import importlib
 import math
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi import plugins
-from hachimachi.augment.expression import WORD, Token, Value, near
+from hachimachi.augment.expression import Word, is_word
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 
@@ -24,144 +23,35 @@ _RESERVED = {"t": TIME, TIME: TIME, "all": ALL}
 """Words that name no feature; a feature of that name stands in quotes."""
 
 
-class Argument(ABC):
+@dataclass(frozen=True)
+class Argument:
     """What an argument may be.
 
     Args:
         expected: Its values, in the words of a message.
+        accepts: Returns whether a value may be taken.
+        show: Writes a value as it stands in an expression.
+        read: Returns the value of what is written; see :class:`~hachimachi.augment.expression.Value`.
+        words: The words it may be, each with its value.
     """
 
-    def __init__(self, expected: str) -> None:
-        self.expected = expected
-
-    @abstractmethod
-    def read(self, value: Value) -> Any:
-        """Return what is written, ``None`` where it is of another type."""
-
-    @abstractmethod
-    def accepts(self, value: Any) -> bool:
-        """Return whether a value may be taken."""
-
-    @abstractmethod
-    def show(self, value: Any) -> str:
-        """Write a value so that :meth:`read` gives it back."""
-
-    def hint(self, value: Value) -> str:
-        """Return what may have been meant by a value that was not taken, as the end of a message."""
-        del value
-        return ""
-
-
-class _Number(Argument):
-    def __init__(self, expected: str, accepts: Callable[[float], bool]) -> None:
-        super().__init__(expected)
-        self.in_range = accepts
-
-    def read(self, value: Value) -> float | None:
-        return None if value.several else _number(value.scalars[0])
-
-    def accepts(self, value: Any) -> bool:
-        return _is_number(value) and self.in_range(value)
-
-    def show(self, value: float) -> str:
-        return _show(value)
-
-
-class _Range(Argument):
-    def read(self, value: Value) -> tuple[float, float] | None:
-        numbers = tuple(_number(token) for token in value.scalars)
-        return numbers if len(numbers) == 2 and None not in numbers else None  # pyright: ignore[reportReturnType]
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
-
-    def show(self, value: tuple[float, float]) -> str:
-        return f"({_show(value[0])}, {_show(value[1])})"
-
-
-class _Word(Argument):
-    def __init__(self, words: dict[str, Any]) -> None:
-        super().__init__(" or ".join((", ".join([*words][:-1]), [*words][-1])))
-        self.words = words
-
-    def read(self, value: Value) -> Any:
-        return None if value.several else self.words.get(value.scalars[0].text)
-
-    def accepts(self, value: Any) -> bool:
-        return any(type(value) is type(known) and value == known for known in self.words.values())
-
-    def show(self, value: Any) -> str:
-        return next(word for word, known in self.words.items() if known == value)
-
-    def hint(self, value: Value) -> str:
-        return near(value.source, self.words)
-
-
-class _Operand(_Word):
-    """A number, or a word."""
-
-    def __init__(self, words: dict[str, Any]) -> None:
-        super().__init__(words)
-        self.expected = f"a number, {self.expected}"
-
-    def read(self, value: Value) -> Any:
-        number = None if value.several else _number(value.scalars[0])
-        return super().read(value) if number is None else number
-
-    def accepts(self, value: Any) -> bool:
-        return _is_number(value) or super().accepts(value)
-
-    def show(self, value: Any) -> str:
-        return super().show(value) if isinstance(value, str) else _show(value)
-
-
-class _Dims(Argument):
-    """Features by name or number: ``pitch``, ``(t, duration)``, ``"left hand"``, ``2``, ``all``."""
-
-    def read(self, value: Value) -> tuple[str | int, ...] | None:
-        dims = tuple(_dim(token) for token in value.scalars)
-        return None if None in dims else dims  # pyright: ignore[reportReturnType]
-
-    def accepts(self, value: Any) -> bool:
-        each = isinstance(value, tuple) and all(
-            isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in value
-        )
-        return each and len(value) > 0
-
-    def show(self, value: tuple[str | int, ...]) -> str:
-        dims = [show_dim(dim) for dim in value]
-        return dims[0] if len(dims) == 1 else f"({', '.join(dims)})"
-
-
-def show_dim(dim: str | int) -> str:
-    """Write a feature as it stands in an expression."""
-    for word, name in _RESERVED.items():
-        if dim == name:
-            return word
-    bare = isinstance(dim, int) or (re.fullmatch(WORD, dim) and dim not in _RESERVED)
-    return str(dim) if bare else f'"{dim}"'
-
-
-def _dim(token: Token) -> str | int | None:
-    if token.kind == "number":
-        return int(token.text) if token.text.isdecimal() else None
-    return token.text[1:-1] if token.kind == "text" else _RESERVED.get(token.text, token.text)
-
-
-def _number(token: Token) -> float | None:
-    return float(token.text) if token.kind == "number" else None
+    expected: str
+    accepts: Callable[[Any], bool]
+    show: Callable[[Any], str]
+    read: Callable[[Any], Any] = lambda written: written
+    words: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _show(value: float) -> str:
+def _show_number(value: float) -> str:
     whole = float(value).is_integer() and abs(value) < 1e15
     return str(int(value)) if whole else repr(float(value))
 
 
-def _field(argument: Argument, default: Any) -> Any:
+def _declare(argument: Argument, default: Any) -> Any:
     return field(default=default, metadata={"argument": argument})
 
 
@@ -169,32 +59,83 @@ def number(
     expected: str = "a number", default: Any = MISSING, accepts: Callable[[float], bool] = lambda _: True
 ) -> Any:
     """Declare a finite number; ``expected`` says in a message which numbers are accepted."""
-    return _field(_Number(expected, accepts), default)
+    return _declare(Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number), default)
 
 
 def limits(default: Any = MISSING) -> Any:
     """Declare two numbers, ``(low, high)``."""
-    return _field(_Range("(low, high), such as (-6, 6)"), default)
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+
+    def show(value: tuple[float, float]) -> str:
+        return f"({_show_number(value[0])}, {_show_number(value[1])})"
+
+    return _declare(Argument("(low, high), such as (-6, 6)", accepts, show), default)
+
+
+def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = False) -> Any:
+    *most, last = words
+    expected = f"{'a number, ' * or_number}{', '.join(most)} or {last}"
+
+    def accepts(value: Any) -> bool:
+        a_word = any(type(value) is type(known) and value == known for known in words.values())
+        return a_word or (or_number and _is_number(value))
+
+    def show(value: Any) -> str:
+        return next((word for word, known in words.items() if known == value), None) or _show_number(value)
+
+    def read(written: Any) -> Any:
+        return words.get(written) if isinstance(written, Word) else written
+
+    return _declare(Argument(expected, accepts, show, read, words), default)
 
 
 def one_of(*words: str, default: Any = MISSING) -> Any:
     """Declare one of several words."""
-    return _field(_Word({word: word for word in words}), default)
+    return _declare_words({word: word for word in words}, default)
 
 
 def flag(default: bool = False) -> Any:
     """Declare ``true`` or ``false``."""
-    return _field(_Word({"true": True, "false": False}), default)
+    return _declare_words({"true": True, "false": False}, default)
 
 
 def number_or(*words: str, default: Any = MISSING) -> Any:
     """Declare a number or one of several words."""
-    return _field(_Operand({word: word for word in words}), default)
+    return _declare_words({word: word for word in words}, default, or_number=True)
 
 
 def features(default: Any = MISSING) -> Any:
-    """Declare features by name or number."""
-    return _field(_Dims("features by name or number, such as pitch, (t, duration), 2 or all"), default)
+    """Declare features by name or number: ``pitch``, ``(t, duration)``, ``"left hand"``, ``2``, ``all``."""
+
+    def accepts(value: Any) -> bool:
+        return (
+            isinstance(value, tuple)
+            and len(value) > 0
+            and all(isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in value)
+        )
+
+    def show(value: tuple[str | int, ...]) -> str:
+        dims = [show_dim(dim) for dim in value]
+        return dims[0] if len(dims) == 1 else f"({', '.join(dims)})"
+
+    def read(written: Any) -> tuple[Any, ...]:
+        dims = written if isinstance(written, tuple) else (written,)
+        return tuple(_RESERVED.get(dim, str(dim)) if isinstance(dim, Word) else dim for dim in dims)
+
+    expected = "features by name or number, such as pitch, (t, duration), 2 or all"
+    return _declare(Argument(expected, accepts, show, read), default)
+
+
+def show_dim(dim: str | int) -> str:
+    """Write a feature as it stands in an expression."""
+    for word, name in _RESERVED.items():
+        if dim == name:
+            return word
+    if isinstance(dim, int) or (is_word(dim) and dim not in _RESERVED):
+        return str(dim)
+    return repr(dim) if '"' in dim else f'"{repr(chr(39) + dim)[2:]}'  # in double quotes, if it holds none
 
 
 Values = NDArray[np.float64]
@@ -212,9 +153,9 @@ class ArgumentError(HachimachiError):
 class Augmentation(ABC):
     """One operation on events. ``str()`` writes it as the expression that reads back to it.
 
-    One of your own is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
-    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. All else is done around it: which features are
-    meant and which windows, padding, drums, rounding, ranges.
+    A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
+    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Which features are meant and which windows,
+    padding, drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
     Args:
         dims: Features by number or name, ``time`` for the inter-event time; ``None``, where a class allows it, for
@@ -249,9 +190,9 @@ class Augmentation(ABC):
     p: float = number("a number from 0 to 1", 1.0, lambda value: 0 <= value <= 1)
 
     def __post_init__(self) -> None:
-        for key, argument, default_field in self.arguments():
+        for key, argument, each in self.arguments():
             value = getattr(self, key)
-            if value != default_field.default and not argument.accepts(value):
+            if value != each.default and not argument.accepts(value):
                 raise ArgumentError(key, f"{key} is {value!r}, expected {argument.expected}")
         self.check()
 
@@ -260,10 +201,10 @@ class Augmentation(ABC):
 
     @abstractmethod
     def change(self, values: Values, random: np.random.Generator) -> Values:
-        """Return the values that are to stand in their place.
+        """Return the augmented values.
 
         Args:
-            values: The features asked for, shape (B, T, K): windows, events, features. NaN is what is not there or
+            values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN is what is not there or
                 must stay: padding, the time before a sequence's first event, pitches of drums. The array may be
                 written over.
             random: Where to draw from.
@@ -275,52 +216,50 @@ class Augmentation(ABC):
     @classmethod
     def arguments(cls) -> list[tuple[str, Argument, Field[Any]]]:
         """Return each argument: its name, what it may be, and the field with its default; ``p`` is the last."""
-        found = [
-            (field.name, field.metadata["argument"], field) for field in fields(cls) if "argument" in field.metadata
-        ]
+        found = [(each.name, each.metadata["argument"], each) for each in fields(cls) if "argument" in each.metadata]
         return sorted(found, key=lambda argument: argument[0] == "p")
 
     @classmethod
     def signature(cls) -> str:
         """Return its name and arguments with their defaults, as help shows them."""
-        told = []
-        for key, argument, default_field in cls.arguments():
-            given = default_field.default is not MISSING and default_field.default is not None
-            told.append(f"{key}={argument.show(default_field.default)}" if given else key)
-        return f"{cls.name}({', '.join(told)})"
+        shown = [
+            key if each.default in (MISSING, None) else f"{key}={argument.show(each.default)}"
+            for key, argument, each in cls.arguments()
+        ]
+        return f"{cls.name}({', '.join(shown)})"
 
     def __str__(self) -> str:
-        told = [
+        shown = [
             f"{key}={argument.show(getattr(self, key))}"
-            for key, argument, default_field in self.arguments()
-            if getattr(self, key) != default_field.default
+            for key, argument, each in self.arguments()
+            if getattr(self, key) != each.default
         ]
-        return f"{self.name}({', '.join(told)})"
+        return f"{self.name}({', '.join(shown)})"
 
 
-Part = TypeVar("Part", bound="type[Augmentation]")
+Class = TypeVar("Class", bound="type[Augmentation]")
 _KNOWN: dict[str, type[Augmentation]] = {}
 
 
-def register(name: str) -> Callable[[Part], Part]:
+def register(name: str) -> Callable[[Class], Class]:
     """Give a class its name among the augmentations.
 
     Raises:
         HachimachiError: A name that no expression can hold, or that another class has.
     """
-    if not re.fullmatch(WORD, name):
+    if not is_word(name):
         raise HachimachiError(f"augmentation {name!r}: expected a name of letters, digits and _, a letter first")
 
-    def keep(part: Part) -> Part:
-        there = _KNOWN.get(name, part)
-        if (there.__module__, there.__qualname__) != (part.__module__, part.__qualname__):
+    def keep(cls: Class) -> Class:
+        there = _KNOWN.get(name, cls)
+        if (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
             where = f"{there.__module__}.{there.__qualname__}"
             raise HachimachiError(f"augmentation {name!r}: {where} has this name; choose another")
-        if plugins.home(part) is not None:
-            plugins.note("augmentation", name, part)
-        part.name = name
-        _KNOWN[name] = part
-        return part
+        if plugins.home(cls) is not None:
+            plugins.note("augmentation", name, cls)
+        cls.name = name
+        _KNOWN[name] = cls
+        return cls
 
     return keep
 

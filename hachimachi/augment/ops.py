@@ -1,4 +1,4 @@
-"""Calculating with a constant, or with the mean or standard deviation of the values themselves."""
+"""The augmentations there are: arithmetic with constants, statistics and random numbers, order, rounding, clipping."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from hachimachi.augment.augmentation import (
 )
 
 AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
-"""Of what there is one mean or deviation → the axes of (B, T, K) that it is taken over."""
+"""Scope of a mean or deviation → the axes of (B, T, K) that it is taken over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic(Augmentation, ABC):
-    """Each value with a number.
+    """Arithmetic of each value and a number.
 
     Args:
         value: The number: a constant, or the ``mean`` or ``std`` (of a population, by n) of the values.
@@ -49,24 +49,17 @@ class Arithmetic(Augmentation, ABC):
 
     def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
         """Return the values after the calculation."""
-        number = statistic(values, self.value, AXES[self.per]) if isinstance(self.value, str) else self.value
-        with np.errstate(all="ignore"):
+        number, axes, known = self.value, AXES[self.per], ~np.isnan(values)
+        with np.errstate(all="ignore"):  # what numbers near the largest become, if not finite, is left as it was
+            if isinstance(number, str):
+                count = np.maximum(known.sum(axes, keepdims=True), 1)
+                mean = np.where(known, values, 0.0).sum(axes, keepdims=True) / count
+                squares = np.square(np.where(known, values - mean, 0.0)).sum(axes, keepdims=True)
+                number = mean if number == "mean" else np.sqrt(squares / count)
             return type(self).compute(values, number)
 
 
-def statistic(values: Values, name: str, axes: tuple[int, ...]) -> Values:
-    """Return the mean or the standard deviation over axes, which stay, of the values that are there."""
-    there = ~np.isnan(values)
-    count = np.maximum(there.sum(axes, keepdims=True), 1)
-    with np.errstate(all="ignore"):  # of numbers near the largest; what comes of it is left as it was
-        mean = np.where(there, values, 0.0).sum(axes, keepdims=True) / count
-        if name == "mean":
-            return mean
-        return np.sqrt(np.square(np.where(there, values - mean, 0.0)).sum(axes, keepdims=True) / count)
-
-
 @register("add")
-@dataclass(frozen=True, kw_only=True)
 class Add(Arithmetic):
     """Adds a number."""
 
@@ -74,7 +67,6 @@ class Add(Arithmetic):
 
 
 @register("sub")
-@dataclass(frozen=True, kw_only=True)
 class Sub(Arithmetic):
     """Takes a number away."""
 
@@ -82,7 +74,6 @@ class Sub(Arithmetic):
 
 
 @register("mul")
-@dataclass(frozen=True, kw_only=True)
 class Mul(Arithmetic):
     """Multiplies by a number."""
 
@@ -90,7 +81,6 @@ class Mul(Arithmetic):
 
 
 @register("div")
-@dataclass(frozen=True, kw_only=True)
 class Div(Arithmetic):
     """Divides by a number; what would be divided by 0, the deviation of a constant, stays as it is."""
 
@@ -104,12 +94,12 @@ class Div(Arithmetic):
 
 
 _PER = {"sequence": (0, 0), "step": (1, 0), "feature": (0, 1), "element": (1, 1)}
-"""For what one number is drawn → whether each step, and each feature, has its own."""
+"""Scope of a draw → whether each step, and each feature, has one of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Augmentation, ABC):
-    """Each value with a number that is drawn.
+    """Arithmetic of each value and a number that is drawn.
 
     Args:
         range: Lowest and highest number, with ``dist=uniform``.
@@ -154,7 +144,6 @@ class Draw(Augmentation, ABC):
 
 
 @register("addrand")
-@dataclass(frozen=True, kw_only=True)
 class AddRand(Draw):
     """Adds a drawn number."""
 
@@ -162,7 +151,6 @@ class AddRand(Draw):
 
 
 @register("subrand")
-@dataclass(frozen=True, kw_only=True)
 class SubRand(Draw):
     """Takes a drawn number away."""
 
@@ -170,7 +158,6 @@ class SubRand(Draw):
 
 
 @register("mulrand")
-@dataclass(frozen=True, kw_only=True)
 class MulRand(Draw):
     """Multiplies by a drawn number."""
 
@@ -178,27 +165,25 @@ class MulRand(Draw):
 
 
 @register("divrand")
-@dataclass(frozen=True, kw_only=True)
 class DivRand(Draw):
     """Divides by a drawn number."""
 
     compute = staticmethod(operator.truediv)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Along(Augmentation, ABC):
-    """Along the steps of a sequence, each feature by itself, as if what is left alone (drums) were not there."""
+    """Along the steps of a sequence, each feature by itself; values that stay (NaN: drums, padding) are skipped."""
 
     along = True
 
     def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
         """Return the values after it, each where one stood before."""
-        gone = np.isnan(values)
-        order = np.argsort(gone, axis=1, kind="stable")  # what is there first
+        missing = np.isnan(values)
+        order = np.argsort(missing, axis=1, kind="stable")  # numbers first, in their order
         packed = np.take_along_axis(values, order, axis=1)
         result = np.empty_like(values)
         with np.errstate(all="ignore"):
-            np.put_along_axis(result, order, self.turn(packed, (~gone).sum(1, keepdims=True)), axis=1)
+            np.put_along_axis(result, order, self.turn(packed, (~missing).sum(1, keepdims=True)), axis=1)
         return result
 
     @abstractmethod
@@ -226,7 +211,6 @@ class Rev(Along):
 
 
 @register("diff")
-@dataclass(frozen=True, kw_only=True)
 class Diff(Along):
     """Puts in place of each value its distance from the one before; the first stays. The inverse of ``cumsum``."""
 
@@ -236,7 +220,6 @@ class Diff(Along):
 
 
 @register("cumsum")
-@dataclass(frozen=True, kw_only=True)
 class CumSum(Along):
     """Puts in place of each value the sum of all up to it."""
 
@@ -262,7 +245,6 @@ class Sort(Along):
 
 
 @register("abs")
-@dataclass(frozen=True, kw_only=True)
 class Abs(Augmentation):
     """Takes the sign away."""
 

@@ -134,7 +134,7 @@ def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report)
         console.print(table)
     names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
     copies = augmented.copies
-    for op, tally in zip(augmented.ops.ops, augmented.tallies, strict=True):
+    for op, tally in zip(augmented.ops.ops, augmented.counts, strict=True):
         console.print(str(op), style="bold")
         windows = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
         console.print(f"  changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{windows}")

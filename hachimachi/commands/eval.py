@@ -188,8 +188,8 @@ def _figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
     """Return all figures under the keys of ``--json``."""
-    from hachimachi.evaluation.likelihood import seen
     from hachimachi.models.heads.head import FLOOR
+    from hachimachi.ngrams import find_overlap
 
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
@@ -204,7 +204,7 @@ def _figures(
         "sequences": result.sequences,
         "fresh_events": result.fresh_events,
         "outside": result.outside,
-        "seen_in_training": len(seen(model, sequences)),
+        "seen_in_training": len(find_overlap(model, sequences)),
         "remarks": list(remarks),
         "order": list(result.names),
         "features": features,
@@ -220,7 +220,7 @@ def _show(
     data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
     """Print the figures for people."""
-    from hachimachi.evaluation.likelihood import seen
+    from hachimachi.ngrams import find_overlap
 
     console = make_console()
     for remark in remarks:
@@ -241,7 +241,7 @@ def _show(
         console.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
-    if trained := seen(model, sequences):
+    if trained := find_overlap(model, sequences):
         which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
         console.print(f"Warning: {which} part of the training data, so these figures flatter the model")
 
@@ -382,7 +382,8 @@ def _show_compared(
     """Print a comparison for people, the best model first, and which is better in a sentence."""
     from rich.text import Text
 
-    from hachimachi.evaluation.likelihood import BLOCK, seen
+    from hachimachi.evaluation.likelihood import BLOCK
+    from hachimachi.ngrams import find_overlap
 
     console, ranking = make_console(), result.ranking
     for remark in (*remarks, *result.remarks):
@@ -421,5 +422,5 @@ def _show_compared(
         if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
             console.print(f"{name} foretells these events no better than a histogram of each feature would")
     for name, model in models.items():
-        if trained := seen(model, sequences):
+        if trained := find_overlap(model, sequences):
             console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")

@@ -158,7 +158,7 @@ def _transform(
 ) -> list[EventSequence]:
     """Do what the options say, in the order in which they build on each other."""
     from hachimachi.io.transform import cut_at_gaps, drop_columns, keep_events, keep_long
-    from hachimachi.ngrams import drop_duplicates, find_duplicates
+    from hachimachi.ngrams import drop_near_duplicates, find_near_duplicates
 
     if keep:
         sequences = keep_events(sequences, keep, report)
@@ -169,9 +169,9 @@ def _transform(
     if min_length:
         sequences = keep_long(sequences, min_length, report)
     with show_work("looking for near duplicates", sum(map(len, sequences))):
-        report.duplicates = find_duplicates(sequences)
+        report.duplicates = find_near_duplicates(sequences)
     if distinct:
-        sequences = drop_duplicates(sequences, report)
+        sequences = drop_near_duplicates(sequences, report)
     report.measure(sequences)
     return sequences
 

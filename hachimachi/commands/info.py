@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from hachimachi.description.description import Description
+    from hachimachi.description.describe import Description
     from hachimachi.models.event_model import EventModel
 
 MODELS = (".pt", ".ckpt")
@@ -104,7 +104,7 @@ def _show_data(path: Path, *, as_json: bool, picture: Path | None) -> None:
 
 def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
     """Yield how much there is, a table of the columns and what its marks mean, the time between events, instruments."""
-    from hachimachi.description.description import Histogram, sparkline
+    from hachimachi.description.describe import ValueHistogram, sparkline
     from hachimachi.io.midi import tell_instruments
 
     yield f"{data.name}: {data.size()}"
@@ -123,14 +123,14 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
         step = "" if column.resolution is None else f"{column.resolution:.4g}" + "*" * ("resolution" in column.declared)
         distinct = "many" if column.distinct is None else f"{column.distinct:,}"
         name, values = "~" * column.masked + column.name, f"{column.low:.4g}–{column.high:.4g}"
-        table.add_row(name, kind, values, step, distinct, sparkline(Histogram.of(column, BLOCKS)))
+        table.add_row(name, kind, values, step, distinct, sparkline(ValueHistogram.of(column, BLOCKS)))
     yield table
     if len(data.columns) > COLUMNS:
         yield f"and {count(len(data.columns) - COLUMNS, 'more column')}: --json tells of all"
     marks = ["~ masked: foretold, never heard"] if any(column.masked for column in data.columns) else []
     if any({"kind", "resolution"} & set(column.declared) for column in data.columns):
         marks.append("* declared, else derived")
-    if any(Histogram.of(column, BLOCKS).scale == "log" for column in data.columns):
+    if any(ValueHistogram.of(column, BLOCKS).scale == "log" for column in data.columns):
         marks.append("seconds: log scale")
     if marks:
         yield "; ".join(marks)

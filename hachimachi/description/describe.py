@@ -1,27 +1,187 @@
-"""Look at data of any size in one pass."""
+"""What a data set holds: counted in one pass, with quantiles, histograms, and what looks wrong."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import fit_columns
-from hachimachi.description.description import AT_ONCE, QUANTILES, ColumnDescription, Description, Finding
-from hachimachi.description.findings import find
-from hachimachi.description.statistics import Block, Lengths, Sample, Tally, blocks_of
-from hachimachi.errors import HachimachiError
-from hachimachi.events import TIME, EventSequence, Feature
+from hachimachi.columns import SECONDS, fit_columns
+from hachimachi.description.findings import AT_ONCE, Finding, find
+from hachimachi.description.statistics import ColumnStatistics, ReservoirSample, SequenceStatistics, blocks_of
+from hachimachi.errors import HachimachiError, count
+from hachimachi.events import TIME, EventSequence, Feature, Kind
 from hachimachi.io import Report
 from hachimachi.io.files import open_collection
 from hachimachi.io.midi import instrument_name
+from hachimachi.io.text import numerals
 
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+SHORTEST = 1e-3
+"""Seconds below this share the first bin of a log scale: 0 among them."""
 _EXAMPLE = 2000
+"""Events of the example at most."""
 _MANY = 256
-"""Of columns with more different values than this, the single values are not told."""
+"""Of columns with more different values than this, no counts of single values are kept."""
+_STEPS = 4096
+"""Of more steps than these, no bin is noticed to hold one more than its neighbour."""
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """One column of events.
+
+    Args:
+        name: Name of the feature; ``time`` for the time between events.
+        kind: ``continuous``, ``integer`` or ``categorical``, as training will take it.
+        masked: Whether it is predicted only, never an input.
+        resolution: The grid of its likelihood, as training will take it; ``None`` for categories.
+        declared: Which of kind, min, max and resolution the data declare; the others are derived.
+        events: How many values there are.
+        low: The lowest value.
+        high: The highest value.
+        distinct: How many different values; ``None`` where there are too many to have been counted.
+        quantiles: Value by share of the values that are not above it.
+        counts: How often each value is there, by value; empty where there are many.
+        values: The values, ascending; a fair sample where there are many.
+    """
+
+    name: str
+    kind: Kind
+    masked: bool
+    resolution: float | None
+    declared: tuple[str, ...]
+    events: int
+    low: float
+    high: float
+    distinct: int | None
+    quantiles: dict[float, float]
+    counts: dict[float, int] = field(repr=False)
+    values: NDArray[np.float64] = field(repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and texts."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "values"}
+        for key in ("quantiles", "counts"):
+            plain[key] = dict(zip(numerals(list(plain[key])), plain[key].values(), strict=True))
+        return plain
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is in a data set.
+
+    Args:
+        name: What was described, if it has a name.
+        sequences: How many sequences.
+        events: How many events.
+        seconds: From the first event to the last, all sequences together; ``None`` without time.
+        lengths: Events in the shortest, the median and the longest sequence.
+        shortest: Name of the shortest sequence.
+        longest: Name of the longest sequence.
+        columns: Time between events, where there is time, and the features.
+        at_zero: Share of events that come with the one before, after 0 s exactly; ``None`` without time.
+        at_once: Share of events less than 5 ms after the one before.
+        instruments: Events by General MIDI instrument, most frequent first; empty where there is no such column.
+        findings: What looks wrong.
+        sampled: Of how many events quantiles, shares and pictures are; all of them where there is room.
+        example: The beginning of a sequence, to be looked at.
+    """
+
+    name: str
+    sequences: int
+    events: int
+    seconds: float | None
+    lengths: tuple[int, int, int]
+    shortest: str
+    longest: str
+    columns: tuple[ColumnDescription, ...]
+    at_zero: float | None
+    at_once: float | None
+    instruments: dict[str, int]
+    findings: tuple[Finding, ...]
+    sampled: int
+    example: EventSequence = field(repr=False)
+
+    def __getitem__(self, name: str) -> ColumnDescription:
+        """Return a column by its name."""
+        return next(column for column in self.columns if column.name == name)
+
+    def size(self) -> str:
+        """Say how much there is; time is in hours from two hours on, in minutes from two minutes on."""
+        sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
+        if self.seconds is None:
+            duration = ", without time"
+        else:
+            unit, length = "s", 1
+            if self.seconds >= 120:
+                unit, length = ("min", 60) if self.seconds < 7200 else ("h", 3600)
+            duration = f" in {self.seconds / length:,.1f} {unit}"
+        return f"{count(self.events, 'event')}{duration}{sequences}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and texts."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "example"}
+        findings = [{**vars(finding)} for finding in self.findings]
+        return plain | {"columns": [column.to_json() for column in self.columns], "findings": findings}
+
+
+@dataclass(frozen=True)
+class ValueHistogram:
+    """Counts by bin.
+
+    Args:
+        edges: Where bins begin and the last one ends, shape (bins + 1,); of categories, their values, shape (bins,).
+        counts: How many values fell in each, shape (bins,).
+        scale: ``linear``; ``log``, whose first bin reaches from 0 to a thousandth of a second; ``categories``, by how
+            often they come.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    scale: str
+
+    @staticmethod
+    def of(column: ColumnDescription, bins: int) -> ValueHistogram:
+        """Return at most so many bins of a column."""
+        low, high, values = column.low, column.high, column.values
+        if column.kind == "categorical":
+            found, counts = np.unique(values, return_counts=True)
+            order = np.argsort(-counts, kind="stable")[:bins]
+            return ValueHistogram(found[order], counts[order], "categories")
+        scale, step = "linear", column.resolution or 1.0
+        if column.name in SECONDS and low >= 0 and high > SHORTEST:
+            scale = "log"
+            with np.errstate(over="ignore"):  # the last edge is `high` itself, whatever rounding makes of its logarithm
+                edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
+            indices = np.searchsorted(edges, values, side="right") - 1
+        elif (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps: others would hold a few more, or a few less
+            width = step * max(np.ceil(((high - low) / step + 1) / bins), 1)
+            edges = low - step / 2 + width * np.arange(np.ceil((high - low + step) / width - 1e-9) + 1)
+            indices = ((values - edges[0]) / width).astype(np.int64)
+        elif low == high:
+            edges, indices = np.array([low - 0.5, high + 0.5]), np.zeros(len(values), np.int64)
+        else:
+            share, steps = (values / 2 - low / 2) / (high / 2 - low / 2), np.linspace(0, 1, bins + 1)
+            edges = low * (1 - steps) + high * steps  # and halves above: the ends may be 1e308 apart
+            indices = (share * bins).astype(np.int64)
+        counts = np.bincount(np.clip(indices, 0, len(edges) - 2), minlength=len(edges) - 1)
+        return ValueHistogram(edges, counts, scale)
+
+
+def sparkline(histogram: ValueHistogram) -> str:
+    """Return a histogram as a line of blocks, the fullest bin as high as can be, an empty one blank.
+
+    >>> sparkline(ValueHistogram(np.arange(5.0), np.array([1, 0, 40, 80]), "linear"))
+    '▁ ▄█'
+    """
+    most = max(int(histogram.counts.max()), 1)
+    return "".join(_HEIGHTS[max(-(-8 * int(n) // most) - 1, 0)] if n else " " for n in histogram.counts)
 
 
 def describe(
@@ -31,7 +191,7 @@ def describe(
     name: str = "",
     progress: Callable[[int], object] = bool,
 ) -> Description:
-    """Say what is in data, and what looks wrong.
+    """Describe data, and find what looks wrong.
 
     Each sequence is taken once and forgotten, so that data on disk may be larger than memory.
 
@@ -39,7 +199,7 @@ def describe(
         data: A file or a folder, one sequence, or any number of them.
         report: Takes note of what was mended or left out while reading.
         name: What the data are called; by default as their file or sequence.
-        progress: Is told from time to time how many events are counted.
+        progress: Called now and then with the number of events counted.
 
     Raises:
         HachimachiError: What cannot be read, sequences that differ in features, or no events at all.
@@ -48,112 +208,86 @@ def describe(
         name, data = name or data.name, [data]
     if isinstance(data, str | os.PathLike):
         name, data = name or os.fspath(data), open_collection(data, report)
-    return _describe(_Counted.of(data, progress), name)
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """What one pass over all sequences leaves.
-
-    Args:
-        features: The time between events, where there is time, and the features, as they are declared.
-        tallies: Counts of each.
-        sample: Some of the rows, or all.
-        lengths: What is known of the sequences.
-    """
-
-    features: list[Feature]
-    tallies: list[Tally]
-    sample: Sample
-    lengths: Lengths
-
-    @staticmethod
-    def of(sequences: Iterable[EventSequence], progress: Callable[[int], object]) -> _Counted:
-        """Take each sequence once."""
-        counted: _Counted | None = None
-        for block in blocks_of(sequences):
-            counted = counted or _Counted.start(block)
-            for tally in counted.tallies:
-                tally.add(block)
-            counted.sample.add(block.rows)
-            counted.lengths.add(block)
-            progress(counted.sample.seen)
-        if counted is None:
-            raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
-        return counted
-
-    @staticmethod
-    def start(block: Block) -> _Counted:
-        """Begin with the columns of a first block."""
-        first = block.pieces[0].events
-        features = [Feature(TIME, min=0.0)] * first.temporal + list(first.features)
-        tallies = [Tally(column, len(features)) for column in range(len(features))]
-        return _Counted(features, tallies, Sample(len(features)), Lengths())
-
-
-def _describe(counted: _Counted, name: str) -> Description:
-    sample, lengths, columns, refused = counted.sample, counted.lengths, [], []
-    for feature, tally in zip(counted.features, counted.tallies, strict=True):
-        decided, finding = _decide(feature, tally, sample)
-        columns.append(_column(decided, feature, tally, sample.rows[:, tally.column]))
+    features: list[Feature] = []
+    statistics: list[ColumnStatistics] = []
+    sample, sequences = ReservoirSample(1), SequenceStatistics()
+    for block in blocks_of(data):
+        if not features:
+            first = block.pieces[0].events
+            features = [Feature(TIME, min=0.0)] * first.temporal + list(first.features)
+            statistics = [ColumnStatistics(i, len(features)) for i in range(len(features))]
+            sample = ReservoirSample(len(features))
+        for each in statistics:
+            each.add(block)
+        sample.add(block.rows)
+        sequences.add(block)
+        progress(sample.seen)
+    if not features:
+        raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
+    columns, refused = [], []
+    for feature, each in zip(features, statistics, strict=True):
+        values = sample.rows[:, each.column]
+        values = np.sort(values[~np.isnan(values)])
+        fitted, finding = _fit(feature, each, values)
+        columns.append(_describe_column(fitted, feature, each, values))
         refused += [finding] if finding else []
-    temporal = counted.features[0].name == TIME
+    temporal = features[0].name == TIME
     described = Description(
         name=name,
-        sequences=lengths.count,
+        sequences=sequences.count,
         events=sample.seen,
-        seconds=lengths.seconds if temporal else None,
-        lengths=lengths.three,
-        shortest=lengths.shortest,
-        longest=lengths.longest,
+        seconds=sequences.seconds if temporal else None,
+        lengths=sequences.lengths,
+        shortest=sequences.shortest,
+        longest=sequences.longest,
         columns=tuple(columns),
         at_zero=_share(columns[0], 0.0) if temporal else None,
         at_once=_share(columns[0], AT_ONCE) if temporal else None,
-        instruments=_instruments(counted),
+        instruments=_count_instruments(features, statistics),
         findings=(),
         sampled=len(sample.rows),
-        example=lengths.example[:_EXAMPLE],
+        example=sequences.example[:_EXAMPLE],
     )
-    return replace(described, findings=(*refused, *find(described, counted.tallies, lengths)))
+    return replace(described, findings=(*refused, *find(described, statistics, sequences)))
 
 
-def _decide(feature: Feature, tally: Tally, sample: Sample) -> tuple[Feature, Finding | None]:
-    """Decide kind and resolution as training does, by the values there are: how often each is there plays no part."""
-    values = tally.values
-    if tally.many:  # then by those that settle most of it: the ends, a fraction if there is any, and a fair sample
-        known = sample.rows[:, tally.column]
-        ends = [tally.low, tally.high, *([] if tally.fraction is None else [tally.fraction])]
-        values = np.unique(np.append(known[~np.isnan(known)], ends))
+def _fit(feature: Feature, statistics: ColumnStatistics, sample: NDArray[np.float64]) -> tuple[Feature, Finding | None]:
+    """Return kind and resolution as training will fit them to the different values, or why it will refuse them."""
+    values = statistics.values
+    if statistics.many:  # then by those that settle most of it: the ends, a fraction if there is any, and a sample
+        ends = [statistics.low, statistics.high, *([] if statistics.fraction is None else [statistics.fraction])]
+        values = np.unique(np.append(sample, ends))
     try:
         if feature.name == TIME:
-            pair = EventSequence((Feature("x"),), np.zeros((2, 1)), np.array([0.0, max(tally.high, 0.0)]))
+            pair = EventSequence((Feature("x"),), np.zeros((2, 1)), np.array([0.0, max(statistics.high, 0.0)]))
             return fit_columns([pair])[0].feature, None
         return fit_columns([EventSequence((feature,), values[:, None])])[0].feature, None
     except HachimachiError as error:
-        kind = feature.kind or ("integer" if tally.whole else "continuous")
+        kind = feature.kind or ("integer" if statistics.whole else "continuous")
         found = str(error).removeprefix(f"feature {feature.name!r}: ")
         return replace(feature, kind=kind), Finding("range", feature.name, found, "training will refuse it")
 
 
-def _column(decided: Feature, declared: Feature, tally: Tally, sample: NDArray[np.float64]) -> ColumnDescription:
-    values = np.sort(sample[~np.isnan(sample)])
+def _describe_column(
+    fitted: Feature, declared: Feature, statistics: ColumnStatistics, values: NDArray[np.float64]
+) -> ColumnDescription:
     values = values if values.size else np.zeros(1)  # single events have no time between them
-    low, high = (tally.low, tally.high) if tally.events else (0.0, 0.0)
+    low, high = (statistics.low, statistics.high) if statistics.events else (0.0, 0.0)
     quantiles = np.quantile(values, QUANTILES, method="inverted_cdf").tolist()
     keys = ("kind", "min", "max", "resolution") if declared.name != TIME else ()
-    few = not tally.many and len(tally.values) <= _MANY
+    different, counts = statistics.values.tolist(), statistics.counts.tolist()
     return ColumnDescription(
-        name=decided.name,
-        kind=decided.kind or "continuous",
-        masked=decided.masked,
-        resolution=None if decided.kind == "categorical" else decided.resolution,
+        name=fitted.name,
+        kind=fitted.kind or "continuous",
+        masked=fitted.masked,
+        resolution=None if fitted.kind == "categorical" else fitted.resolution,
         declared=tuple(key for key in keys if getattr(declared, key) is not None),
-        events=tally.events,
+        events=statistics.events,
         low=low,
         high=high,
-        distinct=None if tally.many else len(tally.values),
+        distinct=None if statistics.many else len(different),
         quantiles=dict(zip(QUANTILES, [low, *quantiles[1:-1], high], strict=True)),
-        counts=dict(zip(tally.values.tolist(), tally.counts.tolist(), strict=True)) if few else {},
+        counts=dict(zip(different, counts, strict=True)) if len(different) <= _MANY else {},
         values=values,
     )
 
@@ -164,10 +298,10 @@ def _share(column: ColumnDescription, below: float) -> float:
     return float(np.searchsorted(column.values, below, side=side) / len(column.values)) if column.events else 0.0
 
 
-def _instruments(counted: _Counted) -> dict[str, int]:
-    names = [feature.name for feature in counted.features]
+def _count_instruments(features: list[Feature], statistics: list[ColumnStatistics]) -> dict[str, int]:
+    names = [feature.name for feature in features]
     if "instrument" not in names or "pitch" not in names:
         return {}
-    tally = counted.tallies[names.index("instrument")]
-    order = np.argsort(-tally.counts, kind="stable").tolist()
-    return {instrument_name(float(tally.values[i])): int(tally.counts[i]) for i in order}
+    column = statistics[names.index("instrument")]
+    order = np.argsort(-column.counts, kind="stable").tolist()
+    return {instrument_name(float(column.values[i])): int(column.counts[i]) for i in order}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hachimachi.columns import SECONDS
-from hachimachi.description.description import AT_ONCE, ColumnDescription, Description, Finding
-from hachimachi.description.statistics import FAR, Lengths, Place, Tally
+from hachimachi.description.statistics import FAR, ColumnStatistics, SequenceStatistics
 from hachimachi.errors import count
 from hachimachi.events import TIME
 from hachimachi.io.text import are_milliseconds
 
+if TYPE_CHECKING:
+    from hachimachi.description.describe import ColumnDescription, Description
+
+AT_ONCE = 0.005
+"""Seconds: what begins closer together is heard as one."""
 LEAST = 20
 """Under this many events nothing can be held out, so that nobody knows what was learned."""
 ENOUGH = 1000
@@ -26,22 +32,41 @@ _NOT_NAMES = ("pitch", "velocity", *SECONDS)
 """Numbers by their meaning, however few of them there are."""
 
 
-def find(data: Description, tallies: Sequence[Tally], lengths: Lengths) -> list[Finding]:
+@dataclass(frozen=True)
+class Finding:
+    """Something that looks wrong.
+
+    Args:
+        kind: What, in a word that never changes: ``constant``, ``outlier``, ``rare category`` and so on.
+        column: The column it is about; empty for all.
+        found: What was found, and where.
+        advice: What to do.
+    """
+
+    kind: str
+    column: str
+    found: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.found}; {self.advice}" if self.column else f"{self.found}; {self.advice}"
+
+
+def find(data: Description, columns: Sequence[ColumnStatistics], sequences: SequenceStatistics) -> list[Finding]:
     """Return what looks wrong, the whole first and then column by column."""
-    found = [*_too_few(data), *_times(data, lengths), *_scales(data, lengths)]
-    for column, tally in zip(data.columns, tallies, strict=True):
-        found += [finding for check in _OF_COLUMNS for finding in check(column, tally)]
+    found = []
+    if data.events < ENOUGH:
+        advice = "nothing can be held out; " if data.events < LEAST else ""
+        advice += f"record more: {ENOUGH:,} are a beginning, {5 * ENOUGH:,} better"
+        found.append(Finding("too few", "", f"{count(data.events, 'event')} only", advice))
+    found += [*_times(data, sequences), *_scales(data, sequences)]
+    for column, statistics in zip(data.columns, columns, strict=True):
+        for check in (_constant, _outliers, _rare, _names, _short, _no_pitch):
+            found += check(column, statistics)
     return found
 
 
-def _too_few(data: Description) -> Iterator[Finding]:
-    if data.events < ENOUGH:
-        found = f"{count(data.events, 'event')} only"
-        held = "nothing can be held out; " if data.events < LEAST else ""
-        yield Finding("too few", "", found, f"{held}record more: {ENOUGH:,} are a beginning, {5 * ENOUGH:,} better")
-
-
-def _times(data: Description, lengths: Lengths) -> Iterator[Finding]:
+def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
     if data.seconds is None or data.columns[0].events == 0:
         return
     between = data.columns[0].values
@@ -51,69 +76,66 @@ def _times(data: Description, lengths: Lengths) -> Iterator[Finding]:
         yield Finding("one time", TIME, "all events of each sequence are at one time", advice)
         return
     typical = float(np.median(apart))
-    if are_milliseconds(typical, lengths.whole, lengths.latest):
+    if are_milliseconds(typical, sequences.whole, sequences.latest):
         found = f"looks like milliseconds taken for seconds, typically {typical:,.5g} apart"
         yield Finding("milliseconds", TIME, found, "if so, divide by 1000, or call the column of the CSV 'time (ms)'")
 
 
-def _scales(data: Description, lengths: Lengths) -> Iterator[Finding]:
+def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
     """Find sequences whose numbers are much smaller or larger than those of most others."""
-    if len(lengths.names) < 3:
+    if len(sequences.names) < 3:
         return
-    for column, means in zip(data.columns, np.array(lengths.means).T, strict=True):
+    for column, means in zip(data.columns, np.array(sequences.means).T, strict=True):
         middle = float(np.median(means))
         if column.kind == "categorical" or not 0 < middle < np.inf:
             continue
         odd = np.flatnonzero((means > middle * _SCALES_APART) | ((means > 0) & (means < middle / _SCALES_APART)))
         if 0 < odd.size <= len(means) / 4:
             first = int(odd[0])
-            name = lengths.names[first] or f"number {first + 1}"
+            name = sequences.names[first] or f"number {first + 1}"
             found = f"{count(odd.size, 'sequence')} on another scale: in {name} the mean is {means[first]:.3g}"
             advice = "bring all to one unit, or leave them out"
             yield Finding("scale", column.name, f"{found}, in most {middle:.3g}", advice)
 
 
-def _constant(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
+def _constant(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
     if column.low == column.high and column.events > 1 and column.name != TIME:
         advice = f"it teaches nothing: leave it out with hxmx format --drop {column.name}"
         yield Finding("constant", column.name, f"{column.low:.5g} throughout", advice)
 
 
-def _outliers(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
+def _outliers(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
     """Find values that are much farther beyond the rest than the rest is wide.
 
     The rest is what remains without the lowest and the highest twentieth, twenty values at most. Where both ends are
-    declared, whoever did so knew.
+    declared they are trusted.
     """
     if column.kind == "categorical" or column.events < LEAST or {"min", "max"} <= set(column.declared):
         return
     beyond = min(FAR, column.events // 20)
-    low, high = tally.lowest[beyond][0], tally.highest[beyond][0]
+    low, high = statistics.lowest[beyond][0], statistics.highest[beyond][0]
     half = high / 2 - low / 2  # halves: the ends may be 1e308 apart
     allowed = half * (_FAR_IN_TIME if column.name == TIME else _FAR_BEYOND)
-    far = [pair for pair in tally.highest[:beyond] if half > 0 and pair[0] / 2 - high / 2 > allowed]
-    far += [pair for pair in tally.lowest[:beyond] if half > 0 and low / 2 - pair[0] / 2 > allowed]
-    if far and column.name == TIME:
-        yield from _gaps(far, high)
-    elif far:
-        value, place = far[0]
-        found = f"{count(len(far), 'value')} far beyond {low:.5g}–{high:.5g}, where the rest is: {value:.5g} ({place})"
-        coarse = "" if column.name in SECONDS else ": so wide a range is learned coarsely"
-        yield Finding("outlier", column.name, found, f"if a mistake, mend it or leave it out{coarse}")
+    far = [pair for pair in statistics.highest[:beyond] if half > 0 and pair[0] / 2 - high / 2 > allowed]
+    far += [pair for pair in statistics.lowest[:beyond] if half > 0 and low / 2 - pair[0] / 2 > allowed]
+    if not far:
+        return
+    value, location = far[0]
+    if column.name == TIME:
+        if value >= _PAUSE:
+            cut = next(step for step in (5, 10, 20, 30, 60, 120, 300, 600, np.inf) if step >= high)
+            most = cut if cut < value else np.ceil(high)
+            found = f"{count(len(far), 'gap')} much longer than the rest: {value:,.4g} s before {location}"
+            yield Finding("gap", TIME, found, f"if nobody was playing, cut there: hxmx format --max-gap {most:g}")
+        return
+    found = f"{count(len(far), 'value')} far beyond {low:.5g}–{high:.5g}, where the rest is: {value:.5g} ({location})"
+    coarse = "" if column.name in SECONDS else ": so wide a range is learned coarsely"
+    yield Finding("outlier", column.name, found, f"if a mistake, mend it or leave it out{coarse}")
 
 
-def _gaps(far: list[tuple[float, Place]], rest: float) -> Iterator[Finding]:
-    longest, place = far[0]
-    if longest >= _PAUSE:
-        found = f"{count(len(far), 'gap')} much longer than the rest: {longest:,.4g} s before {place}"
-        cut = next(step for step in (5, 10, 20, 30, 60, 120, 300, 600, np.inf) if step >= rest)
-        most = cut if cut < longest else np.ceil(rest)
-        yield Finding("gap", TIME, found, f"if nobody was playing, cut there: hxmx format --max-gap {most:g}")
-
-
-def _rare(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
-    if column.kind == "categorical" and not tally.many and len(tally.values) > 1:
-        once = tally.values[tally.counts == 1]
+def _rare(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
+    if column.kind == "categorical" and not statistics.many and len(statistics.values) > 1:
+        once = statistics.values[statistics.counts == 1]
         if once.size:
             shown = ", ".join(f"{value:g}" for value in once[:5]) + (", …" if once.size > 5 else "")
             found = f"{count(once.size, 'value')} seen once: {shown}"
@@ -121,44 +143,28 @@ def _rare(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
             yield Finding("rare category", column.name, found, advice)
 
 
-def _names(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
-    few = not tally.many and 2 <= len(tally.values) <= 12 and column.events >= 20 * len(tally.values)
-    if few and tally.whole and "kind" not in column.declared and column.name not in _NOT_NAMES:
-        shown = ", ".join(f"{value:g}" for value in tally.values)
-        found = f"{len(tally.values)} whole numbers only ({shown})"
+def _names(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
+    few = not statistics.many and 2 <= len(statistics.values) <= 12 and column.events >= 20 * len(statistics.values)
+    if few and statistics.whole and "kind" not in column.declared and column.name not in _NOT_NAMES:
+        shown = ", ".join(f"{value:g}" for value in statistics.values)
+        found = f"{len(statistics.values)} whole numbers only ({shown})"
         ways = f"{column.name}# in CSV, or hxmx train … feature.{column.name}.kind=categorical"
         advice = f"if they are names, make it categorical: {ways}"
         yield Finding("names", column.name, found, advice)
 
 
-def _short(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
+def _short(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
     if column.name == "duration":
         short = float(np.mean(column.values < AT_ONCE))
         if short > 0:
-            found = f"{_percent(short)} shorter than 5 ms"
-            yield Finding(
-                "short", column.name, found, "fine for drums; else give those notes their length, or drop them"
-            )
+            percent = "under 1 %" if short < 0.01 else f"{short:.0%}".replace("%", " %")
+            advice = "fine for drums; else give those notes their length, or drop them"
+            yield Finding("short", column.name, f"{percent} shorter than 5 ms", advice)
 
 
-def _no_pitch(column: ColumnDescription, tally: Tally) -> Iterator[Finding]:
+def _no_pitch(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
     if column.name == "pitch" and (column.low < 0 or column.high > 127):
-        value, place = tally.lowest[0] if column.low < 0 else tally.highest[0]
-        found = f"{value:.5g} ({place}) is no MIDI pitch, which are 0–127"
-        yield Finding(
-            "pitch", column.name, found, "if these are hertz or cents, turn them into keys, or rename the column"
-        )
-
-
-def _percent(share: float) -> str:
-    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
-
-
-_OF_COLUMNS: tuple[Callable[[ColumnDescription, Tally], Iterator[Finding]], ...] = (
-    _constant,
-    _outliers,
-    _rare,
-    _names,
-    _short,
-    _no_pitch,
-)
+        value, location = statistics.lowest[0] if column.low < 0 else statistics.highest[0]
+        found = f"{value:.5g} ({location}) is no MIDI pitch, which are 0–127"
+        advice = "if these are hertz or cents, turn them into keys, or rename the column"
+        yield Finding("pitch", column.name, found, advice)

@@ -41,8 +41,8 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an event is: the number it has in a sequence, from 1."""
+class EventLocation:
+    """A sequence, and the number of an event in it, from 1."""
 
     sequence: str
     event: int
@@ -52,7 +52,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Block:
+class EventBlock:
     """Rows of several pieces, one below the other, shape (N, columns)."""
 
     pieces: list[Piece]
@@ -60,20 +60,20 @@ class Block:
     starts: NDArray[np.int64]
 
     @staticmethod
-    def of(pieces: list[Piece]) -> Block:
+    def of(pieces: list[Piece]) -> EventBlock:
         """Put pieces together."""
         lengths = [len(piece.events) for piece in pieces]
         starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
-        return Block(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
+        return EventBlock(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
 
-    def place(self, row: int) -> Place:
+    def locate(self, row: int) -> EventLocation:
         """Return where a row comes from."""
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         piece = self.pieces[number]
-        return Place(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
+        return EventLocation(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
 
 
-def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[Block]:
+def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
     """Give blocks of all sequences in their order, taking each once; of a collection no more than a block at a time.
 
     Raises:
@@ -87,43 +87,47 @@ def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[Block]:
         waiting.append(piece)
         cells += piece.events.data.size
         if cells >= _CELLS:
-            yield Block.of(waiting)
+            yield EventBlock.of(waiting)
             waiting, cells = [], 0
     if waiting:
-        yield Block.of(waiting)
+        yield EventBlock.of(waiting)
 
 
 def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
     """Cut sequences where they are longer than a block; those without events give nothing."""
     if isinstance(sequences, Collection):
-        for place, length in enumerate(sequences.lengths.tolist()):
-            one = sequences.take([place])
-            yield from _cut(length, len(sequences.features), lambda first, last, one=one: one.cut(first, last)[0])
+        width = len(sequences.features)
+        for i, length in enumerate(sequences.lengths.tolist()):
+            one = sequences.take([i])
+            yield from _cut(length, width, lambda first, end, one=one: one.cut(first, end)[0])
     else:
-        for sequence in sequences:
-            yield from _cut(len(sequence), len(sequence.features), lambda first, last, all=sequence: all[first:last])
+        for one in sequences:
+            yield from _cut(len(one), len(one.features), lambda first, end, one=one: one[first:end])
 
 
-def _cut(length: int, features: int, events_of: Callable[[int, int], EventSequence]) -> Iterator[Piece]:
-    most, before = max(_CELLS // features, 1), None
+def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]) -> Iterator[Piece]:
+    most, before = max(_CELLS // width, 1), None
     for first in range(0, length, most):
-        last = min(first + most, length)
-        events = events_of(first, last)
-        yield Piece(events, first, before, last == length)
+        end = min(first + most, length)
+        events = events_of(first, end)
+        yield Piece(events, first, before, end == length)
         before = None if events.time is None else float(events.time[-1])
 
 
 FAR = 20
-"""How many of the lowest and of the highest values are kept with their places."""
+"""How many of the lowest and of the highest values are kept with their locations."""
 _ROOM = 4_000_000
 """Numbers kept of all columns together."""
 
 
-class Tally:
+_Located = tuple[float, EventLocation]
+
+
+class ColumnStatistics:
     """What is known of a column so far.
 
     Args:
-        column: Its place among the columns.
+        column: Its index among the columns.
         columns: How many there are: they share the room.
     """
 
@@ -140,9 +144,9 @@ class Tally:
         self.most = min(65_536, max(_ROOM // columns, 256))
         self.many = False
         """Whether there were more different values than that."""
-        self.lowest: list[tuple[float, Place]] = []
+        self.lowest: list[_Located] = []
         """The lowest values, one more than `FAR` where there are as many, ascending."""
-        self.highest: list[tuple[float, Place]] = []
+        self.highest: list[_Located] = []
         """The highest values, descending."""
 
     @property
@@ -150,7 +154,7 @@ class Tally:
         """Whether all values are whole numbers."""
         return self.fraction is None
 
-    def add(self, block: Block) -> None:
+    def add(self, block: EventBlock) -> None:
         """Count a block's values; NaN is none."""
         column = block.rows[:, self.column]
         rows = np.flatnonzero(~np.isnan(column))
@@ -177,42 +181,42 @@ class Tally:
 
 
 def _further(
-    known: list[tuple[float, Place]], values: NDArray[np.float64], rows: NDArray[np.intp], block: Block, sign: int
-) -> list[tuple[float, Place]]:
-    """Return the lowest (sign 1) or highest (−1) of all, with their places; of equal ones the first."""
+    known: list[_Located],
+    values: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    block: EventBlock,
+    sign: int,
+) -> list[_Located]:
+    """Return the lowest (sign 1) or highest (−1) of all, with their locations; of equal ones the first."""
     if len(known) > FAR:
         better = sign * values < sign * known[-1][0]
         values, rows = values[better], rows[better]
     order = np.argsort(sign * values, kind="stable")[: FAR + 1]
-    found = [(float(values[i]), block.place(int(rows[i]))) for i in order]
+    found = [(float(values[i]), block.locate(int(rows[i]))) for i in order]
     return sorted([*known, *found], key=lambda pair: sign * pair[0])[: FAR + 1]
 
 
-class Sample:
+class ReservoirSample:
     """Rows of which each is as likely to be kept as any other: all of them, while there is room."""
 
     def __init__(self, columns: int) -> None:
         self.most = min(200_000, max(_ROOM // columns, 1000))
         self.seen = 0
-        self._rows = np.empty((0, columns))
+        self.rows = np.empty((0, columns))
+        """The rows kept, in their order."""
         self._keys = np.empty(0)
-        self._chance = np.random.default_rng(0)
+        self._random = np.random.default_rng(0)
 
     def add(self, rows: NDArray[np.float64]) -> None:
         """Take some of the rows: those with the lowest of random keys stay."""
         self.seen += len(rows)
-        keys = self._chance.random(len(rows))
+        keys = self._random.random(len(rows))
         full = len(self._keys) >= self.most
         chosen = keys < self._keys.max() if full else np.ones(len(rows), bool)
-        self._rows, self._keys = np.concatenate([self._rows, rows[chosen]]), np.append(self._keys, keys[chosen])
+        self.rows, self._keys = np.concatenate([self.rows, rows[chosen]]), np.append(self._keys, keys[chosen])
         if len(self._keys) > self.most:
             kept = np.sort(np.argpartition(self._keys, self.most)[: self.most])
-            self._rows, self._keys = self._rows[kept], self._keys[kept]
-
-    @property
-    def rows(self) -> NDArray[np.float64]:
-        """The rows kept, in their order."""
-        return self._rows
+            self.rows, self._keys = self.rows[kept], self._keys[kept]
 
 
 _COMPARED = 2000
@@ -221,7 +225,7 @@ _TYPICAL = 100
 """Events from which on a sequence is long enough to stand for others."""
 
 
-class Lengths:
+class SequenceStatistics:
     """What is known of the sequences so far."""
 
     def __init__(self) -> None:
@@ -233,7 +237,7 @@ class Lengths:
         """Mean distance from 0 in each of their columns, the time between events among them."""
         self._lengths, self._least, self._most = array("q"), 0, 0
         self._example: EventSequence | None = None
-        self._open: list[NDArray[np.float64]] = []
+        self._sums: list[NDArray[np.float64]] = []  # of the pieces of a sequence that goes on in the next block
         self._start = 0.0
 
     @property
@@ -242,7 +246,7 @@ class Lengths:
         return len(self._lengths)
 
     @property
-    def three(self) -> tuple[int, int, int]:
+    def lengths(self) -> tuple[int, int, int]:
         """Events of the shortest, the median and the longest."""
         lengths = np.asarray(self._lengths)
         return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
@@ -253,39 +257,36 @@ class Lengths:
         assert self._example is not None
         return self._example
 
-    def add(self, block: Block) -> None:
+    def add(self, block: EventBlock) -> None:
         """Count the sequences of a block, of which the first may have begun and the last may end elsewhere."""
         with np.errstate(over="ignore"):  # what is not finite is not compared
             sums = np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
         for piece, total in zip(block.pieces, sums, strict=True):
-            self._add_time(piece)
-            self._open.append(total)
+            time = piece.events.time
+            if time is not None:
+                self._start = float(time[0]) if piece.first == 0 else self._start
+                self.latest = max(self.latest, float(time[-1]))
+                self.whole = self.whole and bool(np.all(time == np.round(time)))
+            self._sums.append(total)
             if self._example is None or len(self._example) < min(len(piece.events), _TYPICAL):
                 self._example = piece.events
             if piece.last:
                 self._end(piece)
-
-    def _add_time(self, piece: Piece) -> None:
-        time = piece.events.time
-        if time is not None:
-            self._start = float(time[0]) if piece.first == 0 else self._start
-            self.latest = max(self.latest, float(time[-1]))
-            self.whole = self.whole and bool(np.all(time == np.round(time)))
+                self._sums = []
 
     def _end(self, piece: Piece) -> None:
-        length, time = piece.first + len(piece.events), piece.events.time
+        name, length, time = piece.events.name, piece.first + len(piece.events), piece.events.time
         if not self._lengths or length < self._least:
-            self._least, self.shortest = length, piece.events.name
+            self._least, self.shortest = length, name
         if length > self._most:
-            self._most, self.longest = length, piece.events.name
+            self._most, self.longest = length, name
         self._lengths.append(length)
         seconds = 0.0 if time is None else float(time[-1]) - self._start
         self.seconds += seconds
         if length > 1 and len(self.names) < _COMPARED:
             with np.errstate(over="ignore"):
-                mean = np.sum(self._open, axis=0) / length
+                mean = np.sum(self._sums, axis=0) / length
             if time is not None:
                 mean[0] = seconds / (length - 1)
-            self.names.append(piece.events.name)
+            self.names.append(name)
             self.means.append(mean)
-        self._open = []

@@ -1,1 +1,1 @@
-"""How good a model is: how well it foretells, and how it plays."""
+"""How good a model is: how well it predicts, and how it plays."""

@@ -1,4 +1,4 @@
-"""Which of several models foretells the same events better, and whether that is more than noise."""
+"""Comparison of models on the same events: which predicts them better, and whether that is more than noise."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Comparison:
         evaluations: What each costs, event by event.
         block: The block of each scored event, shape (scored,): neighbours are not independent.
         by_sequence: Whether a block is a whole sequence, not a stretch of one.
-        remarks: What to say of the grid, where models had different ones.
+        remarks: What the user is told of the grid, where models had different ones.
     """
 
     names: tuple[str, ...]
@@ -68,7 +68,7 @@ class Comparison:
     @property
     def ranking(self) -> list[int]:
         """Positions of the models, the best first."""
-        return sorted(range(len(self.names)), key=lambda place: self.evaluations[place].nats_per_event)
+        return sorted(range(len(self.names)), key=lambda i: self.evaluations[i].nats_per_event)
 
     @property
     def blocks(self) -> int:
@@ -86,18 +86,16 @@ class Comparison:
         Events differ in number from block to block, so the standard error is that of a ratio (Cochran 1977, *Sampling
         Techniques*, 6.3).
         """
-        gap = self._costs(one, feature) - self._costs(other, feature)
+        costs = []
+        for evaluation in (self.evaluations[one], self.evaluations[other]):
+            nll = evaluation.nll
+            costs.append(nll.sum(1) if feature is None else nll[:, evaluation.names.index(feature)])
+        gap = costs[0] - costs[1]
         mean = float(gap.mean())
         totals = np.bincount(self.block, gap - mean)[np.unique(self.block)]
         count = len(totals)
         error = (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(gap) if count > 1 else float("nan")
         return Difference(mean, error, count)
-
-    def _costs(self, place: int, feature: str | None) -> NDArray[np.float64]:
-        evaluation = self.evaluations[place]
-        if feature is None:
-            return evaluation.surprise.sum(1)
-        return evaluation.surprise[:, evaluation.names.index(feature)]
 
 
 def compare(
@@ -118,7 +116,7 @@ def compare(
         data: One sequence or several.
         resolution: Width of the bins, as of :func:`~hachimachi.evaluation.likelihood.evaluate`.
         support: Lowest and highest value, likewise.
-        done: Told how many events were heard, again and again, by each model.
+        done: Called again and again with the number of events that a model observed.
 
     Raises:
         HachimachiError: Fewer than two models, data with other features, nothing to score, or no common grid.
@@ -138,20 +136,15 @@ def compare(
     for model in named.values():
         check_judged(model, sequences)
     grid = find_common_grid(named, sequences, resolution or {}, support or {})
-    how = {"resolution": grid.resolution, "support": grid.support, "done": done}
-    evaluations = tuple(evaluate(model, sequences, **how) for model in named.values())
+    options = {"resolution": grid.resolution, "support": grid.support, "done": done}
+    evaluations = tuple(evaluate(model, sequences, **options) for model in named.values())
     lengths = [max(0, len(sequence) - 1) for sequence in sequences]
     if not sum(lengths):
         raise HachimachiError("nothing to score; expected a sequence of two events or more")
     by_sequence = sum(length > 0 for length in lengths) >= SEVERAL
-    return Comparison(tuple(named), evaluations, _cut(lengths, by_sequence), by_sequence, grid.remarks)
-
-
-def _cut(lengths: Sequence[int], by_sequence: bool) -> NDArray[np.int64]:
-    """Return the block of each event: its sequence, or a stretch of it; what is left over joins the last stretch."""
     blocks, begun = [], 0
-    for length in lengths:
+    for length in lengths:  # what is left over joins the last stretch
         stretches = 1 if by_sequence else max(1, length // BLOCK)
         blocks.append(begun + np.minimum(np.arange(length) // (length if by_sequence else BLOCK), stretches - 1))
         begun += stretches
-    return np.concatenate(blocks)
+    return Comparison(tuple(named), evaluations, np.concatenate(blocks), by_sequence, grid.remarks)

@@ -1,4 +1,4 @@
-"""The likelihood of one column on another grid than the model's own."""
+"""Likelihood of columns on other grids than the model's, and the grid that several models have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.models.heads.head import FLOOR
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,44 +23,43 @@ class Regrid:
     """Bins of a column → bins of another grid, the mass of each spread evenly over its width.
 
     So finer bins share what a bin holds, and coarser ones add up what several hold. An open end bin of the model
-    reaches to the end of the support asked for. What the model gives to values beyond that support counts to its end
+    reaches to the end of the requested support. What the model gives to values beyond that support counts to its end
     bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more than −ln(FLOOR / bins).
 
     Args:
-        own: The column as the model has it.
-        column: The same on the grid asked for, its histogram too.
+        original: The column as the model has it.
+        column: The same on the requested grid, its histogram too.
     """
 
-    own: Column
+    original: Column
     column: Column
 
     @staticmethod
-    def of(own: Column, resolution: float | None, support: tuple[float, float] | None) -> Regrid:
+    def of(column: Column, resolution: float | None, support: tuple[float, float] | None) -> Regrid:
         """Restate a column.
 
         Args:
-            own: The column as the model has it.
+            column: The column as the model has it.
             resolution: Width of the bins, the model's own if ``None``.
             support: Lowest and highest value; ends are closed: what is outside costs the floor. ``None`` leaves it.
 
         Raises:
             HachimachiError: Categories, or a grid with no bins or too many.
         """
-        grid = _lattice(own, resolution, support)
-        regrid = Regrid(own, replace(own, grid=grid))
-        histogram = np.zeros(own.grid.bins)
-        histogram[list(own.occupied)] = own.counts
-        counts = regrid._spread(histogram)
+        regridded = replace(column, grid=_make_grid(column, resolution, support))
+        histogram = np.zeros(column.grid.bins)
+        histogram[list(column.occupied)] = column.counts
+        counts = Regrid(column, regridded)._spread(histogram)
         occupied = np.flatnonzero(counts > 0)
-        column = replace(own, grid=grid, occupied=tuple(occupied.tolist()), counts=tuple(counts[occupied].tolist()))
-        return Regrid(own, column)
+        kept = {"occupied": tuple(occupied.tolist()), "counts": tuple(counts[occupied].tolist())}
+        return Regrid(column, replace(regridded, **kept))
 
     def table(self, p: Floats) -> Floats:
-        """Return P of every bin asked for, from P of the model's: (bins,) → (other bins,)."""
+        """Return P of every requested bin, from P of the model's: (bins,) → (other bins,)."""
         return FLOOR / self.column.grid.bins + (1 - FLOOR) * self._spread(p)
 
     def prob(self, values: Floats, mass: Callable[[int], Floats]) -> Floats:
-        """Return P of the bins asked for in which raw values (N,) lie.
+        """Return P of the requested bins in which raw values (N,) lie.
 
         Args:
             values: The values.
@@ -72,13 +70,13 @@ class Regrid:
         low, high = self._ends(values)
         knots, inside = self._knots(), np.zeros(len(values))
         for k in range(count.max(initial=0)):
-            place = np.minimum(first + k, len(knots) - 2)
-            both = np.minimum(high, knots[place + 1]) - np.maximum(low, knots[place])
-            share = np.maximum(both, 0.0) / (knots[place + 1] - knots[place])
+            i = np.minimum(first + k, len(knots) - 2)
+            both = np.minimum(high, knots[i + 1]) - np.maximum(low, knots[i])
+            share = np.maximum(both, 0.0) / (knots[i + 1] - knots[i])
             inside += np.where(k < count, share * mass(k), 0.0)
         return FLOOR / self.column.grid.bins + (1 - FLOOR) * inside
 
-    def reach(self, values: Floats) -> tuple[Places, Places]:
+    def reach(self, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the first of the model's bins that each value's bin reaches into, and how many; 0 if it is outside."""
         low, high = self._ends(values)
         knots = self._knots()
@@ -88,11 +86,11 @@ class Regrid:
 
     def middles(self) -> Floats:
         """Return a value in each of the model's bins."""
-        assert isinstance(self.own.grid, UniformGrid)
-        return self.own.grid.value(np.arange(self.own.grid.bins))
+        assert isinstance(self.original.grid, UniformGrid)
+        return self.original.grid.value(np.arange(self.original.grid.bins))
 
     def _spread(self, p: Floats) -> Floats:
-        """Return the mass of the bins asked for: what lies below each end, linear within a bin of the model's."""
+        """Return the mass of the requested bins: what lies below each end, linear within a bin of the model's."""
         below = np.interp(self._edges(), self._knots(), np.concatenate([[0.0], np.cumsum(p)]))
         return np.maximum(np.diff(below), 0.0)
 
@@ -103,17 +101,17 @@ class Regrid:
         return low, high
 
     def _edges(self) -> Floats:
-        """Return where bins asked for begin and end; what lies beyond them all belongs to the end bins."""
+        """Return where requested bins begin and end; what lies beyond them all belongs to the end bins."""
         assert isinstance(self.column.grid, UniformGrid)
         return np.concatenate([[-np.inf], self.column.grid.edges()[1:-1], [np.inf]])
 
     def _knots(self) -> Floats:
-        """Return where the model's bins begin and end, the open ones at the end of the support asked for."""
-        assert isinstance(self.own.grid, UniformGrid)
+        """Return where the model's bins begin and end, the open ones at the end of the requested support."""
+        assert isinstance(self.original.grid, UniformGrid)
         assert isinstance(self.column.grid, UniformGrid)
-        knots, asked = self.own.grid.edges(), self.column.grid.edges()
-        knots[0] = min(knots[0], asked[0]) if self.own.grid.open_low else knots[0]
-        knots[-1] = max(knots[-1], asked[-1]) if self.own.grid.open_high else knots[-1]
+        knots, edges = self.original.grid.edges(), self.column.grid.edges()
+        knots[0] = min(knots[0], edges[0]) if self.original.grid.open_low else knots[0]
+        knots[-1] = max(knots[-1], edges[-1]) if self.original.grid.open_high else knots[-1]
         return knots
 
 
@@ -122,7 +120,7 @@ def regrids(
     resolution: Mapping[str, float] | None = None,
     support: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[int, Regrid]:
-    """Return what restates the columns whose grid is fixed, by their place; those that have it already are left out.
+    """Return what restates the columns whose grid is fixed, by index; those that have it already are left out.
 
     Args:
         columns: The model's.
@@ -134,27 +132,27 @@ def regrids(
     """
     widths = {find_column(columns, name): width for name, width in (resolution or {}).items()}
     ranges = {find_column(columns, name): ends for name, ends in (support or {}).items()}
-    made = {at: Regrid.of(columns[at], widths.get(at), ranges.get(at)) for at in sorted({*widths, *ranges})}
-    return {at: regrid for at, regrid in made.items() if regrid.column.grid != columns[at].grid}
+    made = {i: Regrid.of(columns[i], widths.get(i), ranges.get(i)) for i in sorted({*widths, *ranges})}
+    return {i: regrid for i, regrid in made.items() if regrid.column.grid != columns[i].grid}
 
 
 def find_column(columns: Sequence[Column], name: str) -> int:
-    """Return the place of the column of a name or, else, of the feature of a number.
+    """Return the index of the column of a name or, else, of the feature of a number.
 
     Raises:
         HachimachiError: There is none.
     """
     names = [column.name for column in columns]
     temporal = names[0] == TIME
-    numbered = {f"{number}": number + temporal for number in range(len(names) - temporal)}
-    places = {**numbered, **{name: place for place, name in enumerate(names)}}
-    if name not in places:
+    indices = {f"{number}": number + temporal for number in range(len(names) - temporal)}
+    indices |= {name: i for i, name in enumerate(names)}
+    if name not in indices:
         raise HachimachiError(f"{name}: the model has no such column; it has {', '.join(names)}")
-    return places[name]
+    return indices[name]
 
 
-def _lattice(own: Column, resolution: float | None, support: tuple[float, float] | None) -> UniformGrid:
-    where, grid = f"the grid of {own.name!r}", own.grid
+def _make_grid(column: Column, resolution: float | None, support: tuple[float, float] | None) -> UniformGrid:
+    where, grid = f"the grid of {column.name!r}", column.grid
     if not isinstance(grid, UniformGrid):
         raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
     width = grid.resolution if resolution is None else resolution
@@ -175,12 +173,12 @@ def _lattice(own: Column, resolution: float | None, support: tuple[float, float]
 
 @dataclass(frozen=True)
 class CommonGrid:
-    """What every model is to be judged on, by the name of the column, where it is not its own grid.
+    """The grid on which all models are judged, by the name of the column, where it is not its own grid.
 
     Args:
         resolution: Width of the bins.
         support: Lowest and highest value.
-        remarks: What to say of it.
+        remarks: What the user is told of it.
     """
 
     resolution: dict[str, float]
@@ -199,53 +197,45 @@ def find_common_grid(
     Args:
         models: The models, by name; their columns have the same names.
         sequences: What they are judged by.
-        resolution: What the user says of it, by the column's name or the feature's number.
+        resolution: The user's, by the column's name or the feature's number.
         support: Likewise.
 
     Raises:
         HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
             models know and others do not, in data that holds them.
     """
-    parts = {name: model.columns for name, model in models.items()}
-    columns = next(iter(parts.values()))
+    columns_of = {name: model.columns for name, model in models.items()}
+    columns = next(iter(columns_of.values()))
     widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
     ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}
     remarks = []
-    for place, column in enumerate(columns):
-        each = {name: part[place] for name, part in parts.items()}
+    for i, column in enumerate(columns):
+        name, each = column.name, {label: its[i] for label, its in columns_of.items()}
         if len({one.grid for one in each.values()}) == 1:
             continue
         if any(isinstance(one.grid, Categories) for one in each.values()):
             _check_categories(each, sequences)
             continue
-        grids = {name: one.grid for name, one in each.items() if isinstance(one.grid, UniformGrid)}
-        if column.name not in widths:
-            widths[column.name] = _coarsest(column.name, grids)
+        grids = {label: one.grid for label, one in each.items() if isinstance(one.grid, UniformGrid)}
+        if name not in widths:
+            widths[name] = _coarsest(name, grids)
             if len({grid.resolution for grid in grids.values()}) > 1:
-                remarks.append(
-                    f"{column.name}: judged in steps of {widths[column.name]:g}, the coarsest of the models'"
-                )
-        ranges.setdefault(column.name, _widest(grids))
+                remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
+        low = min(grid.low * grid.resolution for grid in grids.values())
+        ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return CommonGrid(widths, ranges, tuple(remarks))
 
 
 def _coarsest(name: str, grids: Mapping[str, UniformGrid]) -> float:
     """Return the resolution that all others divide."""
     most = max(grid.resolution for grid in grids.values())
-    for grid in grids.values():
-        times = most / grid.resolution
-        if not math.isclose(times, round(times), rel_tol=1e-9):
-            found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
-            raise HachimachiError(
-                f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
-                f"such as --resolution {name}={most:g}"
-            )
+    if any(not math.isclose(times := most / grid.resolution, round(times), rel_tol=1e-9) for grid in grids.values()):
+        found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
+        raise HachimachiError(
+            f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
+            f"such as --resolution {name}={most:g}"
+        )
     return most
-
-
-def _widest(grids: Mapping[str, UniformGrid]) -> tuple[float, float]:
-    low = min(grid.low * grid.resolution for grid in grids.values())
-    return low, max(grid.high * grid.resolution for grid in grids.values())
 
 
 def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:

@@ -1,4 +1,4 @@
-"""Whether what a model plays is like real music: distances between distributions, one aspect at a time."""
+"""How like real music generations are: distances between distributions, one aspect at a time."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def pool_aspects(
 
 def wasserstein(some: Values, others: Values) -> float:
     """Return the Wasserstein-1 distance of two samples on a line: the area between their distribution functions."""
-    places = np.sort(np.concatenate([some, others]))
-    shares = [np.searchsorted(np.sort(part), places[:-1], side="right") / len(part) for part in (some, others)]
-    return float(np.abs(shares[0] - shares[1]) @ np.diff(places))
+    points = np.sort(np.concatenate([some, others]))
+    shares = [np.searchsorted(np.sort(part), points[:-1], side="right") / len(part) for part in (some, others)]
+    return float(np.abs(shares[0] - shares[1]) @ np.diff(points))
 
 
 def circular_wasserstein(some: Values, others: Values, around: int = 12) -> float:
     """Return the same for whole numbers on a circle, where the last is next to the first.
 
-    It is the area on a line for the best place to begin, which a median finds (Rabin, Delon & Gousseau 2011,
+    It is the area on a line for the best point to begin at, which a median finds (Rabin, Delon & Gousseau 2011,
     https://doi.org/10.1007/s10851-011-0284-0).
     """
     counts = [np.bincount(np.mod(part, around).astype(np.int64), minlength=around) for part in (some, others)]
@@ -121,8 +121,10 @@ def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
         aspects.append(_Aspect(TIME, _between, wasserstein, 0.01))
         aspects.append(_Aspect("density", _density, wasserstein, 1.0))
     if notes:
-        aspects.append(_Aspect("pitch class", _class, circular_wasserstein, 1.0))
-        aspects.append(_Aspect("interval", _steps("pitch"), wasserstein, 1.0))
+        pitch_class = _Aspect(
+            "pitch class", lambda s: np.mod(np.rint(s.column("pitch")), 12), circular_wasserstein, 1.0
+        )
+        aspects += [pitch_class, _Aspect("interval", lambda s: np.diff(s.column("pitch")), wasserstein, 1.0)]
     for column in columns:
         if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
             aspects += _plain(column, steps=not notes)
@@ -132,22 +134,16 @@ def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
 def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
     name = column.name
     if isinstance(column.grid, Categories):
-        return [_Aspect(name, _values(name), total_variation, 0.01)]
+        return [_Aspect(name, lambda s: s.column(name), total_variation, 0.01)]
     unit = column.grid.resolution
-    aspects = [_Aspect(name, _values(name), wasserstein, unit)]
-    return [*aspects, _Aspect(f"{name} step", _steps(name), wasserstein, unit)] if steps else aspects
+    aspects = [_Aspect(name, lambda s: s.column(name), wasserstein, unit)]
+    if steps:
+        aspects.append(_Aspect(f"{name} step", lambda s: np.diff(s.column(name)), wasserstein, unit))
+    return aspects
 
 
-def _values(name: str) -> Callable[[EventSequence], Values]:
-    return lambda sequence: sequence.column(name)
-
-
-def _class(sequence: EventSequence) -> Values:
+def _pitch_class(sequence: EventSequence) -> Values:
     return np.mod(np.rint(sequence.column("pitch")), 12)
-
-
-def _steps(name: str) -> Callable[[EventSequence], Values]:
-    return lambda sequence: np.diff(sequence.column(name))
 
 
 def _between(sequence: EventSequence) -> Values:
@@ -159,8 +155,8 @@ def _density(sequence: EventSequence) -> Values:
     if sequence.time is None or sequence.seconds < SECOND:
         return np.zeros(0)
     whole = int(sequence.seconds / SECOND)
-    place = ((sequence.time - sequence.time[0]) / SECOND).astype(np.int64)
-    return np.bincount(place, minlength=whole)[:whole].astype(np.float64)
+    stretch = ((sequence.time - sequence.time[0]) / SECOND).astype(np.int64)
+    return np.bincount(stretch, minlength=whole)[:whole].astype(np.float64)
 
 
 def _pool(aspect: _Aspect, sequences: Sequence[EventSequence]) -> Values:

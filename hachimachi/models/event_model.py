@@ -19,7 +19,7 @@ from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.models.encoder import Encoder
 from hachimachi.models.heads.head import Distribution, Head
 from hachimachi.models.sampled import Sampled, limits
-from hachimachi.ngrams import Grams, all_grams
+from hachimachi.ngrams import NGrams, all_ngrams
 from hachimachi.sampling import Sampling
 
 Carry = tuple[Tensor, State]
@@ -59,7 +59,7 @@ class EventModel(nn.Module):
         self.first = nn.Parameter(torch.zeros(self.encoder.size - 1))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
-        self.grams: dict[str, Grams] = {}
+        self.grams: dict[str, NGrams] = {}
         """What it heard in training, to know it again; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 
     @property
@@ -189,6 +189,6 @@ def build_model(
         columns: What to foretell, if decided already.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head)
-    model.grams = all_grams(sequences, model.columns)
+    model.grams = all_ngrams(sequences, model.columns)
     model.head.start_at(torch.from_numpy(Collection.of(sequences).sampled().all_rows()))
     return model

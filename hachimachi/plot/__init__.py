@@ -1,4 +1,4 @@
-"""Pictures of events: piano rolls of notes, traces of everything else. They need no screen and no pyplot."""
+"""Pictures of events: piano rolls of notes, traces of everything else, drawn without a screen or pyplot."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hachimachi.description.describe import describe
-from hachimachi.description.description import Description
+from hachimachi.description.describe import Description, describe
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence
 from hachimachi.plot.canvas import (
     FAINT,
     HUES,
     INK,
+    TITLE,
     Scales,
     check_picture,
     draw_bars,
@@ -73,7 +73,7 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
 
 
 def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
-    """Draw each feature in a lane of its own, over time or over the number of the event.
+    """Draw each feature in its lane, over time or over the number of the event.
 
     Numbers hold until the next event; categories are dots.
 
@@ -114,14 +114,14 @@ def compare(
     seconds: float | None = None,
     titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw data and what was made of it, one above the other on the same scales.
+    """Draw data and generated events, one above the other on the same scales.
 
     Args:
-        real: What was learned from.
-        generated: What came out, with the same features.
+        real: Training data.
+        generated: Events with the same features.
         path: A file to save the picture to as well.
         seconds: How much of each to draw, from its first event; all by default.
-        titles: What each is called.
+        titles: Of each.
 
     Raises:
         HachimachiError: Other features, or a file that cannot be written.
@@ -136,7 +136,7 @@ def compare(
     named = f"The data: {real.name}" if real.name else "The data"
     for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
         draw(sequence, ax, scales=scales)
-        ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
+        ax.set_title(title, **TITLE)
     axes[0].set_xlabel("")
     if notes:
         explain_colours(figure, axes, scales)
@@ -154,10 +154,14 @@ def overview(data: Data) -> Figure:
     Raises:
         HachimachiError: Data that cannot be described.
     """
-    told = data if isinstance(data, Description) else describe(data)
-    example = _first_look(told.example)
+    described = data if isinstance(data, Description) else describe(data)
+    example = described.example
+    most = min(len(_beginning(example, _SECONDS)), _EVENTS) if example.temporal else _EVENTS
+    example = example[: max(most, 100)]
     notes = is_notes(example)
-    across, down = _grid(len(told.columns))
+    shown = len(example.features) if notes else _LANES
+    example = replace(example, features=example.features[:shown], data=example.data[:, :shown])
+    across, down = _grid(len(described.columns))
     heights = [3.4 if notes else 0.6 + 0.42 * len(example.features), 0.2 + 1.5 * down]
     figure = Figure(figsize=(10, 0.4 + sum(heights)), facecolor="white", layout="constrained")
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights, hspace=0.02)[:, 0]
@@ -165,8 +169,13 @@ def overview(data: Data) -> Figure:
     (piano_roll if notes else traces)(example, ax, scales=scales)
     if notes:
         explain_colours(above, [ax], scales)
-    _put_titles(ax, told, example)
-    draw_spreads(below, told.columns[:_SPREADS], across)
+    title = f"first {count(len(example), 'event')}" if len(example) < described.events else "all events"
+    features = len(described.columns) - example.temporal
+    title += f", {len(example.features)} of {features} features" if features > len(example.features) else ""
+    name = example.name or described.name
+    ax.set_title(f"{name}: {title}" if name else title.capitalize(), **TITLE)
+    ax.set_title(described.size(), loc="right", color=FAINT, fontsize=9)
+    draw_spreads(below, described.columns[:_SPREADS], across)
     return figure
 
 
@@ -179,10 +188,10 @@ def distributions(data: Data) -> Figure:
     Raises:
         HachimachiError: Data that cannot be described.
     """
-    told = data if isinstance(data, Description) else describe(data)
-    across, down = _grid(len(told.columns))
+    described = data if isinstance(data, Description) else describe(data)
+    across, down = _grid(len(described.columns))
     figure = Figure(figsize=(10, 0.2 + 1.6 * down), facecolor="white", layout="constrained")
-    draw_spreads(figure, told.columns[:_SPREADS], across)
+    draw_spreads(figure, described.columns[:_SPREADS], across)
     return figure
 
 
@@ -201,22 +210,3 @@ def _grid(columns: int) -> tuple[int, int]:
     shown = min(columns, _SPREADS)
     down = -(-shown // 5)
     return max(-(-shown // down), 2), down
-
-
-def _first_look(sequence: EventSequence) -> EventSequence:
-    """Return as much of a sequence, and as many of its features, as can be seen."""
-    most = min(len(_beginning(sequence, _SECONDS)), _EVENTS) if sequence.temporal else _EVENTS
-    part = sequence[: max(most, 100)]
-    shown = len(part.features) if is_notes(part) else _LANES
-    return replace(part, features=part.features[:shown], data=part.data[:, :shown])
-
-
-def _put_titles(ax: Axes, data: Description, example: EventSequence) -> None:
-    """Say what is seen, and of how much."""
-    seen = f"first {count(len(example), 'event')}" if len(example) < data.events else "all events"
-    features = len(data.columns) - example.temporal
-    lanes = f", {len(example.features)} of {features} features" if features > len(example.features) else ""
-    name = example.name or data.name
-    left = f"{name}: {seen}{lanes}" if name else f"{seen}{lanes}".capitalize()
-    ax.set_title(left, loc="left", color=INK, fontsize=11, fontweight="bold")
-    ax.set_title(data.size(), loc="right", color=FAINT, fontsize=9)

@@ -1,4 +1,4 @@
-"""What pictures of events have in common: colours, paper, scales."""
+"""Colours, scales and axes of pictures of events, the bars of notes, and the saving of figures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +31,7 @@ TOUCH = LinearSegmentedColormap.from_list("touch", ["#f2b880", "#e07a5f", "#a23e
 HUES = ("#3d5a80", "#e07a5f", "#81a88d", "#b56576", "#e9b44c", "#6d597a", "#5fa8b8", "#9c8f7a")
 OTHERS = "#c4c4c4"
 """Colour of the instruments that are rarer than there are hues."""
+TITLE: dict[str, Any] = {"loc": "left", "color": INK, "fontsize": 11, "fontweight": "bold"}
 
 
 @dataclass(frozen=True)
@@ -151,20 +153,17 @@ def explain_colours(figure: FigureBase, axes: Sequence[Axes], scales: Scales) ->
         patches = {hue: Patch(color=hue, label=instrument_name(value)) for value, hue in scales.hues.items()}
         if OTHERS in patches:
             patches[OTHERS].set_label("others")
-        figure.legend(
-            handles=list(patches.values()),
-            loc="outside lower center",
-            ncols=4,
-            frameon=False,
-            fontsize=8,
-            labelcolor=INK,
-            handlelength=1,
-            handleheight=1,
-        )
+        look: dict[str, Any] = {
+            "frameon": False,
+            "fontsize": 8,
+            "labelcolor": INK,
+            "handlelength": 1,
+            "handleheight": 1,
+        }
+        figure.legend(handles=list(patches.values()), loc="outside lower center", ncols=4, **look)
     elif "velocity" in scales.ranges:
-        bar = figure.colorbar(
-            ScalarMappable(_norm(scales), TOUCH), ax=list(axes), pad=0.01, aspect=20 * len(axes), fraction=0.03
-        )
+        mappable = ScalarMappable(_norm(scales), TOUCH)
+        bar = figure.colorbar(mappable, ax=list(axes), pad=0.01, aspect=20 * len(axes), fraction=0.03)
         bar.set_label("velocity", color=FAINT, fontsize=9)
         bar.ax.tick_params(length=0, labelcolor=INK, labelsize=8)
         bar.outline.set_visible(False)
@@ -175,14 +174,14 @@ def _norm(scales: Scales) -> Normalize:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Save a picture whole or not at all; the suffix says how: .png, .svg, .pdf and so on.
+    """Save a picture, whole or not at all, in the format of the suffix: .png, .svg, .pdf and so on.
 
     Raises:
         HachimachiError: A suffix that is no picture's, or a file that cannot be written.
     """
     check_picture(path)
-    with replacing(path) as beside:
-        figure.savefig(beside, format=Path(path).suffix.lower().removeprefix("."), dpi=160)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.lower().removeprefix("."), dpi=160)
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:

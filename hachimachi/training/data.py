@@ -19,11 +19,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from hachimachi import io
 from hachimachi.columns import Column, fit_columns
-from hachimachi.evaluation.likelihood import OPENING, openings
 from hachimachi.events import EventSequence
 from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
+from hachimachi.ngrams import OPENING, opening_hashes
 from hachimachi.training.config.defaults import suit
 from hachimachi.training.holdout import Parts, follow, hold_out, sample, shorten
 from hachimachi.training.window_augmentation import Chained, Variation, decide
@@ -266,7 +266,7 @@ class EventDataModule(L.LightningDataModule):
         begun = sequences.cut(0, OPENING)
         if not sequences.source.resident and len(begun) > KNOWN:
             begun = begun.take(np.linspace(0, len(begun) - 1, KNOWN).astype(np.int64))
-        return openings(begun)
+        return opening_hashes(begun)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""

@@ -17,7 +17,7 @@ from hachimachi.errors import count
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
-from hachimachi.ngrams import all_grams
+from hachimachi.ngrams import all_ngrams
 from hachimachi.training.callbacks import KeepBest, Progress
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import gather
@@ -79,7 +79,7 @@ def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variati
     if not all(weight.isfinite().all() for weight in model.parameters()):
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
-    model.grams = all_grams(whole, model.columns)
+    model.grams = all_ngrams(whole, model.columns)
     model.summary["data"]["openings"] = data.openings(whole)  # `hxmx eval` warns of what it has heard
     model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True

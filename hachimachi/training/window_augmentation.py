@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hachimachi.augment.apply import Bound, Tally, parse
+from hachimachi.augment.apply import Bound, OpCounts, parse
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.columns import SECONDS, Column, UniformGrid, histogram_nats
 from hachimachi.errors import HachimachiError
@@ -29,12 +29,12 @@ class Chained:
     Args:
         among: Share of the windows that may be changed.
         bound: What is done to them, the one after the other, each with its own probability.
-        tallies: What has been done so far.
+        counts: What has been done so far.
     """
 
     among: float
     bound: Bound
-    tallies: list[Tally] = field(default_factory=list)
+    counts: list[OpCounts] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether anything is varied."""
@@ -51,12 +51,12 @@ class Chained:
         random = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
         among = random.random(len(rows)) < self.among
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
-        self._count(outcome.tallies)
+        self._count(outcome.counts)
         return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied).to(rows.device)
 
-    def _count(self, tallies: list[Tally]) -> None:
-        pairs = zip(self.tallies, tallies, strict=True)
-        self.tallies = [before + now for before, now in pairs] if self.tallies else tallies
+    def _count(self, counts: list[OpCounts]) -> None:
+        pairs = zip(self.counts, counts, strict=True)
+        self.counts = [before + now for before, now in pairs] if self.counts else counts
 
     def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every variation)
         """Return the names of the columns that are varied."""
@@ -65,7 +65,7 @@ class Chained:
     def lines(self) -> list[str]:
         """Say which augmentations left the range of a column, and how often."""
         said = []
-        for (op, _), tally in zip(self.bound.ops, self.tallies, strict=False):
+        for (op, _), tally in zip(self.bound.ops, self.counts, strict=False):
             seen = zip(self.bound.layout.names, tally.held.tolist(), tally.seen.tolist(), strict=True)
             held = [f"{held / all_:.1%} of {name}" for name, held, all_ in seen if held]
             if held:

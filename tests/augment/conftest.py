@@ -77,13 +77,12 @@ def ops(draw: st.DrawFn, name: str) -> Augmentation:
 
 
 def of_argument(argument: Argument) -> st.SearchStrategy[Any]:
-    """Any value that an argument accepts, by its class."""
-    words = list(getattr(argument, "words", {}).values()) or [None]
-    made: dict[str, st.SearchStrategy[Any]] = {
-        "_Number": (NUMBERS | st.floats(0, 1)).filter(argument.accepts),
-        "_Range": st.tuples(NUMBERS, NUMBERS).map(lambda ends: tuple(sorted(ends))),
-        "_Word": st.sampled_from(words),
-        "_Operand": NUMBERS | st.sampled_from(words),
-        "_Dims": st.lists(DIMS, min_size=1, max_size=4).map(tuple),
-    }
-    return made[type(argument).__name__]
+    """Any value that an argument accepts."""
+    kinds: list[st.SearchStrategy[Any]] = [st.sampled_from(list(argument.words.values()))] if argument.words else []
+    if argument.accepts(1.0):
+        kinds.append((NUMBERS | st.floats(0, 1)).filter(argument.accepts))
+    if argument.accepts((0.0, 1.0)):
+        kinds.append(st.tuples(NUMBERS, NUMBERS).map(lambda ends: tuple(sorted(ends))))
+    if argument.accepts(("pitch",)):
+        kinds.append(st.lists(DIMS, min_size=1, max_size=4).map(tuple))
+    return st.one_of(kinds)

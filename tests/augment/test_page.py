@@ -19,7 +19,7 @@ TURNED = parse("addrand(range=(-6, 6), dims=pitch); rev(p=0.5)")
 
 
 def test_every_augmentation_has_a_row_that_is_true() -> None:
-    ours = {name: op for name, op in known().items() if op.__module__.startswith("hachimachi.augment.ops.")}
+    ours = {name: op for name, op in known().items() if op.__module__ == "hachimachi.augment.ops"}
     assert {name: signature for signature, name, _ in ROWS} == {name: op.signature() for name, op in ours.items()}
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import save_model
-from hachimachi.evaluation.likelihood import openings
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import build_model
 from hachimachi.models.heads.head import FLOOR
+from hachimachi.ngrams import opening_hashes
 from tests.commands.conftest import Said, read_table
 
 
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eval")
     heard = play(200, 0)
     model = build_model([heard], {"name": "gru", "size": 8})
-    model.summary = {"data": {"openings": openings([heard])}}
+    model.summary = {"data": {"openings": opening_hashes([heard])}}
     save_model(model, folder / "model.pt")
     model.grams = {}
     save_model(model, folder / "old.pt")

@@ -16,7 +16,7 @@ from hachimachi import io
 from hachimachi.columns import fit_columns
 from hachimachi.description import statistics
 from hachimachi.description.describe import describe
-from hachimachi.description.statistics import Place, Sample
+from hachimachi.description.statistics import EventLocation, ReservoirSample
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
@@ -86,10 +86,10 @@ def test_places_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     for block in statistics.blocks_of(numbered):
         for row in range(len(block.rows)):
-            place = block.place(row)
+            place = block.locate(row)
             sequence = next(s for s in numbered if s.name == place.sequence)
             assert np.array_equal(sequence.rows()[place.event - 1], block.rows[row], equal_nan=True)
-    assert str(Place("a.csv", 1234)) == "event 1,234 of a.csv"
+    assert str(EventLocation("a.csv", 1234)) == "event 1,234 of a.csv"
 
 
 VALUES = st.sampled_from(["whole", "lattice", "fine", "wide", "constant", "huge"])
@@ -141,7 +141,7 @@ def test_one_fraction_among_many_whole_numbers_is_not_lost(monkeypatch: pytest.M
 
 
 def test_each_row_is_as_likely_to_be_kept() -> None:
-    sample = Sample(4000)  # room for a thousand rows
+    sample = ReservoirSample(4000)  # room for a thousand rows
     for start in range(0, 20_000, 1000):
         sample.add(np.arange(start, start + 1000.0)[:, None] + np.zeros((1, 4000)))
     kept = sample.rows[:, 0]
@@ -163,7 +163,7 @@ def test_from_python_a_folder_or_what_was_read(tmp_path: Path) -> None:
         io.write(tmp_path / f"{number}.json", sequence)
     by_path, by_events = describe(tmp_path), describe(read(tmp_path))
     assert by_path.columns == by_events.columns
-    assert hachimachi.description is describe
+    assert hachimachi.describe is describe
     assert json.loads(json.dumps(by_path.to_json()))["columns"][2]["counts"].keys() == {"0", "1", "2"}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hachimachi.description.describe import describe
-from hachimachi.description.description import Finding
+from hachimachi.description.findings import Finding
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io.midi import NOTES
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.description.describe import describe
-from hachimachi.description.description import Histogram, sparkline
+from hachimachi.description.describe import ValueHistogram, describe, sparkline
 from hachimachi.events import EventSequence, Feature, make_sequence
 
 
@@ -23,7 +22,7 @@ from hachimachi.events import EventSequence, Feature, make_sequence
 @settings(max_examples=200, deadline=None)
 def test_every_value_is_in_one_bin(values: list[float], name: str, kind, bins: int) -> None:
     column = describe(EventSequence((Feature(name, kind),), np.array(values)[:, None]))[name]
-    shape = Histogram.of(column, bins)
+    shape = ValueHistogram.of(column, bins)
     assert len(shape.counts) <= bins
     line = sparkline(shape)
     assert len(line) == len(shape.counts)
@@ -42,14 +41,14 @@ def test_every_value_is_in_one_bin(values: list[float], name: str, kind, bins: i
 def test_bins_hold_as_many_steps_as_each_other(steps: int, bins: int) -> None:
     for scale in (1, 1 / 127):
         column = describe(make_sequence(np.arange(steps)[:, None] * scale))["0"]
-        counts = Histogram.of(column, bins).counts
+        counts = ValueHistogram.of(column, bins).counts
         assert set(counts[:-1].tolist()) == {int(counts[0])}
         assert 0 < counts[-1] <= counts[0]
 
 
 def test_seconds_are_on_a_log_scale_that_begins_at_nothing() -> None:
     values = np.array([0.0, 0.0005, 0.01, 0.1, 1.0, 10.0])
-    shape = Histogram.of(describe(make_sequence(values[:, None], names=["duration"]))["duration"], 5)
+    shape = ValueHistogram.of(describe(make_sequence(values[:, None], names=["duration"]))["duration"], 5)
     assert shape.scale == "log"
     np.testing.assert_allclose(shape.edges, [0, 0.001, 0.01, 0.1, 1, 10])
     assert shape.counts.tolist() == [2, 0, 1, 1, 2]

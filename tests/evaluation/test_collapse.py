@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.columns import Column, fit_columns
-from hachimachi.evaluation.collapse import CYCLE, REPEATS, measure_collapse
+from hachimachi.evaluation.playing import CYCLE, REPEATS, measure_collapse
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
 from hachimachi.io.midi.read import NOTES
@@ -39,9 +39,9 @@ def columns() -> tuple[Column, ...]:
 def test_a_cycle_is_as_long_as_it_lasts(columns: tuple[Column, ...], period: int, length: int, seed: int) -> None:
     cycle = 50 + np.random.default_rng(seed).permutation(20)[:period]
     pitch = np.concatenate([[71], np.resize(cycle, length), [72]])
-    conduct = measure_collapse(notes(pitch, seed=seed), columns)
-    assert conduct.repeats == (length if period <= CYCLE else 1)
-    assert conduct.failures == (("repeats",) if period <= CYCLE and length > REPEATS else ())
+    stats = measure_collapse(notes(pitch, seed=seed), columns)
+    assert stats.repeats == (length if period <= CYCLE else 1)
+    assert stats.failures == (("repeats",) if period <= CYCLE and length > REPEATS else ())
 
 
 def test_another_rhythm_is_no_repetition(columns: tuple[Column, ...]) -> None:
@@ -53,9 +53,9 @@ def test_another_rhythm_is_no_repetition(columns: tuple[Column, ...]) -> None:
 def test_music_may_not_rest_for_long(columns: tuple[Column, ...], rest: float, silent: bool) -> None:
     between = np.full(100, 0.3)
     between[50] = rest
-    conduct = measure_collapse(notes(wander(100), between), columns)
-    assert conduct.silence == pytest.approx(rest, abs=0.01)
-    assert conduct.failures == (("silence",) if silent else ())
+    stats = measure_collapse(notes(wander(100), between), columns)
+    assert stats.silence == pytest.approx(rest, abs=0.01)
+    assert stats.failures == (("silence",) if silent else ())
 
 
 def test_a_controller_may_rest_as_long_as_it_did_in_training() -> None:
@@ -76,9 +76,9 @@ def test_to_stay_away_is_a_collapse(
 ) -> None:
     pitches = wander(100)
     pitches[20 : 20 + events] = pitch
-    conduct = measure_collapse(notes(pitches), columns)
-    assert (conduct.astray, conduct.beyond) == (far, pytest.approx(beyond / 100, abs=0.011))
-    assert conduct.failures == (("astray",) if far > 8 else ())
+    stats = measure_collapse(notes(pitches), columns)
+    assert (stats.astray, stats.beyond) == (far, pytest.approx(beyond / 100, abs=0.011))
+    assert stats.failures == (("astray",) if far > 8 else ())
 
 
 def test_a_slow_movement_is_no_standstill() -> None:
@@ -94,8 +94,8 @@ def test_a_slow_movement_is_no_standstill() -> None:
 def test_little_is_no_collapse(columns: tuple[Column, ...], events: int) -> None:
     assert measure_collapse(notes(wander(events)), columns).failures == () if events else True
     atemporal = EventSequence(KNOBS, np.arange(2.0 * events).reshape(events, 2))
-    conduct = measure_collapse(atemporal, fit_columns([EventSequence(KNOBS, np.random.default_rng(0).random((9, 2)))]))
-    assert (conduct.repeats, conduct.silence) == (min(events, 1), 0)
+    stats = measure_collapse(atemporal, fit_columns([EventSequence(KNOBS, np.random.default_rng(0).random((9, 2)))]))
+    assert (stats.repeats, stats.silence) == (min(events, 1), 0)
 
 
 @pytest.mark.parametrize("name", ["fresh", "piano", "drums", "multi", "control"])

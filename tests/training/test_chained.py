@@ -82,7 +82,7 @@ def test_it_tells_what_left_its_range(make_pieces: Pieces) -> None:
     [line] = loud.lines()
     assert line.startswith("100.0% of pitch, 100.0% of velocity left their range and were held")
     assert line.endswith(", by add(dims=(pitch, velocity), value=200)")
-    assert loud.tallies[1].windows == 12
+    assert loud.counts[1].windows == 12
 
 
 def test_a_module_validates_both_marks(make_pieces: Pieces) -> None:

@@ -51,7 +51,7 @@ def test_it_has_heard_what_was_held_out(
     assert kept["events"] == sum(lengths)
     assert kept["steps"] == max(1, round(run.model.summary["steps"] * (sum(lengths) - data.events) / data.events))
     assert run.model.columns == data.columns  # histograms know the training part alone
-    assert len(run.model.grams["fresh"].heard) == sum(lengths)
+    assert len(run.model.grams["fresh"].symbols) == sum(lengths)
     assert "Then it learned from that too: the score is from before it" in capsys.readouterr().out
     done = hxmx_process("info", "model.pt", cwd=Path.cwd())
     assert f"refit: then learned from all {sum(lengths)} events; the score is from before it" in done.stdout

@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import count
-from hachimachi.evaluation.likelihood import evaluate, seen
+from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.ngrams import find_overlap
 from hachimachi.training.config.compose import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.fit import Run, train
@@ -96,7 +97,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "openings": summary["data"]["openings"],
     }
     assert len(summary["data"]["fingerprint"]) == 16
-    assert seen(finished.model, io.read(finished.folder.parent / "data.json"))
+    assert find_overlap(finished.model, io.read(finished.folder.parent / "data.json"))
     told = {"name": "gru", "size": 8, "layers": None, "dropout": None, "window": None}
     assert summary["config"]["model"] == told
     assert summary["decided"] == {

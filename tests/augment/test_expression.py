@@ -36,6 +36,10 @@ def test_expressions_are_read() -> None:
         ('"it\'s; (odd)"', ("it's; (odd)",), '"it\'s; (odd)"'),
         ("größe_1", ("größe_1",), "größe_1"),
         ("(true)", ("true",), "true"),
+        ("'class'", ("class",), '"class"'),
+        ("True", ("True",), '"True"'),
+        ("'a\"b'", ('a"b',), "'a\"b'"),
+        (r'"a\\b\tc"', ("a\\b\tc",), r'"a\\b\tc"'),
     ],
 )
 def test_features_go_by_name_or_number(written: str, dims: tuple[str | int, ...], again: str) -> None:
@@ -69,7 +73,17 @@ def test_features_go_by_name_or_number(written: str, dims: tuple[str | int, ...]
         ("^", "found the end, expected the name of an operation"),
         ("abs(dims=^2nd)", "found '2nd', expected a name or a number; names with other signs stand in quotes"),
         ("abs(dims=^'x)", "this quote, ', is never closed"),
-        ("rev ^| abs", "found '|', expected a name or a number"),
+        ("rev ^| abs", "found '|', expected ; and another operation, or the end"),
+        ("rev() ^# abs", "found '#', expected ; and another operation, or the end"),
+        ("rev^.x()", "found '.x', expected ; and another operation, or the end"),
+        ("^(rev())", "found '(', expected the name of an operation"),
+        ("x ^= 1", "found '=', expected ; and another operation, or the end"),
+        ("rev(^*p)", "found '*p', expected an argument, name=value"),
+        ("rev(p=0.5, ^dims)", "found 'dims', expected an argument, name=value"),
+        ("abs(dims=^class)", "found 'class', expected a name or a number"),
+        ("abs(dims=x ^+ 1)", "found '+', expected a comma or )"),
+        ("abs(dims=^f'{x}')", "expected a name or a number"),
+        ("abs(dims=^'x\\d')", "expected a name or a number"),
         ("addrand(dims=x, range=^(6, -6))", "range is (6, -6), expected (low, high), such as (-6, 6)"),
         ("addrand(dims=x, range=^6)", "range is 6, expected (low, high)"),
         ("addrand(dims=x, range=^(1, 2, 3))", "range is (1, 2, 3), expected (low, high)"),
@@ -112,6 +126,25 @@ def test_a_mistake_in_a_long_expression_or_among_lines_is_shown_too() -> None:
     _, shown, caret = str(caught.value).split("\n")
     assert shown == "   abs(dims='大きさ', q=1);"
     assert caret.index("^") == shown.index("q=1") + 3  # each of these three signs is two wide
+
+
+HOSTILE = {
+    "parentheses": "(" * 300,
+    "signs": "-" * 9000 + "1",
+    "attributes": "a" + ".b" * 9000,
+    "commas": "abs(dims=" + "x y " * 4000,
+    "digits": f"abs(dims={'1' * 5000})",
+    "length": "rev();" * 10_000,
+    "NUL": "rev(\0)",
+    "surrogate": "rev(p='\udc80')",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_is_written_on_purpose_ends_in_one_error(text: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse(text)
+    assert str(caught.value).count("\n") == 2
 
 
 @given(st.text() | st.text("addrevp=(),;.-+'\"t 0123456789\n"))

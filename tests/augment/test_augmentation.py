@@ -61,12 +61,12 @@ def test_it_stays_in_range_and_counts_what_it_does(name: str, data: st.DataObjec
     op, rows = data.draw(ops(name)), make_windows(seed)
     bound = bind([op], COLUMNS)
     outcome = bound(rows, np.random.default_rng(seed))
-    [tally] = outcome.tallies
+    [counts] = outcome.counts
     different = (outcome.rows != rows) & ~np.isnan(rows)
-    assert tally.changed.tolist() == different.sum((0, 1)).tolist()
-    assert tally.windows == outcome.applied.sum()
-    assert (tally.changed <= tally.seen).all()
-    assert (tally.held <= tally.seen).all()
+    assert counts.changed.tolist() == different.sum((0, 1)).tolist()
+    assert counts.windows == outcome.applied.sum()
+    assert (counts.changed <= counts.seen).all()
+    assert (counts.held <= counts.seen).all()
     for place, column in enumerate(COLUMNS):
         low, high = bound.layout.bounds[:, place]
         values = outcome.rows[..., place][~np.isnan(rows[..., place])]

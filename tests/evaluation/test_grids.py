@@ -1,4 +1,4 @@
-"""Another grid than the model's: nothing is lost, nothing is made up, and what is asked for is what is scored."""
+"""Another grid than the model's: no mass is lost or made up, and the requested bins are what is scored."""
 
 from __future__ import annotations
 

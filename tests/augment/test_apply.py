@@ -94,8 +94,8 @@ def test_what_leaves_its_range_is_held_and_counted() -> None:
     sequence = EventSequence(features, np.array([[5, 3, 0.25], [60, 64, 0.0], [120, 127, -0.5]]))
     made = augment([sequence], "sub(value=10, dims=(pitch, velocity)); add(value=0.5, dims=knob)")
     assert made.sequences[0].data.tolist() == [[0, 1, 0.5], [50, 54, 0.5], [110, 117, 0]]
-    assert [tally.held.tolist() for tally in made.tallies] == [[1, 1, 0], [0, 0, 1]]
-    assert [tally.changed.tolist() for tally in made.tallies] == [[3, 3, 0], [0, 0, 3]]
+    assert [each.held.tolist() for each in made.counts] == [[1, 1, 0], [0, 0, 1]]
+    assert [each.changed.tolist() for each in made.counts] == [[3, 3, 0], [0, 0, 3]]
     hertz = make_sequence([[440, 0], [880, 99]], names=["pitch", "velocity"])  # silence is heard in this data
     moved = augment([hertz], "sub(value=10, dims=velocity); add(value=1, dims=pitch)").sequences[0]
     assert moved.data.tolist() == [[441, 0], [880, 89]]
@@ -146,7 +146,7 @@ def test_copies_of_sequences() -> None:
     assert not np.array_equal(many.sequences[1].data, many.sequences[2].data)
     assert not np.array_equal(augment([MUSIC], ops, 4).sequences[0].data, alone[0].data)
     assert [len(made) for made in many.sequences[6:]] == [0, 0, 0]
-    assert (many.copies, many.tallies[0].windows) == (6, 6)
+    assert (many.copies, many.counts[0].windows) == (6, 6)
 
 
 def test_real_music_with_drums(shared_data: Path, tmp_path: Path) -> None:
