@@ -117,7 +117,7 @@ def _can_start_processes() -> bool:
 
 
 DEFAULT = MidiOptions()
-APART = 6_000_000
+APART = 3_000_000
 """Bytes from which on it is worth while to start processes that read."""
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -18,23 +18,22 @@ DAMPER = 64
 """Controller of the pedal that lets notes ring."""
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
-NOTE_COLUMNS = ("start", "end", "pitch", "velocity", "instrument", "channel", "track")
-"""What is known of each note; ``start`` and ``end`` in ticks."""
-_START, _END = 0, 1
+_NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
 
 
-def pair_notes(track: TrackEvents) -> tuple[list[list[int]], Counter[str]]:
+def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
     """Return the notes of a track, in the order in which they begin, and how often what had to be mended.
 
     A note ends with what its key does next, a note-off or a note-on; notes struck at once on one key end together. A
     note-on just before the note-off, on the same tick, of the note that its key still holds is read after it.
 
     Returns:
-        Lists of numbers as `NOTE_COLUMNS` names them. ``instrument`` is the program that the track set for the channel
-        by then, -1 before it sets any.
+        Start, pitch, velocity, program, channel and track of each note, its end, and remarks. The program is what the
+        track set for the channel by then, -1 before it sets any.
     """
-    notes: list[list[int]] = []
-    sounding: dict[int, list[list[int]]] = {}  # channel and pitch → its notes without an end, all of one start
+    notes: list[tuple[int, ...]] = []
+    ends: list[int] = []
+    sounding: dict[int, list[int]] = {}  # channel and pitch → its notes without an end, all of one start
     late: set[int] = set()  # keys struck again, whose note-off on that tick is still to come
     programs: dict[int, int] = {}
     remarks: Counter[str] = Counter()
@@ -45,35 +44,29 @@ def pair_notes(track: TrackEvents) -> tuple[list[list[int]], Counter[str]]:
             continue
         channel = status & 15
         key = channel << 7 | first
-        held = sounding.get(key)
+        held = sounding.pop(key, ())
+        at_once = bool(held) and notes[held[0]][0] == tick
         if status >= 0x90 and second:  # a velocity of 0 ends a note
-            note = [tick, tick, first, second, programs.get(channel, -1), channel, track.number]
-            notes.append(note)
+            sounding[key] = [*held, len(notes)] if at_once else [len(notes)]
+            notes.append((tick, first, second, programs.get(channel, -1), channel, track.number))
+            ends.append(tick)
             late.discard(key)
-            if held and held[0][_START] == tick:
-                held.append(note)
+            if at_once or not held:
                 continue
-            if held:
-                _end(held, tick)
-                late.add(key)
-                remarks[RESTARTED] += 1
-            sounding[key] = [note]
-        elif held and key in late and held[0][_START] == tick:
+            late.add(key)
+            remarks[RESTARTED] += 1
+        elif at_once and key in late:
             late.remove(key)
             remarks[RESTARTED] -= 1
-        elif held:
-            late.discard(key)
-            _end(sounding.pop(key), tick)
-    for held in sounding.values():
-        _end(held, track.messages[-1][0])
+            sounding[key] = list(held)
+            continue
+        for note in held:
+            ends[note] = tick
+    for note in chain.from_iterable(sounding.values()):
+        ends[note] = track.messages[-1][0]
     remarks[UNENDED] = len(sounding)
-    remarks[EMPTY] = sum(note[_START] == note[_END] for note in notes)
-    return notes, remarks
-
-
-def _end(notes: list[list[int]], tick: int) -> None:
-    for note in notes:
-        note[_END] = tick
+    remarks[EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
+    return notes, ends, remarks
 
 
 def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[Columns, Counter[str]]:
@@ -86,13 +79,15 @@ def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[
         tracks: All that lie on the time line.
         wanted: Names of columns; ``pedal`` is looked for where it is among them.
     """
-    notes: list[list[int]] = []
+    notes: list[tuple[int, ...]] = []
+    ends: list[int] = []
     remarks: Counter[str] = Counter()
     for track in tracks:
-        found, mended = pair_notes(track)
+        found, found_ends, mended = pair_notes(track)
         notes += found
+        ends += found_ends
         remarks.update(mended)
-    columns = _columns(NOTE_COLUMNS, notes)
+    columns = _columns(_NOTE_COLUMNS, notes) | {"end": np.array(ends, np.int64)}
     channel, start, instrument = columns["channel"], columns["start"], columns["instrument"]
     drums = channel == DRUM_CHANNEL
     unset = (instrument < 0) & ~drums
