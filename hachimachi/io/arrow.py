@@ -6,18 +6,20 @@ Each column has the smallest type that holds its numbers exactly; time always ha
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.io.collection import BLOCK, Statistics
+from hachimachi.io.atomic import replacing
+from hachimachi.io.collection import BLOCK, POOL, Statistics, Summary, join
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
 
@@ -25,16 +27,6 @@ try:
     import pyarrow as pa
 except ImportError as error:
     raise HachimachiError(".arrow files need pyarrow; pip install 'hachimachi[columnar]'") from error
-
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
-from typing import TypeVar
-
-from hachimachi.errors import HachimachiError
-from hachimachi.io.atomic import replacing
-from hachimachi.io.collection import POOL, Summary, join
 
 KEY = b"hachimachi"
 """Under which the metadata stands."""
@@ -103,11 +95,18 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
     if text is None:
         return None
     try:
-        told = json.loads(text)
-        version = told["version"]
+        content = json.loads(text)
+        version = content["version"]
         if version == VERSION:
-            index = _index(told)
-            return index if int(index.lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
+            features = read_features(content["features"], len(content["features"]))
+            temporal = bool(content["temporal"])
+            names = tuple(map(str, content["sequences"]["names"]))
+            lengths = np.array(content["sequences"]["lengths"], dtype=np.int64)
+            if lengths.shape != (len(names),) or (lengths < 0).any():
+                raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
+            statistics = Statistics.from_json(content["statistics"], len(names), temporal + len(features))
+            index = Index(features, temporal, names, lengths, statistics)
+            return index if int(lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
     raise HachimachiError(f"its description has version {version}, expected {VERSION}; a newer hachimachi wrote it")
@@ -119,27 +118,17 @@ def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, 
     A column of a dictionary of numbers is categorical, as is one marked ``#``; ``~`` marks masked ones, as in CSV.
     """
     try:
-        told: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
-        known = {feature.name: feature for feature in read_features(told, len(told))}
+        content: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
+        known = {feature.name: feature for feature in read_features(content, len(content))}
     except (ValueError, AttributeError):
         known = {}
-    return tuple(known.get(name) or _feature(name, schema.field(name).type) for name in names)
-
-
-def _feature(name: str, kind: pa.DataType) -> Feature:
-    named = name.endswith("#") or pa.types.is_dictionary(kind)
-    plain = name.removeprefix("~").removesuffix("#").strip()
-    return Feature(plain, "categorical" if named else None, masked=name.startswith("~"))
-
-
-def _index(told: Mapping[str, Any]) -> Index:
-    features, temporal = read_features(told["features"], len(told["features"])), bool(told["temporal"])
-    names = tuple(map(str, told["sequences"]["names"]))
-    lengths = np.array(told["sequences"]["lengths"], dtype=np.int64)
-    if lengths.shape != (len(names),) or (lengths < 0).any():
-        raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
-    statistics = Statistics.from_json(told["statistics"], len(names), temporal + len(features))
-    return Index(features, temporal, names, lengths, statistics)
+    features = []
+    for name in names:
+        categorical = name.endswith("#") or pa.types.is_dictionary(schema.field(name).type)
+        plain = name.removeprefix("~").removesuffix("#").strip()
+        kind = "categorical" if categorical else None
+        features.append(known.get(name) or Feature(plain, kind, masked=name.startswith("~")))
+    return tuple(features)
 
 
 TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
@@ -236,8 +225,7 @@ Column = NDArray[Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Block:
+class RowBlock(NamedTuple):
     """Where a block of a file lies: rows of one record batch, counted from the batch's first.
 
     Args:
@@ -277,7 +265,7 @@ class ArrowFile:
         self.index = index or scan(self, read_description(self.schema, [n for n in self.columns if n != TIME]))
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
-    def read(self, block: Block, columns: list[str] | None = None) -> list[Column]:
+    def read(self, block: RowBlock, columns: list[str] | None = None) -> list[Column]:
         """Return the numbers of columns in a block, those of :attr:`index` unless named, each of shape (N,).
 
         They may lie in the file itself, which stays mapped as long as they are kept.
@@ -294,7 +282,7 @@ class ArrowFile:
         """Return the number of the block that a row is in."""
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
-    def sequence_column(self, block: Block) -> pa.Array:
+    def sequence_column(self, block: RowBlock) -> pa.Array:
         """Return which sequence each event of a block is of, shape (N,), as it stands in the file."""
         reader = self._open([self.schema.get_field_index(SEQUENCE)])
         return _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first).column(0)
@@ -319,14 +307,14 @@ class ArrowFile:
         return _guard(start)
 
 
-def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[Block]:
+def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[RowBlock]:
     """Cut record batches, which other programs may make of any size."""
     start = 0
     for batch in range(reader.num_record_batches):
         rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
         for first in range(0, rows, BLOCK):
             stop = min(first + BLOCK, rows)
-            yield Block(batch, first, stop, start + first)
+            yield RowBlock(batch, first, stop, start + first)
         start += rows
 
 
@@ -366,7 +354,7 @@ def _guard(act: Callable[[], T]) -> T:
 
 
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
-    """Go through a file once, block by block.
+    """Describe a file that says nothing of its sequences by reading all of it.
 
     A sequence is a run of rows with one value under ``sequence``; without that column all rows are one.
 
@@ -374,117 +362,50 @@ def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
         HachimachiError: Something that is no finite number, time that goes back, or a sequence that begins again; with
             row and column.
     """
-    seen, scanned = _Seen(), _Scanned()
-    for block in file.blocks:
-        names, lengths = _runs(file, block)
-        goes_on = seen.add(names, lengths, block)
-        columns = file.read(block)
-        _check_finite(columns, file.columns, block)
-        scanned.add(columns, lengths, goes_on, file.columns[:1] == [TIME], block)
-    statistics = scanned.join(len(seen.names), len(file.columns))
-    lengths = np.array(seen.lengths, dtype=np.int64)
-    return Index(tuple(features), file.columns[:1] == [TIME], tuple(seen.names), lengths, statistics)
-
-
-class _Seen:
-    """The sequences so far."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.lengths: list[int] = []
-        self._known: set[str] = set()
-
-    def add(self, names: Sequence[str], lengths: NDArray[np.int64], block: Block) -> bool:
-        """Take over the runs of a block; return whether the first goes on with the sequence before it."""
-        goes_on = bool(self.names) and names[0] == self.names[-1]
-        row = block.start + 1
-        for place, (name, length) in enumerate(zip(names, lengths.tolist(), strict=True)):
-            if goes_on and not place:
-                self.lengths[-1] += length
-            elif name in self._known:
-                expected = "expected all events of a sequence one after the other"
-                raise HachimachiError(f"row {row}, column {SEQUENCE!r}: {name!r} begins again; {expected}")
-            else:
-                self.names.append(name)
-                self.lengths.append(length)
-                self._known.add(name)
-            row += length
-        return goes_on
-
-
-class _Scanned:
-    """The statistics so far, of parts of sequences."""
-
-    def __init__(self) -> None:
-        self.parts: list[tuple[NDArray[np.int64], Statistics]] = []
-        self._last, self._sequences = np.nan, 0
-
-    def add(
-        self,
-        columns: Sequence[NDArray[Any]],
-        lengths: NDArray[np.int64],
-        goes_on: bool,
-        temporal: bool,
-        block: Block,
-    ) -> None:
-        """Measure the runs of a block."""
-        values = [column.astype(np.float64) for column in columns]
-        if temporal:
-            time, starts = values[0], np.cumsum(lengths) - lengths
-            values[0] = np.diff(time, prepend=self._last if goes_on else np.nan)
-            values[0][starts[goes_on:]] = np.nan
-            _check_time(time, values[0], starts[goes_on:], block)
-            self._last = time[-1]
-        which = self._sequences - goes_on + np.arange(len(lengths))
-        self._sequences = int(which[-1]) + 1
-        self.parts.append((which, Statistics.of(values, lengths, ())))
-
-    def join(self, sequences: int, columns: int) -> Statistics:
-        """Return the statistics of whole sequences."""
-        whole = Statistics.of([np.zeros(0)] * columns, np.zeros(sequences, dtype=np.int64), ())
-        for which, part in self.parts:
-            whole.low[which] = np.minimum(whole.low[which], part.low)
-            whole.high[which] = np.maximum(whole.high[which], part.high)
-            whole.holds[which] &= part.holds
-        return whole
-
-
-def _check_finite(columns: Sequence[NDArray[Any]], names: Sequence[str], block: Block) -> None:
-    for name, values in zip(names, columns, strict=True):
-        finite = np.isfinite(values)
-        if not finite.all():
+    names, starts = _runs(file)
+    lengths = np.diff(starts, append=file.events)
+    parts = [file.read(block) for block in file.blocks]
+    columns = [np.concatenate([part[i] for part in parts]).astype(np.float64) for i in range(len(file.columns))]
+    for name, values in zip(file.columns, columns, strict=True):
+        if not (finite := np.isfinite(values)).all():
             row = int(finite.argmin())
-            expected = "expected a finite number"
-            raise HachimachiError(f"row {block.start + row + 1}, column {name!r}: found {values[row]}, {expected}")
+            raise HachimachiError(f"row {row + 1}, column {name!r}: found {values[row]}, expected a finite number")
+    temporal = file.columns[0] == TIME
+    if temporal:
+        time = columns[0]
+        columns[0] = np.diff(time, prepend=np.nan)
+        columns[0][starts] = np.nan
+        wrong = columns[0] < 0
+        wrong[starts] = time[starts] < 0
+        if wrong.any():
+            row = int(wrong.argmax())
+            expected = "expected seconds from 0 that never go back within a sequence"
+            raise HachimachiError(f"row {row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
+    return Index(tuple(features), temporal, tuple(names), lengths, Statistics.of(columns, lengths, ()))
 
 
-def _check_time(
-    time: NDArray[np.float64], between: NDArray[np.float64], starts: NDArray[np.int64], block: Block
-) -> None:
-    wrong = between < 0
-    wrong[starts] = time[starts] < 0
-    if wrong.any():
-        row = int(wrong.argmax())
-        expected = "expected seconds from 0 that never go back within a sequence"
-        raise HachimachiError(f"row {block.start + row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
-
-
-def _runs(file: ArrowFile, block: Block) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of a block's runs of rows of one sequence, and their lengths."""
-    rows = block.stop - block.first
+def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of runs of rows of one sequence, and the first row of each."""
     if SEQUENCE not in file.schema.names:
-        return [""], np.array([rows], dtype=np.int64)
-    array = file.sequence_column(block)
-    if array.null_count:
-        row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+        return [""], np.zeros(1, dtype=np.int64)
+    column = pa.chunked_array([file.sequence_column(block) for block in file.blocks])
+    if column.null_count:
+        row = int(column.is_null().to_numpy().argmax()) + 1
         raise HachimachiError(f"row {row}, column {SEQUENCE!r}: found nothing (null), expected the name of a sequence")
-    if not pa.types.is_dictionary(array.type):
-        viewed = pa.types.is_string_view(array.type)  # which Arrow does not yet encode
-        array = (array.cast(pa.large_string()) if viewed else array).dictionary_encode()
+    if not pa.types.is_dictionary(column.type):
+        viewed = pa.types.is_string_view(column.type)  # which Arrow does not yet encode
+        column = (column.cast(pa.large_string()) if viewed else column).dictionary_encode()
+    array = column.unify_dictionaries().combine_chunks()
     codes = array.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     names = [str(array.dictionary[code].as_py()) for code in codes[starts].tolist()]
-    return names, np.diff(starts, append=rows)
+    seen: set[str] = set()
+    for name, start in zip(names, starts.tolist(), strict=True):
+        if name in seen:
+            expected = "expected all events of a sequence one after the other"
+            raise HachimachiError(f"row {start + 1}, column {SEQUENCE!r}: {name!r} begins again; {expected}")
+        seen.add(name)
+    return names, starts
 
 
 SHARD = 2**22

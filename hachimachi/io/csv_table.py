@@ -25,7 +25,7 @@ _COLL = re.compile(r"\s*\d+, [-\d.e ]+;")
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvLayout:
     """The lines of a CSV file, and how to read them.
 
     Args:
@@ -56,7 +56,7 @@ class Layout:
             raise HachimachiError(f"row {self.rows[reader.line_num - 1]}: not CSV: {error}") from error
 
 
-def find_layout(text: str, file: str, report: Report) -> Layout:
+def find_layout(text: str, file: str, report: Report) -> CsvLayout:
     """Decide how a text is laid out.
 
     Raises:
@@ -81,7 +81,7 @@ def find_layout(text: str, file: str, report: Report) -> Layout:
         header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
     report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
     report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
-    return Layout(separator, header, row, _between(lines, below, separator), below)
+    return CsvLayout(separator, header, row, _between(lines, below, separator), below)
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -149,7 +149,7 @@ _OF_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
 
 
-def read_table(layout: Layout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
+def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
     """Return all numbers, shape (N, columns), and the line of the file of each row.
 
     Raises:
@@ -167,7 +167,7 @@ def read_table(layout: Layout, file: str, report: Report) -> tuple[NDArray[np.fl
     return (table, layout.rows) if table is not None else _read_each(layout, decimal)
 
 
-def _read_at_once(lines: list[str], layout: Layout) -> NDArray[np.float64] | None:
+def _read_at_once(lines: list[str], layout: CsvLayout) -> NDArray[np.float64] | None:
     """Return all numbers where every cell is one; whatever else there is, `_read_each` finds it and its place."""
     if lines[0].endswith(layout.separator):
         lines = [line.rstrip(layout.separator) for line in lines]
@@ -179,7 +179,7 @@ def _read_at_once(lines: list[str], layout: Layout) -> NDArray[np.float64] | Non
     return table if plain else None
 
 
-def _read_each(layout: Layout, decimal: str) -> tuple[NDArray[np.float64], list[int]]:
+def _read_each(layout: CsvLayout, decimal: str) -> tuple[NDArray[np.float64], list[int]]:
     """Return all numbers and their lines, checking each cell where it stands."""
     table, rows = [], []
     for row, cells in layout.cells():
@@ -194,7 +194,7 @@ def _read_each(layout: Layout, decimal: str) -> tuple[NDArray[np.float64], list[
     return np.array(table), rows
 
 
-def _has_decimal_commas(layout: Layout) -> bool:
+def _has_decimal_commas(layout: CsvLayout) -> bool:
     """Return whether the commas in numbers are clearly decimal.
 
     ``1,234`` alone may be a thousand and more. One comma with other than three digits behind it, or a zero before it,
