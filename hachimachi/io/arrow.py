@@ -9,7 +9,6 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -65,7 +64,8 @@ class Index:
         columns = [np.concatenate([each.data[:, place] for each in sequences]) for place in range(len(first.features))]
         if first.temporal:
             columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
-        statistics = Statistics.of(columns, lengths, categorical(first.features, first.temporal))
+        categorical = [i for i, feature in enumerate(first.features, first.temporal) if feature.kind == "categorical"]
+        statistics = Statistics.of(columns, lengths, categorical)
         return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:
@@ -78,11 +78,6 @@ class Index:
             "statistics": self.statistics.to_json(),
         }
         return {KEY: json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()}
-
-
-def categorical(features: Sequence[Feature], temporal: bool) -> list[int]:
-    """Return the places of categorical columns, time counted where there is time."""
-    return [temporal + place for place, feature in enumerate(features) if feature.kind == "categorical"]
 
 
 def read_index(schema: pa.Schema, events: int) -> Index | None:
@@ -143,9 +138,18 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """
     arrow = ArrowFile(data)
     note_left_out(arrow, file, report)
-    parts = [np.column_stack([column.astype(np.float64) for column in arrow.read(block)]) for block in arrow.blocks]
-    table = np.concatenate([np.empty((0, len(arrow.columns))), *parts])
-    return list(_sequences(arrow.index, table))
+    index = arrow.index
+    table = np.concatenate([np.column_stack(arrow.read(block)).astype(np.float64) for block in arrow.blocks])
+    sequences = []
+    ends = np.cumsum(index.lengths).tolist()
+    for name, first, stop in zip(index.names, [0, *ends], ends, strict=False):
+        time = table[first:stop, 0].copy() if index.temporal else None
+        try:
+            values = np.ascontiguousarray(table[first:stop, index.temporal :])
+            sequences.append(EventSequence(index.features, values, time, name))
+        except HachimachiError as error:
+            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
+    return sequences
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
@@ -165,7 +169,9 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
     if SEQUENCE in index.columns:
         raise HachimachiError(f"feature {SEQUENCE!r}: .arrow files keep this name for the sequences; choose another")
     codes = np.repeat(np.arange(len(index.names), dtype=np.int32), index.lengths)
-    columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(_labels(index.names), pa.string()))}
+    often = Counter(index.names)
+    labels = [name if name and often[name] == 1 else f"{name}#{i}" for i, name in enumerate(index.names)]
+    columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(labels, pa.string()))}
     if index.temporal:
         columns[TIME] = pa.array(np.concatenate([each.time for each in sequences if each.time is not None]))
     for place, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
@@ -199,23 +205,6 @@ def _holds(kind: type, values: NDArray[np.float64]) -> bool:
         return bool(within) and bool(np.all(values == np.round(values)))
     with np.errstate(over="ignore"):
         return bool(np.all(values.astype(kind).astype(np.float64) == values))
-
-
-def _labels(names: Sequence[str]) -> list[str]:
-    """Return a label of its own for each sequence, its name where that is one."""
-    often = Counter(names)
-    return [name if name and often[name] == 1 else f"{name}#{place}" for place, name in enumerate(names)]
-
-
-def _sequences(index: Index, table: NDArray[np.float64]) -> Iterator[EventSequence]:
-    ends = np.concatenate([[0], np.cumsum(index.lengths)]).tolist()
-    for name, (first, stop) in zip(index.names, pairwise(ends), strict=True):
-        rows = table[first:stop]
-        time = rows[:, 0].copy() if index.temporal else None
-        try:
-            yield EventSequence(index.features, np.ascontiguousarray(rows[:, index.temporal :]), time, name)
-        except HachimachiError as error:
-            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
 
 
 PANDAS = "__index_level_"
@@ -265,27 +254,33 @@ class ArrowFile:
         self.index = index or scan(self, read_description(self.schema, [n for n in self.columns if n != TIME]))
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
-    def read(self, block: RowBlock, columns: list[str] | None = None) -> list[Column]:
-        """Return the numbers of columns in a block, those of :attr:`index` unless named, each of shape (N,).
+    def read(self, block: RowBlock) -> list[Column]:
+        """Return the numbers of all columns in a block, each of shape (N,).
 
         They may lie in the file itself, which stays mapped as long as they are kept.
 
         Raises:
             HachimachiError: A null, with its row and column; NaN is left to the caller.
         """
-        names = self.columns if columns is None else columns
+        found = []
+        for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
+            if array.null_count:
+                row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+                raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
+            plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+            plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+            found.append(plain.to_numpy(zero_copy_only=True))
+        return found
+
+    def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:
+        """Return columns of a block as they stand in the file."""
         reader = self._open([self.schema.get_field_index(name) for name in names])
         batch = _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first)
-        return [_numbers(batch.column(name), name, block.start) for name in names]
+        return [batch.column(name) for name in names]
 
     def find(self, row: int) -> int:
         """Return the number of the block that a row is in."""
         return int(np.searchsorted(self._starts, row, side="right")) - 1
-
-    def sequence_column(self, block: RowBlock) -> pa.Array:
-        """Return which sequence each event of a block is of, shape (N,), as it stands in the file."""
-        reader = self._open([self.schema.get_field_index(SEQUENCE)])
-        return _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first).column(0)
 
     def is_compressed(self) -> bool:
         """Return whether events have to be unpacked to be read: then they lie elsewhere than in the mapped file."""
@@ -333,15 +328,6 @@ def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
     return wanted
 
 
-def _numbers(array: pa.Array, name: str, start: int) -> Column:
-    if array.null_count:
-        row = start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
-        raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
-    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
-    return plain.to_numpy(zero_copy_only=True)
-
-
 def _guard(act: Callable[[], T]) -> T:
     """Say in one line what Arrow finds wrong with a file."""
     try:
@@ -370,7 +356,7 @@ def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
         if not (finite := np.isfinite(values)).all():
             row = int(finite.argmin())
             raise HachimachiError(f"row {row + 1}, column {name!r}: found {values[row]}, expected a finite number")
-    temporal = file.columns[0] == TIME
+    temporal = file.columns[:1] == [TIME]
     if temporal:
         time = columns[0]
         columns[0] = np.diff(time, prepend=np.nan)
@@ -388,7 +374,7 @@ def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
     """Return the names of runs of rows of one sequence, and the first row of each."""
     if SEQUENCE not in file.schema.names:
         return [""], np.zeros(1, dtype=np.int64)
-    column = pa.chunked_array([file.sequence_column(block) for block in file.blocks])
+    column = pa.chunked_array([file.arrays(block, [SEQUENCE])[0] for block in file.blocks])
     if column.null_count:
         row = int(column.is_null().to_numpy().argmax()) + 1
         raise HachimachiError(f"row {row}, column {SEQUENCE!r}: found nothing (null), expected the name of a sequence")
@@ -427,23 +413,18 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise HachimachiError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    types, number = choose_types(sequences, before), _next_number(there)
-    for place, part in enumerate(_cut(sequences)):
-        path = folder / f"part-{number + place:05}.arrow"
+    types = choose_types(sequences, before)
+    numbers = [path.stem.removeprefix("part-") for path in there]
+    free = max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
+    parts: list[list[EventSequence]] = [[]]
+    for sequence in sequences:
+        if parts[-1] and sum(map(len, parts[-1])) + len(sequence) > SHARD:
+            parts.append([])
+        parts[-1].append(sequence)
+    for number, part in enumerate(parts, free):
+        path = folder / f"part-{number:05}.arrow"
         with replacing(path) as beside, pa.OSFile(str(beside), "wb") as sink:
             write_table(sink, part, types)
-
-
-def check_same(path: Path, found: ArrowFile, first: Path, features: Sequence[Feature], temporal: bool) -> None:
-    """Refuse a shard that differs from the first in features or time.
-
-    Raises:
-        HachimachiError: In what it differs.
-    """
-    if tuple(found.index.features) != tuple(features):
-        raise HachimachiError(f"{path} and {first} differ: {tell_difference(found.index.features, features)}")
-    if found.index.temporal != temporal:
-        raise HachimachiError(f"{path} and {first} differ: one has time, the other has none")
 
 
 def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
@@ -457,47 +438,25 @@ def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> st
     return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
 
 
-def _check(folder: Path, there: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
-    """Return the types of the last shard's columns, if there is one."""
-    others = [path.name for path in folder.glob("*") if path not in there and not path.name.startswith(".")]
-    if others and not there:
+def _check(folder: Path, shards: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
+    """Refuse sequences that do not go with the shards there are; return the types of the last one's columns."""
+    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
+    if others and not shards:
         raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
-    before = None
-    for path in there:
-        try:
-            file = ArrowFile(path)
-            _check_against(file.index, sequences)
-        except HachimachiError as error:
-            raise HachimachiError(f"{path}: {error}") from error
-        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in file.index.features)
+    before, first = None, sequences[0]
+    names = {sequence.name for sequence in sequences if sequence.name}
+    for path in shards:
+        file = _open(path)
+        index, alike = file.index, f"{path}: what is added has to be alike"
+        if index.features != first.features:
+            raise HachimachiError(f"{alike}: {tell_difference(first.features, index.features)}")
+        if index.temporal != first.temporal:
+            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+        if twice := names & set(index.names):
+            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
+        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
         before = [kind if kind in TYPES else TYPES[0] for kind in kinds]
     return before
-
-
-def _check_against(index: Index, sequences: Sequence[EventSequence]) -> None:
-    """Refuse new sequences that do not go with a shard."""
-    expected = "what is added has to be alike"
-    if index.features != sequences[0].features:
-        raise HachimachiError(f"{expected}: {tell_difference(sequences[0].features, index.features)}")
-    if index.temporal != sequences[0].temporal:
-        raise HachimachiError(f"{expected}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
-    if twice := set(index.names) & {sequence.name for sequence in sequences if sequence.name}:
-        raise HachimachiError(f"holds {min(twice)!r} already; rename the new sequence, or leave it out")
-
-
-def _next_number(there: Sequence[Path]) -> int:
-    numbers = [path.stem.removeprefix("part-") for path in there]
-    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
-
-
-def _cut(sequences: Sequence[EventSequence]) -> Iterator[list[EventSequence]]:
-    part: list[EventSequence] = []
-    for sequence in sequences:
-        if part and sum(map(len, part)) + len(sequence) > SHARD:
-            yield part
-            part = []
-        part.append(sequence)
-    yield part
 
 
 OPEN = 3 * POOL * BLOCK // 2
@@ -521,7 +480,11 @@ class ArrowSource:
         first = self.files[0].index
         self.features, self.temporal = first.features, first.temporal
         for path, file, name in zip(paths, self.files, names, strict=True):
-            check_same(path, file, paths[0], self.features, self.temporal)
+            if file.index.features != self.features:
+                difference = tell_difference(file.index.features, self.features)
+                raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
+            if file.index.temporal != self.temporal:
+                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
             note_left_out(file, name, report)
         self.paths = list(paths)
         self.names: Sequence[str] = [
