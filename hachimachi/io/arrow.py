@@ -61,7 +61,7 @@ class Index:
     def of(sequences: Sequence[EventSequence]) -> Index:
         """Describe sequences, at least one, that share their features."""
         first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        columns = [np.concatenate([each.data[:, place] for each in sequences]) for place in range(len(first.features))]
+        columns = [np.concatenate([each.data[:, i] for each in sequences]) for i in range(len(first.features))]
         if first.temporal:
             columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
         categorical = [i for i, feature in enumerate(first.features, first.temporal) if feature.kind == "categorical"]
@@ -70,14 +70,14 @@ class Index:
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Return the metadata of a schema; features stand there as they do in JSON."""
-        told = {
+        content = {
             "version": VERSION,
-            "features": {str(place): describe(feature) for place, feature in enumerate(self.features)},
+            "features": {str(i): describe(feature) for i, feature in enumerate(self.features)},
             "temporal": self.temporal,
             "sequences": {"names": self.names, "lengths": self.lengths.tolist()},
             "statistics": self.statistics.to_json(),
         }
-        return {KEY: json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()}
+        return {KEY: json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()}
 
 
 def read_index(schema: pa.Schema, events: int) -> Index | None:
@@ -174,8 +174,8 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
     columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(labels, pa.string()))}
     if index.temporal:
         columns[TIME] = pa.array(np.concatenate([each.time for each in sequences if each.time is not None]))
-    for place, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
-        columns[feature.name] = pa.array(np.concatenate([each.data[:, place].astype(kind) for each in sequences]))
+    for i, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
+        columns[feature.name] = pa.array(np.concatenate([each.data[:, i].astype(kind) for each in sequences]))
     table = pa.table(columns).replace_schema_metadata(index.to_metadata())
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=BLOCK)
@@ -184,9 +184,9 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
 def choose_types(sequences: Sequence[EventSequence], before: Sequence[type] | None = None) -> list[type]:
     """Return for each feature the type it had before, if that will do, else the smallest that will."""
     chosen = []
-    for place in range(len(sequences[0].features)):
-        columns = [each.data[:, place] for each in sequences]
-        wanted = TYPES if before is None else (before[place], *TYPES)
+    for i in range(len(sequences[0].features)):
+        columns = [each.data[:, i] for each in sequences]
+        wanted = TYPES if before is None else (before[i], *TYPES)
         chosen.append(next(kind for kind in wanted if all(_holds(kind, column) for column in columns)))
     return chosen
 
@@ -335,8 +335,8 @@ def _guard(act: Callable[[], T]) -> T:
     except FileNotFoundError as error:
         raise HachimachiError("there is no such file") from error
     except (pa.ArrowException, OSError, IndexError) as error:
-        told = " ".join(str(error).split())
-        raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {told}") from error
+        reason = " ".join(str(error).split())
+        raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {reason}") from error
 
 
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
@@ -539,24 +539,24 @@ class ArrowSource:
         file, offset = self.files[number], int(self.offsets[sequence])
         first, stop = offset + start, offset + stop
         rows = np.empty((stop - first, len(file.columns)))
-        place = file.find(first) if stop > first else 0
+        i = file.find(first) if stop > first else 0
         at = first
         while at < stop:
-            block = file.blocks[place]
+            block = file.blocks[i]
             end = min(stop, block.start + block.stop - block.first)
-            for column, values in enumerate(self._block(number, place)):
+            for column, values in enumerate(self._block(number, i)):
                 rows[at - first : end - first, column] = values[at - block.start : end - block.start]
-            at, place = end, place + 1
+            at, i = end, i + 1
         return rows
 
-    def _block(self, number: int, place: int) -> list[Column]:
-        key = number, place
+    def _block(self, number: int, i: int) -> list[Column]:
+        key = number, i
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
         file = self.files[number]
         try:
-            self._open[key] = file.read(file.blocks[place])
+            self._open[key] = file.read(file.blocks[i])
         except HachimachiError as error:
             raise HachimachiError(f"{self.paths[number]}: {error}") from error
         self._opened += len(self._open[key][0])
@@ -568,15 +568,15 @@ class ArrowSource:
     def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
         """Refuse what lies beyond the statistics: events that were changed, and their description was not."""
         number = int(self.owner[sequence])
-        told, place = self.files[number].index, sequence - self._firsts[number]
-        within = (rows >= told.statistics.low[place]) & (rows <= told.statistics.high[place])
+        content, i = self.files[number].index, sequence - self._firsts[number]
+        within = (rows >= content.statistics.low[i]) & (rows <= content.statistics.high[i])
         if not within.all():
             row, column = np.argwhere(~within)[0]
             where = f"{self._where(sequence)}: row {self.offsets[sequence] + start + row + 1}"
-            low, high = (ends[place, column] for ends in (told.statistics.low, told.statistics.high))
+            low, high = (ends[i, column] for ends in (content.statistics.low, content.statistics.high))
             found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
             advice = "another program changed it; write it anew with `hxmx format`"
-            raise HachimachiError(f"{where}, column {told.columns[column]!r}: {found}; {advice}")
+            raise HachimachiError(f"{where}, column {content.columns[column]!r}: {found}; {advice}")
 
     def _where(self, sequence: int) -> str:
         return str(self.paths[int(self.owner[sequence])])
