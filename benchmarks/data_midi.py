@@ -1,9 +1,8 @@
-"""How long reading MIDI takes beside symusic, which is written in C++: rows of `make bench-data`.
+"""How long reading MIDI takes, beside symusic, which is written in C++: rows of `make bench-data`.
 
 Both read the bytes of a whole corpus from memory, one after the other in each round. symusic parses into ticks and no
 more; ours are events in seconds with every note accounted for. Time is that of the processor, which other programs
-change less than the clock; the ratio is the median over the rounds. Files are read together, as `hxmx format` does with
-a folder, and one by one.
+change less than the clock; the ratio is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from benchmarks.tasks import BESIDE
 
 CORPORA = ("groove_dev", "freedoom_small", "piano_midi_de_small")
 ROUNDS = 11
-WANTED = "5 times"
+WANTED = "–"
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -29,31 +28,25 @@ def rows() -> list[tuple[str, str, str]]:
     missing = [name for name in CORPORA if not (BESIDE / name).is_dir()]
     if missing:
         return [(f"reading {name}", f"not measured: there is no folder {BESIDE / name}", WANTED) for name in missing]
-    return [row for name in CORPORA for row in _compare(BESIDE / name, symusic.Score.from_midi)]
+    return [_compare(BESIDE / name, symusic.Score.from_midi) for name in CORPORA]
 
 
-def _compare(corpus: Path, other: Callable[[bytes], object]) -> list[tuple[str, str, str]]:
+def _compare(corpus: Path, other: Callable[[bytes], object]) -> tuple[str, str, str]:
     from hachimachi.io import Report
-    from hachimachi.io.midi.read import parse, parse_many
+    from hachimachi.io.midi.read import parse
 
     files = [(path.read_bytes(), path.name) for path in sorted(corpus.rglob("*.mid"))]
-    runs: dict[str, Callable[[], object]] = {
-        "symusic": lambda: [other(data) for data, _ in files],
-        "together": lambda: list(parse_many(files, Report())),
-        "one by one": lambda: [parse(data, name, Report()) for data, name in files],
-    }
-    spent: dict[str, list[float]] = {name: [] for name in runs}
+    ours, theirs = [], []
     for _ in range(ROUNDS):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            spent[name].append(time.process_time() - start)
-    return [
-        (f"reading {corpus.name}, {len(files):,} files, {how}", _tell(spent, how), WANTED) for how in list(runs)[1:]
-    ]
-
-
-def _tell(spent: dict[str, list[float]], how: str) -> str:
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(spent[how], spent["symusic"], strict=True))
-    ours, theirs = (statistics.median(spent[name]) * 1e3 for name in (how, "symusic"))
-    return f"{ratio:.1f} times symusic: {ours:.0f} ms, {theirs:.0f} ms"
+        start = time.process_time()
+        for data, name in files:
+            parse(data, name, Report())
+        middle = time.process_time()
+        for data, _ in files:
+            other(data)
+        ours.append(middle - start)
+        theirs.append(time.process_time() - middle)
+    ratio = statistics.median(mine / its for mine, its in zip(ours, theirs, strict=True))
+    mine, its = (statistics.median(each) * 1e3 for each in (ours, theirs))
+    measured = f"{mine:.0f} ms, {ratio:.1f} times symusic: {its:.0f} ms"
+    return f"reading {corpus.name}, {len(files):,} files", measured, WANTED

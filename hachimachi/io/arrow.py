@@ -6,18 +6,19 @@ Each column has the smallest type that holds its numbers exactly; time always ha
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.io.collection import BLOCK, Statistics
+from hachimachi.io.atomic import replacing
+from hachimachi.io.collection import BLOCK, POOL, Statistics, Summary, join
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
 
@@ -25,16 +26,6 @@ try:
     import pyarrow as pa
 except ImportError as error:
     raise HachimachiError(".arrow files need pyarrow; pip install 'hachimachi[columnar]'") from error
-
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
-from typing import TypeVar
-
-from hachimachi.errors import HachimachiError
-from hachimachi.io.atomic import replacing
-from hachimachi.io.collection import POOL, Summary, join
 
 KEY = b"hachimachi"
 """Under which the metadata stands."""
@@ -70,27 +61,23 @@ class Index:
     def of(sequences: Sequence[EventSequence]) -> Index:
         """Describe sequences, at least one, that share their features."""
         first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        columns = [np.concatenate([each.data[:, place] for each in sequences]) for place in range(len(first.features))]
+        columns = [np.concatenate([each.data[:, i] for each in sequences]) for i in range(len(first.features))]
         if first.temporal:
             columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
-        statistics = Statistics.of(columns, lengths, categorical(first.features, first.temporal))
+        categorical = [i for i, feature in enumerate(first.features, first.temporal) if feature.kind == "categorical"]
+        statistics = Statistics.of(columns, lengths, categorical)
         return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Return the metadata of a schema; features stand there as they do in JSON."""
-        told = {
+        content = {
             "version": VERSION,
-            "features": {str(place): describe(feature) for place, feature in enumerate(self.features)},
+            "features": {str(i): describe(feature) for i, feature in enumerate(self.features)},
             "temporal": self.temporal,
             "sequences": {"names": self.names, "lengths": self.lengths.tolist()},
             "statistics": self.statistics.to_json(),
         }
-        return {KEY: json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()}
-
-
-def categorical(features: Sequence[Feature], temporal: bool) -> list[int]:
-    """Return the places of categorical columns, time counted where there is time."""
-    return [temporal + place for place, feature in enumerate(features) if feature.kind == "categorical"]
+        return {KEY: json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()}
 
 
 def read_index(schema: pa.Schema, events: int) -> Index | None:
@@ -103,11 +90,18 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
     if text is None:
         return None
     try:
-        told = json.loads(text)
-        version = told["version"]
+        content = json.loads(text)
+        version = content["version"]
         if version == VERSION:
-            index = _index(told)
-            return index if int(index.lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
+            features = read_features(content["features"], len(content["features"]))
+            temporal = bool(content["temporal"])
+            names = tuple(map(str, content["sequences"]["names"]))
+            lengths = np.array(content["sequences"]["lengths"], dtype=np.int64)
+            if lengths.shape != (len(names),) or (lengths < 0).any():
+                raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
+            statistics = Statistics.from_json(content["statistics"], len(names), temporal + len(features))
+            index = Index(features, temporal, names, lengths, statistics)
+            return index if int(lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
     raise HachimachiError(f"its description has version {version}, expected {VERSION}; a newer hachimachi wrote it")
@@ -119,27 +113,17 @@ def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, 
     A column of a dictionary of numbers is categorical, as is one marked ``#``; ``~`` marks masked ones, as in CSV.
     """
     try:
-        told: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
-        known = {feature.name: feature for feature in read_features(told, len(told))}
+        content: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
+        known = {feature.name: feature for feature in read_features(content, len(content))}
     except (ValueError, AttributeError):
         known = {}
-    return tuple(known.get(name) or _feature(name, schema.field(name).type) for name in names)
-
-
-def _feature(name: str, kind: pa.DataType) -> Feature:
-    named = name.endswith("#") or pa.types.is_dictionary(kind)
-    plain = name.removeprefix("~").removesuffix("#").strip()
-    return Feature(plain, "categorical" if named else None, masked=name.startswith("~"))
-
-
-def _index(told: Mapping[str, Any]) -> Index:
-    features, temporal = read_features(told["features"], len(told["features"])), bool(told["temporal"])
-    names = tuple(map(str, told["sequences"]["names"]))
-    lengths = np.array(told["sequences"]["lengths"], dtype=np.int64)
-    if lengths.shape != (len(names),) or (lengths < 0).any():
-        raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
-    statistics = Statistics.from_json(told["statistics"], len(names), temporal + len(features))
-    return Index(features, temporal, names, lengths, statistics)
+    features = []
+    for name in names:
+        categorical = name.endswith("#") or pa.types.is_dictionary(schema.field(name).type)
+        plain = name.removeprefix("~").removesuffix("#").strip()
+        kind = "categorical" if categorical else None
+        features.append(known.get(name) or Feature(plain, kind, masked=name.startswith("~")))
+    return tuple(features)
 
 
 TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
@@ -154,9 +138,18 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """
     arrow = ArrowFile(data)
     note_left_out(arrow, file, report)
-    parts = [np.column_stack([column.astype(np.float64) for column in arrow.read(block)]) for block in arrow.blocks]
-    table = np.concatenate([np.empty((0, len(arrow.columns))), *parts])
-    return list(_sequences(arrow.index, table))
+    index = arrow.index
+    table = np.concatenate([np.column_stack(arrow.read(block)).astype(np.float64) for block in arrow.blocks])
+    sequences = []
+    ends = np.cumsum(index.lengths).tolist()
+    for name, first, stop in zip(index.names, [0, *ends], ends, strict=False):
+        time = table[first:stop, 0].copy() if index.temporal else None
+        try:
+            values = np.ascontiguousarray(table[first:stop, index.temporal :])
+            sequences.append(EventSequence(index.features, values, time, name))
+        except HachimachiError as error:
+            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
+    return sequences
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
@@ -176,11 +169,13 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
     if SEQUENCE in index.columns:
         raise HachimachiError(f"feature {SEQUENCE!r}: .arrow files keep this name for the sequences; choose another")
     codes = np.repeat(np.arange(len(index.names), dtype=np.int32), index.lengths)
-    columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(_labels(index.names), pa.string()))}
+    often = Counter(index.names)
+    labels = [name if name and often[name] == 1 else f"{name}#{i}" for i, name in enumerate(index.names)]
+    columns = {SEQUENCE: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(labels, pa.string()))}
     if index.temporal:
         columns[TIME] = pa.array(np.concatenate([each.time for each in sequences if each.time is not None]))
-    for place, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
-        columns[feature.name] = pa.array(np.concatenate([each.data[:, place].astype(kind) for each in sequences]))
+    for i, (feature, kind) in enumerate(zip(index.features, types, strict=True)):
+        columns[feature.name] = pa.array(np.concatenate([each.data[:, i].astype(kind) for each in sequences]))
     table = pa.table(columns).replace_schema_metadata(index.to_metadata())
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=BLOCK)
@@ -189,9 +184,9 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
 def choose_types(sequences: Sequence[EventSequence], before: Sequence[type] | None = None) -> list[type]:
     """Return for each feature the type it had before, if that will do, else the smallest that will."""
     chosen = []
-    for place in range(len(sequences[0].features)):
-        columns = [each.data[:, place] for each in sequences]
-        wanted = TYPES if before is None else (before[place], *TYPES)
+    for i in range(len(sequences[0].features)):
+        columns = [each.data[:, i] for each in sequences]
+        wanted = TYPES if before is None else (before[i], *TYPES)
         chosen.append(next(kind for kind in wanted if all(_holds(kind, column) for column in columns)))
     return chosen
 
@@ -212,23 +207,6 @@ def _holds(kind: type, values: NDArray[np.float64]) -> bool:
         return bool(np.all(values.astype(kind).astype(np.float64) == values))
 
 
-def _labels(names: Sequence[str]) -> list[str]:
-    """Return a label of its own for each sequence, its name where that is one."""
-    often = Counter(names)
-    return [name if name and often[name] == 1 else f"{name}#{place}" for place, name in enumerate(names)]
-
-
-def _sequences(index: Index, table: NDArray[np.float64]) -> Iterator[EventSequence]:
-    ends = np.concatenate([[0], np.cumsum(index.lengths)]).tolist()
-    for name, (first, stop) in zip(index.names, pairwise(ends), strict=True):
-        rows = table[first:stop]
-        time = rows[:, 0].copy() if index.temporal else None
-        try:
-            yield EventSequence(index.features, np.ascontiguousarray(rows[:, index.temporal :]), time, name)
-        except HachimachiError as error:
-            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
-
-
 PANDAS = "__index_level_"
 """How the columns begin in which pandas keeps the numbers of rows."""
 
@@ -236,8 +214,7 @@ Column = NDArray[Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Block:
+class RowBlock(NamedTuple):
     """Where a block of a file lies: rows of one record batch, counted from the batch's first.
 
     Args:
@@ -277,27 +254,33 @@ class ArrowFile:
         self.index = index or scan(self, read_description(self.schema, [n for n in self.columns if n != TIME]))
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
-    def read(self, block: Block, columns: list[str] | None = None) -> list[Column]:
-        """Return the numbers of columns in a block, those of :attr:`index` unless named, each of shape (N,).
+    def read(self, block: RowBlock) -> list[Column]:
+        """Return the numbers of all columns in a block, each of shape (N,).
 
         They may lie in the file itself, which stays mapped as long as they are kept.
 
         Raises:
             HachimachiError: A null, with its row and column; NaN is left to the caller.
         """
-        names = self.columns if columns is None else columns
+        found = []
+        for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
+            if array.null_count:
+                row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+                raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
+            plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+            plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+            found.append(plain.to_numpy(zero_copy_only=True))
+        return found
+
+    def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:
+        """Return columns of a block as they stand in the file."""
         reader = self._open([self.schema.get_field_index(name) for name in names])
         batch = _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first)
-        return [_numbers(batch.column(name), name, block.start) for name in names]
+        return [batch.column(name) for name in names]
 
     def find(self, row: int) -> int:
         """Return the number of the block that a row is in."""
         return int(np.searchsorted(self._starts, row, side="right")) - 1
-
-    def sequence_column(self, block: Block) -> pa.Array:
-        """Return which sequence each event of a block is of, shape (N,), as it stands in the file."""
-        reader = self._open([self.schema.get_field_index(SEQUENCE)])
-        return _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first).column(0)
 
     def is_compressed(self) -> bool:
         """Return whether events have to be unpacked to be read: then they lie elsewhere than in the mapped file."""
@@ -319,14 +302,14 @@ class ArrowFile:
         return _guard(start)
 
 
-def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[Block]:
+def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[RowBlock]:
     """Cut record batches, which other programs may make of any size."""
     start = 0
     for batch in range(reader.num_record_batches):
         rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
         for first in range(0, rows, BLOCK):
             stop = min(first + BLOCK, rows)
-            yield Block(batch, first, stop, start + first)
+            yield RowBlock(batch, first, stop, start + first)
         start += rows
 
 
@@ -345,15 +328,6 @@ def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
     return wanted
 
 
-def _numbers(array: pa.Array, name: str, start: int) -> Column:
-    if array.null_count:
-        row = start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
-        raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
-    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
-    return plain.to_numpy(zero_copy_only=True)
-
-
 def _guard(act: Callable[[], T]) -> T:
     """Say in one line what Arrow finds wrong with a file."""
     try:
@@ -361,12 +335,12 @@ def _guard(act: Callable[[], T]) -> T:
     except FileNotFoundError as error:
         raise HachimachiError("there is no such file") from error
     except (pa.ArrowException, OSError, IndexError) as error:
-        told = " ".join(str(error).split())
-        raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {told}") from error
+        reason = " ".join(str(error).split())
+        raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {reason}") from error
 
 
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
-    """Go through a file once, block by block.
+    """Describe a file that says nothing of its sequences by reading all of it.
 
     A sequence is a run of rows with one value under ``sequence``; without that column all rows are one.
 
@@ -374,117 +348,50 @@ def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
         HachimachiError: Something that is no finite number, time that goes back, or a sequence that begins again; with
             row and column.
     """
-    seen, scanned = _Seen(), _Scanned()
-    for block in file.blocks:
-        names, lengths = _runs(file, block)
-        goes_on = seen.add(names, lengths, block)
-        columns = file.read(block)
-        _check_finite(columns, file.columns, block)
-        scanned.add(columns, lengths, goes_on, file.columns[:1] == [TIME], block)
-    statistics = scanned.join(len(seen.names), len(file.columns))
-    lengths = np.array(seen.lengths, dtype=np.int64)
-    return Index(tuple(features), file.columns[:1] == [TIME], tuple(seen.names), lengths, statistics)
-
-
-class _Seen:
-    """The sequences so far."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.lengths: list[int] = []
-        self._known: set[str] = set()
-
-    def add(self, names: Sequence[str], lengths: NDArray[np.int64], block: Block) -> bool:
-        """Take over the runs of a block; return whether the first goes on with the sequence before it."""
-        goes_on = bool(self.names) and names[0] == self.names[-1]
-        row = block.start + 1
-        for place, (name, length) in enumerate(zip(names, lengths.tolist(), strict=True)):
-            if goes_on and not place:
-                self.lengths[-1] += length
-            elif name in self._known:
-                expected = "expected all events of a sequence one after the other"
-                raise HachimachiError(f"row {row}, column {SEQUENCE!r}: {name!r} begins again; {expected}")
-            else:
-                self.names.append(name)
-                self.lengths.append(length)
-                self._known.add(name)
-            row += length
-        return goes_on
-
-
-class _Scanned:
-    """The statistics so far, of parts of sequences."""
-
-    def __init__(self) -> None:
-        self.parts: list[tuple[NDArray[np.int64], Statistics]] = []
-        self._last, self._sequences = np.nan, 0
-
-    def add(
-        self,
-        columns: Sequence[NDArray[Any]],
-        lengths: NDArray[np.int64],
-        goes_on: bool,
-        temporal: bool,
-        block: Block,
-    ) -> None:
-        """Measure the runs of a block."""
-        values = [column.astype(np.float64) for column in columns]
-        if temporal:
-            time, starts = values[0], np.cumsum(lengths) - lengths
-            values[0] = np.diff(time, prepend=self._last if goes_on else np.nan)
-            values[0][starts[goes_on:]] = np.nan
-            _check_time(time, values[0], starts[goes_on:], block)
-            self._last = time[-1]
-        which = self._sequences - goes_on + np.arange(len(lengths))
-        self._sequences = int(which[-1]) + 1
-        self.parts.append((which, Statistics.of(values, lengths, ())))
-
-    def join(self, sequences: int, columns: int) -> Statistics:
-        """Return the statistics of whole sequences."""
-        whole = Statistics.of([np.zeros(0)] * columns, np.zeros(sequences, dtype=np.int64), ())
-        for which, part in self.parts:
-            whole.low[which] = np.minimum(whole.low[which], part.low)
-            whole.high[which] = np.maximum(whole.high[which], part.high)
-            whole.holds[which] &= part.holds
-        return whole
-
-
-def _check_finite(columns: Sequence[NDArray[Any]], names: Sequence[str], block: Block) -> None:
-    for name, values in zip(names, columns, strict=True):
-        finite = np.isfinite(values)
-        if not finite.all():
+    names, starts = _runs(file)
+    lengths = np.diff(starts, append=file.events)
+    parts = [file.read(block) for block in file.blocks]
+    columns = [np.concatenate([part[i] for part in parts]).astype(np.float64) for i in range(len(file.columns))]
+    for name, values in zip(file.columns, columns, strict=True):
+        if not (finite := np.isfinite(values)).all():
             row = int(finite.argmin())
-            expected = "expected a finite number"
-            raise HachimachiError(f"row {block.start + row + 1}, column {name!r}: found {values[row]}, {expected}")
+            raise HachimachiError(f"row {row + 1}, column {name!r}: found {values[row]}, expected a finite number")
+    temporal = file.columns[:1] == [TIME]
+    if temporal:
+        time = columns[0]
+        columns[0] = np.diff(time, prepend=np.nan)
+        columns[0][starts] = np.nan
+        wrong = columns[0] < 0
+        wrong[starts] = time[starts] < 0
+        if wrong.any():
+            row = int(wrong.argmax())
+            expected = "expected seconds from 0 that never go back within a sequence"
+            raise HachimachiError(f"row {row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
+    return Index(tuple(features), temporal, tuple(names), lengths, Statistics.of(columns, lengths, ()))
 
 
-def _check_time(
-    time: NDArray[np.float64], between: NDArray[np.float64], starts: NDArray[np.int64], block: Block
-) -> None:
-    wrong = between < 0
-    wrong[starts] = time[starts] < 0
-    if wrong.any():
-        row = int(wrong.argmax())
-        expected = "expected seconds from 0 that never go back within a sequence"
-        raise HachimachiError(f"row {block.start + row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
-
-
-def _runs(file: ArrowFile, block: Block) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of a block's runs of rows of one sequence, and their lengths."""
-    rows = block.stop - block.first
+def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of runs of rows of one sequence, and the first row of each."""
     if SEQUENCE not in file.schema.names:
-        return [""], np.array([rows], dtype=np.int64)
-    array = file.sequence_column(block)
-    if array.null_count:
-        row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
+        return [""], np.zeros(1, dtype=np.int64)
+    column = pa.chunked_array([file.arrays(block, [SEQUENCE])[0] for block in file.blocks])
+    if column.null_count:
+        row = int(column.is_null().to_numpy().argmax()) + 1
         raise HachimachiError(f"row {row}, column {SEQUENCE!r}: found nothing (null), expected the name of a sequence")
-    if not pa.types.is_dictionary(array.type):
-        viewed = pa.types.is_string_view(array.type)  # which Arrow does not yet encode
-        array = (array.cast(pa.large_string()) if viewed else array).dictionary_encode()
+    if not pa.types.is_dictionary(column.type):
+        viewed = pa.types.is_string_view(column.type)  # which Arrow does not yet encode
+        column = (column.cast(pa.large_string()) if viewed else column).dictionary_encode()
+    array = column.unify_dictionaries().combine_chunks()
     codes = array.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     names = [str(array.dictionary[code].as_py()) for code in codes[starts].tolist()]
-    return names, np.diff(starts, append=rows)
+    seen: set[str] = set()
+    for name, start in zip(names, starts.tolist(), strict=True):
+        if name in seen:
+            expected = "expected all events of a sequence one after the other"
+            raise HachimachiError(f"row {start + 1}, column {SEQUENCE!r}: {name!r} begins again; {expected}")
+        seen.add(name)
+    return names, starts
 
 
 SHARD = 2**22
@@ -506,23 +413,18 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise HachimachiError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    types, number = choose_types(sequences, before), _next_number(there)
-    for place, part in enumerate(_cut(sequences)):
-        path = folder / f"part-{number + place:05}.arrow"
+    types = choose_types(sequences, before)
+    numbers = [path.stem.removeprefix("part-") for path in there]
+    free = max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
+    parts: list[list[EventSequence]] = [[]]
+    for sequence in sequences:
+        if parts[-1] and sum(map(len, parts[-1])) + len(sequence) > SHARD:
+            parts.append([])
+        parts[-1].append(sequence)
+    for number, part in enumerate(parts, free):
+        path = folder / f"part-{number:05}.arrow"
         with replacing(path) as beside, pa.OSFile(str(beside), "wb") as sink:
             write_table(sink, part, types)
-
-
-def check_same(path: Path, found: ArrowFile, first: Path, features: Sequence[Feature], temporal: bool) -> None:
-    """Refuse a shard that differs from the first in features or time.
-
-    Raises:
-        HachimachiError: In what it differs.
-    """
-    if tuple(found.index.features) != tuple(features):
-        raise HachimachiError(f"{path} and {first} differ: {tell_difference(found.index.features, features)}")
-    if found.index.temporal != temporal:
-        raise HachimachiError(f"{path} and {first} differ: one has time, the other has none")
 
 
 def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
@@ -536,47 +438,25 @@ def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> st
     return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
 
 
-def _check(folder: Path, there: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
-    """Return the types of the last shard's columns, if there is one."""
-    others = [path.name for path in folder.glob("*") if path not in there and not path.name.startswith(".")]
-    if others and not there:
+def _check(folder: Path, shards: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
+    """Refuse sequences that do not go with the shards there are; return the types of the last one's columns."""
+    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
+    if others and not shards:
         raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
-    before = None
-    for path in there:
-        try:
-            file = ArrowFile(path)
-            _check_against(file.index, sequences)
-        except HachimachiError as error:
-            raise HachimachiError(f"{path}: {error}") from error
-        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in file.index.features)
+    before, first = None, sequences[0]
+    names = {sequence.name for sequence in sequences if sequence.name}
+    for path in shards:
+        file = _open(path)
+        index, alike = file.index, f"{path}: what is added has to be alike"
+        if index.features != first.features:
+            raise HachimachiError(f"{alike}: {tell_difference(first.features, index.features)}")
+        if index.temporal != first.temporal:
+            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+        if twice := names & set(index.names):
+            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
+        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
         before = [kind if kind in TYPES else TYPES[0] for kind in kinds]
     return before
-
-
-def _check_against(index: Index, sequences: Sequence[EventSequence]) -> None:
-    """Refuse new sequences that do not go with a shard."""
-    expected = "what is added has to be alike"
-    if index.features != sequences[0].features:
-        raise HachimachiError(f"{expected}: {tell_difference(sequences[0].features, index.features)}")
-    if index.temporal != sequences[0].temporal:
-        raise HachimachiError(f"{expected}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
-    if twice := set(index.names) & {sequence.name for sequence in sequences if sequence.name}:
-        raise HachimachiError(f"holds {min(twice)!r} already; rename the new sequence, or leave it out")
-
-
-def _next_number(there: Sequence[Path]) -> int:
-    numbers = [path.stem.removeprefix("part-") for path in there]
-    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
-
-
-def _cut(sequences: Sequence[EventSequence]) -> Iterator[list[EventSequence]]:
-    part: list[EventSequence] = []
-    for sequence in sequences:
-        if part and sum(map(len, part)) + len(sequence) > SHARD:
-            yield part
-            part = []
-        part.append(sequence)
-    yield part
 
 
 OPEN = 3 * POOL * BLOCK // 2
@@ -600,7 +480,11 @@ class ArrowSource:
         first = self.files[0].index
         self.features, self.temporal = first.features, first.temporal
         for path, file, name in zip(paths, self.files, names, strict=True):
-            check_same(path, file, paths[0], self.features, self.temporal)
+            if file.index.features != self.features:
+                difference = tell_difference(file.index.features, self.features)
+                raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
+            if file.index.temporal != self.temporal:
+                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
             note_left_out(file, name, report)
         self.paths = list(paths)
         self.names: Sequence[str] = [
@@ -655,24 +539,24 @@ class ArrowSource:
         file, offset = self.files[number], int(self.offsets[sequence])
         first, stop = offset + start, offset + stop
         rows = np.empty((stop - first, len(file.columns)))
-        place = file.find(first) if stop > first else 0
+        i = file.find(first) if stop > first else 0
         at = first
         while at < stop:
-            block = file.blocks[place]
+            block = file.blocks[i]
             end = min(stop, block.start + block.stop - block.first)
-            for column, values in enumerate(self._block(number, place)):
+            for column, values in enumerate(self._block(number, i)):
                 rows[at - first : end - first, column] = values[at - block.start : end - block.start]
-            at, place = end, place + 1
+            at, i = end, i + 1
         return rows
 
-    def _block(self, number: int, place: int) -> list[Column]:
-        key = number, place
+    def _block(self, number: int, i: int) -> list[Column]:
+        key = number, i
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
         file = self.files[number]
         try:
-            self._open[key] = file.read(file.blocks[place])
+            self._open[key] = file.read(file.blocks[i])
         except HachimachiError as error:
             raise HachimachiError(f"{self.paths[number]}: {error}") from error
         self._opened += len(self._open[key][0])
@@ -684,15 +568,15 @@ class ArrowSource:
     def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
         """Refuse what lies beyond the statistics: events that were changed, and their description was not."""
         number = int(self.owner[sequence])
-        told, place = self.files[number].index, sequence - self._firsts[number]
-        within = (rows >= told.statistics.low[place]) & (rows <= told.statistics.high[place])
+        content, i = self.files[number].index, sequence - self._firsts[number]
+        within = (rows >= content.statistics.low[i]) & (rows <= content.statistics.high[i])
         if not within.all():
             row, column = np.argwhere(~within)[0]
             where = f"{self._where(sequence)}: row {self.offsets[sequence] + start + row + 1}"
-            low, high = (ends[place, column] for ends in (told.statistics.low, told.statistics.high))
+            low, high = (ends[i, column] for ends in (content.statistics.low, content.statistics.high))
             found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
             advice = "another program changed it; write it anew with `hxmx format`"
-            raise HachimachiError(f"{where}, column {told.columns[column]!r}: {found}; {advice}")
+            raise HachimachiError(f"{where}, column {content.columns[column]!r}: {found}; {advice}")
 
     def _where(self, sequence: int) -> str:
         return str(self.paths[int(self.owner[sequence])])

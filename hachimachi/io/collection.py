@@ -79,15 +79,15 @@ class Statistics:
         starts = (np.cumsum(lengths) - lengths)[some]
         categories: dict[int, Values] = {}
         has: dict[int, NDArray[np.bool_]] = {}
-        for place, values in enumerate(columns if len(starts) else ()):
-            low[some, place] = np.fmin.reduceat(values, starts)
-            high[some, place] = np.fmax.reduceat(values, starts)
+        for i, values in enumerate(columns if len(starts) else ()):
+            low[some, i] = np.fmin.reduceat(values, starts)
+            high[some, i] = np.fmax.reduceat(values, starts)
             for which, held in enumerate(_holds(values)):
-                holds[some, place, which] = np.logical_and.reduceat(held, starts)
-            if place in categorical and len(named := np.unique(values)) <= FEW:
-                categories[place] = named
-                has[place] = np.zeros((len(lengths), len(named)), dtype=np.bool_)
-                has[place][np.repeat(np.arange(len(lengths)), lengths), np.searchsorted(named, values)] = True
+                holds[some, i, which] = np.logical_and.reduceat(held, starts)
+            if i in categorical and len(named := np.unique(values)) <= FEW:
+                categories[i] = named
+                has[i] = np.zeros((len(lengths), len(named)), dtype=np.bool_)
+                has[i][np.repeat(np.arange(len(lengths)), lengths), np.searchsorted(named, values)] = True
         nothing = np.isnan(low)  # a single event has no inter-event time
         low[nothing], high[nothing] = np.inf, -np.inf
         return Statistics(low, high, holds, categories, has)
@@ -96,34 +96,34 @@ class Statistics:
         """Return a summary of each column of some sequences."""
         low, high = (ends[which] for ends in (self.low, self.high))
         holds = np.all(self.holds[which], axis=0)
-        named = {place: tuple(self.categories[place][has[which].any(0)].tolist()) for place, has in self.has.items()}
+        named = {i: tuple(self.categories[i][has[which].any(0)].tolist()) for i, has in self.has.items()}
         summaries = []
-        for place, (whole, *lattices) in enumerate(holds.tolist()):
-            ends = float(low[:, place].min(initial=np.inf)), float(high[:, place].max(initial=-np.inf))
-            summaries.append(Summary(*ends, whole, tuple(lattices), named.get(place)))
+        for i, (whole, *lattices) in enumerate(holds.tolist()):
+            ends = float(low[:, i].min(initial=np.inf)), float(high[:, i].max(initial=-np.inf))
+            summaries.append(Summary(*ends, whole, tuple(lattices), named.get(i)))
         return summaries
 
     def to_json(self) -> dict[str, Any]:
         """Return texts that :meth:`from_json` reads; numbers stand in them as base64."""
-        has = {str(place): _pack(np.packbits(each, axis=1)) for place, each in self.has.items()}
-        named = {str(place): values.tolist() for place, values in self.categories.items()}
+        has = {str(i): _pack(np.packbits(each, axis=1)) for i, each in self.has.items()}
+        named = {str(i): values.tolist() for i, values in self.categories.items()}
         ends = {"low": _pack(self.low), "high": _pack(self.high)}
         return {**ends, "holds": _pack(self.holds), "categories": named, "has": has}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any], sequences: int, columns: int) -> Statistics:
+    def from_json(content: Mapping[str, Any], sequences: int, columns: int) -> Statistics:
         """Read what :meth:`to_json` returned.
 
         Raises:
             ValueError, KeyError, TypeError: Something else.
         """
-        low, high = (_unpack(told[key], np.float64).reshape(sequences, columns) for key in ("low", "high"))
-        holds = _unpack(told["holds"], np.bool_).reshape(sequences, columns, 1 + len(LATTICES))
-        named = {int(place): np.array(values, dtype=np.float64) for place, values in told["categories"].items()}
+        low, high = (_unpack(content[key], np.float64).reshape(sequences, columns) for key in ("low", "high"))
+        holds = _unpack(content["holds"], np.bool_).reshape(sequences, columns, 1 + len(LATTICES))
+        named = {int(i): np.array(values, dtype=np.float64) for i, values in content["categories"].items()}
         has = {}
-        for place, values in named.items():
-            bits = _unpack(told["has"][str(place)], np.uint8).reshape(sequences, -(-len(values) // 8))
-            has[place] = np.unpackbits(bits, axis=1, count=len(values)).astype(np.bool_)
+        for i, values in named.items():
+            bits = _unpack(content["has"][str(i)], np.uint8).reshape(sequences, -(-len(values) // 8))
+            has[i] = np.unpackbits(bits, axis=1, count=len(values)).astype(np.bool_)
         return Statistics(low, high, holds, named, has)
 
 
@@ -234,16 +234,16 @@ class Collection(Sequence[EventSequence]):
         return len(self.which)
 
     @overload
-    def __getitem__(self, place: int) -> EventSequence: ...
+    def __getitem__(self, i: int) -> EventSequence: ...
     @overload
-    def __getitem__(self, place: slice) -> Collection: ...
-    def __getitem__(self, place: int | slice) -> EventSequence | Collection:
-        if isinstance(place, slice):
-            return self.take(np.arange(len(self))[place])
-        return self.source.events(int(self.which[place]), int(self.first[place]), int(self.stop[place]))
+    def __getitem__(self, i: slice) -> Collection: ...
+    def __getitem__(self, i: int | slice) -> EventSequence | Collection:
+        if isinstance(i, slice):
+            return self.take(np.arange(len(self))[i])
+        return self.source.events(int(self.which[i]), int(self.first[i]), int(self.stop[i]))
 
     def __iter__(self) -> Iterator[EventSequence]:
-        return (self[place] for place in range(len(self)))
+        return (self[i] for i in range(len(self)))
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -280,15 +280,15 @@ class Collection(Sequence[EventSequence]):
         """Where each sequence begins in the order in which events are stored, shape (S,)."""
         return self.source.places[self.which] + self.first
 
-    def rows(self, place: int, start: int = 0, stop: int | None = None) -> Rows:
+    def rows(self, index: int, start: int = 0, stop: int | None = None) -> Rows:
         """Return rows of one sequence as :meth:`~hachimachi.events.EventSequence.rows` does.
 
         Returns:
             Shape (stop − start, D); the inter-event time of the sequence's first event is NaN.
         """
-        begin, end = int(self.first[place]), int(self.stop[place])
+        begin, end = int(self.first[index]), int(self.stop[index])
         stop = end if stop is None else min(begin + stop, end)
-        rows = self.source.rows(int(self.which[place]), begin + start, stop)
+        rows = self.source.rows(int(self.which[index]), begin + start, stop)
         if self.temporal and start == 0:
             rows[:1, 0] = np.nan
         return rows
@@ -326,24 +326,24 @@ class Collection(Sequence[EventSequence]):
         lowest, highest = np.searchsorted(ends, begin, side="right"), np.searchsorted(ends, begin + RUN, side="left")
         counts = highest - lowest + 1
         run = np.repeat(np.arange(len(begin)), counts)
-        place = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)
-        before = (ends - self.lengths)[place]
-        return self.take(place).cut(begin[run] - before, begin[run] + RUN - before)
+        i = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)
+        before = (ends - self.lengths)[i]
+        return self.take(i).cut(begin[run] - before, begin[run] + RUN - before)
 
     def all_rows(self) -> Rows:
         """Return the rows of all sequences one after the other, shape (N, D): of :meth:`sampled`, as a rule."""
-        return np.concatenate([np.empty((0, self.width)), *(self.rows(place) for place in range(len(self)))])
+        return np.concatenate([np.empty((0, self.width)), *(self.rows(i) for i in range(len(self)))])
 
     def summarise(self, categorical: Sequence[int] = ()) -> list[Summary]:
         """Summarise each column, exactly, reading no more than has to be; of some, their categories too."""
         if self.source.resident or not len(self):
             return _summarise(self.all_rows(), categorical)
         whole = (self.first == 0) & (self.stop == self.source.lengths[self.which])
-        told = [self.source.summarise(self.which[whole])] if whole.any() else []
-        if any(each[place].values is None for each in told for place in categorical):
-            told, whole = [], np.zeros_like(whole)
-        told += [_summarise(self.rows(place), categorical) for place in np.flatnonzero(~whole).tolist()]
-        return [join(parts) for parts in zip(*told, strict=True)]
+        parts = [self.source.summarise(self.which[whole])] if whole.any() else []
+        if any(each[i].values is None for each in parts for i in categorical):
+            parts, whole = [], np.zeros_like(whole)
+        parts += [_summarise(self.rows(i), categorical) for i in np.flatnonzero(~whole).tolist()]
+        return [join(column) for column in zip(*parts, strict=True)]
 
 
 class InMemory:
@@ -374,4 +374,4 @@ class InMemory:
 
 
 def _summarise(rows: Rows, categorical: Sequence[int]) -> list[Summary]:
-    return [Summary.of(column, place in categorical) for place, column in enumerate(rows.T)]
+    return [Summary.of(column, i in categorical) for i, column in enumerate(rows.T)]

@@ -7,8 +7,10 @@ is read besides, because it is clear what is meant, docs/data.md says under "Tex
 
 from __future__ import annotations
 
+import csv
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,6 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
-from hachimachi.io.csv_table import are_numbers, find_layout, read_table
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
 
@@ -72,7 +73,11 @@ def read_header(cells: Sequence[str], row: int) -> Header:
     at = int(numbered)
     match = _TIME.fullmatch(cells[at])
     features = tuple(_feature_at(cells, column, row, bool(match)) for column in range(at + bool(match), len(cells)))
-    _check_twice([feature.name for feature in features], row, at + bool(match))
+    seen: dict[str, int] = {}
+    for column, feature in enumerate(features, at + bool(match) + 1):
+        if (before := seen.setdefault(feature.name, column)) != column:
+            pair = f"columns {before} and {column}"
+            raise HachimachiError(f"row {row}: two features are named {feature.name!r}, {pair}; names must differ")
     if match is None:
         return Header(features, numbered=numbered)
     unit = match[2] or match[3]
@@ -107,13 +112,220 @@ def _feature_at(cells: Sequence[str], column: int, row: int, temporal: bool) -> 
         raise HachimachiError(f"{place}: {error}") from error
 
 
-def _check_twice(names: Sequence[str], row: int, first: int) -> None:
-    seen: dict[str, int] = {}
-    for column, name in enumerate(names, first + 1):
-        if name in seen:
-            pair = f"columns {seen[name]} and {column}"
-            raise HachimachiError(f"row {row}: two features are named {name!r}, {pair}; names must differ")
-        seen[name] = column
+SEPARATORS = {"\t": "TAB", ";": "';'", ",": "','"}
+"""What may stand between values → how it is told. Besides, white space of any length."""
+SPACE = " "
+SEPARATED = "files with {} between values"
+COMMENTS = "lines that begin with # or %: taken for comments"
+_DIRECTIVE = re.compile(r"sep=([\t;, ])", re.I)
+"""How spreadsheets name the separator, in a line above the header."""
+_COLL = re.compile(r"\s*\d+, [-\d.e ]+;")
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """The lines of a CSV file, and how to read them.
+
+    Args:
+        separator: What stands between values.
+        header: Names as they are written.
+        row: The line of the file that the header is, counted from 1.
+        lines: The lines of numbers.
+        rows: Which line of the file each of them is.
+    """
+
+    separator: str
+    header: list[str]
+    row: int
+    lines: list[str]
+    rows: Sequence[int]
+
+    def cells(self) -> Iterator[tuple[int, list[str]]]:
+        """Give the line of the file and the cells of each row of numbers.
+
+        Raises:
+            HachimachiError: A cell of more characters than any number has.
+        """
+        reader = csv.reader(self.lines, delimiter=self.separator, skipinitialspace=True)
+        try:
+            for cells in reader:
+                yield self.rows[reader.line_num - 1], [cell.strip() for cell in cells]
+        except csv.Error as error:
+            raise HachimachiError(f"row {self.rows[reader.line_num - 1]}: not CSV: {error}") from error
+
+
+def find_layout(text: str, file: str, report: Report) -> CsvLayout:
+    """Decide how a text is laid out.
+
+    Raises:
+        HachimachiError: Nothing that could be a header, or another format that is known.
+    """
+    lines = _lines(text)
+    directive = _DIRECTIVE.match(lines[0])
+    plain = [row for row, line in enumerate(lines, 1) if not _is_comment(line)]
+    rows = plain[bool(directive) :]
+    rows = rows[next((i for i, row in enumerate(rows) if lines[row - 1].strip()), len(rows)) :]
+    if not rows:
+        raise HachimachiError("row 1 is empty; expected a header such as time,pitch,velocity")
+    row, first = rows[0], lines[rows[0] - 1]
+    if _COLL.match(first):
+        expected = "expected a line of names, and a line of values between commas for each event"
+        raise HachimachiError(f"row {row}: found a coll of Max (index, values;); {expected}")
+    second = lines[rows[1] - 1] if len(rows) > 1 else ""
+    separator = directive[1] if directive else _separator(first, second)
+    header, below = split(first, separator), rows[1:]
+    above = split(lines[row - 2].lstrip().lstrip("#% "), separator) if row > 1 and _is_comment(lines[row - 2]) else []
+    if are_numbers(header) and len(above) == len(header) and not any(map(is_number, above)):
+        header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
+    report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
+    report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
+    return CsvLayout(separator, header, row, _between(lines, below, separator), below)
+
+
+def split(line: str, separator: str) -> list[str]:
+    """Return the cells of one line, without empty ones at its end."""
+    line = " ".join(line.split()) if separator == SPACE else line
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:
+        return [line]
+    return trim([cell.strip() for cell in cells], 1)
+
+
+def trim(cells: list[str], width: int) -> list[str]:
+    """Return cells without empty ones at the end, as trailing separators leave them, but at least so many."""
+    while len(cells) > width and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number in anyone's notation."""
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether there are cells, and all are numbers."""
+    return bool(cells) and all(map(is_number, cells))
+
+
+def _lines(text: str) -> list[str]:
+    """Return lines whatever ends them, without those at the end that hold nothing: spreadsheets leave some."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while len(lines) > 1 and not lines[-1].strip(' \t;,"'):
+        lines.pop()
+    return lines
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "%"))
+
+
+def _between(lines: list[str], rows: Sequence[int], separator: str) -> list[str]:
+    """Return the lines of some rows; where white space separates, each piece of it as one space."""
+    chosen = [lines[row - 1] for row in rows]
+    return [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
+
+
+def _separator(first: str, second: str) -> str:
+    """Return what cuts the header and the row below it into as many cells, and more than one."""
+    for separator in SEPARATORS:
+        if 1 < len(split(first, separator)) == len(split(second, separator)):
+            return separator
+    if 1 < len(first.split()) == len(second.split()) and are_numbers(second.split()):
+        return SPACE
+    return max(reversed(SEPARATORS), key=lambda separator: len(split(first, separator)))
+
+
+DECIMAL_COMMAS = "files with decimal commas"
+_WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.I)
+_OF_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
+
+
+def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
+    """Return all numbers, shape (N, columns), and the line of the file of each row.
+
+    Raises:
+        HachimachiError: A row of the wrong length, or a cell that is not clearly a finite number.
+    """
+    lines, decimal = layout.lines, "."
+    if not lines:
+        raise HachimachiError("no events: there is nothing below the header")
+    table = _read_at_once(lines, layout)
+    if table is None and _has_decimal_commas(layout):
+        decimal = ","
+        report.understand(DECIMAL_COMMAS, file, 1)
+        if layout.separator != decimal:
+            table = _read_at_once([line.replace(",", ".") for line in lines], layout)
+    return (table, layout.rows) if table is not None else _read_each(layout, decimal)
+
+
+def _read_at_once(lines: list[str], layout: CsvLayout) -> NDArray[np.float64] | None:
+    """Return all numbers where every cell is one; whatever else there is, `_read_each` finds it and its place."""
+    if lines[0].endswith(layout.separator):
+        lines = [line.rstrip(layout.separator) for line in lines]
+    try:
+        table = np.loadtxt(lines, delimiter=layout.separator, comments=None, quotechar='"', ndmin=2)
+    except ValueError:
+        return None
+    plain = table.shape == (len(lines), len(layout.header)) and np.isfinite(table).all()  # blank lines are passed over
+    return table if plain else None
+
+
+def _read_each(layout: CsvLayout, decimal: str) -> tuple[NDArray[np.float64], list[int]]:
+    """Return all numbers and their lines, checking each cell where it stands."""
+    table, rows = [], []
+    for row, cells in layout.cells():
+        width, header = len(layout.header), layout.header
+        if len(trim(cells, width)) != width:
+            names = ",".join(header) if width <= 10 else f"{header[0]},{header[1]},…,{header[-1]}"
+            raise HachimachiError(f"row {row}: found {len(cells)} values, expected {width} ({names})")
+        table.append(
+            [_finite(cell, decimal, f"row {row}, column {name}") for cell, name in zip(cells, header, strict=True)]
+        )
+        rows.append(row)
+    return np.array(table), rows
+
+
+def _has_decimal_commas(layout: CsvLayout) -> bool:
+    """Return whether the commas in numbers are clearly decimal.
+
+    ``1,234`` alone may be a thousand and more. One comma with other than three digits behind it, or a zero before it,
+    settles it, as long as no number has a point.
+    """
+    cells = [cell for _, row in layout.cells() for cell in row]
+    commas = [cell for cell in cells if "," in cell]
+    clear = all(map(_WITH_COMMA.fullmatch, commas)) and not any("." in cell for cell in cells)
+    return clear and not all(map(_OF_THOUSANDS.fullmatch, commas))
+
+
+def _finite(cell: str, decimal: str, place: str) -> float:
+    try:
+        value = math.nan if "_" in cell else float(cell.replace(",", ".") if decimal == "," else cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise HachimachiError(f"{place}: {_found(cell)}")
+    return value
+
+
+def _found(cell: str) -> str:
+    """Say what stands in place of a number, and what it may be."""
+    shown = repr(cell if len(cell) <= 30 else cell[:30] + "…")
+    if not cell:
+        return "found nothing ('') between separators, expected a finite number; leave the row out or fill the gap"
+    if "," in cell and re.fullmatch(r"[\d.,e+-]+", cell, re.I):
+        return f"found {shown}: whether its comma marks decimals or thousands is not clear; write numbers as 1234.5"
+    if _DATE.match(cell):
+        return f"found {shown}, a date or a time of day; expected a number: seconds, for time"
+    if cell.startswith("/"):
+        return f"found {shown}, an OSC message; expected a number in a column for each of its values"
+    return f"found {shown}, expected a finite number"
 
 
 NUMBERED = "files whose first column, without a name, numbers the rows: left out"

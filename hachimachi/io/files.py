@@ -11,12 +11,22 @@ from pathlib import Path, PurePosixPath
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
-from hachimachi.io.agreement import Found, keep_agreeing
 from hachimachi.io.atomic import check_folder, check_free, check_place, is_dir, replacing, replacing_folder
 from hachimachi.io.collection import Collection
 from hachimachi.io.csv_format import render
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
-from hachimachi.io.many import DEFAULT, SPLIT, Job, Progress, find_files, names_of, read_each, read_one
+from hachimachi.io.many import (
+    DEFAULT,
+    SPLIT,
+    FileEvents,
+    InputFile,
+    Progress,
+    find_files,
+    keep_agreeing,
+    names_of,
+    read_each,
+    read_one,
+)
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.report import Report
 
@@ -113,10 +123,10 @@ def read(
     sources = paths_of(source)
     notes = Report() if report is None else report
     files = find_files(sources, READERS, notes, [Path(each) for each in without])
-    jobs = [Job(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
+    jobs = [InputFile(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
     _check_midi(jobs, midi)
     if len(files) == 1 and not is_dir(sources[0]):
-        found = [Found(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
+        found = [FileEvents(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
     else:
         found = read_each(jobs, notes, progress)
     agreeing = keep_agreeing(found if all_columns else _without_constant(found, notes), notes)
@@ -201,7 +211,7 @@ def check_output(path: PathLike) -> None:
         check_folder(path)
 
 
-def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:
+def _check_midi(jobs: Sequence[InputFile], asked: MidiOptions) -> None:
     """Refuse what would be done to no file, and seconds and beats in one data set."""
     others = [job.name for job in jobs if not is_midi(job.path)]
     words = [each.name for each in fields(asked) if getattr(asked, each.name) != getattr(DEFAULT, each.name)]
@@ -211,7 +221,7 @@ def _check_midi(jobs: Sequence[Job], asked: MidiOptions) -> None:
         raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
 
 
-def _without_constant(found: list[Found], report: Report) -> list[Found]:
+def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvents]:
     """Leave out the instrument of notes where it is always the same, unless other files have such a column."""
     notes = [each for each in found if each.notes]
     others = [feature.name for each in found if not each.notes for feature in each.features]

@@ -14,8 +14,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.many import cores, spread
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
 
@@ -240,42 +238,15 @@ def _shown(value: object) -> str:
     return text if len(text) <= 30 else kinds.get(type(value), text[:30] + "…")
 
 
-APART = 1_000_000
-"""Events from which on it is worth while to start processes that write."""
-TOGETHER = 100_000
-"""Events that are written together."""
-
-
 def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence in the plain form, several under ``sequences``; of very many, on all cores."""
+    """Write one sequence in the plain form, several under ``sequences``."""
     features = ",\n  ".join(f'"{i}": {json.dumps(describe(f))}' for i, f in enumerate(sequences[0].features))
     if len(sequences) == 1:
-        body = _body(sequences[0]).encode()
+        body = _body(sequences[0])
     else:
-        with closing(_several(sequences)) as parts:
-            body = b'"sequences": [\n' + b",\n".join(parts) + b"]"
-    return b"".join([f'{{"features": {{\n  {features}}},\n'.encode(), body, b"}\n"])
-
-
-def _several(sequences: Sequence[EventSequence]) -> Generator[bytes]:
-    if sum(map(len, sequences)) < APART or cores() < 2:
-        yield _render_part(sequences)
-    else:
-        yield from spread(_render_part, _parts(sequences), lambda part, _: _render_part(part), cores())
-
-
-def _parts(sequences: Sequence[EventSequence]) -> Iterator[Sequence[EventSequence]]:
-    first = events = 0
-    for place, sequence in enumerate(sequences, 1):
-        events += len(sequence)
-        if events >= TOGETHER or place == len(sequences):
-            yield sequences[first:place]
-            first, events = place, 0
-
-
-def _render_part(sequences: Sequence[EventSequence]) -> bytes:
-    named = (f'{{"name": {json.dumps(each.name, ensure_ascii=False)}, {_body(each)}}}' for each in sequences)
-    return ",\n".join(named).encode()
+        named = (f'{{"name": {json.dumps(each.name, ensure_ascii=False)}, {_body(each)}}}' for each in sequences)
+        body = '"sequences": [\n' + ",\n".join(named) + "]"
+    return f'{{"features": {{\n  {features}}},\n{body}}}\n'.encode()
 
 
 def _body(sequence: EventSequence) -> str:

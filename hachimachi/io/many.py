@@ -1,26 +1,24 @@
-"""Reading files, one or many: on all cores, in their order, and none of them ends the others."""
+"""Reading several files: which there are, on all cores, and with one set of features."""
 
 from __future__ import annotations
 
 import glob
 import os
-import pickle
 import signal
-import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import closing, suppress
-from dataclasses import replace
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, Any, NamedTuple, TypeVar
+from types import ModuleType
+from typing import NamedTuple, TypeVar
 
 from hachimachi.errors import HachimachiError
-from hachimachi.events import EventSequence, check_alike
-from hachimachi.io.agreement import Found
+from hachimachi.events import TIME, EventSequence, Feature, check_alike
 from hachimachi.io.atomic import is_dir
 from hachimachi.io.formats import FORMATS, READERS, find_module, is_midi
 from hachimachi.io.midi import MidiOptions
@@ -29,13 +27,6 @@ from hachimachi.io.transform import PART
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Process = subprocess.Popen[bytes]
-
-_FROM = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer)"
-_START = f"{_FROM}; from hachimachi.io.many import serve; serve()"
-_READY = b"ready\n"
-# each has a core of its own: threads of linear algebra would only be in each other's way
-_ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def cores() -> int:
@@ -43,155 +34,95 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spread(
-    function: Callable[[Item], Result], items: Iterable[Item], lost: Callable[[Item, str], Result], count: int
+def parallel_map(
+    function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result], count: int
 ) -> Generator[Result]:
     """Give ``function(item)`` for each item, in their order. To close the iterator ends the processes at once.
 
+    Once a process dies, one alone does the rest: then it is known of which item it dies.
+
     Args:
-        function: Of a module's top level; it should return what is wrong, for an exception is the end of its process.
+        function: Of a module's top level.
         items: What can be pickled.
-        lost: From an item whose process died, and how it died, to what stands for its result.
+        lost: From an item of which a process died to what stands for its result.
         count: How many processes. Where none can be started, the work is done here.
     """
-    team = _Team(function, lost, count)
-    threads = ThreadPoolExecutor(count)
+    done = 0
+    while done < len(items):
+        try:
+            with _pool(count) as pool:
+                for future in _submit(pool, function, items[done:]):
+                    yield future.result()
+                    done += 1
+        except (BrokenExecutor, OSError, NotImplementedError):
+            if not _can_start_processes():
+                yield from map(function, items[done:])
+                return
+            if count == 1:
+                yield lost(items[done])
+                done += 1
+            count = 1
+
+
+@contextmanager
+def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes, which end at once, in the middle of what they do, where the block ends by an exception."""
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _prepare_worker)
     try:
-        yield from threads.map(team.ask, items)
-    finally:  # after Ctrl-C too
-        team.dismiss()
-        threads.shutdown(cancel_futures=True)
-        team.close()
+        yield pool
+    except BaseException:  # Ctrl-C, or nobody wants the rest
+        for process in list(pool._processes.values()):
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def serve() -> None:
-    """Be such a process: answer what comes through the standard input until it ends."""
+def _submit(
+    pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]
+) -> list[Future[Result]]:
+    """Start the processes of a pool and give them all items, or as many as they take before one dies.
+
+    They must not run the script of this process again, as they would do to find out what it defines: it may have no
+    ``if __name__ == "__main__"``. A Ctrl-C of a terminal does not reach them: whoever started them ends them.
+    """
+    futures: list[Future[Result]] = []
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        with suppress(BrokenExecutor):
+            for item in items:
+                futures.append(pool.submit(function, item))
+    finally:
+        sys.modules["__main__"] = main
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return futures
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anything prints must not come between the answers
-    answers.write(_READY)
-    answers.flush()
-    while True:
-        try:
-            function, item = pickle.load(requests)
-        except EOFError:
-            return
-        answer = pickle.dumps(function(item), protocol=5)
-        sys.stdout.flush()  # once all is answered it may be ended at any moment
-        answers.write(answer)
-        answers.flush()
+    parent = parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-class _Team:
-    """Processes, each of which works for one thread at a time."""
-
-    def __init__(self, function: Callable[[Any], Any], lost: Callable[[Any, str], Any], count: int) -> None:
-        self.function, self.lost = function, lost
-        self.closed, self.can_start, self.lock = False, bool(sys.executable), threading.Lock()
-        self.started: list[Process] = []
-        self.idle: SimpleQueue[Process | None] = SimpleQueue()
-        for _ in range(count):
-            self.idle.put(None)
-
-    def ask(self, item: Any) -> Any:
-        """Have one item worked on, by whoever is idle."""
-        process = self.idle.get()
-        try:
-            process = process or self._start()
-            return self.function(item) if process is None else self._exchange(process, item)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            if process is None:  # the function's own
-                raise
-            how, process = _tell_end(process), None
-            return self.lost(item, how)
-        finally:
-            self.idle.put(process)
-
-    def dismiss(self) -> None:
-        """End all processes, in the middle of what they do."""
-        with self.lock:
-            self.closed = True
-            for process in self.started:
-                process.kill()
-
-    def close(self) -> None:
-        """Give back what the processes took; nobody asks any more."""
-        for process in self.started:
-            process.wait()
-            for pipe in (_stdin(process), _stdout(process)):
-                with suppress(OSError):  # what was still to be sent
-                    pipe.close()
-
-    def _start(self) -> Process | None:
-        try:
-            with self.lock:
-                if self.closed:
-                    raise CancelledError
-                process = _open() if self.can_start else None
-                self.started += [process] if process else []
-            if process and _greet(process):
-                return process
-        except OSError:
-            pass
-        if self.closed:  # while it started
-            raise CancelledError
-        self.can_start = False
-        return None
-
-    def _exchange(self, process: Process, item: Any) -> Any:
-        pickle.dump((self.function, item), _stdin(process))
-        _stdin(process).flush()
-        return pickle.load(_stdout(process))
-
-
-def _open() -> Process:
-    """Start a process that the Ctrl-C of a terminal does not reach: whoever started it ends it."""
-    return subprocess.Popen(
-        [sys.executable, "-c", _START],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **_ALONE},
-        start_new_session=os.name != "nt",
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
-
-
-def _greet(process: Process) -> bool:
-    """Tell a process where to find everything; return whether it is ready."""
-    pickle.dump(sys.path, _stdin(process))
-    _stdin(process).flush()
-    return _stdout(process).readline() == _READY
-
-
-def _stdin(process: Process) -> IO[bytes]:
-    assert process.stdin is not None
-    return process.stdin
-
-
-def _stdout(process: Process) -> IO[bytes]:
-    assert process.stdout is not None
-    return process.stdout
-
-
-def _tell_end(process: Process) -> str:
-    """Say how a process ended that answers no more."""
+def _can_start_processes() -> bool:
     try:
-        status = process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        status = process.wait()
-    return f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        with _pool(1) as pool:
+            return any(future.result() for future in _submit(pool, abs, [1]))
+    except (BrokenExecutor, OSError, NotImplementedError):
+        return False
 
 
 DEFAULT = MidiOptions()
-APART = 6_000_000
+APART = 3_000_000
 """Bytes from which on it is worth while to start processes that read."""
-TOGETHER = 200_000
-"""Bytes of files that are read together: more of them would keep the other cores waiting at the end."""
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
-class Job(NamedTuple):
+class InputFile(NamedTuple):
     """A file to read.
 
     Args:
@@ -218,151 +149,191 @@ class Job(NamedTuple):
             return 0
 
 
-Batch = Sequence[Job]
-Outcome = tuple[list[list[EventSequence]], Report]
-"""What each file of a batch gave, nothing where it was left out; and what happened to them."""
+@dataclass(frozen=True)
+class FileEvents:
+    """What a file gave.
+
+    Args:
+        name: How the file is called.
+        sequences: At least one, all with the same features.
+        notes: Whether they are notes of a MIDI file for which nobody chose the columns.
+    """
+
+    name: str
+    sequences: list[EventSequence]
+    notes: bool = False
+
+    @property
+    def features(self) -> Features:
+        """Of each of its sequences."""
+        return self.sequences[0].features
+
+    @property
+    def temporal(self) -> bool:
+        """Whether its events carry time."""
+        return self.sequences[0].temporal
 
 
-def read_one(job: Job, report: Report) -> list[EventSequence]:
-    """Read one file.
+def read_one(file: InputFile, report: Report) -> list[EventSequence]:
+    """Read one file. Sequences without a name are called as the file, with a number if there are several.
 
     Raises:
         HachimachiError: It cannot be read, or holds no events that can; the message begins with its path.
     """
     try:
-        _check_there(job.path)
-        format_module = find_module(job.path, READERS, "read")
-        options = {"options": job.midi} if is_midi(job.path) else {}
-        return _name(job, format_module.parse(_load(job), job.name, report, **options))
+        if not os.path.exists(file.path):  # noqa: PTH110  (Path.exists raises for a name too long)
+            dangling = os.path.lexists(file.path)
+            raise HachimachiError("the link leads nowhere" if dangling else "there is no such file or folder")
+        reader = find_module(file.path, READERS, "read")
+        try:
+            data = file.path.read_bytes()
+        except OSError as error:
+            raise HachimachiError(f"cannot be read: {error.strerror or error}") from error
+        if not data:
+            raise HachimachiError("the file is empty")
+        options = {"options": file.midi} if is_midi(file.path) else {}
+        sequences: list[EventSequence] = reader.parse(data, file.name, report, **options)
+        check_alike(sequences)
     except HachimachiError as error:
-        raise HachimachiError(f"{job.path}: {str(error).removeprefix(f'{job.path}: ')}") from error
+        raise HachimachiError(f"{file.path}: {str(error).removeprefix(f'{file.path}: ')}") from error
+    several = len(sequences) > 1
+    return [
+        sequence if sequence.name else replace(sequence, name=f"{file.name}{PART}{number}" if several else file.name)
+        for number, sequence in enumerate(sequences, 1)
+    ]
 
 
-def read_each(jobs: Sequence[Job], report: Report, progress: Progress = iter) -> list[Found]:
-    """Read several files; one that cannot be read, for whatever reason, is left out.
+def read_each(files: Sequence[InputFile], report: Report, progress: Progress = iter) -> list[FileEvents]:
+    """Read several files, on all cores if that is faster; one that cannot be read, for whatever reason, is left out.
 
     Raises:
         HachimachiError: None could be read.
     """
-    found: list[Found] = []
-    with closing(_outcomes(jobs, report)) as outcomes:
-        for job, _ in zip(jobs, progress([job.path for job in jobs]), strict=True):
-            sequences = next(outcomes)
-            found += [Found(job.name, sequences, job.notes)] if sequences else []
+    plugin = any(file.path.suffix.lower() in FORMATS for file in files)  # which other processes do not load
+    count = min(cores(), len(files)) if sum(file.size for file in files) >= APART and not plugin else 1
+    outcomes = parallel_map(_try, files, _lose, count) if count > 1 else (_try(file) for file in files)
+    found: list[FileEvents] = []
+    with closing(outcomes):
+        for file, _ in zip(files, progress([file.path for file in files]), strict=True):
+            sequences, of_file = next(outcomes)
+            report.add(of_file)
+            found += [FileEvents(file.name, sequences, file.notes)] if sequences else []
     if not found:
         first = next(iter(report.refused.items()))
-        raise HachimachiError(f"none of {len(jobs):,} files could be read; the first: {': '.join(first)}")
+        raise HachimachiError(f"none of {len(files):,} files could be read; the first: {': '.join(first)}")
     return found
 
 
-def _outcomes(jobs: Sequence[Job], report: Report) -> Generator[list[EventSequence]]:
-    """Give what each file gave, in their order: read here, or on all cores if that is faster."""
-    batches = list(_batches(jobs))
-    own = any(job.path.suffix.lower() in FORMATS for job in jobs)  # of a plug-in, which other processes do not load
-    count = min(cores(), len(batches)) if sum(job.size for job in jobs) >= APART and not own else 1
-    results = spread(_try, batches, _lose, count) if count > 1 else (_try(batch) for batch in batches)
-    with closing(results):
-        for sequences, of_batch in results:
-            report.add(of_batch)
-            yield from sequences
-
-
-def _batches(jobs: Sequence[Job]) -> Iterator[Batch]:
-    """Put MIDI files that follow each other together, for those are read faster so; others go one by one."""
-    batch: list[Job] = []
-    size = 0
-    for job in jobs:
-        if batch and not (is_midi(job.path) and is_midi(batch[-1].path) and size + job.size <= TOGETHER):
-            yield batch
-            batch, size = [], 0
-        batch.append(job)
-        size += job.size
-    yield batch
-
-
-def _try(batch: Batch) -> Outcome:
-    """Read files; say of each that cannot be read why."""
+def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
+    """Return what a file gives, nothing where it cannot be read, and what happened to it."""
     report = Report()
     try:
-        return [_settle(job, result, report) for job, result in _parse(batch, report)], report
-    except Exception as error:
-        if len(batch) > 1:
-            return _merge([_try([job]) for job in batch])
-        reason = f"cannot be read, through a mistake of hachimachi's: {error!r}; please report it with the file"
-        return [[]], Report(refused={batch[0].name: reason})
-
-
-def _parse(batch: Batch, report: Report) -> Iterator[tuple[Job, list[EventSequence] | HachimachiError]]:
-    if len(batch) == 1:
-        try:
-            yield batch[0], read_one(batch[0], report)
-        except HachimachiError as error:
-            yield batch[0], error
-        return
-    from hachimachi.io.midi.read import parse_many
-
-    loaded = [(job, _try_load(job)) for job in batch]
-    whole = [(data, job.name) for job, data in loaded if isinstance(data, bytes)]
-    parsed = parse_many(whole, report, batch[0].midi)
-    for job, data in loaded:
-        result = data if isinstance(data, HachimachiError) else next(parsed)
-        yield job, result if isinstance(result, HachimachiError) else _name(job, result)
-
-
-def _settle(job: Job, result: list[EventSequence] | HachimachiError, report: Report) -> list[EventSequence]:
-    if not isinstance(result, HachimachiError):
-        return result
-    report.refuse(job.name, str(result).removeprefix(f"{job.path}: "))
-    return []
-
-
-def _merge(outcomes: Iterable[Outcome]) -> Outcome:
-    whole, report = [], Report()
-    for sequences, of_part in outcomes:
-        whole += sequences
-        report.add(of_part)
-    return whole, report
-
-
-def _lose(batch: Batch, how: str) -> Outcome:
-    """Say that a process died of a file; of several, find out which, so that no more than one is lost."""
-    if len(batch) > 1:
-        return _merge(spread(_try, [[job] for job in batch], _lose, 1))
-    reason = f"the process that read it died ({how}); is there memory enough for a file of {batch[0].size:,} bytes?"
-    return [[]], Report(refused={batch[0].name: reason})
-
-
-def _check_there(path: Path) -> None:
-    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for a name too long)
-        raise HachimachiError("the link leads nowhere" if os.path.lexists(path) else "there is no such file or folder")
-
-
-def _load(job: Job) -> bytes:
-    _check_there(job.path)
-    try:
-        data = job.path.read_bytes()
-    except OSError as error:
-        raise HachimachiError(f"cannot be read: {error.strerror or error}") from error
-    if not data:
-        raise HachimachiError("the file is empty")
-    return data
-
-
-def _try_load(job: Job) -> bytes | HachimachiError:
-    try:
-        return _load(job)
+        return read_one(file, report), report
     except HachimachiError as error:
-        return error
+        report.refuse(file.name, str(error).removeprefix(f"{file.path}: "))
+    except Exception as error:
+        reason = f"cannot be read, through a mistake of hachimachi's: {error!r}; please report it with the file"
+        report = Report(refused={file.name: reason})
+    return [], report
 
 
-def _name(job: Job, sequences: list[EventSequence]) -> list[EventSequence]:
-    """Call sequences that have no name as their file, with a number if there are several."""
-    check_alike(sequences)
-    several = len(sequences) > 1
+def _lose(file: InputFile) -> tuple[list[EventSequence], Report]:
+    reason = f"the process that read it died; is there memory enough for a file of {file.size:,} bytes?"
+    return [], Report(refused={file.name: reason})
+
+
+_DECLARED = ("kind", "min", "max", "resolution")
+Features = tuple[Feature, ...]
+
+
+@dataclass
+class _FeatureGroup:
+    """Files that agree in features, and what all of them together declare."""
+
+    features: Features
+    temporal: bool
+    files: list[FileEvents]
+
+    @property
+    def columns(self) -> str:
+        """The names of the columns, with their marks as in CSV."""
+        names = ("~" * f.masked + f.name + "#" * (f.kind == "categorical") for f in self.features)
+        return ",".join([TIME] * self.temporal + list(names))
+
+    def difference(self, expected: _FeatureGroup) -> str:
+        """Say in what these files differ from what is expected."""
+        if self.columns != expected.columns:
+            return f"found the columns {self.columns}, expected {expected.columns}"
+        for one, other in zip(self.features, expected.features, strict=True):
+            for key in _DECLARED:
+                value, wanted = getattr(one, key), getattr(other, key)
+                if None not in (value, wanted) and value != wanted:
+                    return f"{one.name!r}: found {key} {value}, expected {wanted}"
+        return "found bounds that exclude those"
+
+
+def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvents]:
+    """Return the files that agree in features with most others, with the same features in all of them.
+
+    Names, masks and whether there is time must be the same, and what is declared of a feature must not differ: what one
+    file leaves open, as CSV does, another may say.
+
+    Args:
+        found: At least one.
+        report: Takes note of the others.
+
+    Raises:
+        HachimachiError: No set of features has more files than any other.
+    """
+    alike: dict[tuple[Features, bool], list[FileEvents]] = {}
+    for each in found:
+        alike.setdefault((each.features, each.temporal), []).append(each)
+    groups: list[_FeatureGroup] = []
+    for (features, temporal), files in sorted(alike.items(), key=lambda item: -len(item[1])):
+        for group in groups:
+            if group.temporal == temporal and (merged := _merge(group.features, features)):
+                group.features = merged
+                group.files += files
+                break
+        else:
+            groups.append(_FeatureGroup(features, temporal, list(files)))
+    index = {id(each): i for i, each in enumerate(found)}
+    for group in groups:
+        group.files.sort(key=lambda each: index[id(each)])
+    most, *others = sorted(groups, key=lambda group: -len(group.files))
+    if others and len(others[0].files) == len(most.files):
+        pair = f"{others[0].files[0].name} and {most.files[0].name} differ in features"
+        difference = others[0].difference(most)
+        raise HachimachiError(f"{pair}: {difference}; as many files are of the one as of the other: read them apart")
+    for group in others:
+        difference = group.difference(most)
+        for each in group.files:
+            report.refuse(each.name, f"{difference} as in {len(most.files):,} of {len(found):,} files")
     return [
-        sequence if sequence.name else replace(sequence, name=f"{job.name}{PART}{number}" if several else job.name)
-        for number, sequence in enumerate(sequences, 1)
+        each
+        if each.features == most.features
+        else replace(each, sequences=[replace(sequence, features=most.features) for sequence in each.sequences])
+        for each in most.files
     ]
+
+
+def _merge(one: Features, other: Features) -> Features | None:
+    """Return what two files declare together, or ``None`` if they contradict each other."""
+    if [(f.name, f.masked) for f in one] != [(f.name, f.masked) for f in other]:
+        return None
+    merged = []
+    for a, b in zip(one, other, strict=True):
+        values = {key: (getattr(a, key), getattr(b, key)) for key in _DECLARED}
+        if any(None not in pair and pair[0] != pair[1] for pair in values.values()):
+            return None
+        if "categorical" in values["kind"] and None in values["kind"]:  # every format can say that a column is one
+            return None
+        declared = {key: second if first is None else first for key, (first, second) in values.items()}
+        try:
+            merged.append(replace(a, **declared))
+        except HachimachiError:  # bounds that exclude each other
+            return None
+    return tuple(merged)
 
 
 SPLIT = "split.json"

@@ -1,4 +1,4 @@
-"""A reader of MIDI tracks that takes one byte after the other: slow, plain, and what the fast one must agree with."""
+"""A second reader of MIDI tracks, written apart from the first, which must agree with it."""
 
 from __future__ import annotations
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import Report
-from hachimachi.io.agreement import Found, keep_agreeing
+from hachimachi.io.many import FileEvents, keep_agreeing
 from hachimachi.io.midi import NOTES
 
 PITCH = Feature("pitch", "integer", min=0, max=127)
 
 
-def found(name: str, *features: Feature, timed: bool = True) -> Found:
+def found(name: str, *features: Feature, timed: bool = True) -> FileEvents:
     time = np.zeros(2) if timed else None
-    return Found(name, [EventSequence(features, np.ones((2, len(features))), time, name)])
+    return FileEvents(name, [EventSequence(features, np.ones((2, len(features))), time, name)])
 
 
 def test_what_one_leaves_open_another_may_say() -> None:
@@ -54,6 +54,13 @@ def test_who_disagrees_with_most_is_left_out_with_the_reason(case: str) -> None:
     assert list(report.refused) == ["z"]
     assert words in report.refused["z"]
     assert report.refused["z"].endswith("as in 2 of 3 files")
+
+
+def test_bounds_that_exclude_each_other_are_told() -> None:
+    report = Report()
+    files = [found("a", Feature("x", max=3)), found("b", Feature("x", max=3)), found("z", Feature("x", min=5))]
+    assert [each.name for each in keep_agreeing(files, report)] == ["a", "b"]
+    assert report.refused == {"z": "found bounds that exclude those as in 2 of 3 files"}
 
 
 def test_an_open_column_is_not_a_categorical_one() -> None:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report, read
-from hachimachi.io.csv_format import parse
-from hachimachi.io.csv_table import _read_at_once, _read_each, find_layout
+from hachimachi.io.csv_format import _read_at_once, _read_each, find_layout, parse
 
 PLAIN = "time,x,y\n0,1,0.5\n0.25,2,-3\n"
 ROWS, TIME = [[1, 0.5], [2, -3]], [0, 0.25]

@@ -60,8 +60,8 @@ def notes(draw: st.DrawFn) -> list[EventSequence]:
 HELD = {
     "json_format": (sequences(declared=True, most=3), 0.0),
     "csv_format": (sequences(declared=False, most=1), 0.0),
-    "midi": (notes(), 1e-9),
-    "arrow.table": (sequences(declared=True, most=3), 0.0),
+    "midi.read": (notes(), 1e-9),
+    "arrow": (sequences(declared=True, most=3), 0.0),
 }
 """Reader → what its format can hold, and by how much seconds may differ."""
 

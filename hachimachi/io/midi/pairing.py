@@ -1,263 +1,178 @@
-"""Notes or control changes of several tracks, with the columns that are wanted of them."""
+"""Notes out of note-ons and note-offs, with their instrument and pedal; control changes; names of tracks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from itertools import chain, pairwise
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS, MidiOptions
-from hachimachi.io.midi.smf import META, Block, Bytes, Events, Index, read_quantities
+from hachimachi.io.midi.smf import TrackEvents
 from hachimachi.io.report import EMPTY, REPEATED, RESTARTED, UNENDED
-
-Flags = NDArray[np.bool_]
-
-
-class Notes(NamedTuple):
-    """Every note of several tracks, one track after the other, in the order in which they begin; N of them.
-
-    Args:
-        event: Its note-on among the events, shape (N,).
-        track: From 0, shape (N,).
-        start: Tick, shape (N,).
-        end: Tick, shape (N,).
-        pitch: Shape (N,).
-        velocity: Shape (N,).
-        channel: From 0, shape (N,).
-    """
-
-    event: Index
-    track: Index
-    start: Index
-    end: Index
-    pitch: Bytes
-    velocity: Bytes
-    channel: Bytes
-
-
-def pair_notes(events: Events) -> tuple[Notes, dict[str, Index]]:
-    """Return every note of all tracks, and the tracks of the notes that had to be mended, by remark."""
-    event = np.flatnonzero(events.status >> 5 == 0b100)  # note-off, note-on
-    status, pitch, velocity = (column.take(event) for column in (events.status, events.first, events.second))
-    track, tick = track_of(event, events.counts), events.tick.take(event)
-    on = (status > 0x8F) & (velocity > 0)  # a velocity of 0 ends a note
-    key = (status & np.uint8(15)).astype(np.uint16) << np.uint16(7) | pitch
-    order = np.argsort(key, kind="stable")
-    ends, remarks = _pair(_Keys(key, track, tick, on), order, events)
-    begins = np.flatnonzero(on)
-    columns = (each.take(begins) for each in (event, track, tick, ends, pitch, velocity, status & np.uint8(15)))
-    return Notes._make(columns), remarks
-
-
-def track_of(event: Index, counts: Index) -> Index:
-    """Return the track of each of some events, which are sorted, given how many events each track has."""
-    bounds = np.searchsorted(event, np.append(0, np.cumsum(counts)))
-    return np.repeat(np.arange(len(counts)), np.diff(bounds))
-
-
-class _Keys(NamedTuple):
-    """Note-ons and note-offs, M of them."""
-
-    key: NDArray[np.uint16]
-    track: Index
-    tick: Index
-    on: Flags
-
-
-def _pair(keys: _Keys, order: Index, events: Events) -> tuple[Index, dict[str, Index]]:
-    """Return the end of each note at its note-on, shape (M,), given the order by key and then as in the file."""
-    by_key = _Keys._make(column.take(order) for column in keys)
-    same = np.zeros(len(order), bool)  # as the next
-    same[:-1] = (by_key.key[1:] == by_key.key[:-1]) & (by_key.track[1:] == by_key.track[:-1])
-    _settle_late_ends(by_key, same, order)
-    on = np.flatnonzero(by_key.on)
-    start, track, final = by_key.tick.take(on), by_key.track.take(on), ~same.take(on)
-    end = by_key.tick.take(on + 1, mode="clip")
-    again = by_key.on.take(on + 1, mode="clip") & ~final
-    if final.any():
-        end[final] = _last(events)[track[final]]
-    for i in np.flatnonzero(again & (end == start))[::-1].tolist():  # struck twice at once: the two end together
-        end[i], again[i] = end[i + 1], False
-    ends = np.empty(len(order), np.int64)
-    ends[order.take(on)] = end
-    return ends, {RESTARTED: track[again], UNENDED: track[final], EMPTY: track[end == start]}
-
-
-def _settle_late_ends(keys: _Keys, same: Flags, order: Index) -> None:
-    """Where a start comes just before the end, on the same tick, of the note its key still holds, exchange the two."""
-    on, tick = keys.on, keys.tick
-    while True:
-        late = np.flatnonzero(on[:-2] & on[1:-1] & ~on[2:] & same[:-2] & same[1:-1]) + 1
-        late = late[(tick[late - 1] < tick[late]) & (tick[late] == tick[late + 1])]
-        if not late.size:
-            return
-        on[late], on[late + 1] = False, True
-        order[late], order[late + 1] = order[late + 1], order[late]
-
-
-def _last(events: Events) -> Index:
-    """Return the tick of the last channel message of each track that has one, shape (T,)."""
-    of_channel = np.flatnonzero(events.status < 0xF0)
-    return events.tick[of_channel[np.searchsorted(of_channel, np.cumsum(events.counts)) - 1]]
-
 
 DAMPER = 64
 """Controller of the pedal that lets notes ring."""
-Whole = NDArray[np.integer]
-_WHEN = 2**40  # above all ticks and numbers of events
+Columns = dict[str, NDArray[np.int64]]
+"""``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
+_NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
 
 
-def find_instruments(notes: Notes, events: Events, line: Index) -> Index:
-    """Return each note's program: its track's own, else what another track set for the channel by then, else 0.
+def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
+    """Return the notes of a track, in the order in which they begin, and how often what had to be mended.
+
+    A note ends with what its key does next, a note-off or a note-on; notes struck at once on one key end together. A
+    note-on just before the note-off, on the same tick, of the note that its key still holds is read after it.
+
+    Returns:
+        Start, pitch, velocity, program, channel and track of each note, its end, and remarks. The program is what the
+        track set for the channel by then, -1 before it sets any.
+    """
+    notes: list[tuple[int, ...]] = []
+    ends: list[int] = []
+    sounding: dict[int, list[int]] = {}  # channel and pitch → its notes without an end, all of one start
+    late: set[int] = set()  # keys struck again, whose note-off on that tick is still to come
+    programs: dict[int, int] = {}
+    remarks: Counter[str] = Counter()
+    for tick, status, first, second in track.messages:
+        if status >= 0xA0:  # neither note-off nor note-on
+            if status >> 4 == 0xC:
+                programs[status & 15] = first
+            continue
+        channel = status & 15
+        key = channel << 7 | first
+        held = sounding.pop(key, ())
+        at_once = bool(held) and notes[held[0]][0] == tick
+        if status >= 0x90 and second:  # a velocity of 0 ends a note
+            sounding[key] = [*held, len(notes)] if at_once else [len(notes)]
+            notes.append((tick, first, second, programs.get(channel, -1), channel, track.number))
+            ends.append(tick)
+            late.discard(key)
+            if at_once or not held:
+                continue
+            late.add(key)
+            remarks[RESTARTED] += 1
+        elif at_once and key in late:
+            late.remove(key)
+            remarks[RESTARTED] -= 1
+            sounding[key] = list(held)
+            continue
+        for note in held:
+            ends[note] = tick
+    for note in chain.from_iterable(sounding.values()):
+        ends[note] = track.messages[-1][0]
+    remarks[UNENDED] = len(sounding)
+    remarks[EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
+    return notes, ends, remarks
+
+
+def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[Columns, Counter[str]]:
+    """Return the notes of tracks on one time line, track by track, and how often what had to be mended.
+
+    The instrument of a note is the program that its own track set for the channel, else what another track set by then,
+    else 0; on channel 10 it is the drums. The pedal is where any track moved the channel's by then, at first 0.
 
     Args:
-        line: Time line of each track, from 0, shape (T,).
+        tracks: All that lie on the time line.
+        wanted: Names of columns; ``pedal`` is looked for where it is among them.
     """
-    event = np.flatnonzero(events.status >> 4 == 0xC)
-    drums = notes.channel == DRUM_CHANNEL
-    if not event.size or drums.all():
-        return np.where(drums, DRUMS, 0)
-    track, channel = track_of(event, events.counts), events.status[event] & np.uint8(15)
-    value = events.first[event]
-    programs = _latest((track, channel, event, value), (notes.track, notes.channel, notes.event), -1)
-    rest = np.flatnonzero((programs < 0) & ~drums)
-    if rest.size:
-        asked = line[notes.track[rest]], notes.channel[rest], notes.start[rest]
-        programs[rest] = _latest((line[track], channel, events.tick[event], value), asked, 0)
-    programs[drums] = DRUMS
-    return programs
-
-
-def find_pedal(notes: Notes, events: Events, line: Index) -> Index:
-    """Return where the pedal of each note's channel is when it begins, moved by whichever track, at first 0."""
-    event = np.flatnonzero((events.status >> 4 == 0xB) & (events.first == DAMPER))
-    on_line = line[track_of(event, events.counts)]
-    changes = on_line, events.status[event] & np.uint8(15), events.tick[event], events.second[event]
-    return _latest(changes, (line[notes.track], notes.channel, notes.start), 0)
-
-
-def _latest(changes: tuple[Whole, ...], asked: tuple[Whole, ...], otherwise: int) -> Index:
-    """Return the value of the last change of a channel until then; of several at once, that which comes last.
-
-    Args:
-        changes: Group, channel, when (below 2⁴⁰) and value of each change.
-        asked: Group, channel and when of each question.
-        otherwise: The answer before any change.
-    """
-    place, question = (each[0] * 16 + each[1] for each in (changes, asked))
-    order = np.lexsort((changes[2], place))
-    place, when, value = place[order], changes[2][order], changes[3][order].astype(np.int64)
-    first = np.full(int(max(place.max(initial=0), question.max(initial=0))) + 1, _WHEN)
-    np.minimum.at(first, question, asked[2])
-    early = when <= first[place]
-    settled = np.full(len(first), otherwise)
-    settled[place[early]] = value[early]  # of several, the last that is written stays
-    answer = settled.take(question)
-    changing = np.zeros(len(first), bool)
-    changing[place[~early]] = True
-    if (amid := np.flatnonzero(changing.take(question))).size:
-        key = place * _WHEN + np.minimum(when, _WHEN - 1)
-        last = np.searchsorted(key, question[amid] * _WHEN + asked[2][amid], side="right") - 1
-        known = (last >= 0) & (place[last] == question[amid])
-        answer[amid] = np.where(known, value[last], otherwise)
-    return answer
-
-
-_TICK_BITS = 38
-_MOST_GROUPS = 1 << 63 - _TICK_BITS - 15
-
-
-class Rows(NamedTuple):
-    """What is wanted of several tracks, R of it, sorted by group and then by time.
-
-    Args:
-        track: From 0, shape (R,).
-        start: Tick, shape (R,).
-        end: Tick, shape (R,).
-        columns: Each feature but ``duration`` by its name, shape (R,).
-        remarks: What had to be mended → the track of each.
-    """
-
-    track: Index
-    start: Index
-    end: Index
-    columns: dict[str, NDArray[np.integer]]
-    remarks: dict[str, Index]
-
-
-def read_notes(events: Events, block: Block, group: Index, options: MidiOptions) -> Rows:
-    """Return notes, sorted by group, time, pitch, instrument, duration.
-
-    Args:
-        group: Of each track, never decreasing, shape (T,).
-    """
-    notes, remarks = pair_notes(events)
-    instrument = find_instruments(notes, events, block.line)
-    order = _sort(group.take(notes.track), notes.start, notes.pitch, instrument, notes.end)
-    found = {"pitch": notes.pitch, "velocity": notes.velocity, "instrument": instrument, "channel": notes.channel}
-    wanted = {feature.name for feature in options.features}
-    if "track" in wanted:
-        found["track"] = block.number[notes.track]
+    notes: list[tuple[int, ...]] = []
+    ends: list[int] = []
+    remarks: Counter[str] = Counter()
+    for track in tracks:
+        found, found_ends, mended = pair_notes(track)
+        notes += found
+        ends += found_ends
+        remarks.update(mended)
+    columns = _columns(_NOTE_COLUMNS, notes) | {"end": np.array(ends, np.int64)}
+    channel, start, instrument = columns["channel"], columns["start"], columns["instrument"]
+    drums = channel == DRUM_CHANNEL
+    unset = (instrument < 0) & ~drums
+    if unset.any():
+        changes = [(tick, status, first) for tick, status, first, _ in _messages(tracks, 0xC)]
+        instrument[unset] = _latest(changes, channel[unset], start[unset])
+    instrument[drums] = DRUMS
     if "pedal" in wanted:
-        found["pedal"] = find_pedal(notes, events, block.line)
-    columns = {name: column.take(order) for name, column in found.items() if name in wanted}
-    return Rows(notes.track.take(order), notes.start.take(order), notes.end.take(order), columns, remarks)
+        changes = [
+            (tick, status, value) for tick, status, control, value in _messages(tracks, 0xB) if control == DAMPER
+        ]
+        columns["pedal"] = _latest(changes, channel, start)
+    return columns, remarks
 
 
-def read_controls(events: Events, block: Block, group: Index, options: MidiOptions) -> Rows:
-    """Return the control changes that are wanted, sorted by group and time, at one time as in the file."""
-    asked = np.zeros(256, bool)
-    asked[list(options.controls)] = True
-    event = np.flatnonzero((events.status >> 4 == 0xB) & asked[events.first])
-    track = track_of(event, events.counts)
-    order = np.lexsort((events.tick[event], group[track]))
-    event, track = event[order], track[order]
-    channel, tick = events.status[event] & np.uint8(15), events.tick[event]
-    found = {"control": events.first[event], "value": events.second[event], "channel": channel}
-    found["track"] = block.number[track]
-    remarks = {REPEATED: track[_repeated(block.line[track] * 16 + channel, found["control"], found["value"])]}
-    return Rows(track, tick, tick, {feature.name: found[feature.name] for feature in options.features}, remarks)
+def _columns(names: Sequence[str], rows: Sequence[Sequence[int]]) -> Columns:
+    return dict(zip(names, np.array(rows, np.int64).reshape(-1, len(names)).T, strict=True))
 
 
-def _sort(group: Index, start: Index, pitch: Bytes, instrument: Index, end: Index) -> Index:
-    """Return the order by all of these, those that come first weighing most."""
-    key = group << _TICK_BITS | np.minimum(start, 2**_TICK_BITS - 1)
-    if len(group) and group[-1] >= _MOST_GROUPS:
-        return np.lexsort((end, instrument, pitch, key))
-    key = key << 15 | pitch.astype(np.int64) << 8 | instrument
-    order = np.argsort(key, kind="stable")
-    sorted_key, sorted_end = key.take(order), end.take(order)
-    if ((sorted_key[1:] == sorted_key[:-1]) & (sorted_end[1:] < sorted_end[:-1])).any():
-        return np.lexsort((end, key))
-    return order
+def _messages(tracks: Sequence[TrackEvents], kind: int) -> list[tuple[int, int, int, int]]:
+    """Return messages of one kind, track by track."""
+    return [message for track in tracks for message in track.messages if message[1] >> 4 == kind]
 
 
-def _repeated(channel: Index, control: Index, value: Index) -> Index:
-    """Return the changes of a controller to the value that it already had, given the channel of each."""
-    key = channel.astype(np.int64) * 128 + control
-    order = np.argsort(key, kind="stable")
-    key, value = key[order], value[order]
-    return order[1:][(key[1:] == key[:-1]) & (value[1:] == value[:-1])]
+def _latest(
+    changes: Sequence[tuple[int, int, int]], channel: NDArray[np.int64], tick: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return to what channels were last set by some ticks, 0 before any change; of several at once the last holds.
+
+    Args:
+        changes: Tick, status and value of each, in the order of the file.
+        channel: Shape (N,).
+        tick: Shape (N,).
+    """
+    values = np.zeros(len(tick), np.int64)
+    for number in np.unique(channel).tolist():
+        of_channel = sorted((change for change in changes if change[1] & 15 == number), key=itemgetter(0))
+        here = channel == number
+        last = np.searchsorted(np.array([when for when, _, _ in of_channel], np.int64), tick[here], side="right")
+        values[here] = np.array([0, *(value for _, _, value in of_channel)])[last]
+    return values
 
 
-_TRACK_NAME = 0x03
+def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list[Columns], Counter[str]]:
+    """Return notes or control changes of tracks on one time line, and remarks: what had to be mended, or is odd.
+
+    Notes are sorted by start, pitch, instrument and end, control changes by time and then as in the file.
+
+    Args:
+        tracks: All that lie on the time line.
+        options: What is wanted; with ``split_tracks`` each track that has events is a part of its own.
+    """
+    remarks: Counter[str] = Counter()
+    if options.controls:
+        keys = ["start"]
+        changes = [
+            (tick, tick, first, second, status & 15, track.number)
+            for track in tracks
+            for tick, status, first, second in track.messages
+            if status >> 4 == 0xB and first in options.controls
+        ]
+        columns = _columns(("start", "end", "control", "value", "channel", "track"), changes)
+    else:
+        keys = ["end", "instrument", "pitch", "start"]
+        columns, remarks = read_notes(tracks, [feature.name for feature in options.features])
+    order = np.lexsort([columns[name] for name in [*keys, *["track"] * options.split_tracks]])  # the last weighs most
+    columns = {name: column[order] for name, column in columns.items()}
+    if options.controls:
+        values: dict[tuple[int, int], int] = {}
+        for channel, control, value in zip(
+            *(columns[name].tolist() for name in ("channel", "control", "value")), strict=True
+        ):
+            remarks[REPEATED] += values.get((channel, control)) == value
+            values[channel, control] = value
+    track = columns["track"]
+    edges = [0, *(np.flatnonzero(np.diff(track)) + 1 if options.split_tracks else ()), len(track)]
+    parts = [{name: each[i:j] for name, each in columns.items()} for i, j in pairwise(edges) if i < j]
+    return parts, remarks
 
 
-def name_tracks(block: Block, events: Events) -> list[str]:
+def name_tracks(tracks: Sequence[TrackEvents]) -> list[str]:
     """Return the name of each track where it has one that no other track of its file has, else its number, from 1."""
-    values = np.frombuffer(block.data, np.uint8)
-    event = np.flatnonzero((events.status == META) & (events.first == _TRACK_NAME))[::-1]
-    length, begin = read_quantities(values, events.at[event] + 1)
-    texts = [block.data[at : at + size] for at, size in zip(begin.tolist(), length.tolist(), strict=True)]
-    tracks = track_of(event[::-1], events.counts)[::-1].tolist()
-    said = {track: _clean(text) for track, text in zip(tracks, texts, strict=True)}  # the first of a track stays
-    often = Counter((file, said.get(track)) for track, file in enumerate(block.file.tolist()))
-    return [
-        said[track] if said.get(track) and often[file, said[track]] == 1 else str(number)
-        for track, (file, number) in enumerate(zip(block.file.tolist(), block.number.tolist(), strict=True))
-    ]
+    names = [_clean(track.name or b"") for track in tracks]
+    often = Counter(names)
+    return [name if name and often[name] == 1 else str(i) for i, name in enumerate(names, 1)]
 
 
 def _clean(text: bytes) -> str:

@@ -19,7 +19,20 @@ from hachimachi.io.report import Report
 ROUNDED = "values between those that MIDI has: rounded"
 CLIPPED = "values beyond 0 to 127, or velocities of 0: brought to the nearest that MIDI has"
 NO_NOTE = "events of a pitch, instrument, channel, track or control that MIDI does not have: left out"
+SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"
+MISPLACED = "notes of drums off channel 10, or of other instruments on it: they sound as the channel says"
+CUT = "notes that go on when their key is struck again: they end there"
+TOGETHER = "notes of one key that begin together: they end with the longest"
+STAND_IN = "control changes without a number: written as controller 1"
+PEDALS = "places of the pedal within a tick of each other: only the last is held"
 MOST_TRACKS = 256
+TICK = 1e-4
+"""Seconds: every time is written to the nearest of these."""
+_TEMPO = 500_000  # microseconds per quarter note
+_MOST_DELTA = 2**28
+_MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
+Whole = NDArray[np.int64]
 Tell = Callable[[str, int], None]
 """Takes note of what happened and how often."""
 
@@ -128,12 +141,6 @@ def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.flo
     return sequence.column(name) if present else np.full(len(sequence), default)
 
 
-SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"
-MISPLACED = "notes of drums off channel 10, or of other instruments on it: they sound as the channel says"
-_MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-Whole = NDArray[np.int64]
-
-
 def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> Whole:
     """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
 
@@ -156,40 +163,23 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> W
     programs = np.unique(notes.program[melodic])
     if len(programs) <= len(_MELODIC):
         found[melodic] = np.array(_MELODIC)[np.searchsorted(programs, notes.program[melodic])]
-    else:
-        found[melodic] = _take_turns(notes.program[melodic], start[melodic], end[melodic], tell)
-    return found
-
-
-def _take_turns(program: Whole, start: Whole, end: Whole, tell: Tell) -> Whole:
+        return found
     holders: dict[int, int] = {}  # program → channel, the least recently used first
     busy = dict.fromkeys(_MELODIC, 0)  # until which tick a channel sounds
-    found, shared = [], 0
-    for value, begin, finish in zip(program.tolist(), start.tolist(), end.tolist(), strict=True):
-        channel = holders.pop(value, None)
+    shared = 0
+    for note, program, begin, finish in _rows(melodic, notes.program[melodic], start[melodic], end[melodic]):
+        channel = holders.pop(program, None)
         if channel is None and len(holders) < len(_MELODIC):
             channel = next(each for each in _MELODIC if each not in holders.values())
         elif channel is None:
             silent = next((other for other, its in holders.items() if busy[its] <= begin), None)
             shared += silent is None
             channel = holders.pop(next(iter(holders)) if silent is None else silent)
-        holders[value] = channel
+        holders[program] = channel
         busy[channel] = max(busy[channel], finish)
-        found.append(channel)
+        found[note] = channel
     tell(SHARED, shared)
-    return np.array(found, np.int64)
-
-
-TICK = 1e-4
-"""Seconds: every time is written to the nearest of these."""
-CUT = "notes that go on when their key is struck again: they end there"
-TOGETHER = "notes of one key that begin together: they end with the longest"
-STAND_IN = "control changes without a number: written as controller 1"
-PEDALS = "places of the pedal within a tick of each other: only the last is held"
-_TEMPO = 500_000  # microseconds per quarter note
-_MOST_DELTA = 2**28
-Whole = NDArray[np.int64]
-_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
+    return found
 
 
 class _Timed(NamedTuple):
@@ -225,10 +215,9 @@ def _is_controls(sequence: EventSequence) -> bool:
     names = {feature.name for feature in sequence.features}
     if not sequence.temporal or "pitch" in names or not names <= {"control", "value", "channel", "track"}:
         return False
-    return "value" in names and ("control" in names or _is_of_midi(sequence.column("value")))
-
-
-def _is_of_midi(values: NDArray[np.float64]) -> bool:
+    if "value" not in names or "control" in names:
+        return "value" in names
+    values = sequence.column("value")
     return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all() and (values > 1).any())
 
 
@@ -256,7 +245,12 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
     start = _ticks(notes.start)
     end = np.maximum(_ticks(notes.end), start + 1)
     channel = choose_channels(notes, start, end, tell)
-    track = _tracks(notes)
+    if notes.track is not None:
+        track = notes.track - 1
+    elif notes.program is not None:
+        track = np.unique(notes.program, return_inverse=True)[1]
+    else:
+        track = np.zeros(len(start), np.int64)
     key = (track * 16 + channel) * 128 + notes.pitch
     last, end = _settle_ends(key, start, end, tell)
     offs = [
@@ -272,15 +266,6 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
 
 def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _tracks(notes: NoteTable) -> Whole:
-    """Return the track of each note, from 0."""
-    if notes.track is not None:
-        return notes.track - 1
-    if notes.program is None:
-        return np.zeros(len(notes.start), np.int64)
-    return np.unique(notes.program, return_inverse=True)[1]
 
 
 def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whole, Whole]:

@@ -1,16 +1,20 @@
-"""Many files: in their order, together or apart, on all cores or here; what goes wrong with one leaves the others."""
+"""Many files: in their order, on all cores or here; what goes wrong with one leaves the others."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hachimachi.errors import HachimachiError
 from hachimachi.io import Report, many, read
-from hachimachi.io.many import Job, read_one
+from hachimachi.io.many import InputFile, cores, parallel_map, read_one
 from hachimachi.io.midi import MidiOptions
 
 NOTE = b"\x00\x90%c\x40\x60\x80%c\x40"
@@ -19,10 +23,19 @@ KILLER = """
 import os
 from hachimachi.io.many import _try
 
-def attempt(batch):
-    if any("bad" in job.name for job in batch):
+def attempt(file):
+    if "bad" in file.name:
         os._exit(9)
-    return _try(batch)
+    return _try(file)
+"""
+DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
+SLEEP = "__import__('time').sleep(60)"
+WHERE = "__import__('os').getpid()"
+SCRIPT = """
+print("begun")
+from hachimachi.io import many, read
+many.APART, many.cores = 0, lambda: 2
+print(len(read("midi")))
 """
 
 
@@ -33,7 +46,6 @@ HOW = pytest.mark.usefixtures("anywhere")
 def anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(many, "APART", 0 if request.param == "on all cores" else 10**9)
     monkeypatch.setattr(many, "cores", lambda: 2)
-    monkeypatch.setattr(many, "TOGETHER", 400)  # bytes: several batches of several files
     return request.param
 
 
@@ -91,7 +103,7 @@ def test_a_process_that_dies_costs_one_file(
     report = Report()
     assert len(read(folder, report)) == 40
     assert list(report.refused) == ["011 bad.mid"]
-    assert "the process that read it died (ended with status 9)" in report.refused["011 bad.mid"]
+    assert "the process that read it died; is there memory enough" in report.refused["011 bad.mid"]
     del sys.modules["killer"]
 
 
@@ -101,20 +113,20 @@ def test_a_mistake_of_ours_costs_one_file_and_asks_for_a_report(
     from hachimachi.io.midi import read as midi_read
 
     fill(tmp_path, midi_bytes, 6)
-    real = midi_read.parse_many
+    real = midi_read.parse
 
-    def fail(files: list[tuple[bytes, str]], *rest: object) -> object:
-        if any(name == "003.mid" for _, name in files):
+    def fail(data: bytes, name: str, report: Report, **options: MidiOptions) -> object:
+        if name == "003.mid":
             raise IndexError("list index out of range")
-        return real(files, *rest)  # type: ignore[arg-type]
+        return real(data, name, report, **options)
 
-    monkeypatch.setattr(midi_read, "parse_many", fail)
+    monkeypatch.setattr(midi_read, "parse", fail)
     report = Report()
     assert len(read(tmp_path, report)) == 5
     assert "mistake of hachimachi's: IndexError" in report.refused["003.mid"]
     assert "please report it" in report.refused["003.mid"]
     with pytest.raises(IndexError):
-        read_one(Job(tmp_path / "003.mid", "003.mid"), Report())
+        read_one(InputFile(tmp_path / "003.mid", "003.mid"), Report())
 
 
 def test_many_sequences_without_names_are_numbered(tmp_path: Path) -> None:
@@ -158,3 +170,62 @@ def test_what_is_asked_of_midi_files_needs_some(
     (tmp_path / "b.mid").write_bytes(midi_bytes(NOTE % (60, 60)))
     with pytest.raises(HachimachiError, match=words):
         read([tmp_path / name for name in names], midi=options)
+
+
+def lose(item: str) -> str:
+    return f"{len(item)} lost"
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    items = [f"{number} * 2" for number in range(40)]
+    assert list(parallel_map(eval, items, lose, 3)) == [number * 2 for number in range(40)]
+
+
+def test_processes_are_others_and_live_on() -> None:
+    found = list(parallel_map(eval, [WHERE] * 12, lose, 2))
+    assert os.getpid() not in found
+    assert len(set(found)) <= 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal is a status there")
+def test_a_process_that_dies_takes_one_item_with_it() -> None:
+    items = [DIE if number % 5 == 2 else str(number) for number in range(10)]
+    assert list(parallel_map(eval, items, lose, 2)) == [f"{len(DIE)} lost" if n % 5 == 2 else n for n in range(10)]
+
+
+def test_to_close_it_ends_everything_at_once() -> None:
+    start = time.monotonic()
+    with closing(parallel_map(eval, ["1", SLEEP, SLEEP, SLEEP], lose, 2)) as results:
+        assert next(results) == 1
+    assert time.monotonic() - start < 30  # far less than one of them sleeps
+
+
+@pytest.mark.parametrize("error", [OSError("no"), NotImplementedError("no semaphores")])
+def test_where_no_process_can_be_started_the_work_is_done_here(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(many, "ProcessPoolExecutor", refuse)
+    assert list(parallel_map(eval, [WHERE] * 3, lose, 2)) == [os.getpid()] * 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="/bin/false is not there")
+def test_where_processes_end_before_they_begin_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/bin/false")
+    assert list(parallel_map(eval, [WHERE] * 3, lose, 2)) == [os.getpid()] * 3
+
+
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_a_script_without_a_main_guard_runs_once(tmp_path: Path, midi_bytes: Bytes, way: str) -> None:
+    (tmp_path / "midi").mkdir()
+    fill(tmp_path / "midi", midi_bytes)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    words = [sys.executable, "script.py"] if way == "file" else [sys.executable, "-"]
+    done = subprocess.run(words, cwd=tmp_path, input=SCRIPT, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout, done.stderr) == ("begun\n40\n", "")
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
