@@ -65,7 +65,7 @@ def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkey
     assert padding.any()
     assert float(loss.detach()) == pytest.approx(float(torch.stack(by_hand).sum().detach()) / events, rel=1e-5)
     assert not log  # nothing at each step
-    told = module.tally.take()
+    told = module.metrics.take()
     assert told["train/nll"] == pytest.approx(float(loss.detach()), rel=1e-6)
     assert set(told) == {f"train/{name}" for name in ("nll", "time", "pitch", "velocity", "duration", "instrument")} | {
         "training/events_per_second"
@@ -82,7 +82,7 @@ def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytes
     for batch in (rows, padded):
         module.zero_grad()
         module.training_step(batch, 0).backward()
-        learned = module.tally.take()["train/nll"]
+        learned = module.metrics.take()["train/nll"]
         validate(module, batch)
         gradients.append([weight.grad.clone() for weight in module.parameters() if weight.grad is not None])
         gradients[-1].append(torch.tensor([learned, log["val/nll"], float(module.scored)]))

@@ -166,7 +166,7 @@ class TrainerConfig:
     accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _devices()  # noqa: RUF009  (makes a field)
     num_nodes: int = _whole(1)
-    strategy: str = _one_of("auto", "ddp", "fsdp")
+    strategy: str = _one_of("auto", "ddp")
     max_epochs: int | None = _whole(1, null=True)
     max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)
     max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
