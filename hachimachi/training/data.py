@@ -138,17 +138,17 @@ class EventDataModule(L.LightningDataModule):
     have two events; otherwise the last part of each one in time. Under 20 events nothing is held out.
 
     A batch is a float64 tensor of shape (B, T, D), one row an event, one column a feature, as :attr:`columns` lists
-    them. Where the data has time, column 0 is the time since the previous event in seconds, 0 for a sequence's first;
-    all others are the data's own values, not scaled: a duration in seconds, a MIDI pitch from 0 to 127, a category by
-    its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a sequence.
+    them. Where the data has time, column 0 is the time since the previous event in seconds, unknown for a sequence's
+    first; all others are the data's own values, not scaled: a duration in seconds, a MIDI pitch from 0 to 127, a
+    category by its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a sequence.
     Training has windows of T = :attr:`window` events or fewer, not augmented: that is
     :class:`~hachimachi.training.module.EventModule`'s part. Validation and test have whole sequences, like lengths
     together.
 
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
-        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last
-            are for :meth:`test_dataloader` alone.
+        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are for
+            :meth:`test_dataloader` alone.
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.

@@ -127,8 +127,7 @@ def _run(
     trainer = make_trainer(cfg, callbacks=[*callbacks, *([checkpoint] if checkpoint else [])], **options)
     ended, before = "", signal.getsignal(signal.SIGINT)
     try:
-        source = {"datamodule": data} if isinstance(data, EventDataModule) else {"train_dataloaders": data}
-        trainer.fit(module, **source, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except SIGTERMException:
         ended = "SIGTERM"
     except SystemExit:  # which Lightning makes of Ctrl-C

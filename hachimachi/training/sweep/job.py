@@ -90,8 +90,8 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
         words.append(f"output={quote(str(site.folder / MODEL))}")
         if distributed.count(typed) > 1:
             words.append(f"{SWEEP_DIR}{quote(job.sweep.dir)}")
-            with read_write(job):  # Lightning starts processes in this folder
-                job.run.dir = str(site.folder)
+            with read_write(job):  # pyright: ignore[reportArgumentType]
+                job.run.dir = str(site.folder)  # where Lightning starts processes
     # what Lightning starts a process for each further device with
     sys.argv = [sys.argv[0], "train", *flags, *words]
     return typed
