@@ -140,10 +140,9 @@ class EventDataModule(L.LightningDataModule):
     A batch is a float64 tensor of shape (B, T, D), one row an event, one column a feature, as :attr:`columns` lists
     them. Where the data has time, column 0 is the time since the previous event in seconds, unknown for a sequence's
     first; all others are the data's own values, not scaled: a duration in seconds, a MIDI pitch from 0 to 127, a
-    category by its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a sequence.
-    Training has windows of T = :attr:`window` events or fewer, not augmented: that is
-    :class:`~hachimachi.training.module.EventModule`'s part. Validation and test have whole sequences, like lengths
-    together.
+    category by its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a
+    sequence. Training has windows of T = :attr:`window` events or fewer, not augmented: that is the part of
+    :class:`~hachimachi.training.module.EventModule`. Validation and test have whole sequences, like lengths together.
 
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.

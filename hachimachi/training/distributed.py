@@ -166,14 +166,7 @@ class StopTogether(L.Callback):
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.before[number] = signal.signal(number, self._request)
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Stop if the first process is to."""
         late = self.due is not None and time.monotonic() - self.started >= self.due
         end = torch.tensor(self.requested or int(late), device=trainer.strategy.root_device)

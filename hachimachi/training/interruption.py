@@ -45,14 +45,7 @@ class StopGracefully(L.Callback):
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             self.before = {each: signal.signal(each, self._receive) for each in NAMES}
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Have Lightning stop when all that belongs to this step is done."""
         self._set_stopping(trainer, bool(self.reason))
 
@@ -96,14 +89,7 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, path: Path, every: timedelta) -> None:
         self.path, self.every, self.written = path, every.total_seconds(), time.monotonic()
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write where it is time and nothing is due."""
         due = (trainer.fit_loop.total_batch_idx + 1) % (trainer.val_check_batch or math.inf) == 0
         if not due and not trainer.is_last_batch:
@@ -149,13 +135,7 @@ class ResumeState(L.Callback):
         if self.random is not None and epochs.ready == epochs.completed:
             trainer.fit_loop.epoch_loop.restarting = False
 
-    def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Restore the generators, once, when all that draws in preparing is over.
 
         They are those of one process: of several, all would draw the same.
@@ -175,14 +155,7 @@ class ResumeState(L.Callback):
             torch.empty((), dtype=torch.int64).random_()
         self.random = None
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Count."""
         self.epoch, self.batch = (self.epoch + 1, 0) if trainer.is_last_batch else (self.epoch, self.batch + 1)
 
