@@ -125,7 +125,7 @@ SCORED = 2**16
 """Events that the score in the end is of, at most: beyond them its error is small; it takes time and memory."""
 HASHED = 2**16
 """Events on disk that a fingerprint is taken of, where there are more."""
-KNOWN = 4096
+OPENINGS = 4096
 """Sequences on disk that are recognised later, at most, so that a model file stays small."""
 PASS = 8192
 """Events, padding included, in a batch of validation."""
@@ -279,8 +279,8 @@ class EventDataModule(L.LightningDataModule):
     def openings(self, sequences: Collection) -> list[str]:
         """Return by what sequences are recognised later, of many on disk of some, evenly from everywhere."""
         beginnings = sequences.cut(0, OPENING)
-        if not sequences.source.resident and len(beginnings) > KNOWN:
-            beginnings = beginnings.take(np.linspace(0, len(beginnings) - 1, KNOWN).astype(np.int64))
+        if not sequences.source.resident and len(beginnings) > OPENINGS:
+            beginnings = beginnings.take(np.linspace(0, len(beginnings) - 1, OPENINGS).astype(np.int64))
         return openings(beginnings)
 
     def train_dataloader(self) -> DataLoader[Tensor]:

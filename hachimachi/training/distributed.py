@@ -124,7 +124,7 @@ class LaunchedProcesses(L.Callback):
         for process in self.processes:
             process.kill()
             process.wait()
-        if not is_started() or "LOCAL_RANK" not in self.environment:
+        if "LOCAL_RANK" not in self.environment:
             os.environ.clear()
             os.environ.update(self.environment)
             if torch.distributed.is_initialized():

@@ -155,9 +155,9 @@ def _flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
 def _scores(run: Path) -> dict[str, float]:
     """Return the last value of each score; only that of the command line where nothing else was logged."""
     found = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
-    said = run / "score.json"
-    if f"{SCORE}nll" not in found and said.is_file():
-        found[f"{SCORE}nll"] = json.loads(said.read_text(encoding="utf-8"))["val_nll"]
+    written = run / "score.json"
+    if f"{SCORE}nll" not in found and written.is_file():
+        found[f"{SCORE}nll"] = json.loads(written.read_text(encoding="utf-8"))["val_nll"]
     return found
 
 

@@ -204,7 +204,7 @@ def test_of_much_data_histograms_are_sampled_and_that_is_said(
     assert data.remarks == ["histograms are those of 100 events from everywhere, ranges those of all"]
     assert len(data.fingerprint()) == 16
     assert len(data.openings(data.train)) == 3
-    monkeypatch.setattr("hachimachi.training.data.KNOWN", 2)
+    monkeypatch.setattr("hachimachi.training.data.OPENINGS", 2)
     assert len(data.openings(data.train)) == 2
 
 

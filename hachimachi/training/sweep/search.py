@@ -220,7 +220,7 @@ def line_of(job: Job) -> str:
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """The launcher that runs one job after the other, in this process."""
 QUEUE = 8
-"""Jobs that a search has in the queue of a cluster at once, unless it is told."""
+"""Jobs that a search has in the queue of a cluster at once by default."""
 
 
 class SweepFolder(Callback):

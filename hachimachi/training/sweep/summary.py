@@ -65,7 +65,7 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
 
 
 def round_text(value: str) -> str:
-    """Return a number with no more digits than say something, any other value as it is.
+    """Return a number with three digits if it has many, any other value as it is.
 
     >>> round_text("0.0034872364872"), round_text("gru")
     ('0.00349', 'gru')
