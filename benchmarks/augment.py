@@ -48,12 +48,12 @@ def main() -> None:
     module = EventModule(model)
     optimizer = torch.optim.AdamW(model.parameters())
 
-    def step(variation: WindowAugmentation | None, number: int) -> None:
-        rows, varied = batches[number % len(batches)], None
-        if variation:
-            rows, varied = variation(rows)
+    def step(augmentation: WindowAugmentation | None, number: int) -> None:
+        rows, augmented = batches[number % len(batches)], None
+        if augmentation:
+            rows, augmented = augmentation(rows)
         optimizer.zero_grad()
-        (-module.model.log_prob(rows, varied).mean()).backward()
+        (-module.model.log_prob(rows, augmented).mean()).backward()
         optimizer.step()
 
     with one_thread():

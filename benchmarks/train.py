@@ -79,9 +79,8 @@ def learn_bare(data: EventDataModule, module: EventModule, steps: int, cut: floa
     module.train()
     while done < steps:
         for rows in loader:
-            varied = None
-            heard, varied = module.augmentation(rows) if module.augmentation else (rows, None)
-            loss = -module.model.log_prob(heard, varied).sum() / _count(rows)
+            windows, augmented = module.augmentation(rows) if module.augmentation else (rows, None)
+            loss = -module.model.log_prob(windows, augmented).sum() / _count(rows)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.model.parameters(), cut)
@@ -114,11 +113,11 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     data.setup()
     cfg = resolve_defaults(cfg, data.events)
     torch.set_num_threads(cfg.trainer.threads)
-    variation = data.decide_augmentation(**_given(cfg.augment))
+    augmentation = data.decide_augmentation(**_given(cfg.augment))
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "warmup", "average")}
     pace = Pace([], [])
     for turn in range(rounds + 1):
-        bare, ours = (EventModule(_build(cfg, data), augmentation=variation, **options) for _ in range(2))
+        bare, ours = (EventModule(_build(cfg, data), augmentation=augmentation, **options) for _ in range(2))
         first = learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val) if turn % 2 else None
         lightning = learn_by_lightning(cfg, data, ours, steps)
         bare_pace = first or learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val)
