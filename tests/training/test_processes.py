@@ -114,7 +114,7 @@ def test_an_interruption_ends_all_and_keeps_the_best(tmp_path: Path, make_pieces
         time.sleep(0.1)
     others = children_of(process.pid)
     process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert (process.returncode, err) == (130, "")
     assert f"Stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}; the best model so far is kept" in out
     assert not any(map(is_there, others))
@@ -129,7 +129,7 @@ def test_a_further_process_that_is_killed_ends_all(tmp_path: Path, make_pieces: 
         time.sleep(0.1)
     [other] = children_of(process.pid)
     os.kill(other, signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=240)
     assert (process.returncode, err) == (1, "hxmx: process 1 of 2 was ended by SIGKILL; the others were ended\n")
     assert (tmp_path / "model.pt").is_file()
 
@@ -143,7 +143,7 @@ def test_further_processes_end_with_the_command(tmp_path: Path, make_pieces: Any
         time.sleep(0.1)
     others = children_of(process.pid)
     process.kill()
-    process.communicate(timeout=120)
+    process.communicate(timeout=240)
     ended = time.monotonic() + 60
     while any(map(is_there, others)) and time.monotonic() < ended:
         time.sleep(0.1)

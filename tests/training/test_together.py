@@ -98,7 +98,7 @@ def test_going_on_they_do_not_all_draw_what_the_first_would() -> None:
 def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "my data.json", make_pieces([120]))
     words = ("my data.json", "my model.pt", *TINY, *DDP, "trainer.max_epochs=2", "dataset.refit=true")
-    done = hxmx_process("train", *words, cwd=tmp_path, timeout=240)
+    done = hxmx_process("train", *words, cwd=tmp_path, timeout=480)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("nats per event on what was held out") == 1
     assert "Then it learned from that too" in done.stdout
@@ -113,12 +113,12 @@ def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_p
 def test_jobs_of_a_sweep_have_processes_of_their_own(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "data.json", make_pieces([120]))
     words = ("data.json", "best.pt", *TINY, *DDP, "trainer.max_epochs=2", "callbacks.progress=false")
-    done = hxmx_process("train", *words, "-m", "seed=1,2", "sweep.prune=true", cwd=tmp_path, timeout=240)
+    done = hxmx_process("train", *words, "-m", "seed=1,2", "sweep.prune=true", cwd=tmp_path, timeout=480)
     assert (done.returncode, done.stderr) == (0, "")
     [sweep] = (tmp_path / "outputs" / "sweep").iterdir()
     assert [(sweep / job / "score.json").is_file() for job in "012"] == [True, True, False]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["sweep"]
-    side_by_side = hxmx_process("train", *words, "-m", "seed=1,2", "hydra/launcher=joblib", cwd=tmp_path, timeout=240)
+    side_by_side = hxmx_process("train", *words, "-m", "seed=1,2", "hydra/launcher=joblib", cwd=tmp_path, timeout=480)
     assert side_by_side.returncode == 1
     assert "jobs side by side have one device each" in side_by_side.stderr
