@@ -20,7 +20,7 @@ from hachimachi.player.engine import one_thread
 from hachimachi.prelude import play_prelude
 from hachimachi.training.data import Windows
 from hachimachi.training.module import EventModule
-from hachimachi.training.window_augmentation import Chained, Shift, Variation
+from hachimachi.training.window_augmentation import MusicAugmentation, OpsAugmentation, Shift, WindowAugmentation
 
 ROUNDS = 7
 STEPS = 15
@@ -39,19 +39,21 @@ def main() -> None:
     data = play_prelude()
     columns = fit_columns([data])
     shifts = [Shift(1, 6, 0, 127), Shift(2, 10, 1, 127)]
-    cases = {"as they are": None, "by the recipe": Variation(SHARE, shifts, [0, 3], 0.2)}
-    cases |= {f"by augment.ops, {name}": Chained(SHARE, parse(ops).bind(columns)) for name, ops in WRITTEN.items()}
+    cases = {"as they are": None, "by the recipe": MusicAugmentation(SHARE, shifts, [0, 3], 0.2)}
+    cases |= {
+        f"by augment.ops, {name}": OpsAugmentation(SHARE, parse(ops).bind(columns)) for name, ops in WRITTEN.items()
+    }
     batches = list(Windows([data], 64, 16, 0))
     model = build_model([data], {"name": "gru", "size": 128, "layers": 1})
     module = EventModule(model)
     optimizer = torch.optim.AdamW(model.parameters())
 
-    def step(variation: Variation | Chained | None, number: int) -> None:
-        rows, varied = batches[number % len(batches)], None
-        if variation:
-            rows, varied = variation(rows)
+    def step(augmentation: WindowAugmentation | None, number: int) -> None:
+        rows, augmented = batches[number % len(batches)], None
+        if augmentation:
+            rows, augmented = augmentation(rows)
         optimizer.zero_grad()
-        (-module.model.log_prob(rows, varied).mean()).backward()
+        (-module.model.log_prob(rows, augmented).mean()).backward()
         optimizer.step()
 
     with one_thread():

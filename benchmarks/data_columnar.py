@@ -72,8 +72,8 @@ def first_batch(path: Path, began: float) -> dict[str, float]:
 
     imported, computing = time.time(), time.process_time()
     data = _open(path)
-    variation = data.decide_variation(share=0.5, transpose=5, louder=10, stretch=0.1)
-    EventModule(build_model(data.train, columns=data.columns), variation=variation)
+    augmentation = data.decide_augmentation(share=0.5, transpose=5, louder=10, stretch=0.1)
+    EventModule(build_model(data.train, columns=data.columns), augmentation=augmentation)
     data.fingerprint()
     data.openings(data.train)
     data.marginals()

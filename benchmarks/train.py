@@ -32,9 +32,9 @@ from hachimachi.console import make_console
 from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import build_model
 from hachimachi.models.registry import choose_size
-from hachimachi.training.callbacks import KeepBest, Progress
+from hachimachi.training.callbacks import KeepBest, TrainingProgress
 from hachimachi.training.config.compose import compose
-from hachimachi.training.config.defaults import fill
+from hachimachi.training.config.defaults import resolve_defaults
 from hachimachi.training.config.groups import find_conf, list_options
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
@@ -79,16 +79,15 @@ def learn_bare(data: EventDataModule, module: EventModule, steps: int, cut: floa
     module.train()
     while done < steps:
         for rows in loader:
-            varied = None
-            heard, varied = module.variation(rows) if module.variation else (rows, None)
-            loss = -module.model.log_prob(heard, varied).sum() / _count(rows)
+            windows, augmented = module.augmentation(rows) if module.augmentation else (rows, None)
+            loss = -module.model.log_prob(windows, augmented).sum() / _count(rows)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.model.parameters(), cut)
             optimizer.step()
             schedule.step()
             if module.average:
-                module.average.follow(module.model)
+                module.average.update(module.model)
             events, done = events + _count(rows), done + 1
             if done == steps:
                 break
@@ -100,7 +99,7 @@ def learn_by_lightning(cfg: DictConfig, data: EventDataModule, module: EventModu
     watch, limits = Watch(), Limits(None, steps, None)
     with tempfile.TemporaryDirectory(prefix="hachimachi-bench-") as folder:
         keep = KeepBest(Path(folder) / "model.pt", {})
-        callbacks = [watch, keep, Progress(float("nan"), keep, limits, make_console(quiet=True))]
+        callbacks = [watch, keep, TrainingProgress(float("nan"), keep, limits, make_console(quiet=True))]
         with quiet():
             fit(cfg, data, module, callbacks, limits, Path(folder))
     return watch.events / watch.seconds
@@ -112,13 +111,13 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     cfg = compose(words)
     data = EventDataModule(path, valid_fraction=0)
     data.setup()
-    cfg = fill(cfg, data.events)
+    cfg = resolve_defaults(cfg, data.events)
     torch.set_num_threads(cfg.trainer.threads)
-    variation = data.decide_variation(**_given(cfg.augment))
+    augmentation = data.decide_augmentation(**_given(cfg.augment))
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "warmup", "average")}
     pace = Pace([], [])
     for turn in range(rounds + 1):
-        bare, ours = (EventModule(_build(cfg, data), variation=variation, **options) for _ in range(2))
+        bare, ours = (EventModule(_build(cfg, data), augmentation=augmentation, **options) for _ in range(2))
         first = learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val) if turn % 2 else None
         lightning = learn_by_lightning(cfg, data, ours, steps)
         bare_pace = first or learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val)

@@ -1,4 +1,4 @@
-"""`hxmx board`: TensorBoard on the folder of runs, as a process of its own."""
+"""`hxmx board`: TensorBoard on the folder of runs, as another process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def command(folder: Path, port: int | None, show: bool) -> None:
 
 
 def _choose(port: int | None) -> int:
-    """Return the port that was asked for, else the usual one, or any if that is taken."""
+    """Return the port of the option, else the usual one, or any if that is taken."""
     for number in (port,) if port else (PORT, 0):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
@@ -84,32 +84,28 @@ def _tensorboard(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         sys.exit(0)
     finally:
         signal.signal(signal.SIGTERM, before)
-        _end(process)
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(process: subprocess.Popen[str]) -> None:
-    """Wait for the line with the address; what TensorBoard says besides is for nobody, unless it fails."""
+    """Wait for the line with the address; what else TensorBoard prints is not shown, unless it fails."""
     assert process.stderr is not None
-    said: deque[str] = deque(maxlen=1)
+    last: deque[str] = deque(maxlen=1)
     for line in process.stderr:
         if "at http://" in line:
             threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()  # a full pipe would stop it
             return
         if line.strip():
-            said.append(line.strip())
+            last.append(line.strip())
     process.stderr.close()
-    raise HachimachiError(f"TensorBoard does not start: {''.join(said) or 'it says nothing of why'}")
+    raise HachimachiError(f"TensorBoard does not start: {''.join(last) or 'it says nothing of why'}")
 
 
 def _drain(pipe: IO[str]) -> None:
     with pipe:
         deque(pipe, 0)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -53,32 +53,24 @@ class TrainCommand(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """Write usage, examples, groups with their options, keys used often, and flags."""
-        formatter.write(USAGE + _list_groups() + _list_often() + OPTIONS)
-
-
-def _list_groups() -> str:
-    lines = ["\nGroups and their options (* is the default):\n"]
-    options = list_options(find_conf())
-    several = (group for group in list_defaults() if len(options.get(group.name, [])) > 1)
-    for group in several:
-        for place, name in enumerate(options[group.name]):
-            mark = "*" if name == group.value else " "
-            lines.append(f"  {'' if place else group.name:10} {name + mark:15} {describe(group.name, name)}\n")
-    return "".join(lines)
-
-
-def _list_often() -> str:
-    keys = {key.name: key for key in list_keys()}
-    lines = [f"  {name + '=' + keys[name].value:28} {keys[name].comment}\n" for name in OFTEN]
-    feature = f"  {'feature.<name>.resolution=':28} also kind, min, max, masked; else from the data\n"
-    return "\nKeys used often, with their defaults (all of them: --cfg job):\n" + "".join(lines) + feature
+        lines = ["\nGroups and their options (* is the default):"]
+        options = list_options(find_conf())
+        for group in (group for group in list_defaults() if len(options.get(group.name, [])) > 1):
+            for i, name in enumerate(options[group.name]):
+                star = "*" if name == group.value else " "
+                lines.append(f"  {'' if i else group.name:10} {name + star:15} {describe(group.name, name)}")
+        lines.append("\nKeys used often, with their defaults (all of them: --cfg job):")
+        keys = {key.name: key for key in list_keys()}
+        lines += [f"  {name + '=' + keys[name].value:28} {keys[name].comment}" for name in OFTEN]
+        lines.append(f"  {'feature.<name>.resolution=':28} also kind, min, max, masked; else from the data\n")
+        formatter.write(USAGE + "\n".join(lines) + OPTIONS)
 
 
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
 class WrongCall(click.ClickException):
-    """A wrong call said in one line, where click.UsageError would add three."""
+    """A wrong call in one line, where click.UsageError would add three."""
 
     exit_code = 2
 
@@ -95,7 +87,8 @@ def complete_word(ctx: click.Context, param: click.Parameter, incomplete: str) -
     known += [f"{key.name}=" for key in list_keys()]
     found = [CompletionItem(word) for word in known if word.startswith(incomplete)]
     if len(words) < 2 and not any("=" in word for word in words):
-        files = [CompletionItem(path.name) for path in Path().glob(f"{_literal(incomplete)}*")] if incomplete else []
+        literal = re.sub(r"([*?[])", r"[\1]", incomplete)
+        files = [CompletionItem(path.name) for path in Path().glob(f"{literal}*")] if incomplete else []
         return [*files, *found] if incomplete and found else [CompletionItem(incomplete, type="file")]
     return found
 
@@ -120,15 +113,21 @@ def command(
     **shown: Any,
 ) -> int:
     """Learn a model from a data set."""
-    _check_flags(multirun, **shown)
-    from hachimachi.training.config.compose import ConfigError, check_words
-    from hachimachi.training.distributed import is_started
-    from hachimachi.training.sweep.job import check_processes, resume_words
+    if sum(map(bool, (multirun, shown["cfg"], shown["info"], shown["hydra_help"]))) > 1:
+        raise WrongCall("expected only one of --multirun, --cfg, --info and --hydra-help")
+    if (shown["package"] or shown["resolve"]) and not shown["cfg"]:
+        raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
+    from hachimachi.training.config.compose import check_words, start_from
+    from hachimachi.training.config.overrides import ConfigError, as_overrides
+    from hachimachi.training.distributed import is_first
+    from hachimachi.training.sweep.job import check_sweep, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     try:
-        check_processes(words, sweep)
-        given, said = _start(words, source, config_dir)
+        check_sweep(words, sweep)
+        given, lines = as_overrides(words) if source is None else [], []
+        if source is not None:
+            given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
         more = resume_words(cfg) if sweep else []
     except ConfigError as error:
@@ -136,30 +135,12 @@ def command(
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
-        if said and not is_started():
-            click.echo("\n".join(said))
+        if lines and is_first():
+            click.echo("\n".join(lines))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
     argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides, *more]
     named = any(word.startswith("output=") for word in overrides)
     return _run(argv, [*home, *_flags({"from": source})], Path(cfg.output) if named else None)
-
-
-def _start(words: tuple[str, ...], source: Path | None, config_dir: Path | None) -> tuple[list[str], list[str]]:
-    """Take up the config of a model, if one is named, and return the overrides and what there is to say."""
-    from hachimachi.training.config.overrides import as_overrides
-
-    if source is None:
-        return as_overrides(words), []
-    from hachimachi.training.config.compose import start_from
-
-    return start_from(source, as_overrides(words, named=("output",)), config_dir)
-
-
-def _check_flags(multirun: bool, cfg: str | None, info: str | None, hydra_help: bool, **of_cfg: Any) -> None:
-    if sum(map(bool, (multirun, cfg, info, hydra_help))) > 1:
-        raise WrongCall("expected only one of --multirun, --cfg, --info and --hydra-help")
-    if any(of_cfg.values()) and not cfg:
-        raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
 
 
 def _check_files(cfg: DictConfig) -> None:
@@ -186,33 +167,35 @@ def _check_files(cfg: DictConfig) -> None:
 
 
 def _run(argv: list[str], home: list[str], output: Path | None) -> int:
-    """Hand everything to Hydra, and say afterwards what Hydra would say its own way."""
+    """Hand everything to Hydra, and report its errors as the other commands do."""
     import hydra
     from hydra.errors import HydraException
 
-    from hachimachi.training.distributed import prepare_process
+    from hachimachi.training.distributed import is_first
     from hachimachi.training.sweep.job import make_task
     from hachimachi.training.sweep.search import SweepFolder
-    from hachimachi.training.sweep.summary import report
 
-    argv = [*argv, *prepare_process()]
+    if not is_first() and not any(word.startswith("hydra.run.dir=") for word in argv):
+        argv = [*argv, "hydra.run.dir=.", "hydra.output_subdir=null"]  # the first process makes the folders
     failures: list[HachimachiError] = []
     SweepFolder.last = None
     status = 0
     try:
-        with _os_errors(), _manners(argv):
+        with _os_errors(), _under_hydra(argv):
             hydra.main(version_base="1.3", config_path=str(find_conf()), config_name="train")(
                 make_task(home, failures)
             )()
     except KeyboardInterrupt as interrupt:
         status = 130
-        if not interrupt.args:  # else it has been said
+        if not interrupt.args and is_first():  # else it has been reported
             click.echo("Stopped by Ctrl-C", err=True)
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
     finally:
         SweepFolder.end_watch()
     if SweepFolder.last:
+        from hachimachi.training.sweep.summary import report
+
         report(SweepFolder.last, output, interrupted=status == 130)
     elif failures:
         raise failures[0]
@@ -221,7 +204,7 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """Say in one line what the system refused: a folder without permission, a disk that is full."""
+    """Report in one line what the system refused: a folder without permission, a disk that is full."""
     try:
         yield
     except OSError as error:
@@ -229,7 +212,7 @@ def _os_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _manners(argv: list[str]) -> Iterator[None]:
+def _under_hydra(argv: list[str]) -> Iterator[None]:
     """Give Hydra its words, have it raise what goes wrong, and keep its advice off the screen."""
     words, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [words[0], *argv]
@@ -250,8 +233,3 @@ def _flags(options: dict[str, Any]) -> list[str]:
     """Write options as words again: `{"config-dir": "my", "resolve": True}` → `--config-dir=my --resolve`."""
     chosen = {name.replace("_", "-"): value for name, value in options.items() if value}
     return [f"--{name}" if value is True else f"--{name}={value}" for name, value in chosen.items()]
-
-
-def _literal(text: str) -> str:
-    """Return a glob pattern that matches a text as it stands."""
-    return re.sub(r"([*?[])", r"[\1]", text)

@@ -1,4 +1,4 @@
-"""What happens beside the training loop: the best model is kept, and the screen says how it goes."""
+"""Callbacks beside the training loop: the best model is kept, and the screen shows how it goes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 from torch import Tensor
 
 from hachimachi.checkpoint import save_model
-from hachimachi.training.distributed import gather
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
-from hachimachi.training.tensorboard import find_board, lay_out
+from hachimachi.training.tensorboard import find_board, lay_out_charts
 
 OFTEN = 0.1
 """Seconds between two moves of the bar."""
@@ -83,13 +80,12 @@ class KeepBest(L.Callback):
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, EventModule)
-        model = gather(module.played)
-        self.diverged = not all(weight.isfinite().all() for weight in (*module.parameters(), *model.parameters()))
+        self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
         if self.diverged or not trainer.is_global_zero:
             return
         done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
-        model.summary = module.played.summary = {**self.summary, **done}
-        save_model(model, self.path)
+        module.played.summary = {**self.summary, **done}
+        save_model(module.played, self.path)
 
 
 class Baseline(L.Callback):
@@ -105,18 +101,18 @@ class Baseline(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Have TensorBoard draw it into the charts of what is to stay below it."""
-        board = find_board(trainer)
-        if board:
+        logger = find_board(trainer)
+        if logger:
             assert isinstance(pl_module, EventModule)
-            lay_out(board, [column.name for column in pl_module.model.columns])
+            lay_out_charts(logger.experiment, [column.name for column in pl_module.model.columns])
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Log what does not change, to draw a line to stay below."""
         pl_module.log_dict(self.values)
 
 
-class Progress(L.Callback):
-    """A bar of what is used up of the limits, and one calm line: time, training and held-out nats per event, the best.
+class TrainingProgress(L.Callback):
+    """A bar of what is used up of the limits, and one line: time, training and held-out nats per event, the best.
 
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
@@ -129,13 +125,13 @@ class Progress(L.Callback):
         self.marginal, self.keep, self.limits, self.console = marginal, keep, limits, console
         self.line: Text | None = None
         self.losses: list[Tensor] = []
-        self.bar = Bar(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
+        self.bar = Progress(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
         self.task = self.bar.add_task("", total=1.0)
-        self.started = self.said = self.moved = time.monotonic()
+        self.started = self.printed = self.moved = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Begin to show."""
-        self.started = self.said = time.monotonic()
+        self.started = self.printed = time.monotonic()
         if self.console.is_terminal:
             self.bar.start()
 
@@ -167,42 +163,34 @@ class Progress(L.Callback):
         """Leave the last line standing."""
         if self.bar.live.is_started:
             self.bar.stop()
-        self._say()
+        self._print()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Give the terminal back."""
         self.on_train_end(trainer, pl_module)
 
     def _show(self, trainer: L.Trainer) -> None:
-        self.line = self._line(trainer)
+        score, seconds = score_of(trainer), time.monotonic() - self.started
+        train = float(torch.stack(self.losses).mean()) if self.losses else math.nan
+        self.line = Text(f"epoch {trainer.current_epoch + 1:4d} {seconds:4.0f} s  train {train:.2f}")
+        if score is not None:
+            self.line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
         self.losses.clear()
         if self.bar.live.is_started:
             self.bar.update(self.task, completed=self._used(trainer), description=self.line.plain)
-        elif time.monotonic() - self.said > SELDOM:
-            self._say()
+        elif time.monotonic() - self.printed > SELDOM:
+            self._print()
 
-    def _say(self) -> None:
+    def _print(self) -> None:
         """Print the last line, unless it has been."""
         if self.line:
             self.console.print(self.line)
-        self.line, self.said = None, time.monotonic()
+        self.line, self.printed = None, time.monotonic()
 
     def _used(self, trainer: L.Trainer) -> float:
         """Return the share of the nearest limit that is used up."""
         minutes = (time.monotonic() - self.started) / 60
         return self.limits.used(trainer.current_epoch + 1, trainer.global_step, minutes)
-
-    def _line(self, trainer: L.Trainer) -> Text:
-        score = score_of(trainer)
-        train = float(torch.stack(self.losses).mean()) if self.losses else math.nan
-        seconds = time.monotonic() - self.started
-        line = Text(f"epoch {trainer.current_epoch + 1:4d} {seconds:4.0f} s  train {train:.2f}")
-        if score is not None:
-            line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
-        return line
-
-
-PROFILERS: dict[str | None, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 
 
 class SameBatches(L.Callback):
@@ -213,8 +201,3 @@ class SameBatches(L.Callback):
         loader = trainer.train_dataloader
         assert loader is not None
         loader.dataset.epoch = 0
-
-
-def make_profiler(name: str | None, folder: Path) -> Profiler | None:
-    """Return what measures how long everything takes, and writes it to ``fit-profile.txt`` in a folder."""
-    return None if name is None else PROFILERS[name](dirpath=folder, filename="profile")  # pyright: ignore[reportCallIssue]

@@ -19,31 +19,32 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from hachimachi import io
 from hachimachi.columns import Column, fit_columns
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.ngrams import OPENING, opening_hashes
-from hachimachi.training.config.defaults import suit
-from hachimachi.training.holdout import Parts, follow, hold_out, sample, shorten
-from hachimachi.training.window_augmentation import Chained, Variation, decide
+from hachimachi.training.config.defaults import default_for
+from hachimachi.training.holdout import DataSplit, hold_out, sample, shorten, split_by_file
+from hachimachi.training.window_augmentation import WindowAugmentation, decide_augmentation
 
-Places = NDArray[np.int64]
+Indexes = NDArray[np.int64]
 
 
 class Windows(IterableDataset[Tensor]):
-    """Every sequence cut at a random place and then every so many events, in random order: each event once an epoch.
+    """Every sequence cut at a random event and then every T events, in random order: each event once an epoch.
 
     What is in memory comes in any order. What is on disk comes in pools: blocks of 65,536 events that lie together are
     drawn from all over the collection, 64 for a pool, and the windows that begin in a pool come in any order. So a
-    batch holds events from everywhere, and yet only a pool is looked at at a time. A collection of one pool, four
-    million events, comes in the order in which it would from memory.
+    batch holds events from everywhere, and yet only a pool is read at a time. A collection of one pool, four million
+    events, comes in the order in which it would from memory.
 
     Args:
         sequences: What to cut; windows never cross from one to the next.
         window: Events in a window, T.
         batch_size: Windows in a batch, B.
-        seed: With the epoch, the process and the worker it draws the places.
+        seed: With the epoch, the process and the worker it draws the cuts and the order.
     """
 
     def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
@@ -57,19 +58,18 @@ class Windows(IterableDataset[Tensor]):
         self.epoch += 1
         sequence, start, stop = cut(self.sequences.lengths, self.window, random)
         order = self._share(self.order(sequence, start, random))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        own = self._own(batches)
+        batches = self._of_worker([order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)])
         self.skip = 0
-        for batch in own:
-            places = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
-            yield pad([self.sequences.rows(*place) for place in places], self.window)
+        for batch in batches:
+            spans = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
+            yield pad([self.sequences.rows(*span) for span in spans], self.window)
 
     @property
     def in_pools(self) -> bool:
         """Whether neighbours are read together."""
         return not self.sequences.source.resident
 
-    def order(self, sequence: Places, start: Places, random: np.random.Generator) -> Places:
+    def order(self, sequence: Indexes, start: Indexes, random: np.random.Generator) -> Indexes:
         """Return an order of windows, given which sequence each is of and its first event there."""
         order = random.permutation(len(start))
         if not self.in_pools:
@@ -78,15 +78,15 @@ class Windows(IterableDataset[Tensor]):
         pool = random.permutation(len(blocks))[block] // POOL
         return order[np.argsort(pool[order], kind="stable")]
 
-    def _share(self, order: Places) -> Places:
-        """Return what this process is to see of all; every process sees as many, so a few may be seen twice."""
+    def _share(self, order: Indexes) -> Indexes:
+        """Return the share of this process; every process has as many, so a few windows may be seen twice."""
         if not torch.distributed.is_initialized():
             return order
         processes, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
         evened = np.resize(order, -(-len(order) // processes) * processes)
         return evened.reshape(processes, -1)[rank] if self.in_pools else evened[rank::processes]
 
-    def _own(self, batches: list[Places]) -> list[Places]:
+    def _of_worker(self, batches: list[Indexes]) -> list[Indexes]:
         """Return the batches of this worker that have not been seen: the loader takes one of each in turn.
 
         Of pools each worker has a stretch, so that each pool has one reader.
@@ -96,11 +96,11 @@ class Windows(IterableDataset[Tensor]):
             return batches[self.skip :]
         if self.in_pools:
             turns = zip_longest(*np.array_split(np.arange(len(batches)), worker.num_workers))
-            batches = [batches[place] for turn in turns for place in turn if place is not None]
+            batches = [batches[i] for turn in turns for i in turn if i is not None]
         return batches[self.skip + worker.id :: worker.num_workers]
 
 
-def cut(lengths: Places, window: int, random: np.random.Generator) -> tuple[Places, Places, Places]:
+def cut(lengths: Indexes, window: int, random: np.random.Generator) -> tuple[Indexes, Indexes, Indexes]:
     """Cut sequences of given lengths: return for each window which sequence it is of, its first event and its end."""
     heads = np.minimum(random.integers(window, size=len(lengths)), lengths)  # what comes before the first cut
     headed = heads > 0
@@ -120,15 +120,15 @@ def pad(pieces: Sequence[NDArray[np.float64]], length: int) -> Tensor:
 
 
 SAMPLE = 32768
-"""Events that a validation looks at, at most; more would tell the same and take the time from training."""
-JUDGED = 2**16
-"""Events that the score in the end looks at, at most: beyond them its error is small; it takes time and memory."""
-SIGHTED = 2**16
+"""Events that a validation is of, at most; more would take the time from training."""
+SCORED = 2**16
+"""Events that the score in the end is of, at most: beyond them its error is small; it takes time and memory."""
+HASHED = 2**16
 """Events on disk that a fingerprint is taken of, where there are more."""
-KNOWN = 4096
-"""Sequences on disk that are known again, at most, so that a model file stays small."""
+OPENINGS = 4096
+"""Sequences on disk that are recognised later, at most, so that a model file stays small."""
 PASS = 8192
-"""Events, padding included, in one pass of validation."""
+"""Events, padding included, in a batch of validation."""
 
 
 class EventDataModule(L.LightningDataModule):
@@ -137,9 +137,17 @@ class EventDataModule(L.LightningDataModule):
     Held out is what a split lists under ``valid``. Without one, whole sequences, drawn by seed, where at least five
     have two events; otherwise the last part of each one in time. Under 20 events nothing is held out.
 
+    A batch is a float64 tensor of shape (B, T, D), one row an event, one column a feature, as :attr:`columns` lists
+    them. Where the data has time, column 0 is the time since the previous event in seconds, unknown for a sequence's
+    first; all others are the data's own values, not scaled: a duration in seconds, a MIDI pitch from 0 to 127, a
+    category by its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a
+    sequence. Training has windows of T = :attr:`window` events or fewer, not augmented: that is the part of
+    :class:`~hachimachi.training.module.EventModule`. Validation and test have whole sequences, like lengths together.
+
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
-        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are left alone.
+        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are for
+            :meth:`test_dataloader` alone.
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.
@@ -164,13 +172,13 @@ class EventDataModule(L.LightningDataModule):
     >>> folder.cleanup()
     """
 
-    parts: Parts
+    parts: DataSplit
     columns: tuple[Column, ...]
     progress: Progress
     """Wraps the list of files, to show how far reading is."""
     remarks: list[str]
-    """What to tell of the reading: what was mended, left out, left alone."""
-    place: tuple[int, int]
+    """Remarks on the reading: what was mended, left out, left alone."""
+    position: tuple[int, int]
     """Where training begins: the epoch, and how many of its batches have been seen."""
 
     def __init__(  # noqa: PLR0913  (the keys of a group of the config)
@@ -191,7 +199,7 @@ class EventDataModule(L.LightningDataModule):
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split, self.limit_events = split, limit_events
         self.progress = iter
-        self.place = (0, 0)
+        self.position = (0, 0)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
         """Read the data and split it, once."""
@@ -200,18 +208,20 @@ class EventDataModule(L.LightningDataModule):
         split = read_split(self.split) if self.split else None
         report = io.Report()
         sequences = io.open_collection(self.path, report, progress=self.progress)
-        how = self.valid_fraction, self.seed
-        self.parts = follow(sequences, split, *how, report) if split else hold_out(sequences, *how)
-        self.parts = shorten(self.parts, self.limit_events, self.seed)
+        if split:
+            parts = split_by_file(sequences, split, self.valid_fraction, self.seed, report)
+        else:
+            parts = hold_out(sequences, self.valid_fraction, self.seed)
+        self.parts = shorten(parts, self.limit_events, self.seed)
         self.columns = fit_columns(self.train, self.feature)
         self.remarks = report.lines() + self.parts.notes
-        if (looked := self.train.sampled().events) < self.events:
-            self.remarks.append(f"histograms are those of {looked:,} events from everywhere, ranges those of all")
+        if (sampled := self.train.sampled().events) < self.events:
+            self.remarks.append(f"histograms are those of {sampled:,} events from everywhere, ranges those of all")
 
     @property
     def window(self) -> int:
         """Events in a window."""
-        return self._window or int(suit("dataset.window", self.events))
+        return self._window or int(default_for("dataset.window", self.events))
 
     @property
     def train(self) -> Collection:
@@ -225,17 +235,17 @@ class EventDataModule(L.LightningDataModule):
 
     @cached_property
     def valid_sample(self) -> Collection:
-        """What every validation looks at: all that is held out, or a sample of it, always the same."""
+        """What every validation is of: all that is held out, or a sample of it, always the same."""
         return sample(self.valid, SAMPLE, self.seed)
 
     @cached_property
-    def judged(self) -> Collection:
+    def scored_sample(self) -> Collection:
         """What a model is scored on in the end: all that is held out, or a larger sample of it."""
-        return sample(self.valid, JUDGED, self.seed)
+        return sample(self.valid, SCORED, self.seed)
 
     def marginals(self) -> dict[str, float]:
-        """Return what :attr:`valid_sample` cost under the training histogram of each column, in nats per event."""
-        rows = _scored(self.valid_sample)
+        """Return nats per event of :attr:`valid_sample` under the training histogram of each column, by its name."""
+        rows = _join_rows(self.valid_sample)
         return {column.name: float(column.marginal_nats(rows[:, i]).mean()) for i, column in enumerate(self.columns)}
 
     @property
@@ -243,9 +253,14 @@ class EventDataModule(L.LightningDataModule):
         """Number of events to learn from."""
         return self.train.events
 
-    def decide_variation(self, **options: Any) -> Variation | Chained:
-        """Decide what is varied, from the training part and what is held out; see :func:`variation.decide`."""
-        return decide(self.columns, _scored(self.train.sampled()), _scored(self.valid.sampled()), **options)
+    def decide_augmentation(self, **options: Any) -> WindowAugmentation:
+        """Decide which columns are augmented, from the training part and what is held out.
+
+        Args:
+            **options: As of :func:`~hachimachi.training.window_augmentation.decide_augmentation`.
+        """
+        train, held_out = _join_rows(self.train.sampled()), _join_rows(self.valid.sampled())
+        return decide_augmentation(self.columns, train, held_out, **options)
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that tell these data from others, by the rows of all sequences.
@@ -254,25 +269,25 @@ class EventDataModule(L.LightningDataModule):
         """
         content = hashlib.sha256()
         for part in (self.train, self.valid):
-            looked = part.sampled(SIGHTED)
-            if looked is not part:
+            hashed = part.sampled(HASHED)
+            if hashed is not part:
                 content.update(part.lengths.tobytes())
-            for place in range(len(looked)):
-                content.update(looked.rows(place).tobytes())
+            for i in range(len(hashed)):
+                content.update(hashed.rows(i).tobytes())
         return content.hexdigest()[:16]
 
     def openings(self, sequences: Collection) -> list[str]:
-        """Return by what sequences will be known again, of many on disk of some, evenly from everywhere."""
-        begun = sequences.cut(0, OPENING)
-        if not sequences.source.resident and len(begun) > KNOWN:
-            begun = begun.take(np.linspace(0, len(begun) - 1, KNOWN).astype(np.int64))
-        return opening_hashes(begun)
+        """Return by what sequences are recognised later, of many on disk of some, evenly from everywhere."""
+        beginnings = sequences.cut(0, OPENING)
+        if not sequences.source.resident and len(beginnings) > OPENINGS:
+            beginnings = beginnings.take(np.linspace(0, len(beginnings) - 1, OPENINGS).astype(np.int64))
+        return opening_hashes(beginnings)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
         loader = self.load(self.train)
         assert isinstance(loader.dataset, Windows)
-        loader.dataset.epoch, loader.dataset.skip = self.place
+        loader.dataset.epoch, loader.dataset.skip = self.position
         return loader
 
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
@@ -285,13 +300,24 @@ class EventDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Whole sequences of :attr:`valid_sample`, shape (B, T, D), padded with NaN."""
-        return DataLoader(_passes(self.valid_sample), batch_size=None)  # pyright: ignore[reportArgumentType]
+        return DataLoader(_batch(self.valid_sample), batch_size=None)  # pyright: ignore[reportArgumentType]
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        """Whole sequences of the split's test part, shape (B, T, D), padded with NaN.
+
+        Raises:
+            HachimachiError: No split, or none of what it lists under ``test`` is in the data.
+        """
+        if not self.parts.test:
+            found = f"{self.split} names nothing under 'test' that is there" if self.split else "there is no split"
+            raise HachimachiError(f"{self.path}: no test part: {found}; expected a split with sequences under 'test'")
+        return DataLoader(_batch(self.parts.test), batch_size=None)  # pyright: ignore[reportArgumentType]
 
 
-def _passes(sequences: Collection) -> list[Tensor]:
+def _batch(sequences: Collection) -> list[Tensor]:
     """Return whole sequences in padded batches, like lengths together."""
     batches, batch = [], []
-    for rows in sorted((sequences.rows(place) for place in range(len(sequences))), key=len):
+    for rows in sorted((sequences.rows(i) for i in range(len(sequences))), key=len):
         if batch and (len(batch) + 1) * len(rows) > PASS:
             batches.append(pad(batch, len(batch[-1])))
             batch = []
@@ -299,7 +325,7 @@ def _passes(sequences: Collection) -> list[Tensor]:
     return [*batches, pad(batch, len(batch[-1]))] if batch else batches
 
 
-def _scored(sequences: Collection) -> NDArray[np.float64]:
-    """Return the rows of sequences one after the other, but for each one's first."""
-    rows = (sequences.rows(place)[1:] for place in range(len(sequences)))
+def _join_rows(sequences: Collection) -> NDArray[np.float64]:
+    """Return the rows of sequences one after the other, but for each one's first, which is not predicted."""
+    rows = (sequences.rows(i)[1:] for i in range(len(sequences)))
     return np.concatenate([np.empty((0, sequences.width)), *rows])

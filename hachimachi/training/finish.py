@@ -1,4 +1,4 @@
-"""The last pass: once a model has been judged, it may learn from what it was judged by."""
+"""After training: what holds of each column is kept, and the model may learn from what it was scored on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 from omegaconf import DictConfig
 from rich.console import Console
@@ -18,91 +17,76 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import all_ngrams
-from hachimachi.training.callbacks import KeepBest, Progress
+from hachimachi.training.callbacks import KeepBest, TrainingProgress
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.distributed import gather
+from hachimachi.training.distributed import is_first
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
-from hachimachi.training.trainer import fit_on, speaks
-from hachimachi.training.window_augmentation import Chained, Variation
+from hachimachi.training.trainer import fit_on
+from hachimachi.training.window_augmentation import WindowAugmentation
 
 RATE = 0.3
 """Share of the learning rate in the last pass. Measured on what follows in the piece, in neither part: nats fell by
 0.28 (piano), 0.07 (drums) and 0.02 (never repeats itself). Three times as many steps gained 0.5 and 0.15 on the first
 two and lost 0.12 on the third; the full rate was no better in as few steps."""
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""What may be kept of a column; of equals the first."""
 
 
-class Whole(L.Callback):
-    """Takes the model at the end with all of its weights, while the processes that share them are still connected."""
-
-    model: EventModel
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Take it."""
-        assert isinstance(pl_module, EventModule)
-        self.model = gather(pl_module.model)
-
-
-def refit(cfg: DictConfig, data: EventDataModule, path: Path, variation: Variation | Chained, console: Console) -> str:
+def refit(
+    cfg: DictConfig, data: EventDataModule, path: Path, augmentation: WindowAugmentation, console: Console
+) -> str:
     """Let the best model learn from all there is, and store it in place of what it was.
 
     It goes on from the best model, whose number of steps was found by stopping, in steps of a small constant rate, and
     for as many more as there is more to learn from: held-out ÷ training events of the steps to the best. Beginning anew
-    on everything would take the whole time again and end in a model that nobody has judged; this one is the judged one
-    and a little more. Grids and histograms stay as they are, for the score and the likelihood to mean the same. The
-    file is replaced when all is done, so whatever ends this earlier leaves the model as it was judged.
+    on everything would take the whole time again and end in a model that nobody has scored. Grids and histograms stay
+    as they are, for the score and the likelihood to mean the same. The file is replaced when all is done, so whatever
+    ends this earlier leaves the model as it was scored.
 
     Args:
         cfg: The whole config.
         data: What was learned from and what was held out.
         path: The model file, with its score.
-        variation: What is done to windows.
-        console: Where to say how it goes.
+        augmentation: What is done to windows.
+        console: Where to show how it goes.
 
     Returns:
         What ended it before its time, Ctrl-C or SIGTERM, or nothing.
     """
-    model = load_model(path)
-    whole = data.parts.whole
-    events = whole.events
-    steps = max(1, round(model.summary["steps"] * (events - data.events) / max(1, data.events)))
+    model, whole = load_model(path), data.parts.whole
+    steps = max(1, round(model.summary["steps"] * (whole.events - data.events) / max(1, data.events)))
     rate = RATE * cfg.optimizer.lr
-    console.print(f"Last pass: {count(steps, 'step')} on all {count(events, 'event')}, held out or not")
-    options = {"lr": rate, "weight_decay": cfg.optimizer.weight_decay, "average": 0, "variation": variation}
+    console.print(f"Last pass: {count(steps, 'step')} on all {count(whole.events, 'event')}, held out or not")
+    options = {"lr": rate, "weight_decay": cfg.optimizer.weight_decay, "average": 0, "augmentation": augmentation}
     module = EventModule(model.train(), **options)
-    progress = Progress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
-    learned = Whole()
-    ended = fit_on(cfg, data.load(whole), module, [progress, learned], steps)
+    progress = TrainingProgress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
+    ended = fit_on(cfg, data.load(whole), module, [progress], steps)
     if ended:
         return ended
-    model = learned.model
     if not all(weight.isfinite().all() for weight in model.parameters()):
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
     model.grams = all_ngrams(whole, model.columns)
     model.summary["data"]["openings"] = data.openings(whole)  # `hxmx eval` warns of what it has heard
-    model.summary["refit"] = {"sequences": len(whole), "events": events, "steps": steps, "lr": rate}
+    model.summary["refit"] = {"sequences": len(whole), "events": whole.events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True
-    if speaks():
+    if is_first():
         save_model(model.eval(), path)
     return ""
 
 
-SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""What may be kept of a column; of equals the first."""
-
-
 def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, float]:
-    """Take each column back towards its marginals as far as that foretells held-out events better.
+    """Take each column back towards its marginals as far as that predicts held-out events better.
 
     There is one moment to stop for all columns together, but by then some have been learned by heart, and others
-    foretell worse than their histogram where the data goes on in another way. Each can be judged alone, for it is given
+    predict worse than their histogram where the data goes on in another way. Each can be scored alone, for it is given
     the actual columns before it. The score on the same events is flattered a little by the choice, as it is by that of
     the moment.
 
     Args:
         model: The model; its head is changed.
-        held_out: What to judge by.
+        held_out: What to score on.
 
     Returns:
         The share kept of what was learned of each column, by name.
@@ -110,15 +94,12 @@ def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, fl
     able = model.head.shrink([1.0] * len(model.columns))
     if not able or not any(len(sequence) > 1 for sequence in held_out):
         return {}
-    costs = np.array([_costs(model, share, held_out) for share in SHARES])
-    kept = [SHARES[best] for best in costs.argmin(0)]
+    nats = []  # of each column with a share kept of all that was learned
+    for share in SHARES:
+        changed = copy.deepcopy(model)
+        changed.head.shrink([share] * len(model.columns))
+        by_column = evaluate(changed, held_out).by_feature()
+        nats.append([by_column[column.name]["nats"] for column in model.columns])
+    kept = [SHARES[best] for best in np.array(nats).argmin(0)]
     model.head.shrink(kept)
     return {column.name: share for column, share in zip(model.columns, kept, strict=True)}
-
-
-def _costs(model: EventModel, share: float, held_out: Sequence[EventSequence]) -> list[float]:
-    """Return the nats of each column with a share kept of all that was learned."""
-    changed = copy.deepcopy(model)
-    changed.head.shrink([share] * len(model.columns))
-    costs = evaluate(changed, held_out).by_feature()
-    return [costs[column.name]["nats"] for column in model.columns]

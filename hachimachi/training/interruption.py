@@ -1,8 +1,10 @@
-"""Stopping a run where it can go on from, and keeping what it goes on from."""
+"""Ending a run between two steps, and the checkpoint from which it goes on as if it had not ended."""
 
 from __future__ import annotations
 
+import json
 import math
+import pickle
 import random
 import signal
 import threading
@@ -18,47 +20,42 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from hachimachi.checkpoint import SPEC, WEIGHTS, pick
+from hachimachi.errors import HachimachiError, count
+from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-class Stop(L.Callback):
+class StopGracefully(L.Callback):
     """Ends a run between two steps after Ctrl-C or SIGTERM, and after the validation if one is due; a second Ctrl-C
     ends it at once.
 
-    Of several processes each would stop at another step and wait for the others for ever: there Lightning's own ways
-    are left alone.
+    For one process: of several, see :class:`~hachimachi.training.distributed.StopTogether`.
     """
 
     def __init__(self) -> None:
-        self.asked = ""
-        """What asked for it, Ctrl-C or SIGTERM, or nothing."""
+        self.reason = ""
+        """What ended the run, Ctrl-C or SIGTERM, or nothing."""
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Begin to listen."""
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
-            self.before = {each: signal.signal(each, self._hear) for each in NAMES}
+            self.before = {each: signal.signal(each, self._receive) for each in NAMES}
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Have Lightning stop when all that belongs to this step is done."""
-        _set_stopping(trainer, bool(self.asked))
+        self._set_stopping(trainer, bool(self.reason))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Let it come to its end: half of a validation tells nothing."""
-        _set_stopping(trainer, False)
+        """Let a validation come to its end: half of one is no score."""
+        self._set_stopping(trainer, False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Have Lightning stop after it."""
-        _set_stopping(trainer, bool(self.asked))
+        self._set_stopping(trainer, bool(self.reason))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Listen no longer."""
@@ -69,14 +66,18 @@ class Stop(L.Callback):
         """Listen no longer."""
         self.on_train_end(trainer, pl_module)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (of signal)
-        if self.asked and number == signal.SIGINT:
+    def _set_stopping(self, trainer: L.Trainer, stopping: bool) -> None:
+        if trainer.world_size == 1:  # as Lightning tells itself after SIGTERM
+            trainer._signal_connector.received_sigterm = stopping  # pyright: ignore[reportPrivateUsage]
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (of signal)
+        if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = self.asked or NAMES[signal.Signals(number)]
+        self.reason = self.reason or NAMES[signal.Signals(number)]
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes from time to time what a run can go on from, always between two steps with nothing left to be done.
+    """Writes from time to time the checkpoint to resume from, always between two steps with nothing left to be done.
 
     Where a validation is due after a step, it waits for it; what a crash leaves is the last one written.
 
@@ -88,17 +89,9 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, path: Path, every: timedelta) -> None:
         self.path, self.every, self.written = path, every.total_seconds(), time.monotonic()
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write where it is time and nothing is due."""
-        every = trainer.val_check_batch or math.inf
-        due = (trainer.fit_loop.total_batch_idx + 1) % every == 0
+        due = (trainer.fit_loop.total_batch_idx + 1) % (trainer.val_check_batch or math.inf) == 0
         if not due and not trainer.is_last_batch:
             self._write_in_time(trainer)
 
@@ -107,8 +100,11 @@ class LastCheckpoint(Checkpoint):
         self._write_in_time(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Write where it was stopped; where it was cut off within a step, only if there is none yet."""
-        if isinstance(exception, SIGTERMException) or not self.path.is_file():
+        """Write where it was stopped; where it was cut off within a step, only if there is none yet.
+
+        Of several processes one that fails is alone, and writing would wait for the others.
+        """
+        if isinstance(exception, SIGTERMException) or (trainer.world_size == 1 and not self.path.is_file()):
             trainer.save_checkpoint(self.path)
 
     def _write_in_time(self, trainer: L.Trainer) -> None:
@@ -117,14 +113,8 @@ class LastCheckpoint(Checkpoint):
             self.written = time.monotonic()
 
 
-def _set_stopping(trainer: L.Trainer, stopping: bool) -> None:
-    """Tell Lightning that it is to stop, the way it tells itself after SIGTERM."""
-    if trainer.world_size == 1:
-        trainer._signal_connector.received_sigterm = stopping  # pyright: ignore[reportPrivateUsage]
-
-
-class Place(L.Callback):
-    """Keeps, in a checkpoint, which batch comes next and what every source of random numbers would give next.
+class ResumeState(L.Callback):
+    """Keeps, in a checkpoint, which batch comes next and the state of every random number generator.
 
     With the weights, their average, the optimizer, its schedule and the patience, which Lightning keeps, that is all
     there is: on the CPU and in one process a run that goes on ends in the same weights, to the bit. It stands first
@@ -136,7 +126,7 @@ class Place(L.Callback):
 
     def __init__(self, data: EventDataModule) -> None:
         self.data = data
-        self.epoch, self.batch = data.place
+        self.epoch, self.batch = data.position
         self.random: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -145,61 +135,69 @@ class Place(L.Callback):
         if self.random is not None and epochs.ready == epochs.completed:
             trainer.fit_loop.epoch_loop.restarting = False
 
-    def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Give the sources back what they were, once, when all that draws in preparing is over.
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
+        """Restore the generators, once, when all that draws in preparing is over.
 
         They are those of one process: of several, all would draw the same.
         """
         if self.random is None or trainer.world_size > 1:
             return
-        _restore(self.random)
+        torch.set_rng_state(self.random["torch"].cpu())
+        kind, keys, *rest = self.random["numpy"]
+        np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+        version, numbers, gauss = self.random["python"]
+        random.setstate((version, tuple(numbers), gauss))
+        if len(self.random.get("cuda", ())) == torch.cuda.device_count() > 0:
+            torch.cuda.set_rng_state_all([state.cpu() for state in self.random["cuda"]])
         # a loader draws a seed as each epoch begins, and this one drew before the restoring; one whose workers stay
         # draws once
         if self.batch == 0 and not self.data.num_workers:
             torch.empty((), dtype=torch.int64).random_()
         self.random = None
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Count."""
-        last = trainer.is_last_batch
-        self.epoch, self.batch = (self.epoch + 1, 0) if last else (self.epoch, self.batch + 1)
+        self.epoch, self.batch = (self.epoch + 1, 0) if trainer.is_last_batch else (self.epoch, self.batch + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place."""
-        return {"epoch": self.epoch, "batch": self.batch, "random": _sources()}
+        """Return the position in the data and the states of the generators, as tensors and numbers."""
+        kind, keys, *rest = np.random.get_state(legacy=True)
+        numpy = (kind, np.asarray(keys).tolist(), *rest)
+        states = {"torch": torch.get_rng_state(), "numpy": numpy, "python": random.getstate()}
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state_all()
+        return {"epoch": self.epoch, "batch": self.batch, "random": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go there."""
-        self.data.place = self.epoch, self.batch = state_dict["epoch"], state_dict["batch"]
+        """Take them up."""
+        self.data.position = self.epoch, self.batch = state_dict["epoch"], state_dict["batch"]
         self.random = state_dict["random"]
 
 
-def _sources() -> dict[str, Any]:
-    """Return the states of all sources of random numbers, as tensors and numbers."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    numbers = np.asarray(keys).tolist()
-    states = {"torch": torch.get_rng_state(), "numpy": (kind, numbers, *rest), "python": random.getstate()}
-    return states | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_available() else {})
+def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> None:
+    """Check that a run of this model can go on from a checkpoint, and has epochs left to do.
 
-
-def _restore(states: dict[str, Any]) -> None:
-    torch.set_rng_state(states["torch"].cpu())
-    kind, keys, *rest = states["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
-    version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    if "cuda" in states and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    Raises:
+        HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done already.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise HachimachiError(f"ckpt_path={path}: no such file; expected a checkpoint to go on from") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise HachimachiError(f"ckpt_path={path}: damaged, or not a checkpoint (.ckpt)") from error
+    if not isinstance(content, dict) or not {SPEC, "state_dict", "optimizer_states", "epoch"} <= set(content):
+        raise HachimachiError(
+            f"ckpt_path={path}: not a checkpoint to go on from; expected the checkpoints/last.ckpt of a run"
+        )
+    shapes, expected = (
+        {name: tuple(weight.shape) for name, weight in state.items()}
+        for state in (pick(content["state_dict"], WEIGHTS), model.state_dict())
+    )
+    if shapes != expected:
+        parts = json.loads(content[SPEC])["parts"]
+        found = f"it is of {parts}, the config says {model.parts}" if parts != model.parts else "its data was another"
+        raise HachimachiError(f"ckpt_path={path}: does not fit this run: {found}")
+    if max_epochs is not None and content["epoch"] >= max_epochs:
+        wanted = f"expected trainer.max_epochs above that, found {max_epochs}"
+        raise HachimachiError(f"ckpt_path={path}: has had {count(content['epoch'], 'epoch')} already; {wanted}")

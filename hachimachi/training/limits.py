@@ -1,4 +1,4 @@
-"""How often a run is validated, and when it ends even if it still improves."""
+"""When a run ends at the latest, how often it is validated, and how the learning rate goes until then."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from omegaconf import DictConfig
 from hachimachi.errors import count
 from hachimachi.training import distributed
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.distributed import agree
 
 STEPS = 60
 """Steps of training where nothing is held out to stop by."""
 MINUTES = (0.75, 14.0)
-"""Least and most time that a run takes unless it is told. With the imports before it and the score after it, one
-performance stays within a minute and a collection within a quarter of an hour."""
+"""Least and most time that a run takes by default. With the imports before it and the score after it, one performance
+stays within a minute and a collection within a quarter of an hour."""
 PERFORMANCE = 10_000
 """Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
 OFTEN = 65_536
@@ -30,7 +29,7 @@ LEAST = 4096
 counted those would be over before anything was learned."""
 SHARE = 6
 """Events learned from, at least, for each that is validated. Validating one costs half of learning from it (measured
-with 128 units), and where windows are varied twice, so that validation takes about a tenth of a run."""
+with 128 units), and with augmentation it is done twice, so that validation takes about a tenth of a run."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Limits:
 
     @staticmethod
     def of(cfg: DictConfig, data: EventDataModule) -> Limits:
-        """Take what the config says; where it says nothing, decide from the data."""
+        """Take the limits of the config; where it has none, decide from the data."""
         epochs, minutes = cfg.trainer.max_epochs, cfg.trainer.max_minutes
         steps = cfg.trainer.max_steps if cfg.trainer.max_steps > 0 else None
         if epochs or steps:
@@ -57,48 +56,44 @@ class Limits:
         return min(1.0, max((used / limit for used, limit in pairs if limit), default=0.0))
 
     def __str__(self) -> str:
-        told = [count(self.epochs, "epoch")] if self.epochs else []
-        told += [count(self.steps, "step")] if self.steps else []
-        if self.minutes and self.minutes >= 2:
-            told.append(f"about {self.minutes:.0f} minutes")
-        elif self.minutes:
-            told.append(f"about {self.minutes * 60:.0f} s")
-        return " or ".join(told)
+        parts = [count(self.epochs, "epoch")] if self.epochs else []
+        parts += [count(self.steps, "step")] if self.steps else []
+        if self.minutes:
+            long = self.minutes >= 2
+            parts.append(f"about {self.minutes:.0f} minutes" if long else f"about {self.minutes * 60:.0f} s")
+        return " or ".join(parts)
 
 
 @dataclass(frozen=True)
-class Pace:
+class ValidationInterval:
     """From one validation to the next: a number of epochs or, where epochs are long, of batches; the other is `None`.
 
-    Early stopping counts validations, and each has to be worth counting. A piece is heard whole from one to the next,
-    so that every validation has learned something of everything. A collection, whose epoch may take a minute, is
-    validated several times in it: the best model may lie in between, and patience is not to take the whole run.
+    Early stopping counts validations, and each has to be worth counting. A piece is learned from as a whole between
+    two of them. A collection, whose epoch may take a minute, is validated several times in it: the best model may lie
+    in between, and patience is not to take the whole run.
     """
 
     epochs: int | None
     batches: int | None
 
     @staticmethod
-    def of(cfg: DictConfig, data: EventDataModule) -> Pace:
-        """Take what the config says; where it says nothing, decide from the data."""
+    def of(cfg: DictConfig, data: EventDataModule) -> ValidationInterval:
+        """Take the interval of the config; where it has none, decide from the data."""
         if cfg.trainer.check_val_every_n_epoch:
-            return Pace(cfg.trainer.check_val_every_n_epoch, None)
-        least = max(LEAST, SHARE * sum(len(sequence) for sequence in data.valid_sample))
+            return ValidationInterval(cfg.trainer.check_val_every_n_epoch, None)
+        least, max_epochs = max(LEAST, SHARE * sum(map(len, data.valid_sample))), cfg.trainer.max_epochs
         if data.events <= OFTEN:
-            return Pace(_divide(math.ceil(least / max(1, data.events)), cfg.trainer.max_epochs), None)
+            epochs = math.ceil(least / max(1, data.events))
+            # little is to be learned after the last validation
+            return ValidationInterval(max_epochs // max(1, max_epochs // epochs) if max_epochs else epochs, None)
         batch = data.window * data.batch_size * distributed.count(cfg)  # each process takes one at the same time
         batches, most = math.ceil(max(least, OFTEN) / batch), [cfg.trainer.max_steps]
-        if cfg.trainer.max_epochs:
-            most.append(cfg.trainer.max_epochs * math.ceil(data.events / batch))
-        return Pace(None, min([batches, *(limit for limit in most if limit > 0)]))
+        if max_epochs:
+            most.append(max_epochs * math.ceil(data.events / batch))
+        return ValidationInterval(None, min([batches, *(limit for limit in most if limit > 0)]))
 
 
-def _divide(epochs: int, most: int | None) -> int:
-    """Return epochs between validations, at least so many, that leave little to be learned after the last one."""
-    return most // max(1, most // epochs) if most else epochs
-
-
-class Clock(Timer):
+class TimeLimit(Timer):
     """Ends a run after a time. A run that goes on from a checkpoint begins to count anew."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,10 +113,9 @@ RISE = 0.3
 class LearningRateSchedule(L.Callback):
     """Learning rate at a step, as a share of the highest: a warm-up times a shape over the run.
 
-    A run is limited by steps, epochs or minutes, and may end earlier of itself: how far it is, is the used share of
-    whichever limit is nearest. So a shape fits any limit, and where that is time, a busy machine has the same shape in
-    fewer steps; weights can be had again to the bit only under a limit of steps or epochs. Of several processes the
-    first one's clock counts: at rates of their own their weights would drift apart.
+    How far a run is, is the used share of whichever limit is nearest. So a shape fits any limit, and where that is
+    time, a busy machine has the same shape in fewer steps; the same weights to the bit come only under a limit of steps
+    or epochs. Of several processes the first one's clock counts: at rates of their own their weights would drift apart.
 
     Args:
         shape: ``constant``; ``cosine``, falling to a hundredth (Loshchilov & Hutter 2017,
@@ -136,7 +130,7 @@ class LearningRateSchedule(L.Callback):
         self.trainer: L.Trainer | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Begin to look at how far the run is."""
+        """Begin to follow how far the run is."""
         self.trainer, self.started = trainer, time.monotonic()
 
     def __call__(self, step: int) -> float:
@@ -149,7 +143,7 @@ class LearningRateSchedule(L.Callback):
         """How much of the run is over, from 0 to 1."""
         if self.trainer is None:
             return 0.0
-        minutes = agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
+        minutes = distributed.agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
         return self.limits.used(self.trainer.current_epoch, self.trainer.global_step, minutes)
 
 
@@ -161,11 +155,9 @@ def shape_at(shape: str, used: float) -> float:
     >>> [round(shape_at("onecycle", used), 2) for used in (0, 0.3, 1)]
     [0.04, 1.0, 0.01]
     """
+    first, last, share = 1.0, LOWEST_RATE, used
     if shape == "onecycle" and used < RISE:
-        return _between(1 / 25, 1.0, used / RISE)
-    return _between(1.0, LOWEST_RATE, (used - RISE) / (1 - RISE) if shape == "onecycle" else used)
-
-
-def _between(first: float, last: float, share: float) -> float:
-    """Return what a half cosine from a first to a last value is at a share of its way."""
+        first, last, share = 1 / 25, 1.0, used / RISE
+    elif shape == "onecycle":
+        share = (used - RISE) / (1 - RISE)
     return last + (first - last) * (1 + math.cos(math.pi * min(1.0, share))) / 2

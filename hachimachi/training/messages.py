@@ -1,4 +1,4 @@
-"""What a training run says before and after."""
+"""What a training run prints before and after."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.models.registry import explain_size
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
-from hachimachi.training.window_augmentation import Chained, Variation
+from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation
 
 if TYPE_CHECKING:
     from hachimachi.training.fit import Run
 
 SMALL = 50
-"""Under this many events a model can learn little; it is said."""
+"""Under this many events a model can learn little, and the user is told."""
 
 
 def introduce(
@@ -31,12 +31,16 @@ def introduce(
     data: EventDataModule,
     model: EventModel,
     limits: Limits,
-    variation: Variation | Chained,
+    augmentation: WindowAugmentation,
 ) -> None:
-    """Say what is learned from, what is foretold, by what, and for how long at most."""
+    """Print what is learned from, what is predicted, by what, and for how long at most."""
     held = data.valid.events
     events = data.events + held
-    console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {_held_out(data, held)}")
+    where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
+    sampled = data.valid_sample.events
+    sampling = f" ({sampled:,} sampled to stop by)" if sampled < held else ""
+    held_out = f"{held:,} of them held out {where}{sampling}" if held else "none held out"
+    console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {held_out}")
     for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
@@ -44,18 +48,23 @@ def introduce(
         console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
     weights = sum(weight.numel() for weight in model.parameters())
-    console.print(f"{_shape(cfg, model, data.events)},")
+    backbone = model.parts["backbone"]
+    if {"layers", "size"} <= set(backbone):
+        size = f"{backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, data.events)}"
+    else:  # one from a plug-in may have other options
+        size = " ".join(f"{key}={value}" for key, value in backbone.items() if key != "name")
+    console.print(f"{backbone['name']} {size}".rstrip() + ",")
     console.print(f"{cfg.head.name} head, {weights:,} weights")
-    if variation:
-        varied = ", ".join(variation.names(model.columns))
-        console.print(f"{variation.share:.0%} of the windows varied, and marked as such: {varied}")
-        for op, _ in variation.bound.ops if isinstance(variation, Chained) else ():
+    if augmentation:
+        names = ", ".join(augmentation.names(model.columns))
+        console.print(f"{augmentation.share:.0%} of the windows varied, and marked as such: {names}")
+        for op, _ in augmentation.bound.ops if isinstance(augmentation, OpsAugmentation) else ():
             console.print(f"  {op}")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 
 def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
-    """Say what came out and what to do with it."""
+    """Print what came out and what to do with it."""
     if run.interrupted:
         console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
         console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
@@ -90,23 +99,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
 
 
-def _shape(cfg: DictConfig, model: EventModel, events: int) -> str:
-    """Return the backbone and how large it is; one from a plug-in may have other words for that."""
-    backbone = model.parts["backbone"]
-    if not {"layers", "size"} <= set(backbone):
-        return " ".join([backbone["name"], *(f"{key}={value}" for key, value in backbone.items() if key != "name")])
-    return f"{backbone['name']} {backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, events)}"
-
-
 def _short(path: Path) -> str:
     """Return a path as seen from here, if it is below."""
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)
-
-
-def _held_out(data: EventDataModule, held: int) -> str:
-    if not held:
-        return "none held out"
-    where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
-    sampled = sum(len(sequence) for sequence in data.valid_sample)
-    return f"{held:,} of them held out {where}" + (f" ({sampled:,} sampled to stop by)" if sampled < held else "")

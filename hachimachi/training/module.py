@@ -1,4 +1,4 @@
-"""A thin Lightning module around an event model."""
+"""Maximum likelihood in Lightning: a thin module around an event model, and the running average of its weights."""
 
 from __future__ import annotations
 
@@ -18,53 +18,55 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
 from hachimachi.models.event_model import EventModel
-from hachimachi.training.distributed import full, is_sharded, shard
-from hachimachi.training.window_augmentation import Chained, Variation
+from hachimachi.training.window_augmentation import WindowAugmentation
+
+PACE = 10
+"""Steps, at least, between two points of the curves of a run that is not validated."""
 
 
-class Average(nn.Module):
-    """Follows a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
+class EMA(nn.Module):
+    """Exponential moving average of a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
 
-    At first it follows faster, so that it soon forgets where training began. PyTorch's own ``AveragedModel`` copies the
+    Its decay rises at first, so that it soon forgets where training began. PyTorch's own ``AveragedModel`` copies the
     buffers too at every step, which never change here, and asks the device each time how far it is.
 
     Args:
-        model: What to follow; it begins as a copy of it.
-        stays: How much of the average stays at each step, later on.
+        model: The model; the average begins as a copy of it.
+        decay: How much of the average stays at each step, later on.
     """
 
     n_averaged: torch.Tensor
-    """Steps followed; travels in checkpoints."""
+    """Steps averaged; travels in checkpoints."""
 
-    def __init__(self, model: EventModel, stays: float) -> None:
+    def __init__(self, model: EventModel, decay: float) -> None:
         super().__init__()
-        self.module, self.stays = copy.deepcopy(model).requires_grad_(False), stays
+        self.module, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         self.register_buffer("n_averaged", torch.tensor(0))
-        self.seen: int | None = None
-        self.register_load_state_dict_post_hook(_count_anew)
+        self.steps: int | None = None
+        self.register_load_state_dict_post_hook(_recount)
 
     @torch.no_grad()
-    def follow(self, model: EventModel) -> None:
+    def update(self, model: EventModel) -> None:
         """Take a step towards the weights of a model."""
-        seen = int(self.n_averaged) if self.seen is None else self.seen
-        share = min(self.stays, (1 + seen) / (10 + seen)) if seen else 0.0
-        get_ema_multi_avg_fn(share)(list(self.module.parameters()), list(model.parameters()), None)
-        self.seen = seen + 1
+        steps = int(self.n_averaged) if self.steps is None else self.steps
+        decay = min(self.decay, (1 + steps) / (10 + steps)) if steps else 0.0
+        get_ema_multi_avg_fn(decay)(list(self.module.parameters()), list(model.parameters()), None)
+        self.steps = steps + 1
         self.n_averaged += 1
 
 
-def _count_anew(average: nn.Module, keys: Any) -> None:  # noqa: ARG001  (PyTorch's signature)
-    assert isinstance(average, Average)
-    average.seen = None
+def _recount(average: nn.Module, keys: Any) -> None:  # noqa: ARG001  (PyTorch's signature)
+    assert isinstance(average, EMA)
+    average.steps = None
 
 
-class Tally:
-    """Sums of costs, events, gradient norms and seconds.
+class TrainingMetrics:
+    """Sums of nats, events, gradient norms and seconds since they were last logged.
 
-    They stay on the device: to be asked for a number at every step would make it wait each time.
+    They stay on the device: reading a number at every step would make it wait each time.
 
     Args:
-        names: Under what the costs of the columns are told.
+        names: Under what the nats of the columns are logged.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -75,15 +77,15 @@ class Tally:
         """Let the clock run from now on: what came before was no training."""
         self.since = time.perf_counter()
 
-    def add(self, costs: Tensor, events: Tensor) -> None:
-        """Add what a batch cost in all, shape (D,), and the number of its events."""
-        self.costs = self.costs + costs.detach().double()
+    def add(self, nats: Tensor, events: Tensor) -> None:
+        """Add the nats of a batch, shape (D,), and the number of its events."""
+        self.nats = self.nats + nats.detach().double()
         self.events = self.events + events
         now = time.perf_counter()
         self.seconds, self.since = self.seconds + now - self.since, now
 
     def add_norm(self, norm: Tensor) -> None:
-        """Add the length of a gradient before it was cut."""
+        """Add the norm of a gradient before it was clipped."""
         self.norms, self.steps = self.norms + norm.detach(), self.steps + 1
 
     def take(self) -> dict[str, float]:
@@ -91,37 +93,34 @@ class Tally:
         events = int(self.events)
         if not events:
             return {}
-        assert isinstance(self.costs, Tensor)
-        nats = (self.costs / events).tolist()
-        told = {"train/nll": sum(nats), **dict(zip(self.names, nats, strict=True))}
+        assert isinstance(self.nats, Tensor)
+        means = (self.nats / events).tolist()
+        metrics = {"train/nll": sum(means), **dict(zip(self.names, means, strict=True))}
         if self.steps:
-            told["training/gradient_norm"] = float(self.norms) / self.steps
+            metrics["training/gradient_norm"] = float(self.norms) / self.steps
         if self.seconds:
-            told["training/events_per_second"] = events / self.seconds
+            metrics["training/events_per_second"] = events / self.seconds
         self._clear()
-        return told
+        return metrics
 
     def _clear(self) -> None:
-        self.costs: Tensor | int = 0
+        self.nats: Tensor | int = 0
         self.events: Tensor | int = 0
         self.norms: Tensor | int = 0
         self.steps, self.seconds, self.since = 0, 0.0, time.perf_counter()
 
 
-PACE = 10
-"""Steps, at least, between two points of the curves of a run that is not validated."""
-
-
 class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
-    What is validated, kept and played is a running average of the weights, an
-    :class:`~hachimachi.training.module.Average`. Where windows are varied, both marks are validated and the better one
-    is kept; see :class:`~hachimachi.models.encoder.Encoder`.
+    What is validated, kept and played is an average of the weights, an :class:`EMA`. Where windows are augmented, the
+    model is validated both as if they were and as if not, and the better one is kept; see
+    :class:`~hachimachi.models.encoder.Encoder`.
 
-    Logs with every validation, where there is none at a :data:`PACE`, ``train/nll`` and ``val/nll``; for each column a
-    :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean length of gradients
-    before they are cut, and the events learned from in a second.
+    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``; for each
+    column a :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean norm of
+    gradients before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and
+    a :func:`tag` for each column. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
 
     Args:
         model: What to train.
@@ -130,9 +129,9 @@ class EventModule(L.LightningModule):
         warmup: Steps over which the learning rate rises to its full height.
         schedule: Share of that rate at a step, in place of the warm-up; see
             :class:`~hachimachi.training.limits.LearningRateSchedule`.
-        average: How much of the average stays at each step; 0 plays the weights as they are.
-        variation: What is done to windows before they are learned from.
-        compiled: Whether to learn with kernels that `torch.compile` makes for the model, where it holds all weights.
+        average: Decay of the average; 0 plays the weights as they are.
+        augmentation: What is done to windows before they are learned from.
+        compiled: Whether to learn with kernels that `torch.compile` makes for the model.
     """
 
     def __init__(
@@ -144,25 +143,18 @@ class EventModule(L.LightningModule):
         warmup: int = 50,
         schedule: Callable[[int], float] | None = None,
         average: float = 0.99,
-        variation: Variation | Chained | None = None,
+        augmentation: WindowAugmentation | None = None,
         compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
-        self.lr, self.weight_decay, self.variation = lr, weight_decay, variation
+        self.lr, self.weight_decay, self.augmentation = lr, weight_decay, augmentation
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
-        self.compiled, self.surprise = compiled, model.log_prob
-        self.average = Average(model, average) if average else None
-        self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
-        self.tally = Tally([tag("train", column.name) for column in model.columns])
+        self.compiled, self.log_prob = compiled, model.log_prob
+        self.average = EMA(model, average) if average else None
+        self.flags = (0.0, 1.0) if augmentation else (float(model.encoder.mark),)
+        self.metrics = TrainingMetrics([tag("train", column.name) for column in model.columns])
         self.validated = False
-
-    def configure_model(self) -> None:
-        """Spread the weights over devices, where the strategy has some for that."""
-        devices = getattr(self, "_device_mesh", None)
-        if devices is not None and not is_sharded(self.model):
-            self.compiled = False
-            shard([self.model, *([self.played] if self.average else [])], devices["data_parallel"])
 
     @property
     def played(self) -> EventModel:
@@ -171,16 +163,16 @@ class EventModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Have kernels made at the first step, if that is wanted."""
-        self.surprise = torch.compile(self.model.log_prob) if self.compiled else self.model.log_prob
+        self.log_prob = torch.compile(self.model.log_prob) if self.compiled else self.model.log_prob
 
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
-        """Return the mean surprise of the events of a batch, shape (B, T, D)."""
-        varied, events = None, _count(rows)
-        if self.variation:
-            rows, varied = self.variation(rows)
-        costs = -self.surprise(rows, varied).sum((0, 1))
-        self.tally.add(costs, events)
-        return costs.sum() / events
+        """Return the mean nats of the events of a batch, shape (B, T, D)."""
+        augmented, events = None, _count(rows)
+        if self.augmentation:
+            rows, augmented = self.augmentation(rows)
+        nats = -self.log_prob(rows, augmented).sum((0, 1))  # (D,)
+        self.metrics.add(nats, events)
+        return nats.sum() / events
 
     def configure_gradient_clipping(
         self,
@@ -188,88 +180,108 @@ class EventModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Cut a gradient that is too long, and take note of how long it was."""
+        """Clip a gradient that is too long, and take note of its norm."""
         if gradient_clip_algorithm == "value":
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
-        longest = gradient_clip_val or math.inf
-        self.tally.add_norm(full(clip_grad_norm_(self.model.parameters(), longest)))
+        self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
 
     def on_train_epoch_start(self) -> None:
         """Let the clock run."""
-        self.tally.start()
+        self.metrics.start()
 
     def on_train_epoch_end(self) -> None:
-        """Log what training went through, where no validation does, at a pace."""
-        if not self.validated and self.tally.steps >= PACE:
-            self.log_dict(self._take_tally(), sync_dist=True)
+        """Log the training metrics, where no validation does, at a pace."""
+        if not self.validated and self.metrics.steps >= PACE:
+            self.log_dict(self._take_metrics(), sync_dist=True)
 
     def on_train_end(self) -> None:
         """Log what is left of a run that was never validated."""
-        told = {} if self.validated else self._take_tally()
-        for logger in self.loggers if told else ():
-            logger.log_metrics(told, self.trainer.global_step)
+        metrics = {} if self.validated else self._take_metrics()
+        for logger in self.loggers if metrics else ():
+            logger.log_metrics(metrics, self.trainer.global_step)
 
-    def optimizer_step(self, *words: Any, **named: Any) -> None:
-        """Let the average follow every step, before callbacks hear of it: a checkpoint is to hold both."""
-        super().optimizer_step(*words, **named)
-        self.follow()
-
-    def follow(self) -> None:
-        """Let the average follow the weights."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Update the average at every step, before callbacks are called: a checkpoint is to hold both."""
+        super().optimizer_step(*args, **kwargs)
         if self.average:
-            self.average.follow(self.model)
+            self.average.update(self.model)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up the costs of each column under each mark, shape (marks, D)."""
-        # of sharded weights every process needs the others' part for each batch, so all take all
-        self.share, self.shares = (0, 1) if is_sharded(self.model) else _place()
-        self.costs = torch.zeros(len(self.marks), len(self.model.columns), dtype=torch.float64, device=self.device)
-        self.scored, self.validated = 0, True
+        """Begin to add up the nats of each column."""
+        self.validated = True
+        self._start_scoring(len(self.flags))
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
-        """Add the costs of every event but each sequence's first; of several processes each takes its share."""
-        if batch_idx % self.shares != self.share:
-            return
-        self.scored += int(_count(rows[:, 1:]))
-        for place, mark in enumerate(self.marks):
-            varied = torch.full(rows.shape[:1], mark, device=rows.device)
-            self.costs[place] -= self.played.log_prob(rows, varied)[:, 1:].double().sum((0, 1))
+        """Add the nats of every event but each sequence's first, as not augmented and as augmented."""
+        self._score(rows, batch_idx, self.flags)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better mark, and log what it costs, all processes taken together, and what training went through."""
+        """Keep the better flag, and log its nats, all processes taken together, and the training metrics."""
         self._add_up()
-        self.log_dict(self._take_tally(), sync_dist=True)
+        self.log_dict(self._take_metrics(), sync_dist=True)
         if not self.scored:
             return
-        best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
+        best = int(self.nats.sum(1).nan_to_num(torch.inf).argmin())
         for model in (self.model, self.played):
-            model.encoder.mark.fill_(self.marks[best])
-        nats = self.costs[best] / self.scored
-        self.log("val/nll", nats.sum().float())
-        for column, value in zip(self.model.columns, nats.float(), strict=True):
-            self.log(tag("val", column.name), value)
-
-    def _add_up(self) -> None:
-        """Add what all processes have scored, so that each knows the same."""
-        if self.shares > 1:
-            scored = torch.tensor(self.scored, device=self.device)
-            for total in (self.costs, scored):
-                torch.distributed.all_reduce(total)
-            self.scored = int(scored)
+            model.encoder.mark.fill_(self.flags[best])
+        self._log_scores("val", self.nats[best])
 
     def on_validation_end(self) -> None:
         """Let the clock run on."""
-        self.tally.start()
+        self.metrics.start()
 
-    def _take_tally(self) -> dict[str, float]:
-        told = self.tally.take()
-        if "training/events_per_second" in told:  # each process has counted its own
-            told["training/events_per_second"] *= self.trainer.world_size
-        return told | {"training/learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]} if told else told
+    def on_test_epoch_start(self) -> None:
+        """Begin to add up the nats of each column."""
+        self._start_scoring(1)
+
+    def test_step(self, rows: Tensor, batch_idx: int) -> None:
+        """Add the nats of every event but each sequence's first, with the flag that validation has kept."""
+        self._score(rows, batch_idx, (None,))
+
+    def on_test_epoch_end(self) -> None:
+        """Log nats per event, in total and for each column."""
+        self._add_up()
+        if self.scored:
+            self._log_scores("test", self.nats[0])
+
+    def _start_scoring(self, flags: int) -> None:
+        self.nats = torch.zeros(flags, len(self.model.columns), dtype=torch.float64, device=self.device)
+        self.scored = 0
+
+    def _score(self, rows: Tensor, batch_idx: int, flags: Sequence[float | None]) -> None:
+        """Add up a batch; of several processes each takes its share of the batches."""
+        shared = torch.distributed.is_initialized()
+        if shared and batch_idx % torch.distributed.get_world_size() != torch.distributed.get_rank():
+            return
+        self.scored += int(_count(rows[:, 1:]))
+        for i, flag in enumerate(flags):
+            augmented = None if flag is None else torch.full(rows.shape[:1], flag, device=rows.device)
+            self.nats[i] -= self.played.log_prob(rows, augmented)[:, 1:].double().sum((0, 1))
+
+    def _add_up(self) -> None:
+        """Add what all processes have scored, so that each has the same."""
+        if torch.distributed.is_initialized():
+            scored = torch.tensor(self.scored, device=self.device)
+            for total in (self.nats, scored):
+                torch.distributed.all_reduce(total)
+            self.scored = int(scored)
+
+    def _log_scores(self, group: str, nats: Tensor) -> None:
+        means = nats / self.scored
+        self.log(f"{group}/nll", means.sum().float())
+        for column, value in zip(self.model.columns, means.float(), strict=True):
+            self.log(tag(group, column.name), value)
+
+    def _take_metrics(self) -> dict[str, float]:
+        metrics = self.metrics.take()
+        if "training/events_per_second" in metrics:  # each process has counted its own
+            metrics["training/events_per_second"] *= self.trainer.world_size
+        rate = {"training/learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]} if metrics else {}
+        return metrics | rate
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and how its rate goes."""
+        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and its learning rate schedule."""
         weights = list(self.model.parameters())
         groups = [
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
@@ -279,8 +291,8 @@ class EventModule(L.LightningModule):
         mixed = "mixed" in str(getattr(self._trainer, "precision", ""))
         optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=not mixed)
         # of a function, as against an object, a checkpoint keeps nothing
-        going = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": going, "interval": "step"}}
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let a run with an average go on from one without, and the other way round."""
@@ -297,13 +309,6 @@ class EventModule(L.LightningModule):
         """Add what `gen`, `eval` and `run` need to use the checkpoint as a model."""
         checkpoint[SPEC] = describe(self.played)
         checkpoint[GRAMS] = keep_grams(self.model)
-
-
-def _place() -> tuple[int, int]:
-    """Return which of how many processes this is."""
-    if not torch.distributed.is_initialized():
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 def tag(group: str, column: str) -> str:

@@ -1,9 +1,12 @@
-"""Reading runs back: what each was made of, what it scored, and its curves, as tables for a notebook."""
+"""What runs depend on, and reading them back: configs, scores and curves as tables for a notebook."""
 
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,56 @@ from hachimachi.errors import HachimachiError
 if TYPE_CHECKING:
     import pandas as pd
 
-CURVE = ("run", "step", "epoch", "time", "name", "value")
+PACKAGES = ("hachimachi", "torch", "lightning", "numpy", "hydra-core", "omegaconf", "tensorboard")
+"""What the weights and the logs depend on."""
+PATIENCE = 5.0
+"""Seconds that git may take."""
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions of the packages that a run depends on, and of Python; packages that are not here left out."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def find_platform() -> str:
+    """Return the system and the processor, as in ``Linux-6.1-x86_64``."""
+    return f"{platform.system()}-{platform.release()}-{platform.machine()}"
+
+
+def find_revision(folder: Path) -> dict[str, Any] | None:
+    """Return the git commit that a folder is at, and whether files that git knows have changed since.
+
+    ``None`` where there is no git, no repository or no commit: that is no reason not to train.
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+CURVE_COLUMNS = ("run", "step", "epoch", "time", "name", "value")
 SCORE = "score/"
 """What the names of scores begin with."""
 
@@ -66,7 +118,7 @@ def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     """
     pandas, home = _pandas(), Path(folder)
     points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]
-    table = pandas.DataFrame(points, columns=list(CURVE)).astype({"epoch": "Int64"})
+    table = pandas.DataFrame(points, columns=list(CURVE_COLUMNS)).astype({"epoch": "Int64"})
     return table.drop_duplicates(["run", "step", "name"], keep="last", ignore_index=True)  # several loggers
 
 
@@ -103,9 +155,9 @@ def _flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
 def _scores(run: Path) -> dict[str, float]:
     """Return the last value of each score; only that of the command line where nothing else was logged."""
     found = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
-    said = run / "score.json"
-    if f"{SCORE}nll" not in found and said.is_file():
-        found[f"{SCORE}nll"] = json.loads(said.read_text(encoding="utf-8"))["val_nll"]
+    written = run / "score.json"
+    if f"{SCORE}nll" not in found and written.is_file():
+        found[f"{SCORE}nll"] = json.loads(written.read_text(encoding="utf-8"))["val_nll"]
     return found
 
 

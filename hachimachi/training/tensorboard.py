@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard besides curves: what the model plays by now, to see and to hear."""
+"""What a run shows in TensorBoard besides curves: charts with the baseline, and what the model plays by now."""
 
 from __future__ import annotations
 
@@ -56,15 +56,14 @@ class Pictures(L.Callback):
 
     def __init__(self, data: EventDataModule) -> None:
         self.real = (data.valid or data.train)[0][:EVENTS].from_zero()
-        self.unheard = data.valid_sample
+        self.held_out = data.valid_sample
         self.logger: TensorBoardLogger | None = None
         self.started = self.due = 0.0
-        self.step, self.heard = 0, False
+        self.step, self.sounded = 0, False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Find the log, and wait a while."""
-        if trainer.is_global_zero:
-            self.logger = next((each for each in trainer.loggers if isinstance(each, TensorBoardLogger)), None)
+        self.logger = find_board(trainer)
         self.started = time.monotonic()
         self.due = self.started + EVERY
 
@@ -89,16 +88,19 @@ class Pictures(L.Callback):
         from hachimachi.plot.canvas import is_notes
         from hachimachi.plot.distributions import draw_likeness
 
-        whole = generate(_copy(model), COUNTED, seed=0)
+        player = copy.deepcopy(model).cpu()
+        if player.first.dtype in (torch.float16, torch.bfloat16):
+            player = player.float()
+        whole = generate(player, COUNTED, seed=0)
         made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
         self._draw("playing", plot.compare(self.real, made, seconds=seconds))
         with suppress(HachimachiError):  # values that never change, or nothing held out: nothing to compare
-            self._draw("distributions", draw_likeness([whole], self.unheard, model.columns))
+            self._draw("distributions", draw_likeness([whole], self.held_out, model.columns))
         if is_notes(made):
             self._sound("playing/generated", made)
-            if not self.heard:
+            if not self.sounded:
                 self._sound("playing/real", self.real)
-            self.heard = True
+            self.sounded = True
 
     def conclude(self, cfg: DictConfig, model: EventModel, score: float, gain: float, playing: PlayReport) -> None:
         """Log what the best model plays, how like real music that is, and the scores beside the hyper-parameters.
@@ -142,27 +144,17 @@ class Pictures(L.Callback):
         self.logger.experiment.add_audio(tag, torch.from_numpy(sound)[None].float(), self.step, sample_rate=RATE)
 
 
-def _copy(model: EventModel) -> EventModel:
-    """Return a model to play with, on the CPU and not in half precision."""
-    twin = copy.deepcopy(model).cpu()
-    return twin.float() if twin.first.dtype in (torch.float16, torch.bfloat16) else twin
-
-
-LINES = ("train", "val", "marginal")
-"""What stands in one chart: learned from, held out, and the marginal baseline to stay below."""
-
-
-def find_board(trainer: L.Trainer) -> SummaryWriter | None:
-    """Return what writes for TensorBoard, if anything does and this is the process that writes."""
+def find_board(trainer: L.Trainer) -> TensorBoardLogger | None:
+    """Return the logger for TensorBoard, if there is one and this is the process that writes."""
     found = (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger))
-    logger = next(found, None) if trainer.is_global_zero else None
-    return logger.experiment if logger else None
+    return next(found, None) if trainer.is_global_zero else None
 
 
-def lay_out(board: SummaryWriter, columns: Sequence[str]) -> None:
+def lay_out_charts(board: SummaryWriter, columns: Sequence[str]) -> None:
     """Put train, held-out and baseline nats into one chart, in total and for each column, under "Custom Scalars"."""
-    charts = {"total": [f"{line}/nll" for line in LINES]}
-    charts |= {column: [tag(line, column) for line in LINES] for column in columns}
+    lines = ("train", "val", "marginal")
+    charts = {"total": [f"{line}/nll" for line in lines]}
+    charts |= {column: [tag(line, column) for line in lines] for column in columns}
     # TensorBoard takes tags for patterns
     patterns = {title: [f"^{re.escape(name)}$" for name in names] for title, names in charts.items()}
     board.add_custom_scalars({"nats per event": {title: ["Multiline", names] for title, names in patterns.items()}})

@@ -1,4 +1,4 @@
-"""Lightning's trainer as a config describes it, run quietly, ended gently."""
+"""Lightning's trainer as a config describes it, and a run of it: quiet, and ended gently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.profilers import AdvancedProfiler, SimpleProfiler
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 from torch import Tensor
@@ -28,21 +28,16 @@ from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
-from hachimachi.training.callbacks import SameBatches, make_profiler
+from hachimachi.training.callbacks import SameBatches
 from hachimachi.training.config.defaults import COLLECTION
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.distributed import Together
 from hachimachi.training.interruption import LastCheckpoint
-from hachimachi.training.limits import Clock, Limits, Pace
+from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval
 from hachimachi.training.module import EventModule
 
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
-
-
-def speaks() -> bool:
-    """Return whether this process is the one of several that prints and writes."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 
 
 def compiles(cfg: DictConfig, events: int) -> bool:
@@ -74,67 +69,103 @@ def fit(
         HachimachiError: A device that is not there.
     """
     last = folder / "checkpoints" / "last.ckpt"
-    together = Together(limits.minutes) if distributed.count(cfg) > 1 else None
-    if together:
-        callbacks = [*callbacks, together]
-    elif limits.minutes:
-        callbacks = [*callbacks, Clock(timedelta(minutes=limits.minutes), verbose=False)]
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
         stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
         callbacks = [*callbacks, EarlyStopping("val/nll", strict=False, **stopping)]
     if cfg.trainer.overfit_batches:
         callbacks = [*callbacks, SameBatches()]
-    pace = Pace.of(cfg, data)
+    loggers: list[Logger] = []
+    if "tensorboard" in cfg.logger.name:
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
+    if "csv" in cfg.logger.name:
+        loggers.append(CSVLogger(folder, name="", version="csv"))
+    profiler = PROFILERS.get(cfg.trainer.profiler)
+    interval = ValidationInterval.of(cfg, data)
     options = {
         "max_epochs": limits.epochs or -1,
         "max_steps": limits.steps or -1,
-        "check_val_every_n_epoch": pace.epochs,
-        "val_check_interval": pace.batches,
-        "callbacks": [*callbacks, LastCheckpoint(last, SAVE_EVERY)],
-        "logger": _loggers(cfg.logger.name, folder),
+        "check_val_every_n_epoch": interval.epochs,
+        "val_check_interval": interval.batches,
+        "logger": loggers,
         "limit_train_batches": cfg.trainer.overfit_batches or None,
-        "profiler": make_profiler(cfg.trainer.profiler, folder),
+        "profiler": profiler(dirpath=folder, filename="profile") if profiler else None,
         "default_root_dir": folder,
     }
-    trainer = _trainer(cfg, **options)
-    with _interrupts(trainer) as ended, _compiling():
-        trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
+    checkpoint = LastCheckpoint(last, SAVE_EVERY)
+    trainer, ended = _run(cfg, module, data, callbacks, limits.minutes, checkpoint, ckpt_path=cfg.ckpt_path, **options)
     if not ended:
         trainer.save_checkpoint(last)
-    return together.ended if together else "".join(ended)
+    return ended
 
 
 def fit_on(
     cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
 ) -> str:
-    """Train for so many steps and validate nothing; return as :func:`fit`.
+    """Train for so many optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
+    options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
+    return _run(cfg, module, data, callbacks, None, **options)[1]
 
-    Args:
-        cfg: The whole config.
-        data: Batches of windows.
-        module: What learns.
-        callbacks: Called in training.
-        steps: Optimizer steps.
+
+def _run(
+    cfg: DictConfig,
+    module: EventModule,
+    data: EventDataModule | DataLoader[Tensor],
+    callbacks: list[L.Callback],
+    minutes: float | None,
+    checkpoint: LastCheckpoint | None = None,
+    *,
+    ckpt_path: str | None = None,
+    **options: Any,
+) -> tuple[L.Trainer, str]:
+    """Make a trainer and have it train; return it, and what ended it from outside."""
+    together = distributed.StopTogether(minutes) if distributed.count(cfg) > 1 else None
+    if together:
+        callbacks = [*callbacks, together]
+    elif minutes:
+        callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
+    trainer = make_trainer(cfg, callbacks=[*callbacks, *([checkpoint] if checkpoint else [])], **options)
+    ended, before = "", signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    except SIGTERMException:
+        ended = "SIGTERM"
+    except SystemExit:  # which Lightning makes of Ctrl-C
+        if not trainer.interrupted:
+            raise
+        ended = "Ctrl-C"
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise HachimachiError(f"trainer.compile=true: does not work here, take false: {reason}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Lightning leaves Ctrl-C ignored after the first
+            signal.signal(signal.SIGINT, before)
+    return trainer, (together.ended if together else "") or ended
+
+
+def make_trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
+    """Return Lightning's trainer for the devices of a config.
+
+    Raises:
+        HachimachiError: A device that is not there, or several machines that do not know of each other.
     """
-    together = Together(None) if distributed.count(cfg) > 1 else None
-    options = {"max_epochs": -1, "max_steps": steps, "callbacks": [*callbacks, *([together] if together else [])]}
-    trainer = _trainer(cfg, **options, logger=False, enable_checkpointing=False)
-    with _interrupts(trainer) as ended:
-        trainer.fit(module, data)
-    return together.ended if together else "".join(ended)
-
-
-def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
+    if cfg.trainer.num_nodes > 1 and missing and not distributed.is_external():
+        advice = "start it with torchrun or srun, or set MASTER_ADDR, MASTER_PORT and NODE_RANK"
+        raise HachimachiError(f"trainer.num_nodes={cfg.trainer.num_nodes}: {', '.join(missing)} not set; {advice}")
     if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
         os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
+    together = cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1
     try:
         return L.Trainer(
             accelerator=_accelerator(cfg.trainer.accelerator),
             devices=cfg.trainer.devices,
             num_nodes=cfg.trainer.num_nodes,
-            strategy=_strategy(cfg),
-            plugins=[LightningEnvironment()] if distributed.is_ours() or not distributed.is_started() else [],
+            # buffers are the same in all processes, for all have the scores of what is held out
+            strategy=DDPStrategy(broadcast_buffers=False) if together else "auto",
+            plugins=[] if distributed.is_external() else [LightningEnvironment()],
             precision=cfg.trainer.precision,
             gradient_clip_val=cfg.trainer.gradient_clip_val or None,
             deterministic=cfg.trainer.deterministic,
@@ -150,27 +181,9 @@ def _trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
         raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
 
 
-def _strategy(cfg: DictConfig) -> str | Strategy:
-    """Return how processes share the work; buffers are the same in all, for all see what is held out together."""
-    if cfg.trainer.strategy == "fsdp":
-        return ModelParallelStrategy(distributed.count(cfg), 1, save_distributed_checkpoint=False)
-    return (
-        DDPStrategy(broadcast_buffers=False) if cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1 else "auto"
-    )
-
-
 def _accelerator(name: str) -> str:
     """Return what `auto` stands for: never the GPU of a Mac, which lacks the double precision that times need."""
     return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _loggers(names: str | Sequence[str], folder: Path) -> list[Logger]:
-    found: list[Logger] = []
-    if "tensorboard" in names:
-        found.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
-    if "csv" in names:
-        found.append(CSVLogger(folder, name="", version="csv"))
-    return found
 
 
 @contextlib.contextmanager
@@ -188,43 +201,3 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _compiling() -> Iterator[None]:
-    """Say in one line that kernels cannot be made here."""
-    try:
-        yield
-    except Exception as error:
-        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise
-        reason = str(error).strip().partition("\n")[0]
-        raise HachimachiError(f"trainer.compile=true: does not work here, take false: {reason}") from error
-
-
-@contextlib.contextmanager
-def _interrupts(trainer: L.Trainer) -> Iterator[list[str]]:
-    """Yield a list to which is added what ended the training from outside, of which Lightning makes an exit."""
-    ended: list[str] = []
-    with _own_interrupt():
-        try:
-            yield ended
-        except SIGTERMException:
-            ended.append("SIGTERM")
-        except SystemExit:
-            if not trainer.interrupted:
-                raise
-            ended.append("Ctrl-C")
-
-
-@contextlib.contextmanager
-def _own_interrupt() -> Iterator[None]:
-    """Give Ctrl-C back: Lightning leaves it ignored after the first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

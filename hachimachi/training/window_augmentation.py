@@ -1,8 +1,9 @@
-"""Varying the windows that a model learns from, where that helps with what is held out."""
+"""Augmentation of the windows that a model learns from: what music allows, or the expressions of the user."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +19,44 @@ from hachimachi.columns import SECONDS, Column, UniformGrid, histogram_nats
 from hachimachi.errors import HachimachiError
 from hachimachi.io.midi import DRUMS
 
+LOWEST, HIGHEST = 0, 127
+"""What MIDI can hold, whatever the data declares."""
+SMOOTH = 0.6
+"""Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
+histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""
+GRIDDED = 0.98
+"""From this share of the events on at the five commonest values, a column keeps to a few."""
+CONSTANT = 0.9
+"""From this share of the events on at one value, a column is as good as constant."""
+
+
+class WindowAugmentation(ABC):
+    """Augments some windows of a batch, and tells which ones.
+
+    The model is given that flag, so that it learns both the music as it is and what holds for it in any key and at any
+    pace; validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
+    https://proceedings.mlr.press/v119/jun20a.html). False where it changes nothing.
+    """
+
+    share: float
+    """Share of the windows that are augmented."""
+
+    @abstractmethod
+    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
+
+    @abstractmethod
+    def names(self, columns: Sequence[Column]) -> list[str]:
+        """Return the names of the columns that are augmented."""
+
+    @abstractmethod
+    def __bool__(self) -> bool:
+        """Whether anything is augmented."""
+
 
 @dataclass
-class Chained:
-    """Shows a share of the windows after augmentations, and says which ones.
-
-    Windows to which an augmentation was applied count as varied, as those of
-    :class:`~hachimachi.training.window_augmentation.Variation` do; what the model makes of that is the same.
+class OpsAugmentation(WindowAugmentation):
+    """Augmentation by the user's expressions; windows to which any of them was applied count as augmented.
 
     Args:
         among: Share of the windows that may be changed.
@@ -37,88 +69,70 @@ class Chained:
     counts: list[OpCounts] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether anything is varied."""
+        """Whether anything is augmented."""
         return self.share > 0
 
     @property
-    def share(self) -> float:
-        """Share of the windows to which any augmentation is applied."""
+    def share(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Share of the windows to which any expression is applied."""
         return self.among * (1 - math.prod(1 - op.p for op, _ in self.bound.ops))
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (B, T, D), some of them varied, and which, shape (B,)."""
+        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
         # drawn from torch, so that the seed of a run, and what a checkpoint keeps of it, holds for this too
         random = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
         among = random.random(len(rows)) < self.among
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
-        self._count(outcome.counts)
+        pairs = zip(self.counts, outcome.counts, strict=True)
+        self.counts = [before + now for before, now in pairs] if self.counts else outcome.counts
         return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied).to(rows.device)
 
-    def _count(self, counts: list[OpCounts]) -> None:
-        pairs = zip(self.counts, counts, strict=True)
-        self.counts = [before + now for before, now in pairs] if self.counts else counts
-
-    def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every variation)
-        """Return the names of the columns that are varied."""
+    def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every augmentation)
+        """Return the names of the columns that are augmented."""
         return self.bound.touched
 
     def lines(self) -> list[str]:
-        """Say which augmentations left the range of a column, and how often."""
-        said = []
+        """Return which expressions left the range of a column, and how often, one a line."""
+        lines = []
         for (op, _), tally in zip(self.bound.ops, self.counts, strict=False):
-            seen = zip(self.bound.layout.names, tally.held.tolist(), tally.seen.tolist(), strict=True)
-            held = [f"{held / all_:.1%} of {name}" for name, held, all_ in seen if held]
-            if held:
-                said.append(f"{', '.join(held)} left their range and were held at its ends, by {op}")
-        return said
-
-
-LOWEST, HIGHEST = 0, 127
-"""What MIDI can hold, whatever the data declares."""
-SMOOTH = 0.6
-"""Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
-histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""
-GRIDDED = 0.98
-"""From this share of the events on at the five commonest values, a column keeps to a few."""
-CONSTANT = 0.9
-"""From this share of the events on at one value, a column is as good as constant."""
+            counts = zip(self.bound.layout.names, tally.held.tolist(), tally.seen.tolist(), strict=True)
+            shares = [f"{held / seen:.1%} of {name}" for name, held, seen in counts if held]
+            if shares:
+                lines.append(f"{', '.join(shares)} left their range and were held at its ends, by {op}")
+        return lines
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far the column at a place may be shifted either way, without leaving its bounds; drums stay as they are."""
+    """How far a column, by its index, may be shifted either way without leaving its bounds; drums stay as they are."""
 
-    place: int
+    column: int
     most: int
     low: float
     high: float
     instrument: int | None = None
 
-    def __call__(self, rows: Tensor, varied: Tensor) -> Tensor:
-        """Return the column of rows (B, T, D), shape (B, T), shifted in the windows that are varied (B,)."""
-        values = rows[..., self.place]
+    def __call__(self, rows: Tensor, augmented: Tensor) -> Tensor:
+        """Return the column of rows (B, T, D), shape (B, T), shifted in the windows that are augmented (B,)."""
+        values = rows[..., self.column]
         fixed = values.isnan()
         if self.instrument is not None:
             fixed = fixed | (rows[..., self.instrument] == DRUMS)
         lowest = values.masked_fill(fixed, torch.inf).amin(-1)
         highest = values.masked_fill(fixed, -torch.inf).amax(-1)
-        steps = torch.randint(-self.most, self.most + 1, varied.shape, device=rows.device)
-        steps = torch.clamp(steps, (self.low - lowest).clamp_max(0), (self.high - highest).clamp_min(0)) * varied
+        steps = torch.randint(-self.most, self.most + 1, augmented.shape, device=rows.device)
+        steps = torch.clamp(steps, (self.low - lowest).clamp_max(0), (self.high - highest).clamp_min(0)) * augmented
         return torch.where(fixed, values, values + steps[:, None])
 
 
 @dataclass(frozen=True)
-class Variation:
-    """Shows a share of the windows transposed, louder or softer, slower or faster, and says which ones.
-
-    Told whether a window was varied, the model learns both the music as it is and what holds for it in any key and at
-    any pace; what is held out decides which of the two it plays (distribution augmentation, Jun et al. 2020,
-    https://proceedings.mlr.press/v119/jun20a.html).
+class MusicAugmentation(WindowAugmentation):
+    """Augmentation by the recipe: windows are transposed, louder or softer, slower or faster.
 
     Args:
         share: Share of the windows.
         shifts: Columns that are shifted.
-        stretched: Places of the columns that are stretched, all by the same factor.
+        stretched: Indexes of the columns that are stretched, all by the same factor.
         stretch: How far either way, as a natural logarithm.
     """
 
@@ -128,47 +142,47 @@ class Variation:
     stretch: float
 
     def __bool__(self) -> bool:
-        """Whether anything is varied."""
+        """Whether anything is augmented."""
         return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (B, T, D), some of them varied, and which, shape (B,)."""
-        varied = torch.rand(len(rows), device=rows.device) < self.share
+        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
+        augmented = torch.rand(len(rows), device=rows.device) < self.share
         rows = rows.clone()
         for shift in self.shifts:
-            rows[..., shift.place] = shift(rows, varied)
-        factor = (self.stretch * (2 * torch.rand(len(rows), device=rows.device) - 1) * varied).exp()
-        for place in self.stretched:
-            rows[..., place] *= factor[:, None]
-        return rows, varied
+            rows[..., shift.column] = shift(rows, augmented)
+        factor = (self.stretch * (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented).exp()
+        for column in self.stretched:
+            rows[..., column] *= factor[:, None]
+        return rows, augmented
 
     def names(self, columns: Sequence[Column]) -> list[str]:
-        """Return the names of the columns that are varied."""
-        return [columns[place].name for place in sorted([*(shift.place for shift in self.shifts), *self.stretched])]
+        """Return the names of the columns that are augmented."""
+        return [columns[i].name for i in sorted([*(shift.column for shift in self.shifts), *self.stretched])]
 
 
-def decide(
+def decide_augmentation(
     columns: Sequence[Column],
     train: NDArray[np.float64],
-    held: NDArray[np.float64],
+    held_out: NDArray[np.float64],
     *,
     share: float,
     transpose: int,
     louder: int,
     stretch: float,
     ops: Sequence[str] | str = (),
-) -> Variation | Chained:
-    """Decide which columns are varied, by what training rows (N, D) say of held-out rows (M, D).
+) -> WindowAugmentation:
+    """Decide which columns are augmented, by how training rows (N, D) predict held-out rows (M, D).
 
-    Pitch is shifted where the step from the event before foretells about as well as the value itself: the drums of a
+    Pitch is shifted where the step from the previous event predicts about as well as the value itself: the drums of a
     kit, whose numbers are names, stay what they are. Velocity is shifted and times are stretched where they do not keep
-    to a few values; a duration that hardly ever changes is not made to. Where the user says what to do, that is done.
+    to a few values; a duration that hardly ever changes is not made to. Expressions of the user replace all this.
 
     Args:
         columns: What the rows hold.
         train: What is learned from.
-        held: What is held out.
-        share: Share of the windows that are varied.
+        held_out: What is held out.
+        share: Share of the windows that are augmented.
         transpose: Semitones either way.
         louder: Steps of velocity either way.
         stretch: Of times either way, as a natural logarithm.
@@ -178,58 +192,47 @@ def decide(
         HachimachiError: Augmentations of features that the rows do not have.
     """
     if ops:
-        return _obey(columns, share, ops)
-    place = {column.name: i for i, column in enumerate(columns) if isinstance(column.grid, UniformGrid)}
-    shifts, stretched = [], []
+        try:
+            return OpsAugmentation(share, parse(ops).bind(columns))
+        except ExpressionError as error:
+            raise HachimachiError(f"augment.ops: {error}") from error
+    index = {column.name: i for i, column in enumerate(columns) if isinstance(column.grid, UniformGrid)}
+    whole = {name: i for name, i in index.items() if columns[i].feature.resolution == 1}
     drums = next((i for i, column in enumerate(columns) if column.name == "instrument"), None)
-    if transpose and _is_whole(columns, place.get("pitch")):
-        part, whole = (_values(rows, place["pitch"], drums) for rows in (train, held))
-        if _is_smooth(part, whole):
-            shifts.append(_shift(columns, place["pitch"], transpose, drums))
-    if louder and _is_whole(columns, place.get("velocity")) and not _is_gridded(train[:, place["velocity"]]):
-        shifts.append(_shift(columns, place["velocity"], louder, None))
-    if stretch and "time" in place and not _is_gridded(train[:, place["time"]]):
-        times = [place[name] for name in SECONDS if name in place]
+
+    def make_shift(i: int, most: int, instrument: int | None) -> Shift:
+        grid = columns[i].grid
+        assert isinstance(grid, UniformGrid)
+        return Shift(i, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument)
+
+    def pitches(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+        kept = ~np.isnan(rows[:, whole["pitch"]])
+        if drums is not None:
+            kept &= rows[:, drums] != DRUMS
+        return np.round(rows[kept, whole["pitch"]]).astype(np.int64)
+
+    shifts, stretched = [], []
+    if transpose and "pitch" in whole and _is_smooth(pitches(train), pitches(held_out)):
+        shifts.append(make_shift(whole["pitch"], transpose, drums))
+    if louder and "velocity" in whole and not _is_gridded(train[:, whole["velocity"]]):
+        shifts.append(make_shift(whole["velocity"], louder, None))
+    if stretch and "time" in index and not _is_gridded(train[:, index["time"]]):
+        times = [index[name] for name in SECONDS if name in index]
         stretched = [i for i in times if _commonest(train[:, i], 1) < CONSTANT]
-    return Variation(share, shifts, stretched, stretch)
+    return MusicAugmentation(share, shifts, stretched, stretch)
 
 
-def _obey(columns: Sequence[Column], share: float, ops: Sequence[str] | str) -> Chained:
-    try:
-        return Chained(share, parse(ops).bind(columns))
-    except ExpressionError as error:
-        raise HachimachiError(f"augment.ops: {error}") from error
-
-
-def _is_whole(columns: Sequence[Column], place: int | None) -> bool:
-    """Return whether a column is there and holds whole numbers."""
-    return place is not None and columns[place].feature.resolution == 1
-
-
-def _shift(columns: Sequence[Column], place: int, most: int, instrument: int | None) -> Shift:
-    grid = columns[place].grid
-    assert isinstance(grid, UniformGrid)
-    return Shift(place, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument)
-
-
-def _values(rows: NDArray[np.float64], place: int, instrument: int | None) -> NDArray[np.int64]:
-    kept = ~np.isnan(rows[:, place])
-    if instrument is not None:
-        kept &= rows[:, instrument] != DRUMS
-    return np.round(rows[kept, place]).astype(np.int64)
-
-
-def _is_smooth(train: NDArray[np.int64], held: NDArray[np.int64]) -> bool:
-    """Return whether steps between values foretell held-out values about as well as the values do."""
-    if len(train) < 2 or len(held) < 2 or _commonest(train, 1) >= CONSTANT:
+def _is_smooth(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> bool:
+    """Return whether steps between values predict held-out values about as well as the values do."""
+    if len(train) < 2 or len(held_out) < 2 or _commonest(train, 1) >= CONSTANT:
         return False
-    return _cost(np.diff(train), np.diff(held)) < _cost(train, held) + SMOOTH
 
+    def nats(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> float:
+        """Return the mean nats of numbers under the histogram of others, as the marginal baseline counts it."""
+        values, counts = np.unique(train, return_counts=True)
+        return float(histogram_nats(values, counts, held_out, int(np.ptp(train)) + 2).mean())
 
-def _cost(train: NDArray[np.int64], held: NDArray[np.int64]) -> float:
-    """Return the mean cost of numbers under the histogram of others, as the marginal baseline counts it."""
-    seen, counts = np.unique(train, return_counts=True)
-    return float(histogram_nats(seen, counts, held, int(np.ptp(train)) + 2).mean())
+    return nats(np.diff(train), np.diff(held_out)) < nats(train, held_out) + SMOOTH
 
 
 def _is_gridded(values: NDArray[np.float64]) -> bool:

@@ -14,7 +14,7 @@ from rich.console import Console
 from hachimachi.checkpoint import load_model
 from hachimachi.models.event_model import build_model
 from hachimachi.training import callbacks
-from hachimachi.training.callbacks import Baseline, KeepBest, Progress
+from hachimachi.training.callbacks import Baseline, KeepBest, TrainingProgress
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
 
@@ -131,7 +131,7 @@ def show(scores: Sequence[float | None], terminal: bool, error: BaseException | 
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=80, soft_wrap=True, highlight=False)
     keep: Any = SimpleNamespace(best=4.0)
-    progress = Progress(14.42, keep, Limits(None, None, 1.0), console)
+    progress = TrainingProgress(14.42, keep, Limits(None, None, 1.0), console)
     nothing: Any = None
     progress.on_train_start(trainer(None), nothing)
     for epoch, score in enumerate(scores):

@@ -72,7 +72,7 @@ def test_a_run_sees_the_same_as_from_memory(tmp_path: Path, make_pieces: Any, le
     assert disk.marginals() == memory.marginals()
     assert disk.openings(disk.train) == memory.openings(memory.train)
     options = {"share": 0.5, "transpose": 5, "louder": 9, "stretch": 0.1}
-    assert disk.decide_variation(**options) == memory.decide_variation(**options)
+    assert disk.decide_augmentation(**options) == memory.decide_augmentation(**options)
     for one, other in zip(memory.train_dataloader(), disk.train_dataloader(), strict=True):
         assert same(one, other)
     for one, other in zip(memory.val_dataloader(), disk.val_dataloader(), strict=True):
@@ -204,7 +204,7 @@ def test_of_much_data_histograms_are_sampled_and_that_is_said(
     assert data.remarks == ["histograms are those of 100 events from everywhere, ranges those of all"]
     assert len(data.fingerprint()) == 16
     assert len(data.openings(data.train)) == 3
-    monkeypatch.setattr("hachimachi.training.data.KNOWN", 2)
+    monkeypatch.setattr("hachimachi.training.data.OPENINGS", 2)
     assert len(data.openings(data.train)) == 2
 
 
@@ -212,9 +212,9 @@ def test_what_is_held_out_of_much_data_is_sampled_to_be_judged_by(
     save: Callable[[list[EventSequence]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hachimachi.training.data.SAMPLE", 50)
-    monkeypatch.setattr("hachimachi.training.data.JUDGED", 120)
+    monkeypatch.setattr("hachimachi.training.data.SCORED", 120)
     data = EventDataModule(save(tagged([100] * 40)), valid_fraction=0.3)
     data.setup()
     assert data.valid.events == 1200
     assert 40 < data.valid_sample.events <= 50
-    assert 100 <= data.judged.events <= 120
+    assert 100 <= data.scored_sample.events <= 120

@@ -16,7 +16,7 @@ from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.split import PARTS, read_split
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.holdout import Parts, follow, hold_out, sample
+from hachimachi.training.holdout import DataSplit, hold_out, sample, split_by_file
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=12)
 
@@ -96,10 +96,10 @@ def test_seeds_hold_out_different_sequences() -> None:
 def divide(tmp_path: Path) -> Any:
     """Divide ten sequences by a split."""
 
-    def run(lengths: Sequence[int] = (30,) * 10, **listed: Any) -> tuple[Parts, io.Report]:
+    def run(lengths: Sequence[int] = (30,) * 10, **listed: Any) -> tuple[DataSplit, io.Report]:
         (tmp_path / "split.json").write_text(json.dumps(listed))
         report = io.Report()
-        return follow(tagged(lengths), read_split(tmp_path / "split.json"), 0.2, 0, report), report
+        return split_by_file(tagged(lengths), read_split(tmp_path / "split.json"), 0.2, 0, report), report
 
     return run
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hachimachi.io.collection import Collection
 from hachimachi.training.config.compose import compose
 from hachimachi.training.holdout import sample
-from hachimachi.training.limits import LEAST, OFTEN, SHARE, Limits, Pace
+from hachimachi.training.limits import LEAST, OFTEN, SHARE, Limits, ValidationInterval
 from tests.training.test_holdout import tagged
 
 
@@ -53,49 +53,53 @@ def test_what_is_told_is_taken(words: list[str], told: str) -> None:
 @pytest.mark.parametrize(
     ("events", "held", "pace"),
     [
-        (4096, 400, Pace(1, None)),
-        (4095, 400, Pace(2, None)),
-        (2000, 200, Pace(3, None)),  # an epoch is a step or two
-        (1, 0, Pace(4096, None)),
-        (1000, 1000, Pace(6, None)),  # as much held out as there is to learn from
-        (65_536, 7000, Pace(1, None)),
-        (400_000, 10_000, Pace(None, 64)),
-        (400_000, 25_000, Pace(None, 147)),
-        (10**7, 10**6, Pace(None, 192)),
+        (4096, 400, ValidationInterval(1, None)),
+        (4095, 400, ValidationInterval(2, None)),
+        (2000, 200, ValidationInterval(3, None)),  # an epoch is a step or two
+        (1, 0, ValidationInterval(4096, None)),
+        (1000, 1000, ValidationInterval(6, None)),  # as much held out as there is to learn from
+        (65_536, 7000, ValidationInterval(1, None)),
+        (400_000, 10_000, ValidationInterval(None, 64)),
+        (400_000, 25_000, ValidationInterval(None, 147)),
+        (10**7, 10**6, ValidationInterval(None, 192)),
     ],
 )
-def test_pieces_are_validated_by_the_epoch_and_collections_more_often(events: int, held: int, pace: Pace) -> None:
-    assert Pace.of(compose(), data(events, held)) == pace
+def test_pieces_are_validated_by_the_epoch_and_collections_more_often(
+    events: int, held: int, pace: ValidationInterval
+) -> None:
+    assert ValidationInterval.of(compose(), data(events, held)) == pace
 
 
 def test_the_pace_can_be_set() -> None:
-    assert Pace.of(compose(["trainer.check_val_every_n_epoch=3"]), data(400_000, 1000)) == Pace(3, None)
+    assert ValidationInterval.of(
+        compose(["trainer.check_val_every_n_epoch=3"]), data(400_000, 1000)
+    ) == ValidationInterval(3, None)
 
 
 @pytest.mark.parametrize(
     ("words", "events", "held", "pace"),
     [
-        (["trainer.max_epochs=2"], 200, 20, Pace(2, None)),  # 21 epochs make 4096 events
-        (["trainer.max_epochs=40"], 200, 20, Pace(40, None)),
-        (["trainer.max_epochs=63"], 200, 20, Pace(21, None)),
-        (["trainer.max_epochs=65"], 200, 20, Pace(21, None)),
-        (["trainer.max_epochs=1"], 70_000, 40_000, Pace(None, 69)),
-        (["trainer.max_epochs=2"], 70_000, 40_000, Pace(None, 138)),
-        (["trainer.max_epochs=3"], 70_000, 40_000, Pace(None, 192)),
-        (["trainer.max_steps=150"], 70_000, 40_000, Pace(None, 150)),
+        (["trainer.max_epochs=2"], 200, 20, ValidationInterval(2, None)),  # 21 epochs make 4096 events
+        (["trainer.max_epochs=40"], 200, 20, ValidationInterval(40, None)),
+        (["trainer.max_epochs=63"], 200, 20, ValidationInterval(21, None)),
+        (["trainer.max_epochs=65"], 200, 20, ValidationInterval(21, None)),
+        (["trainer.max_epochs=1"], 70_000, 40_000, ValidationInterval(None, 69)),
+        (["trainer.max_epochs=2"], 70_000, 40_000, ValidationInterval(None, 138)),
+        (["trainer.max_epochs=3"], 70_000, 40_000, ValidationInterval(None, 192)),
+        (["trainer.max_steps=150"], 70_000, 40_000, ValidationInterval(None, 150)),
     ],
 )
 def test_a_run_that_is_told_its_end_is_validated_before_it(
-    words: list[str], events: int, held: int, pace: Pace
+    words: list[str], events: int, held: int, pace: ValidationInterval
 ) -> None:
-    assert Pace.of(compose(words), data(events, held)) == pace
+    assert ValidationInterval.of(compose(words), data(events, held)) == pace
 
 
 @settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(0, 10**5), st.integers(2, 512), st.integers(1, 256))
 def test_validation_never_eats_the_run(events: int, held: int, window: int, batch_size: int) -> None:
     here = data(events, held, window, batch_size)
-    pace = Pace.of(compose(), here)
+    pace = ValidationInterval.of(compose(), here)
     learned = events * pace.epochs if pace.epochs else (pace.batches or 0) * window * batch_size
     enough = max(LEAST, SHARE * sum(map(len, here.valid_sample)))
     assert learned >= enough
@@ -115,7 +119,7 @@ def test_validation_never_eats_the_run(events: int, held: int, window: int, batc
 def test_a_limit_that_is_told_leaves_room_for_validation(
     events: int, held: int, window: int, batch_size: int, limit: str, most: int
 ) -> None:
-    pace = Pace.of(compose([f"trainer.{limit}={most}"]), data(events, held, window, batch_size))
+    pace = ValidationInterval.of(compose([f"trainer.{limit}={most}"]), data(events, held, window, batch_size))
     batches = -(-events // (window * batch_size))  # of an epoch, at least
     if limit == "max_epochs":
         assert (pace.epochs or math.inf) <= most or (pace.batches or math.inf) <= batches * most

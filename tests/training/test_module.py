@@ -1,5 +1,6 @@
 """The loss is nats per event, whatever the padding; validation says what `evaluate` says."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from hachimachi import io
 from hachimachi.checkpoint import load_model
+from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models import registry
@@ -65,7 +67,7 @@ def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkey
     assert padding.any()
     assert float(loss.detach()) == pytest.approx(float(torch.stack(by_hand).sum().detach()) / events, rel=1e-5)
     assert not log  # nothing at each step
-    told = module.tally.take()
+    told = module.metrics.take()
     assert told["train/nll"] == pytest.approx(float(loss.detach()), rel=1e-6)
     assert set(told) == {f"train/{name}" for name in ("nll", "time", "pitch", "velocity", "duration", "instrument")} | {
         "training/events_per_second"
@@ -82,7 +84,7 @@ def test_padding_changes_nothing(pieces: list[EventSequence], monkeypatch: pytes
     for batch in (rows, padded):
         module.zero_grad()
         module.training_step(batch, 0).backward()
-        learned = module.tally.take()["train/nll"]
+        learned = module.metrics.take()["train/nll"]
         validate(module, batch)
         gradients.append([weight.grad.clone() for weight in module.parameters() if weight.grad is not None])
         gradients[-1].append(torch.tensor([learned, log["val/nll"], float(module.scored)]))
@@ -191,3 +193,46 @@ def test_a_checkpoint_is_a_model_file_too(pieces: list[EventSequence], tmp_path:
     for name, weight in module.played.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name])
     assert (module.played is model) == (average == 0)
+
+
+def test_lightning_scores_the_test_part(tmp_path: Path, make_pieces: Any) -> None:
+    pieces = make_pieces([70, 33, 21, 2, 9, 48])
+    (tmp_path / "pieces").mkdir()
+    for i, piece in enumerate(pieces):
+        io.write(tmp_path / "pieces" / f"{i}.json", piece)
+    parts = {"train": ["0.json", "1.json"], "valid": ["2.json"], "test": ["3.json", "4.json", "5.json"]}
+    (tmp_path / "split.json").write_text(json.dumps(parts))
+    data = EventDataModule(tmp_path / "pieces", split=tmp_path / "split.json")
+    module = EventModule(build(pieces), average=0.9)
+    with quiet():
+        trainer = L.Trainer(logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu")
+        [scores] = trainer.test(module, data, verbose=False)
+    result = evaluate(module.played, pieces[3:])
+    by_column = {f"test/{name}": each["nats"] for name, each in result.by_feature().items()}
+    assert scores == pytest.approx({"test/nll": result.nats_per_event, **by_column}, rel=1e-5)
+
+
+@pytest.mark.parametrize("split", [None, {"train": ["a"], "valid": ["b"]}, {"train": ["a", "b"], "test": ["c"]}])
+def test_without_a_test_part_there_is_nothing_to_test(tmp_path: Path, make_pieces: Any, split: Any) -> None:
+    pairs = zip(make_pieces([30, 40]), "ab", strict=True)
+    pieces = [EventSequence(piece.features, piece.data, piece.time, name) for piece, name in pairs]
+    io.write(tmp_path / "data.json", pieces)
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    data = EventDataModule(tmp_path / "data.json", split=tmp_path / "split.json" if split else None)
+    data.setup("test")
+    with pytest.raises(HachimachiError, match=r"no test part: .*; expected a split with sequences under 'test'"):
+        data.test_dataloader()
+
+
+def test_a_batch_is_what_the_page_says(tmp_path: Path, make_pieces: Any) -> None:
+    [piece] = make_pieces([50])
+    io.write(tmp_path / "data.json", piece)
+    data = EventDataModule(tmp_path / "data.json", window=16, batch_size=3, valid_fraction=0)
+    data.setup()
+    for rows in data.train_dataloader():
+        assert rows.dtype == torch.float64
+        assert rows.shape[1:] == (16, len(data.columns))
+        events = rows[~rows.isnan().all(-1)]
+        assert [column.name for column in data.columns][:2] == ["time", "pitch"]
+        assert events[:, 0].nan_to_num(0).max() < 1  # seconds since the previous event, not since the beginning
+        assert set(events[:, 1].tolist()) <= set(piece.column("pitch").tolist())

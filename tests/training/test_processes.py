@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,22 @@ from hachimachi import io
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.config.compose import compose
+from hachimachi.training.fit import train
 
 ROOT = Path(__file__).parents[2]
-SLURM = ("SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "RANK", "LOCAL_RANK")
+STARTED = (*("SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"), "RANK", "LOCAL_RANK", "NODE_RANK", "MASTER_ADDR")
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*SLURM, distributed.FOLDER):
+    for name in STARTED:
         monkeypatch.delenv(name, raising=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_for(said: str, process: "subprocess.Popen[str]") -> None:
@@ -44,27 +53,28 @@ def is_there(pid: int) -> bool:
 
 
 def test_one_process_is_the_first_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (distributed.rank(), distributed.is_started(), distributed.is_ours()) == (0, False, False)
+    assert (distributed.is_first(), distributed.is_started(), distributed.is_external()) == (True, False, False)
     monkeypatch.setenv("SLURM_PROCID", "3")  # a script of SLURM that is not run by srun
-    assert distributed.rank() == 0
-    assert distributed.prepare_process() == []
+    monkeypatch.setenv("NODE_RANK", "3")
+    assert (distributed.is_first(), distributed.is_started()) == (True, False)
 
 
 @pytest.mark.parametrize(
-    "environment",
+    ("environment", "external"),
     [
-        {"RANK": "3", "LOCAL_RANK": "1"},
-        {"SLURM_PROCID": "3", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"},
+        ({"RANK": "3", "LOCAL_RANK": "0"}, True),
+        ({"SLURM_PROCID": "3", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1"}, False),
     ],
-    ids=["torchrun", "srun"],
+    ids=["torchrun", "srun", "Lightning", "Lightning on a second machine"],
 )
-def test_a_process_that_others_started_knows_its_place(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+def test_a_process_that_others_started_is_not_the_first(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], external: bool
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (distributed.rank(), distributed.is_started(), distributed.is_ours()) == (3, True, False)
-    assert "hydra.output_subdir=null" in distributed.prepare_process()
+    assert (distributed.is_first(), distributed.is_started(), distributed.is_external()) == (False, True, external)
 
 
 @pytest.mark.parametrize(
@@ -75,21 +85,11 @@ def test_one_process_a_device(words: list[str], number: int) -> None:
     assert distributed.count(compose([*words, "trainer.num_nodes=2"])) == 2 * number
 
 
-def test_several_machines_have_to_be_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NODE_RANK", raising=False)
+def test_several_machines_have_to_be_told_apart(save: Callable[..., None]) -> None:
+    save(60)
+    words = ["trainer.num_nodes=2", "trainer.max_steps=1", "model.size=8", "callbacks=quiet", "logger=none"]
     with pytest.raises(HachimachiError, match=r"trainer.num_nodes=2: .*NODE_RANK not set; start it with torchrun"):
-        distributed.run_together(["--version"], 1, 2, tmp_path, None)
-
-
-def test_one_that_fails_is_named_with_what_it_said(tmp_path: Path) -> None:
-    with pytest.raises(HachimachiError, match=r"^nowhere.json: no such file or folder"):
-        distributed.run_together(["train", "nowhere.json"], 2, 1, tmp_path, None)
-    assert any((tmp_path / f"process-{place}.log").is_file() for place in (0, 1))
-
-
-def test_all_that_end_well_leave_nothing(tmp_path: Path) -> None:
-    distributed.run_together(["--version"], 2, 1, tmp_path, None)
-    assert list(tmp_path.iterdir()) == []
+        train(compose(words), "run")
 
 
 def begin(folder: Path, make_pieces: Any) -> "subprocess.Popen[str]":
@@ -110,11 +110,11 @@ def begin(folder: Path, make_pieces: Any) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_all_and_keeps_the_best(tmp_path: Path, make_pieces: Any, number: int) -> None:
     process = begin(tmp_path, make_pieces)
-    others = children_of(process.pid)
     while not (tmp_path / "model.pt").is_file():  # the first validation is over
         time.sleep(0.1)
+    others = children_of(process.pid)
     process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert (process.returncode, err) == (130, "")
     assert f"Stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}; the best model so far is kept" in out
     assert not any(map(is_there, others))
@@ -123,13 +123,31 @@ def test_an_interruption_ends_all_and_keeps_the_best(tmp_path: Path, make_pieces
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
-@pytest.mark.parametrize("place", [0, 1])
-def test_one_that_is_killed_ends_all(tmp_path: Path, make_pieces: Any, place: int) -> None:
+def test_a_further_process_that_is_killed_ends_all(tmp_path: Path, make_pieces: Any) -> None:
     process = begin(tmp_path, make_pieces)
-    others = sorted(children_of(process.pid))
-    os.kill(others[place], signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (1, f"hxmx: process {place} of 2 was ended by SIGKILL; the others were ended\n")
+    while not (tmp_path / "model.pt").is_file():
+        time.sleep(0.1)
+    [other] = children_of(process.pid)
+    os.kill(other, signal.SIGKILL)
+    _, err = process.communicate(timeout=240)
+    assert (process.returncode, err) == (1, "hxmx: process 1 of 2 was ended by SIGKILL; the others were ended\n")
+    assert (tmp_path / "model.pt").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
+@pytest.mark.parametrize("early", [False, True])
+def test_further_processes_end_with_the_command(tmp_path: Path, make_pieces: Any, early: bool) -> None:
+    process = begin(tmp_path, make_pieces)
+    while not ((others := children_of(process.pid)) if early else (tmp_path / "model.pt").is_file()):
+        time.sleep(0.1)
+    others = children_of(process.pid)
+    process.kill()
+    process.communicate(timeout=240)
+    ended = time.monotonic() + 60
+    while any(map(is_there, others)) and time.monotonic() < ended:
+        time.sleep(0.1)
+    assert len(others) == 1
     assert not any(map(is_there, others))
 
 
@@ -146,7 +164,7 @@ def test_two_machines_by_torchrun(tmp_path: Path, make_pieces: Any) -> None:
         "trainer=ddp",
         "trainer.accelerator=cpu",
     ]
-    port = str(distributed._free_port())
+    port = str(free_port())
     common = {**os.environ, "NODES": "2", "HEAD": "127.0.0.1", "PORT": port, "PYTHON": sys.executable}
     started = [
         subprocess.Popen(command, cwd=tmp_path, env={**common, "NODE": node}, stdout=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hachimachi.training.fit import find_platform, find_revision, find_versions
+from hachimachi.training.runs import find_platform, find_revision, find_versions
 
 
 def git(folder: Path, *words: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import load_model
-from hachimachi.training.interruption import Stop
+from hachimachi.training.interruption import StopGracefully
 from tests.training.test_run import go
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -62,14 +62,14 @@ class At(L.Callback):
 
 def disturb(monkeypatch: pytest.MonkeyPatch, at: At) -> None:
     """Let something happen in the next run, and only there."""
-    started = Stop.on_train_start
+    started = StopGracefully.on_train_start
 
-    def start(self: Stop, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def start(self: StopGracefully, trainer: L.Trainer, module: L.LightningModule) -> None:
         started(self, trainer, module)
         if isinstance(trainer.callbacks, list) and at not in trainer.callbacks:  # pyright: ignore
             trainer.callbacks.append(at)  # pyright: ignore
 
-    monkeypatch.setattr(Stop, "on_train_start", start)
+    monkeypatch.setattr(StopGracefully, "on_train_start", start)
 
 
 def test_the_same_words_give_the_same_weights(whole: Any) -> None:

@@ -15,7 +15,7 @@ import torch
 from hachimachi import io
 from hachimachi.checkpoint import load_model
 from hachimachi.training.data import EventDataModule, Windows
-from hachimachi.training.interruption import Place
+from hachimachi.training.interruption import ResumeState
 
 DDP = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 TINY = ("model.size=8", "head.components=2", "logger=none", "callbacks.pictures=false")
@@ -84,35 +84,21 @@ def test_one_of_them_writes(both: tuple[Path, list[dict[str, Any]]]) -> None:
 
 def test_going_on_they_do_not_all_draw_what_the_first_would() -> None:
     data = EventDataModule("data.json")
-    kept = Place(data).state_dict()
+    kept = ResumeState(data).state_dict()
     for processes, restored in [(2, False), (1, True)]:
-        place = Place(data)
-        place.load_state_dict({**kept, "batch": 3})
+        resume = ResumeState(data)
+        resume.load_state_dict({**kept, "batch": 3})
         torch.manual_seed(99)
         here = torch.get_rng_state()
         trainer: Any = SimpleNamespace(world_size=processes)
-        place.on_train_batch_start(trainer, None, None, 0)  # pyright: ignore[reportArgumentType]
+        resume.on_train_batch_start(trainer, None, None, 0)  # pyright: ignore[reportArgumentType]
         assert torch.equal(torch.get_rng_state(), kept["random"]["torch"] if restored else here)
-
-
-@pytest.mark.slow
-def test_weights_that_are_spread_are_whole_in_the_file(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
-    io.write(tmp_path / "data.json", make_pieces([30, 40, 50, 60, 70, 80]))
-    words = ("data.json", "model.pt", *TINY, "trainer=fsdp", "trainer.devices=2", "trainer.accelerator=cpu")
-    more = ("trainer.max_epochs=2", "dataset.refit=true")
-    done = hxmx_process("train", *words, *more, cwd=tmp_path, timeout=240)
-    assert (done.returncode, done.stderr) == (0, "")
-    model = load_model(tmp_path / "model.pt")
-    assert "refit" in model.summary
-    assert all(weight.isfinite().all() for weight in model.parameters())
-    again = hxmx_process("eval", "model.pt", "data.json", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
 
 
 def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "my data.json", make_pieces([120]))
     words = ("my data.json", "my model.pt", *TINY, *DDP, "trainer.max_epochs=2", "dataset.refit=true")
-    done = hxmx_process("train", *words, cwd=tmp_path, timeout=240)
+    done = hxmx_process("train", *words, cwd=tmp_path, timeout=480)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("nats per event on what was held out") == 1
     assert "Then it learned from that too" in done.stdout
@@ -121,3 +107,18 @@ def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_p
     assert {path.name for path in run.iterdir()} == {
         *(".hydra", "checkpoints", "config.yaml", "origin.json", "score.json")
     }
+
+
+@pytest.mark.slow
+def test_jobs_of_a_sweep_have_processes_of_their_own(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
+    io.write(tmp_path / "data.json", make_pieces([120]))
+    words = ("data.json", "best.pt", *TINY, *DDP, "trainer.max_epochs=2", "callbacks.progress=false")
+    done = hxmx_process("train", *words, "-m", "seed=1,2", "sweep.prune=true", cwd=tmp_path, timeout=480)
+    assert (done.returncode, done.stderr) == (0, "")
+    [sweep] = (tmp_path / "outputs" / "sweep").iterdir()
+    assert [(sweep / job / "score.json").is_file() for job in "012"] == [True, True, False]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "data.json", "outputs"]
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["sweep"]
+    side_by_side = hxmx_process("train", *words, "-m", "seed=1,2", "hydra/launcher=joblib", cwd=tmp_path, timeout=480)
+    assert side_by_side.returncode == 1
+    assert "jobs side by side have one device each" in side_by_side.stderr

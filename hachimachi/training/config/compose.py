@@ -1,4 +1,4 @@
-"""Composing what a training run is made of, and checking it against the schema before any data is read."""
+"""Composes the config of a training run, and checks it against the schema before any data is read."""
 
 from __future__ import annotations
 
@@ -42,13 +42,11 @@ from hachimachi.training.config.overrides import (
     schema_of,
     show,
 )
-from hachimachi.training.config.schema import TrainConfig
 
 NAMED = ("model", "head", "augment")
 """Groups whose options have keys of their own, so that the same option is chosen before its values are set."""
 LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
-"""What is not taken over: where a run writes, what it went on from, the sweep that it was a job of, and code, which no
-file brings in."""
+"""Keys not taken from a model: where a run writes, what it went on from, the sweep it was a job of, and code."""
 
 
 def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None) -> tuple[list[str], list[str]]:
@@ -60,10 +58,10 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     Args:
         path: The model.
         words: Overrides.
-        config_dir: A folder of one's own configs.
+        config_dir: A folder of the user's configs.
 
     Returns:
-        The overrides, with that option chosen, and what there is to say.
+        The overrides, with that option chosen, and lines to print.
 
     Raises:
         ConfigError: A model that was not trained by a config, or that needs a plug-in which the words do not name.
@@ -74,25 +72,34 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     if not isinstance(stored, dict):
         raise ConfigError(f"--from {path}: holds no config; expected a model that hxmx train has made")
     folders = [find_conf(), *([config_dir] if config_dir else [])]
-    _offer_plugins(path, [*summary["plugins"], *stored.get("plugins", [])], find_plugins(overrides, folders, "train"))
-    options = list_all_options(*folders)
-    chosen = _choose(overrides, options, folders)
-    kept, gone = _sort_out(stored, chosen & set(options))
-    ConfigStore.instance().store(group=FROM, name=STORED, node=_as_node(kept, folders, chosen), package="_global_")
-    choice = f"{FROM}={STORED}"
-    return [*([] if choice in words else [choice]), *words], _tell(path, summary, overrides, gone)
-
-
-def _offer_plugins(path: Path, needed: Sequence[str], named: Sequence[str]) -> None:
+    needed, named = [*summary["plugins"], *stored.get("plugins", [])], find_plugins(overrides, folders, "train")
     missing = [name for name in dict.fromkeys(needed) if name not in named]
     if missing:
-        told = f"it was made with the plug-in {missing[0]}, kept outside hachimachi"
-        raise ConfigError(f"--from {path}: {told}; if you trust it, add 'plugins=[{','.join([*named, *missing])}]'")
+        reason = f"it was made with the plug-in {missing[0]}, kept outside hachimachi"
+        raise ConfigError(f"--from {path}: {reason}; if you trust it, add 'plugins=[{','.join([*named, *missing])}]'")
     offer(named)
+    options = list_all_options(*folders)
+    chosen = _choose(overrides, options, folders)
+    kept, gone = _split_known(stored, chosen & set(options))
+    names = {group: kept[group].get("name") for group in NAMED if group in kept and group not in chosen}
+    defaults = [{f"override /{group}": name} for group, name in names.items() if name in options.get(group, [])]
+    node = {"defaults": [*defaults, "_self_"], **kept}
+    ConfigStore.instance().store(group=FROM, name=STORED, node=node, package="_global_")
+    choice = f"{FROM}={STORED}"
+
+    given = {override.key_or_group for override in overrides}
+    lines = [f"From {path}: its config" + (", with what you say on top" if given else "")]
+    left = [key for key in summary.get("decided", {}) if key not in given and key.partition(".")[0] not in given]
+    if left:
+        lines.append(f"Decided from the data again: {', '.join(left)}")
+    if gone:
+        version = summary.get("versions", {}).get("hachimachi", "another version")
+        lines.append(f"Left out, for this hachimachi does not have them ({version} did): {', '.join(gone)}")
+    return [*([] if choice in words else [choice]), *words], lines
 
 
 def _choose(overrides: Sequence[Override], options: Options, folders: Sequence[Path]) -> set[str]:
-    """Return what overrides say something of: their keys and groups, and groups that the options they choose choose."""
+    """Return the keys and groups of overrides, and the groups that the options they choose override."""
     chosen = {override.key_or_group for override in overrides}
     for override in overrides:
         group = override.key_or_group
@@ -104,8 +111,8 @@ def _choose(overrides: Sequence[Override], options: Options, folders: Sequence[P
     return chosen
 
 
-def _sort_out(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return what is taken over, and the keys that this version does not have."""
+def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the part of a stored config that is taken over, and the keys that this version does not have."""
     known = list_schema_keys()
     kept: dict[str, Any] = {}
     gone: list[str] = []
@@ -121,29 +128,6 @@ def _sort_out(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, An
             if there := {key: each for key, each in value.items() if f"{section}.{key}" in known}:
                 kept[section] = there
     return kept, gone
-
-
-def _as_node(kept: Mapping[str, Any], folders: Sequence[Path], chosen: set[str]) -> dict[str, Any]:
-    """Return what Hydra is to compose: the same options of groups, then their values."""
-    options = list_all_options(*folders)
-    names = {group: kept[group].get("name") for group in NAMED if group in kept and group not in chosen}
-    defaults = [{f"override /{group}": name} for group, name in names.items() if name in options.get(group, [])]
-    return {"defaults": [*defaults, "_self_"], **kept}
-
-
-def _tell(path: Path, summary: Mapping[str, Any], overrides: Sequence[Override], gone: Sequence[str]) -> list[str]:
-    given = {override.key_or_group for override in overrides}
-    lines = [f"From {path}: its config" + (", with what you say on top" if given else "")]
-    left = [key for key in summary.get("decided", {}) if key not in given and key.partition(".")[0] not in given]
-    if left:
-        lines.append(f"Decided from the data again: {', '.join(left)}")
-    if gone:
-        version = summary.get("versions", {}).get("hachimachi", "another version")
-        lines.append(f"Left out, for this hachimachi does not have them ({version} did): {', '.join(gone)}")
-    return lines
-
-
-__all__ = ["ConfigError", "TrainConfig", "check", "check_words", "compose", "find_conf"]
 
 
 def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:
@@ -187,32 +171,27 @@ def check_words(
     _offer(find_plugins(read_words(words), folders, config_name))
     options = list_all_options(*folders)
     given = parse(words, options, multirun)
-    overrides, first, choices = _first(given, options)
-    if multirun and (space := _space(first, config_name, config_dir, options)):
+    overrides = list(given)
+    first = [_word(override, list_choices(override, options)[0]) for override in given]
+    if multirun:  # the config itself may have keys for a sweep to vary
+        params = OmegaConf.select(_compose(first, config_name, config_dir, whole=True), "hydra.sweeper.params") or {}
+        space = parse([f"{key}={value}" for key, value in params.items()], options, multirun=True)
         chosen = {override.key_or_group for override in given}
-        added = [override for override in space if override.key_or_group not in chosen]
-        overrides, first, choices = _first([*given, *added], options)
+        overrides += [override for override in space if override.key_or_group not in chosen]
+        first = [_word(override, list_choices(override, options)[0]) for override in overrides]
     cfg = _compose(first, config_name, config_dir)
     typed = check(cfg)
-    for place, override in enumerate(overrides):
-        for choice in choices[place][1:]:
+    for i, override in enumerate(overrides):
+        for choice in list_choices(override, options)[1:]:
             word = _word(override, choice)
-            words_now = [*first[:place], word, *first[place + 1 :]]
-            chosen = override.key_or_group in options or override.is_hydra_override()
-            check(_compose(words_now, config_name, config_dir) if chosen else _update(cfg, override, word, options))
+            if override.key_or_group in options or override.is_hydra_override():
+                check(_compose([*first[:i], word, *first[i + 1 :]], config_name, config_dir))
+                continue
+            changed = copy.deepcopy(cfg)  # much faster than composing again, for a thousand seeds
+            [parsed] = parse([word], options)
+            OmegaConf.update(changed, override.key_or_group, parsed.value(), force_add=True)
+            check(changed)
     return [str(override.input_line) for override in given], typed
-
-
-def _first(overrides: list[Override], options: Options) -> tuple[list[Override], list[str], list[list[str]]]:
-    """Return overrides, words that take the first choice of each, and all choices of each."""
-    choices = [list_choices(override, options) for override in overrides]
-    return overrides, [_word(override, values[0]) for override, values in zip(overrides, choices, strict=True)], choices
-
-
-def _space(words: list[str], config_name: str, config_dir: Path | None, options: Options) -> list[Override]:
-    """Return what the config itself has a sweep vary, as overrides."""
-    params = OmegaConf.select(_compose(words, config_name, config_dir, whole=True), "hydra.sweeper.params") or {}
-    return parse([f"{key}={value}" for key, value in params.items()], options, multirun=True)
 
 
 def check(cfg: DictConfig) -> DictConfig:
@@ -227,12 +206,29 @@ def check(cfg: DictConfig) -> DictConfig:
     try:
         typed = OmegaConf.merge(OmegaConf.structured(schema), cfg)
     except ConfigKeyError as error:
-        raise ConfigError(_explain_own(str(error.full_key), schema) or explain_key(str(error.full_key))) from error
+        key = str(error.full_key)
+        group, _, rest = key.partition(".")
+        part = next((each.default_factory for each in fields(schema) if each.name == group), None)
+        rule = next((each.metadata for each in fields(part) if each.name == "name"), {}) if is_dataclass(part) else {}
+        if "taken" in rule:  # a part of a plug-in
+            taken = f"{rule['part']} takes {rule['taken']}, no {rest}; {group}={rule['part']} has its defaults"
+            raise ConfigError(f"{key}: {taken}") from error
+        raise ConfigError(explain_key(key)) from error
     except ValidationError as error:
         raise _wrong(str(error.full_key), OmegaConf.select(cfg, str(error.full_key))) from error
     assert isinstance(typed, DictConfig)
     for key, node, rule in _walk(schema, typed):
-        _check_value(key, node, rule)
+        try:
+            value = node[rule.name]
+            accepted = value is None or rule.metadata["accepts"](value)
+        except MissingMandatoryValue as error:
+            raise ConfigError(f"{key}: missing, expected {rule.metadata['expected']}") from error
+        except OmegaConfBaseException as error:  # an interpolation that leads nowhere, or to a wrong type
+            raise _wrong(key, OmegaConf.to_container(node).get(rule.name)) from error  # pyright: ignore
+        except ExpressionError as error:  # it shows where
+            raise ConfigError(f"{key}: {error}") from error
+        if not accepted:
+            raise _wrong(key, value)
     return typed
 
 
@@ -243,31 +239,6 @@ def _offer(names: Iterable[str]) -> None:
         raise ConfigError(f"plugins: {error}") from error
 
 
-def _explain_own(key: str, schema: type[TrainConfig]) -> str:
-    """Say which keys a part of one's own has, where the key is of its group; else nothing."""
-    group, _, rest = key.partition(".")
-    part = next((each.default_factory for each in fields(schema) if each.name == group), None)
-    told = next((each.metadata for each in fields(part) if each.name == "name"), {}) if is_dataclass(part) else {}
-    if "taken" not in told:
-        return ""
-    return f"{key}: {told['part']} takes {told['taken']}, no {rest}; {group}={told['part']} has its defaults"
-
-
-def _check_value(key: str, node: DictConfig, rule: Field[Any]) -> None:
-    try:
-        value = node[rule.name]
-    except MissingMandatoryValue as error:
-        raise ConfigError(f"{key}: missing, expected {rule.metadata['expected']}") from error
-    except OmegaConfBaseException as error:  # an interpolation that leads nowhere, or to a wrong type
-        raise _wrong(key, OmegaConf.to_container(node).get(rule.name)) from error  # pyright: ignore
-    try:
-        accepted = value is None or rule.metadata["accepts"](value)
-    except ExpressionError as error:  # it shows the place
-        raise ConfigError(f"{key}: {error}") from error
-    if not accepted:
-        raise _wrong(key, value)
-
-
 def _walk(schema: Any, node: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig, Field[Any]]]:
     """Yield every key with the node that holds it and its rule."""
     for rule in fields(schema):
@@ -276,7 +247,7 @@ def _walk(schema: Any, node: DictConfig, prefix: str = "") -> Iterator[tuple[str
             yield key, node, rule
         elif is_dataclass(rule.default_factory):
             yield from _walk(rule.default_factory, node[rule.name], f"{key}.")
-        else:  # one more storey: feature.<name>
+        else:  # one more level: feature.<name>
             for name, feature in node[rule.name].items():
                 yield from _walk(OmegaConf.get_type(feature), feature, f"{key}.{name}.")
 
@@ -294,46 +265,32 @@ def _word(override: Override, value: str) -> str:
     return f"{override.get_key_element()}={value}"
 
 
-def _update(cfg: DictConfig, override: Override, word: str, options: Options) -> DictConfig:
-    """Change one value of a composed config: much faster than composing again, for a thousand seeds."""
-    changed = copy.deepcopy(cfg)
-    [parsed] = parse([word], options)
-    OmegaConf.update(changed, override.key_or_group, parsed.value(), force_add=True)
-    return changed
-
-
 def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *, whole: bool = False) -> DictConfig:
     home, more = find_conf(), []
     if config_dir is not None:
-        own = (config_dir / f"{config_name}.yaml").is_file()  # Hydra wants the main config in the first folder
-        home, other = (config_dir.resolve(), home) if own else (home, config_dir.resolve())
+        custom = (config_dir / f"{config_name}.yaml").is_file()  # Hydra wants the main config in the first folder
+        home, other = (config_dir.resolve(), home) if custom else (home, config_dir.resolve())
         more = [f"hydra.searchpath=[{quote(f'file://{other}')}]"]
     try:
-        with _one_more_hydra(), hydra.initialize_config_dir(str(home), version_base="1.3"):
+        with _nested_hydra(), hydra.initialize_config_dir(str(home), version_base="1.3"):
             return hydra.compose(config_name, [*overrides, *more], return_hydra_config=whole)
     except yaml.YAMLError as error:
         where = config_dir or find_conf()
         raise ConfigError(f"a config in {where} cannot be read: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         text = " ".join(str(error).partition("Config search path")[0].split())
-        raise ConfigError(_explain_option(text, overrides) or text) from error
-
-
-def _explain_option(text: str, overrides: Sequence[str]) -> str:
-    """Say which keys the chosen option of a group has, where Hydra says that it lacks one; else nothing."""
-    lacking = re.match(r"Could not override '(\w+)\.(\w+)'", text)
-    if lacking is None:
-        return ""
-    group, key = lacking.groups()
-    chosen = {entry.name: entry.value for entry in list_defaults()}
-    chosen |= {name: option for name, _, option in (word.partition("=") for word in overrides)}
-    keys = list_option_keys(group, chosen.get(group, ""))
-    return f"{group}.{key}: {group}={chosen.get(group)} has no such key; it has {', '.join(keys)}" if keys else ""
+        if lacking := re.match(r"Could not override '(\w+)\.(\w+)'", text):
+            group, key = lacking.groups()
+            chosen = {entry.name: entry.value for entry in list_defaults()}
+            chosen |= {name: option for name, _, option in (word.partition("=") for word in overrides)}
+            if keys := list_option_keys(group, chosen.get(group, "")):
+                text = f"{group}.{key}: {group}={chosen[group]} has no such key; it has {', '.join(keys)}"
+        raise ConfigError(text) from error
 
 
 @contextmanager
-def _one_more_hydra() -> Iterator[None]:
-    """Let Hydra compose where a Hydra is at work already, inside `hydra.main`."""
+def _nested_hydra() -> Iterator[None]:
+    """Let Hydra compose where another is at work already, inside `hydra.main`."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

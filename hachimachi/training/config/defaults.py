@@ -1,4 +1,4 @@
-"""What a recipe leaves to the data: options that suit a performance or a collection."""
+"""Defaults that depend on the amount of data: what suits a performance, and what a collection."""
 
 from __future__ import annotations
 
@@ -8,34 +8,28 @@ from hachimachi.models import registry
 
 COLLECTION = 20_000
 """Events to learn from, from which on they are a collection: there is less to learn by heart, and more to remember."""
-SUITED: dict[str, tuple[float, float]] = {
+DEFAULTS: dict[str, tuple[float, float]] = {
     "dataset.window": (64, 128),
     "model.dropout": (0.4, 0.2),
     "head.dropout": (0.2, 0.1),
     "augment.share": (0.75, 0.5),
 }
-"""Options by key, for a performance and for a collection."""
+"""Values by key, for a performance and for a collection."""
 
 
-def suit(key: str, events: int) -> float:
-    """Return the value of an option that suits so many events."""
-    performance, collection = SUITED[key]
+def default_for(key: str, events: int) -> float:
+    """Return the default of a key for so many events."""
+    performance, collection = DEFAULTS[key]
     return collection if events >= COLLECTION else performance
 
 
-def fill(cfg: DictConfig, events: int) -> DictConfig:
-    """Return a config in which options that were left open (null) are decided for so many events.
-
-    A part that does not take an option does not get it.
-    """
-    filled = cfg.copy()
-    for key in SUITED:
-        if OmegaConf.select(filled, key) is None and not _lacks(filled, key):
-            OmegaConf.update(filled, key, suit(key, events))
-    return filled
-
-
-def _lacks(cfg: DictConfig, key: str) -> bool:
-    group, option = key.split(".")
-    kind = {"model": "backbone", "head": "head"}.get(group)
-    return kind is not None and not registry.takes(kind, cfg[group].name, option)
+def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
+    """Return a config in which the keys above that are null have values, where the chosen part takes them."""
+    resolved = cfg.copy()
+    for key in DEFAULTS:
+        group, option = key.split(".")
+        kind = {"model": "backbone", "head": "head"}.get(group)
+        taken = kind is None or registry.takes(kind, cfg[group].name, option)
+        if taken and OmegaConf.select(resolved, key) is None:
+            OmegaConf.update(resolved, key, default_for(key, events))
+    return resolved

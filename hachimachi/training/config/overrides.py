@@ -1,4 +1,4 @@
-"""The words after `hxmx train`: which are files, which are overrides, and whether conf/ knows them."""
+"""The arguments of `hxmx train`: files and overrides, the keys they may name, and the keys of plug-ins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import types
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
@@ -44,7 +44,15 @@ def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",))
     Raises:
         ConfigError: A third file, or a file after an override.
     """
-    files = list(takewhile(_is_file, words))
+
+    def is_file(word: str) -> bool:
+        key = _OVERRIDE.match(word)
+        if key is None or os.path.exists(word):  # noqa: PTH110  (Path.exists raises for a word too long for a name)
+            return True
+        # a model in a folder
+        return "/" in key[0] and not key[0].startswith("hydra/") and Path(word).parent.is_dir()
+
+    files = list(takewhile(is_file, words))
     rest = list(words[len(files) :])
     if len(files) > 2:
         raise ConfigError(f"{files[2]}: a third file; expected hxmx train [DATA [MODEL.pt]] [key=value …]")
@@ -85,8 +93,12 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
             raise ConfigError(f"{override.input_line}: several files; expected one, for the best model of the sweep")
         if override.key_or_group in options:
             _check_option(override, options[override.key_or_group])
-        elif not _is_key(override.key_or_group):
-            raise ConfigError(explain_key(override.key_or_group, list(options)))
+        else:
+            key = override.key_or_group
+            rest = key.partition(".")[2]
+            known = list_schema_keys(rest.partition(".")[0] or "<name>")
+            if key != "feature" and not any(key == other or other.startswith(f"{key}.") for other in known):
+                raise ConfigError(explain_key(key, list(options)))
     return overrides
 
 
@@ -96,7 +108,16 @@ def read_words(words: Sequence[str]) -> list[Override]:
     Raises:
         ConfigError: The first word that cannot be read.
     """
-    return [_parse_word(word) for word in words]
+    overrides = []
+    for word in words:
+        # names of features come from the data, so no config can hold these keys beforehand
+        text = f"++{word}" if re.match(r"feature[.=]", word) else word
+        try:
+            overrides.append(OverridesParser.create().parse_override(text))
+        except HydraException as error:
+            hint = "expected key=value; text with special characters stands in quotes: \"key='a, b'\""
+            raise ConfigError(f"{text}: cannot be read; {hint}") from error
+    return overrides
 
 
 def list_choices(override: Override, options: Options) -> list[str]:
@@ -136,23 +157,6 @@ def show(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _is_file(word: str) -> bool:
-    key = _OVERRIDE.match(word)
-    if key is None or os.path.exists(word):  # noqa: PTH110  (Path.exists raises for a word too long for a name)
-        return True
-    return "/" in key[0] and not key[0].startswith("hydra/") and Path(word).parent.is_dir()  # a model in a folder
-
-
-def _parse_word(word: str) -> Override:
-    if re.match(r"feature[.=]", word):
-        word = f"++{word}"  # names of features come from the data, so no config can hold these keys beforehand
-    try:
-        return OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        hint = "expected key=value; text with special characters stands in quotes: \"key='a, b'\""
-        raise ConfigError(f"{word}: cannot be read; {hint}") from error
-
-
 def _check_option(override: Override, names: list[str]) -> None:
     group, value = override.key_or_group, override.value()
     if override.is_delete():
@@ -167,21 +171,8 @@ def _check_option(override: Override, names: list[str]) -> None:
             raise ConfigError(f"{override.input_line}: {name} is not one of {', '.join(names)}{hint}")
 
 
-def _is_key(key: str) -> bool:
-    section, _, rest = key.partition(".")
-    known = list_schema_keys(rest.partition(".")[0] or "<name>")
-    return any(key == other or other.startswith(f"{key}.") for other in known) or section == key == "feature"
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of configs whose options are parts: their kind, and the keys that parts of this package have."""
-
-    kind: str
-    schema: type
-
-
-GROUPS = {"model": Group("backbone", ModelConfig), "head": Group("head", HeadConfig)}
+GROUPS: dict[str, tuple[str, type]] = {"model": ("backbone", ModelConfig), "head": ("head", HeadConfig)}
+"""Groups of configs whose options are parts: their kind, and the keys that parts of this package have."""
 FROM, STORED = "from", "stored"
 """Group and option as which the config in a model file is composed; see :mod:`hachimachi.training.config.compose`."""
 EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -195,15 +186,16 @@ def offer(names: Iterable[str]) -> None:
         HachimachiError: As :func:`hachimachi.plugins.load`.
     """
     plugins.load(names)
-    for group, name in _list_own():
-        options = {key: MISSING if how.default is how.empty else how.default for key, how in _options(group, name)}
+    for group, name in _list_custom():
+        taken = _options(group, name)
+        options = {key: MISSING if each.default is each.empty else each.default for key, each in taken}
         ConfigStore.instance().store(group=group, name=name, node={"name": name, **options})
 
 
 def list_all_options(*folders: Path) -> dict[str, list[str]]:
     """Return the options of each group, as `list_options`, custom parts included."""
     found = list_options(*folders)
-    for group, name in _list_own():
+    for group, name in _list_custom():
         found[group] = sorted({*found[group], name})
     return found | ({FROM: [STORED]} if FROM in ConfigStore.instance().repo else {})
 
@@ -228,7 +220,6 @@ def read_key(file: Path, key: str) -> Any:
     Raises:
         ConfigError: What is no YAML; Hydra would not say in which file.
     """
-
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
     except yaml.YAMLError as error:
@@ -239,44 +230,49 @@ def read_key(file: Path, key: str) -> Any:
 
 
 def schema_of(cfg: DictConfig) -> type[TrainConfig]:
-    """Return the schema of a run, in which parts of one's own have the keys that their constructors take."""
-    own = [(group, OmegaConf.select(cfg, f"{group}.name")) for group in GROUPS]
-    places = [(group, _part_schema(group, name)) for group, name in own if (group, name) in _list_own()]
-    entries = [(group, schema, field(default_factory=schema)) for group, schema in places]
-    return make_dataclass("OwnTrainConfig", entries, bases=(TrainConfig,)) if entries else TrainConfig
+    """Return the schema of a run, in which parts of plug-ins have the keys that their constructors take."""
+    chosen = [(group, OmegaConf.select(cfg, f"{group}.name")) for group in GROUPS]
+    schemas = [(group, _part_schema(group, name)) for group, name in chosen if (group, name) in _list_custom()]
+    entries = [(group, schema, field(default_factory=schema)) for group, schema in schemas]
+    return make_dataclass("CustomTrainConfig", entries, bases=(TrainConfig,)) if entries else TrainConfig
 
 
 def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
     """Return every key of a run and what it expects: `{"dataset.path": "a file name", …}`."""
+
+    def list_section(section: str, schema: Any) -> dict[str, str]:
+        return {f"{section}.{each.name}": each.metadata["expected"] for each in fields(schema)}
+
     expected: dict[str, str] = {}
     for each in fields(TrainConfig):
         if each.name == "feature":
-            expected |= _list_keys(f"feature.{feature}", FeatureConfig)
+            expected |= list_section(f"feature.{feature}", FeatureConfig)
         elif is_dataclass(each.default_factory):
-            expected |= _list_keys(each.name, each.default_factory)
+            expected |= list_section(each.name, each.default_factory)
         else:
             expected[each.name] = each.metadata["expected"]
-    for group, name in _list_own():
-        expected = {**_list_keys(group, _part_schema(group, name)), **expected}
+    for group, name in _list_custom():
+        expected = {**list_section(group, _part_schema(group, name)), **expected}
     return expected
 
 
-def _list_own() -> list[tuple[str, str]]:
+def _list_custom() -> list[tuple[str, str]]:
     """Return group and name of each backbone and head that a plug-in has registered."""
-    return [(group, name) for group, what in GROUPS.items() for name in plugins.names(what.kind)]
+    return [(group, name) for group, (kind, _) in GROUPS.items() for name in plugins.names(kind)]
 
 
 def _options(group: str, name: str) -> list[tuple[str, inspect.Parameter]]:
     from hachimachi.models import registry  # loads PyTorch, as the plug-in has done
 
-    return list(registry.options(GROUPS[group].kind, name).items())
+    return list(registry.options(GROUPS[group][0], name).items())
 
 
 def _part_schema(group: str, name: str) -> type:
     """Return the keys of a part: those known from others with their rules, the rest with the types they are given."""
-    known = {each.name: each for each in fields(GROUPS[group].schema)}
+    kind, schema = GROUPS[group]
+    known = {each.name: each for each in fields(schema)}
     taken = ", ".join(key for key, _ in _options(group, name)) or "nothing"
-    names = list_options(find_conf())[group] + plugins.names(GROUPS[group].kind)
+    names = list_options(find_conf())[group] + plugins.names(kind)
     rule = {
         "expected": f"one of {', '.join(names)}",
         "accepts": lambda value: value in names,
@@ -284,31 +280,20 @@ def _part_schema(group: str, name: str) -> type:
         "part": name,
     }
     entries: list[Any] = [("name", str, field(default=MISSING, metadata=rule))]
-    for key, how in _options(group, name):
-        like = known.get(key)
-        if like is not None:
+    for key, option in _options(group, name):
+        if like := known.get(key):
             entries.append((key, like.type, field(default=like.default, metadata=dict(like.metadata))))
-        else:
-            entries.append(_own_key(key, how))
+            continue
+        union = get_origin(option.annotation) in (Union, types.UnionType)
+        kinds = get_args(option.annotation) if union else (option.annotation,)
+        null = option.default is None or type(None) in kinds
+        [first, *others] = [each for each in kinds if each is not type(None)] or [Any]
+        checked = first if first in EXPECTED and not others else Any
+        expected = EXPECTED.get(checked, "a value") + (", or null" if null else "")
+        annotation = checked | None if null and checked is not Any else checked
+        metadata = {"expected": expected, "accepts": lambda _: True}
+        entries.append((key, annotation, field(default=None if null else MISSING, metadata=metadata)))
     return make_dataclass(f"{name.title()}Config", entries)
-
-
-def _own_key(key: str, how: inspect.Parameter) -> tuple[str, Any, Any]:
-    kinds = get_args(how.annotation) if get_origin(how.annotation) in (Union, types.UnionType) else (how.annotation,)
-    null = how.default is None or type(None) in kinds
-    [kind, *others] = [each for each in kinds if each is not type(None)] or [Any]
-    checked = kind if kind in EXPECTED and not others else Any
-    expected = EXPECTED.get(checked, "a value") + (", or null" if null else "")
-    rule = {"expected": expected, "accepts": lambda _: True}
-    return (
-        key,
-        checked | None if null and checked is not Any else checked,
-        field(default=None if null else MISSING, metadata=rule),
-    )
-
-
-def _list_keys(section: str, schema: Any) -> dict[str, str]:
-    return {f"{section}.{each.name}": each.metadata["expected"] for each in fields(schema)}
 
 
 def _as_names(value: Any) -> list[str]:

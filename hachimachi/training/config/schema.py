@@ -1,4 +1,4 @@
-"""The typed schema of a training run: each key with its type, its range, and how errors say both."""
+"""The typed schema of a training run: each key with its type, its range, and the errors about both."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hachimachi.models import registry
 from hachimachi.training.config.groups import find_conf, list_options
 
 LOGGERS = ("tensorboard", "csv")
-"""Places where curves can go."""
+"""Loggers of the curves."""
 SHAPES = ("constant", "cosine", "onecycle")
-"""How the learning rate can go over a run; see :mod:`hachimachi.training.limits`."""
+"""Shapes of the learning rate over a run; see :mod:`hachimachi.training.limits`."""
 
 
 def _key(expected: str, accepts: Callable[[Any], bool], null: bool = False) -> Any:
@@ -40,7 +40,7 @@ def _one_of(*names: str, null: bool = False) -> Any:
 
 
 def _part(group: str) -> Any:
-    """Declare the name of a part. Each part has an option of its own name, so conf/ is the list of them."""
+    """Declare the name of a part. Each part has an option of that name, so conf/ is the list of them."""
     return _one_of(*list_options(find_conf()).get(group, []))
 
 
@@ -137,7 +137,7 @@ class HeadConfig:
 
 @dataclass
 class AugmentConfig:
-    """How windows are varied before they are learned from."""
+    """How windows are augmented before they are learned from."""
 
     name: str = _part("augment")
     share: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
@@ -166,7 +166,7 @@ class TrainerConfig:
     accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _devices()  # noqa: RUF009  (makes a field)
     num_nodes: int = _whole(1)
-    strategy: str = _one_of("auto", "ddp", "fsdp")
+    strategy: str = _one_of("auto", "ddp")
     max_epochs: int | None = _whole(1, null=True)
     max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)
     max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
@@ -193,7 +193,7 @@ class CallbacksConfig:
 
 @dataclass
 class LoggerConfig:
-    """Where curves go: one place, or a list of them."""
+    """The loggers of the curves: one, or a list of them."""
 
     name: Any = _loggers()  # noqa: RUF009  (makes a field)
 
@@ -213,7 +213,7 @@ class SweepConfig:
 
 @dataclass
 class FeatureConfig:
-    """What the user says of one feature, in place of what its data says; null says nothing."""
+    """What replaces the data's own declaration of one feature; null replaces nothing."""
 
     kind: str | None = _one_of(*KINDS, null=True)
     masked: bool | None = _flag(null=True)

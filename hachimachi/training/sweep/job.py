@@ -1,8 +1,7 @@
-"""One job under Hydra: a run of its own, or one of a sweep."""
+"""One job under Hydra: a run of its own, or one of a sweep; and what a sweep needs before it begins."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -11,12 +10,12 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
@@ -25,11 +24,8 @@ from hachimachi.training.config.overrides import ConfigError, plain, quote
 from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
 from hachimachi.training.sweep.search import BASIC
 
-if TYPE_CHECKING:
-    from hachimachi.training.sweep.search import Prune
-
-
 LOG = "log.txt"
+SWEEP_DIR = "hydra.sweep.dir="
 FAILED = float("inf")
 """What a job without a score is worth to a sweeper; Optuna takes no NaN."""
 
@@ -44,12 +40,11 @@ class Site:
 
     @staticmethod
     def of(job: HydraConf) -> Site:
-        """Find where the job is that Hydra began; in a process started by another one, that one's."""
-        if distributed.is_ours():
-            sweep = os.environ.get(distributed.SWEEP)
-            return Site(Path(os.environ[distributed.FOLDER]), Path(sweep) if sweep else None, beside=False)
-        folder, many = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
-        return Site(folder, Path(job.sweep.dir) if many else None, many and job.launcher._target_ != BASIC)
+        """Find where the job is that Hydra began; a process that Lightning started is given the folder of the sweep."""
+        many = job.mode == RunMode.MULTIRUN
+        given = not distributed.is_first() and any(word.startswith(SWEEP_DIR) for word in job.overrides.hydra)
+        sweep = Path(job.sweep.dir) if many or given else None
+        return Site(Path(job.runtime.output_dir), sweep, beside=many and job.launcher._target_ != BASIC)
 
 
 def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[DictConfig], float]:
@@ -59,7 +54,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     and score.json, and in a sweep any other error to score.json too.
 
     Args:
-        flags: Words for Hydra itself, `--config-dir=…`, which processes of further devices need too.
+        flags: Options of the command, `--config-dir=…`, which processes of further devices need too.
         failures: Where errors are put.
     """
 
@@ -70,15 +65,16 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
                 score = _run(_prepare(cfg, site, flags), site)
             except HachimachiError as error:
                 failures.append(error)
-                _fail(site.folder, str(error))
+                if distributed.is_first():
+                    _fail(site.folder, str(error))
                 return FAILED
             except Exception as error:
-                if site.sweep is None or distributed.is_ours():
+                if site.sweep is None or not distributed.is_first():
                     raise
                 (site.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
                 _fail(site.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
                 return FAILED
-        if score.stopped and not distributed.is_ours():
+        if score.stopped and distributed.is_first():
             raise KeyboardInterrupt("said")
         return FAILED if score.val_nll is None else score.val_nll
 
@@ -92,41 +88,38 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
         print(f"job {job.job.num}: {' '.join(words)}", flush=True)
         typed.output = plain(str(site.folder / MODEL))
         words.append(f"output={quote(str(site.folder / MODEL))}")
-    # what a process for each further device is started with
+        if distributed.count(typed) > 1:
+            words.append(f"{SWEEP_DIR}{quote(job.sweep.dir)}")
+            with read_write(job):  # pyright: ignore[reportArgumentType]
+                job.run.dir = str(site.folder)  # where Lightning starts processes
+    # what Lightning starts a process for each further device with
     sys.argv = [sys.argv[0], "train", *flags, *words]
     return typed
 
 
 def _run(cfg: DictConfig, site: Site) -> Score:
-    """Train in this process, or in several that this one waits for."""
-    if distributed.is_started() or distributed.count(cfg) == 1:
-        return _train(cfg, site)
-    here = [f"hydra.run.dir={quote(str(site.folder.absolute()))}", "hydra.output_subdir=null"]
-    number, nodes = distributed.count_here(cfg), cfg.trainer.num_nodes
-    distributed.run_together([*sys.argv[1:], *here], number, nodes, site.folder, site.sweep)
-    return Score.read(site.folder) or Score()
-
-
-def _train(cfg: DictConfig, site: Site) -> Score:
+    """Train in this process and, on several devices, in others that Lightning starts."""
     from hachimachi.training.fit import train
 
-    began = time.monotonic()
-    prune = _prune(cfg, site)
-    run = train(cfg, site.folder, [prune] if prune else [])
+    began, number = time.monotonic(), distributed.count(cfg)
+    if number > 1 and site.beside and not distributed.is_started():
+        wanted = f"trainer.devices={cfg.trainer.devices}"
+        raise HachimachiError(
+            f"{wanted}: jobs side by side have one device each; leave out hydra/launcher, or use srun"
+        )
+    prune = None
+    if site.sweep:  # write the curve and, if that is wanted, end a job that falls behind
+        from hachimachi.training.sweep.search import Prune
+
+        prune = Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
+    callbacks: list[Any] = [prune] if prune else []
+    with distributed.LaunchedProcesses(number) if number > 1 else nullcontext() as processes:
+        run = train(cfg, site.folder, [*callbacks, processes] if processes else callbacks)
     seconds = round(time.monotonic() - began, 1)
     score = Score(run.score, run.marginal, seconds, prune.pruned if prune else None, run.interrupted or None)
-    if distributed.rank() == 0:
+    if distributed.is_first():
         score.write(site.folder)
     return score
-
-
-def _prune(cfg: DictConfig, site: Site) -> Prune | None:
-    """Return what writes the curve of a job of a sweep and, if that is wanted, ends it when it falls behind."""
-    if site.sweep is None:
-        return None
-    from hachimachi.training.sweep.search import Prune
-
-    return Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
 
 
 def _fail(folder: Path, error: str) -> None:
@@ -136,7 +129,7 @@ def _fail(folder: Path, error: str) -> None:
 
 @contextmanager
 def _log(folder: Path) -> Iterator[None]:
-    """Write what a job says into its folder, where others speak at the same time."""
+    """Write what a job prints into its folder, where others print at the same time."""
     with (folder / LOG).open("a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
         yield
 
@@ -151,31 +144,20 @@ EXTRAS = {
 """Words with the plug-in of Hydra that they need, and the extra that brings it."""
 
 
-def check_extras(words: Sequence[str]) -> None:
-    """Check that what words ask for is installed.
-
-    Raises:
-        ConfigError: It is not; what to type.
-    """
-    for word in words:
-        plugin, extra = EXTRAS.get(word, ("", ""))
-        if plugin and not _is_here(plugin):
-            raise ConfigError(f'{word}: not installed; pip install "hachimachi[{extra}]"')
-
-
-def check_processes(words: Sequence[str], multirun: bool) -> None:
+def check_sweep(words: Sequence[str], multirun: bool) -> None:
     """Check that words for a sweep are there with `-m`, once, and that what they need is installed.
 
     Raises:
         ConfigError: What to type instead.
     """
-    check_extras(words)
-    if distributed.is_ours():  # one of the processes of a job
-        return
+    for word in words:
+        plugin, extra = EXTRAS.get(word, ("", ""))
+        if plugin and not (find_spec("hydra_plugins") and find_spec(f"hydra_plugins.{plugin}")):
+            raise ConfigError(f'{word}: not installed; pip install "hachimachi[{extra}]"')
     if multirun and distributed.is_started():
         raise ConfigError("-m under torchrun or srun: expected one process; jobs start their own: trainer.devices=2")
     single = [word for word in words if word.startswith("sweep=") and word != "sweep=grid"]
-    if single and not multirun:
+    if single and not multirun and distributed.is_first():
         raise ConfigError(f"{single[0]}: a search is a sweep; expected -m with it")
 
 
@@ -193,7 +175,3 @@ def resume_words(cfg: DictConfig) -> list[str]:
     rounds = [job.name.partition(".")[0] for job in read_jobs(folder) if "." in job.name]
     number = max((int(text) for text in rounds if text.isdecimal()), default=1) + 1
     return [f"hydra.sweep.dir={quote(str(folder))}", f"hydra.sweep.subdir='{number}.${{hydra.job.num}}'"]
-
-
-def _is_here(plugin: str) -> bool:
-    return find_spec("hydra_plugins") is not None and find_spec(f"hydra_plugins.{plugin}") is not None

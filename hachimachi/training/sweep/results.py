@@ -1,4 +1,4 @@
-"""What the jobs of a sweep left in their folders."""
+"""The results of a sweep: what its jobs left in their folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Score:
-    """What a job says of itself when it ends.
+    """What a job writes when it ends.
 
     Args:
         val_nll: Held-out nats per event, ``None`` where there are none.
@@ -44,15 +44,15 @@ class Score:
     error: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Write what there is to say into the folder of a job, whole or not at all."""
-        told = {key: _plain(value) for key, value in asdict(self).items()}
-        kept = {key: value for key, value in told.items() if value is not None or key == "val_nll"}
+        """Write it into the folder of a job, whole or not at all; numbers that are none are left out."""
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
+        kept = {key: value for key, value in finite.items() if value is not None or key == "val_nll"}
         with replacing(folder / SCORE) as beside:
             beside.write_text(json.dumps(kept) + "\n", encoding="utf-8")
 
     @staticmethod
     def read(folder: Path) -> Score | None:
-        """Read what a job said of itself; ``None`` while it has not ended."""
+        """Read it from the folder of a job; ``None`` while that has not ended."""
         path = folder / SCORE
         return Score(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
@@ -64,7 +64,7 @@ class Job:
     Args:
         folder: Its config, model, curve and score.
         values: What was chosen for each key that differs between jobs, as text: ``{"model": "gru"}``.
-        ended: What it said of itself; ``None`` where it was cut off before it could.
+        ended: What it wrote in the end; ``None`` where it was cut off before.
     """
 
     folder: Path
@@ -107,7 +107,12 @@ def read_jobs(folder: Path) -> list[Job]:
     words = {job: [word for word in read_overrides(job) if not word.startswith("sweep")] for job in folders}
     common = set.intersection(*map(set, words.values())) if len(words) > 1 else set()
     jobs = [Job(job, dict(split(word) for word in words[job] if word not in common), Score.read(job)) for job in words]
-    return sorted(jobs, key=lambda job: (bool(job.state), math.isnan(job.score), job.score, _number(job)))
+
+    def rank(job: Job) -> tuple[object, ...]:
+        number = (int(job.name), "") if job.name.isdecimal() else (-1, str(job.folder))
+        return bool(job.state), math.isnan(job.score), job.score, number
+
+    return sorted(jobs, key=rank)
 
 
 def read_overrides(job: Path) -> list[str]:
@@ -143,17 +148,9 @@ def read_curve(folder: Path) -> list[tuple[int, float]]:
     return [(int(step), float(nats)) for step, _, nats in rows[1:]]
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(job: Job) -> tuple[int, str]:
-    return (int(job.name), "") if job.name.isdecimal() else (-1, str(job.folder))
-
-
 @dataclass(frozen=True)
-class Group:
-    """What jobs came to that differ in their seed alone.
+class SeedGroup:
+    """The scores of jobs that differ in their seed alone.
 
     Args:
         values: What was chosen for each key that differs between groups, as text.
@@ -178,12 +175,12 @@ class Group:
         return f"{self.mean:.4f}{spread}"
 
 
-def group_by_seed(jobs: Sequence[Job]) -> list[Group]:
+def group_by_seed(jobs: Sequence[Job]) -> list[SeedGroup]:
     """Return groups of jobs that differ in their seed alone, best mean first; none where no seed was varied."""
     together: dict[tuple[tuple[str, str], ...], list[float]] = {}
     for job in jobs:
         if SEED in job.values and not job.state and math.isfinite(job.score):
             others = tuple((key, value) for key, value in job.values.items() if key != SEED)
             together.setdefault(others, []).append(job.score)
-    groups = [Group(dict(values), tuple(scores)) for values, scores in together.items()]
+    groups = [SeedGroup(dict(values), tuple(scores)) for values, scores in together.items()]
     return sorted(groups, key=lambda group: group.mean) if any(len(group.scores) > 1 for group in groups) else []

@@ -1,4 +1,4 @@
-"""What Hydra says of a sweep that begins."""
+"""A search by Optuna, jobs ended early for falling behind, and watching jobs that run in other processes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
     """
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name=STUDY, direction="minimize")
-    space = _space(config)
+    params = config.hydra.sweeper.params or {}
+    words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
+    choices, fixed = create_params_from_overrides(words)
+    space = {key: choice for key, choice in choices.items() if key not in fixed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         for job in read_jobs(Path(config.hydra.sweep.dir)):
@@ -60,14 +63,6 @@ def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
             if job.state in ("", "pruned") and math.isfinite(job.score) and len(values) == len(space):
                 study.add_trial(optuna.create_trial(params=values, distributions=space, value=job.score))
     return storage
-
-
-def _space(config: DictConfig) -> dict[str, BaseDistribution]:
-    """Return what is searched: what the config has, and what the command line says of it."""
-    params = config.hydra.sweeper.params or {}
-    words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
-    space, fixed = create_params_from_overrides(words)
-    return {key: choice for key, choice in space.items() if key not in fixed}
 
 
 def _values(space: Mapping[str, BaseDistribution], words: Mapping[str, str]) -> dict[str, Any]:
@@ -86,7 +81,7 @@ Curve = Sequence[tuple[int, float]]
 
 
 class Prune(L.Callback):
-    """Writes what a job's validations came to, and ends the job when it falls behind the jobs that are finished.
+    """Writes the curve of a job's validation scores, and ends the job when it falls behind the jobs that are finished.
 
     A job falls behind when the best it has come to is worse than the median of the best that finished ones had come to
     at the same step (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know
@@ -169,7 +164,7 @@ class Watch:
         self.live = Live(console=self.console, transient=True, auto_refresh=False)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
-        self.told: set[Path] = set()
+        self.printed: set[Path] = set()
         self.began: dict[Path, float] = {}
 
     def start(self) -> None:
@@ -194,25 +189,24 @@ class Watch:
         jobs = read_jobs(self.folder)
         for job in jobs:
             self.began.setdefault(job.folder, time.monotonic())
-            if job.ended and job.folder not in self.told:
-                self.told.add(job.folder)
+            if job.ended and job.folder not in self.printed:
+                self.printed.add(job.folder)
                 self.console.print(line_of(job), soft_wrap=True)
         if self.live.is_started:
-            self.live.update(self._picture(jobs), refresh=True)
+            self.live.update(self._render(jobs), refresh=True)
 
-    def _picture(self, jobs: list[Job]) -> Group:
+    def _render(self, jobs: list[Job]) -> Group:
         running = [job for job in jobs if job.ended is None]
         ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
+        lines = []
+        for job in running[:MOST]:
+            seconds = time.monotonic() - self.began[job.folder]
+            score = f"{job.score:7.2f}" if job.curve else "      –"
+            text = f"job {job.name:>3} {seconds:4.0f} s {score}  {' '.join(job.words)}"
+            lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
         best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
         head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
-        lines = [self._running(job) for job in running[:MOST]]
         return Group(*lines, head)
-
-    def _running(self, job: Job) -> Text:
-        seconds = time.monotonic() - self.began[job.folder]
-        best = f"{job.score:7.2f}" if job.curve else "      –"
-        text = f"job {job.name:>3} {seconds:4.0f} s {best}  {' '.join(job.words)}"
-        return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def line_of(job: Job) -> str:
@@ -226,7 +220,7 @@ def line_of(job: Job) -> str:
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """The launcher that runs one job after the other, in this process."""
 QUEUE = 8
-"""Jobs that a search has in the queue of a cluster at once, unless it is told."""
+"""Jobs that a search has in the queue of a cluster at once by default."""
 
 
 class SweepFolder(Callback):
@@ -244,7 +238,8 @@ class SweepFolder(Callback):
         SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
         launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
         if "n_jobs" in sweeper:
-            _quiet_optuna()
+            # Optuna prints that a study was created as soon as it is imported
+            optuna.logging.set_verbosity(logging.WARNING)
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
                 sweeper.n_jobs = min(config.sweep.jobs or _at_once(config), sweeper.n_trials)
                 if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
@@ -261,16 +256,8 @@ class SweepFolder(Callback):
         cls.watch = None
 
 
-def _quiet_optuna() -> None:
-    """Keep from the screen that a study was created: Optuna says so as soon as it is imported."""
-    from optuna import logging as optuna_logging
-
-    optuna_logging.set_verbosity(logging.WARNING)
-
-
 def make_storage() -> Any:
-    """Return what Optuna keeps its study in: one that knows what the folder of the sweep that begins holds already."""
-
+    """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
     assert SweepFolder.config is not None
     return replay_trials(SweepFolder.config)
 

@@ -1,4 +1,4 @@
-"""What a sweep came to: on the screen, as a table and a picture in its folder, and the best model."""
+"""The summary of a sweep: on the screen, as a table and a picture in its folder, and the best model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
-from hachimachi.training.sweep.results import MODEL, Group, Job, group_by_seed, keys_of, read_jobs
+from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
+from hachimachi.training.sweep.results import MODEL, Job, SeedGroup, group_by_seed, keys_of, read_jobs
 
 TABLE, PICTURE = "scores.csv", "scores.png"
 MOST = 40
@@ -44,9 +49,11 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
     if interrupted:
         console.print(f"Stopped; kept: {count(ended, 'finished job')} in", end=" ", markup=False)
         console.print(str(folder), markup=False, soft_wrap=True)
-    best = next((job for job in jobs if _is_candidate(job)), None)
+    kept = (job for job in jobs if job.state in ("", "pruned") and math.isfinite(job.score))
+    best = next((job for job in kept if (job.folder / MODEL).is_file()), None)
     if output and best:
-        _copy(best.folder / MODEL, output)
+        with replacing(output) as beside:
+            shutil.copyfile(best.folder / MODEL, beside)
         print(f"{output}: the best model, from {best.folder}")
     elif best:
         print(f"Best: {best.folder / MODEL}")
@@ -57,17 +64,13 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
         raise HachimachiError(f"{output}: not written, for no job in {folder} has a score to choose it by")
 
 
-def shorten(value: str) -> str:
-    """Return a number with no more digits than say something, any other value as it is.
+def round_text(value: str) -> str:
+    """Return a number with three digits if it has many, any other value as it is.
 
-    >>> shorten("0.0034872364872"), shorten("gru")
+    >>> round_text("0.0034872364872"), round_text("gru")
     ('0.00349', 'gru')
     """
     return f"{float(value):.3g}" if _LONG.fullmatch(value) else value
-
-
-def _is_candidate(job: Job) -> bool:
-    return job.state in ("", "pruned") and math.isfinite(job.score) and (job.folder / MODEL).is_file()
 
 
 def _print(console: Console, jobs: Sequence[Job]) -> None:
@@ -91,16 +94,16 @@ def _job_table(jobs: Sequence[Job]) -> Table:
     table = _table("job", "nats/event", *(("",) if states else ()), *_heads(keys))
     for job in jobs:
         score = "–" if math.isnan(job.score) else f"{job.score:.4f}"
-        values = [Text(shorten(job.values.get(key, "")), overflow="fold") for key in keys]
+        values = [Text(round_text(job.values.get(key, "")), overflow="fold") for key in keys]
         table.add_row(Text(job.name), score, *((job.state,) if states else ()), *values)
     return table
 
 
-def _group_table(groups: Sequence[Group]) -> Table:
+def _group_table(groups: Sequence[SeedGroup]) -> Table:
     keys = list(dict.fromkeys(key for group in groups for key in group.values))
     table = _table("nats/event", "seeds", *_heads(keys))
     for group in groups[:MOST]:
-        values = [Text(shorten(group.values.get(key, "")), overflow="fold") for key in keys]
+        values = [Text(round_text(group.values.get(key, "")), overflow="fold") for key in keys]
         table.add_row(str(group), str(len(group.scores)), *values)
     return table
 
@@ -118,21 +121,166 @@ def _heads(keys: Sequence[str]) -> list[str]:
 def _keep(folder: Path, jobs: Sequence[Job]) -> None:
     """Leave the table and the picture in the folder."""
     from hachimachi.plot import save
-    from hachimachi.training.sweep.picture import draw
 
     keys = keys_of(jobs)
     with replacing(folder / TABLE) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["job", "nats", "state", "marginal", "seconds", *keys])
         for job in jobs:
-            told = (job.ended.marginal, job.ended.seconds) if job.ended else (None, None)
+            ended = (job.ended.marginal, job.ended.seconds) if job.ended else (None, None)
             score = "" if math.isnan(job.score) else job.score
-            rows.writerow([job.name, score, job.state or "finished", *told, *(job.values.get(key, "") for key in keys)])
-    if picture := draw(jobs):
+            rows.writerow(
+                [job.name, score, job.state or "finished", *ended, *(job.values.get(key, "") for key in keys)]
+            )
+    if picture := draw_sweep(jobs):
         save(picture, folder / PICTURE)
         print(f"{folder / TABLE}, {PICTURE}: all scores, as a table and as a picture")
 
 
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as beside:
-        shutil.copyfile(source, beside)
+ACROSS = 3
+"""Panels in a row."""
+SPREAD = 0.12
+"""How far apart dots of one choice may lie, in the width of a choice."""
+MANY = 12
+"""From this many choices on a key that is no number is not drawn."""
+BEST, PRUNED = HUES[1], "#b9bec7"
+
+
+def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
+    """Draw held-out nats per event over steps, and below by each key that was varied; nothing without scores.
+
+    Args:
+        jobs: Best first.
+    """
+    scored = [job for job in jobs if math.isfinite(job.score)]
+    if not scored:
+        return None
+    keys = []
+    for key in keys_of(jobs):
+        values = [job.values.get(key, "") for job in scored]
+        if len(set(values)) > 1 and (len(set(values)) < MANY or _numbers(values) is not None):
+            keys.append(key)
+    across = 2 if len(keys) == 4 else max(1, min(ACROSS, len(keys)))
+    rows = math.ceil(len(keys) / across)
+    figure = Figure(figsize=(10, 3.6 + 2.8 * rows), facecolor="white", layout="constrained")
+    grid = figure.add_gridspec(1 + rows, across, height_ratios=[1.25] + [1] * rows)
+    limits = _limits(scored)
+    _draw_curves(_paper(figure.add_subplot(grid[0, :]), limits), scored)
+    for i, key in enumerate(keys):
+        ax = _paper(figure.add_subplot(grid[1 + i // across, i % across]), limits)
+        _draw_key(ax, key, scored)
+        if i % across == 0:
+            ax.set_ylabel("nats per event", color=FAINT, fontsize=9)
+    _add_legend(figure, scored)
+    return figure
+
+
+def _limits(jobs: Sequence[Job]) -> tuple[float, float]:
+    """Return what is shown of the scores: all that is not far off, for one that diverged hides the others."""
+    scores = np.array([job.score for job in jobs])
+    best, usual = scores.min(), np.median(scores)
+    marginals = [job.ended.marginal for job in jobs if job.ended and job.ended.marginal]
+    worst = min(scores.max(), best + 6 * max(usual - best, 0.05))
+    spread = max(worst - best, 0.1)
+    top = worst + 0.15 * spread
+    if marginals and top < marginals[0] < worst + spread:
+        top = marginals[0] + 0.1 * spread
+    return float(best - 0.15 * spread), float(top)
+
+
+def _paper(ax: Axes, limits: tuple[float, float]) -> Axes:
+    ax.set_facecolor(PAPER)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=9)
+    ax.grid(axis="y", color="white", linewidth=1.2)
+    ax.set_axisbelow(True)
+    ax.set_ylim(*limits)
+    return ax
+
+
+def _draw_curves(ax: Axes, jobs: Sequence[Job]) -> None:
+    ax.set_title("Held out, by step", loc="left", color=INK, fontsize=11, fontweight="bold")
+    ax.set_ylabel("nats per event", color=FAINT, fontsize=9)
+    marginal = next((job.ended.marginal for job in jobs if job.ended and job.ended.marginal), None)
+    low, high = ax.get_ylim()
+    tops = [max(nats for _, nats in job.curve) for job in jobs if job.curve]
+    ax.set_ylim(low, max(high, min(max(tops, default=high), high + 1.0 * (high - low))))
+    if marginal and low < marginal < ax.get_ylim()[1]:
+        ax.axhline(marginal, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate("marginal baseline", (1, marginal), (-4, 3), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="right", fontsize=8, color=FAINT)  # fmt: skip
+    for i, job in reversed(list(enumerate(jobs))):
+        if job.curve:
+            step, nats = zip(*job.curve, strict=True)
+            ax.plot(step, nats, color=_hue(job, i), linewidth=1.0 if i else 2.2, alpha=0.7 if i else 1)
+            ax.plot(step[-1:], nats[-1:], color=_hue(job, i), marker="x" if job.state else "o", markersize=4)
+    ax.set_xlim(left=0)
+
+
+def _draw_key(ax: Axes, key: str, jobs: Sequence[Job]) -> None:
+    ax.set_title(key, loc="left", color=INK, fontsize=10, fontweight="bold")
+    values = [job.values.get(key, "–") for job in jobs]
+    numbers = _numbers(values)
+    scores = np.array([job.score for job in jobs])
+    if numbers is not None and len(set(values)) > 5:
+        xs = numbers
+        if numbers.min() > 0 and numbers.max() / numbers.min() >= 8:
+            ax.set_xscale("log")
+    else:
+        choices = _sort_choices(values)
+        xs = np.array([float(choices.index(value)) for value in values])
+        ax.set_xticks(range(len(choices)), [_short(choice) for choice in choices])
+        ax.set_xlim(-0.6, len(choices) - 0.4)
+        finished = np.array([not job.state for job in jobs])
+        for i in range(len(choices)):
+            of_choice = scores[(xs == i) & finished]
+            if len(of_choice) > 1:
+                ax.hlines(of_choice.mean(), i - 0.28, i + 0.28, color=INK, linewidth=1.4, zorder=2)
+        aside = np.zeros(len(xs))  # so that no dot of a choice hides another
+        for x in np.unique(xs):
+            dots = np.flatnonzero(xs == x)
+            aside[dots] = np.linspace(-SPREAD, SPREAD, len(dots)) if len(dots) > 1 else 0.0
+        xs = xs + aside
+    low, high = ax.get_ylim()
+    for i in reversed(range(len(jobs))):
+        job, off = jobs[i], jobs[i].score > high
+        marker = "^" if off else "x" if job.state else "o"
+        size, alpha, layer = (6, 0.85, 3) if i else (9, 1.0, 4)
+        y = high - 0.03 * (high - low) if off else job.score
+        ax.plot([xs[i]], [y], marker, color=_hue(job, i), markersize=size, alpha=alpha, zorder=layer)
+
+
+def _hue(job: Job, i: int) -> str:
+    return BEST if i == 0 else PRUNED if job.state else HUES[0]
+
+
+def _numbers(values: Sequence[str]) -> np.ndarray | None:
+    try:
+        return np.array([float(value) for value in values])
+    except ValueError:
+        return None
+
+
+def _sort_choices(values: Sequence[str]) -> list[str]:
+    """Return the choices: numbers by size, names of sizes by what they say, others by the alphabet."""
+    from hachimachi.models.registry import NAMES
+
+    choices = set(values)
+    if _numbers(values) is not None:
+        return sorted(choices, key=float)
+    return sorted(choices, key=lambda value: (NAMES.index(value) if value in NAMES else len(NAMES), value))
+
+
+def _short(text: str) -> str:
+    number = _numbers([text])
+    return f"{number[0]:.3g}" if number is not None else text if len(text) <= 14 else f"{text[:13]}…"
+
+
+def _add_legend(figure: Figure, jobs: Sequence[Job]) -> None:
+    """Explain dots and crosses."""
+    best = " ".join(f"{key}={_short(value)}" for key, value in jobs[0].values.items())
+    marks = [(BEST, "o", f"best: job {jobs[0].name}, {jobs[0].score:.2f}" + (f" ({best})" if len(best) < 90 else ""))]
+    marks += [(HUES[0], "o", "finished")]
+    marks += [(PRUNED, "x", "ended early")] if any(job.state for job in jobs) else []
+    handles = [Line2D([], [], color=hue, marker=marker, linestyle="none", label=label) for hue, marker, label in marks]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.sweep.picture import draw
 from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs
-from hachimachi.training.sweep.summary import report
+from hachimachi.training.sweep.summary import draw_sweep, report
 
 
 def finish(folder: Path, overrides: list[str], score: float | None, **more: Any) -> None:
@@ -134,7 +133,7 @@ def test_the_picture_has_a_panel_for_each_key_that_says_something(tmp_path: Path
         words = [f"model={('gru', 'lstm')[place % 2]}", f"optimizer.lr={0.001 * (place + 1)}", f"output=name {place}"]
         finish(tmp_path / str(place), words, 3.0 + place, marginal=9.0)
         (tmp_path / str(place) / CURVE).write_text(f"step,seconds,nats\n10,1.0,{5 + place}\n20,2.0,{3 + place}\n")
-    picture = draw(read_jobs(tmp_path))
+    picture = draw_sweep(read_jobs(tmp_path))
     assert picture is not None
     titles = [ax.get_title(loc="left") for ax in picture.axes]
     assert titles == ["Held out, by step", "model", "optimizer.lr"]
@@ -145,4 +144,4 @@ def test_the_picture_has_a_panel_for_each_key_that_says_something(tmp_path: Path
 
 def test_without_scores_there_is_no_picture(tmp_path: Path) -> None:
     finish(tmp_path / "0", ["seed=0"], None)
-    assert draw(read_jobs(tmp_path)) is None
+    assert draw_sweep(read_jobs(tmp_path)) is None

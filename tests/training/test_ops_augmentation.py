@@ -19,14 +19,14 @@ from hachimachi.training.config.compose import ConfigError, compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.fit import train
 from hachimachi.training.module import EventModule
-from hachimachi.training.window_augmentation import Chained, Variation
+from hachimachi.training.window_augmentation import MusicAugmentation, OpsAugmentation
 
 Pieces = Callable[[Sequence[int]], "list[EventSequence]"]
 SHIFT = "addrand(range=(1, 6), dims=pitch)"
 
 
-def chained(pieces: list[EventSequence], ops: str, among: float = 1.0) -> Chained:
-    return Chained(among, parse(ops).bind(fit_columns(pieces)))
+def chained(pieces: list[EventSequence], ops: str, among: float = 1.0) -> OpsAugmentation:
+    return OpsAugmentation(among, parse(ops).bind(fit_columns(pieces)))
 
 
 def windows(pieces: list[EventSequence], number: int) -> torch.Tensor:
@@ -88,8 +88,8 @@ def test_it_tells_what_left_its_range(make_pieces: Pieces) -> None:
 def test_a_module_validates_both_marks(make_pieces: Pieces) -> None:
     pieces = make_pieces([40])
     model = build_model(pieces, {"name": "gru", "size": 4})
-    assert EventModule(model, variation=chained(pieces, SHIFT)).marks == (0.0, 1.0)
-    assert EventModule(model, variation=chained(pieces, SHIFT, among=0.0)).marks == (0.0,)
+    assert EventModule(model, augmentation=chained(pieces, SHIFT)).flags == (0.0, 1.0)
+    assert EventModule(model, augmentation=chained(pieces, SHIFT, among=0.0)).flags == (0.0,)
 
 
 def run_words(tmp_path: Path, *words: str) -> list[str]:
@@ -121,11 +121,11 @@ def test_without_ops_the_recipe_decides(make_pieces: Pieces, tmp_path: Path) -> 
     data = EventDataModule(tmp_path / "data.json")
     data.setup()
     options = {"share": 0.75, "transpose": 6, "louder": 10, "stretch": 0.2}
-    assert isinstance(data.decide_variation(**options), Variation)
-    assert isinstance(data.decide_variation(**options, ops=[]), Variation)
-    assert data.decide_variation(**options, ops=[SHIFT]).names(data.columns) == ["pitch"]
+    assert isinstance(data.decide_augmentation(**options), MusicAugmentation)
+    assert isinstance(data.decide_augmentation(**options, ops=[]), MusicAugmentation)
+    assert data.decide_augmentation(**options, ops=[SHIFT]).names(data.columns) == ["pitch"]
     with pytest.raises(HachimachiError, match=r"^augment.ops: no feature pich; did you mean pitch\?\n  abs.*\n +\^$"):
-        data.decide_variation(**options, ops="abs(dims=pich)")
+        data.decide_augmentation(**options, ops="abs(dims=pich)")
 
 
 @pytest.mark.parametrize(

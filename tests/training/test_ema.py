@@ -18,9 +18,9 @@ from hachimachi.training.callbacks import KeepBest
 from hachimachi.training.data import Windows
 from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import quiet
-from hachimachi.training.window_augmentation import Shift, Variation
+from hachimachi.training.window_augmentation import MusicAugmentation, Shift
 
-VARIED = Variation(0.5, [Shift(1, 6, 0, 127)], [0, 3], 0.2)
+VARIED = MusicAugmentation(0.5, [Shift(1, 6, 0, 127)], [0, 3], 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,8 @@ def validate(module: EventModule, pieces: list[EventSequence]) -> float:
 
 
 def follow(module: EventModule) -> None:
-    module.follow()
+    if module.average:
+        module.average.update(module.model)
 
 
 def equal(one: EventModel, other: EventModel) -> bool:
@@ -103,7 +104,7 @@ def test_without_an_average_the_weights_are_played(pieces: list[EventSequence]) 
 
 
 def test_the_average_is_validated_and_kept(pieces: list[EventSequence], tmp_path: Path) -> None:
-    module = EventModule(build(pieces), lr=0.05, warmup=0, variation=VARIED)
+    module = EventModule(build(pieces), lr=0.05, warmup=0, augmentation=VARIED)
     trainer = fit(module, pieces, 12)
     assert not equal(module.model, module.played)
     assert module.average
@@ -135,9 +136,9 @@ def test_weights_or_an_average_that_are_no_numbers_are_never_written(
 def test_a_run_that_goes_on_goes_on_with_the_average(
     pieces: list[EventSequence], tmp_path: Path, before: float, after: float
 ) -> None:
-    first = EventModule(build(pieces), average=before, variation=VARIED)
+    first = EventModule(build(pieces), average=before, augmentation=VARIED)
     fit(first, pieces, 3).save_checkpoint(tmp_path / "last.ckpt")
-    again = EventModule(build(pieces, seed=2), average=after, variation=VARIED)
+    again = EventModule(build(pieces, seed=2), average=after, augmentation=VARIED)
     fit(again, pieces, 3, tmp_path / "last.ckpt")  # nothing is left to do
     assert equal(first.model, again.model)
     assert equal(again.played, first.played if after == before else first.model)
@@ -150,7 +151,7 @@ def test_a_run_that_goes_on_goes_on_with_the_average(
 def test_the_same_seed_gives_the_same_weights_to_the_bit(pieces: list[EventSequence]) -> None:
     modules = []
     for seed in (7, 7, 8):
-        module = EventModule(build(pieces), variation=VARIED)
+        module = EventModule(build(pieces), augmentation=VARIED)
         torch.manual_seed(seed)
         fit(module, pieces, 6)
         modules.append(module)
@@ -161,11 +162,11 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(pieces: list[EventSeque
 
 
 def test_training_shows_windows_varied_and_marked(pieces: list[EventSequence], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = EventModule(build(pieces), variation=Variation(1, VARIED.shifts, VARIED.stretched, 0.2)).eval()
+    module = EventModule(build(pieces), augmentation=MusicAugmentation(1, VARIED.shifts, VARIED.stretched, 0.2)).eval()
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     rows = torch.from_numpy(pieces[0].rows())[None]
     torch.manual_seed(3)
-    changed, varied = Variation(1, VARIED.shifts, VARIED.stretched, 0.2)(rows)
+    changed, varied = MusicAugmentation(1, VARIED.shifts, VARIED.stretched, 0.2)(rows)
     torch.manual_seed(3)
     loss = float(module.training_step(rows, 0).detach())
     assert loss == pytest.approx(float(-module.model.log_prob(changed, varied).sum().detach()) / 70, rel=1e-6)
@@ -175,7 +176,7 @@ def test_training_shows_windows_varied_and_marked(pieces: list[EventSequence], m
 def test_of_two_marks_the_better_is_kept_and_travels(pieces: list[EventSequence], tmp_path: Path) -> None:
     kept = set()
     for seed in range(8):
-        module = EventModule(build(pieces, seed, wild=0.3), variation=VARIED)
+        module = EventModule(build(pieces, seed, wild=0.3), augmentation=VARIED)
         score, costs = validate(module, pieces), []
         mark = float(module.played.encoder.mark)
         save_model(module.played, tmp_path / "model.pt")
@@ -199,12 +200,12 @@ def test_where_nothing_is_varied_the_mark_stays(pieces: list[EventSequence]) -> 
 
 
 def test_a_checkpoint_holds_the_mark(pieces: list[EventSequence], tmp_path: Path) -> None:
-    module = EventModule(build(pieces), variation=VARIED)
+    module = EventModule(build(pieces), augmentation=VARIED)
     trainer = fit(module, pieces, 1)
     for model in (module.model, module.played):
         model.encoder.mark.fill_(1.0)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     assert float(load_model(tmp_path / "last.ckpt").encoder.mark) == 1.0
-    again = EventModule(build(pieces, seed=2), variation=VARIED)
+    again = EventModule(build(pieces, seed=2), augmentation=VARIED)
     fit(again, pieces, 1, tmp_path / "last.ckpt")
     assert float(again.played.encoder.mark) == 1.0

@@ -18,9 +18,9 @@ from hachimachi import io
 from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence
 from hachimachi.training.config.compose import compose
-from hachimachi.training.config.defaults import fill
+from hachimachi.training.config.defaults import resolve_defaults
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.window_augmentation import DRUMS, Shift, Variation, decide
+from hachimachi.training.window_augmentation import DRUMS, MusicAugmentation, Shift, decide_augmentation
 
 TIME, PITCH, VELOCITY, DURATION, INSTRUMENT = range(5)
 SEED = st.integers(0, 2**32 - 1)
@@ -42,9 +42,9 @@ def windows(seed: int) -> Tensor:
     return torch.from_numpy(rows)
 
 
-def vary(share: float, transpose: int = 6, louder: int = 10, stretch: float = 0.2) -> Variation:
+def vary(share: float, transpose: int = 6, louder: int = 10, stretch: float = 0.2) -> MusicAugmentation:
     shifts = [Shift(PITCH, transpose, 0, 127, INSTRUMENT), Shift(VELOCITY, louder, 1, 127)]
-    return Variation(share, shifts, [TIME, DURATION], stretch)
+    return MusicAugmentation(share, shifts, [TIME, DURATION], stretch)
 
 
 def same(rows: Tensor, others: Tensor) -> bool:
@@ -101,7 +101,7 @@ def test_a_share_of_zero_is_the_identity_and_one_marks_every_window(seed: int) -
     assert not varied.any()
     assert vary(1)(rows)[1].all()
     assert not vary(0)
-    assert not Variation(1, [], [], 0.2)
+    assert not MusicAugmentation(1, [], [], 0.2)
     assert vary(1)
 
 
@@ -125,14 +125,16 @@ def test_a_note_at_each_bound_holds_its_window() -> None:
     assert torch.equal(changed[..., [PITCH, VELOCITY]], rows[..., [PITCH, VELOCITY]])
 
 
-OPTIONS: dict[str, Any] = {key: value for key, value in fill(compose(), events=1000).augment.items() if key != "name"}
+OPTIONS: dict[str, Any] = {
+    key: value for key, value in resolve_defaults(compose(), events=1000).augment.items() if key != "name"
+}
 
 
 def decided(sequence: EventSequence, **options: Any) -> list[str]:
     """Return the names of the columns that are varied, a tenth held out at the end."""
     columns, rows = fit_columns([sequence]), sequence.rows()[1:]
     split = len(rows) * 9 // 10
-    return decide(columns, rows[:split], rows[split:], **{**OPTIONS, **options}).names(columns)
+    return decide_augmentation(columns, rows[:split], rows[split:], **{**OPTIONS, **options}).names(columns)
 
 
 def music(shared_data: Path, task: str) -> EventSequence:
@@ -153,7 +155,7 @@ def music(shared_data: Path, task: str) -> EventSequence:
 def test_what_is_varied_of_which_music(shared_data: Path, task: str, varied: Sequence[str]) -> None:
     data = EventDataModule(shared_data / "single" / f"{task}_train.json")
     data.setup()
-    variation = data.decide_variation(**OPTIONS)
+    variation = data.decide_augmentation(**OPTIONS)
     assert variation.names(data.columns) == varied
     assert bool(variation) == bool(varied)
 
@@ -194,4 +196,4 @@ def test_nothing_held_out_and_next_to_nothing_learned(shared_data: Path) -> None
     piece = music(shared_data, "fresh")
     columns, rows = fit_columns([piece]), piece.rows()[1:]
     for train, held in ((rows, rows[:0]), (rows[:0], rows[:0]), (rows[:1], rows[1:2])):
-        assert "pitch" not in decide(columns, train, held, **OPTIONS).names(columns)
+        assert "pitch" not in decide_augmentation(columns, train, held, **OPTIONS).names(columns)
