@@ -1,7 +1,7 @@
 """Model files of version 1, of each backbone and head, and a checkpoint: they score and play what they always did.
 
-``expected.json`` was written by the hachimachi that wrote the files: ln P of ``events.json`` summed over rows by column,
-and 24 events played with seed 7, as learned (``plain``) and under constraints (``shaped``); null stands for NaN.
+``expected.json`` was written together with the files: ln P of ``events.json`` summed over rows, by column, and 24 events
+played with seed 7, as learned (``plain``) and under constraints (``shaped``); null stands for NaN.
 """
 
 from __future__ import annotations
