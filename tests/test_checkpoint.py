@@ -217,7 +217,7 @@ def test_whatever_the_description_says_there_is_one_message(model: EventModel, t
 def test_weights_that_are_no_numbers(model: EventModel, tmp_path: Path) -> None:
     ruined = copy.deepcopy(model)
     with torch.no_grad():
-        ruined.first[0] = torch.nan
+        ruined.bos[0] = torch.nan
     save_model(ruined, tmp_path / "model.pt")
     assert "not all finite" in refused(tmp_path / "model.pt")
 

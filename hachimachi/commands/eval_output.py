@@ -27,8 +27,8 @@ def figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
     """Return all figures under the keys of ``--json``."""
+    from hachimachi.columns import FLOOR
     from hachimachi.evaluation.likelihood import seen
-    from hachimachi.models.heads.head import FLOOR
 
     features = {}
     for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):

@@ -232,9 +232,9 @@ def _again(model: EventModel, path: Path) -> str:
 
 
 def _where_from(kind: str, name: str) -> str:
-    from hachimachi.models import registry
+    from hachimachi import plugins
 
-    home = registry.plugin(kind, name)
+    home = plugins.plugin_of(kind, name)
     return f", of the plug-in {home}" if home else ""
 
 

@@ -17,9 +17,9 @@ from hachimachi.evaluation.grids import Regrid, regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
-from hachimachi.models.heads.head import Distribution
-from hachimachi.models.sampled import Sampled, limits
+from hachimachi.models.heads.head import Distribution, SampledTables
 from hachimachi.player.engine import one_thread
+from hachimachi.player.polyphony import limits
 from hachimachi.sampling import Numbers, Sampling
 
 CHUNK = 2048
@@ -262,7 +262,7 @@ def evaluate_sampled(
     """
     sequences = check_judged(model, data)
     exact = copy.deepcopy(model).double().eval()
-    sampled = Sampled(model.columns, model.head.order, sampling)
+    sampled = SampledTables(model.columns, model.head.order, sampling)
     parts = [np.empty((0, len(model.columns)))]
     with one_thread():
         for each in sequences:
@@ -273,14 +273,14 @@ def evaluate_sampled(
 
 
 @torch.inference_mode()
-def _sampled_nll(model: EventModel, sequence: EventSequence, sampled: Sampled) -> Iterator[Numbers]:
+def _sampled_nll(model: EventModel, sequence: EventSequence, sampled: SampledTables) -> Iterator[Numbers]:
     """Return −ln P of each column of every event but the first, piece by piece, shape (N, D)."""
     rows, carry, begun = sequence.rows(), None, 0
     limited = limits(model.columns, rows, sampled.sampling)
     size = max(1, min(CHUNK, CELLS // max(column.grid.bins for column in model.columns)))
     for piece in torch.from_numpy(rows).split(size):
         distribution, carry = model(piece[None], carry)
-        cost = sampled.surprise(distribution, piece, limited[begun : begun + len(piece)])
+        cost = sampled.nll(distribution, piece, limited[begun : begun + len(piece)])
         yield cost[not begun :]
         begun += len(piece)
 

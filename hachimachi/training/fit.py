@@ -20,14 +20,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from hachimachi.checkpoint import SPEC, WEIGHTS, load_model, pick, save_model
+from hachimachi import plugins
+from hachimachi.checkpoint import SPEC, WEIGHTS, check_resumable, load_model, pick, save_model
 from hachimachi.console import make_console, show_reading
 from hachimachi.errors import HachimachiError, count
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play_briefly
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.registry import AUTO, choose_size
+from hachimachi.models.sizes import AUTO, choose_size
 from hachimachi.training.callbacks import Baseline, KeepBest, Progress
 from hachimachi.training.config.defaults import SUITED, fill
 from hachimachi.training.data import EventDataModule
@@ -49,6 +49,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
         HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done already.
     """
     content = _read_checkpoint(path)
+    check_resumable(path, content["state_dict"])
     there = _shapes(pick(content["state_dict"], WEIGHTS))
     if there != _shapes(model.state_dict()):
         its = json.loads(content[SPEC])["parts"]
@@ -250,7 +251,7 @@ def _build(cfg: DictConfig, data: EventDataModule) -> EventModel:
     backbone = _given(cfg.model)
     shape = choose_size(cfg.model.name, backbone.get("size", AUTO), backbone.get("layers"), data.events)
     for option, number in zip(("size", "layers"), shape, strict=True):
-        if registry.takes("backbone", cfg.model.name, option):
+        if plugins.takes("backbone", cfg.model.name, option):
             backbone[option] = number
     return build_model(data.train, backbone, _given(cfg.head), data.columns)
 

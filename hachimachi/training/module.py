@@ -153,7 +153,7 @@ class EventModule(L.LightningModule):
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.compiled, self.surprise = compiled, model.log_prob
         self.average = Average(model, average) if average else None
-        self.marks = (0.0, 1.0) if variation else (float(model.encoder.mark),)
+        self.marks = (0.0, 1.0) if variation else (float(model.encoder.augmented),)
         self.tally = Tally([tag("train", column.name) for column in model.columns])
         self.validated = False
 
@@ -244,7 +244,7 @@ class EventModule(L.LightningModule):
             return
         best = int(self.costs.sum(1).nan_to_num(torch.inf).argmin())
         for model in (self.model, self.played):
-            model.encoder.mark.fill_(self.marks[best])
+            model.encoder.augmented.fill_(self.marks[best])
         nats = self.costs[best] / self.scored
         self.log("val/nll", nats.sum().float())
         for column, value in zip(self.model.columns, nats.float(), strict=True):

@@ -145,7 +145,7 @@ class Pictures(L.Callback):
 def _copy(model: EventModel) -> EventModel:
     """Return a model to play with, on the CPU and not in half precision."""
     twin = copy.deepcopy(model).cpu()
-    return twin.float() if twin.first.dtype in (torch.float16, torch.bfloat16) else twin
+    return twin.float() if twin.bos.dtype in (torch.float16, torch.bfloat16) else twin
 
 
 LINES = ("train", "val", "marginal")

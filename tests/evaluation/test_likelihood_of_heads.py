@@ -15,7 +15,7 @@ from hachimachi.evaluation.likelihood import evaluate, openings, seen
 from hachimachi.events import EventSequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.registry import names
+from hachimachi.plugins import names
 
 EVENTS = 150
 

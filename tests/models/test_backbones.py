@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hachimachi.models import registry
+from hachimachi import plugins
 from hachimachi.models.backbones.backbone import Backbone, State
 
 SHAPES = [(1, 8), (2, 8), (3, 5), (2, 70)]
 """Layers and size."""
 CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {"layers": layers, "size": size}) for name in registry.names("backbone") for layers, size in SHAPES),
+    *((name, {"layers": layers, "size": size}) for name in plugins.names("backbone") for layers, size in SHAPES),
     ("transformer", {"layers": 2, "size": 8, "window": 5}),  # shorter than the sequence
 ]
 
 
 def build(name: str, options: dict[str, Any]) -> Backbone:
     torch.manual_seed(0)
-    return registry.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options).double().eval()
+    return plugins.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options).double().eval()
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -46,7 +46,7 @@ def same(found: Any, expected: Any) -> None:
 
 
 def test_there_are_backbones() -> None:
-    assert {"lstm", "gru", "mingru", "transformer"} <= set(registry.names("backbone"))
+    assert {"lstm", "gru", "mingru", "transformer"} <= set(plugins.names("backbone"))
 
 
 def test_a_whole_sequence_equals_step_by_step(backbone: Backbone, x: Tensor) -> None:

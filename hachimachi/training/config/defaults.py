@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from hachimachi.models import registry
+from hachimachi import plugins
 
 COLLECTION = 20_000
 """Events to learn from, from which on they are a collection: there is less to learn by heart, and more to remember."""
@@ -38,4 +38,4 @@ def fill(cfg: DictConfig, events: int) -> DictConfig:
 def _lacks(cfg: DictConfig, key: str) -> bool:
     group, option = key.split(".")
     kind = {"model": "backbone", "head": "head"}.get(group)
-    return kind is not None and not registry.takes(kind, cfg[group].name, option)
+    return kind is not None and not plugins.takes(kind, cfg[group].name, option)

@@ -263,20 +263,19 @@ def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
 
 def _list_own() -> list[tuple[str, str]]:
     """Return group and name of each backbone and head that a plug-in has registered."""
-    return [(group, name) for group, what in GROUPS.items() for name in plugins.names(what.kind)]
+    return [(group, name) for group, what in GROUPS.items() for name in plugins.plugin_names(what.kind)]
 
 
 def _options(group: str, name: str) -> list[tuple[str, inspect.Parameter]]:
-    from hachimachi.models import registry  # loads PyTorch, as the plug-in has done
 
-    return list(registry.options(GROUPS[group].kind, name).items())
+    return list(plugins.options(GROUPS[group].kind, name).items())
 
 
 def _part_schema(group: str, name: str) -> type:
     """Return the keys of a part: those known from others with their rules, the rest with the types they are given."""
     known = {each.name: each for each in fields(GROUPS[group].schema)}
     taken = ", ".join(key for key, _ in _options(group, name)) or "nothing"
-    names = list_options(find_conf())[group] + plugins.names(GROUPS[group].kind)
+    names = list_options(find_conf())[group] + plugins.plugin_names(GROUPS[group].kind)
     rule = {
         "expected": f"one of {', '.join(names)}",
         "accepts": lambda value: value in names,
