@@ -17,8 +17,10 @@ import torch
 from hachimachi import read
 from hachimachi.checkpoint import load_model
 from hachimachi.constraints import Constraint
+from hachimachi.errors import HachimachiError
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling
+from hachimachi.training.fit import check_checkpoint
 
 STORED = Path(__file__).parent / "stored"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((STORED / "expected.json").read_text())
@@ -39,6 +41,14 @@ def test_a_stored_model_scores_and_plays_as_it_did(file: str) -> None:
                 played = player.sample()
                 player.observe(played)
                 np.testing.assert_allclose(played, np.array(event, float), rtol=1e-9, atol=1e-12)
+
+
+def test_training_does_not_go_on_from_an_earlier_checkpoint() -> None:
+    path = str(STORED / "gru_autoregressive.ckpt")
+    with pytest.raises(HachimachiError, match="earlier hachimachi; it plays, but training cannot go on") as caught:
+        check_checkpoint(path, load_model(path), None)
+    assert str(caught.value).startswith(f"ckpt_path={path}: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_every_stored_file_is_looked_at() -> None:
