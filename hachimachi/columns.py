@@ -109,7 +109,7 @@ BEYOND = 0.1
 """How far beyond the training range a model plays, as a share of its width. An input may lie anywhere and has its
 probability; played, one value far out in a thousand would be a pause of half a minute, or a note nobody wrote."""
 LARGEST = 2**53
-"""Whole numbers beyond this are not told apart in double precision."""
+"""Whole numbers beyond this are not distinguished in double precision."""
 
 # The numbers of the likelihood that `models` (torch) and `player` (NumPy) share.
 FLOOR = 1e-5
@@ -176,7 +176,7 @@ class Column:
 
     @property
     def played(self) -> tuple[int, int]:
-        """Indices of the first and the last bin that are played where nothing else is asked."""
+        """Indices of the first and the last bin that are played without a constraint."""
         if isinstance(self.grid, Categories):
             return 0, self.grid.bins - 1
         first, last = self.occupied[0], self.occupied[-1]

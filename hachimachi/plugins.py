@@ -1,10 +1,10 @@
 """The registry of parts, and the modules outside this package that add to it.
 
-A backbone or a head registers itself by :func:`register` where it is defined, a file format by ``register_format``. Each
-file in ``models/backbones/`` and ``models/heads/`` is one of this package's own; parts kept elsewhere are plug-ins:
-modules that :func:`load` imports because the user names them. They are looked for where Python looks, and last in the
-working directory, so that nothing there takes the place of something installed. No model file brings one in: it tells
-which plug-ins it needs, and is refused without them.
+A backbone or a head registers itself by :func:`register`, a file format by ``register_format``. Each file in
+``models/backbones/`` and ``models/heads/`` is one of this package's own; others are plug-ins: modules that
+:func:`load` imports because the user names them. They are looked for where Python looks, and last in the working
+directory, so that nothing there takes the place of something installed. No model file brings one in: it tells which
+plug-ins it needs, and is refused without them.
 """
 
 from __future__ import annotations

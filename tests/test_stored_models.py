@@ -1,6 +1,6 @@
 """Model files of version 1, of each backbone and head, and a checkpoint: they score and play what they always did.
 
-``expected.json`` was written together with the files: ln P of ``events.json`` summed over rows, by column, and 24 events
+``expected.json`` was written with the files: ln P of ``events.json`` summed over rows, by column, and 24 events
 played with seed 7, as learned (``plain``) and under constraints (``shaped``); null stands for NaN.
 """
 

@@ -60,7 +60,7 @@ class EventModel(nn.Module):
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, Grams] = {}
-        """Runs of events of the training data, to know them again; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
+        """Runs of events of the training data, to know them again. In the model file too."""
 
     @property
     def temporal(self) -> bool:

@@ -12,7 +12,7 @@ SIZES = {
 """Units in a layer, and layers. A backbone that is not here has the sizes of a GRU."""
 NAMES = tuple(SIZES["gru"])
 ENOUGH = {"m": 20_000, "l": 1_000_000}
-"""From so many events on a size is worth its time. `xs` is for small computers and only taken when asked for."""
+"""From so many events on a size is worth its time. `xs` is for small computers and only taken by name."""
 
 
 def choose_size(backbone: str, size: str | int, layers: int | None, events: int) -> tuple[int, int]:

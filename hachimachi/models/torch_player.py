@@ -58,17 +58,17 @@ class TorchHead(NumpyHead):
         distribution = self.head(torch.from_numpy(hidden)[None])
         row = torch.full((1, len(self.columns)), math.nan, dtype=torch.float64)
         for i in sampling.order(self.names, self.head.order):
-            grid, how = self.columns[i].grid, sampling.of(self.names[i])
+            grid, options = self.columns[i].grid, sampling.of(self.names[i])
             if not isinstance(grid, Categories):
-                bins = self.grids[i].allowed(how.constraint)
+                bins = self.grids[i].allowed(options.constraint)
             else:
-                bins = category_bins(grid, how.constraint) if how.constraint else Bins(0, len(grid.values))
+                bins = category_bins(grid, options.constraint) if options.constraint else Bins(0, len(grid.values))
             mask = bins.mask(bins.start, bins.stop)
             table = distribution.table(i, row, playable=True)[0, bins.start : bins.stop].double().numpy() * mask
-            index = bins.start + draw_bin(how.weigh(table if table.any() else mask.astype(np.float64)), random)
+            index = bins.start + draw_bin(options.weigh(table if table.any() else mask.astype(np.float64)), random)
             if isinstance(grid, Categories):
                 row[0, i] = grid.values[index]
                 continue
             value = self.grids[i].spread(index, random)
-            row[0, i] = self.grids[i].confine(value, index, how.constraint, random) if how.constraint else value
+            row[0, i] = self.grids[i].confine(value, index, options.constraint, random) if options.constraint else value
         return row[0].numpy()

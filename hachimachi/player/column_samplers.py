@@ -37,7 +37,7 @@ class PlayedGrid:
         grid: Its bins.
         moments: Mean and standard deviation of its scale; see :attr:`~hachimachi.columns.Column.moments`.
         whole: Whether only the middles of bins are played.
-        played: Indices of the first and the last bin that are played where nothing else is asked; all by default.
+        played: Indices of the first and the last bin that are played without a constraint; all by default.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PlayedGrid:
     ) -> None:
         self.name, self.grid, self.whole = name, grid, whole
         self.mean, self.std = moments
-        # at hand, since they are asked for at every draw
+        # at hand, since every draw needs them
         self.resolution, self.low, self.log, self.highest = grid.resolution, grid.low, grid.log, grid.bins - 1
         self.ends = grid.low * grid.resolution, grid.high * grid.resolution
         first, last = played or (0, self.highest)
@@ -118,7 +118,7 @@ class PlayedGrid:
         return constraint.draw(low, high, random)
 
     def plays(self, value: float) -> bool:
-        """Return whether a value is one that is played where nothing else is asked."""
+        """Return whether a value is one that is played without a constraint."""
         return self.every.start <= self.index(value) < self.every.stop
 
     def allowed(self, constraint: Constraint | None) -> Bins:
@@ -236,7 +236,7 @@ class NumberSampler:
 
     def sample(
         self,
-        how: ColumnSampling,
+        options: ColumnSampling,
         ancestral: Callable[[], float],
         params: Callable[[], MixtureParams],
         random: Random,
@@ -244,33 +244,35 @@ class NumberSampler:
         """Draw a value.
 
         Args:
-            how: How to draw.
+            options: How to draw.
             ancestral: Draws a value from the model as it is, with no table.
             params: Returns what there is to be drawn from.
             random: Where random numbers come from.
         """
-        if how.plain:
+        if options.plain:
             value = ancestral()
             if self.grid.plays(value):
                 return value
-        elif how.only_constrained and how.constraint:
+        elif options.only_constrained and options.constraint:
             # drawn until it is allowed, it is the same as drawn among what is allowed
-            bins = self.grid.allowed(how.constraint)
+            bins = self.grid.allowed(options.constraint)
             for _ in range(TRIES):
                 value = ancestral()
                 index = self.grid.index(value)
                 if index in bins:
-                    return self.grid.confine(value, index, how.constraint, random)
-        return self.draw(params(), how, random)
+                    return self.grid.confine(value, index, options.constraint, random)
+        return self.draw(params(), options, random)
 
-    def draw(self, params: MixtureParams, how: ColumnSampling, random: Random) -> float:
+    def draw(self, params: MixtureParams, options: ColumnSampling, random: Random) -> float:
         """Draw a value from the table."""
-        bins = self.grid.allowed(how.constraint)
-        table = self.table(params, bins, how.temperature)
-        offset = draw_bin(how.weigh(table), random)
+        bins = self.grid.allowed(options.constraint)
+        table = self.table(params, bins, options.temperature)
+        offset = draw_bin(options.weigh(table), random)
         value = self._within(params, bins.start + offset, float(table[offset]), random)
         return (
-            value if how.constraint is None else self.grid.confine(value, bins.start + offset, how.constraint, random)
+            value
+            if options.constraint is None
+            else self.grid.confine(value, bins.start + offset, options.constraint, random)
         )
 
     def table(self, params: MixtureParams, bins: Bins, temperature: float = math.inf) -> Numbers:
@@ -286,7 +288,7 @@ class NumberSampler:
             if table.sum() >= ENOUGH:
                 return table
         table = (self.exact_masses(*logistics) + counted) * mask
-        # where all underflows, what is asked is as good as impossible, and all of it alike
+        # where all underflows, what is allowed is as good as impossible, and all of it alike
         return table if table.any() else bins.mask(bins.start, bins.stop).astype(np.float64)
 
     def quick_masses(self, weights: Numbers, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
@@ -378,20 +380,20 @@ class CategorySampler:
         self.grid, self.known = grid, list(grid.values)
         self._latest: tuple[Constraint | None, Bins] = (None, Bins(0, len(self.known)))
 
-    def draw(self, table: Numbers, how: ColumnSampling, random: Random) -> float:
+    def draw(self, table: Numbers, options: ColumnSampling, random: Random) -> float:
         """Draw a category by the probabilities of the known ones, shape (categories,)."""
-        if how.plain:
+        if options.plain:
             return self.known[draw_bin(table, random)]
-        if how.constraint is not self._latest[0]:
-            constraint = how.constraint
+        if options.constraint is not self._latest[0]:
+            constraint = options.constraint
             bins = category_bins(self.grid, constraint) if constraint else Bins(0, len(self.known))
             self._latest = constraint, bins
         bins = self._latest[1]
         mask = bins.mask(bins.start, bins.stop)
         table = table[bins.start : bins.stop] * mask
-        if not table.any():  # all underflow: what is asked is as good as impossible
+        if not table.any():  # all underflow: what is allowed is as good as impossible
             table = mask.astype(np.float64)
-        return self.known[bins.start + draw_bin(how.weigh(table), random)]
+        return self.known[bins.start + draw_bin(options.weigh(table), random)]
 
 
 def softmax(logits: NDArray[np.floating]) -> Numbers:

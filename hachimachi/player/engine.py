@@ -38,7 +38,7 @@ class Player:
         model: The model; it is set to evaluation, and played with a copy of its weights as they are now.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
-        sampling: All there is to say of how to draw, in place of a temperature alone; it may be replaced at any time by
+        sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
             one that has been checked against the model's columns.
 
     Raises:
@@ -147,8 +147,9 @@ def to_arrays(module: nn.Module) -> Arrays:
 
 def numpy_backbone(backbone: Backbone, name: str, **options: Any) -> NumpyBackbone:
     """Return a backbone as it is now for playing: in NumPy, or by its own ``stepper``, or else by torch's step."""
-    if hasattr(backbone, "stepper"):
-        return backbone.stepper()  # pyright: ignore[reportAttributeAccessIssue]
+    stepper: Any = getattr(backbone, "stepper", None)
+    if stepper is not None:
+        return stepper()
     if name in NUMPY_BACKBONES:
         return NUMPY_BACKBONES[name](to_arrays(backbone), **options)
     from hachimachi.models.torch_player import TorchBackbone
@@ -158,8 +159,9 @@ def numpy_backbone(backbone: Backbone, name: str, **options: Any) -> NumpyBackbo
 
 def numpy_head(head: Head, name: str, columns: Sequence[Column]) -> NumpyHead:
     """Return a head as it is now for playing: in NumPy, or by its own ``sampler``, or else by torch's tables."""
-    if hasattr(head, "sampler"):
-        return head.sampler()  # pyright: ignore[reportAttributeAccessIssue]
+    sampler: Any = getattr(head, "sampler", None)
+    if sampler is not None:
+        return sampler()
     if name in NUMPY_HEADS:
         return NUMPY_HEADS[name](columns, head.previous, head.order, to_arrays(head))
     from hachimachi.models.torch_player import TorchHead

@@ -73,7 +73,7 @@ class NumpyAutoregressive(NumpyHead):
         self.cross = [as_array(np.vstack([part, flag])) for part, flag in zip(encodings, known, strict=True)]
         self.encoded = [np.ones(size + 1, np.float32) for size in sizes]  # each ends in the 1 that says: known
         self.write = [write for _, write in writers]
-        self.said: list[dict[float, Vector]] = [{} for _ in columns]
+        self.effects: list[dict[float, Vector]] = [{} for _ in columns]
 
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
         """Draw an event that follows a hidden vector of shape (H,)."""
@@ -83,8 +83,8 @@ class NumpyAutoregressive(NumpyHead):
         for column in order:
             offset, sampler = self.previous[column], self.samplers[column]
             previous = math.nan if offset is None else symexp(float(hidden[offset]))
-            how = sampling.of(self.names[column])
-            row[column] = sampler.draw(self.parameters(column), previous, last[column], how, random)
+            options = sampling.of(self.names[column])
+            row[column] = sampler.draw(self.parameters(column), previous, last[column], options, random)
             if column != order[-1]:  # after that there is no column left to see it
                 self.reveal(column, row[column])
         return np.array(row)
@@ -106,14 +106,14 @@ class NumpyAutoregressive(NumpyHead):
     def reveal(self, column: int, value: float) -> None:
         """Let the other columns see the value of one, the middle of its bin."""
         value = self.samplers[column].snap(value)
-        said = self.said[column].get(value)
-        if said is None:
+        effect = self.effects[column].get(value)
+        if effect is None:
             encoded = self.encoded[column]
             self.write[column](value, encoded[:-1])
-            said = encoded.dot(self.cross[column])
-            if len(self.said[column]) < CACHED_VALUES:
-                self.said[column][value] = said
-        self.layer += said
+            effect = encoded.dot(self.cross[column])
+            if len(self.effects[column]) < CACHED_VALUES:
+                self.effects[column][value] = effect
+        self.layer += effect
 
 
 class _NumberColumn:
@@ -127,14 +127,14 @@ class _NumberColumn:
         self.tilted = column.tilts > 0
         self.moving = np.arange(components) % 2 == 0
 
-    def draw(self, raw: Vector, previous: float, last: float, how: ColumnSampling, random: Random) -> float:
+    def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:
         """Draw a value.
 
         Args:
             raw: The parameters, float32, shape (P,).
             previous: The column's previous value on its scale, NaN where it is never known.
             last: That value itself.
-            how: How to draw.
+            options: How to draw.
             random: Where random numbers come from.
         """
         logits = raw[: self.ends[0]].tolist()
@@ -143,7 +143,7 @@ class _NumberColumn:
         if math.isnan(previous):
             weights[1] = 0.0
         given = raw, weights, previous, last
-        return self.numbers.sample(how, partial(self._draw, *given, random), partial(self._params, *given), random)
+        return self.numbers.sample(options, partial(self._draw, *given, random), partial(self._params, *given), random)
 
     def _draw(self, raw: Vector, weights: list[float], previous: float, last: float, random: Random) -> float:
         way = draw_index(weights, random)
@@ -174,9 +174,9 @@ class _CategoryColumn:
     def __init__(self, grid: Categories) -> None:
         self.categories = CategorySampler(grid)
 
-    def draw(self, raw: Vector, previous: float, last: float, how: ColumnSampling, random: Random) -> float:  # noqa: ARG002
+    def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:  # noqa: ARG002
         """Draw a category; see :meth:`_NumberColumn.draw`."""
-        return self.categories.draw(np.exp((raw - raw.max()).astype(np.float64)), how, random)
+        return self.categories.draw(np.exp((raw - raw.max()).astype(np.float64)), options, random)
 
     def snap(self, value: float) -> float:
         """Return the category as it is."""
@@ -186,7 +186,7 @@ class _CategoryColumn:
 class NumpyMixture(NumpyHead):
     """A :class:`~hachimachi.models.heads.mixture.MixtureHead` for one event at a time.
 
-    Draws a component and then its columns where nothing else is asked, else column by column from their tables.
+    Draws a component and then its columns where all are drawn as predicted, else column by column from their tables.
 
     Args:
         columns: The model's columns, D.
@@ -235,8 +235,8 @@ class NumpyMixture(NumpyHead):
         row = np.empty(len(raws))
         for i, column in enumerate(sampling.order(self.names, self.order)):
             weights = weights / weights.sum()
-            part, raw, how = self.columns[column], raws[column], sampling.of(self.names[column])
-            row[column] = drawn[i] if i < len(drawn) else part.draw(raw, weights, how, random)
+            part, raw, options = self.columns[column], raws[column], sampling.of(self.names[column])
+            row[column] = drawn[i] if i < len(drawn) else part.draw(raw, weights, options, random)
             weights = weights * (FLOOR / part.grid.bins + (1 - FLOOR) * part.masses(raw, row[column]))
         return row
 
@@ -257,7 +257,7 @@ class _NumberComponents:
             return self.numbers.grid.spread(self.numbers.histogram.draw(random), random)
         return self.numbers.logistic(location, log_scale, random)
 
-    def draw(self, raw: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
+    def draw(self, raw: Numbers, weights: Numbers, options: ColumnSampling, random: Random) -> float:
         """Draw a value from all of them."""
 
         def ancestral() -> float:
@@ -268,7 +268,7 @@ class _NumberComponents:
             counted = 1 / (1 + np.exp(-gates))
             return MixtureParams(float(weights @ counted), 0.0, weights * (1 - counted), locations, log_scales)
 
-        return self.numbers.sample(how, ancestral, params, random)
+        return self.numbers.sample(options, ancestral, params, random)
 
     def masses(self, raw: Numbers, value: float) -> Numbers:
         """Return the probability of a value's bin under each component, shape (K,), without the floor."""
@@ -294,9 +294,9 @@ class _CategoryComponents:
         """Draw a category from one component, shape (P,)."""
         return self.categories.draw(softmax(raw), PLAIN, random)
 
-    def draw(self, raw: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
+    def draw(self, raw: Numbers, weights: Numbers, options: ColumnSampling, random: Random) -> float:
         """Draw a category from all of them."""
-        return self.categories.draw(weights @ softmax(raw), how, random)
+        return self.categories.draw(weights @ softmax(raw), options, random)
 
     def masses(self, raw: Numbers, value: float) -> Numbers:
         """Return the probability of a category under each component, shape (K,); the unknown class weighs nothing."""

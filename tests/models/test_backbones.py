@@ -156,7 +156,7 @@ def test_dropout_is_for_training_only(backbone: Backbone, x: Tensor) -> None:
 class Forgetful(GRU):
     """Learns with its state, and plays without."""
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         return super().step(x, self.initial_state(len(x)))
 
 
@@ -180,7 +180,7 @@ def test_a_backbone_that_plays_what_it_learned_is_let_through(backbone: Backbone
         (Forgetful, r"^backbone 'wrong': step and forward differ by up to 0\.\d+, .*; make both the same function"),
         (
             Narrow,
-            r"^backbone 'wrong': forward gives \(2, 8, 6\) and step \(2, 8, 3\) for 8 steps; expected \(2, 8, 6\)$",
+            r"^backbone 'wrong': forward gives \(2, 8, 6\) and step \(2, 8, 3\) for 8 steps; expected",
         ),
     ],
 )

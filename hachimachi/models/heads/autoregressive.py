@@ -59,7 +59,8 @@ class AutoregressiveHead(Head):
             raise HachimachiError(f"head: components {components} and width {width}; expected 1 or more of each")
         self.previous, self.any_order = dict(previous), any_order
         self.order = arrange([column.name for column in columns], order)
-        self.encoders = nn.ModuleList(encode_column(column, i) for i, column in enumerate(columns))
+        encoders = [encode_column(column, i) for i, column in enumerate(columns)]
+        self.encoders = nn.ModuleList(encoders)
         self.distributions: Sequence[ColumnDistribution] = nn.ModuleList(  # pyright: ignore[reportAttributeAccessIssue]
             CategoryDistribution(column)
             if isinstance(column.grid, Categories)
@@ -67,14 +68,15 @@ class AutoregressiveHead(Head):
             for column in columns
         )
         # other columns see a column's encoding, and whether it is known: G numbers, each of which belongs to a column
-        owner = [i for i, part in enumerate(self.encoders) for _ in range(part.size)] + list(range(len(columns)))
+        owner = [i for i, part in enumerate(encoders) for _ in range(part.size)] + list(range(len(columns)))
         one_hot = F.one_hot(torch.tensor(owner), len(columns)).T.float()  # (D, G)
         self.register_buffer("owner", one_hot, persistent=False)
         self.register_buffer("before", precedes(torch.tensor(self.order).argsort()), persistent=False)
         self.context_proj = nn.Linear(size, len(columns) * width)
         start = torch.empty(len(columns), len(owner), width).uniform_(-1, 1)
         self.cross_column = nn.Parameter(start / len(owner) ** 0.5)  # (D, G, W)
-        self.out_proj = nn.ModuleList(nn.Linear(width, distribution.size) for distribution in self.distributions)
+        out_proj = nn.ModuleList(nn.Linear(width, distribution.size) for distribution in self.distributions)
+        self.out_proj: Sequence[nn.Linear] = out_proj  # pyright: ignore[reportAttributeAccessIssue]
         self.dropout = LockedDropout(dropout)
         for i, distribution in enumerate(self.distributions):
             self.register_buffer(f"marginal_bias_{i}", torch.zeros(distribution.size))

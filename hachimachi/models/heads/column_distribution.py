@@ -85,8 +85,8 @@ class NumberDistribution(ColumnDistribution):
 
     def unpack(self, raw: Tensor) -> NumberParams:
         """Name the parameters."""
-        *params, tilt = raw.split(self.sizes, dim=-1)
-        return NumberParams(*params, tilt if tilt.shape[-1] else None)
+        logits, locations, log_scales, tilt = raw.split(self.sizes, dim=-1)
+        return NumberParams(logits, locations, log_scales, tilt if tilt.shape[-1] else None)
 
     def initial(self, values: Tensor) -> Tensor:
         """The histogram weighs most; logistics stand on training values."""

@@ -47,11 +47,13 @@ class Distribution(ABC):
 class Head(nn.Module, ABC):
     """Hidden vector → distribution of the next event.
 
-    ``order`` holds the indices of the columns, the first to be predicted first. A plug-in's head plays by its tables, unless
-    it has a method ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
+    ``order`` holds the indices of the columns, the first to be predicted first. A plug-in's head plays by its tables,
+    unless it has a method ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
     """
 
     order: tuple[int, ...]
+    previous: dict[int, int]
+    """Where in the hidden vector the previous value of a column stands, by column, in heads of this package."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:
