@@ -147,7 +147,7 @@ class PlayedGrid:
 
 class HistogramSampler:
     """Draws bins from the smoothed training histogram; see
-    :class:`~hachimachi.models.heads.column_distribution.Histogram`."""
+    :class:`~hachimachi.models.heads.column_distribution.SmoothedHistogram`."""
 
     def __init__(self, column: Column, grid: PlayedGrid) -> None:
         self.grid, distinct = grid, len(column.occupied)

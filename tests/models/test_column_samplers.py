@@ -15,7 +15,7 @@ from hachimachi.columns import Column, UniformGrid
 from hachimachi.constraints import Bins, Constraint
 from hachimachi.events import Feature
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.heads.column_distribution import Histogram
+from hachimachi.models.heads.column_distribution import SmoothedHistogram
 from hachimachi.models.scale import Scale
 from hachimachi.player.column_samplers import TRIES, WARM, MixtureParams, NumberSampler
 from hachimachi.sampling import ColumnSampling
@@ -58,7 +58,7 @@ def sampler(make: Make) -> NumberSampler:
 def test_a_tilted_histogram_is_that_of_the_reference(make: Make, start: int, stop: int) -> None:
     """Of the whole and of parts, the occupied bins partly outside."""
     column, index = make().columns[1], torch.arange(start, stop)
-    histogram, sampler = Histogram(column), NumberSampler(column)
+    histogram, sampler = SmoothedHistogram(column), NumberSampler(column)
     tilt = torch.from_numpy(np.random.default_rng(0).normal(size=len(histogram.occupied)))
     for logits in (None, tilt):
         expected = histogram.log_prob(index, *Scale.of(column).edges(index), logits).exp()

@@ -68,7 +68,7 @@ class NumberDistribution(ColumnDistribution):
     L(bin) = σ((b − μ) / s) − σ((a − μ) / s) is a logistic discretised on the grid and censored at its bounds, a and b
     being the ends of the bin on the column's scale, as in PixelCNN++ (Salimans et al. 2017,
     https://arxiv.org/abs/1701.05517); every other one is centred on the previous value, where there is one. H is the
-    smoothed training :class:`Histogram`, its shares tilted by the context (a softmax) where it has few distinct values.
+    smoothed training :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values.
 
     Args:
         column: The column.
@@ -79,7 +79,7 @@ class NumberDistribution(ColumnDistribution):
         super().__init__()
         self.name, self.components = column.name, components
         self.scale = Scale.of(column)
-        self.histogram = Histogram(column)
+        self.histogram = SmoothedHistogram(column)
         self.sizes = [2 + components, components, components, column.tilts]
         self.size = sum(self.sizes)
 
@@ -141,7 +141,7 @@ class NumberDistribution(ColumnDistribution):
         return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
 
 
-class Histogram(nn.Module):
+class SmoothedHistogram(nn.Module):
     """H(bin), smoothed after Witten & Bell (1991, https://doi.org/10.1109/18.87000).
 
     Values never seen get the share distinct / (events + distinct), half of it even between the lowest and the highest
