@@ -68,7 +68,7 @@ class NumberDistribution(ColumnDistribution):
     L(bin) = σ((b − μ) / s) − σ((a − μ) / s) is a logistic discretised on the grid and censored at its bounds, a and b
     being the ends of the bin on the column's scale, as in PixelCNN++ (Salimans et al. 2017,
     https://arxiv.org/abs/1701.05517); every other one is centred on the previous value, where there is one. H is the
-    smoothed training :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values.
+    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values.
 
     Args:
         column: The column.
