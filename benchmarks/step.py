@@ -14,10 +14,10 @@ from functools import partial
 
 import torch
 
+from hachimachi import plugins
 from hachimachi.events import EventSequence
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.registry import choose_size
+from hachimachi.models.sizes import choose_size
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.prelude import play_prelude
 
@@ -28,7 +28,7 @@ TEMPERATURES = (1.0, 0.9)
 Step = Callable[[], object]
 Case = tuple[str, str, float]
 """Backbone, head, temperature."""
-PARTS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
+PARTS = [(backbone, head) for backbone in plugins.names("backbone") for head in plugins.names("head")]
 BARE: Case = ("bare torch GRU step", "", 1.0)
 
 

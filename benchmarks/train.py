@@ -31,7 +31,7 @@ from benchmarks.tasks import BESIDE, find_tasks
 from hachimachi.console import make_console
 from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import build_model
-from hachimachi.models.registry import choose_size
+from hachimachi.models.sizes import choose_size
 from hachimachi.training.callbacks import KeepBest, TrainingProgress
 from hachimachi.training.config.compose import compose
 from hachimachi.training.config.defaults import resolve_defaults

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hachimachi import plugins as plug_ins
+from hachimachi import plugins as registry
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.io.atomic import replacing
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import KINDS, NGrams
 
 FORMAT = "hachimachi.model"
-VERSION = 1
+VERSION = 2
+RENAMED = [
+    (r"^first$", "bos"),
+    (r"^encoder\.mark$", "encoder.augmented"),
+    (r"^encoder\.modules_of_parts\.", "encoder.parts."),
+    (r"^head\.project\.", "head.out_proj."),
+    (r"^head\.layers\.", "head.out_proj."),
+    (r"^head\.listen\.", "head.context_proj."),
+    (r"^head\.relate$", "head.cross_column"),
+    (r"^head\.parts\.", "head.encoders."),
+    (r"^head\.start_", "head.marginal_bias_"),
+    (r"^backbone\.enter\.", "backbone.in_proj."),
+    (r"^backbone\.modules_of_layers\.", "backbone.layers."),
+    (r"^(backbone\.layers\.\d+)\.leave\.", r"\1.out_proj."),
+    (r"^(backbone\.layers\.\d+)\.attend\.", r"\1.qkv."),
+    (r"^(backbone\.layers\.\d+)\.widen\.", r"\1.up_proj."),
+    (r"^(backbone\.layers\.\d+)\.narrow\.", r"\1.down_proj."),
+    (r"^(backbone\.layers\.\d+)\.norm_wide\.", r"\1.norm_mlp."),
+]
+"""Names of weights in files of version 1, and in checkpoints of its time, and what they are called since."""
 SPEC = "hachimachi_spec"
 """Key under which a Lightning checkpoint carries the spec."""
 GRAMS = "hachimachi_grams"
-"""Key under which a model file and a Lightning checkpoint carry what was heard in training."""
+"""Key under which a model file and a Lightning checkpoint carry runs of events of the training data."""
 WEIGHTS = "model."
 """Prefix of the model's weights in a Lightning checkpoint."""
 AVERAGE = "average.module."
@@ -41,7 +60,7 @@ def describe(model: EventModel) -> str:
     Where a part comes from a plug-in, ``plugins`` has the name of its module.
     """
     columns = [column.to_json() for column in model.columns]
-    needed = {registry.plugin(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
+    needed = {registry.plugin_of(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
     spec = {"columns": columns, "parts": model.parts, "summary": model.summary}
     return json.dumps(spec | ({"plugins": sorted(map(str, needed))} if needed else {}))
 
@@ -62,11 +81,11 @@ def keep_grams(model: EventModel) -> dict[str, torch.Tensor]:
 def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     """Read a model from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``), ready to play.
 
-    Only tensors, numbers and texts are read, never code; parts are looked up in the project's own registry.
+    Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
 
     Args:
         path: The file.
-        plugins: Modules of one's own that register parts the model needs; see :mod:`hachimachi.plugins`.
+        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
 
     Raises:
         HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
@@ -81,14 +100,14 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     (['0', '1'], True)
     >>> folder.cleanup()
     """
-    plug_ins.load(plugins)
+    registry.load(plugins)
     content = _read(Path(path))
     try:
         spec = json.loads(content["spec"])
         _check_parts(spec)
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
         model.summary = dict(spec["summary"])
-        model.load_state_dict(content["state_dict"])
+        model.load_state_dict(rename_weights(content["state_dict"], model.state_dict()))
         model.grams = _read_grams(content.get(GRAMS, {}), model.columns)
         if not all(weight.isfinite().all() for weight in model.parameters()):
             raise HachimachiError("its weights are not all finite numbers; train it again")
@@ -134,6 +153,28 @@ def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> d
     return {name: NGrams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
 
 
+def rename_weights(state: Mapping[str, Any], expected: Collection[str]) -> dict[str, Any]:
+    """Return weights under the names that they have now; a plug-in may have kept one of the old names."""
+    renamed = {}
+    for name, weight in state.items():
+        now = name
+        for pattern, replacement in RENAMED if name not in expected else ():
+            now = re.sub(pattern, replacement, now)
+        renamed[now] = weight
+    return renamed
+
+
+def check_resumable(path: str, state: Mapping[str, Any]) -> None:
+    """Check that training can go on from a checkpoint's state: that its weights have the names they have now.
+
+    Raises:
+        HachimachiError: It was written before they were renamed.
+    """
+    if f"{WEIGHTS}first" in state:
+        found = "a checkpoint of an earlier hachimachi; it plays, but training cannot go on from it"
+        raise HachimachiError(f"ckpt_path={path}: {found}; train again")
+
+
 def pick(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return what has a prefix in a checkpoint's state, without it."""
     return {str(key).removeprefix(prefix): weight for key, weight in state.items() if str(key).startswith(prefix)}
@@ -152,7 +193,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {"spec": content[SPEC], "state_dict": named, GRAMS: content.get(GRAMS, {})}
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")
-    if content.get("version") != VERSION:
+    if content.get("version") not in range(1, VERSION + 1):
         found = content.get("version")
         raise HachimachiError(f"{path}: a model of version {found}, this hxmx reads version {VERSION}; train it again")
     return content

@@ -1,4 +1,4 @@
-"""What a model foretells: columns, each with its grid and its training histogram, decided from data."""
+"""What a model predicts: columns, each with its grid and its training histogram, decided from data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UniformGrid:
         return self.high - self.low + 1
 
     def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the position of each value's bin, from 0; what lies outside takes the end bin."""
+        """Return the index of each value's bin, from 0; what lies outside takes the end bin."""
         number = np.floor(values / self.resolution + 0.5)
         return (np.clip(number, self.low, self.high) - self.low).astype(np.int64)
 
@@ -70,6 +70,17 @@ class UniformGrid:
         return np.log(np.maximum(values, self.resolution / 2)) if self.log else values
 
 
+def check_bins(name: str, bins: int) -> None:
+    """Check that a table of a column's bins can be held.
+
+    Raises:
+        HachimachiError: There are too many.
+    """
+    if bins > MAX_BINS:
+        advice = f"train with a coarser feature.{name}.resolution"
+        raise HachimachiError(f"feature {name!r} has {bins} bins, too many to tabulate; {advice}")
+
+
 @dataclass(frozen=True)
 class Categories:
     """One bin for each category of the training data, and a last one for a category never seen."""
@@ -82,10 +93,10 @@ class Categories:
         return len(self.values) + 1
 
     def index(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the position of each category, the last for unknown ones."""
+        """Return the index of each category, the last for unknown ones."""
         known = np.asarray(self.values)
-        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-        return np.where(known[place] == values, place, len(known)).astype(np.int64)
+        index = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[index] == values, index, len(known)).astype(np.int64)
 
     def outside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which categories are unknown."""
@@ -95,20 +106,42 @@ class Categories:
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
 BEYOND = 0.1
-"""How far beyond the training range a model plays, as a share of its width. What is heard may lie anywhere, and has its
+"""How far beyond the training range a model plays, as a share of its width. An input may lie anywhere and has its
 probability; played, one value far out in a thousand would be a pause of half a minute, or a note nobody wrote."""
 LARGEST = 2**53
-"""Whole numbers beyond this are not told apart in double precision."""
+"""Whole numbers beyond this are not distinguished in double precision."""
+
+# The numbers of the likelihood that `models` (torch) and `player` (NumPy) share.
+FLOOR = 1e-5
+"""Weight of the uniform distribution mixed into every column: no event costs more than ln(bins / FLOOR) a column.
+
+It is there for what is observed and is never played: among a thousand events it would throw in one at random."""
+WIDTHS = (-7.0, 3.0)
+"""Bounds of the ln s of a logistic, in standard deviations of the training values."""
+FAR = 1e6
+"""Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
+FEW = 256
+"""Up to so many distinct training values, their histogram may follow the context."""
+OFTEN = 25
+"""So often a value has to occur on average for that: what is rarer would be learned by heart."""
+SPREAD = math.sqrt(3) / math.pi
+"""The s of a logistic whose variance is 1."""
+LIMIT = 5.0
+"""So many standard deviations from the mean numbers stay as they are under symlog; beyond, they grow as a logarithm."""
+ROUNDING = 1e-5
+"""A number on a log scale that was rounded to float32 is off by less than this share of its value."""
+NUDGE = 1e-3
+"""Share of a bin that is taken for rounding."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a model foretells: one feature, or the inter-event time, with its grid and its training histogram.
+    """What a model predicts: one feature, or the inter-event time, with its grid and its training histogram.
 
     Args:
         feature: The feature, its kind and resolution decided.
         grid: Its bins.
-        occupied: Positions of the bins that training values fell in, ascending.
+        occupied: Indices of the bins that training values fell in, ascending.
         counts: How many fell in each of them; shares of one where the grid was restated.
     """
 
@@ -143,12 +176,30 @@ class Column:
 
     @property
     def played(self) -> tuple[int, int]:
-        """Positions of the first and the last bin that are played where nothing else is asked."""
+        """Indices of the first and the last bin that are played without a constraint."""
         if isinstance(self.grid, Categories):
             return 0, self.grid.bins - 1
         first, last = self.occupied[0], self.occupied[-1]
         margin = round(BEYOND * (last - first))
         return max(first - margin, 0), min(last + margin, self.grid.bins - 1)
+
+    @property
+    def tilts(self) -> int:
+        """Number of occupied bins where the histogram's shares may follow the context, else 0."""
+        distinct = len(self.occupied)
+        return distinct if distinct <= FEW and self.events >= OFTEN * distinct else 0
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the training values as models look at them (:meth:`UniformGrid.warp`).
+
+        The deviation is at least a quarter of the first bin above the mean.
+        """
+        assert isinstance(self.grid, UniformGrid)
+        values = self.grid.warp(self.grid.value(np.asarray(self.occupied)))
+        mean = float(np.average(values, weights=self.counts))
+        variance = float(np.average((values - mean) ** 2, weights=self.counts))
+        return mean, max(variance**0.5, 0.25 * (0.1 if self.grid.log else self.grid.resolution))
 
     def describe(self) -> dict[str, Any]:
         """Return the grid in plain words: resolution, low and high end, number of bins."""
@@ -171,9 +222,8 @@ class Column:
         P = (count + 1/2) / (N + bins / 2), with bins from the lowest to the highest training value and one more for
         all that lies beyond.
         """
-        index = np.where(self.grid.outside(values), -1, self.grid.index(values))  # no bin has the position -1
-        categorical = isinstance(self.grid, Categories)
-        bins = self.grid.bins if categorical else self.occupied[-1] - self.occupied[0] + 2
+        index = np.where(self.grid.outside(values), -1, self.grid.index(values))  # no bin has the index -1
+        bins = self.grid.bins if isinstance(self.grid, Categories) else self.occupied[-1] - self.occupied[0] + 2
         return histogram_nats(np.asarray(self.occupied), np.asarray(self.counts), index, bins)
 
     def to_json(self) -> dict[str, Any]:
@@ -187,17 +237,13 @@ class Column:
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
         column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
-        column._check()
-        return column
-
-    def _check(self) -> None:
-        """Refuse what no training data can have left."""
-        lattice = self.grid if isinstance(self.grid, UniformGrid) else None
-        sound = lattice is None or (0 < lattice.resolution < math.inf and lattice.low <= lattice.high)
-        rising = all(a < b for a, b in zip((-1, *self.occupied), (*self.occupied, self.grid.bins), strict=True))
-        counted = len(self.counts) == len(self.occupied) > 0 and min(self.counts) > 0
+        # refuse what no training data can have left
+        sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
+        rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
+        counted = len(column.counts) == len(column.occupied) > 0 and min(column.counts) > 0
         if not (sound and rising and counted):
-            raise HachimachiError(f"column {self.name!r}: its grid and its histogram contradict each other")
+            raise HachimachiError(f"column {column.name!r}: its grid and its histogram contradict each other")
+        return column
 
 
 def histogram_nats(
@@ -211,8 +257,8 @@ def histogram_nats(
         index: The numbers to cost, of any shape.
         bins: How many numbers there might be.
     """
-    place = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
-    count = np.where(occupied[place] == index, counts[place], 0)
+    found = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
+    count = np.where(occupied[found] == index, counts[found], 0)
     return -np.log((count + 0.5) / (counts.sum() + 0.5 * bins))
 
 
@@ -235,21 +281,16 @@ def fit_columns(
         HachimachiError: No events, or an override for a feature that is not there.
     """
     collection = Collection.of(sequences)
-    declared = [Feature(TIME, min=0.0)] if collection.temporal else []
-    declared = _override([*declared, *collection.features], overrides or {})
+    declared = [*([Feature(TIME, min=0.0)] if collection.temporal else []), *collection.features]
+    for name in overrides or {}:
+        if name not in (names := [feature.name for feature in declared]):
+            raise HachimachiError(f"feature.{name}: the data has no such feature; it has {', '.join(names)}")
+    declared = [replace(feature, **(overrides or {}).get(feature.name, {})) for feature in declared]
     if not collection.events:
         raise HachimachiError("the data has no events to learn from")
-    named = [place for place, feature in enumerate(declared) if feature.kind == "categorical"]
-    rows, summaries = collection.sampled().all_rows(), collection.summarise(named)
+    categorical = [i for i, feature in enumerate(declared) if feature.kind == "categorical"]
+    rows, summaries = collection.sampled().all_rows(), collection.summarise(categorical)
     return tuple(_fit_column(*each, rows[:, i]) for i, each in enumerate(zip(declared, summaries, strict=True)))
-
-
-def _override(features: list[Feature], overrides: Mapping[str, Mapping[str, Any]]) -> list[Feature]:
-    names = [feature.name for feature in features]
-    for name in overrides:
-        if name not in names:
-            raise HachimachiError(f"feature.{name}: the data has no such feature; it has {', '.join(names)}")
-    return [replace(feature, **overrides.get(feature.name, {})) for feature in features]
 
 
 def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64]) -> Column:

@@ -85,7 +85,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Clause:
-    """One of the things that were asked of a column, and how.
+    """One of the things that a column is limited to.
 
     Args:
         kind: ``range``, ``scale``, ``values`` or an option's name.
@@ -99,7 +99,7 @@ class Clause:
 
     @property
     def words(self) -> tuple[str | float, ...]:
-        """What was asked: a scale's name, the ends of ranges with ``-`` for none, or values, the first few of many."""
+        """How it was put: a scale's name, the ends of ranges with ``-`` for none, or values, the first few of many."""
         if self.name:
             return (self.name,)
         if self.kind == "range":
@@ -118,7 +118,7 @@ class Constraint:
 
     Args:
         intervals: Lowest and highest values, infinite where there is no bound.
-        clauses: What was asked for that leaves them; constraints are equal that allow the same.
+        clauses: What leaves them; constraints are equal that allow the same.
 
     Raises:
         HachimachiError: A bound that is not a number, or a lowest value above the highest.
@@ -169,8 +169,8 @@ class Constraint:
 
     def allows(self, value: float) -> bool:
         """Return whether a value may be played."""
-        place = bisect_right(self._lows, value) - 1
-        return place >= 0 and value <= self.intervals[place][1]
+        i = bisect_right(self._lows, value) - 1
+        return i >= 0 and value <= self.intervals[i][1]
 
     @cached_property
     def _lows(self) -> tuple[float, ...]:
@@ -184,17 +184,17 @@ class Constraint:
         """Draw evenly from what is allowed between two values."""
         parts = (self & Constraint.between(low, high)).intervals
         lengths = [b - a for a, b in parts]
-        place = random.random() * sum(lengths)
+        offset = random.random() * sum(lengths)
         for (a, b), length in zip(parts, lengths, strict=True):
-            if place < length:
-                return min(a + place, b)
-            place -= length
+            if offset < length:
+                return min(a + offset, b)
+            offset -= length
         return parts[int(random.random() * len(parts))][0]  # single values
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Bins of a column, by position.
+    """Bins of a column, by index.
 
     Args:
         start: The first.
@@ -222,14 +222,14 @@ class Bins:
         return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which bins between two positions, within these, count."""
+        """Return which bins from one to another, within these, count."""
         if self.allowed is None:
             return np.ones(stop - start, dtype=bool)
         return self.allowed[start - self.start : stop - self.start]
 
     @cached_property
     def only(self) -> int | None:
-        """The position of the bin, where there is just one."""
+        """The index of the bin, where there is just one."""
         return self.start if self.stop - self.start == 1 else None
 
 
@@ -272,10 +272,10 @@ def _span(grid: UniformGrid, whole: bool, low: float, high: float) -> tuple[int,
 def category_bins(grid: Categories, constraint: Constraint) -> Bins:
     """Return the known categories that may be played."""
     allowed = np.array([constraint.allows(value) for value in grid.values])
-    places = np.flatnonzero(allowed)
-    if not places.size:
+    found = np.flatnonzero(allowed)
+    if not found.size:
         return Bins(0, 0)
-    start, stop = int(places[0]), int(places[-1]) + 1
+    start, stop = int(found[0]), int(found[-1]) + 1
     return Bins(start, stop, allowed[start:stop])
 
 
@@ -287,7 +287,7 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     """Return the bins of a column in which something may be played.
 
     Raises:
-        HachimachiError: There are none, or a scale is asked of what are not notes.
+        HachimachiError: There are none, or a scale for what are not notes.
     """
     scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
     if scale and not _may_be_notes(column):

@@ -81,11 +81,36 @@ class EventSequence:
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "data", np.asarray(self.data, dtype=np.float64))
-        _check_names(self.features)
-        _check_data(self.features, self.data)
-        if self.time is not None:
-            object.__setattr__(self, "time", np.asarray(self.time, dtype=np.float64))
-            _check_time(self.time, len(self.data))
+        names, data = [feature.name for feature in self.features], self.data
+        if not names:
+            raise HachimachiError("events have no features: expected at least one column besides time")
+        if TIME in names:
+            raise HachimachiError(f"feature {TIME!r}: this name is kept for the time of events; choose another")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise HachimachiError(f"two features are named {twice!r}; names must differ")
+        if data.ndim != 2 or data.shape[1] != len(names):
+            raise HachimachiError(f"data has shape {data.shape}, expected (events, {len(names)})")
+        if not np.isfinite(data).all():
+            row, column = np.argwhere(~np.isfinite(data))[0]
+            found = f"row {row + 1}, column {names[column]!r}: found {data[row, column]}"
+            raise HachimachiError(f"{found}, expected a finite number")
+        if self.time is None:
+            return
+        time = np.asarray(self.time, dtype=np.float64)
+        object.__setattr__(self, "time", time)
+        if time.shape != (len(data),):
+            raise HachimachiError(f"time has {time.size} values for {len(data)} events; expected one for each event")
+        if not np.isfinite(time).all():
+            row = int(np.argmin(np.isfinite(time)))
+            raise HachimachiError(f"row {row + 1}: time is {time[row]}, expected a finite number of seconds")
+        if len(data) and time[0] < 0:
+            raise HachimachiError(f"row 1: time is {time[0]}, expected seconds from 0")
+        back = np.flatnonzero(np.diff(time) < 0)
+        if back.size:
+            row = int(back[0]) + 1
+            found = f"row {row + 1}: time goes back from {time[row - 1]} to {time[row]}"
+            raise HachimachiError(f"{found}; expected rows sorted by time")
 
     def __len__(self) -> int:
         return len(self.data)
@@ -178,39 +203,3 @@ def make_sequence(data: ArrayLike, time: ArrayLike | None = None, names: Sequenc
     labels = list(names) or [str(i) for i in range(values.shape[-1])]
     features = tuple(Feature(name) for name in labels)
     return EventSequence(features, values, None if time is None else np.asarray(time, dtype=np.float64))
-
-
-def _check_names(features: tuple[Feature, ...]) -> None:
-    names = [feature.name for feature in features]
-    if not names:
-        raise HachimachiError("events have no features: expected at least one column besides time")
-    if TIME in names:
-        raise HachimachiError(f"feature {TIME!r}: this name is kept for the time of events; choose another")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise HachimachiError(f"two features are named {twice!r}; names must differ")
-
-
-def _check_data(features: tuple[Feature, ...], data: NDArray[np.float64]) -> None:
-    if data.ndim != 2 or data.shape[1] != len(features):
-        raise HachimachiError(f"data has shape {data.shape}, expected (events, {len(features)})")
-    if not np.isfinite(data).all():
-        row, column = np.argwhere(~np.isfinite(data))[0]
-        value, name = data[row, column], features[column].name
-        raise HachimachiError(f"row {row + 1}, column {name!r}: found {value}, expected a finite number")
-
-
-def _check_time(time: NDArray[np.float64], events: int) -> None:
-    if time.shape != (events,):
-        raise HachimachiError(f"time has {time.size} values for {events} events; expected one for each event")
-    if not np.isfinite(time).all():
-        row = int(np.argmin(np.isfinite(time)))
-        raise HachimachiError(f"row {row + 1}: time is {time[row]}, expected a finite number of seconds")
-    if events and time[0] < 0:
-        raise HachimachiError(f"row 1: time is {time[0]}, expected seconds from 0")
-    back = np.flatnonzero(np.diff(time) < 0)
-    if back.size:
-        row = int(back[0]) + 1
-        raise HachimachiError(
-            f"row {row + 1}: time goes back from {time[row - 1]} to {time[row]}; expected rows sorted by time"
-        )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice, takewhile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +37,9 @@ def generate(
         model: The model.
         n_events: How many events, 1,000 unless seconds are given.
         seconds: How long, for models that know time; the first of both limits ends it.
-        primer: What the model hears first; it is not part of what is returned.
+        primer: What the model observes first; it is not part of what is returned.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
-        sampling: All there is to say of how to draw, in place of a temperature alone.
+        sampling: All options of drawing, in place of a temperature alone.
         seed: Where the random numbers start.
 
     Returns:
@@ -57,8 +56,8 @@ def generate(
     >>> sorted(set(generate(build_model([data]), 20, sampling=calm).column("pitch") % 12) - {0, 2, 4, 7, 9})
     []
     """
-    how = choose_sampling(temperature, sampling)
-    return generate_many(model, 1, n_events, seconds=seconds, primer=primer, sampling=how, seed=seed)[0]
+    sampling = choose_sampling(temperature, sampling)
+    return generate_many(model, 1, n_events, seconds=seconds, primer=primer, sampling=sampling, seed=seed)[0]
 
 
 def generate_many(
@@ -71,34 +70,52 @@ def generate_many(
     sampling: Sampling | None = None,
     seed: int = 0,
 ) -> list[EventSequence]:
-    """Generate several sequences; the one at position i is what :func:`generate` gives for the seed ``seed`` + i.
+    """Generate several sequences; the one at index i is what :func:`generate` gives for the seed ``seed`` + i.
 
-    The primer is heard once. See :func:`generate` for the arguments and errors.
+    The primer is observed once. See :func:`generate` for the arguments and errors.
     """
-    _check_limits(model, n_events, seconds)
+    if n_events is not None and n_events < 1:
+        raise HachimachiError(f"number of events is {n_events}; expected 1 or more")
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise HachimachiError(f"seconds is {seconds}; expected a number above 0")
+    if seconds is not None and not model.temporal:
+        raise HachimachiError("seconds: this model knows no time; give a number of events instead")
     if count < 1:
         raise HachimachiError(f"number of sequences is {count}; expected 1 or more")
     if primer is not None:
         check_features(model, primer)
     player = Player(model, seed, sampling=sampling or Sampling())
-    heard = primer.rows() if primer is not None else []
+    primed = primer is not None and len(primer) > 0
+    start = float(primer.time[-1]) if primer is not None and primed and primer.time is not None else 0.0
+    most = n_events or (1000 if seconds is None else int(min(DENSEST * seconds, LONGEST)) + 1)
+    sequences = []
     with one_thread():
-        for row in heard:
+        for row in primer.rows() if primer is not None else ():
             player.observe(row)
-        takes = (_take(player.fork(seed + i), not len(heard), n_events, seconds) for i in range(count))
-        start = primer.time[-1] if primer is not None and primer.time is not None and len(primer) else 0.0
-        return [_as_sequence(model, made, start) for made in takes]
+        for i in range(count):
+            rows = _play(player.fork(seed + i), most, seconds, first=not primed)
+            if not rows:
+                raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
+            table = np.array(rows)  # (N, D)
+            time = start + np.nancumsum(table[:, 0]) if model.temporal else None
+            sequences.append(EventSequence(model.features, table[:, int(model.temporal) :], time, name="generated"))
+    return sequences
 
 
-def _take(player: Player, first: bool, n_events: int | None, seconds: float | None) -> list[NDArray[np.float64]]:
-    rows = _play(player, first=first)
-    if seconds is not None:
-        rows = _until(rows, seconds)
-        n_events = n_events or int(min(DENSEST * seconds, LONGEST)) + 1
-    made = list(islice(rows, n_events or 1000))
-    if not made:
-        raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
-    return made
+def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> list[NDArray[np.float64]]:
+    """Draw rows until there are so many, or until the next would come after so many seconds."""
+    rows: list[NDArray[np.float64]] = []
+    elapsed = 0.0
+    while len(rows) < most:
+        row = player.sample()
+        if first and not rows and player.temporal:
+            row[0] = np.nan  # nothing came before it
+        elapsed += float(np.nan_to_num(row[0])) if seconds is not None else 0.0
+        if seconds is not None and elapsed > seconds:
+            break
+        rows.append(row)
+        player.observe(row)
+    return rows
 
 
 def check_features(model: EventModel, data: EventSequence) -> None:
@@ -113,13 +130,12 @@ def check_features(model: EventModel, data: EventSequence) -> None:
     if found != expected:
         raise HachimachiError(f"{where}: features are {', '.join(found)}; the model expects {', '.join(expected)}")
     if data.temporal != model.temporal:
-        raise HachimachiError(
-            f"{where}: {_time(data.temporal)}, but the model was trained on data that {_time(model.temporal)}"
-        )
+        has, trained = ("has time" if temporal else "has no time" for temporal in (data.temporal, model.temporal))
+        raise HachimachiError(f"{where}: {has}, but the model was trained on data that {trained}")
 
 
 def read_primer(path: str | Path, model: EventModel) -> EventSequence:
-    """Read what a model is to hear first, with the columns that it knows.
+    """Read what a model is to observe first, with the columns that it knows.
 
     Raises:
         HachimachiError: It cannot be read, holds several sequences, or has other features than the model.
@@ -131,43 +147,3 @@ def read_primer(path: str | Path, model: EventModel) -> EventSequence:
         raise HachimachiError(f"{path}: holds {len(sequences)} sequences; a primer is one")
     check_features(model, sequences[0])
     return sequences[0]
-
-
-def _time(temporal: bool) -> str:
-    return "has time" if temporal else "has no time"
-
-
-def _check_limits(model: EventModel, n_events: int | None, seconds: float | None) -> None:
-    if n_events is not None and n_events < 1:
-        raise HachimachiError(f"number of events is {n_events}; expected 1 or more")
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise HachimachiError(f"seconds is {seconds}; expected a number above 0")
-    if seconds is not None and not model.temporal:
-        raise HachimachiError("seconds: this model knows no time; give a number of events instead")
-
-
-def _play(player: Player, *, first: bool) -> Iterator[NDArray[np.float64]]:
-    while True:
-        row = player.sample()
-        if first and player.temporal:
-            row[0], first = np.nan, False  # nothing came before it
-        yield row
-        player.observe(row)
-
-
-def _until(rows: Iterator[NDArray[np.float64]], seconds: float) -> Iterator[NDArray[np.float64]]:
-    elapsed = 0.0
-
-    def early(row: NDArray[np.float64]) -> bool:
-        nonlocal elapsed
-        elapsed += float(np.nan_to_num(row[0]))
-        return elapsed <= seconds
-
-    return takewhile(early, rows)
-
-
-def _as_sequence(model: EventModel, rows: list[NDArray[np.float64]], start: float) -> EventSequence:
-    table = np.array(rows).reshape(len(rows), len(model.columns))
-    if not model.temporal:
-        return EventSequence(model.features, table, name="generated")
-    return EventSequence(model.features, table[:, 1:], start + np.nancumsum(table[:, 0]), name="generated")

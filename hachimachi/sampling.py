@@ -44,12 +44,12 @@ class ColumnSampling:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether the column is drawn just as the model foretells it."""
+        """Whether the column is drawn just as the model predicts it."""
         return self == PLAIN
 
     @cached_property
     def only_constrained(self) -> bool:
-        """Whether it is drawn as the model foretells it, given what is allowed."""
+        """Whether it is drawn as the model predicts it, given what is allowed."""
         return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
 
     def shape(self, table: Numbers) -> Numbers:
@@ -68,25 +68,16 @@ class ColumnSampling:
             best = np.arange(table.shape[-1]) == table.argmax(-1)[..., None]
             return (best & (table > 0)).astype(np.float64)
         if self.temperature != 1:
-            table = _temper(table, self.temperature)
-        if self.top_p < 1:
-            table = table * (table >= _nucleus(table, self.top_p))
+            table = table / np.maximum(table.max(-1, keepdims=True), LEAST)
+            np.power(table, 1 / self.temperature, out=table)
+        if self.top_p < 1:  # the fewest highest that hold the share of the total
+            falling = np.sort(table, axis=-1)[..., ::-1]
+            rising, highest = falling.cumsum(-1), falling[..., :1]
+            needed = np.where(rising[..., :-1] < self.top_p * rising[..., -1:], falling[..., 1:], highest)
+            table = table * (table >= np.minimum(highest, needed.min(-1, keepdims=True, initial=np.inf)))
         if self.min_p > 0:
             table = table * (table >= self.min_p * table.max(-1, keepdims=True))
         return table
-
-
-def _temper(table: Numbers, temperature: float) -> Numbers:
-    shares = table / np.maximum(table.max(-1, keepdims=True), LEAST)
-    return np.power(shares, 1 / temperature, out=shares)
-
-
-def _nucleus(p: Numbers, share: float) -> Numbers:
-    """Return the least of the fewest highest numbers that hold a share of the total, shape (..., 1)."""
-    falling = np.sort(p, axis=-1)[..., ::-1]
-    rising, highest = falling.cumsum(-1), falling[..., :1]
-    needed = np.where(rising[..., :-1] < share * rising[..., -1:], falling[..., 1:], highest)
-    return np.minimum(highest, needed.min(-1, keepdims=True, initial=np.inf))
 
 
 PLAIN = ColumnSampling()
@@ -97,7 +88,7 @@ class Sampling:
     """How to draw events: each column's tabulated conditional is constrained, tempered and cut, in this order.
 
     Constrained columns are drawn first, then the others, each in the model's order and given those drawn before: what
-    is asked of one column shapes the others. One constraint alone is exact: P(column | past, column is allowed).
+    one column may play shapes the others. One constraint alone is exact: P(column | past, column is allowed).
 
     Args:
         temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
@@ -139,30 +130,28 @@ class Sampling:
         return known[name]
 
     def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:
-        """Return the positions of columns in the order in which they are drawn, given the model's order."""
+        """Return the indices of columns in the order in which they are drawn, given the model's order."""
         if not self.constraints and self.polyphony is None:
             return order
-        first = [place for place in order if self._constrains(names[place])]
-        return [*first, *(place for place in order if place not in first)]
-
-    def _constrains(self, name: str) -> bool:
-        return name in self.constraints or (name == TIME and self.polyphony is not None)
+        constrained = {*self.constraints, *((TIME,) if self.polyphony is not None else ())}
+        first = [i for i in order if names[i] in constrained]
+        return [*first, *(i for i in order if i not in first)]
 
     def check(self, columns: Sequence[Column]) -> None:
-        """Check that all that is asked can be played by a model with these columns.
+        """Check that a model with these columns can play it.
 
         Raises:
             HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
                 tabulate, or polyphony of what are not notes.
         """
         by_name = {column.name: column for column in columns}
-        asked = {
+        options = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "min_p": self.min_p,
             "constraint": self.constraints,
         }
-        for what, named in asked.items():
+        for what, named in options.items():
             for name in named if isinstance(named, Mapping) else ():
                 if name not in by_name:
                     raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
@@ -178,8 +167,8 @@ class Sampling:
 
     def with_constraint(self, name: str, constraint: Constraint) -> Sampling:
         """Return the same with one constraint more."""
-        former = self.constraints.get(name)
-        return replace(self, constraints={**self.constraints, name: former & constraint if former else constraint})
+        previous = self.constraints.get(name)
+        return replace(self, constraints={**self.constraints, name: previous & constraint if previous else constraint})
 
 
 def choose_sampling(temperature: ByColumn, sampling: Sampling | None) -> Sampling:
@@ -204,13 +193,13 @@ def _of(given: ByColumn, name: str, default: float) -> float:
 
 
 def draw_index(weights: Sequence[float], random: Random) -> int:
-    """Draw a position; weights need not sum to 1."""
+    """Draw an index; weights need not sum to 1."""
     rising = list(accumulate(weights))
     return min(bisect_right(rising, random.random() * rising[-1]), len(rising) - 1)
 
 
 def draw_bin(table: Numbers, random: Random) -> int:
-    """Draw a position; weights, shape (bins,), need not sum to 1."""
+    """Draw an index; weights, shape (bins,), need not sum to 1."""
     if len(table) <= 2 * BLOCK:
         rising = table.cumsum()
         return min(int(rising.searchsorted(random.random() * rising[-1], side="right")), len(rising) - 1)

@@ -13,7 +13,6 @@ from hydra.core.plugins import Plugins
 from hachimachi import plugins
 from hachimachi.augment import augmentation
 from hachimachi.io import files, formats
-from hachimachi.models import registry
 
 NAMES = ("echo_parts", "folding", "mine", "other", "broken", "empty", "taken", "needs")
 """Modules of the tests."""
@@ -22,13 +21,13 @@ NAMES = ("echo_parts", "folding", "mine", "other", "broken", "empty", "taken", "
 @contextlib.contextmanager
 def plugins_apart() -> Iterator[None]:
     """Put everything that a plug-in can change back to what it was, as in a new process."""
-    for kind in registry.CONTEXT:  # what is of this package stays
-        registry.names(kind)
+    for kind in plugins.CONTEXT:  # what is of this package stays
+        plugins.names(kind)
     augmentation.known()
     tables_of_formats = files.READERS, files.WRITERS, formats.FORMATS
-    tables: list[dict] = [plugins._registered, *registry._PARTS.values(), augmentation._KNOWN, *tables_of_formats]
+    tables: list[dict] = [plugins._registered, *plugins._parts.values(), augmentation._KNOWN, *tables_of_formats]
     kept = [dict(table) for table in tables]
-    named, path = plugins._named.copy(), sys.path.copy()
+    named, path = plugins._loaded.copy(), sys.path.copy()
     Plugins.instance()  # Hydra's own put their configs into the store once, when they are first looked for
     repo = copy.deepcopy(ConfigStore.instance().repo)
     try:
@@ -37,7 +36,7 @@ def plugins_apart() -> Iterator[None]:
         for table, before in zip(tables, kept, strict=True):
             table.clear()
             table.update(before)
-        plugins._named[:], sys.path[:] = named, path
+        plugins._loaded[:], sys.path[:] = named, path
         ConfigStore.instance().repo = repo
         for name in NAMES:
             sys.modules.pop(name, None)

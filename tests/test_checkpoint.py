@@ -139,11 +139,11 @@ def test_files_that_are_no_models(model: EventModel, tmp_path: Path) -> None:
         assert refused(path) == "not a model file; expected one written by hxmx train"
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_version(model: EventModel, tmp_path: Path, version: object) -> None:
     torch.save(content(model, version=version), tmp_path / "model.pt")
     said = refused(tmp_path / "model.pt")
-    assert said == f"a model of version {version}, this hxmx reads version 1; train it again"
+    assert said == f"a model of version {version}, this hxmx reads version 2; train it again"
 
 
 MIXTURE = {"name": "mixture", "components": 3}
@@ -217,7 +217,7 @@ def test_whatever_the_description_says_there_is_one_message(model: EventModel, t
 def test_weights_that_are_no_numbers(model: EventModel, tmp_path: Path) -> None:
     ruined = copy.deepcopy(model)
     with torch.no_grad():
-        ruined.first[0] = torch.nan
+        ruined.bos[0] = torch.nan
     save_model(ruined, tmp_path / "model.pt")
     assert "not all finite" in refused(tmp_path / "model.pt")
 

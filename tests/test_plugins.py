@@ -11,13 +11,12 @@ from hachimachi import io, plugins
 from hachimachi.checkpoint import load_model, read_summary, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
-from hachimachi.models import registry
 from hachimachi.models.event_model import build_model
 from tests.plugins_apart import plugins_apart
 
 MINE = """
 from hachimachi.models.backbones.rnn import GRU
-from hachimachi.models.registry import register
+from hachimachi.plugins import register
 
 @register("backbone", "mine")
 class Mine(GRU):
@@ -43,11 +42,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_part_is_there_once_its_module_is_named() -> None:
-    assert "mine" not in registry.names("backbone")
+    assert "mine" not in plugins.names("backbone")
     plugins.load(["mine", "mine"])
-    assert "mine" in registry.names("backbone")
-    assert (registry.plugin("backbone", "mine"), registry.plugin("backbone", "gru")) == ("mine", None)
-    assert list(registry.options("backbone", "mine")) == ["size", "layers", "dropout"]
+    assert "mine" in plugins.names("backbone")
+    assert (plugins.plugin_of("backbone", "mine"), plugins.plugin_of("backbone", "gru")) == ("mine", None)
+    assert list(plugins.options("backbone", "mine")) == ["size", "layers", "dropout"]
 
 
 def test_the_working_folder_comes_last(folder: Path) -> None:

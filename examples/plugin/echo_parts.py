@@ -23,16 +23,15 @@ from torch import Tensor, nn
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.formats import register_format
 from hachimachi.io.report import Report
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.models.heads.mixture import MixtureHead
-from hachimachi.models.registry import register
+from hachimachi.plugins import register, register_format
 
 
 @register("backbone", "echo")
 class Echo(Backbone):
-    """Remembers what it hears as averages that fade, some fast, some slowly; nothing about that is learned.
+    """Remembers its inputs as averages that fade, some fast, some slowly; nothing about that is learned.
 
     Args:
         size_in: Width of the input, E; the model decides it.
@@ -57,15 +56,15 @@ class Echo(Backbone):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Go on from a state, step by step."""
         hidden = []
-        for heard in x.unbind(1):
-            out, state = self.step(heard, state)
+        for now in x.unbind(1):
+            out, state = self.step(now, state)
             hidden.append(out)
         return torch.stack(hidden, 1), state
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Go on by one step."""
-        stays = self.decays[:, None]
-        averages = stays * state[0] + (1 - stays) * x[:, None]  # (B, K, E)
+        decays = self.decays[:, None]
+        averages = decays * state[0] + (1 - decays) * x[:, None]  # (B, K, E)
         return torch.tanh(self.mix(torch.cat([x, averages.flatten(1)], -1))), (averages,)
 
 
@@ -73,8 +72,8 @@ class Echo(Backbone):
 class CrowdHead(MixtureHead):
     """The classic mixture with more components than usual: the smallest head there can be, made of another."""
 
-    def __init__(self, columns: Sequence[Column], size: int, former: Mapping[int, int], components: int = 32) -> None:
-        super().__init__(columns, size, former, components)
+    def __init__(self, columns: Sequence[Column], size: int, previous: Mapping[int, int], components: int = 32) -> None:
+        super().__init__(columns, size, previous, components)
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:  # noqa: ARG001  (as every format has it)

@@ -188,7 +188,7 @@ def _figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
     """Return all figures under the keys of ``--json``."""
-    from hachimachi.models.heads.head import FLOOR
+    from hachimachi.columns import FLOOR
     from hachimachi.ngrams import find_overlap
 
     features = {}

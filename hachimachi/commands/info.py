@@ -164,8 +164,8 @@ def _show_findings(console: Console, data: Description) -> None:
 
 
 def _show_model(path: Path) -> None:
+    from hachimachi import plugins as plug_ins
     from hachimachi.checkpoint import load_model
-    from hachimachi.models import registry
 
     model, console = load_model(path), make_console()
     weights = sum(weight.numel() for weight in model.parameters())
@@ -174,7 +174,7 @@ def _show_model(path: Path) -> None:
         options = dict(model.parts[kind])
         name = options.pop("name")
         rest = f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
-        home = registry.plugin(kind, name)
+        home = plug_ins.plugin_of(kind, name)
         console.print(f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
     console.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
     for line in _training_lines(model):

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import LARGEST, MAX_BINS, Categories, Column, UniformGrid
+from hachimachi.columns import FLOOR, LARGEST, MAX_BINS, Categories, Column, UniformGrid
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.heads.head import FLOOR
 
 Floats = NDArray[np.float64]
 

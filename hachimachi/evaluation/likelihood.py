@@ -16,9 +16,9 @@ from hachimachi.evaluation.grids import Regrid, regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
-from hachimachi.models.heads.head import Distribution
-from hachimachi.models.sampled import Sampled, limits
+from hachimachi.models.heads.head import Distribution, SampledTables
 from hachimachi.player.engine import one_thread
+from hachimachi.player.polyphony import limits
 from hachimachi.sampling import Sampling
 
 CHUNK = 2048
@@ -256,7 +256,7 @@ def evaluate_sampled(
     """
     sequences = check_judged(model, data)
     exact = copy.deepcopy(model).double().eval()
-    sampled = Sampled(model.columns, model.head.order, sampling)
+    sampled = SampledTables(model.columns, model.head.order, sampling)
     size = max(1, min(CHUNK, CELLS // max(column.grid.bins for column in model.columns)))
     parts = [np.empty((0, len(model.columns)))]
     with one_thread(), torch.inference_mode():
@@ -266,7 +266,7 @@ def evaluate_sampled(
             for begin in range(0, len(rows), size):
                 piece = torch.from_numpy(rows[begin : begin + size])
                 distribution, carry = exact(piece[None], carry)
-                nll = sampled.surprise(distribution, piece, limited[begin : begin + size])
+                nll = sampled.nll(distribution, piece, limited[begin : begin + size])
                 parts.append(nll[not begin :])
                 done(len(parts[-1]))
     return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)

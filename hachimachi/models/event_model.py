@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hachimachi import plugins
 from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.collection import Collection
-from hachimachi.models import registry
-from hachimachi.models.backbones.backbone import Backbone, State
+from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
 from hachimachi.models.encoder import Encoder
-from hachimachi.models.heads.head import Distribution, Head
-from hachimachi.models.sampled import Sampled, limits
+from hachimachi.models.heads.head import Distribution, Head, SampledTables
 from hachimachi.ngrams import NGrams, all_ngrams
+from hachimachi.player.polyphony import limits
 from hachimachi.sampling import Sampling
 
 Carry = tuple[Tensor, State]
@@ -51,12 +51,12 @@ class EventModel(nn.Module):
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
         self.encoder = Encoder(self.columns)
-        self.backbone = registry.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
+        self.backbone = plugins.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
-        former = {column: self.backbone.size + at for column, at in self.encoder.places.items()}
-        context = {"columns": self.columns, "size": size, "former": former}
-        self.head = registry.build("head", context=context, **self.parts["head"])
-        self.first = nn.Parameter(torch.zeros(self.encoder.size - 1))
+        previous = {column: self.backbone.size + at for column, at in self.encoder.offsets.items()}
+        context = {"columns": self.columns, "size": size, "previous": previous}
+        self.head = plugins.build("head", context=context, **self.parts["head"])
+        self.bos = nn.Parameter(torch.zeros(self.encoder.size - 1))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, NGrams] = {}
@@ -73,44 +73,46 @@ class EventModel(nn.Module):
         return tuple(column.feature for column in self.columns[self.temporal :])
 
     def forward(
-        self, rows: Tensor, carry: Carry | None = None, varied: Tensor | None = None
+        self, rows: Tensor, carry: Carry | None = None, augmented: Tensor | None = None
     ) -> tuple[Distribution, Carry]:
         """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
 
         Args:
-            rows: Shape (B, T, D). The last row is not looked at here, only carried.
+            rows: Shape (B, T, D). The last row is not an input here, only carried.
             carry: What an earlier call returned, if these rows go on from there.
-            varied: Which of the batch were varied in training, shape (B,); where it is not said, see
+            augmented: Which of the batch were augmented in training, shape (B,); where it is not given, see
                 :class:`~hachimachi.models.encoder.Encoder`.
         """
-        last, state = carry or self.beginning(len(rows), varied)
-        encoded = self._encode(rows, varied)  # (B, T, E)
-        heard = torch.cat([last[:, None], encoded[:, :-1]], dim=1)
-        hidden, state = self.backbone(heard, state)
-        return self.head(self._with_last(hidden, heard)), (encoded[:, -1], state)
+        last, state = carry or self.initial_carry(len(rows), augmented)
+        encoded = self._encode(rows, augmented)  # (B, T, E)
+        inputs = torch.cat([last[:, None], encoded[:, :-1]], dim=1)  # (B, T, E)
+        hidden, state = self.backbone(inputs, state)  # (B, T, H)
+        # the head sees the previous event itself too, so that it can go by it: a step up, the same again
+        return self.head(torch.cat([hidden, inputs], dim=-1)), (encoded[:, -1], state)
 
-    def log_prob(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
+    def log_prob(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
         """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it."""
-        return self(rows, None, varied)[0].log_prob(rows)
+        return self(rows, None, augmented)[0].log_prob(rows)
 
     def start(self, batch: int = 1) -> tuple[Distribution, State]:
-        """Return the distribution of a first event and the state before it is heard."""
-        hidden, state = self.listen(*self.beginning(batch))
+        """Return the distribution of a first event and the state before it is observed."""
+        hidden, state = self.observe(*self.initial_carry(batch))
         return self.head(hidden), state
 
     def step(self, row: Tensor, state: State) -> tuple[Distribution, State]:
-        """Hear one event, shape (B, D), and return the distribution of the next one and the new state."""
-        hidden, state = self.listen(self._encode(row), state)
+        """Observe one event, shape (B, D), and return the distribution of the next one and the new state."""
+        hidden, state = self.observe(self._encode(row), state)
         return self.head(hidden), state
 
-    def beginning(self, batch: int, varied: Tensor | None = None) -> Carry:
-        """Return what is heard before the first event, learned, and the state before that."""
-        return self.encoder.complete(self.first.expand(batch, -1), varied), self.backbone.initial_state(batch)
+    def initial_carry(self, batch: int, augmented: Tensor | None = None) -> Carry:
+        """Return the learned input that stands before the first event (BOS), and the state before that."""
+        bos = self.encoder.append_augmented(self.bos.expand(batch, -1), augmented)  # (B, E)
+        return bos, self.backbone.initial_state(batch)
 
-    def listen(self, heard: Tensor, state: State) -> tuple[Tensor, State]:
-        """Hear one encoded event, shape (B, E), and return what the head foretells from, and the new state."""
-        hidden, state = self.backbone.step(heard, state)
-        return self._with_last(hidden, heard), state
+    def observe(self, encoded: Tensor, state: State) -> tuple[Tensor, State]:
+        """Observe one encoded event, shape (B, E), and return what the head predicts from, and the new state."""
+        hidden, state = self.backbone.step(encoded, state)
+        return torch.cat([hidden, encoded], dim=-1), state  # (B, H + E)
 
     def table(
         self, past: Tensor, given: Mapping[str, float] | None = None, sampling: Sampling | None = None
@@ -121,10 +123,10 @@ class EventModel(nn.Module):
         knows the past and the given ones before it, every other column knows all that are given.
 
         Args:
-            past: Rows heard so far, shape (T, D), T may be 0.
+            past: Rows so far, shape (T, D), T may be 0.
             given: Values of columns of the next event, by name.
-            sampling: Return what is drawn in place of what is foretold: columns in the order in which they are drawn,
-                the table of each given those before it; see :class:`~hachimachi.models.sampled.Sampled`.
+            sampling: Return what is drawn in place of what is predicted: columns in the order in which they are drawn,
+                the table of each given those before it; see :class:`~hachimachi.models.heads.head.SampledTables`.
 
         Returns:
             For each column the low and the high ends of its bins and their probabilities, each of shape (bins,); for
@@ -150,7 +152,7 @@ class EventModel(nn.Module):
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
                 last = [limits(self.columns, past.numpy(), sampling)[-1]]
-                drawn = Sampled(self.columns, self.head.order, sampling).tables(distribution, row[None], last)
+                drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None], last)
                 return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
             tables = {}
             for i in self.head.order:
@@ -158,12 +160,8 @@ class EventModel(nn.Module):
                 tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
         return {column.name: (*column.bounds(), table) for column, table in tables.items()}
 
-    def _encode(self, rows: Tensor, varied: Tensor | None = None) -> Tensor:
-        return self.encoder(rows, varied).to(self.first.dtype)
-
-    def _with_last(self, hidden: Tensor, heard: Tensor) -> Tensor:
-        # the head sees the last event itself too, so that it can speak of it: a step up, the same again
-        return torch.cat([hidden, heard], dim=-1)
+    def _encode(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
+        return self.encoder(rows, augmented).to(self.bos.dtype)
 
 
 def before(column: int, rows: Tensor, order: Sequence[int]) -> Tensor:
@@ -186,9 +184,14 @@ def build_model(
         sequences: The training data.
         backbone: Name of the backbone and its options, a GRU by default.
         head: Name of the head and its options, an autoregressive one by default.
-        columns: What to foretell, if decided already.
+        columns: What to predict, if decided already.
+
+    Raises:
+        HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head)
     model.grams = all_ngrams(sequences, model.columns)
-    model.head.start_at(torch.from_numpy(Collection.of(sequences).sampled().all_rows()))
+    if plugins.plugin_of("backbone", model.parts["backbone"]["name"]):
+        check_backbone(model.backbone, model.parts["backbone"]["name"])
+    model.head.init_to_marginals(torch.from_numpy(Collection.of(sequences).sampled().all_rows()))
     return model

@@ -1,36 +1,44 @@
-"""Playing a model one event at a time."""
+"""Playing a model one event at a time, in NumPy: torch is looked for only where a part has no form in NumPy."""
 
 from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hachimachi.columns import Column
 from hachimachi.events import Feature
-from hachimachi.models.event_model import EventModel
-from hachimachi.player.numpy_backbones import Vector, as_array
+from hachimachi.player.numpy_backbones import NUMPY_BACKBONES, Arrays, NumpyBackbone, Vector, as_array
+from hachimachi.player.numpy_heads import NUMPY_HEADS, NumpyHead
 from hachimachi.player.polyphony import Voices
+from hachimachi.player.row_encoder import RowEncoder
 from hachimachi.sampling import Sampling, choose_sampling
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from hachimachi.models.backbones.backbone import Backbone
+    from hachimachi.models.event_model import EventModel
+    from hachimachi.models.heads.head import Head
 
 
 class Player:
-    """A model being played: it hears rows and foretells the next, and keeps the state in between.
+    """A model being played: it observes rows and draws the next, and keeps the state in between.
 
     A row holds float64 values, shape (D,): the inter-event time first where the model knows time, then the features.
 
     Args:
-        model: The model; it is set to evaluation.
+        model: The model; it is set to evaluation, and played with a copy of its weights as they are now.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
-        sampling: All there is to say of how to draw, in place of a temperature alone; it may be replaced at any time by
+        sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
             one that has been checked against the model's columns.
 
     Raises:
@@ -51,8 +59,11 @@ class Player:
         self.sampling.check(model.columns)
         self.voices = Voices(model.columns)
         self.random = Random(seed)
-        self.encoder, self.stepper, self.sampler = RowEncoder(model), model.backbone.stepper(), model.head.sampler()
-        self.first = as_array(model.beginning(1)[0][0])
+        arrays = to_arrays(model)
+        self.encoder = RowEncoder(model.columns, arrays)
+        self.backbone = numpy_backbone(model.backbone, **model.parts["backbone"])
+        self.head = numpy_head(model.head, model.parts["head"]["name"], model.columns)
+        self.bos = as_array(np.append(arrays["bos"], arrays["encoder.augmented"]))
         self.reset()
 
     @property
@@ -67,89 +78,105 @@ class Player:
 
     @property
     def constants(self) -> dict[int, float]:
-        """Features that had one value only in training, by position, and the value."""
+        """Features that had one value only in training, by index, and the value."""
         columns = self.model.columns[self.temporal :]
         return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
     def reset(self) -> None:
         """Go back to the learned start state."""
         self.voices.left = ()
-        self._listen(self.first, [math.nan] * len(self.model.columns), self.stepper.initial_state())
+        self._advance(self.bos, [math.nan] * len(self.model.columns), self.backbone.initial_state())
 
     def observe(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
         values = row.tolist()
         self.voices.observe(values)
-        self._listen(self.encoder(values), values, self.state.backbone)
+        self._advance(self.encoder(values), values, self.state.backbone)
 
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is."""
         state = self.state
-        return self.sampler.sample(state.hidden, state.last, self.voices.limit(self.sampling), self.random)
+        return self.head.sample(state.hidden, state.last, self.voices.limit(self.sampling), self.random)
 
     def reseed(self, seed: int | None) -> None:
         """Start the random numbers anew; ``None`` for a different start each time."""
         self.random.seed(seed)
 
     def remember(self) -> Memory:
-        """Return what was heard so far, to come back to with :meth:`recall`."""
+        """Return the state, to come back to with :meth:`recall`."""
         return Memory(self.state, self.voices.left)
 
     def recall(self, memory: Memory) -> None:
-        """Go back to what was heard when a memory of this model was taken; sampling and random numbers stay as they
-        are."""
+        """Go back to the state of a memory of this model; sampling and random numbers stay as they are."""
         self.state, self.voices.left = memory
 
     def fork(self, seed: int | None) -> Player:
-        """Return a player that has heard the same and goes on by itself, with random numbers of its own."""
+        """Return a player in the same state that goes on by itself, with random numbers of its own."""
         twin = copy.copy(self)  # states are never written to, and what else is shared holds nothing between two calls
         twin.voices, twin.random = copy.copy(self.voices), Random(seed)
         return twin
 
-    def _listen(self, heard: Vector, last: Sequence[float], state: Any) -> None:
-        hidden, state = self.stepper.step(heard, state)
-        self.state = PlayerState(last, np.concatenate((hidden, heard)), state)
+    def _advance(self, encoded: Vector, last: Sequence[float], state: Any) -> None:
+        hidden, state = self.backbone.step(encoded, state)
+        self.state = PlayerState(last, np.concatenate((hidden, encoded)), state)
 
 
 class PlayerState(NamedTuple):
-    """What a player has heard, as far as the model needs it to go on. Never written to, so forks share it."""
+    """What a player has observed, as far as the model needs it to go on. Never written to, so forks share it."""
 
     last: Sequence[float]
-    """The raw values of the last event, shape (D,), NaN where there was none."""
+    """The raw values of the previous event, shape (D,), NaN where there was none."""
     hidden: Vector
-    """What the head foretells from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
+    """What the head predicts from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
     backbone: Any
-    """The state of the backbone's :class:`~hachimachi.player.numpy_backbones.Stepper`."""
+    """The state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`."""
 
 
 class Memory(NamedTuple):
-    """What a player has heard, the notes that sound included. Never written to, and of use to every player of the same
-    model."""
+    """A player's state, the notes that sound included. Never written to, and of use to every player of the model."""
 
     state: PlayerState
     left: tuple[float, ...]
     """For how many seconds each note that sounds goes on after the last event."""
 
 
-class RowEncoder:
-    """Does for one row, in NumPy, what :class:`~hachimachi.models.encoder.Encoder` does for many."""
+def to_arrays(module: nn.Module) -> Arrays:
+    """Return a module's weights by name, in double precision."""
+    return {name: weight.detach().cpu().double().numpy() for name, weight in module.state_dict().items()}
 
-    def __init__(self, model: EventModel) -> None:
-        parts, sizes = model.encoder.parts, [part.size for part in model.encoder.parts]
-        self.encoded = np.full(model.encoder.size, float(model.encoder.mark), np.float32)
-        slots = np.split(self.encoded, np.cumsum(sizes).tolist())  # views; the mark is left over
-        self.parts = [(part.place, part.writer(slot)) for part, slot in zip(parts, slots, strict=False)]
 
-    def __call__(self, values: Sequence[float]) -> Vector:
-        """Encode raw values, D of them, as a new vector, shape (E,)."""
-        for place, write in self.parts:
-            write(values[place])
-        return self.encoded.copy()  # a backbone may keep it
+def numpy_backbone(backbone: Backbone, name: str, **options: Any) -> NumpyBackbone:
+    """Return a backbone as it is now for playing: in NumPy, or by its own ``stepper``, or else by torch's step."""
+    stepper: Any = getattr(backbone, "stepper", None)
+    if stepper is not None:
+        return stepper()
+    if name in NUMPY_BACKBONES:
+        return NUMPY_BACKBONES[name](to_arrays(backbone), **options)
+    from hachimachi.models.torch_player import TorchBackbone
+
+    return TorchBackbone(backbone)
+
+
+def numpy_head(head: Head, name: str, columns: Sequence[Column]) -> NumpyHead:
+    """Return a head as it is now for playing: in NumPy, or by its own ``sampler``, or else by torch's tables."""
+    sampler: Any = getattr(head, "sampler", None)
+    if sampler is not None:
+        return sampler()
+    if name in NUMPY_HEADS:
+        return NUMPY_HEADS[name](columns, head.previous, head.order, to_arrays(head))
+    from hachimachi.models.torch_player import TorchHead
+
+    return TorchHead(head, columns)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread: the steps of playing are too small to share, and waiting for another core costs far more."""
+    """Let torch, if it is loaded, use one thread: the steps of playing are too small to share, and waiting for another
+    core costs far more."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

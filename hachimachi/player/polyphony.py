@@ -9,14 +9,14 @@ from hachimachi.columns import Column, UniformGrid
 from hachimachi.constraints import Constraint, allowed_bins
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
-from hachimachi.sampling import Sampling
+from hachimachi.sampling import Numbers, Sampling
 
 MARGIN = 1e-6
 """Seconds that a note waits beyond the end of another: times that are added up come out a little different."""
 
 
 class Voices:
-    """The notes that sound while events are heard.
+    """The notes that sound while events are observed.
 
     Polyphony stays inside the model's distribution: with N notes allowed and N sounding, the time of the next event is
     drawn first, given that it is not before the moment at which the first of them has ended.
@@ -26,7 +26,7 @@ class Voices:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        by_name = {column.name: (place, column) for place, column in enumerate(columns)}
+        by_name = {column.name: (i, column) for i, column in enumerate(columns)}
         self.time, self.duration = by_name.get(TIME), by_name.get("duration")
         self.left: tuple[float, ...] = ()
         """For how many seconds each note that sounds goes on after the last event."""
@@ -35,7 +35,7 @@ class Voices:
         """Take in one event, D values; a time or a duration that is not known (NaN) counts as 0."""
         if self.time is None or self.duration is None:
             return
-        between, duration = (0.0 if math.isnan(row[at]) else row[at] for at in (self.time[0], self.duration[0]))
+        between, duration = (0.0 if math.isnan(row[i]) else row[i] for i in (self.time[0], self.duration[0]))
         self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
 
     def wait(self, polyphony: int) -> float:
@@ -44,13 +44,6 @@ class Voices:
             return 0.0
         longest = sorted(self.left, reverse=True)[polyphony - 1]
         return longest + MARGIN if longest > MARGIN else 0.0
-
-    def _latest(self, column: Column, sampling: Sampling, wait: float) -> float:
-        """Return how late the next event may be: as late as times are played, or as it must where that is later."""
-        grid = column.grid
-        if TIME in sampling.constraints or not isinstance(grid, UniformGrid):
-            return math.inf
-        return max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
 
     def limit(self, sampling: Sampling) -> Sampling:
         """Return how to draw the next event.
@@ -64,12 +57,31 @@ class Voices:
         wait = min(self.wait(sampling.polyphony), column.describe()["high"])  # nothing waits longer than the support
         if not wait:
             return sampling
-        limited = sampling.with_constraint(TIME, Constraint.between(wait, self._latest(column, sampling, wait)))
+        latest, grid = math.inf, column.grid
+        if TIME not in sampling.constraints and isinstance(grid, UniformGrid):
+            # as late as times are played, or as it must where that is later
+            latest = max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
+        limited = sampling.with_constraint(TIME, Constraint.between(wait, latest))
         try:
             allowed_bins(column, limited.constraints[TIME])
         except HachimachiError as error:
             if sampling.yields:
                 return sampling
-            asked = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
-            raise HachimachiError(f"{asked}; allow longer times or shorter durations") from error
+            found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
+            raise HachimachiError(f"{found}; allow longer times or shorter durations") from error
         return limited
+
+
+def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
+    """Return how each event and the one after the last is drawn, N + 1 of them: polyphony looks at those before.
+
+    Args:
+        columns: The model's columns, D.
+        rows: The events, shape (N, D).
+        sampling: How to draw.
+    """
+    voices, found = Voices(columns), [sampling]
+    for row in rows.tolist():
+        voices.observe(row)
+        found.append(voices.limit(sampling))
+    return found

@@ -15,14 +15,14 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import make_console, show_reading
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play_briefly
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.registry import AUTO, choose_size
+from hachimachi.models.sizes import AUTO, choose_size
 from hachimachi.training.callbacks import Baseline, KeepBest, TrainingProgress
 from hachimachi.training.config.defaults import DEFAULTS, resolve_defaults
 from hachimachi.training.data import EventDataModule
@@ -163,7 +163,7 @@ def _build_model(cfg: DictConfig, data: EventDataModule) -> EventModel:
     backbone = _given(cfg.model)
     shape = choose_size(cfg.model.name, backbone.get("size", AUTO), backbone.get("layers"), data.events)
     for option, number in zip(("size", "layers"), shape, strict=True):
-        if registry.takes("backbone", cfg.model.name, option):
+        if plugins.takes("backbone", cfg.model.name, option):
             backbone[option] = number
     return build_model(data.train, backbone, _given(cfg.head), data.columns)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from hachimachi.console import column_table
 from hachimachi.errors import count
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.registry import explain_size
+from hachimachi.models.sizes import explain_size
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation

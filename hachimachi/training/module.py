@@ -152,7 +152,7 @@ class EventModule(L.LightningModule):
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.compiled, self.log_prob = compiled, model.log_prob
         self.average = EMA(model, average) if average else None
-        self.flags = (0.0, 1.0) if augmentation else (float(model.encoder.mark),)
+        self.flags = (0.0, 1.0) if augmentation else (float(model.encoder.augmented),)
         self.metrics = TrainingMetrics([tag("train", column.name) for column in model.columns])
         self.validated = False
 
@@ -224,7 +224,7 @@ class EventModule(L.LightningModule):
             return
         best = int(self.nats.sum(1).nan_to_num(torch.inf).argmin())
         for model in (self.model, self.played):
-            model.encoder.mark.fill_(self.flags[best])
+            model.encoder.augmented.fill_(self.flags[best])
         self._log_scores("val", self.nats[best])
 
     def on_validation_end(self) -> None:

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import save_model
+from hachimachi.columns import FLOOR
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import build_model
-from hachimachi.models.heads.head import FLOOR
 from tests.commands.conftest import Said, read_table
 
 

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
 from hachimachi.checkpoint import save_model
 from hachimachi.events import EventSequence
 from hachimachi.io import read, write
 from hachimachi.io.midi.read import NOTES
-from hachimachi.models import registry
 from hachimachi.models.event_model import build_model
 from tests.commands.conftest import Said, read_table
 from tests.conftest import chi_square
 
 Run = Callable[..., tuple[int, str, str]]
-HEADS = registry.names("head")
+HEADS = plugins.names("head")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.columns import Column, UniformGrid, fit_columns
+from hachimachi.columns import FLOOR, Column, UniformGrid, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import likelihood
 from hachimachi.evaluation.grids import Regrid, regrids
@@ -20,8 +20,7 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.heads.head import FLOOR
-from hachimachi.models.registry import names
+from hachimachi.plugins import names
 
 
 def column(grid: UniformGrid, name: str = "x") -> Column:

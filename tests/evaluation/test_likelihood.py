@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi.columns import Categories
+from hachimachi.columns import FLOOR, Categories
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import likelihood
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.heads.head import FLOOR
 
 SMALL = {"name": "gru", "size": 8}
 FEATURES = (

@@ -15,8 +15,8 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.registry import names
 from hachimachi.ngrams import find_overlap, opening_hashes
+from hachimachi.plugins import names
 
 EVENTS = 150
 

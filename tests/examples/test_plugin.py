@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hachimachi import plugins
 from hachimachi.cli import main
-from hachimachi.models import registry
 from tests.plugins_apart import plugins_apart
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "plugin"
@@ -85,4 +85,4 @@ def test_a_constructor_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_stays_of_it() -> None:
-    assert "echo" not in registry.names("backbone")
+    assert "echo" not in plugins.names("backbone")

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hachimachi import plugins
 from hachimachi.constraints import Constraint
 from hachimachi.live.protocols import Refused
 from hachimachi.live.steering import Steering
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling
@@ -35,7 +35,7 @@ def one_core() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=registry.names("head"))
+@pytest.fixture(scope="module", params=plugins.names("head"))
 def model(request: pytest.FixtureRequest, make_pieces: Pieces) -> EventModel:
     torch.manual_seed(2)
     options = {"components": 4} if request.param == "mixture" else {}

@@ -11,20 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hachimachi.models import registry
-from hachimachi.models.backbones.backbone import Backbone, State
+from hachimachi import plugins
+from hachimachi.errors import HachimachiError
+from hachimachi.events import make_sequence
+from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
+from hachimachi.models.backbones.rnn import GRU
+from hachimachi.models.event_model import build_model
+from tests.plugins_apart import plugins_apart
 
 SHAPES = [(1, 8), (2, 8), (3, 5), (2, 70)]
 """Layers and size."""
 CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {"layers": layers, "size": size}) for name in registry.names("backbone") for layers, size in SHAPES),
+    *((name, {"layers": layers, "size": size}) for name in plugins.names("backbone") for layers, size in SHAPES),
     ("transformer", {"layers": 2, "size": 8, "window": 5}),  # shorter than the sequence
 ]
 
 
 def build(name: str, options: dict[str, Any]) -> Backbone:
     torch.manual_seed(0)
-    return registry.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options).double().eval()
+    return plugins.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options).double().eval()
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -46,7 +51,7 @@ def same(found: Any, expected: Any) -> None:
 
 
 def test_there_are_backbones() -> None:
-    assert {"lstm", "gru", "mingru", "transformer"} <= set(registry.names("backbone"))
+    assert {"lstm", "gru", "mingru", "transformer"} <= set(plugins.names("backbone"))
 
 
 def test_a_whole_sequence_equals_step_by_step(backbone: Backbone, x: Tensor) -> None:
@@ -146,3 +151,42 @@ def test_dropout_is_for_training_only(backbone: Backbone, x: Tensor) -> None:
     assert not torch.equal(listen(), listen())
     step = [backbone.step(x[:, 0], backbone.initial_state(4))[0] for _ in range(2)]
     assert torch.equal(*step)
+
+
+class Forgetful(GRU):
+    """Learns with its state, and plays without."""
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
+        return super().step(x, self.initial_state(len(x)))
+
+
+class Narrow(GRU):
+    """Plays half of what it learned."""
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        h, state = super().step(x, state)
+        return h[:, : self.size // 2], state
+
+
+def test_a_backbone_that_plays_what_it_learned_is_let_through(backbone: Backbone) -> None:
+    training = backbone.train()
+    check_backbone(training, "any")
+    assert training.training
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Forgetful, r"^backbone 'wrong': step and forward differ by up to 0\.\d+, .*; make both the same function"),
+        (
+            Narrow,
+            r"^backbone 'wrong': forward gives \(2, 8, 6\) and step \(2, 8, 3\) for 8 steps; expected",
+        ),
+    ],
+)
+def test_one_of_a_plugin_that_does_not_is_refused_before_training(part: type[Backbone], message: str) -> None:
+    with plugins_apart():
+        plugins.register("backbone", "wrong")(part)
+        with pytest.raises(HachimachiError, match=message) as caught:
+            build_model([make_sequence([[60], [64], [67]])], {"name": "wrong", "size": 6})
+    assert "\n" not in str(caught.value)

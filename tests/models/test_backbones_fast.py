@@ -12,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hachimachi.models import registry
+from hachimachi import plugins
 from hachimachi.models.backbones.backbone import Backbone
-from hachimachi.models.backbones.mingru import double, scan
-from hachimachi.player.numpy_backbones import Stepper
+from hachimachi.models.backbones.mingru import scan, scan_by_doubling
+from hachimachi.models.torch_player import TorchBackbone
+from hachimachi.player.engine import numpy_backbone
+from hachimachi.player.numpy_backbones import NumpyBackbone
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *(
         (name, {"layers": layers, "size": size})
-        for name in registry.names("backbone")
+        for name in plugins.names("backbone")
         for layers, size in [(1, 9), (2, 64)]
     ),
     ("transformer", {"layers": 2, "size": 64, "window": 1}),
@@ -32,11 +34,18 @@ STEPS = 90  # enough for a window of 7 to fill its cache several times
 def build(name: str, options: dict[str, Any]) -> Backbone:
     """Return a backbone far from where training starts, norms included."""
     torch.manual_seed(0)
-    backbone = registry.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options)
+    backbone = plugins.build("backbone", name, context={"size_in": 6}, dropout=0.3, **options)
     with torch.no_grad():
         for weight in backbone.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
+    backbone.chosen = {"name": name, **options}
     return backbone
+
+
+def fast(backbone: Backbone) -> NumpyBackbone:
+    """Return the form in NumPy."""
+    chosen: Any = backbone.chosen
+    return numpy_backbone(backbone, **chosen)
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -49,7 +58,7 @@ def x() -> NDArray[np.float32]:
     return np.random.default_rng(1).normal(size=(STEPS, 6)).astype(np.float32)
 
 
-def walk(stepper: Stepper, x: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+def walk(stepper: NumpyBackbone, x: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
     out = []
     for row in x:
         h, state = stepper.step(row, state)
@@ -58,7 +67,7 @@ def walk(stepper: Stepper, x: NDArray[np.float32], state: Any) -> tuple[NDArray[
 
 
 def test_it_equals_the_reference(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    found, _ = walk(backbone.stepper(), x, backbone.stepper().initial_state())
+    found, _ = walk(fast(backbone), x, fast(backbone).initial_state())
     assert found.dtype == np.float32
     assert found.shape == (STEPS, backbone.size)
     exact = backbone.double().eval()
@@ -68,13 +77,13 @@ def test_it_equals_the_reference(backbone: Backbone, x: NDArray[np.float32]) -> 
 
 
 def test_the_one_any_backbone_has_equals_the_reference(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    plain, fast = Backbone.stepper(backbone), backbone.stepper()
-    found, expected = (walk(stepper, x, stepper.initial_state())[0] for stepper in (plain, fast))
+    plain, quick = TorchBackbone(backbone), fast(backbone)
+    found, expected = (walk(stepper, x, stepper.initial_state())[0] for stepper in (plain, quick))
     np.testing.assert_allclose(found, expected, atol=3e-5)
 
 
 def test_a_state_can_be_gone_back_to(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper = backbone.stepper()
+    stepper = fast(backbone)
     for kept_at in (0, 5, 30):
         _, kept = walk(stepper, x[:kept_at], stepper.initial_state()) if kept_at else (None, stepper.initial_state())
         first, _ = walk(stepper, x[kept_at:], kept)
@@ -85,7 +94,7 @@ def test_a_state_can_be_gone_back_to(backbone: Backbone, x: NDArray[np.float32])
 
 
 def test_states_side_by_side_know_nothing_of_each_other(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper = backbone.stepper()
+    stepper = fast(backbone)
     states, heard = [stepper.initial_state() for _ in range(2)], [[], []]
     _, common = walk(stepper, x[:10], states[0])
     states = [common, common]
@@ -99,7 +108,7 @@ def test_states_side_by_side_know_nothing_of_each_other(backbone: Backbone, x: N
 
 
 def test_neither_input_nor_output_is_written_to_later(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper, before = backbone.stepper(), x.copy()
+    stepper, before = fast(backbone), x.copy()
     h, state = stepper.step(x[0], stepper.initial_state())
     kept = h.copy()
     walk(stepper, x, state)
@@ -108,7 +117,7 @@ def test_neither_input_nor_output_is_written_to_later(backbone: Backbone, x: NDA
 
 
 def test_it_keeps_its_own_copy_of_the_weights(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper = backbone.stepper()
+    stepper = fast(backbone)
     before, _ = stepper.step(x[0], stepper.initial_state())
     with torch.no_grad():
         for weight in backbone.parameters():
@@ -117,12 +126,12 @@ def test_it_keeps_its_own_copy_of_the_weights(backbone: Backbone, x: NDArray[np.
 
 
 def test_one_stepper_serves_several_threads(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper, found = backbone.stepper(), [x] * 4
+    stepper, found = fast(backbone), [x] * 4
 
-    def play(place: int) -> None:
-        found[place] = walk(stepper, x, stepper.initial_state())[0]
+    def play(thread: int) -> None:
+        found[thread] = walk(stepper, x, stepper.initial_state())[0]
 
-    threads = [threading.Thread(target=play, args=(place,)) for place in range(4)]
+    threads = [threading.Thread(target=play, args=(thread,)) for thread in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -131,7 +140,7 @@ def test_one_stepper_serves_several_threads(backbone: Backbone, x: NDArray[np.fl
 
 
 def test_far_from_zero_it_stays_finite(backbone: Backbone, x: NDArray[np.float32]) -> None:
-    stepper = backbone.stepper()
+    stepper = fast(backbone)
     for scale in (1e4, 0.0):
         found, _ = walk(stepper, x * np.float32(scale), stepper.initial_state())
         assert np.isfinite(found).all()
@@ -146,7 +155,7 @@ def test_scans_agree(steps: int, batch: int, seed: int, closed: bool) -> None:
     decay = decay * (decay > 0.5) if closed else decay  # gates that are shut forget everything
     start, weight = torch.randn(batch, 4, dtype=torch.float64, generator=random), torch.randn(shape, generator=random)
     results = []
-    for way in (scan, double):
+    for way in (scan, scan_by_doubling):
         inputs = [part.clone().requires_grad_() for part in (decay, drive, start)]
         h = way(*inputs)
         (h * weight).sum().backward()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
 from hachimachi.evaluation.likelihood import Evaluation, evaluate
 from hachimachi.events import EventSequence, Feature
-from hachimachi.models import registry
 from hachimachi.models.event_model import build_model
 
 LAG = 5
@@ -47,7 +47,7 @@ def learn(name: str, sequence: EventSequence, test: EventSequence) -> Evaluation
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.names("backbone"))
+@pytest.mark.parametrize("name", plugins.names("backbone"))
 def test_it_learns_what_the_past_tells(name: str) -> None:
     sequence, test = echo(6000, 1), echo(600, 2)
     learned = learn(name, sequence, test)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hachimachi.columns import UniformGrid
 from hachimachi.constraints import SCALES, Constraint, notes_of_scale, number_bins
 from hachimachi.errors import HachimachiError
-from hachimachi.models.scale import Scale
-from hachimachi.player.numpy_heads import PlayedGrid
+from hachimachi.player.column_samplers import PlayedGrid
 
 GRID = UniformGrid(0.1, -20, 30)
 values = st.floats(-2.5, 3.5)
@@ -31,7 +30,7 @@ def test_and_allows_what_both_allow(first: list, second: list, value: float) -> 
 @given(intervals, st.booleans(), st.booleans(), st.integers(0, 99))
 def test_a_bin_is_left_where_one_of_its_values_is_allowed(parts: list, whole: bool, log: bool, seed: int) -> None:
     grid, constraint = UniformGrid(0.1, 0 if log else -20, 30, log=log), Constraint(tuple(parts))
-    played = PlayedGrid("x", Scale(grid, 0.0, 1.0, whole))
+    played = PlayedGrid("x", grid, (0.0, 1.0), whole)
     bins = number_bins(grid, whole, constraint)
     mask = np.zeros(grid.bins, dtype=bool)
     mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
@@ -54,9 +53,7 @@ def test_draws_are_allowed(parts: list, seed: int) -> None:
 
 def test_a_bound_between_two_numbers_in_double_precision() -> None:
     assert number_bins(GRID, True, Constraint.between(0.25, 0.3)).only == 23  # 3 · 0.1 is above 0.3
-    assert (
-        PlayedGrid("x", Scale(GRID, 0.0, 1.0, True)).confine(3 * 0.1, 23, Constraint.between(0, 0.3), Random(0)) == 0.3
-    )
+    assert PlayedGrid("x", GRID, (0.0, 1.0), True).confine(3 * 0.1, 23, Constraint.between(0, 0.3), Random(0)) == 0.3
 
 
 def test_scales_by_name() -> None:

@@ -16,7 +16,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.models.encoder import EMBEDDING, Encoder
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.player.engine import Player, RowEncoder
+from hachimachi.player.engine import Player
 
 Make = Callable[..., EventModel]
 UNKNOWN = st.just(math.nan)
@@ -54,7 +54,7 @@ def model() -> EventModel:
 @settings(deadline=None)
 @given(row=ROW)
 def test_the_fast_form_equals_the_encoder(model: EventModel, row: tuple[float, ...]) -> None:
-    encode = RowEncoder(model)
+    encode = Player(model).encoder
     with torch.inference_mode():
         whole = model.encoder(torch.tensor([row], dtype=torch.float64))[0].float().numpy()
     for before in (ELSEWHERE, NOTHING):

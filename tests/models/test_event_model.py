@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 
 Make = Callable[..., EventModel]
-PAIRS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
+PAIRS = [(backbone, head) for backbone in plugins.names("backbone") for head in plugins.names("head")]
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)

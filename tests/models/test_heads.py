@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
+from hachimachi.columns import FLOOR
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.heads.head import FLOOR
 
 Make = Callable[..., EventModel]
-HEADS = registry.names("head")
+HEADS = plugins.names("head")
 SMALL = {"name": "gru", "size": 8}
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
 from hachimachi.columns import BEYOND
 from hachimachi.constraints import Constraint
 from hachimachi.events import EventSequence
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player
 from hachimachi.sampling import Sampling
@@ -25,7 +25,7 @@ def draw(model: EventModel, sampling: Sampling, draws: int = 300) -> np.ndarray:
     return np.array([player.sample() for _ in range(draws)])
 
 
-@pytest.mark.parametrize("head", registry.names("head"))
+@pytest.mark.parametrize("head", plugins.names("head"))
 @pytest.mark.parametrize("sampling", SHAPES, ids=["plain", "cool", "hot", "top-p", "min-p"])
 def test_no_draw_leaves_the_training_range_by_more_than_a_tenth(make: Make, head: str, sampling: Sampling) -> None:
     model = make(head=head)  # its wild weights throw far
@@ -37,7 +37,7 @@ def test_no_draw_leaves_the_training_range_by_more_than_a_tenth(make: Make, head
         assert column.occupied[-1] <= last <= column.occupied[-1] + BEYOND * width + 1
 
 
-@pytest.mark.parametrize("head", registry.names("head"))
+@pytest.mark.parametrize("head", plugins.names("head"))
 def test_asked_for_it_plays_beyond(make: Make, events: EventSequence, head: str) -> None:
     highest = events.column("level").max()
     far = Sampling(constraints={"level": Constraint.between(1.5 * highest, 3 * highest)})
@@ -45,7 +45,7 @@ def test_asked_for_it_plays_beyond(make: Make, events: EventSequence, head: str)
     assert 1.5 * highest <= played.min() <= played.max() <= 3 * highest
 
 
-@pytest.mark.parametrize("head", registry.names("head"))
+@pytest.mark.parametrize("head", plugins.names("head"))
 def test_it_is_heard_all_the_same(make: Make, events: EventSequence, rows: torch.Tensor, head: str) -> None:
     model = make(head=head)
     _, high, p = model.table(rows[0])["level"]

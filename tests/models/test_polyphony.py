@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from hachimachi import plugins
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.generation import generate
 from hachimachi.io import read
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.polyphony import MARGIN, Voices
 from hachimachi.sampling import Sampling
@@ -26,7 +26,7 @@ def most_at_once(made: EventSequence) -> int:
     return max(int((ends[: i + 1] > time).sum()) for i, time in enumerate(made.time))
 
 
-@pytest.fixture(scope="module", params=registry.names("head"))
+@pytest.fixture(scope="module", params=plugins.names("head"))
 def model(request: pytest.FixtureRequest) -> EventModel:
     """Dense chords of long notes."""
     chance = np.random.default_rng(0)

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hachimachi import plugins
 from hachimachi.columns import UniformGrid
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.scale import Scale
-from hachimachi.player.numpy_heads import PlayedGrid
+from hachimachi.player.column_samplers import PlayedGrid
 
 FEATURES = (Feature("pitch", "integer", min=0, max=127), Feature("duration"), Feature("level", resolution=0.1))
 
@@ -47,7 +47,7 @@ def strong(pieces: list[EventSequence], head: str) -> EventModel:
     return model.eval()
 
 
-@pytest.mark.parametrize("head", registry.names("head"))
+@pytest.mark.parametrize("head", plugins.names("head"))
 def test_both_precisions_cost_the_same_on_the_edges_of_bins(ticks: EventSequence, head: str) -> None:
     model = strong([ticks], head)
     rows = torch.from_numpy(ticks.rows())[None]
@@ -57,7 +57,7 @@ def test_both_precisions_cost_the_same_on_the_edges_of_bins(ticks: EventSequence
     np.testing.assert_allclose(single.numpy(), exact, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("head", registry.names("head"))
+@pytest.mark.parametrize("head", plugins.names("head"))
 def test_both_precisions_cost_the_same_on_music(shared_data: Path, head: str) -> None:
     [piece] = read(shared_data / "single" / "piano_train.json")
     model = strong([piece[:400]], head)
@@ -72,8 +72,8 @@ def test_a_value_between_two_bins_is_found_in_the_upper_one_again(
 ) -> None:
     scale = Scale(UniformGrid(0.01, 0, 6000, log=log), mean, std)
     edge = torch.tensor([(number + 0.5) * 0.01], dtype=torch.float64)
-    place = scale.standardise(edge).float()
-    found = int(scale.index_of_place(place))
+    scaled = scale.standardise(edge).float()
+    found = int(scale.index_of_scaled(scaled))
     # the foot of a log scale stands for zero
     assert found == (0 if log and number == 0 else number + 1)
-    assert PlayedGrid("x", scale).index_of_place(place.item()) == found
+    assert PlayedGrid("x", scale.grid, (mean, std)).index_of_scaled(scaled.item()) == found

@@ -9,18 +9,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from hachimachi import plugins
 from hachimachi.columns import Column, fit_columns
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.engine import Player
 from hachimachi.sampling import Sampling
 from tests.conftest import chi_square
 
 DRAWS = 2500
-HEADS = registry.names("head")
+HEADS = plugins.names("head")
 Make = Callable[..., EventModel]
 Floats = NDArray[np.float64]
 

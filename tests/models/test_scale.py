@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hachimachi.columns import UniformGrid
 from hachimachi.models.scale import Scale
-from hachimachi.player.numpy_heads import PlayedGrid
+from hachimachi.player.column_samplers import PlayedGrid
 
 SECONDS = UniformGrid(0.01, 0, 6000, log=True)
 
@@ -20,16 +20,19 @@ SECONDS = UniformGrid(0.01, 0, 6000, log=True)
 def test_every_bin_is_found_again_after_rounding(mean: float, std: float) -> None:
     scale = Scale(SECONDS, mean, std)
     index = torch.arange(SECONDS.bins)
-    places = scale.standardise(scale.centre(index)).float()
-    assert torch.equal(scale.index(scale.raw(places)), index)  # zero too, which stands between two bins
-    played = PlayedGrid("time", scale)
+    scaled = scale.standardise(scale.centre(index)).float()
+    assert torch.equal(scale.index(scale.raw(scaled)), index)  # zero too, which stands between two bins
+    played = PlayedGrid("time", scale.grid, (scale.mean, scale.std))
     for i in [0, *Random(0).sample(range(SECONDS.bins), 20)]:
-        assert played.index(played.raw(places[i].item())) == i
+        assert played.index(played.raw(scaled[i].item())) == i
 
 
 def test_just_above_zero_is_not_zero() -> None:
     scale = Scale(SECONDS, -2.0, 1.0)
-    places = scale.standardise(torch.tensor([0.0, 0.0049, 0.0051, 0.01], dtype=torch.float64)).float()
-    assert scale.index(scale.raw(places)).tolist() == [0, 0, 1, 1]
-    assert [PlayedGrid("time", scale).keep(place) for place in places.tolist()][:2] == [0, 0]
-    assert np.isclose(PlayedGrid("time", scale).keep(places[2].item()), 0.0051)
+    scaled = scale.standardise(torch.tensor([0.0, 0.0049, 0.0051, 0.01], dtype=torch.float64)).float()
+    assert scale.index(scale.raw(scaled)).tolist() == [0, 0, 1, 1]
+    assert [PlayedGrid("time", scale.grid, (scale.mean, scale.std)).keep(place) for place in scaled.tolist()][:2] == [
+        0,
+        0,
+    ]
+    assert np.isclose(PlayedGrid("time", scale.grid, (scale.mean, scale.std)).keep(scaled[2].item()), 0.0051)

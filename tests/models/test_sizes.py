@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.models import registry
-from hachimachi.models.registry import AUTO, ENOUGH, NAMES, SIZES, accepts_size, choose_size, explain_size
+from hachimachi import plugins
+from hachimachi.models.sizes import AUTO, ENOUGH, NAMES, SIZES, accepts_size, choose_size, explain_size
 
 BACKBONES = st.sampled_from([*SIZES, "one of their own"])
 
 
 def test_every_backbone_has_its_sizes() -> None:
-    assert set(SIZES) == set(registry.names("backbone"))
+    assert set(SIZES) == set(plugins.names("backbone"))
     for sizes in SIZES.values():
         assert tuple(sizes) == NAMES
         assert list(sizes.values()) == sorted(sizes.values())

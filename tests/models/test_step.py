@@ -10,17 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hachimachi.models import registry
+from hachimachi import plugins
 from hachimachi.models.event_model import EventModel
-from hachimachi.models.heads.autoregressive import Autoregressive, AutoregressiveSampler
+from hachimachi.models.heads.autoregressive import AutoregressiveDistribution
 from hachimachi.models.heads.head import Distribution
-from hachimachi.models.heads.mixture import Mixture, MixtureSampler
+from hachimachi.models.heads.mixture import MixtureDistribution
 from hachimachi.player.engine import Player
+from hachimachi.player.numpy_heads import NumpyAutoregressive, NumpyMixture
 from hachimachi.sampling import Sampling
 
 Make = Callable[..., EventModel]
 Pairs = Iterator[tuple[NDArray[np.float32], Tensor]]
-PAIRS = [(backbone, head) for backbone in registry.names("backbone") for head in registry.names("head")]
+PAIRS = [(backbone, head) for backbone in plugins.names("backbone") for head in plugins.names("head")]
 
 
 @pytest.fixture(scope="module")
@@ -40,52 +41,52 @@ def model(request: pytest.FixtureRequest, make: Make) -> EventModel:
     return make(*request.param).double()
 
 
-def of_autoregressive(player: Player, told: Distribution, rows: Tensor, t: int) -> Pairs:
+def of_autoregressive(player: Player, predicted: Distribution, rows: Tensor, t: int) -> Pairs:
     """Pair the parameters of each column, given those before it in the row."""
-    assert isinstance(told, Autoregressive)
-    assert isinstance(player.sampler, AutoregressiveSampler)
-    head, layers = told.head, player.sampler.layers
-    row, hidden = rows[t], told.hidden[0, t]
-    heard = head.hear(hidden, head.encode(row), head.before)
-    layers.listen(player.state.hidden)
+    assert isinstance(predicted, AutoregressiveDistribution)
+    assert isinstance(player.head, NumpyAutoregressive)
+    head, fast = predicted.head, player.head
+    row, hidden = rows[t], predicted.hidden[0, t]
+    layers = head.column_hidden(hidden, head.encode(row), head.before)
+    fast.begin(player.state.hidden)
     for column in head.order:
-        yield layers.parameters(column), head.project[column](heard[column])
+        yield fast.parameters(column), head.out_proj[column](layers[column])
         if not row[column].isnan():
-            layers.tell(column, player.sampler.samplers[column].snap(row[column].item()))
+            fast.reveal(column, row[column].item())
 
 
-def of_mixture(player: Player, told: Distribution, rows: Tensor, t: int) -> Pairs:  # noqa: ARG001  (as the one above)
+def of_mixture(player: Player, predicted: Distribution, rows: Tensor, t: int) -> Pairs:  # noqa: ARG001  (as the one above)
     """Pair the logits of the components, and their parameters."""
-    assert isinstance(told, Mixture)
-    assert isinstance(player.sampler, MixtureSampler)
-    logits, *raws = player.sampler.parameters(player.state.hidden)
-    yield logits - np.logaddexp.reduce(logits), told.log_weights[0, t]
-    yield from zip(raws, (raw[0, t] for raw in told.raws), strict=True)
+    assert isinstance(predicted, MixtureDistribution)
+    assert isinstance(player.head, NumpyMixture)
+    logits, *raws = player.head.parameters(player.state.hidden)
+    yield logits - np.logaddexp.reduce(logits), predicted.log_weights[0, t]
+    yield from zip(raws, (raw[0, t] for raw in predicted.raws), strict=True)
 
 
 PARAMETERS = {"autoregressive": of_autoregressive, "mixture": of_mixture}
 """What a head's fast form and its reference are compared by."""
 
 
-def test_it_foretells_from_the_same_parameters(model: EventModel, odd: Tensor) -> None:
+def test_it_predicts_from_the_same_parameters(model: EventModel, odd: Tensor) -> None:
     player, compare = Player(model), PARAMETERS[model.parts["head"]["name"]]
     with torch.inference_mode():
-        told = model(odd[None])[0]
+        predicted = model(odd[None])[0]
         for t, row in enumerate(odd):
-            for fast, reference in compare(player, told, odd, t):
+            for fast, reference in compare(player, predicted, odd, t):
                 assert fast.dtype == np.float32
                 np.testing.assert_allclose(fast, reference.numpy(), rtol=1e-4, atol=3e-5, err_msg=f"event {t}")
             player.observe(row.numpy())
 
 
-def test_it_hears_events_as_the_model_does(model: EventModel, odd: Tensor) -> None:
+def test_it_observes_events_as_the_model_does(model: EventModel, odd: Tensor) -> None:
     player = Player(model)
     with torch.inference_mode():
-        hidden, state = model.listen(*model.beginning(1))
+        hidden, state = model.observe(*model.initial_carry(1))
         for row in odd:
             np.testing.assert_allclose(player.state.hidden, hidden[0].numpy(), rtol=1e-4, atol=1e-5)
             player.observe(row.numpy())
-            hidden, state = model.listen(model.encoder(row[None]), state)
+            hidden, state = model.observe(model.encoder(row[None]), state)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.9])
@@ -141,7 +142,7 @@ def test_it_tells_its_columns(model: EventModel) -> None:
 
 
 def goes_on(player: Player, events: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-    """Let a player hear itself; yield what it plays and what it foretells from then on."""
+    """Let a player hear itself; yield what it plays and what it predicts from then on."""
     for _ in range(events):
         row = player.sample()
         player.observe(row)

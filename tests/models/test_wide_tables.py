@@ -1,4 +1,4 @@
-"""Draws from wide grids, which are looked at in part: as the whole table says, whatever the temperature."""
+"""Draws from wide grids: as the table says, whatever the temperature."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hachimachi.columns import fit_columns
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
-from hachimachi.models.scale import Histogram, Scale
-from hachimachi.player.numpy_heads import WIDE, Blend, NumberSampler
+from hachimachi.player.column_samplers import MixtureParams, NumberSampler
 from hachimachi.sampling import Sampling
 
 DRAWS = 2000
@@ -26,13 +25,12 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     chance = np.random.default_rng(0)
     steps = chance.choice(VALUES, 20_000, p=SHARES)
     (column, _) = fit_columns([EventSequence((Feature("x"),), np.ones((20_000, 1)), np.cumsum(steps))])
-    scale = Scale.of(column)
-    sampler = NumberSampler("time", scale, Histogram(column, scale))
-    assert sampler.grid.every.size > WIDE
-    place = (np.log(0.12) - scale.mean) / scale.std
-    blend = Blend(weight, 0.0, np.array([1 - weight]), np.array([place]), np.array([-6.0]))
+    sampler, (mean, std) = NumberSampler(column), column.moments
+    assert sampler.grid.every.size > 3000
+    location = (np.log(0.12) - mean) / std
+    params = MixtureParams(weight, 0.0, np.array([1 - weight]), np.array([location]), np.array([-6.0]))
     how, random = Sampling(temperature).of("time"), Random(0)
-    drawn = column.grid.index(np.array([sampler.draw(blend, how, random) for _ in range(DRAWS)]))
+    drawn = column.grid.index(np.array([sampler.draw(params, how, random) for _ in range(DRAWS)]))
     found = np.array([(drawn == index).mean() for index in column.grid.index(VALUES)])
     counted = np.array(column.counts)[np.searchsorted(column.occupied, column.grid.index(VALUES))] / column.events
     expected = (weight * counted + (1 - weight) * (VALUES == 0.12)) ** (1 / temperature)

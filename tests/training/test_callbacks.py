@@ -95,7 +95,7 @@ def test_interrupted_before_the_first_score(
 def test_weights_that_are_no_numbers_are_never_written(module: EventModule, tmp_path: Path) -> None:
     keep = KeepBest(tmp_path / "model.pt", {})
     with torch.no_grad():
-        module.model.first[0] = torch.nan
+        module.model.bos[0] = torch.nan
     keep.on_train_end(trainer(None), module)
     assert keep.diverged
     assert not keep.path.exists()

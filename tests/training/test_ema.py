@@ -73,25 +73,25 @@ def equal(one: EventModel, other: EventModel) -> bool:
 @pytest.mark.parametrize("stays", [0.5, 0.9, 0.99])
 def test_the_average_forgets_where_training_began(pieces: list[EventSequence], stays: float) -> None:
     module = EventModule(build(pieces), average=stays)
-    expected = module.model.first.detach().clone()
+    expected = module.model.bos.detach().clone()
     for step in range(60):
         with torch.no_grad():
-            module.model.first.add_(torch.randn_like(expected))
+            module.model.bos.add_(torch.randn_like(expected))
         follow(module)
         share = min(stays, (1 + step) / (10 + step)) if step else 0.0
-        expected = share * expected + (1 - share) * module.model.first.detach()
-        torch.testing.assert_close(module.played.first, expected)
+        expected = share * expected + (1 - share) * module.model.bos.detach()
+        torch.testing.assert_close(module.played.bos, expected)
     for _ in range(2000):  # what no longer moves is its own average
         follow(module)
-    torch.testing.assert_close(module.played.first, module.model.first.detach())
+    torch.testing.assert_close(module.played.bos, module.model.bos.detach())
 
 
 def test_the_average_follows_weights_and_nothing_else(pieces: list[EventSequence]) -> None:
     module = EventModule(build(pieces), average=0.9)
     for model, mark in ((module.model, 1.0), (module.played, 0.0)):
-        model.encoder.mark.fill_(mark)
+        model.encoder.augmented.fill_(mark)
     follow(module)
-    assert float(module.played.encoder.mark) == 0.0
+    assert float(module.played.encoder.augmented) == 0.0
     assert not any(weight.requires_grad for weight in module.played.parameters())
     assert all(torch.equal(a, b) for a, b in zip(module.played.parameters(), module.model.parameters(), strict=True))
 
@@ -125,7 +125,7 @@ def test_weights_or_an_average_that_are_no_numbers_are_never_written(
     module = EventModule(build(pieces))
     trainer = fit(module, pieces, 1)
     with torch.no_grad():
-        getattr(module, part).first[0] = torch.inf
+        getattr(module, part).bos[0] = torch.inf
     keep = KeepBest(tmp_path / "model.pt", {})
     keep.on_train_end(trainer, module)
     assert keep.diverged
@@ -178,12 +178,12 @@ def test_of_two_marks_the_better_is_kept_and_travels(pieces: list[EventSequence]
     for seed in range(8):
         module = EventModule(build(pieces, seed, wild=0.3), augmentation=VARIED)
         score, costs = validate(module, pieces), []
-        mark = float(module.played.encoder.mark)
+        mark = float(module.played.encoder.augmented)
         save_model(module.played, tmp_path / "model.pt")
         model = load_model(tmp_path / "model.pt")
-        assert float(model.encoder.mark) == float(module.model.encoder.mark) == mark
+        assert float(model.encoder.augmented) == float(module.model.encoder.augmented) == mark
         for other in (0.0, 1.0):
-            model.encoder.mark.fill_(other)
+            model.encoder.augmented.fill_(other)
             costs.append(evaluate(model, pieces).nats_per_event)
         assert costs[int(mark)] == min(costs) == pytest.approx(score, abs=1e-3)
         kept.add(mark)
@@ -193,19 +193,19 @@ def test_of_two_marks_the_better_is_kept_and_travels(pieces: list[EventSequence]
 def test_where_nothing_is_varied_the_mark_stays(pieces: list[EventSequence]) -> None:
     for mark in (0.0, 1.0):
         model = build(pieces, wild=0.3)
-        model.encoder.mark.fill_(mark)
+        model.encoder.augmented.fill_(mark)
         module = EventModule(model, average=0)
         assert validate(module, pieces) == pytest.approx(evaluate(model, pieces).nats_per_event, abs=1e-3)
-        assert float(model.encoder.mark) == mark
+        assert float(model.encoder.augmented) == mark
 
 
 def test_a_checkpoint_holds_the_mark(pieces: list[EventSequence], tmp_path: Path) -> None:
     module = EventModule(build(pieces), augmentation=VARIED)
     trainer = fit(module, pieces, 1)
     for model in (module.model, module.played):
-        model.encoder.mark.fill_(1.0)
+        model.encoder.augmented.fill_(1.0)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    assert float(load_model(tmp_path / "last.ckpt").encoder.mark) == 1.0
+    assert float(load_model(tmp_path / "last.ckpt").encoder.augmented) == 1.0
     again = EventModule(build(pieces, seed=2), augmentation=VARIED)
     fit(again, pieces, 1, tmp_path / "last.ckpt")
-    assert float(again.played.encoder.mark) == 1.0
+    assert float(again.played.encoder.augmented) == 1.0

@@ -10,18 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from hachimachi import io
+from hachimachi import io, plugins
 from hachimachi.checkpoint import load_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
-from hachimachi.models import registry
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training.data import EventDataModule, Windows
 from hachimachi.training.module import EventModule
 from hachimachi.training.trainer import quiet
 
-BACKBONES, HEADS = registry.names("backbone"), registry.names("head")
+BACKBONES, HEADS = plugins.names("backbone"), plugins.names("head")
 
 
 @pytest.fixture

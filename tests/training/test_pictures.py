@@ -195,7 +195,7 @@ def test_a_diverged_model_is_not_shown(notes: Run) -> None:
     callback, model = Pictures(data), load_model(notes.path)
     callback.logger = type("Logger", (), {"experiment": property(lambda _: shown.append("a"))})()  # pyright: ignore
     with torch.no_grad():
-        model.first[0] = torch.nan
+        model.bos[0] = torch.nan
     callback.show(model)
     assert not shown
 

@@ -1,14 +1,13 @@
-"""What every backbone is."""
+"""What every backbone is, and a check that one keeps to it."""
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
-from hachimachi.player.numpy_backbones import Stepper, Vector
+from hachimachi.errors import HachimachiError
 
 State = tuple[Tensor, ...]
 """What a backbone remembers: tensors whose first dimension is the batch. Held by the caller, never by the module."""
@@ -16,6 +15,9 @@ State = tuple[Tensor, ...]
 
 class Backbone(nn.Module, ABC):
     """A causal sequence model with an explicit state: the same code trains and plays.
+
+    A backbone may have a fast form for playing in NumPy besides: a method ``stepper`` that returns a
+    :class:`~hachimachi.player.numpy_backbones.NumpyBackbone` with a copy of the weights; otherwise :meth:`step` plays.
 
     Args:
         size_in: Width of the input, E.
@@ -29,7 +31,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:
-        """Return the state before anything was heard."""
+        """Return the state before the first input."""
 
     @abstractmethod
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -46,29 +48,6 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Go on by one step, as fast as can be: inputs (B, E) → hidden vectors (B, H), without dropout."""
-
-    def stepper(self) -> Stepper:
-        """Return the fast form for playing one event at a time, with a copy of the weights as they are now.
-
-        This one is PyTorch's own step, right for any backbone. One in NumPy takes a third of the time or less.
-        """
-        return _TorchStepper(self)
-
-
-class _TorchStepper(Stepper):
-    """The reference in the clothes of the fast form."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.backbone = copy.deepcopy(backbone).float().cpu().eval()
-
-    @torch.inference_mode()
-    def initial_state(self) -> State:
-        return self.backbone.initial_state(1)
-
-    @torch.inference_mode()
-    def step(self, x: Vector, state: State) -> tuple[Vector, State]:
-        h, state = self.backbone.step(torch.from_numpy(x)[None], state)
-        return h[0].numpy(), state
 
 
 class LockedDropout(nn.Module):
@@ -89,5 +68,43 @@ class LockedDropout(nn.Module):
         """Return a tensor of shape (B, T, ...) with units left out and the others raised to make up for them."""
         if not self.training or not self.share:
             return x
-        kept = torch.rand(x.shape[0], 1, *x.shape[2:], device=x.device) >= self.share
+        kept = torch.rand(x.shape[0], 1, *x.shape[2:], device=x.device) >= self.share  # (B, 1, ...)
         return x * kept.to(x.dtype).div_(1 - self.share)
+
+
+CHECKED_STEPS = 8
+TOLERANCE = 1e-3
+"""Most by which `step` may differ from `forward`: single precision comes to a hundredth of that."""
+
+
+@torch.no_grad()
+def check_backbone(backbone: Backbone, name: str) -> None:
+    """Check on random inputs that a backbone plays what it learned: that ``step`` and ``forward`` agree.
+
+    Both go through two sequences of inputs, ``forward`` in two pieces.
+
+    Raises:
+        HachimachiError: They differ.
+    """
+    training = backbone.training
+    backbone.eval()
+    like = next(backbone.parameters(), torch.zeros(()))
+    x = torch.randn(2, CHECKED_STEPS, backbone.size_in, generator=torch.Generator().manual_seed(0)).to(like)
+    state, pieces = backbone.initial_state(2), []
+    for piece in x.split(CHECKED_STEPS // 2, dim=1):
+        hidden, state = backbone(piece, state)
+        pieces.append(hidden)
+    state, steps = backbone.initial_state(2), []
+    for now in x.unbind(1):
+        hidden, state = backbone.step(now, state)
+        steps.append(hidden)
+    backbone.train(training)
+    learned, played = torch.cat(pieces, dim=1), torch.stack(steps, dim=1)  # (2, CHECKED_STEPS, H)
+    expected = (2, CHECKED_STEPS, backbone.size)
+    if learned.shape != expected or played.shape != expected:
+        found = f"forward gives {tuple(learned.shape)} and step {tuple(played.shape)} for {CHECKED_STEPS} steps"
+        raise HachimachiError(f"backbone {name!r}: {found}; expected {expected}")
+    difference = float((learned - played).abs().max())
+    if not difference <= TOLERANCE:
+        found = f"step and forward differ by up to {difference:.2g}, so it would play what it never learned"
+        raise HachimachiError(f"backbone {name!r}: {found}; make both the same function of inputs and state")

@@ -1,106 +1,33 @@
-"""The distribution of one column given the past and other columns: what an autoregressive head is made of."""
+"""The likelihood of one column: numbers and categories, each a distribution over the bins of the column's grid."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hachimachi.columns import Categories, Column
-from hachimachi.models.heads.categorical import CategoryEmission
-from hachimachi.models.heads.head import FLOOR, Emission
-from hachimachi.models.scale import WIDTHS, Histogram, Scale, log_logistic
-from hachimachi.player.numpy_heads import (
-    CategoryConditionalSampler,
-    ConditionalSampler,
-    NumberComponentSampler,
-    NumberConditionalSampler,
-)
+from hachimachi.columns import FLOOR, SPREAD, WIDTHS, Categories, Column
+from hachimachi.models.scale import Scale, category_index
 
-GATE = 0.9
-"""The training histogram's weight before training."""
-
-
-class NumberEmission(Emission):
-    """A logistic discretised on the grid and censored at its bounds, the training histogram, and the uniform floor.
-
-    P(bin) = FLOOR / bins + (1 − FLOOR) · (g · H(bin) + (1 − g) · L(bin; μ, s)),  L = σ((b − μ) / s) − σ((a − μ) / s)
-
-    where a and b are the ends of the bin on the column's scale, and H is the smoothed
-    :class:`~hachimachi.models.scale.Histogram`. Each component has its own μ, ln s and gate g, given as its logit.
-    The discretised logistic L is that of PixelCNN++ (Salimans et al. 2017, https://arxiv.org/abs/1701.05517).
-    """
-
-    size = 3
-
-    def __init__(self, column: Column) -> None:
-        super().__init__()
-        self.name = column.name
-        self.scale = Scale.of(column)
-        self.histogram = Histogram(column, self.scale)
-
-    def initial(self, values: Tensor) -> Tensor:
-        """Each component stands on one training value; the histogram weighs GATE at first."""
-        gate = torch.full_like(values, GATE).logit()
-        return torch.stack([self.scale.standardise(values), torch.full_like(values, -1.0), gate], dim=-1)
-
-    def log_prob(self, raw: Tensor, values: Tensor) -> Tensor:
-        """Return ln P of values under each component."""
-        known = values.nan_to_num(0.0)
-        log_p = self._log_mass(raw, self.scale.index(known))
-        outside = self.scale.outside(known)[..., None]
-        log_p = with_floor(log_p.masked_fill(outside, -torch.inf), self.scale.grid.bins)
-        return log_p.masked_fill(values.isnan()[..., None], 0.0)
-
-    def log_table(self, raw: Tensor, *, playable: bool = False) -> Tensor:
-        """Return ln P of every bin under each component."""
-        log_p = self._log_mass(raw[..., None, :, :], self.scale.all_bins(self.name))
-        return (log_p if playable else with_floor(log_p, self.scale.grid.bins)).transpose(-1, -2)
-
-    def sampler(self) -> NumberComponentSampler:
-        """Return what draws from components."""
-        return NumberComponentSampler(self.name, self.scale, self.histogram)
-
-    def _log_mass(self, raw: Tensor, index: Tensor) -> Tensor:
-        """Return ln P without the floor at bins (...) under each component, shape (..., K)."""
-        location, log_scale, gate = raw.unbind(-1)
-        lower, upper = self.scale.edges(index)
-        histogram = self.histogram.log_prob(index, lower, upper)[..., None].to(raw.dtype)
-        logistic = log_logistics(location, log_scale, lower, upper)
-        return torch.logaddexp(F.logsigmoid(gate) + histogram, F.logsigmoid(-gate) + logistic)
-
-
-def log_logistics(location: Tensor, log_scale: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    """Return ln of the mass that logistics (..., K) give to bins with given ends (...), shape (..., K)."""
-    scale = log_scale.clamp(*WIDTHS).exp()
-    ends = (lower, upper, upper - lower)  # the width in double precision: a narrow bin far out keeps it
-    lower, upper, width = (end[..., None].to(location.dtype) for end in ends)
-    return log_logistic((lower - location) / scale, (upper - location) / scale, width / scale)
-
-
-def with_floor(log_p: Tensor, bins: int) -> Tensor:
-    """Mix the uniform floor into ln P."""
-    return torch.logaddexp(log_p + math.log(1 - FLOOR), torch.full_like(log_p, math.log(FLOOR / bins)))
-
-
-FEW = 256
-"""Up to so many distinct training values, their histogram may follow the context."""
-OFTEN = 25
-"""So often a value has to occur on average for that: what is rarer would be learned by heart."""
 START = (0.9, 0.02)
-"""Weights of the histogram and of the former value before training."""
+"""Weights of the histogram and of the previous value before training."""
+MOST_UNKNOWN = 0.01
+"""Most that the class of unknown categories may weigh."""
+NARROW = 1e-30
+"""Least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite."""
 
 
-class Conditional(nn.Module, ABC):
+class ColumnDistribution(nn.Module, ABC):
     """A distribution over the bins of one column, with parameters of shape (..., P), P being ``size``.
 
-    ``former`` is where the column's former value stands on its scale, shape (...), or ``None`` where it is never known.
+    Parameters and raw values broadcast against each other. ``previous`` is the column's value in the event before on
+    the column's scale, shape (...), or ``None`` where it is never known.
     """
 
-    name: str
     size: int
 
     @abstractmethod
@@ -108,41 +35,58 @@ class Conditional(nn.Module, ABC):
         """Return parameters, shape (P,), that give about the training histogram; raw training values to stand on."""
 
     @abstractmethod
-    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:
+    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:
         """Return ln P of raw values (...); 0 where a value is NaN."""
 
     @abstractmethod
-    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:
+    def table(self, raw: Tensor, previous: Tensor | None = None, *, playable: bool = False) -> Tensor:
         """Return P of every bin, shape (..., bins); ``playable`` leaves out the floor and unknown categories."""
 
     @abstractmethod
     def snap(self, values: Tensor) -> Tensor:
         """Return the values that stand for the bins of raw values: all that other columns may know of them."""
 
-    @abstractmethod
-    def sampler(self) -> ConditionalSampler:
-        """Return what draws from it."""
+
+class NumberParams(NamedTuple):
+    """What the parameters of a :class:`NumberDistribution` are."""
+
+    logits: Tensor
+    """ln of the weights but for a constant: histogram, previous value, K logistics, shape (..., 2 + K)."""
+    locations: Tensor
+    """Where the logistics stand on the column's scale, shape (..., K)."""
+    log_scales: Tensor
+    """ln of their widths, shape (..., K)."""
+    tilt: Tensor | None = None
+    """Logits added to those of the histogram's occupied bins, shape (..., distinct)."""
 
 
-class NumberConditional(Conditional):
-    """Four ways to foretell a number, weighed by the context, and the uniform floor.
+class NumberDistribution(ColumnDistribution):
+    """Histogram, previous value and logistics, weighed by the context, and a uniform floor.
 
-    P(bin) = FLOOR / bins + (1 − FLOOR) · (w₀ H(bin) + w₁ [bin is the former value's] + Σ_k w_k L(bin; μ_k, s_k))
+    P(bin) = FLOOR / bins + (1 − FLOOR) · (w₀ H(bin) + w₁ [bin is the previous value's] + Σ_k w_k L(bin; μ_k, s_k))
 
-    H is the smoothed training histogram, tilted by the context where it has few distinct values. L are logistics
-    discretised on the grid and censored at its bounds, as in PixelCNN++ (Salimans et al. 2017,
-    https://arxiv.org/abs/1701.05517); every other one is centred on the former value, where there is one.
+    L(bin) = σ((b − μ) / s) − σ((a − μ) / s) is a logistic discretised on the grid and censored at its bounds, a and b
+    being the ends of the bin on the column's scale, as in PixelCNN++ (Salimans et al. 2017,
+    https://arxiv.org/abs/1701.05517); every other one is centred on the previous value, where there is one. H is the
+    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values.
+
+    Args:
+        column: The column.
+        components: Number of logistics, K.
     """
 
     def __init__(self, column: Column, components: int) -> None:
         super().__init__()
         self.name, self.components = column.name, components
         self.scale = Scale.of(column)
-        self.histogram = Histogram(column, self.scale)
-        distinct = len(column.occupied)
-        self.tilts = distinct if distinct <= FEW and column.events >= OFTEN * distinct else 0
-        self.sizes = [2 + components, components, components, self.tilts]
+        self.histogram = SmoothedHistogram(column)
+        self.sizes = [2 + components, components, components, column.tilts]
         self.size = sum(self.sizes)
+
+    def unpack(self, raw: Tensor) -> NumberParams:
+        """Name the parameters."""
+        logits, locations, log_scales, tilt = raw.split(self.sizes, dim=-1)
+        return NumberParams(logits, locations, log_scales, tilt if tilt.shape[-1] else None)
 
     def initial(self, values: Tensor) -> Tensor:
         """The histogram weighs most; logistics stand on training values."""
@@ -151,81 +95,158 @@ class NumberConditional(Conditional):
         weights = torch.tensor([*START, *[rest] * self.components]).log()
         locations = self.scale.standardise(drawn).float()
         locations[::2] = 0.0
-        return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(self.tilts)])
+        return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(self.sizes[-1])])
 
-    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:
+    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:
         """Return ln P of raw values."""
         known = values.nan_to_num(0.0)
-        log_p = self._log_mass(raw, self.scale.index(known), former)
+        log_p = self._log_mass(raw, self.scale.index(known), previous)
         log_p = log_p.masked_fill(self.scale.outside(known), -torch.inf)
-        return with_floor(log_p, self.scale.grid.bins).masked_fill(values.isnan(), 0.0)
+        return self._with_floor(log_p).masked_fill(values.isnan(), 0.0)
 
-    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:
+    def table(self, raw: Tensor, previous: Tensor | None = None, *, playable: bool = False) -> Tensor:
         """Return P of every bin."""
         index = self.scale.all_bins(self.name).to(raw.device)
-        log_p = self._log_mass(raw[..., None, :], index, None if former is None else former[..., None])
-        return (log_p if playable else with_floor(log_p, self.scale.grid.bins)).exp()
+        log_p = self._log_mass(raw[..., None, :], index, None if previous is None else previous[..., None])
+        return (log_p if playable else self._with_floor(log_p)).exp()
 
     def snap(self, values: Tensor) -> Tensor:
         """Return the middles of bins."""
         return torch.where(values.isnan(), values, self.scale.centre(self.scale.index(values.nan_to_num(0.0))))
 
-    def sampler(self) -> NumberConditionalSampler:
-        """Return what draws from it."""
-        return NumberConditionalSampler(self.name, self.scale, self.histogram, self.sizes)
-
-    def _log_mass(self, raw: Tensor, index: Tensor, former: Tensor | None) -> Tensor:
+    def _log_mass(self, raw: Tensor, index: Tensor, previous: Tensor | None) -> Tensor:
         """Return ln P without the floor at bins, shape (...)."""
-        logits, locations, log_scales, tilt = raw.split(self.sizes, dim=-1)
+        logits, locations, log_scales, tilt = self.unpack(raw)
         lower, upper = self.scale.edges(index)
-        histogram = self.histogram.log_prob(index, lower, upper, tilt if self.tilts else None).to(raw.dtype)
-        if former is None:
-            logits = torch.cat([logits[..., :1], logits[..., 2:]], dim=-1)
+        histogram = self.histogram.log_prob(index, lower, upper, tilt).to(raw.dtype)
+        if previous is None:
+            logits = torch.cat([logits[..., :1], logits[..., 2:]], dim=-1)  # (..., 1 + K)
         else:
-            moving = torch.arange(self.components, device=raw.device) % 2 == 0
-            locations = locations + moving * former[..., None].to(raw.dtype)
-        logistics = log_logistics(locations, log_scales, lower, upper)
+            moving = torch.arange(locations.shape[-1], device=raw.device) % 2 == 0
+            locations = locations + moving * previous[..., None].to(raw.dtype)
+        scales = log_scales.clamp(*WIDTHS).exp()
+        ends = (lower, upper, upper - lower)  # the width in double precision: a narrow bin far out keeps it
+        lower, upper, width = (end[..., None].to(locations.dtype) for end in ends)  # (..., 1)
+        logistics = log_logistic((lower - locations) / scales, (upper - locations) / scales, width / scales)
         histogram = histogram.expand(logistics.shape[:-1])
         parts = [histogram[..., None], logistics]
-        if former is not None:
-            same = self.scale.index_of_place(former) == index
+        if previous is not None:
+            same = self.scale.index_of_scaled(previous) == index
             parts.insert(1, torch.zeros_like(histogram).masked_fill(~same, -torch.inf)[..., None])
-        # weights as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
+        # logits as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
+    def _with_floor(self, log_p: Tensor) -> Tensor:
+        floor = torch.full_like(log_p, math.log(FLOOR / self.scale.grid.bins))
+        return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
 
-class CategoryConditional(Conditional):
-    """A softmax over categories; see :class:`~hachimachi.models.heads.categorical.CategoryEmission`."""
+
+class SmoothedHistogram(nn.Module):
+    """H(bin), smoothed after Witten & Bell (1991, https://doi.org/10.1109/18.87000).
+
+    Values never seen get the share distinct / (events + distinct), half of it even between the lowest and the highest
+    training value and half as one logistic with the mean and variance of the data. That share is not learned: on the
+    training data, where nothing is new, learning would take it to nothing.
+    """
+
+    occupied: Tensor
+    log_share: Tensor
 
     def __init__(self, column: Column) -> None:
         super().__init__()
-        self.name = column.name
-        self.emission = CategoryEmission(column)
-        self.size = self.emission.size
+        distinct = len(column.occupied)
+        self.novel = distinct / (column.events + distinct)
+        share = torch.tensor(column.counts, dtype=torch.float64) / column.events
+        self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
+        self.register_buffer("log_share", share.log(), persistent=False)
+
+    def log_prob(self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None) -> Tensor:
+        """Return ln H of bins.
+
+        Args:
+            index: Indices of the bins, shape (...).
+            lower: Where they begin on the scale.
+            upper: Where they end.
+            tilt: Logits added to those of the occupied bins, shape (..., distinct).
+        """
+        found = torch.searchsorted(self.occupied, index.contiguous()).clamp_max(len(self.occupied) - 1)
+        if tilt is None:
+            seen = self.log_share[found]
+        else:
+            shape = torch.broadcast_shapes(found.shape, tilt.shape[:-1])
+            shares = (self.log_share.to(tilt.dtype) + tilt).log_softmax(-1).expand(*shape, -1)  # (..., distinct)
+            seen = shares.gather(-1, found.expand(shape)[..., None])[..., 0]  # (...)
+        seen = seen.masked_fill(self.occupied[found] != index, -torch.inf) + math.log(1 - self.novel)
+        low, high = self.occupied[0], self.occupied[-1]
+        even = ((index >= low) & (index <= high)).double() / (high - low + 1)
+        smooth = log_logistic(lower / SPREAD, upper / SPREAD, (upper - lower) / SPREAD).exp()
+        unseen = ((even + smooth) * (self.novel / 2)).log()
+        return torch.logaddexp(seen, unseen.to(seen.dtype))
+
+
+def log_logistic(a: Tensor, b: Tensor, width: Tensor) -> Tensor:
+    """Return ln(σ(b) − σ(a)) as ln of σ(b) σ(−a) (1 − e^−width), width = b − a, which is exact in the tails too."""
+    return F.logsigmoid(b) + F.logsigmoid(-a) + (-torch.expm1(-width.clamp_min(NARROW))).log()
+
+
+class NumberComponent(NumberDistribution):
+    """One component of a mixture over events: the histogram and one logistic, never the previous value.
+
+    P(bin) = FLOOR / bins + (1 − FLOOR) · (σ(g) H(bin) + (1 − σ(g)) L(bin; μ, s)), with μ, ln s and g as parameters.
+    """
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column, components=1)
+        self.size = 3
+
+    def unpack(self, raw: Tensor) -> NumberParams:
+        """Name the parameters."""
+        location, log_scale, gate = raw.split(1, dim=-1)  # (..., 1) each
+        return NumberParams(torch.cat([gate, gate, torch.zeros_like(gate)], dim=-1), location, log_scale)
 
     def initial(self, values: Tensor) -> Tensor:
+        """Each of K components stands on one of K training values, shape (K, 3)."""
+        gate = torch.full_like(values, START[0]).logit()
+        return torch.stack([self.scale.standardise(values), torch.full_like(values, -1.0), gate], dim=-1)
+
+
+class CategoryDistribution(ColumnDistribution):
+    """A softmax over the categories of the training data, beside a small fixed mass for one never seen.
+
+    P = FLOOR / bins + (1 − FLOOR) · (u for the unknown, (1 − u) · softmax for the others), where u is what the training
+    histogram leaves for one unseen category, at most MOST_UNKNOWN.
+    """
+
+    known: Tensor
+    shares: Tensor
+
+    def __init__(self, column: Column) -> None:
+        super().__init__()
+        assert isinstance(column.grid, Categories)
+        self.bins, self.size = column.grid.bins, len(column.grid.values)
+        self.unknown = min(MOST_UNKNOWN, 0.5 / (column.events + 0.5 * self.bins))
+        counts = torch.zeros(self.size, dtype=torch.float64)
+        counts[list(column.occupied)] = torch.tensor(column.counts, dtype=torch.float64)
+        self.register_buffer("known", torch.tensor(column.grid.values, dtype=torch.float64), persistent=False)
+        self.register_buffer("shares", (counts + 0.5) / (counts + 0.5).sum(), persistent=False)
+
+    def initial(self, values: Tensor) -> Tensor:  # noqa: ARG002
         """The training histogram."""
-        return self.emission.initial(values[:1])[0]
+        return self.shares.log()
 
-    def log_prob(self, raw: Tensor, values: Tensor, former: Tensor | None) -> Tensor:  # noqa: ARG002
+    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return ln P of categories."""
-        return self.emission.log_prob(raw[..., None, :], values)[..., 0]
+        index = category_index(self.known, values.nan_to_num(0.0)).expand(raw.shape[:-1])
+        return self.table(raw).log().gather(-1, index[..., None])[..., 0].masked_fill(values.isnan(), 0.0)
 
-    def table(self, raw: Tensor, former: Tensor | None, *, playable: bool = False) -> Tensor:  # noqa: ARG002
+    def table(self, raw: Tensor, previous: Tensor | None = None, *, playable: bool = False) -> Tensor:  # noqa: ARG002
         """Return P of every category, the unknown one last."""
-        return self.emission.log_table(raw[..., None, :], playable=playable)[..., 0, :].exp()
+        softmax = F.softmax(raw, dim=-1)
+        if playable:
+            return F.pad(softmax, (0, 1))
+        unknown = torch.full_like(raw[..., :1], self.unknown)
+        return FLOOR / self.bins + (1 - FLOOR) * torch.cat([softmax * (1 - self.unknown), unknown], dim=-1)
 
     def snap(self, values: Tensor) -> Tensor:
         """Return the categories as they are."""
         return values
-
-    def sampler(self) -> CategoryConditionalSampler:
-        """Return what draws from it."""
-        return CategoryConditionalSampler(self.name, self.emission.known.tolist())
-
-
-def condition(column: Column, components: int) -> Conditional:
-    """Return the conditional that fits a column."""
-    if isinstance(column.grid, Categories):
-        return CategoryConditional(column)
-    return NumberConditional(column, components)

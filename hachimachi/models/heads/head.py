@@ -1,17 +1,18 @@
-"""What every head is, and the distribution of the next event that it returns."""
+"""What every head is, the distribution of the next event that it returns, and that distribution as it is drawn from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from random import Random
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hachimachi.player.numpy_backbones import Vector
-from hachimachi.sampling import ColumnSampling, Numbers, Sampling
+from hachimachi.columns import Categories, Column
+from hachimachi.constraints import Bins, Constraint, allowed_bins
+from hachimachi.sampling import Numbers, Sampling
 
 
 class Distribution(ABC):
@@ -39,116 +40,101 @@ class Distribution(ABC):
         Args:
             column: Which one.
             rows: The other columns, shape (..., D), as far as they are given; NaN where not. Only what is given counts.
-            playable: Leave out what is never played whatever is asked, the floor and unknown categories.
-        """
-
-
-class EventSampler(ABC):
-    """Draws single events from the distributions of a head, fast."""
-
-    @abstractmethod
-    def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event, raw values of shape (D,).
-
-        Args:
-            hidden: What the head foretells from, float32, shape (H,); it is not written to.
-            last: The raw values of the last event heard, NaN where there was none.
-            sampling: How to draw.
-            random: Where random numbers come from.
+            playable: Leave out what is never played under any sampling, the floor and unknown categories.
         """
 
 
 class Head(nn.Module, ABC):
     """Hidden vector → distribution of the next event.
 
-    ``order`` holds the positions of the columns, the first to be foretold first.
+    ``order`` holds the indices of the columns, the first to be predicted first. A plug-in's head plays by its tables,
+    unless it has a method ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
     """
 
     order: tuple[int, ...]
+    previous: dict[int, int]
+    """Where in the hidden vector the previous value of a column stands, by column, in heads of this package."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:
         """Return the distribution that follows hidden vectors of shape (..., H)."""
 
     @abstractmethod
-    def start_at(self, rows: Tensor) -> None:
+    def init_to_marginals(self, rows: Tensor) -> None:
         """Set the biases so that the untrained head gives about the marginals of raw events, shape (N, D)."""
 
-    @abstractmethod
-    def shrink(self, shares: Sequence[float]) -> bool:
+    def shrink(self, shares: Sequence[float]) -> bool:  # noqa: ARG002
         """Take each of D columns back towards the marginals, keeping a share of what was learned; return if it can."""
-
-    @abstractmethod
-    def sampler(self) -> EventSampler:
-        """Return what draws from the head as it is now."""
+        return False
 
 
-class Sampler(ABC):
-    """Draws values of one column, from components with parameters of shape (K, P).
+class SampledTables:
+    """Tables of what is drawn: each column's distribution as a sampling shapes it.
 
-    It draws from the distribution that the emission of the same column states, with the floor left out, and categories
-    never seen: both are there for what is heard.
+    The columns come in the order in which they are drawn, constrained ones first; each is given those before it. One
+    that is left with a single bin is given as that bin, whatever the event at hand has there.
+
+    Args:
+        columns: The model's columns, D.
+        order: The model's order of them.
+        sampling: How to draw.
+
+    Raises:
+        HachimachiError: What the model cannot play.
     """
 
-    @abstractmethod
-    def draw(self, parameters: Sequence[float], random: Random) -> float:
-        """Draw a value from one component as it is, shape (P,)."""
+    def __init__(self, columns: Sequence[Column], order: Sequence[int], sampling: Sampling) -> None:
+        sampling.check(columns)
+        self.columns, self.sampling = columns, sampling
+        self.order = tuple(sampling.order([column.name for column in columns], order))
+        self.only: dict[int, float] = {}
+        """Value of each column to which the constraints leave one bin."""
+        for i, column in enumerate(columns):
+            constraint, grid = sampling.constraints.get(column.name), column.grid
+            only = allowed_bins(column, constraint).only if constraint else None
+            if only is not None:
+                single = isinstance(grid, Categories)
+                self.only[i] = grid.values[only] if single else (only + grid.low) * grid.resolution
 
-    def plays(self, value: float) -> bool:  # noqa: ARG002  (all that can be drawn, unless a sampler knows more)
-        """Return whether a value is one that is played where nothing else is asked."""
-        return True
-
-    @abstractmethod
-    def draw_among(self, parameters: Numbers, weights: Numbers, how: ColumnSampling, random: Random) -> float:
-        """Draw a value from weighted components.
-
-        Args:
-            parameters: Of all components, shape (K, P).
-            weights: Of the components, shape (K,); they sum to 1.
-            how: How to draw.
-            random: Where random numbers come from.
-        """
-
-    @abstractmethod
-    def masses(self, parameters: Numbers, value: float) -> Numbers:
-        """Return the probability of a value's bin under each component, shape (K,), with the floor."""
-
-
-FLOOR = 1e-5
-"""Weight of the uniform distribution mixed into every column: no surprise costs more than ln(bins / FLOOR).
-
-It is there for what is heard and is never played: among a thousand events it would throw in one at random."""
-
-
-class Emission(nn.Module, ABC):
-    """Distributions over the bins of one column, K components at a time.
-
-    Parameters come as a tensor of shape (..., K, P), P being ``size``.
-    """
-
-    size: int
-
-    @abstractmethod
-    def initial(self, values: Tensor) -> Tensor:
-        """Return parameters, shape (K, P), with which K components together give about the training histogram.
+    def tables(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> dict[int, Numbers]:
+        """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
 
         Args:
-            values: K raw values from the training data, for components that need a place of their own.
+            distribution: The model's, for a batch of one sequence, shape (1, N).
+            rows: The events, shape (N, D), NaN where not given.
+            samplings: How each is drawn, N, as :func:`~hachimachi.player.polyphony.limits` says.
         """
+        known, tables = torch.full_like(rows, torch.nan), {}
+        for i in self.order:
+            column = self.columns[i]
+            table = distribution.table(i, known[None], playable=True)[0].double().numpy()  # (N, bins)
+            constraints = [sampling.constraints.get(column.name) for sampling in samplings]
+            tables[i] = self.sampling.of(column.name).shape(table * _masks(column, constraints))
+            known[:, i] = self.only.get(i, rows[:, i])
+        return tables
 
-    @abstractmethod
-    def log_prob(self, raw: Tensor, values: Tensor) -> Tensor:
-        """Return ln P of values (...) under each component, shape (..., K); 0 where a value is NaN."""
+    def nll(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> Numbers:
+        """Return −ln P of each column of events as drawn, shape (N, D), in the order of drawing.
 
-    @abstractmethod
-    def log_table(self, raw: Tensor, *, playable: bool = False) -> Tensor:
-        """Return ln P of every bin under each component, shape (..., K, bins).
-
-        Args:
-            raw: The parameters.
-            playable: Leave out what is never played, the floor and unknown categories.
+        What is never played costs infinity; what is not known (NaN) nothing.
         """
+        costs = []
+        for i, table in self.tables(distribution, rows, samplings).items():
+            values, grid = rows[:, i].numpy(), self.columns[i].grid
+            known = np.nan_to_num(values)
+            p = np.take_along_axis(table, grid.index(known)[:, None], axis=1)[:, 0]  # (N,)
+            with np.errstate(divide="ignore"):
+                cost = -np.log(np.where(grid.outside(known), 0, p))
+            costs.append(np.where(np.isnan(values), 0, cost) + 0.0)  # no minus zero
+        return np.stack(costs, axis=1)
 
-    @abstractmethod
-    def sampler(self) -> Sampler:
-        """Return what draws from components."""
+
+def _masks(column: Column, constraints: Sequence[Constraint | None]) -> NDArray[np.float64]:
+    """Return 1 for the bins that may be played and 0 for others, shape (N, bins) or (1, bins) where all are alike."""
+    if all(constraint == constraints[0] for constraint in constraints):
+        constraints = constraints[:1]
+    masks = np.zeros((len(constraints), column.grid.bins))
+    for mask, constraint in zip(masks, constraints, strict=True):
+        bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
+        mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
+    return masks

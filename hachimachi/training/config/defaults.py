@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from hachimachi.models import registry
+from hachimachi import plugins
 
 COLLECTION = 20_000
 """Events to learn from, from which on they are a collection: there is less to learn by heart, and more to remember."""
@@ -29,7 +29,7 @@ def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
     for key in DEFAULTS:
         group, option = key.split(".")
         kind = {"model": "backbone", "head": "head"}.get(group)
-        taken = kind is None or registry.takes(kind, cfg[group].name, option)
+        taken = kind is None or plugins.takes(kind, cfg[group].name, option)
         if taken and OmegaConf.select(resolved, key) is None:
             OmegaConf.update(resolved, key, default_for(key, events))
     return resolved

@@ -258,13 +258,12 @@ def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
 
 def _list_custom() -> list[tuple[str, str]]:
     """Return group and name of each backbone and head that a plug-in has registered."""
-    return [(group, name) for group, (kind, _) in GROUPS.items() for name in plugins.names(kind)]
+    return [(group, name) for group, (kind, _) in GROUPS.items() for name in plugins.plugin_names(kind)]
 
 
 def _options(group: str, name: str) -> list[tuple[str, inspect.Parameter]]:
-    from hachimachi.models import registry  # loads PyTorch, as the plug-in has done
 
-    return list(registry.options(GROUPS[group][0], name).items())
+    return list(plugins.options(GROUPS[group][0], name).items())
 
 
 def _part_schema(group: str, name: str) -> type:
@@ -272,7 +271,7 @@ def _part_schema(group: str, name: str) -> type:
     kind, schema = GROUPS[group]
     known = {each.name: each for each in fields(schema)}
     taken = ", ".join(key for key, _ in _options(group, name)) or "nothing"
-    names = list_options(find_conf())[group] + plugins.names(kind)
+    names = list_options(find_conf())[group] + plugins.plugin_names(kind)
     rule = {
         "expected": f"one of {', '.join(names)}",
         "accepts": lambda value: value in names,

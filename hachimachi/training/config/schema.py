@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from hachimachi.augment.apply import parse
 from hachimachi.events import KINDS
-from hachimachi.models import registry
+from hachimachi.models import sizes
 from hachimachi.training.config.groups import find_conf, list_options
 
 LOGGERS = ("tensorboard", "csv")
@@ -79,7 +79,7 @@ def _modules() -> Any:
 
 
 def _size() -> Any:
-    return _key(f"{registry.AUTO}, {', '.join(registry.NAMES)} or a whole number from 1", registry.accepts_size)
+    return _key(f"{sizes.AUTO}, {', '.join(sizes.NAMES)} or a whole number from 1", sizes.accepts_size)
 
 
 def _names() -> Any:

@@ -263,7 +263,7 @@ def _numbers(values: Sequence[str]) -> np.ndarray | None:
 
 def _sort_choices(values: Sequence[str]) -> list[str]:
     """Return the choices: numbers by size, names of sizes by what they say, others by the alphabet."""
-    from hachimachi.models.registry import NAMES
+    from hachimachi.models.sizes import NAMES
 
     choices = set(values)
     if _numbers(values) is not None:
