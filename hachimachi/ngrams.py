@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ from hachimachi.columns import Categories, Column
 from hachimachi.events import EventSequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.report import Duplicate, Report
-
-if TYPE_CHECKING:
-    from hachimachi.models.event_model import EventModel
 
 MOST = 500_000
 """Events of the training data that are kept; what comes after them is forgotten."""
@@ -184,9 +181,9 @@ def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
     return [_hash_opening(sequence) for sequence in sequences if len(sequence) > 1]
 
 
-def find_overlap(model: EventModel, sequences: Sequence[EventSequence]) -> list[EventSequence]:
-    """Return the sequences that begin as one of the training data does."""
-    known = set(model.summary.get("data", {}).get("openings", []))
+def find_overlap(summary: Mapping[str, Any], sequences: Sequence[EventSequence]) -> list[EventSequence]:
+    """Return the sequences that begin as one of the training data does, by the summary of a model's training."""
+    known = set(summary.get("data", {}).get("openings", []))
     return [sequence for sequence in sequences if len(sequence) > 1 and _hash_opening(sequence) in known]
 
 

@@ -204,7 +204,7 @@ def _figures(
         "sequences": result.sequences,
         "fresh_events": result.fresh_events,
         "outside": result.outside,
-        "seen_in_training": len(find_overlap(model, sequences)),
+        "seen_in_training": len(find_overlap(model.summary, sequences)),
         "remarks": list(remarks),
         "order": list(result.names),
         "features": features,
@@ -241,7 +241,7 @@ def _show(
         console.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
-    if trained := find_overlap(model, sequences):
+    if trained := find_overlap(model.summary, sequences):
         which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
         console.print(f"Warning: {which} part of the training data, so these figures flatter the model")
 
@@ -422,5 +422,5 @@ def _show_compared(
         if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
             console.print(f"{name} foretells these events no better than a histogram of each feature would")
     for name, model in models.items():
-        if trained := find_overlap(model, sequences):
+        if trained := find_overlap(model.summary, sequences):
             console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")

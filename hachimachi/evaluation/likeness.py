@@ -142,10 +142,6 @@ def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
     return aspects
 
 
-def _pitch_class(sequence: EventSequence) -> Values:
-    return np.mod(np.rint(sequence.column("pitch")), 12)
-
-
 def _between(sequence: EventSequence) -> Values:
     return np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
 
