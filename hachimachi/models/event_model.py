@@ -19,7 +19,7 @@ from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
 from hachimachi.models.encoder import Encoder
 from hachimachi.models.heads.head import Distribution, Head, SampledTables
 from hachimachi.ngrams import NGrams, all_ngrams
-from hachimachi.player.polyphony import limits
+from hachimachi.player.engine import limits
 from hachimachi.sampling import Sampling
 
 Carry = tuple[Tensor, State]

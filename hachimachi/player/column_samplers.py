@@ -66,7 +66,7 @@ class PlayedGrid:
 
     def raw(self, scaled: float) -> float:
         """Return the raw value of a number on the scale, kept within the grid; see
-        :meth:`hachimachi.models.scale.Scale.raw`."""
+        :meth:`hachimachi.models.encoder.Scale.raw`."""
         value = scaled * self.std + self.mean
         if self.log:
             value = math.exp(min(value, 700.0))
