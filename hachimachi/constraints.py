@@ -289,25 +289,28 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     Raises:
         HachimachiError: There are none, or a scale for what are not notes.
     """
+    grid = column.grid
     scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
-    if scale and not _may_be_notes(column):
+    whole = column.whole and isinstance(grid, UniformGrid) and grid.resolution == 1
+    if scale and column.name != "pitch" and (not whole or column.name in NO_NOTES):
         raise HachimachiError(f"{column.name}: {scale} is of notes; expected pitch, or whole numbers that may be notes")
     bins = _bins(column, constraint)
-    if bins.empty:
-        by = _contradiction(column, constraint)
-        raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {_playable(column)}")
-    return bins
+    if not bins.empty:
+        return bins
+    if isinstance(grid, Categories):
+        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
+        playable = f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
+    else:
+        ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
+        playable = f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"
+    by = _contradiction(column, constraint)
+    raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {playable}")
 
 
 def _bins(column: Column, constraint: Constraint) -> Bins:
     if isinstance(column.grid, Categories):
         return category_bins(column.grid, constraint)
     return number_bins(column.grid, column.whole, constraint)
-
-
-def _may_be_notes(column: Column) -> bool:
-    whole = column.whole and isinstance(column.grid, UniformGrid) and column.grid.resolution == 1
-    return column.name == "pitch" or (whole and column.name not in NO_NOTES)
 
 
 def _contradiction(column: Column, constraint: Constraint) -> str:
@@ -318,12 +321,3 @@ def _contradiction(column: Column, constraint: Constraint) -> str:
             if _bins(column, reduce(and_, some)).empty:
                 return " by " + " and ".join(str(one.clauses[0]) for one in some)
     return " by " + ", ".join(map(str, constraint.clauses)) if alone else ""
-
-
-def _playable(column: Column) -> str:
-    grid = column.grid
-    if isinstance(grid, Categories):
-        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
-        return f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
-    ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
-    return f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"

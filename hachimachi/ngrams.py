@@ -24,7 +24,7 @@ MOST = 500_000
 KINDS: Mapping[str, tuple[int, bool]] = {"fresh": (7, False), "copying": (8, True)}
 """What a model keeps: length of an n-gram, and whether time counts."""
 TOGETHER = 0.03
-"""Seconds between events that are heard as one; the hands of a pianist are so far apart in a chord."""
+"""Seconds between events that sound as one; the hands of a pianist are so far apart in a chord."""
 EIGHTH = 0.25
 """Seconds in the middle of a bin of time: a quaver at 120 beats a minute."""
 FINE = 4
@@ -231,7 +231,13 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.places) for pair in equal}
     rarity = -(-sum(map(len, sequences)) // _MOST)
-    unit = _units(sequences)
+    # what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation
+    data = np.concatenate([sequence.data for sequence in sequences])
+    reach = np.abs(data).max(axis=0, initial=0.0)
+    reach[reach == 0] = 1.0
+    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
+    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
+    unit = np.where(whole | (deviation == 0), 1.0, deviation)
     sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
     suspects = [pair for pair in _find_suspects([each.hashes for each in sketches]) if frozenset(pair) not in known]
     alike = [found for pair in suspects if (found := _compare(sequences, sketches, *pair)).score >= ALIKE]
@@ -269,16 +275,6 @@ def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
 
 def _pitch_column(sequence: EventSequence) -> int | None:
     return next((i for i, feature in enumerate(sequence.features) if feature.name == "pitch"), None)
-
-
-def _units(sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
-    """Return what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation."""
-    data = np.concatenate([sequence.data for sequence in sequences])
-    reach = np.abs(data).max(axis=0, initial=0.0)
-    reach[reach == 0] = 1.0
-    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
-    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
-    return np.where(whole | (deviation == 0), 1.0, deviation)
 
 
 def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:

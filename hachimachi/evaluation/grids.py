@@ -217,24 +217,19 @@ def find_common_grid(
             continue
         grids = {label: one.grid for label, one in each.items() if isinstance(one.grid, UniformGrid)}
         if name not in widths:
-            widths[name] = _coarsest(name, grids)
-            if len({grid.resolution for grid in grids.values()}) > 1:
+            steps = {label: grid.resolution for label, grid in grids.items()}
+            most = widths[name] = max(steps.values())
+            if any(not math.isclose(times := most / step, round(times), rel_tol=1e-9) for step in steps.values()):
+                found = ", ".join(f"{label}: {step:g}" for label, step in steps.items())
+                raise HachimachiError(
+                    f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
+                    f"such as --resolution {name}={most:g}"
+                )
+            if len({*steps.values()}) > 1:
                 remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return CommonGrid(widths, ranges, tuple(remarks))
-
-
-def _coarsest(name: str, grids: Mapping[str, UniformGrid]) -> float:
-    """Return the resolution that all others divide."""
-    most = max(grid.resolution for grid in grids.values())
-    if any(not math.isclose(times := most / grid.resolution, round(times), rel_tol=1e-9) for grid in grids.values()):
-        found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
-        raise HachimachiError(
-            f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
-            f"such as --resolution {name}={most:g}"
-        )
-    return most
 
 
 def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:

@@ -60,7 +60,7 @@ class EventModel(nn.Module):
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, NGrams] = {}
-        """What it heard in training, to know it again; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
+        """N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 
     @property
     def temporal(self) -> bool:
