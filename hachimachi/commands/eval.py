@@ -144,7 +144,18 @@ def command(  # noqa: PLR0913  (click's options)
         _write_csv(surprise, header, ([*index, *nll, math.fsum(nll)] for index, nll in rows))
     if table and event:
         _write_table(table[1], model, *event, grid, drawn)
-    report = _evaluate_playing(model, sequences, play, drawn) if play else None
+    report = None
+    if play:
+        from rich.console import Console
+        from rich.progress import track
+
+        from hachimachi.evaluation import playing
+
+        console = Console(stderr=True)
+        generations = playing.play(model, play, sampling=drawn)
+        hidden = not console.is_terminal
+        shown = track(generations, "playing", play, console=console, transient=True, disable=hidden)
+        report = playing.evaluate_playing(model, sequences, list(shown))
     if as_json:
         played = {"playing": report.to_json()} if report else {}
         click.echo(json.dumps(_figures(result, model, sequences, remarks) | played, indent=2))
@@ -290,22 +301,6 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     with replacing(path) as beside:
         beside.write_text(text.getvalue(), encoding="utf-8")
-
-
-def _evaluate_playing(
-    model: EventModel, sequences: list[EventSequence], number: int, sampling: Sampling | None
-) -> PlayReport:
-    """Generate some times, with a bar on a terminal, and measure what comes of it."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from hachimachi.evaluation.playing import evaluate_playing, play
-
-    console = Console(stderr=True)
-    generations = play(model, number, sampling=sampling)
-    hidden = not console.is_terminal
-    shown = track(generations, "playing", number, console=console, transient=True, disable=hidden)
-    return evaluate_playing(model, sequences, list(shown))
 
 
 FIGURES = {
