@@ -243,7 +243,19 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
         whole: Whether only their middles are played.
         constraint: What may be played.
     """
-    spans = [span for interval in constraint.intervals if (span := _span(grid, whole, *interval))]
+    spans: list[tuple[int, int]] = []
+    for lowest, highest in constraint.intervals:
+        low, high = max(lowest / grid.resolution, grid.low), min(highest / grid.resolution, grid.high)
+        if low > high + NEARLY:
+            continue
+        if whole:
+            first, last = math.ceil(low - NEARLY), math.floor(high + NEARLY)
+        else:
+            first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+            # the zero bin of a time plays its middle only
+            first += grid.log and first == grid.low and low > grid.low + NEARLY
+        if first <= last:
+            spans.append((first - grid.low, last - grid.low))
     if not spans:
         return Bins(0, 0)
     start, stop = spans[0][0], max(last for _, last in spans) + 1
@@ -253,20 +265,6 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
     for first, last in spans:
         allowed[first - start : last - start + 1] = True
     return Bins(start, stop, allowed)
-
-
-def _span(grid: UniformGrid, whole: bool, low: float, high: float) -> tuple[int, int] | None:
-    """Return the first and the last bin of an interval."""
-    low, high = max(low / grid.resolution, grid.low), min(high / grid.resolution, grid.high)
-    if low > high + NEARLY:
-        return None
-    if whole:
-        first, last = math.ceil(low - NEARLY), math.floor(high + NEARLY)
-    else:
-        first, last = math.floor(low + 0.5), math.floor(high + 0.5)
-        # the zero bin of a time plays its middle only
-        first += grid.log and first == grid.low and low > grid.low + NEARLY
-    return (first - grid.low, last - grid.low) if first <= last else None
 
 
 def category_bins(grid: Categories, constraint: Constraint) -> Bins:

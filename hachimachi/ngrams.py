@@ -155,7 +155,6 @@ class NGrams:
         return low
 
     def _known(self, symbols: Hashes, length: int) -> NDArray[np.bool_]:
-        """Return which runs of so many symbols occur in the training data."""
         if length not in self._sorted:
             self._sorted[length] = np.unique(hash_runs(self.symbols, length))
         known, runs = self._sorted[length], hash_runs(symbols, length)

@@ -168,7 +168,6 @@ def command(  # noqa: PLR0913  (click's options)
 def _load(
     paths: Sequence[Path], data: Path, split: Path | None, part: str
 ) -> tuple[Models, list[EventSequence], list[str]]:
-    """Return the models, the events to score, and what there is to say of reading them."""
     from hachimachi.checkpoint import load_model
     from hachimachi.io import Report, read
     from hachimachi.io.split import read_split, select
@@ -198,7 +197,6 @@ def _bar(events: int) -> Iterator[Callable[[int], None]]:
 def _figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
-    """Return all figures under the keys of ``--json``."""
     from hachimachi.columns import FLOOR
     from hachimachi.ngrams import find_overlap
 
@@ -230,7 +228,6 @@ def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
 def _show(
     data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print the figures for people."""
     from hachimachi.ngrams import find_overlap
 
     console = make_console()
@@ -263,7 +260,6 @@ def _with_error(nats: float, stderr: float, sign: str = "") -> str:
 
 
 def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSequence, int]:
-    """Return the event that ``SEQUENCE:EVENT`` names."""
     lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
     number, _, event = text.partition(":")
     if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
@@ -316,7 +312,6 @@ FIGURES = {
 
 
 def _show_playing(report: PlayReport) -> None:
-    """Print how a model plays, beside data that it was not trained on, and the limits."""
     number = len(report.generated)
     right = ("model", "data", "at most")
     table = make_table(("", "", *right, ""), right)
@@ -345,7 +340,6 @@ BESIDE = 3
 def _print_compared_json(
     result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print all figures of each model, and how far it is from the best one."""
     from hachimachi.evaluation.likelihood import BLOCK
 
     def figures(gap: Difference) -> dict[str, Any]:
@@ -374,7 +368,6 @@ def _features(result: Comparison) -> tuple[str, ...]:
 def _show_compared(
     data: Path, result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print a comparison for people, the best model first, and which is better in a sentence."""
     from rich.text import Text
 
     from hachimachi.evaluation.likelihood import BLOCK

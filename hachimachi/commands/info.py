@@ -141,7 +141,6 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
 
 
 def _show_findings(console: Console, data: Description) -> None:
-    """Print the first few findings of each kind."""
     if not data.findings:
         console.print("nothing looks wrong")
         return
@@ -180,7 +179,6 @@ def _show_model(path: Path) -> None:
 
 
 def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """Yield what a model was trained on, when, and how well it did."""
     if not summary:
         yield "not trained by hxmx train"
         return

@@ -45,7 +45,21 @@ class Regrid:
         Raises:
             HachimachiError: Categories, or a grid with no bins or too many.
         """
-        regridded = replace(column, grid=_make_grid(column, resolution, support))
+        where, grid = f"the grid of {column.name!r}", column.grid
+        if not isinstance(grid, UniformGrid):
+            raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
+        width = grid.resolution if resolution is None else resolution
+        if not 0 < width < math.inf:
+            raise HachimachiError(f"{where}: resolution is {width:g}, expected a number above 0")
+        low, high = support or (grid.low * grid.resolution, grid.high * grid.resolution)
+        if not (low < high or support is None) or not math.isfinite(high - low):
+            raise HachimachiError(f"{where}: support is {low:g}:{high:g}, expected two numbers, the lower one first")
+        bins = max((high - low) / width + 1, grid.bins)
+        if bins > MAX_BINS or max(abs(low), abs(high)) / width > LARGEST:
+            raise HachimachiError(f"{where}: {bins:.0f} bins are too many; at most {MAX_BINS} can be summed")
+        ends = {"low": math.floor(low / width + 0.5), "high": math.floor(high / width + 0.5)}
+        closed = {"open_low": False, "open_high": False} if support else {}
+        regridded = replace(column, grid=replace(grid, resolution=width, **ends, **closed))
         histogram = np.zeros(column.grid.bins)
         histogram[list(column.occupied)] = column.counts
         counts = Regrid(column, regridded)._spread(histogram)
@@ -148,26 +162,6 @@ def find_column(columns: Sequence[Column], name: str) -> int:
     if name not in indices:
         raise HachimachiError(f"{name}: the model has no such column; it has {', '.join(names)}")
     return indices[name]
-
-
-def _make_grid(column: Column, resolution: float | None, support: tuple[float, float] | None) -> UniformGrid:
-    where, grid = f"the grid of {column.name!r}", column.grid
-    if not isinstance(grid, UniformGrid):
-        raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
-    width = grid.resolution if resolution is None else resolution
-    if not 0 < width < math.inf:
-        raise HachimachiError(f"{where}: resolution is {width:g}, expected a number above 0")
-    low, high = support or (grid.low * grid.resolution, grid.high * grid.resolution)
-    if not (low < high or support is None) or not math.isfinite(high - low):
-        raise HachimachiError(f"{where}: support is {low:g}:{high:g}, expected two numbers, the lower one first")
-    bins = (high - low) / width + 1
-    if max(bins, grid.bins) > MAX_BINS or max(abs(low), abs(high)) / width > LARGEST:
-        raise HachimachiError(
-            f"{where}: {max(bins, grid.bins):.0f} bins are too many; at most {MAX_BINS} can be summed"
-        )
-    ends = {"low": math.floor(low / width + 0.5), "high": math.floor(high / width + 0.5)}
-    closed = {"open_low": False, "open_high": False} if support else {}
-    return replace(grid, resolution=width, **ends, **closed)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class HistogramSampler:
         return table
 
     def _powers(self, tilt: NDArray[np.floating]) -> Numbers:
-        """Return the shares of the occupied bins times a number."""
+        """Return the tilted shares of the occupied bins, but for a factor."""
         logits = self.log_shares + tilt
         logits -= np.maximum.reduce(logits)
         return np.exp(logits, out=logits)
