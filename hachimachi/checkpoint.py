@@ -129,7 +129,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 
 def read_summary(path: str | Path) -> dict[str, Any]:
-    """Return what a model file or a checkpoint tells of its training, and under ``plugins`` what its parts need.
+    """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
 
     Nothing is built, so parts that are not known do no harm.
 

@@ -171,7 +171,7 @@ class CommonGrid:
     Args:
         resolution: Width of the bins.
         support: Lowest and highest value.
-        remarks: What the user is told of it.
+        remarks: For the user.
     """
 
     resolution: dict[str, float]
