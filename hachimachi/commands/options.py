@@ -243,7 +243,7 @@ def midi_options(command: Command) -> Command:
         midi_cc: tuple[dict[str, int], ...],
         **options: Any,
     ) -> Any:
-        from hachimachi.live.midi.connect import MidiPortOptions
+        from hachimachi.live.midi.ports import MidiPortOptions
 
         controls: dict[str, int] = {}
         for name, number in ((name, number) for named in midi_cc for name, number in named.items()):

@@ -27,7 +27,7 @@ from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
-    from hachimachi.live.midi.connect import MidiPortOptions
+    from hachimachi.live.midi.ports import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
     from hachimachi.sampling import Sampling
@@ -195,13 +195,13 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
     from hachimachi.live.screen.process import PanelProcess, can_draw
-    from hachimachi.live.screen.reporter import PlainLog
+    from hachimachi.live.screen.snapshot import PlainLog
 
     screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
-    from hachimachi.live.midi.connect import open_midi
+    from hachimachi.live.loop import realtime
+    from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
-    from hachimachi.live.realtime import realtime
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable, quick_steps
 
     stack.enter_context(quick_steps())

@@ -21,8 +21,7 @@ from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
-from hachimachi.live.screen.reporter import Reporter
-from hachimachi.live.screen.snapshot import Screen, Trace
+from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
 from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError, count
-from hachimachi.live.midi.mapping import Channels, Keyboard
+from hachimachi.live.midi.mapping import Channels, Keyboard, features_of
 
 if TYPE_CHECKING:
     from hachimachi.live.midi.input import MidiIn
@@ -252,15 +252,17 @@ class MidiSetup:
 
     def details(self) -> str:
         """What was heard and sent, and what was not, in a line for each port; empty without ports."""
-        lines: list[str] = []
+        lines: list[tuple[str, dict[str, int]]] = []
         if self.inlet is not None:
             left = {"our own come back": self.inlet.returned, "came too fast": self.inlet.dropped}
-            lines.append(_line("MIDI in", f"heard {count(self.inlet.heard, 'message')}", left))
+            lines.append((f"MIDI in: heard {count(self.inlet.heard, 'message')}", left))
         if self.port is not None:
             dropped = sum(listener.dropped for listener in self.listeners)
             left = {"events beyond what MIDI can hold": dropped, "refused by the port": self.port.lost}
-            lines.append(_line("MIDI out", f"sent {count(self.port.sent, 'message')}", left))
-        return "\n".join(lines)
+            lines.append((f"MIDI out: sent {count(self.port.sent, 'message')}", left))
+        return "\n".join(
+            ", ".join([done, *(f"{why}: {number:,}" for why, number in left.items() if number)]) for done, left in lines
+        )
 
     def __enter__(self) -> MidiSetup:
         return self
@@ -269,5 +271,71 @@ class MidiSetup:
         self.close()
 
 
-def _line(name: str, done: str, left: dict[str, int]) -> str:
-    return ", ".join([f"{name}: {done}", *(f"{why}: {number:,}" for why, number in left.items() if number)])
+@dataclass(frozen=True)
+class MidiPortOptions:
+    """Which ports to open, and what for.
+
+    Args:
+        hear: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
+        play: ``--midi-out``, likewise.
+        channel: ``--midi-channel``, from 1.
+        in_channel: ``--midi-in-channel``, from 1; ``None`` for all.
+        thru: ``--midi-thru``.
+        controls: ``--midi-cc``: feature → number of the controller.
+    """
+
+    hear: str | None = None
+    play: str | None = None
+    channel: int = 1
+    in_channel: int | None = None
+    thru: bool = False
+    controls: Mapping[str, int] = field(default_factory=dict)
+
+
+def open_midi(
+    options: MidiPortOptions,
+    models: Sequence[Sequence[Column]],
+    wake: Callable[[], object],
+    say: Callable[[str], None],
+) -> MidiSetup:
+    """Open ports; none, and without mido, where the options name none.
+
+    Args:
+        options: Which ports.
+        models: The columns of each model.
+        wake: Tells the playing thread, from any other, that something has arrived.
+        say: Shows one line to the person at the screen.
+
+    Raises:
+        HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
+    """
+    if not (options.hear or options.play):
+        return MidiSetup()
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.output import MidiOut, channel_of_model
+
+    names = dict.fromkeys(column.name for columns in models for column in features_of(columns))
+    for name in options.controls:
+        if name not in names:
+            raise HachimachiError(f"--midi-cc {name}: there is no such feature; there are {', '.join(names)}")
+    port = OutPort(open_port(options.play, "out"), say) if options.play else None
+    listeners: tuple[MidiOut, ...] = ()
+    inlet = None
+    try:
+        if port is not None:
+            listeners = tuple(
+                MidiOut(port, columns, options.controls, channel_of_model(options.channel - 1, index))
+                for index, columns in enumerate(models)
+            )
+        if options.hear:
+            keyboards = [Keyboard(columns, options.controls) for columns in models]
+            for name in dict.fromkeys(name for keyboard in keyboards for name in keyboard.resting):
+                way = f"--midi-cc {name}=NUMBER for a controller"
+                say(f"--midi-in: no key gives {name}, so it rests at its median; {way}")
+            channel = None if options.in_channel is None else options.in_channel - 1
+            inlet = MidiIn(keyboards, wake, channel=channel, out=port, thru=options.thru)
+            inlet.port = open_port(options.hear, "in", inlet.receive)
+    except HachimachiError:
+        MidiSetup(port=port).close()
+        raise
+    return MidiSetup(inlet, listeners, port, options.controls)
