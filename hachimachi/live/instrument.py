@@ -305,20 +305,17 @@ class Ensemble:
             self.refusals.note(Refused("value", str(error)), asker)
 
     def _obey(self, message: Message, sender: Address | None) -> None:
-        instruments, message = self._addressed(message)
+        instruments = [each for each in self.instruments if not each.stopped]
+        number, slash, rest = message.route[1:].partition("/")
+        if slash and number.isdecimal():
+            i = int(number[:9]) - 1
+            if not 0 <= i < len(self.instruments):
+                known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
+                raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
+            if self.instruments[i].stopped:
+                raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
+            instruments, message = [self.instruments[i]], message._replace(route=f"/{rest}")
         for instrument in instruments:
             self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
         if message.route == "/status" and not message.values:
             self._wire.post("/status", "refused", self.refusals.total, to=sender)
-
-    def _addressed(self, message: Message) -> tuple[list[Instrument], Message]:
-        number, slash, rest = message.route[1:].partition("/")
-        if not (slash and number.isdecimal()):
-            return [each for each in self.instruments if not each.stopped], message
-        i = int(number[:9]) - 1
-        if not 0 <= i < len(self.instruments):
-            known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
-            raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
-        if self.instruments[i].stopped:
-            raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
-        return [self.instruments[i]], message._replace(route=f"/{rest}")

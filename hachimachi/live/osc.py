@@ -59,8 +59,7 @@ def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]
         element, time = waiting.pop()
         try:
             if element.startswith(_BUNDLE):
-                inner = _read_bundle(element, now, wall)
-                waiting.extend(reversed(inner))
+                waiting.extend(reversed(_read_bundle(element, now, wall)))
             else:
                 yield _read_numbers(element, time) or _read_message(element, time)
         except Refused as refused:
@@ -78,12 +77,12 @@ def _read_bundle(bundle: bytes, now: float, wall: float) -> list[tuple[bytes, fl
     offset = 16
     while offset < len(bundle):
         size = int.from_bytes(bundle[offset : offset + 4], "big", signed=True)
-        end = offset + 4 + size
-        if size <= 0 or end > len(bundle):
-            left = len(bundle) - offset - 4
+        offset += 4
+        if size <= 0 or offset + size > len(bundle):
+            left = len(bundle) - offset
             raise Refused("packet", f"a bundle states {size} bytes for an element, {left} are left")
-        elements.append((bundle[offset + 4 : end], time))
-        offset = end
+        elements.append((bundle[offset : offset + size], time))
+        offset += size
     return elements
 
 
@@ -200,8 +199,7 @@ class Wire:
         try:
             self._send(packet, to)
         except OSError as error:
-            why = error.strerror or error
-            self.refusals.note(Refused("send", f"cannot send {route}: {why}; see --out"))
+            self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out"))
 
 
 class OscListener:
@@ -226,12 +224,9 @@ class OscListener:
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = wire
-        self._output, self._noteoff = f"{prefix}/output", f"{prefix}/noteoff"
-        self._note_offs = note_offs
-        self._ahead = ahead
-        self._clock = clock
-        self._wall = wall
+        self._wire, self._output, self._noteoff = wire, f"{prefix}/output", f"{prefix}/noteoff"
+        self._note_offs, self._ahead = note_offs, ahead
+        self._clock, self._wall = clock, wall
 
     def began(self) -> None:
         """Send nothing."""

@@ -88,13 +88,14 @@ class Snapshot:
 
     def to_bytes(self) -> bytes:
         """Return it as JSON of at most `LARGEST` bytes: where there is too much, the oldest events of each model are
-        cut, then the names of features that are not drawn. NaN and infinities are Python's.
-        """
-        packet = _dump(self)
-        for most in (MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+        cut, then the names of features that are not drawn. NaN and infinities are Python's."""
+        snapshot, packet = self, b""
+        for most in (None, MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+            if most is not None:
+                snapshot = replace(self, models=tuple(_cut(state, most) for state in self.models))
+            packet = json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
             if len(packet) <= LARGEST:
                 break
-            packet = _dump(replace(self, models=tuple(_cut(state, most) for state in self.models)))
         return packet
 
     @classmethod
@@ -112,10 +113,6 @@ class Snapshot:
             return cls(**fields, models=tuple(ModelState(**state) for state in states))
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
-
-
-def _dump(snapshot: Snapshot) -> bytes:
-    return json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
 
 
 def _cut(state: ModelState, most: int) -> ModelState:
@@ -373,12 +370,14 @@ class PlainLog:
             if before is None:
                 _print(f"ready: {state.name}")
                 continue
-            if before.name != state.name:
-                _print(f"{before.name} gives way to {state.name}")
-            if before.mode != state.mode:
-                _print(f"{state.name}: mode {state.mode}")
-            if before.steering != state.steering:
-                _print(f"{state.name}: {'; '.join(state.steering) or 'as learned'}")
+            changes = (
+                (before.name != state.name, f"{before.name} gives way to {state.name}"),
+                (before.mode != state.mode, f"{state.name}: mode {state.mode}"),
+                (before.steering != state.steering, f"{state.name}: {'; '.join(state.steering) or 'as learned'}"),
+            )
+            for changed, line in changes:
+                if changed:
+                    _print(line)
         if previous is not None and snapshot.at >= self._next:
             for i, (state, line) in enumerate(zip(snapshot.models, counts, strict=True)):
                 if line not in self._counts[i : i + 1]:
