@@ -21,9 +21,9 @@ LARGEST = 1e9
 class InputForm:
     """Which values an ``/input`` may carry; their number decides which are meant.
 
-    All features in order; or only the unmasked ones; and of either, features that had one value in training
-    may be left out. Where two of these ask for the same number of values, the first in this order is meant:
-    all, unmasked, unmasked without constants, all without constants.
+    All features in order; or only the unmasked ones; and of either, features that had one value in training may be
+    left out. Where two of these ask for the same number of values, the first in this order is meant: all, unmasked,
+    unmasked without constants, all without constants.
 
     Args:
         features: The model's features, F of them.
@@ -94,9 +94,9 @@ ECHO_SECONDS = 0.5
 class Echoes:
     """Outputs that may come back as inputs.
 
-    An input is the echo of an output if its known values equal those of the output as float32, which is
-    what OSC carries, and if the output was sent at most `ECHO_SECONDS` ago. Each output is claimed once.
-    Echoes come in the order of their outputs, so a claim also settles the outputs before it.
+    An input is the echo of an output if its known values equal those of the output as float32, which is what OSC
+    carries, and if the output was sent at most `ECHO_SECONDS` ago. Each output is claimed once. Echoes come in the
+    order of their outputs, so a claim also settles the outputs before it.
     """
 
     def __init__(self) -> None:
@@ -281,17 +281,18 @@ class History:
         Raises:
             Refused: Its events are others.
         """
-        ours, theirs = (_describe_events(each) for each in (self.player, player))
+
+        def describe(model: PlayableModel) -> str:  # equal texts mean equal events
+            names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in model.features)
+            return f"{names} {'in time' if model.temporal else 'without time'}"
+
+        ours, theirs = describe(self.player), describe(player)
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model with the same events take over; it observes the last of the past.
-
-        Args:
-            player: The model.
-            start: Its state after the primer that came before that past; ``None`` for its start state.
-        """
+        """Let another model with the same events take over; it observes the last of the past, going on from ``start``,
+        its state after the primer that came before, or from its start state."""
         self._use(player)
         player.reset()
         if start is not None:
@@ -310,9 +311,3 @@ class History:
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self.last: float | None = None
         """When the event that was observed last happened."""
-
-
-def _describe_events(player: PlayableModel) -> str:
-    """Equal texts mean equal events."""
-    names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in player.features)
-    return f"{names} {'in time' if player.temporal else 'without time'}"

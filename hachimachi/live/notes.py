@@ -81,10 +81,8 @@ class ActiveNotes:
         return notes
 
 
-FINEST = 1e-6
-"""Seconds; what is less late is on time."""
-PER_E_FOLD = 50
-"""Bins for each factor of e: a percentile is read to within 2 %."""
+FINEST = 1e-6  # seconds; what is less late is on time
+PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
 BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message import ParseError as MessageError
 
-from hachimachi.live.protocols import Address, Note, Refusals, Refused, Row, quote
+from hachimachi.live.protocols import Address, Listener, Note, Refusals, Refused, Row, quote
 
 SANE_SECONDS = 60.0
 """A time tag further than this from now is a wrong clock, not a time."""
@@ -202,7 +202,7 @@ class Wire:
             self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out"))
 
 
-class OscListener:
+class OscListener(Listener):
     """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``.
 
     Args:
@@ -227,12 +227,6 @@ class OscListener:
         self._wire, self._output, self._noteoff = wire, f"{prefix}/output", f"{prefix}/noteoff"
         self._note_offs, self._ahead = note_offs, ahead
         self._clock, self._wall = clock, wall
-
-    def began(self) -> None:
-        """Send nothing."""
-
-    def heard(self, row: Row, at: float) -> None:
-        """Send nothing."""
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """Send ``/output``."""

@@ -28,10 +28,8 @@ from hachimachi.sampling import Sampling
 
 PRIMER_EVENTS = 512
 """The last events of a primer: a longer past changes little in what a model of this size predicts."""
-WARM_STEPS = 50
-"""After so many steps the first answer is as quick as the others."""
-WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))
-"""Low and high temperatures, which have different tables."""
+WARM_STEPS = 50  # after these the first answer is as quick as the others
+WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 
 
 @dataclass(frozen=True)
@@ -102,15 +100,10 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
-    """Refuse files that would have the same name on the wire.
-
-    Args:
-        paths: Files given with an option.
-        option: That option.
-        others: Files that are called by their names, too.
+    """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
 
     Raises:
-        HachimachiError: The first of them that has a name that is taken.
+        HachimachiError: The first of them whose name is taken.
     """
     taken = {path.stem: path for path in others}
     for path in paths:

@@ -19,14 +19,15 @@ from hachimachi.live.midi.mapping import (
     trained_values,
 )
 from hachimachi.live.midi.ports import OutPort
-from hachimachi.live.protocols import Row
+from hachimachi.live.protocols import Listener, Row
 
 VELOCITY = 64
 """Of notes of a model that has none."""
 
 
-class MidiOut:
-    """Plays one model's events to a port, which several may share. Nothing in it raises while it plays.
+class MidiOut(Listener):
+    """Plays one model's events to a port, which several may share. Nothing in it raises while it plays. What a player
+    plays sounds by itself, or by ``--midi-thru``.
 
     Args:
         port: Where to.
@@ -71,9 +72,6 @@ class MidiOut:
     def began(self) -> None:
         """End what still sounds: a new sequence begins."""
         self._end_all()
-
-    def heard(self, row: Row, at: float) -> None:
-        """Nothing: what a player plays sounds by itself, or by ``--midi-thru``."""
 
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (of Listener)
         """Play an event now: features, shape (F,)."""

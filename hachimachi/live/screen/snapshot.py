@@ -242,10 +242,9 @@ BLOCKS = Signs()
 ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-", line="-")
 
 
-ROOM_SECONDS = 0.003
-"""A snapshot takes a fraction of a millisecond; where less than this is left before the next note it waits,"""
-PATIENCE_SECONDS = 0.5
-"""but no longer than this."""
+ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
+"""A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
+longer than the second."""
 
 
 class Reporter:
@@ -332,8 +331,7 @@ class Reporter:
         return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))
 
 
-COUNT_SECONDS = 60.0
-"""Seconds between two lines of counts."""
+COUNT_SECONDS = 60.0  # between two lines of counts
 COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
 
 
