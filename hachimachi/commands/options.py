@@ -207,8 +207,7 @@ def _make_constraint(option: str, name: str, texts: Sequence[str]) -> Constraint
     return Constraint.among([number(text) for text in texts]).called(option)
 
 
-LAST_CONTROLLER = 119
-"""The numbers after it are commands, such as all notes off."""
+LAST_CONTROLLER = 119  # the numbers after it are commands, such as all notes off
 
 
 def _controller(text: str) -> int:

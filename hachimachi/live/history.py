@@ -64,8 +64,10 @@ class InputForm:
         for column, value in zip(columns, values, strict=True):
             if type(value) is float and -LARGEST <= value <= LARGEST:  # the common case
                 row[column] = value
+            elif isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+                raise Refused("type", f"/input: {self.names[column]} is {quote(value)}, expected a number")
             else:
-                row[column] = _number(self.names[column], value)
+                row[column] = check_number(f"/input: {self.names[column]}", float(value))
         return np.array(row)
 
     def __str__(self) -> str:
@@ -76,14 +78,12 @@ class InputForm:
         return " or ".join([", ".join(forms[:-1]), forms[-1]] if len(forms) > 1 else forms)
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise Refused("type", f"/input: {name} is {quote(value)}, expected a number")
-    number = float(value)
+def check_number(what: str, number: float) -> float:
+    """Return a number that is finite and of sensible size; ``what`` begins the message of what is `Refused`."""
     if not math.isfinite(number):
-        raise Refused("finite", f"/input: {name} is {number}, expected a finite number")
+        raise Refused("finite", f"{what} is {number}, expected a finite number")
     if abs(number) > LARGEST:
-        raise Refused("size", f"/input: {name} is {number:g}, expected at most {LARGEST:g} in size")
+        raise Refused("size", f"{what} is {number:g}, expected at most {LARGEST:g} in size")
     return number
 
 
@@ -129,21 +129,17 @@ def _as_sent(features: NDArray[np.float64]) -> list[float]:
     return features.astype(np.float32).tolist()
 
 
-RECENT = 512
-"""Events; a longer past changes little in what a model of this size predicts."""
-LARGEST_SENT = float(np.finfo(np.float32).max)
-"""OSC carries numbers as float32."""
-CATCH_UP = 64
-"""Events of the past that a model observes when it takes over from another."""
+RECENT = 512  # events; a longer past changes little in what a model of this size predicts
+LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
+CATCH_UP = 64  # events of the past that a model observes when it takes over from another
 
 
 class ObservedEvent(NamedTuple):
-    """One event that the model observed."""
+    """One event that the model observed; ``own`` if it had played it itself."""
 
     at: float
     row: Row
     own: bool
-    """Whether the model itself had played it."""
 
 
 class Past(NamedTuple):

@@ -26,12 +26,10 @@ from hachimachi.live.protocols import Address
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
-LAST_SECONDS = 0.00005
-"""So long before a deadline nothing else is begun any more."""
+LAST_SECONDS = 0.00005  # before a deadline, nothing else is begun any more
 DRAIN_SECONDS = 0.0005
 """So long packets are received in one turn: a flood must not keep what is due from sounding."""
-WARM_UP = (60.0, 80.0, 0.5, 0.0)
-"""Values of the message that is sent to nobody in the last stretch before a deadline."""
+WARM_UP = (60.0, 80.0, 0.5, 0.0)  # values of the message to nobody
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""

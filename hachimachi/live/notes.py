@@ -12,13 +12,10 @@ from hachimachi.live.schedule import Prediction
 
 
 class ActiveNotes:
-    """The notes that sound.
+    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
 
     A note ends after its feature ``duration``, in seconds. Where the model has none, the next event that comes later
     ends it. The same note begun again ends the one before.
-
-    Args:
-        features: The model's features. Events are notes if one of them is called ``pitch``; else nothing sounds.
 
     >>> import numpy as np
     >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
@@ -124,13 +121,7 @@ class LatencyHistogram:
 
 
 class NoteOutput:
-    """Lets predictions sound and notes end, and reports both to listeners.
-
-    Args:
-        features: Those of the model, F of them.
-        listeners: Who plays or keeps it.
-        clock: Seconds that never go back.
-    """
+    """Lets predictions sound and notes end, and reports both to listeners; ``features`` are the model's."""
 
     def __init__(self, features: Sequence[Feature], listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
         self.active, self.latency = ActiveNotes(features), LatencyHistogram()

@@ -169,7 +169,7 @@ class Performer:
         lookahead: Seconds by which outputs are sent ahead of time.
 
     Raises:
-        Refused: No such mode, or one other than ``follow`` with more than one pending prediction.
+        Refused: As in `find_mode`.
     """
 
     def __init__(
@@ -247,11 +247,7 @@ class Performer:
         self._turns.stop()
 
     def set_mode(self, name: str) -> None:
-        """Play in another way; what waits is dropped, and notes end.
-
-        Raises:
-            Refused: No such mode, or one that does not go with every prediction being played.
-        """
+        """Play in another way; what waits is dropped, and notes end. Raises as `find_mode`."""
         mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
         self._turns.mode = mode

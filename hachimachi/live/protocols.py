@@ -126,13 +126,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind; a new one of a kind is shown on the screen, and answered once a second.
-
-    Args:
-        show: Shows one line on the screen.
-        answer: Answers on the network, also the sender of the message, if it is known.
-        clock: Seconds that never go back.
-    """
+    """Counts refusals by kind. New ones are shown on the screen, all are answered over OSC, also to the sender if it
+    is known; of each kind no more often than `SHOW_SECONDS` and `ANSWER_SECONDS`."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

@@ -54,11 +54,7 @@ are all there when it sounds."""
 
 
 class Schedule:
-    """At most one input to answer, and predictions in the order of their deadlines, then of their adding.
-
-    Args:
-        one: Whether at most one prediction waits.
-    """
+    """At most one input to answer, and predictions (``one`` or more) in the order of deadlines, then of arrival."""
 
     def __init__(self, one: bool) -> None:
         self.one = one

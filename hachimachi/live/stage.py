@@ -37,9 +37,7 @@ class PlaySettings:
     """How models play.
 
     Args:
-        mode: See `hachimachi.live.performer`.
-        pending: See `Performer`.
-        silence: Seconds after which the mode ``respond`` goes on alone.
+        mode: As ``pending`` and ``silence``, see `hachimachi.live.performer.Performer`.
         speed: Seconds of the model in one of the clock.
         lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
         note_offs: Whether the ends of notes are sent.

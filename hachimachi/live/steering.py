@@ -16,7 +16,7 @@ from hachimachi.columns import Column
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME
-from hachimachi.live.history import LARGEST
+from hachimachi.live.history import check_number
 from hachimachi.live.protocols import Refused, quote
 from hachimachi.sampling import Sampling
 
@@ -241,11 +241,7 @@ def read_number(what: str, value: object) -> float:
     number = _as_number(value)
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")
-    if not math.isfinite(number):
-        raise Refused("finite", f"{what} is {number}, expected a finite number")
-    if abs(number) > LARGEST:
-        raise Refused("size", f"{what} is {number:g}, expected at most {LARGEST:g} in size")
-    single = np.float32(number)
+    single = np.float32(check_number(what, number))
     return float(str(single)) if single == number and not number.is_integer() else number
 
 

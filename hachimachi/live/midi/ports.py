@@ -124,20 +124,13 @@ def _libraries_silent() -> Iterator[None]:
         os.close(nowhere)
 
 
-RETURN_SECONDS = 0.25
-"""How long after it was sent an equal message is our own come back."""
-REPEAT_SECONDS = 0.05
-"""The same for what a player played and passed through: no hand repeats itself so fast."""
+RETURN_SECONDS, REPEAT_SECONDS = 0.25, 0.05
+"""How long after it was sent an equal message is our own come back; and the same for what a player played and passed
+through, since no hand repeats itself so fast."""
 
 
 class OutPort:
-    """Sends messages, and knows its own when they come back. All in the playing thread.
-
-    Args:
-        port: Of mido.
-        say: Shows one line to the person at the screen.
-        clock: Seconds that never go back.
-    """
+    """Sends messages to a port of mido, and knows its own when they come back. All in the playing thread."""
 
     def __init__(
         self, port: Any, say: Callable[[str], None] = print, clock: Callable[[], float] = time.perf_counter
@@ -146,18 +139,12 @@ class OutPort:
         self.sent = self.lost = 0
         self.notes: set[tuple[int, int]] = set()
         """(channel, pitch) of the notes that were begun here and not ended."""
-        self._port = port
-        self._say = say
-        self._clock = clock
+        self._port, self._say, self._clock = port, say, clock
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
     def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
-        """Send a message of mido. Where that fails it is counted, and the first time reported.
-
-        Args:
-            message: Any that belongs to a channel.
-            expected: For so many seconds it may come back.
-        """
+        """Send a channel message of mido, which may come back for the ``expected`` seconds. Where that fails it is
+        counted, and the first time reported."""
         now = self._clock()
         self._recent.append((now, now + expected, _key(message)))
         if is_note_end(message):

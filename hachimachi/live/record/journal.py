@@ -45,10 +45,8 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
-    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free.
-
-    A name is taken, too, where its journal waits; of the path itself only if its journal has to be free as well.
-    """
+    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free and has no journal.
+    Whether the path itself may have one says ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -57,10 +55,8 @@ def free(path: Path, *, with_journal: bool = False) -> Path:
 
 
 def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
-    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder.
-
-    One that is being written at this moment is none of them, nor is another program's file.
-    """
+    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder. One that is being
+    written now is none of them, nor is another program's file."""
     path = Path(where)
     unfinished = []
     for journal in sorted(path.glob(f"*{ENDING}")) if path.is_dir() else [beside(path)]:

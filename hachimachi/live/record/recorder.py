@@ -12,8 +12,7 @@ from hachimachi.live.osc import Message, Wire, parse
 from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 
-SHOW_SECONDS = 0.5
-"""How often the counter moves."""
+SHOW_SECONDS = 0.5  # how often the counter moves
 
 
 class Recorder:

@@ -23,27 +23,19 @@ from hachimachi.live.screen.snapshot import (
     shown,
 )
 
-STEP = 1 / 8
-"""Seconds a column."""
-KEPT = 256
-"""Columns kept: half a minute, more than the widest panel shows."""
+STEP = 1 / 8  # seconds a column
+KEPT = 256  # columns: half a minute, more than the widest panel shows
 KEPT_SECONDS = KEPT * STEP
 RATE_SECONDS = 2.0
-BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8
-"""What is in a cell, as bits."""
-
+BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8  # what is in a cell, as bits
 YOU_STYLE, MODEL_STYLE, BOTH_STYLE, FAINT = "cyan", "magenta", "bold", "dim"
-GUTTER = 7
-"""Columns left of the picture, for note names and names of features."""
-VALUE = 11
-"""Columns right of a trace, for its newest value."""
+GUTTER = 7  # columns left of the picture, for note names and names of features
+VALUE = 11  # columns right of a trace, for its newest value
 NUMBER, CELL, ACROSS = 9, 20, 4
 """Columns of a number, columns from one number to the next, numbers side by side at most."""
 TALLEST, WIDEST = 30, 160
-SPARED = 4
-"""Lines of the terminal left to what was printed before."""
-LEAST_PICTURE = 4
-"""Lines of picture below which a model's counts shrink to one line."""
+SPARED = 4  # lines of the terminal left to what was printed before
+LEAST_PICTURE = 4  # lines of picture below which a model's counts shrink to one line
 LABELS = (
     *("you", "heard", "skipped", "refused"),
     *("model", "played", "cancelled", "pending"),
@@ -52,8 +44,7 @@ LABELS = (
 BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
 """The counts on one line, the most important first, and the columns of each."""
 
-Cell = tuple[str, str]
-"""A sign and its style."""
+Cell = tuple[str, str]  # a sign and its style
 
 
 def column_of(time: float) -> int:

@@ -53,8 +53,7 @@ def can_draw(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
 class PanelProcess:
     """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`.
 
-    It starts at once and does not wait until the child is ready: what is sent waits in the child's socket. If the
-    child dies the performance goes on without a panel.
+    What is sent waits in the child's socket until that is ready. If the child dies the performance goes on without.
     """
 
     interval = 1 / 8
@@ -106,11 +105,7 @@ class PanelProcess:
 
 
 class PanelScreen:
-    """Draws when the columns of the picture move on, and not at all when nothing changes.
-
-    Args:
-        clock: Seconds that never go back.
-    """
+    """Draws when the columns of the picture move on, and not at all when nothing changes."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         from rich.console import Console

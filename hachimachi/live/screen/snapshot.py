@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
 YOU, MODEL, CUT = 0, 1, 2
 """Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
-MOST_TRACES = 8
-"""More features than these are counted on a screen and not drawn."""
+MOST_TRACES = 8  # features drawn; more are counted
 MOST_NOTES, MOST_VALUES = 64, 8
 """Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
 column shows no more notes than these, and one value. Of a flood, its end is drawn."""
-LARGEST = 60_000
-"""Bytes of a snapshot, which has to fit into one datagram."""
+LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
 
 
 class ScreenEvent(NamedTuple):
@@ -160,8 +158,7 @@ class Trace:
 
     Args:
         features: Names of all features, in column order.
-        most: How many events of the player, and as many of the model, are kept until they are taken; by default
-            as many as can be drawn.
+        most: How many events of the player, and of the model, are kept; by default as many as can be drawn.
 
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
@@ -254,8 +251,7 @@ class Reporter:
         ensemble: The ensemble.
         screen: Where to.
         traces: What each instrument heard and played, in their order.
-        hears: Where it is heard on.
-        plays_to: Where it is played to.
+        hears: As in `Snapshot`, and ``plays_to`` too.
         clock: Seconds that never go back, those of the events.
     """
 
@@ -336,13 +332,8 @@ COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
 
 
 class PlainLog:
-    """Lines on standard output when something changes: a `hachimachi.live.screen.snapshot.Screen`.
-
-    What goes wrong is printed on standard error.
-
-    Args:
-        quiet: Print only what goes wrong.
-    """
+    """A `Screen` of lines: on standard output when something changes, unless ``quiet``; on standard error what goes
+    wrong."""
 
     interval = 1.0
 
