@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from hachimachi.sampling import Sampling
 
 FILE = click.Path(path_type=Path)
-LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}
-"""Names of this machine."""
+LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
 
 
 class HostPort(click.ParamType):

@@ -94,9 +94,7 @@ class LatencyHistogram:
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        self.largest = 0.0
-        """The largest, in seconds."""
+        self.count, self.largest = 0, 0.0
         self._bins = [0] * (BINS + 1)
 
     def add(self, seconds: float) -> None:

@@ -22,8 +22,7 @@ SANE_SECONDS = 60.0
 """A time tag further than this from now is a wrong clock, not a time."""
 LONGEST = 16_384
 """Bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit."""
-LAYOUTS = 64
-"""How many layouts of messages that have only numbers are cached."""
+LAYOUTS = 64  # of messages that have only numbers, cached
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -174,7 +173,6 @@ class Wire:
     Args:
         send: Sends a packet to those who listen, and to one who asked; may raise OSError.
         say: Shows one line on the screen.
-        clock: Seconds that never go back.
     """
 
     def __init__(

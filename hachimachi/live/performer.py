@@ -160,7 +160,7 @@ class Performer:
     to call again.
 
     Args:
-        player: The model, or a `hachimachi.player.engine.Player`, where it has random numbers or sampling of its own.
+        player: The model, or a `hachimachi.player.engine.Player` of it.
         listeners: Are called when something happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.

@@ -26,8 +26,7 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling
 
-PRIMER_EVENTS = 512
-"""The last events of a primer: a longer past changes little in what a model of this size predicts."""
+PRIMER_EVENTS = 512  # the last of a primer: a longer past changes little in what a model of this size predicts
 WARM_STEPS = 50  # after these the first answer is as quick as the others
 WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 
@@ -65,8 +64,7 @@ class Outputs:
         midi: MIDI ports.
         logbook: Keeps what is played; ``None`` for nothing.
         screen: Shows it; ``None`` for nothing.
-        hears: Addresses that are listened on, for the screen.
-        plays_to: Addresses that are played to, for the screen.
+        hears: Addresses that are listened on, for the screen; ``plays_to``: those that are played to.
     """
 
     midi: MidiSetup = field(default_factory=MidiSetup)
@@ -211,12 +209,7 @@ def quick_steps() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a model plays while other work goes on.
-
-    Args:
-        address: Host and port that it listens on.
-        ensemble: The model behind the routes of the protocol.
-    """
+    """Where a model plays while other work goes on: host and port where it listens, and the model behind its routes."""
 
     address: Address
     ensemble: Ensemble

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from hachimachi.live.midi.input import MidiIn
     from hachimachi.live.midi.output import MidiOut
 
-VIRTUAL = "virtual:"
-"""A port of this name and what follows is made, for other programs to connect to."""
+VIRTUAL = "virtual:"  # a port of the name that follows is made, for other programs to connect to
 EXTRA = "pip install 'hachimachi[midi]'"
 Direction = Literal["in", "out"]
 

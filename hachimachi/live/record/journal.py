@@ -28,12 +28,10 @@ from hachimachi.live.record.dataset import Recorded, make_sequences, save
 
 FORMAT, VERSION = "hachimachi.journal", 1
 ENDING = ".journal"
-MAGIC = f'{{"format": "{FORMAT}"'.encode()
-"""How every journal begins."""
+MAGIC = f'{{"format": "{FORMAT}"'.encode()  # how every journal begins
 SUFFIXES = {suffix: WRITERS[suffix] for suffix in (".json", ".csv")}
 """The formats that hold any features, each with its module in `hachimachi.io`."""
-LARGEST = 1e300
-"""Larger numbers are damage."""
+LARGEST = 1e300  # larger numbers are damage
 SYNC_SECONDS, REST = 0.05, 9.0
 """So seldom is the disk asked to hold what was written; and a slow one rests so many times longer than it took, since a
 write may have to wait while it is at work."""
