@@ -27,7 +27,7 @@ from benchmarks.live_rows import Line, flood, idle, round_trip, scheduled, start
 from benchmarks.live_stage import Stage, set_stage
 from benchmarks.tasks import BESIDE
 from hachimachi.errors import HachimachiError
-from hachimachi.live.realtime import realtime
+from hachimachi.live.loop import realtime
 
 FOLDER = Path(__file__).resolve().parents[1] / "outputs"
 ROWS: dict[str, Callable[[Stage], list[Line]]] = {

@@ -9,7 +9,7 @@ import select
 import socket
 import sys
 
-from hachimachi.live.realtime import request_realtime
+from hachimachi.live.loop import request_realtime
 
 
 def main(words: list[str]) -> None:

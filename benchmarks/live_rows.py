@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.live_probe import Probe, Seconds, all_cores_busy
 from benchmarks.live_schedule import drift, lateness, listen, should_play
 from benchmarks.live_stage import SEED, Stage
+from hachimachi.live.loop import realtime
 from hachimachi.live.osc import encode
-from hachimachi.live.realtime import realtime
 
 
 class Line(NamedTuple):

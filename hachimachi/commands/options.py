@@ -207,8 +207,7 @@ def _make_constraint(option: str, name: str, texts: Sequence[str]) -> Constraint
     return Constraint.among([number(text) for text in texts]).called(option)
 
 
-LAST_CONTROLLER = 119
-"""The numbers after it are commands, such as all notes off."""
+LAST_CONTROLLER = 119  # the numbers after it are commands, such as all notes off
 
 
 def _controller(text: str) -> int:
@@ -243,7 +242,7 @@ def midi_options(command: Command) -> Command:
         midi_cc: tuple[dict[str, int], ...],
         **options: Any,
     ) -> Any:
-        from hachimachi.live.midi.connect import MidiPortOptions
+        from hachimachi.live.midi.ports import MidiPortOptions
 
         controls: dict[str, int] = {}
         for name, number in ((name, number) for named in midi_cc for name, number in named.items()):

@@ -88,14 +88,10 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
         raise HachimachiError(f"{output}: has {len(first.features)} columns ({names}), SIZE is {len(features)}")
     # what the command line does not say of the columns is taken from the file
     default = tuple(Feature(str(i)) for i in range(len(features)))
-    there, given = (
-        [(feature.name, feature.masked, feature.kind == "categorical") for feature in each]
-        for each in (first.features, features)
-    )
+    there, given = ([(f.name, f.masked, f.kind == "categorical") for f in each] for each in (first.features, features))
     if features != default and there != given:
-        raise HachimachiError(
-            f"{output}: has other columns than --names, --masked and --categorical say; leave these out"
-        )
+        has = "has other columns than --names, --masked and --categorical say"
+        raise HachimachiError(f"{output}: {has}; leave these out")
     return first.features
 
 
@@ -188,7 +184,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
     features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
     screen = _Screen(quiet)
-    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a port in use is told at once
+    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a used port is reported at once
         resume = offer_rescue(output, features, temporal, screen.warn)
         journal = Journal(output, features, temporal=temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None

@@ -15,26 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import (
-    FiniteRange,
-    midi_options,
-    plugin_option,
-    sampling_options,
-)
+from hachimachi.commands.options import FiniteRange, midi_options, plugin_option, sampling_options
 from hachimachi.console import opening_lines
 from hachimachi.errors import HachimachiError
 from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
-    from hachimachi.live.midi.connect import MidiPortOptions
+    from hachimachi.live.midi.ports import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
     from hachimachi.sampling import Sampling
 
 FILE = click.Path(path_type=Path)
-LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}
-"""Names of this machine."""
+LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
 
 
 class HostPort(click.ParamType):
@@ -195,13 +189,13 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
     from hachimachi.live.screen.process import PanelProcess, can_draw
-    from hachimachi.live.screen.reporter import PlainLog
+    from hachimachi.live.screen.snapshot import PlainLog
 
     screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
-    from hachimachi.live.midi.connect import open_midi
+    from hachimachi.live.loop import realtime
+    from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
-    from hachimachi.live.realtime import realtime
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable, quick_steps
 
     stack.enter_context(quick_steps())
@@ -228,7 +222,15 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     outputs = Outputs(midi, logbook, screen, [hears], plays_to)
     ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:
-        click.echo(_opening(ensemble, hears, ", ".join(plays_to), seed))
+        lines = []
+        for instrument in ensemble.instruments:
+            status, prefix = instrument.performer.status(), instrument.prefix
+            lines += [
+                ("plays", instrument.model.name, f"seed {seed}"),
+                ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
+                ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
+            ]
+        click.echo(opening_lines([*lines, ("end", "Ctrl-C", "")]))
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -245,10 +247,10 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     if reporter is not None:
         reporter.finish()
     screen.close()
-    lines = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
+    summary = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
     if not options.quiet:
         with contextlib.suppress(OSError):  # the terminal may be gone
-            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines))
+            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:
@@ -264,18 +266,6 @@ def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[st
             raise
         _warn(f"this performance is not kept: {error}")
         return None
-
-
-def _opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int) -> str:
-    lines = []
-    for instrument in ensemble.instruments:
-        status, prefix = instrument.performer.status(), instrument.prefix
-        lines += [
-            ("plays", instrument.model.name, f"seed {seed}"),
-            ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
-            ("answers", plays_to, f"{prefix}/output {' '.join(status.features)}"),
-        ]
-    return opening_lines([*lines, ("end", "Ctrl-C", "")])
 
 
 def _summary(ensemble: Ensemble) -> list[str]:

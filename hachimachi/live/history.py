@@ -21,9 +21,9 @@ LARGEST = 1e9
 class InputForm:
     """Which values an ``/input`` may carry; their number decides which are meant.
 
-    All features in order; or only the unmasked ones; and of either, features that had one value in training
-    may be left out. Where two of these ask for the same number of values, the first in this order is meant:
-    all, unmasked, unmasked without constants, all without constants.
+    All features in order; or only the unmasked ones; and of either, features that had one value in training may be
+    left out. Where two of these ask for the same number of values, the first in this order is meant: all, unmasked,
+    unmasked without constants, all without constants.
 
     Args:
         features: The model's features, F of them.
@@ -64,8 +64,10 @@ class InputForm:
         for column, value in zip(columns, values, strict=True):
             if type(value) is float and -LARGEST <= value <= LARGEST:  # the common case
                 row[column] = value
+            elif isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+                raise Refused("type", f"/input: {self.names[column]} is {quote(value)}, expected a number")
             else:
-                row[column] = _number(self.names[column], value)
+                row[column] = check_number(f"/input: {self.names[column]}", float(value))
         return np.array(row)
 
     def __str__(self) -> str:
@@ -76,14 +78,12 @@ class InputForm:
         return " or ".join([", ".join(forms[:-1]), forms[-1]] if len(forms) > 1 else forms)
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise Refused("type", f"/input: {name} is {quote(value)}, expected a number")
-    number = float(value)
+def check_number(what: str, number: float) -> float:
+    """Return a number that is finite and of sensible size; ``what`` begins the message of what is `Refused`."""
     if not math.isfinite(number):
-        raise Refused("finite", f"/input: {name} is {number}, expected a finite number")
+        raise Refused("finite", f"{what} is {number}, expected a finite number")
     if abs(number) > LARGEST:
-        raise Refused("size", f"/input: {name} is {number:g}, expected at most {LARGEST:g} in size")
+        raise Refused("size", f"{what} is {number:g}, expected at most {LARGEST:g} in size")
     return number
 
 
@@ -94,9 +94,9 @@ ECHO_SECONDS = 0.5
 class Echoes:
     """Outputs that may come back as inputs.
 
-    An input is the echo of an output if its known values equal those of the output as float32, which is
-    what OSC carries, and if the output was sent at most `ECHO_SECONDS` ago. Each output is claimed once.
-    Echoes come in the order of their outputs, so a claim also settles the outputs before it.
+    An input is the echo of an output if its known values equal those of the output as float32, which is what OSC
+    carries, and if the output was sent at most `ECHO_SECONDS` ago. Each output is claimed once. Echoes come in the
+    order of their outputs, so a claim also settles the outputs before it.
     """
 
     def __init__(self) -> None:
@@ -129,21 +129,17 @@ def _as_sent(features: NDArray[np.float64]) -> list[float]:
     return features.astype(np.float32).tolist()
 
 
-RECENT = 512
-"""Events; a longer past changes little in what a model of this size predicts."""
-LARGEST_SENT = float(np.finfo(np.float32).max)
-"""OSC carries numbers as float32."""
-CATCH_UP = 64
-"""Events of the past that a model observes when it takes over from another."""
+RECENT = 512  # events; a longer past changes little in what a model of this size predicts
+LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
+CATCH_UP = 64  # events of the past that a model observes when it takes over from another
 
 
 class ObservedEvent(NamedTuple):
-    """One event that the model observed."""
+    """One event that the model observed; ``own`` if it had played it itself."""
 
     at: float
     row: Row
     own: bool
-    """Whether the model itself had played it."""
 
 
 class Past(NamedTuple):
@@ -281,17 +277,18 @@ class History:
         Raises:
             Refused: Its events are others.
         """
-        ours, theirs = (_describe_events(each) for each in (self.player, player))
+
+        def describe(model: PlayableModel) -> str:  # equal texts mean equal events
+            names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in model.features)
+            return f"{names} {'in time' if model.temporal else 'without time'}"
+
+        ours, theirs = describe(self.player), describe(player)
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model with the same events take over; it observes the last of the past.
-
-        Args:
-            player: The model.
-            start: Its state after the primer that came before that past; ``None`` for its start state.
-        """
+        """Let another model with the same events take over; it observes the last of the past, going on from ``start``,
+        its state after the primer that came before, or from its start state."""
         self._use(player)
         player.reset()
         if start is not None:
@@ -310,9 +307,3 @@ class History:
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self.last: float | None = None
         """When the event that was observed last happened."""
-
-
-def _describe_events(player: PlayableModel) -> str:
-    """Equal texts mean equal events."""
-    names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in player.features)
-    return f"{names} {'in time' if player.temporal else 'without time'}"

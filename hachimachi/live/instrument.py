@@ -16,8 +16,7 @@ from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused,
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.live.steering import Line, Steering, read_number
 
-FASTEST = 100.0
-"""Highest speed; its inverse is the lowest."""
+FASTEST = 100.0  # the inverse is the lowest speed
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class Instrument:
             "/reset": lambda _: self._do(self._reset),
             "/panic": lambda _: self._do(self.performer.panic),
             "/mode": self._set_mode,
-            "/silence": self._set_silence,
-            "/speed": self._set_speed,
+            "/silence": partial(self._set_number, self.performer.set_silence, 0.0, 3600.0, "seconds"),
+            "/speed": partial(self._set_number, self.performer.set_speed, 1 / FASTEST, FASTEST, "a factor"),
             "/seed": self._seed,
             "/load": self._load,
             "/prime": self._prime,
@@ -127,15 +126,12 @@ class Instrument:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
         self.answer("mode", self.performer.status().mode)
 
-    def _set_silence(self, message: Message) -> None:
-        seconds = _number(message, 0.0, 3600.0, "seconds")
-        self.performer.set_silence(seconds)
-        self.answer("silence", seconds)
-
-    def _set_speed(self, message: Message) -> None:
-        speed = _number(message, 1 / FASTEST, FASTEST, "a factor")
-        self.performer.set_speed(speed)
-        self.answer("speed", speed)
+    def _set_number(
+        self, change: Callable[[float], None], low: float, high: float, expected: str, message: Message
+    ) -> None:
+        number = _number(message, low, high, expected)
+        change(number)
+        self.answer(message.route[1:], number)
 
     def _seed(self, message: Message) -> None:
         number = _number(message, 0, 2**32 - 1, "a whole number")
@@ -305,20 +301,17 @@ class Ensemble:
             self.refusals.note(Refused("value", str(error)), asker)
 
     def _obey(self, message: Message, sender: Address | None) -> None:
-        instruments, message = self._addressed(message)
+        instruments = [each for each in self.instruments if not each.stopped]
+        number, slash, rest = message.route[1:].partition("/")
+        if slash and number.isdecimal():
+            i = int(number[:9]) - 1
+            if not 0 <= i < len(self.instruments):
+                known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
+                raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
+            if self.instruments[i].stopped:
+                raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
+            instruments, message = [self.instruments[i]], message._replace(route=f"/{rest}")
         for instrument in instruments:
             self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
         if message.route == "/status" and not message.values:
             self._wire.post("/status", "refused", self.refusals.total, to=sender)
-
-    def _addressed(self, message: Message) -> tuple[list[Instrument], Message]:
-        number, slash, rest = message.route[1:].partition("/")
-        if not (slash and number.isdecimal()):
-            return [each for each in self.instruments if not each.stopped], message
-        i = int(number[:9]) - 1
-        if not 0 <= i < len(self.instruments):
-            known = f"/1/… to /{len(self.instruments)}/…" if len(self.instruments) > 1 else "/1/…, or no number"
-            raise Refused("route", f"{quote(message.route)}: no model has this number, expected {known}")
-        if self.instruments[i].stopped:
-            raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
-        return [self.instruments[i]], message._replace(route=f"/{rest}")

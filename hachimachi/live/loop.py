@@ -1,17 +1,23 @@
-"""The loop between datagrams and what is due: one thread, one select, absolute deadlines."""
+"""The loop between datagrams and what is due: one thread, one select, absolute deadlines; and real-time scheduling of
+that thread, so that the system wakes it first, however busy the machine is.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import gc
 import ipaddress
+import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
@@ -20,12 +26,10 @@ from hachimachi.live.protocols import Address
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
-LAST_SECONDS = 0.00005
-"""So long before a deadline nothing else is begun any more."""
+LAST_SECONDS = 0.00005  # before a deadline, nothing else is begun any more
 DRAIN_SECONDS = 0.0005
 """So long packets are received in one turn: a flood must not keep what is due from sounding."""
-WARM_UP = (60.0, 80.0, 0.5, 0.0)
-"""Values of the message that is sent to nobody in the last stretch before a deadline."""
+WARM_UP = (60.0, 80.0, 0.5, 0.0)  # values of the message to nobody
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
@@ -41,11 +45,9 @@ class Service(Protocol):
 
     def start(self) -> None:
         """Begin."""
-        ...
 
     def receive(self, packet: bytes, sender: Address, /) -> None:
         """Take in one datagram; must not raise."""
-        ...
 
     def turn(self) -> float | None:
         """Do what is due and return the next deadline in seconds of `time.perf_counter`, ``None`` if nothing waits."""
@@ -91,7 +93,15 @@ class Loop:
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
             self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         self._nobody = self._unread.getsockname()
-        self._outs = [(self._sender(family, here[0], *out), out[1]) for out in there]
+        # To send from the socket that receives lets a program answer to where it was called from. But what is bound to
+        # loopback reaches no other machine, and a socket has one family.
+        self._outs: list[tuple[socket.socket, tuple[str, int]]] = []
+        for out_family, out in there:
+            sender = self._socket
+            if out_family != family or (_is_loopback(here[0]) and not _is_loopback(out[0])):
+                sender = socket.socket(out_family, socket.SOCK_DGRAM)
+                sender.setblocking(False)
+            self._outs.append((sender, out))
         self._stopping = False
 
     @property
@@ -149,7 +159,9 @@ class Loop:
                         while time.perf_counter() < deadline:
                             pass
                         continue
-                    self._warm_up()
+                    # what has rested for some milliseconds takes ten times as long to encode and send
+                    with contextlib.suppress(OSError):
+                        self._socket.sendto(encode("/output", *WARM_UP), self._nobody)
                 if wait > REST_SECONDS and now - collected > REST_EVERY:
                     gc.collect()
                     collected = now
@@ -172,11 +184,6 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _warm_up(self) -> None:
-        """Encode and send to where nobody listens: what has rested for some milliseconds takes ten times as long."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(encode("/output", *WARM_UP), self._nobody)
-
     def _drain(self, service: Service) -> None:
         until = time.perf_counter() + DRAIN_SECONDS
         while time.perf_counter() < until:
@@ -189,17 +196,8 @@ class Loop:
             self._last_sender = sender
             service.receive(packet, sender)
 
-    def _sender(self, family: int, here: str, out_family: int, out: Address) -> socket.socket:
-        """Return the socket to send from: the one that receives, so that a program can answer to where it was called
-        from. But what is bound to loopback reaches no other machine, and a socket has one family."""
-        if out_family == family and not (_is_loopback(here) and not _is_loopback(out[0])):
-            return self._socket
-        sender = socket.socket(out_family, socket.SOCK_DGRAM)
-        sender.setblocking(False)
-        return sender
 
-
-@contextlib.contextmanager
+@contextmanager
 def _collect_in_pauses() -> Iterator[None]:
     """Exempt what exists from garbage collection, and leave the rest to the loop."""
     was_enabled = gc.isenabled()
@@ -239,3 +237,86 @@ def ended_by_signals(loop: Loop) -> Iterator[None]:
         signal.set_wakeup_fd(descriptor)
         for kind, handler in zip(kinds, previous, strict=True):
             signal.signal(kind, handler)
+
+
+PRIORITY = 40
+"""Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
+NICE = -11
+"""Where FIFO is not permitted: what PipeWire asks for."""
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+CAP_IPC_LOCK = 14
+ADVICE = (
+    "to allow it, put the line '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio and "
+    "log in again ('ulimit -r' then says 95), or run 'sudo setcap cap_sys_nice=ep {python}'"
+)
+
+
+def request_realtime() -> str:
+    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it.
+
+    Returns:
+        One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
+    """
+    return _request_realtime(sys.platform, ExitStack())
+
+
+@contextmanager
+def realtime() -> Iterator[str]:
+    """Do the same for a while: yields the sentence, and puts everything back at the end."""
+    with ExitStack() as undo:
+        yield _request_realtime(sys.platform, undo)
+
+
+def _request_realtime(platform: str, undo: ExitStack) -> str:
+    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2)."""
+    if platform != "linux":
+        return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
+    granted: int | None = None
+    instead = "it runs like any other program"
+    try:
+        policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+
+        def put_back() -> None:
+            try:
+                os.sched_setscheduler(0, policy, param)
+            except PermissionError:  # only a privileged thread may take this flag back
+                os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
+
+        for priority in dict.fromkeys((PRIORITY, min(PRIORITY, _limit("RLIMIT_RTPRIO")))):
+            with contextlib.suppress(OSError, ValueError):
+                # what is started from here, such as the panel, must not be real-time too
+                os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+                undo.callback(put_back)
+                granted = priority
+                break
+        else:
+            before = os.getpriority(os.PRIO_PROCESS, 0)  # here 0 is the calling thread
+            for nice in [n for n in dict.fromkeys((NICE, max(NICE, 20 - _limit("RLIMIT_NICE")))) if n < before]:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, 0, nice)
+                    undo.callback(os.setpriority, os.PRIO_PROCESS, 0, before)
+                    instead = f"it runs at nice {nice} instead"
+                    break
+        # every page that is touched stays in RAM; not all that is mapped, which is much more
+        libc = ctypes.CDLL(None)
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+        privileged = bool(int(status.get("CapEff", "0"), 16) >> CAP_IPC_LOCK & 1)
+        # under a limit, what is allocated later would fail
+        future = MCL_FUTURE if privileged or _limit("RLIMIT_MEMLOCK") < 0 else 0
+        locked = not libc.mlockall(MCL_CURRENT | MCL_ONFAULT | future)
+        if locked:
+            undo.callback(libc.munlockall)
+    except (OSError, AttributeError) as error:  # there is no such call, or the system refuses
+        return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
+    memory = "memory stays in RAM" if locked else "memory may be paged out"
+    if granted:
+        return f"Real-time scheduling: granted, SCHED_FIFO at priority {granted}; {memory}."
+    advice = ADVICE.format(python=os.path.realpath(sys.executable))
+    return f"Real-time scheduling: not permitted, {instead}; {memory}; {advice}."
+
+
+def _limit(name: str) -> int:
+    """Return the soft limit of a resource, −1 for none."""
+    import resource  # there is none on Windows
+
+    return resource.getrlimit(getattr(resource, name))[0]

@@ -12,13 +12,10 @@ from hachimachi.live.schedule import Prediction
 
 
 class ActiveNotes:
-    """The notes that sound.
+    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
 
     A note ends after its feature ``duration``, in seconds. Where the model has none, the next event that comes later
     ends it. The same note begun again ends the one before.
-
-    Args:
-        features: The model's features. Events are notes if one of them is called ``pitch``; else nothing sounds.
 
     >>> import numpy as np
     >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
@@ -81,10 +78,8 @@ class ActiveNotes:
         return notes
 
 
-FINEST = 1e-6
-"""Seconds; what is less late is on time."""
-PER_E_FOLD = 50
-"""Bins for each factor of e: a percentile is read to within 2 %."""
+FINEST = 1e-6  # seconds; what is less late is on time
+PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
 BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 
 
@@ -99,9 +94,7 @@ class LatencyHistogram:
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        self.largest = 0.0
-        """The largest, in seconds."""
+        self.count, self.largest = 0, 0.0
         self._bins = [0] * (BINS + 1)
 
     def add(self, seconds: float) -> None:
@@ -126,13 +119,7 @@ class LatencyHistogram:
 
 
 class NoteOutput:
-    """Lets predictions sound and notes end, and reports both to listeners.
-
-    Args:
-        features: Those of the model, F of them.
-        listeners: Who plays or keeps it.
-        clock: Seconds that never go back.
-    """
+    """Lets predictions sound and notes end, and reports both to listeners; ``features`` are the model's."""
 
     def __init__(self, features: Sequence[Feature], listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
         self.active, self.latency = ActiveNotes(features), LatencyHistogram()

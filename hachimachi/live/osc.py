@@ -16,14 +16,13 @@ from typing import NamedTuple
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message import ParseError as MessageError
 
-from hachimachi.live.protocols import Address, Note, Refusals, Refused, Row, quote
+from hachimachi.live.protocols import Address, Listener, Note, Refusals, Refused, Row, quote
 
 SANE_SECONDS = 60.0
 """A time tag further than this from now is a wrong clock, not a time."""
 LONGEST = 16_384
 """Bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit."""
-LAYOUTS = 64
-"""How many layouts of messages that have only numbers are cached."""
+LAYOUTS = 64  # of messages that have only numbers, cached
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -59,8 +58,7 @@ def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]
         element, time = waiting.pop()
         try:
             if element.startswith(_BUNDLE):
-                inner = _read_bundle(element, now, wall)
-                waiting.extend(reversed(inner))
+                waiting.extend(reversed(_read_bundle(element, now, wall)))
             else:
                 yield _read_numbers(element, time) or _read_message(element, time)
         except Refused as refused:
@@ -78,12 +76,12 @@ def _read_bundle(bundle: bytes, now: float, wall: float) -> list[tuple[bytes, fl
     offset = 16
     while offset < len(bundle):
         size = int.from_bytes(bundle[offset : offset + 4], "big", signed=True)
-        end = offset + 4 + size
-        if size <= 0 or end > len(bundle):
-            left = len(bundle) - offset - 4
+        offset += 4
+        if size <= 0 or offset + size > len(bundle):
+            left = len(bundle) - offset
             raise Refused("packet", f"a bundle states {size} bytes for an element, {left} are left")
-        elements.append((bundle[offset + 4 : end], time))
-        offset = end
+        elements.append((bundle[offset : offset + size], time))
+        offset += size
     return elements
 
 
@@ -175,7 +173,6 @@ class Wire:
     Args:
         send: Sends a packet to those who listen, and to one who asked; may raise OSError.
         say: Shows one line on the screen.
-        clock: Seconds that never go back.
     """
 
     def __init__(
@@ -200,11 +197,10 @@ class Wire:
         try:
             self._send(packet, to)
         except OSError as error:
-            why = error.strerror or error
-            self.refusals.note(Refused("send", f"cannot send {route}: {why}; see --out"))
+            self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out"))
 
 
-class OscListener:
+class OscListener(Listener):
     """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``.
 
     Args:
@@ -226,18 +222,9 @@ class OscListener:
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = wire
-        self._output, self._noteoff = f"{prefix}/output", f"{prefix}/noteoff"
-        self._note_offs = note_offs
-        self._ahead = ahead
-        self._clock = clock
-        self._wall = wall
-
-    def began(self) -> None:
-        """Send nothing."""
-
-    def heard(self, row: Row, at: float) -> None:
-        """Send nothing."""
+        self._wire, self._output, self._noteoff = wire, f"{prefix}/output", f"{prefix}/noteoff"
+        self._note_offs, self._ahead = note_offs, ahead
+        self._clock, self._wall = clock, wall
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """Send ``/output``."""

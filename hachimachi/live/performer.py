@@ -67,10 +67,6 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     return mode
 
 
-RETRY_SECONDS = 1.0
-"""After this time a model that plays alone tries again when nothing could be predicted."""
-
-
 class TurnTaking:
     """Decides whether it is the model's turn.
 
@@ -80,14 +76,12 @@ class TurnTaking:
     """
 
     def __init__(self, mode: Mode, silence: float) -> None:
-        self.mode = mode
-        self.silence = silence
-        self.paused = False
+        self.mode, self.silence = mode, silence
+        self.paused = self._started = False
         self.alone = False
         """Whether it goes on by itself at this moment."""
         self.next: float | None = None
         """When it begins to, if that is decided."""
-        self._started = False
 
     def start(self) -> None:
         """End a pause, and go on alone where the mode does."""
@@ -125,8 +119,8 @@ class Status:
         alone: Whether the model goes on by itself.
         silence: Seconds without an input after which the mode ``respond`` goes on alone.
         speed: Seconds of the model in one of the clock.
-        pending: Predictions that wait for their time.
-        sounding: Notes that sound.
+        pending: Number of predictions that wait for their time.
+        sounding: Number of notes that sound.
         latency: How late outputs were; it goes on counting.
     """
 
@@ -153,6 +147,8 @@ class Status:
         return "paused" if self.paused else "playing" if self.alone else "listening"
 
 
+RETRY_SECONDS = 1.0
+"""After this time a model that plays alone tries again when nothing could be predicted."""
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
 
@@ -160,11 +156,11 @@ BEHIND_SECONDS = 1.0
 class Performer:
     """State and clock of one model that plays.
 
-    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and
-    returns when to call again.
+    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and returns when
+    to call again.
 
     Args:
-        player: The model, or a `hachimachi.player.engine.Player`, where it has random numbers or sampling of its own.
+        player: The model, or a `hachimachi.player.engine.Player` of it.
         listeners: Are called when something happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.
@@ -173,7 +169,7 @@ class Performer:
         lookahead: Seconds by which outputs are sent ahead of time.
 
     Raises:
-        Refused: No such mode, or one other than ``follow`` with more than one pending prediction.
+        Refused: As in `find_mode`.
     """
 
     def __init__(
@@ -251,11 +247,7 @@ class Performer:
         self._turns.stop()
 
     def set_mode(self, name: str) -> None:
-        """Play in another way; what waits is dropped, and notes end.
-
-        Raises:
-            Refused: No such mode, or one that does not go with every prediction being played.
-        """
+        """Play in another way; what waits is dropped, and notes end. Raises as `find_mode`."""
         mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
         self._turns.mode = mode
@@ -279,8 +271,8 @@ class Performer:
         )
 
     def set_sampling(self, sampling: Sampling) -> None:
-        """Sample otherwise from now on. The next event only was sampled as before; it too is sampled anew if another
-        constraint of time holds, for it may be long to wait.
+        """Sample otherwise from now on. Only the next event was sampled as before; it too is sampled anew if another
+        constraint of time holds, since it may be long to wait.
 
         Raises:
             Refused: Nothing could be predicted; the model is back in its start state.
@@ -299,11 +291,7 @@ class Performer:
         self._rewind()
 
     def check(self, player: PlayableModel) -> None:
-        """Check that another model could take over.
-
-        Raises:
-            Refused: Its events are others.
-        """
+        """Check that another model could take over; `Refused` if its events are others."""
         self._history.check(player)
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
@@ -432,7 +420,6 @@ class Performer:
             self._history.rewind(before)
 
     def _drop(self) -> None:
-        """Leave undone all there is to do."""
         self._rewind()
         self._schedule.drop()
 

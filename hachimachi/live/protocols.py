@@ -105,20 +105,18 @@ class Listener(Protocol):
 
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
-SHOW_SECONDS = 2.0
-"""On the screen, at most one new line of a kind in this time."""
-ANSWER_SECONDS = 1.0
-"""At most one ``/status error`` of a kind in this time: a stream of bad messages is not answered by a stream."""
+SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
+"""At most one new line on the screen, and one ``/status error``, of a kind in this time."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
     """One message that was not obeyed, or one answer that could not be given.
 
     Args:
-        kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``:
-            a value is not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large,
-            ``name``: no feature has this name, ``value``: it is not among what can be done,
-            ``model``: nothing finite can be predicted, ``send``: the system refuses to send.
+        kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is
+            not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large, ``name``: no feature has
+            this name, ``value``: it is not among what can be done, ``model``: nothing finite can be predicted,
+            ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
 
@@ -128,13 +126,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind; a new one of a kind is shown on the screen, and answered once a second.
-
-    Args:
-        show: Shows one line on the screen.
-        answer: Answers on the network, also the sender of the message, if it is known.
-        clock: Seconds that never go back.
-    """
+    """Counts refusals by kind. New ones are shown on the screen, all are answered over OSC, also to the sender if it
+    is known; of each kind no more often than `SHOW_SECONDS` and `ANSWER_SECONDS`."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

@@ -17,11 +17,8 @@ Pending = Literal["one", "all"]
 
 @dataclass
 class Counts:
-    """What has happened so far.
-
-    Each input is heard. In the modes that answer, each input heard is answered, or skipped for a newer one. Each
-    prediction is played, cancelled or pending.
-    """
+    """Counts so far. In the modes that answer, each input heard is answered, or skipped for a newer one; each
+    prediction is played, cancelled or pending."""
 
     heard: int = 0
     answered: int = 0
@@ -40,36 +37,24 @@ class Input(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is to sound."""
+    """What is to sound: when, in seconds of the clock; its features, shape (F,); when it was requested, before which
+    nothing is late, and by whom; and what the model had observed before it, if it has observed it ahead of time."""
 
     deadline: float
-    """When, in seconds of the clock."""
     features: Row
-    """Shape (F,)."""
     requested: float
-    """When it was asked for: nothing is late before that."""
     asker: Address | None = None
-    """By whom, if by somebody."""
     before: Past | None = None
-    """What the model had observed before this, if it has observed this ahead of time."""
 
 
 _deadline = attrgetter("deadline")
-AHEAD_SECONDS = 0.03
-"""A model that plays alone samples so much ahead of the next event: the notes of a chord are all there when it
-sounds."""
-MOST_AHEAD = 32
-"""And no more events than these."""
+AHEAD_SECONDS, MOST_AHEAD = 0.03, 32
+"""A model that plays alone samples so much ahead of the next event, and no more events than these: the notes of a chord
+are all there when it sounds."""
 
 
 class Schedule:
-    """At most one input to answer, and predictions in the order of their deadlines.
-
-    Of two predictions with one deadline, the one added first comes first.
-
-    Args:
-        one: Whether at most one prediction waits.
-    """
+    """At most one input to answer, and predictions (``one`` or more) in the order of deadlines, then of arrival."""
 
     def __init__(self, one: bool) -> None:
         self.one = one

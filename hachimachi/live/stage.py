@@ -21,18 +21,14 @@ from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
-from hachimachi.live.screen.reporter import Reporter
-from hachimachi.live.screen.snapshot import Screen, Trace
+from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
 from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling
 
-PRIMER_EVENTS = 512
-"""The last events of a primer: a longer past changes little in what a model of this size predicts."""
-WARM_STEPS = 50
-"""After so many steps the first answer is as quick as the others."""
-WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))
-"""Low and high temperatures, which have different tables."""
+PRIMER_EVENTS = 512  # the last of a primer: a longer past changes little in what a model of this size predicts
+WARM_STEPS = 50  # after these the first answer is as quick as the others
+WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,7 @@ class PlaySettings:
     """How models play.
 
     Args:
-        mode: See `hachimachi.live.performer`.
-        pending: See `Performer`.
-        silence: Seconds after which the mode ``respond`` goes on alone.
+        mode: As ``pending`` and ``silence``, see `hachimachi.live.performer.Performer`.
         speed: Seconds of the model in one of the clock.
         lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
         note_offs: Whether the ends of notes are sent.
@@ -70,8 +64,7 @@ class Outputs:
         midi: MIDI ports.
         logbook: Keeps what is played; ``None`` for nothing.
         screen: Shows it; ``None`` for nothing.
-        hears: Addresses that are listened on, for the screen.
-        plays_to: Addresses that are played to, for the screen.
+        hears: Addresses that are listened on, for the screen; ``plays_to``: those that are played to.
     """
 
     midi: MidiSetup = field(default_factory=MidiSetup)
@@ -103,15 +96,10 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
-    """Refuse files that would have the same name on the wire.
-
-    Args:
-        paths: Files given with an option.
-        option: That option.
-        others: Files that are called by their names, too.
+    """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
 
     Raises:
-        HachimachiError: The first of them that has a name that is taken.
+        HachimachiError: The first of them whose name is taken.
     """
     taken = {path.stem: path for path in others}
     for path in paths:
@@ -221,12 +209,7 @@ def quick_steps() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a model plays while other work goes on.
-
-    Args:
-        address: Host and port that it listens on.
-        ensemble: The model behind the routes of the protocol.
-    """
+    """Where a model plays while other work goes on: host and port where it listens, and the model behind its routes."""
 
     address: Address
     ensemble: Ensemble

@@ -16,7 +16,7 @@ from hachimachi.columns import Column
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME
-from hachimachi.live.history import LARGEST
+from hachimachi.live.history import check_number
 from hachimachi.live.protocols import Refused, quote
 from hachimachi.sampling import Sampling
 
@@ -29,12 +29,9 @@ KINDS = ("range", "scale", "values", "start")
 was given at the start and is none of the others."""
 SYNONYMS = {"only": "values", "given": "values"}
 ROUTES = (*(f"/{name}" for name in NUMBERS), "/polyphony", "/constrain", "/release")
-MOST_VALUES = 512
-"""Most values that a column may be held to."""
-LONGEST_NAME = 40
-"""Most letters in the name of a scale."""
-MOST_NAMES = 16
-"""As many columns are listed in a message."""
+MOST_VALUES = 512  # that a column may be held to
+LONGEST_NAME = 40  # letters in the name of a scale
+MOST_NAMES = 16  # columns listed in a message
 
 
 @dataclass(frozen=True)
@@ -85,10 +82,9 @@ class SamplingRequest:
 
     def with_numbers(self, what: str, by_name: Mapping[str, float]) -> SamplingRequest:
         """Return the same with numbers for single columns; one for all, whose name is empty, replaces those before."""
-        kept = {key: value for key, value in self.numbers.items() if key[0] != what or "" not in by_name}
-        return replace(
-            self, numbers=_without_defaults({**kept, **{(what, name): number for name, number in by_name.items()}})
-        )
+        numbers = {key: value for key, value in self.numbers.items() if key[0] != what or "" not in by_name}
+        numbers |= {(what, name): number for name, number in by_name.items()}
+        return replace(self, numbers=_without_defaults(numbers))
 
     def lines(self, names: Sequence[str]) -> list[Line]:
         """Return what differs from what was learned: overall, then by column, in the order of the columns."""
@@ -112,10 +108,9 @@ def _without_defaults(numbers: Mapping[tuple[str, str], float]) -> dict[tuple[st
 
 
 class Steering:
-    """Reads messages about sampling, and says how to sample from then on.
+    """Reads messages about sampling, and says how to sample from then on. What cannot be obeyed changes nothing.
 
-    What cannot be obeyed changes nothing. Where the wait that polyphony needs is not allowed, polyphony gives way:
-    the model plays on.
+    Where the wait that polyphony needs is not allowed, polyphony gives way: the model plays on.
 
     Args:
         columns: The model's columns.
@@ -131,11 +126,7 @@ class Steering:
         self._routes |= {"/polyphony": self._polyphony, "/constrain": self._constrain, "/release": self._release}
 
     def obey(self, route: str, values: Sequence[object]) -> tuple[Sampling, list[Line]]:
-        """Do what a message asks.
-
-        Args:
-            route: One of `ROUTES`.
-            values: Its arguments: numbers, texts, nil.
+        """Do what a message with a route of `ROUTES` and values (numbers, texts, nil) asks.
 
         Returns:
             How to sample from now on, and the lines to answer.
@@ -199,8 +190,18 @@ class Steering:
             raise _wrong_length("/constrain", values, expected)
         name = self._find("/constrain", values[0])
         kind = _read_kind("/constrain", values[1], KINDS[:3])
-        read = {"range": _read_range, "scale": _read_scale, "values": _read_values}[kind]
-        constraint = read(f"/constrain {name} {kind}", values[2:])
+        what, values = f"/constrain {name} {kind}", values[2:]
+        if kind == "range":
+            constraint = _read_range(what, values)
+        elif kind == "values":
+            if len(values) > MOST_VALUES:
+                raise _wrong_length(what, values, f"at most {MOST_VALUES}; a range has two")
+            constraint = Constraint.among([read_number(what, value) for value in values])
+        else:
+            scale = " ".join(" ".join(_read_word(what, value) for value in values[:LONGEST_NAME]).split())
+            if len(scale) > LONGEST_NAME or len(values) > LONGEST_NAME:
+                raise Refused("size", f"{what} {quote(scale)}: expected a note and a scale, such as C minor")
+            constraint = Constraint.scale(scale)
         if name == TIME and constraint.intervals[-1][1] <= 0:
             raise Refused("value", f"/constrain {name} {kind}: events would never pause; expected some time above 0")
         request = replace(self.request, constraints={**self.request.constraints, (name, kind): constraint})
@@ -230,13 +231,9 @@ class Steering:
 
 
 def read_number(what: str, value: object) -> float:
-    """Return a number that was sent as one or as text.
+    """Return a number that was sent as one or as text; ``what`` begins the message of an error.
 
     Single precision is read as the shortest decimal that it stands for: 0.8, not 0.800000011920929.
-
-    Args:
-        what: The route, and what the number is for: it begins the message.
-        value: What was sent.
 
     Raises:
         Refused: It is no finite number of sensible size.
@@ -244,11 +241,7 @@ def read_number(what: str, value: object) -> float:
     number = _as_number(value)
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")
-    if not math.isfinite(number):
-        raise Refused("finite", f"{what} is {number}, expected a finite number")
-    if abs(number) > LARGEST:
-        raise Refused("size", f"{what} is {number:g}, expected at most {LARGEST:g} in size")
-    single = np.float32(number)
+    single = np.float32(check_number(what, number))
     return float(str(single)) if single == number and not number.is_integer() else number
 
 
@@ -295,16 +288,3 @@ def _read_range(what: str, values: Sequence[object]) -> Constraint:
     if math.isinf(low) and math.isinf(high):
         raise Refused("value", f"{what}: both ends are open, expected at least one; /release lifts a range")
     return Constraint.between(low, high)
-
-
-def _read_values(what: str, values: Sequence[object]) -> Constraint:
-    if len(values) > MOST_VALUES:
-        raise _wrong_length(what, values, f"at most {MOST_VALUES}; a range has two")
-    return Constraint.among([read_number(what, value) for value in values])
-
-
-def _read_scale(what: str, values: Sequence[object]) -> Constraint:
-    name = " ".join(" ".join(_read_word(what, value) for value in values[:LONGEST_NAME]).split())
-    if len(name) > LONGEST_NAME or len(values) > LONGEST_NAME:
-        raise Refused("size", f"{what} {quote(name)}: expected a note and a scale, such as C minor")
-    return Constraint.scale(name)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hachimachi.live import realtime
-from hachimachi.live.realtime import _request, request_realtime
+from hachimachi.live import loop
+from hachimachi.live.loop import _request_realtime, realtime, request_realtime
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the system of Linux")
 
@@ -21,7 +21,7 @@ def is_a_sentence(text: str) -> bool:
 @on_linux
 def test_everything_is_put_back() -> None:
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority, os.getpriority(os.PRIO_PROCESS, 0)
-    with realtime.realtime() as text:
+    with realtime() as text:
         assert is_a_sentence(text)
         if "granted, SCHED_FIFO" in text:
             assert os.sched_getscheduler(0) == os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
@@ -30,7 +30,7 @@ def test_everything_is_put_back() -> None:
 
 AS_NOBODY = """
 import os, resource
-from hachimachi.live.realtime import realtime
+from hachimachi.live.loop import realtime
 for what in ("RTPRIO", "NICE", "MEMLOCK"):
     resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (0, 0))
 os.setpriority(os.PRIO_PROCESS, 0, 0)
@@ -97,20 +97,20 @@ def test_as_much_as_the_limits_allow(
         os, "setpriority", lambda _, __, nice: note(f"nice {nice}", nice >= min(20 - limits.get("RLIMIT_NICE", 0), 0))
     )
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc())
-    monkeypatch.setattr(realtime, "_limit", lambda name: limits.get(name, 0))
+    monkeypatch.setattr(loop, "_limit", lambda name: limits.get(name, 0))
     with ExitStack() as undo:
-        assert text in _request("linux", undo)
+        assert text in _request_realtime("linux", undo)
     assert done == calls
 
 
 def test_a_system_without_such_calls_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getscheduler", raising=False)
     with ExitStack() as undo:
-        text = _request("linux", undo)
+        text = _request_realtime("linux", undo)
     assert is_a_sentence(text)
     assert "sched_getscheduler" in text
-    assert is_a_sentence(_request("win32" if sys.platform != "win32" else "linux", ExitStack()))
-    assert "freebsd14" in _request("freebsd14", ExitStack())
+    assert is_a_sentence(_request_realtime("win32" if sys.platform != "win32" else "linux", ExitStack()))
+    assert "freebsd14" in _request_realtime("freebsd14", ExitStack())
 
 
 def test_asking_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,7 @@ from typing import Any, Literal, NamedTuple
 from hachimachi.live.midi.mapping import Keyboard
 from hachimachi.live.midi.ports import REPEAT_SECONDS, OutPort, is_note_end
 
-WAITING = 4096
-"""Messages that wait to be taken at most; more than that arrive only if the loop stands still."""
+WAITING = 4096  # messages to be taken; more wait only if the loop stands still
 ALL_SOUND_OFF = 120
 """The controller of a panic button. All notes off, 123, is none: some keyboards send it when the last key rises."""
 UNDERSTOOD = frozenset(
@@ -79,11 +78,8 @@ class MidiIn:
         self.port: Any = None
         """The open port of mido, to be closed with `close`."""
         self.keyboards = list(keyboards)
-        self._wake = wake
-        self._channel = channel
-        self._out = out
-        self._thru = out if thru else None
-        self._clock = clock
+        self._channel, self._out, self._thru = channel, out, out if thru else None
+        self._wake, self._clock = wake, clock
         self._waiting: deque[tuple[float, Any]] = deque()  # appending and popping are safe between threads
 
     def receive(self, message: Any) -> None:

@@ -13,19 +13,16 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
-TOP = 127
-"""The highest value of a controller."""
+FROM_KEYS = ("pitch", "velocity", "channel", "instrument")
+"""Features that a key gives, where no controller stands for them."""
+TOP = 127  # the highest value of a controller
+CHANNELS = 16
+MELODIC = tuple(channel for channel in range(CHANNELS) if channel != DRUM_CHANNEL)
 
 
 class Control:
-    """One feature as a controller shows it.
-
-    0 and 127 stand for the ends of the declared range, else of the range of the training data; categories are spread
-    evenly over them.
-
-    Args:
-        column: The feature.
-    """
+    """One feature as a controller shows it: 0 and 127 stand for the ends of the declared range, else of that of the
+    training data; categories are spread evenly over them."""
 
     def __init__(self, column: Column) -> None:
         self._categories = column.grid.values if isinstance(column.grid, Categories) else ()
@@ -63,11 +60,7 @@ def is_notes(columns: Sequence[Column], controls: Mapping[str, int]) -> bool:
 
 
 def check_controls(columns: Sequence[Column], controls: Mapping[str, int], way: str) -> None:
-    """Refuse events that MIDI cannot carry: neither notes nor controllers.
-
-    Raises:
-        HachimachiError: Neither a feature ``pitch`` nor one with a controller.
-    """
+    """Refuse events that MIDI cannot carry: neither with a feature ``pitch`` nor with one that has a controller."""
     names = [column.name for column in features_of(columns)]
     if "pitch" not in names and not any(name in controls for name in names):
         raise HachimachiError(
@@ -88,10 +81,6 @@ def median(column: Column) -> float:
     if isinstance(column.grid, Categories):
         return trained_values(column)[int(np.argmax(column.counts))]
     return trained_values(column)[int(np.searchsorted(np.cumsum(column.counts), column.events / 2))]
-
-
-CHANNELS = 16
-MELODIC = tuple(channel for channel in range(CHANNELS) if channel != DRUM_CHANNEL)
 
 
 def first_channel(values: Collection[float]) -> int:
@@ -142,10 +131,6 @@ class Channels:
         return channel, self.set(channel, program)
 
 
-FROM_KEYS = ("pitch", "velocity", "channel", "instrument")
-"""Features that a key gives, where no controller stands for them."""
-
-
 class Keyboard:
     """Turns notes and controllers into a model's input: its unmasked features, in their order.
 
@@ -164,14 +149,14 @@ class Keyboard:
     def __init__(self, columns: Sequence[Column], controls: Mapping[str, int]) -> None:
         check_controls(columns, controls, "in")
         self.notes = is_notes(columns, controls)
-        self._heard = [column for column in features_of(columns) if not column.feature.masked]
-        by_name = {column.name: column for column in self._heard}
+        self._unmasked = [column for column in features_of(columns) if not column.feature.masked]
+        by_name = {column.name: column for column in self._unmasked}
         self._knobs: dict[int, dict[str, Control]] = defaultdict(dict)
         for name in controls.keys() & by_name.keys():
             self._knobs[controls[name]][name] = Control(by_name[name])
-        self._values = {column.name: median(column) for column in self._heard}
-        self._from_keys = [name for name in FROM_KEYS if self.notes and name in by_name and name not in controls]
-        self._from_keys = [n for n in self._from_keys if n in FROM_KEYS[:2] or by_name[n].constant is None]
+        self._values = {column.name: median(column) for column in self._unmasked}
+        given = [name for name in FROM_KEYS if self.notes and name in by_name and name not in controls]
+        self._from_keys = [name for name in given if name in FROM_KEYS[:2] or by_name[name].constant is None]
         self._first_channel = first_channel(trained_values(by_name["channel"])) if "channel" in by_name else 0
         program = 0  # of a channel before any program change: the piano if the model knows it, else the commonest
         if "instrument" in by_name:
@@ -218,4 +203,4 @@ class Keyboard:
         self._programs[channel] = program
 
     def _row(self) -> tuple[float, ...]:
-        return tuple(self._values[column.name] for column in self._heard)
+        return tuple(self._values[column.name] for column in self._unmasked)

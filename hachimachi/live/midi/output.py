@@ -19,14 +19,14 @@ from hachimachi.live.midi.mapping import (
     trained_values,
 )
 from hachimachi.live.midi.ports import OutPort
-from hachimachi.live.protocols import Row
+from hachimachi.live.protocols import Listener, Row
 
-VELOCITY = 64
-"""Of notes of a model that has none."""
+VELOCITY = 64  # of notes of a model that has none
 
 
-class MidiOut:
-    """Plays one model's events to a port, which several may share. Nothing in it raises while it plays.
+class MidiOut(Listener):
+    """Plays one model's events to a port, which several may share. Nothing in it raises while it plays. What a player
+    plays sounds by itself, or by ``--midi-thru``.
 
     Args:
         port: Where to.
@@ -56,7 +56,7 @@ class MidiOut:
             HachimachiError: As above; nothing has changed.
         """
         check_controls(columns, self._controls, "out")
-        self._end_all()
+        self.began()
         features, controls = features_of(columns), self._controls
         every = {column.name: i for i, column in enumerate(features)}
         self._size = len(features)
@@ -70,10 +70,8 @@ class MidiOut:
 
     def began(self) -> None:
         """End what still sounds: a new sequence begins."""
-        self._end_all()
-
-    def heard(self, row: Row, at: float) -> None:
-        """Nothing: what a player plays sounds by itself, or by ``--midi-thru``."""
+        for note in list(self._sounding):
+            self.ended(note, 0.0, True)
 
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (of Listener)
         """Play an event now: features, shape (F,)."""
@@ -104,7 +102,7 @@ class MidiOut:
 
     def close(self) -> None:
         """End what still sounds; the port stays open."""
-        self._end_all()
+        self.began()
 
     def _find_channel(self, values: Sequence[float]) -> int | None:
         """Return the channel of an event, after a program change where that is new; ``None`` if MIDI has no such."""
@@ -128,10 +126,6 @@ class MidiOut:
         i = self._columns[name]
         value = values[i] - first if i < len(values) else math.nan
         return round(value) if -0.5 <= value < top + 0.5 else None
-
-    def _end_all(self) -> None:
-        for note in list(self._sounding):
-            self.ended(note, 0.0, True)
 
 
 def channel_of_model(first: int, i: int) -> int:

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError, count
-from hachimachi.live.midi.mapping import Channels, Keyboard
+from hachimachi.live.midi.mapping import Channels, Keyboard, features_of
 
 if TYPE_CHECKING:
     from hachimachi.live.midi.input import MidiIn
     from hachimachi.live.midi.output import MidiOut
 
-VIRTUAL = "virtual:"
-"""A port of this name and what follows is made, for other programs to connect to."""
+VIRTUAL = "virtual:"  # a port of the name that follows is made, for other programs to connect to
 EXTRA = "pip install 'hachimachi[midi]'"
 Direction = Literal["in", "out"]
 
@@ -124,20 +123,13 @@ def _libraries_silent() -> Iterator[None]:
         os.close(nowhere)
 
 
-RETURN_SECONDS = 0.25
-"""How long after it was sent an equal message is our own come back."""
-REPEAT_SECONDS = 0.05
-"""The same for what a player played and passed through: no hand repeats itself so fast."""
+RETURN_SECONDS, REPEAT_SECONDS = 0.25, 0.05
+"""How long after it was sent an equal message is our own come back; and the same for what a player played and passed
+through, since no hand repeats itself so fast."""
 
 
 class OutPort:
-    """Sends messages, and knows its own when they come back. All in the playing thread.
-
-    Args:
-        port: Of mido.
-        say: Shows one line to the person at the screen.
-        clock: Seconds that never go back.
-    """
+    """Sends messages to a port of mido, and knows its own when they come back. All in the playing thread."""
 
     def __init__(
         self, port: Any, say: Callable[[str], None] = print, clock: Callable[[], float] = time.perf_counter
@@ -146,18 +138,12 @@ class OutPort:
         self.sent = self.lost = 0
         self.notes: set[tuple[int, int]] = set()
         """(channel, pitch) of the notes that were begun here and not ended."""
-        self._port = port
-        self._say = say
-        self._clock = clock
+        self._port, self._say, self._clock = port, say, clock
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
     def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
-        """Send a message of mido. Where that fails it is counted, and the first time reported.
-
-        Args:
-            message: Any that belongs to a channel.
-            expected: For so many seconds it may come back.
-        """
+        """Send a channel message of mido, which may come back for the ``expected`` seconds. Where that fails it is
+        counted, and the first time reported."""
         now = self._clock()
         self._recent.append((now, now + expected, _key(message)))
         if is_note_end(message):
@@ -252,15 +238,17 @@ class MidiSetup:
 
     def details(self) -> str:
         """What was heard and sent, and what was not, in a line for each port; empty without ports."""
-        lines: list[str] = []
+        lines: list[tuple[str, dict[str, int]]] = []
         if self.inlet is not None:
             left = {"our own come back": self.inlet.returned, "came too fast": self.inlet.dropped}
-            lines.append(_line("MIDI in", f"heard {count(self.inlet.heard, 'message')}", left))
+            lines.append((f"MIDI in: heard {count(self.inlet.heard, 'message')}", left))
         if self.port is not None:
             dropped = sum(listener.dropped for listener in self.listeners)
             left = {"events beyond what MIDI can hold": dropped, "refused by the port": self.port.lost}
-            lines.append(_line("MIDI out", f"sent {count(self.port.sent, 'message')}", left))
-        return "\n".join(lines)
+            lines.append((f"MIDI out: sent {count(self.port.sent, 'message')}", left))
+        return "\n".join(
+            ", ".join([done, *(f"{why}: {number:,}" for why, number in left.items() if number)]) for done, left in lines
+        )
 
     def __enter__(self) -> MidiSetup:
         return self
@@ -269,5 +257,71 @@ class MidiSetup:
         self.close()
 
 
-def _line(name: str, done: str, left: dict[str, int]) -> str:
-    return ", ".join([f"{name}: {done}", *(f"{why}: {number:,}" for why, number in left.items() if number)])
+@dataclass(frozen=True)
+class MidiPortOptions:
+    """Which ports to open, and what for.
+
+    Args:
+        hear: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
+        play: ``--midi-out``, likewise.
+        channel: ``--midi-channel``, from 1.
+        in_channel: ``--midi-in-channel``, from 1; ``None`` for all.
+        thru: ``--midi-thru``.
+        controls: ``--midi-cc``: feature → number of the controller.
+    """
+
+    hear: str | None = None
+    play: str | None = None
+    channel: int = 1
+    in_channel: int | None = None
+    thru: bool = False
+    controls: Mapping[str, int] = field(default_factory=dict)
+
+
+def open_midi(
+    options: MidiPortOptions,
+    models: Sequence[Sequence[Column]],
+    wake: Callable[[], object],
+    say: Callable[[str], None],
+) -> MidiSetup:
+    """Open ports; none, and without mido, where the options name none.
+
+    Args:
+        options: Which ports.
+        models: The columns of each model.
+        wake: Tells the playing thread, from any other, that something has arrived.
+        say: Shows one line to the person at the screen.
+
+    Raises:
+        HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
+    """
+    if not (options.hear or options.play):
+        return MidiSetup()
+    from hachimachi.live.midi.input import MidiIn
+    from hachimachi.live.midi.output import MidiOut, channel_of_model
+
+    names = dict.fromkeys(column.name for columns in models for column in features_of(columns))
+    for name in options.controls:
+        if name not in names:
+            raise HachimachiError(f"--midi-cc {name}: there is no such feature; there are {', '.join(names)}")
+    port = OutPort(open_port(options.play, "out"), say) if options.play else None
+    listeners: tuple[MidiOut, ...] = ()
+    inlet = None
+    try:
+        if port is not None:
+            listeners = tuple(
+                MidiOut(port, columns, options.controls, channel_of_model(options.channel - 1, index))
+                for index, columns in enumerate(models)
+            )
+        if options.hear:
+            keyboards = [Keyboard(columns, options.controls) for columns in models]
+            for name in dict.fromkeys(name for keyboard in keyboards for name in keyboard.resting):
+                way = f"--midi-cc {name}=NUMBER for a controller"
+                say(f"--midi-in: no key gives {name}, so it rests at its median; {way}")
+            channel = None if options.in_channel is None else options.in_channel - 1
+            inlet = MidiIn(keyboards, wake, channel=channel, out=port, thru=options.thru)
+            inlet.port = open_port(options.hear, "in", inlet.receive)
+    except HachimachiError:
+        MidiSetup(port=port).close()
+        raise
+    return MidiSetup(inlet, listeners, port, options.controls)

@@ -15,13 +15,12 @@ from hachimachi.errors import count
 from hachimachi.events import EventSequence, Feature, check_alike
 from hachimachi.io import read, write
 
-DURATION = "duration"
+DURATION, PLAYER = "duration", "player"
+"""The feature of a note's length, and the one that says who played."""
 TOGETHER = 0.03
 """Seconds: notes that a hand strikes closer together are one chord, and one does not end the other."""
 LONGEST = 1.0
 """Seconds that a note lasts at most where no duration is known."""
-PLAYER = "player"
-"""The feature that says who played."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,16 @@ def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
             longest = float(known.max()) if known.size else LONGEST
             rows[unknown, column] = np.minimum(_until_next(recorded)[unknown], longest)
             source = f"until the player's next event, at most {longest:.3g} s"
+        elif not known.size:
+            value = float(np.clip(0.0, feature.min, feature.max)) if (feature.min, feature.max) != (None, None) else 0.0
+            rows[unknown, column], source = value, f"{value:g}, for no value is known"
+        elif feature.kind == "categorical":
+            values, counts = np.unique(known, return_counts=True)
+            value = float(values[np.argmax(counts)])
+            rows[unknown, column], source = value, f"{value:g}, the most frequent value"
         else:
-            rows[unknown, column], source = _usual(feature, known)
+            value = float(np.sort(known)[(len(known) - 1) // 2])
+            rows[unknown, column], source = value, f"{value:g}, the median"
         remarks.append(f"{feature.name} not known of {count(int(unknown.sum()), 'event')}: {source}")
     return rows, remarks
 
@@ -96,19 +103,6 @@ def _until_next(recorded: Recorded) -> NDArray[np.float64]:
         follows = after < len(moments)
         until[run[follows]] = moments[after[follows]] - moments[follows]
     return until
-
-
-def _usual(feature: Feature, known: NDArray[np.float64]) -> tuple[float, str]:
-    """Return a value that occurs, and how it was chosen."""
-    if not known.size:
-        value = float(np.clip(0.0, feature.min, feature.max)) if (feature.min, feature.max) != (None, None) else 0.0
-        return value, f"{value:g}, for no value is known"
-    if feature.kind == "categorical":
-        values, counts = np.unique(known, return_counts=True)
-        value = float(values[np.argmax(counts)])
-        return value, f"{value:g}, the most frequent value"
-    value = float(np.sort(known)[(len(known) - 1) // 2])
-    return value, f"{value:g}, the median"
 
 
 def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[EventSequence], list[str]]:

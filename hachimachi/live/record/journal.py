@@ -28,16 +28,13 @@ from hachimachi.live.record.dataset import Recorded, make_sequences, save
 
 FORMAT, VERSION = "hachimachi.journal", 1
 ENDING = ".journal"
-MAGIC = f'{{"format": "{FORMAT}"'.encode()
-"""How every journal begins."""
+MAGIC = f'{{"format": "{FORMAT}"'.encode()  # how every journal begins
 SUFFIXES = {suffix: WRITERS[suffix] for suffix in (".json", ".csv")}
 """The formats that hold any features, each with its module in `hachimachi.io`."""
-LARGEST = 1e300
-"""Larger numbers are damage."""
-SYNC_SECONDS = 0.05
-"""The disk is asked no more often than this to hold what was written."""
-REST = 9.0
-"""And on a slow disk rests so many times longer than it took: a write may have to wait while it is at work."""
+LARGEST = 1e300  # larger numbers are damage
+SYNC_SECONDS, REST = 0.05, 9.0
+"""So seldom is the disk asked to hold what was written; and a slow one rests so many times longer than it took, since a
+write may have to wait while it is at work."""
 
 
 def beside(path: str | os.PathLike[str]) -> Path:
@@ -46,10 +43,8 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
-    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free.
-
-    A name is taken, too, where its journal waits; of the path itself only if its journal has to be free as well.
-    """
+    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free and has no journal.
+    Whether the path itself may have one says ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -58,10 +53,8 @@ def free(path: Path, *, with_journal: bool = False) -> Path:
 
 
 def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
-    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder.
-
-    One that is being written at this moment is none of them, nor is another program's file.
-    """
+    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder. One that is being
+    written now is none of them, nor is another program's file."""
     path = Path(where)
     unfinished = []
     for journal in sorted(path.glob(f"*{ENDING}")) if path.is_dir() else [beside(path)]:
@@ -95,10 +88,7 @@ def in_use(journal: Path) -> bool:
 
 
 def _lock(fd: int) -> bool:
-    """Lock an open file against other processes, until it is closed; return ``False`` if another one has it.
-
-    The system gives the lock up with the process, however that ends.
-    """
+    """Lock an open file against other processes until it is closed or the process ends; ``False`` if another has it."""
     try:
         import fcntl
     except ImportError:  # Windows keeps an open file from being removed by itself
@@ -108,14 +98,12 @@ def _lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
-        return True
+        pass
     return True
 
 
 def read_journal(path: str | os.PathLike[str]) -> Recorded:
-    """Read a journal.
-
-    A last line that was cut off is passed over; other lines that cannot be read are skipped and counted.
+    """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
 
     Raises:
         HachimachiError: A file that cannot be read, or whose first line is not a journal's.
@@ -125,8 +113,18 @@ def read_journal(path: str | os.PathLike[str]) -> Recorded:
         data = path.read_bytes()
     except OSError as error:
         raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
-    header, _, rest = data.partition(b"\n")
-    features, who, temporal = _read_header(header, path)
+    first_line, _, rest = data.partition(b"\n")
+    try:
+        header = json.loads(first_line.decode())
+        if header["format"] != FORMAT:
+            raise ValueError
+        version, who, temporal = header["version"], tuple(map(str, header["who"])), bool(header["temporal"])
+        features = read_features(header["features"], len(header["features"]))
+    except (ValueError, KeyError, TypeError, RecursionError, HachimachiError) as error:
+        expected = f'expected a journal, whose first line has "format": "{FORMAT}"'
+        raise HachimachiError(f"{path}: row 1: {expected}; move this file away") from error
+    if version != VERSION:
+        raise HachimachiError(f"{path}: is a journal of version {version}, expected {VERSION}; use a newer hxmx")
     records: list[tuple[int, int, list[float]]] = []  # number, sequence and line of each event
     amended: list[tuple[int, int, float]] = []
     number = sequence = skipped = cleared = 0
@@ -157,21 +155,6 @@ def read_journal(path: str | os.PathLike[str]) -> Recorded:
     sequences = np.array([sequence for _, sequence, _ in records], dtype=np.intp)
     player = table[:, 1].astype(np.intp)
     return Recorded(features, who, temporal, table[:, 0], player, rows, sequences, number, skipped, cleared)
-
-
-def _read_header(line: bytes, path: Path) -> tuple[tuple[Feature, ...], tuple[str, ...], bool]:
-    try:
-        header = json.loads(line.decode())
-        if header["format"] != FORMAT:
-            raise ValueError
-        version, who, temporal = header["version"], tuple(map(str, header["who"])), bool(header["temporal"])
-        features = read_features(header["features"], len(header["features"]))
-    except (ValueError, KeyError, TypeError, RecursionError, HachimachiError) as error:
-        expected = f'expected a journal, whose first line has "format": "{FORMAT}"'
-        raise HachimachiError(f"{path}: row 1: {expected}; move this file away") from error
-    if version != VERSION:
-        raise HachimachiError(f"{path}: is a journal of version {version}, expected {VERSION}; use a newer hxmx")
-    return features, who, temporal
 
 
 def _parse(line: bytes, features: int, players: int) -> Any:
@@ -316,15 +299,12 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Add one event.
+        """Add one event and return its number, counted from 0, for `amend`.
 
         Args:
             at: When it happened, in seconds of the clock.
             who: Index of who played it.
             row: Its features, shape (F,); NaN where unknown.
-
-        Returns:
-            Its number, counted from 0, for `amend`.
         """
         values = ", ".join([_format(value) for value in row.tolist()])
         self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
@@ -365,14 +345,7 @@ class Journal:
         self._dirty.set()
 
     def close(self, *, append: bool = False) -> Finished:
-        """Write the data set and remove the journal.
-
-        Args:
-            append: Add to the sequences that ``path`` has; else what is there is kept and a free name is taken.
-
-        Raises:
-            HachimachiError: The data set cannot be written; the journal stays.
-        """
+        """Write the data set and remove the journal; arguments and errors are those of `finish`."""
         self.abandon()
         return finish(self.file, self.path, append=append)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hachimachi.errors import HachimachiError, count
 from hachimachi.live.instrument import LoadedModel
-from hachimachi.live.protocols import Address, Note, Row
+from hachimachi.live.protocols import Address, Listener, Row
 from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
 
 FOLDER = Path("outputs/run")
@@ -19,10 +19,9 @@ EventKey = tuple[float, bytes]
 """What identifies an event that several performers heard: its time and its values."""
 
 
-class JournalListener:
-    """Writes what one performer hears and plays into a journal, which several may share.
-
-    What several performers hear at the same moment is written once.
+class JournalListener(Listener):
+    """Writes what one performer hears and plays into a journal, which several may share: what all of them hear at the
+    same moment is written once.
 
     Args:
         journal: Where to; somebody else flushes it.
@@ -60,9 +59,6 @@ class JournalListener:
     def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (of Listener)
         """Write a model's event."""
         self._journal.event(at, self._who, row)
-
-    def ended(self, note: Note, at: float, early: bool) -> None:
-        """Nothing: a model's durations are known when its notes begin."""
 
     def released(self, pitch: int, at: float) -> None:
         """Write the duration of a player's note that was not known when it was heard."""
@@ -117,10 +113,7 @@ class Logbook:
             journal.flush()
 
     def close(self) -> list[str]:
-        """Write the data sets, once; return what came of each, in words.
-
-        What cannot be written stays in its journal, and a line says so.
-        """
+        """Write the data sets, once; return what came of each, in words, also of what stays in its journal."""
         journals, self.journals = self.journals, []
         lines: list[str] = []
         for journal in journals:

@@ -12,8 +12,7 @@ from hachimachi.live.osc import Message, Wire, parse
 from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 
-SHOW_SECONDS = 0.5
-"""How often the counter moves."""
+SHOW_SECONDS = 0.5  # how often the counter moves
 
 
 class Recorder:
@@ -48,22 +47,15 @@ class Recorder:
         self._clock, self._wall = clock, wall
         self._shown = (clock(), 0)  # when the counter was shown, and the events heard until then
         self._heard = 0
-        self._routes: dict[str, Callable[[Message, Address | None], None]] = {
-            "/input": self._input,
-            "/reset": self._reset,
-            "/status": self._status,
-            "/stop": self._stop,
-        }
+        self._routes: dict[str, Callable[[Message, Address | None], None]]
+        self._routes = {"/input": self._input, "/reset": self._reset, "/status": self._status, "/stop": self._stop}
 
     def start(self) -> None:
         """Send ``/status ready 1``."""
         self._wire.post("/status", "ready", 1)
 
     def receive(self, packet: bytes, sender: Address | None = None) -> None:
-        """Obey what one datagram asks, and write what it brings to the journal.
-
-        Nothing in it raises; what cannot be obeyed is refused.
-        """
+        """Obey what one datagram asks, and write what it brings to the journal. Never raises: it refuses."""
         for message in parse(packet, self._clock(), self._wall()):
             if self.stopped:
                 break

@@ -23,27 +23,19 @@ from hachimachi.live.screen.snapshot import (
     shown,
 )
 
-STEP = 1 / 8
-"""Seconds a column."""
-KEPT = 256
-"""Columns kept: half a minute, more than the widest panel shows."""
+STEP = 1 / 8  # seconds a column
+KEPT = 256  # columns: half a minute, more than the widest panel shows
 KEPT_SECONDS = KEPT * STEP
 RATE_SECONDS = 2.0
-BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8
-"""What is in a cell, as bits."""
-
+BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8  # what is in a cell, as bits
 YOU_STYLE, MODEL_STYLE, BOTH_STYLE, FAINT = "cyan", "magenta", "bold", "dim"
-GUTTER = 7
-"""Columns left of the picture, for note names and names of features."""
-VALUE = 11
-"""Columns right of a trace, for its newest value."""
+GUTTER = 7  # columns left of the picture, for note names and names of features
+VALUE = 11  # columns right of a trace, for its newest value
 NUMBER, CELL, ACROSS = 9, 20, 4
 """Columns of a number, columns from one number to the next, numbers side by side at most."""
 TALLEST, WIDEST = 30, 160
-SPARED = 4
-"""Lines of the terminal left to what was printed before."""
-LEAST_PICTURE = 4
-"""Lines of picture below which a model's counts shrink to one line."""
+SPARED = 4  # lines of the terminal left to what was printed before
+LEAST_PICTURE = 4  # lines of picture below which a model's counts shrink to one line
 LABELS = (
     *("you", "heard", "skipped", "refused"),
     *("model", "played", "cancelled", "pending"),
@@ -52,8 +44,7 @@ LABELS = (
 BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
 """The counts on one line, the most important first, and the columns of each."""
 
-Cell = tuple[str, str]
-"""A sign and its style."""
+Cell = tuple[str, str]  # a sign and its style
 
 
 def column_of(time: float) -> int:
@@ -108,28 +99,21 @@ class ModelHistory:
             for later, cells in self.roll.items():
                 if later > column and event.values and event.values[0] in cells:
                     cells[int(event.values[0])] &= ~(BY_MODEL | MODEL_BEGINS)
-        elif event.who not in (YOU, MODEL):
-            return
-        elif self.notes:
-            self._add_note(event, at, column)
-        else:
+        elif event.who in (YOU, MODEL) and not self.notes:
             bits, values = self.values.get(column, (0, [math.nan] * len(self.names)))
             new = [new if math.isfinite(new) else old for new, old in zip(event.values, values, strict=False)]
             self.values[column] = bits | 1 << event.who, new + values[len(new) :]
             self.newest = max(self.newest, column)
-
-    def _add_note(self, event: ScreenEvent, at: float, column: int) -> None:
-        if not event.values or not math.isfinite(event.values[0]):
-            return
-        pitch = round(min(max(event.values[0], 0), 127))
-        seconds = event.values[1] if len(event.values) > 1 and math.isfinite(event.values[1]) else 0.0
-        end = max(column, column_of(at + min(max(seconds, 0.0), KEPT_SECONDS) - STEP / 2))
-        who = 1 << event.who
-        for held in range(column, end + 1):
-            cells = self.roll.setdefault(held, {})
-            cells[pitch] = cells.get(pitch, 0) | who
-        self.roll[column][pitch] |= who << 2
-        self.newest = max(self.newest, end)
+        elif event.who in (YOU, MODEL) and event.values and math.isfinite(event.values[0]):
+            pitch = round(min(max(event.values[0], 0), 127))
+            seconds = event.values[1] if len(event.values) > 1 and math.isfinite(event.values[1]) else 0.0
+            end = max(column, column_of(at + min(max(seconds, 0.0), KEPT_SECONDS) - STEP / 2))
+            who = 1 << event.who
+            for held in range(column, end + 1):
+                cells = self.roll.setdefault(held, {})
+                cells[pitch] = cells.get(pitch, 0) | who
+            self.roll[column][pitch] |= who << 2
+            self.newest = max(self.newest, end)
 
 
 class PanelHistory:
@@ -212,50 +196,34 @@ def _draw_model(label: str, model: ModelHistory, now: float, width: int, rows: i
     steering = _join(state.steering, signs)
     across = max(1, min(ACROSS, (width + 1) // CELL))
     picture = rows - 3 - -(-len(LABELS) // across)
+    numbers = {label: f"{getattr(state, label):,}" for label in LABELS if hasattr(state, label)}
+    rates = [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" for rate in model.rates(now)]
+    late = ["-" if state.late is None else f"{value:.2f} ms" for value in state.late or (0.0, 0.0, 0.0)]
+    numbers.update(zip(("you", "model", *LABELS[-3:]), rates + late, strict=True))
     if picture < LEAST_PICTURE:
         head = _spread(title.append("  ").append(steering), status, width, signs)
         drawn = draw(model, newest, max(GUTTER + 1, width), rows - 2, signs) if rows > 2 else []
-        return [head, *drawn, _draw_brief(model, now)][:rows]
+        brief = [Text().append(f"{label} ", FAINT).append(f"{numbers[label]:>{size}}") for label, size in BRIEF.items()]
+        return [head, *drawn, Text("  ").join(brief)][:rows]
     axis = width - VALUE * (not model.notes)
     left, right = f"{int((axis - GUTTER) * STEP)} s ago ", " now"
     line = signs.line * max(0, axis - GUTTER - len(left) - len(right))
+    # all counts, and with the rates how the player and the model are drawn
+    legend = {"you": (signs.you[0] * 2, YOU_STYLE), "model": (signs.model[0] * 2, MODEL_STYLE)}
+    counts: list[Text] = []
+    for i, key in enumerate(LABELS):
+        if i % across == 0:
+            counts.append(Text())
+        name = Text(f"{key} ").append(*legend[key]) if key in legend else Text().append(key, FAINT)
+        name.truncate(CELL - NUMBER - 1, pad=True)
+        counts[-1].append(f"{numbers[key]:>{NUMBER}} ").append(name)
     return [
         _spread(title, status, width, signs),
         steering,
         *draw(model, newest, max(GUTTER + 1, width), picture, signs),
         Text(f"{'':{GUTTER}}{left}{line}{right}", FAINT),
-        *_draw_counts(model, now, across, signs),
+        *counts,
     ]
-
-
-def _draw_counts(model: ModelHistory, now: float, across: int, signs: Signs) -> list[Text]:
-    """Return all counts, and with the rates how the player and the model are drawn."""
-    legend = {"you": (signs.you[0] * 2, YOU_STYLE), "model": (signs.model[0] * 2, MODEL_STYLE)}
-    numbers = _numbers(model, now)
-    lines: list[Text] = []
-    for i, label in enumerate(LABELS):
-        if i % across == 0:
-            lines.append(Text())
-        name = Text(f"{label} ").append(*legend[label]) if label in legend else Text().append(label, FAINT)
-        name.truncate(CELL - NUMBER - 1, pad=True)
-        lines[-1].append(f"{numbers[label]:>{NUMBER}} ").append(name)
-    return lines
-
-
-def _draw_brief(model: ModelHistory, now: float) -> Text:
-    numbers = _numbers(model, now)
-    return Text("  ").join(
-        Text().append(f"{label} ", FAINT).append(f"{numbers[label]:>{width}}") for label, width in BRIEF.items()
-    )
-
-
-def _numbers(model: ModelHistory, now: float) -> dict[str, str]:
-    """Return each of `LABELS` and its number as text."""
-    state = model.state
-    counts = {label: f"{getattr(state, label):,}" for label in LABELS if hasattr(state, label)}
-    rates = [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" for rate in model.rates(now)]
-    late = ["-" if state.late is None else f"{value:.2f} ms" for value in state.late or (0.0, 0.0, 0.0)]
-    return {**counts, "you": rates[0], "model": rates[1], **dict(zip(LABELS[-3:], late, strict=True))}
 
 
 def _draw_roll(model: ModelHistory, newest: int, width: int, rows: int, signs: Signs) -> list[Text]:
@@ -292,28 +260,25 @@ def _draw_traces(model: ModelHistory, newest: int, width: int, rows: int, signs:
     lines = [_line("", [_cell(who << 2 | who, 0, signs) for who in bits])] if rows > 2 else []
     total, room = len(model.state.features), rows - len(lines)
     fitting = max(0, min(len(model.names), room if total <= min(len(model.names), room) else room - 1))
-    lines += [_draw_trace(model, i, oldest, bits, signs) for i in range(fitting)]
+    for i, name in enumerate(model.names[:fitting]):
+        known = {column: values[i] for column, (_, values) in model.values.items() if math.isfinite(values[i])}
+        # halved: the difference of the largest floats is finite
+        low, high = min(known.values(), default=0.0) / 2, max(known.values(), default=0.0) / 2
+        held = [value for column, value in sorted(known.items()) if column < oldest]
+        value, style = held[-1] if held else math.nan, FAINT
+        cells: list[Cell] = []
+        for column, who in enumerate(bits, oldest):
+            value, style = known.get(column, value), _style(who) or style
+            level = " "
+            if math.isfinite(value):
+                share = (value / 2 - low) / (high - low) if high > low else 0.5
+                level = signs.levels[min(int(share * len(signs.levels)), len(signs.levels) - 1)]
+            cells.append((level, style))
+        newest_value = f"{value:{VALUE}.4g}" if math.isfinite(value) else ""
+        lines.append(_line(signs.show(name), cells).append(newest_value))
     if total > fitting and len(lines) < rows:
         lines.append(Text(f"{'':{GUTTER}}and {total - fitting} more"[:width], FAINT))
     return [*lines, *[Text()] * (rows - len(lines))]
-
-
-def _draw_trace(model: ModelHistory, i: int, oldest: int, bits: Sequence[int], signs: Signs) -> Text:
-    known = {column: values[i] for column, (_, values) in model.values.items() if math.isfinite(values[i])}
-    # halved: the difference of the largest floats is finite
-    low, high = min(known.values(), default=0.0) / 2, max(known.values(), default=0.0) / 2
-    held = [value for column, value in sorted(known.items()) if column < oldest]
-    value, style = held[-1] if held else math.nan, FAINT
-    cells: list[Cell] = []
-    for column, who in enumerate(bits, oldest):
-        value, style = known.get(column, value), _style(who) or style
-        level = " "
-        if math.isfinite(value):
-            share = (value / 2 - low) / (high - low) if high > low else 0.5
-            level = signs.levels[min(int(share * len(signs.levels)), len(signs.levels) - 1)]
-        cells.append((level, style))
-    line = _line(signs.show(model.names[i]), cells)
-    return line.append(f"{value:{VALUE}.4g}" if math.isfinite(value) else "")
 
 
 def _cell(top: int, bottom: int, signs: Signs) -> Cell:

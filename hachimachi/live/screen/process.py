@@ -24,14 +24,10 @@ from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Snapshot
 
 IDLE_SECONDS = 0.5
 """How often a picture that stands still is compared with its terminal's size, and whether there still is a player."""
-END_SECONDS = 4.0
-"""How long the end may take until the child is made to."""
-BUFFER = 1 << 20
-"""Bytes that wait in the socket of a child that has not begun to read."""
-UNREAD = 512
-"""Snapshots that wait where the terminal takes nothing: a minute of them."""
-END = b""
-"""The last datagram."""
+END_SECONDS = 4.0  # until the child is made to end
+BUFFER = 1 << 20  # bytes that wait in the socket of a child that has not begun to read
+UNREAD = 512  # snapshots that wait where the terminal takes nothing: a minute of them
+END = b""  # the last datagram
 SHOW_CURSOR = "\x1b[?25h"
 NICE = 10
 _START = """
@@ -57,8 +53,7 @@ def can_draw(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
 class PanelProcess:
     """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`.
 
-    It starts at once and does not wait until the child is ready: what is sent waits in the child's socket. If the
-    child dies the performance goes on without a panel.
+    What is sent waits in the child's socket until that is ready. If the child dies the performance goes on without.
     """
 
     interval = 1 / 8
@@ -78,12 +73,8 @@ class PanelProcess:
             theirs.set_inheritable(True)
             command = [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path]
             windows = os.name == "nt"  # where a child inherits all that is inheritable, or nothing
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                close_fds=not windows,
-                pass_fds=[] if windows else [theirs.fileno()],
-            )
+            passed = [] if windows else [theirs.fileno()]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=not windows, pass_fds=passed)
 
     def send(self, snapshot: Snapshot) -> None:
         """Show how things stand. What cannot be sent at once is dropped; its lines come with the next snapshot."""
@@ -114,11 +105,7 @@ class PanelProcess:
 
 
 class PanelScreen:
-    """Draws when the columns of the picture move on, and not at all when nothing changes.
-
-    Args:
-        clock: Seconds that never go back.
-    """
+    """Draws when the columns of the picture move on, and not at all when nothing changes."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         from rich.console import Console
@@ -223,11 +210,7 @@ def _receive(receiver: socket.socket, packets: queue.SimpleQueue[bytes]) -> None
 
 
 def main(descriptor: int) -> None:
-    """Draw the snapshots that come to an inherited socket, until it ends.
-
-    Args:
-        descriptor: Of that socket.
-    """
+    """Draw the snapshots that come to an inherited socket, given its descriptor, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
     # a real-time parent hands its priority down: take no time from the one who plays
     with contextlib.suppress(AttributeError, OSError):

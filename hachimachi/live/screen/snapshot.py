@@ -1,28 +1,32 @@
-"""What a screen shows of a performance: plain data, one datagram of JSON a snapshot."""
+"""What a screen shows of a performance, plain data in one datagram of JSON a snapshot; how snapshots are taken of an
+ensemble in the pauses between notes; and the screen that is lines of text. The process that draws needs no NumPy.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from hachimachi.errors import HachimachiError
 
-if TYPE_CHECKING:  # the process that draws needs no NumPy
+if TYPE_CHECKING:
+    from hachimachi.live.instrument import Ensemble
     from hachimachi.live.protocols import Note, Row
 
 YOU, MODEL, CUT = 0, 1, 2
 """Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
-MOST_TRACES = 8
-"""More features than these are counted on a screen and not drawn."""
+MOST_TRACES = 8  # features drawn; more are counted
 MOST_NOTES, MOST_VALUES = 64, 8
 """Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
 column shows no more notes than these, and one value. Of a flood, its end is drawn."""
-LARGEST = 60_000
-"""Bytes of a snapshot, which has to fit into one datagram."""
+LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
 
 
 class ScreenEvent(NamedTuple):
@@ -82,13 +86,14 @@ class Snapshot:
 
     def to_bytes(self) -> bytes:
         """Return it as JSON of at most `LARGEST` bytes: where there is too much, the oldest events of each model are
-        cut, then the names of features that are not drawn. NaN and infinities are Python's.
-        """
-        packet = _dump(self)
-        for most in (MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+        cut, then the names of features that are not drawn. NaN and infinities are Python's."""
+        snapshot, packet = self, b""
+        for most in (None, MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+            if most is not None:
+                snapshot = replace(self, models=tuple(_cut(state, most) for state in self.models))
+            packet = json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
             if len(packet) <= LARGEST:
                 break
-            packet = _dump(replace(self, models=tuple(_cut(state, most) for state in self.models)))
         return packet
 
     @classmethod
@@ -106,10 +111,6 @@ class Snapshot:
             return cls(**fields, models=tuple(ModelState(**state) for state in states))
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
-
-
-def _dump(snapshot: Snapshot) -> bytes:
-    return json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
 
 
 def _cut(state: ModelState, most: int) -> ModelState:
@@ -157,8 +158,7 @@ class Trace:
 
     Args:
         features: Names of all features, in column order.
-        most: How many events of the player, and as many of the model, are kept until they are taken; by default
-            as many as can be drawn.
+        most: How many events of the player, and of the model, are kept; by default as many as can be drawn.
 
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
@@ -237,3 +237,150 @@ class Signs:
 
 BLOCKS = Signs()
 ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-", line="-")
+
+
+ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
+"""A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
+longer than the second."""
+
+
+class Reporter:
+    """A chore of an ensemble: sends a snapshot when something has changed, and rests when nothing has.
+
+    Args:
+        ensemble: The ensemble.
+        screen: Where to.
+        traces: What each instrument heard and played, in their order.
+        hears: As in `Snapshot`, and ``plays_to`` too.
+        clock: Seconds that never go back, those of the events.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        screen: Screen,
+        traces: Sequence[Trace],
+        hears: Sequence[str] = (),
+        plays_to: Sequence[str] = (),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._ensemble, self._screen, self._traces = ensemble, screen, traces
+        self._hears, self._plays_to = tuple(hears), tuple(plays_to)
+        self._clock = clock
+        self._lines: list[str] = []
+        self._known: object = None  # what the screen shows
+        self._next = -1.0  # when it may be sent the next snapshot
+
+    def say(self, line: str) -> None:
+        """Show a line with the next snapshot."""
+        self._lines.append(line)
+
+    def __call__(self) -> float | None:
+        """Send a snapshot if it is time; return when it will be, ``None`` while nothing has changed."""
+        now, instruments = self._clock(), self._ensemble.instruments
+        state: list[object] = [self._ensemble.refusals.total]
+        for each in instruments:
+            status = each.performer.status()
+            state += each.model.name, each.stopped, each.steering.sampling, status.state
+            state += status.mode, status.speed, status.heard, status.played, status.cancelled
+        if state == self._known and not self._lines:
+            return None
+        if now < self._next:
+            return self._next
+        coming = min((at for each in instruments if (at := each.performer.next) is not None), default=None)
+        if coming is not None and coming - now < ROOM_SECONDS and now < self._next + PATIENCE_SECONDS:
+            return now + ROOM_SECONDS
+        self._known, self._next = state, now + self._screen.interval
+        self._screen.send(self.snapshot(now))
+        self._lines.clear()
+        return None
+
+    def finish(self) -> None:
+        """Send a last snapshot: how things stand at the end."""
+        self._screen.send(self.snapshot(self._clock()))
+        self._lines.clear()
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return how things stand."""
+        states: list[ModelState] = []
+        for instrument, trace in zip(self._ensemble.instruments, self._traces, strict=True):
+            status = instrument.performer.status()
+            steering = [f"speed {status.speed:g}"] if status.speed != 1 else []
+            for line in instrument.steering_lines:
+                steering.append(" ".join(word if isinstance(word, str) else f"{word:g}" for word in line))
+            state = ModelState(
+                name=instrument.model.name,
+                features=status.features,
+                mode=status.mode,
+                state=instrument.state,
+                steering=tuple(steering),
+                heard=status.heard,
+                skipped=status.skipped,
+                played=status.played,
+                cancelled=status.cancelled,
+                refused=self._ensemble.refusals.total,
+                pending=status.pending,
+                late=status.latency.in_ms() if status.latency.count else None,
+                events=trace.take(),
+            )
+            states.append(state)
+        return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))
+
+
+COUNT_SECONDS = 60.0  # between two lines of counts
+COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
+
+
+class PlainLog:
+    """A `Screen` of lines: on standard output when something changes, unless ``quiet``; on standard error what goes
+    wrong."""
+
+    interval = 1.0
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._previous: Snapshot | None = None
+        self._counts: list[str] = []
+        self._next = 0.0
+
+    def send(self, snapshot: Snapshot) -> None:
+        """Print what is new since the previous snapshot."""
+        previous, self._previous = self._previous, snapshot
+        for line in snapshot.lines:
+            _print(f"hxmx: {line}", sys.stderr)
+        if self._quiet:
+            return
+        counts = [", ".join(f"{name} {getattr(state, name):,}" for name in COUNTED) for state in snapshot.models]
+        if previous is None:
+            for state in snapshot.models:
+                _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
+        for i, state in enumerate(snapshot.models if previous is not None else ()):
+            before = previous.models[i] if previous is not None and i < len(previous.models) else None
+            if before is None:
+                _print(f"ready: {state.name}")
+                continue
+            changes = (
+                (before.name != state.name, f"{before.name} gives way to {state.name}"),
+                (before.mode != state.mode, f"{state.name}: mode {state.mode}"),
+                (before.steering != state.steering, f"{state.name}: {'; '.join(state.steering) or 'as learned'}"),
+            )
+            for changed, line in changes:
+                if changed:
+                    _print(line)
+        if previous is not None and snapshot.at >= self._next:
+            for i, (state, line) in enumerate(zip(snapshot.models, counts, strict=True)):
+                if line not in self._counts[i : i + 1]:
+                    late = "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*state.late) if state.late else ""
+                    _print(f"{state.name}: {line}{late}")
+        if previous is None or snapshot.at >= self._next:
+            self._counts, self._next = counts, snapshot.at + COUNT_SECONDS
+
+    def close(self) -> None:
+        """Print nothing more; the summary at the end is the command's."""
+
+
+def _print(line: str, stream: TextIO | None = None) -> None:
+    stream = stream or sys.stdout
+    with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        print(clean(line).encode(encoding, "replace").decode(encoding), file=stream, flush=True)

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from hachimachi.commands.options import midi_options
 from hachimachi.errors import HachimachiError
-from hachimachi.live.midi.connect import MidiPortOptions, open_midi
 from hachimachi.live.midi.input import MidiEvent
+from hachimachi.live.midi.ports import MidiPortOptions, open_midi
 
 
 def parse(*words: str) -> MidiPortOptions:
@@ -49,7 +49,7 @@ def test_nothing_asked_is_nothing_opened() -> None:
 
 def test_nothing_asked_loads_no_mido() -> None:
     code = (
-        "import sys; from hachimachi.live.midi.connect import *; open_midi(MidiPortOptions(), [], print, print);"
+        "import sys; from hachimachi.live.midi.ports import *; open_midi(MidiPortOptions(), [], print, print);"
         "sys.exit('mido' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hachimachi.live.screen.reporter import PlainLog
-from hachimachi.live.screen.snapshot import ModelState, Snapshot
+from hachimachi.live.screen.snapshot import ModelState, PlainLog, Snapshot
 from tests.live.screen.snapshots import snapshots
 
 MODEL = ModelState("piano.pt", ("pitch",), steering=("temperature 0.8",))
