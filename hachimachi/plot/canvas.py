@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
-from hachimachi.io.atomic import check_place, replacing
+from hachimachi.io.atomic import check_file, replacing
 from hachimachi.io.midi import instrument_name
 
 INK, FAINT, PAPER, SHADE = "#2e3440", "#8a8f99", "#fbfaf7", "#f1efe9"
@@ -192,7 +192,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     """
     if Path(path).suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
         raise HachimachiError(f"{path}: not a picture's name; expected it to end in .png, .svg or .pdf")
-    check_place(path)
+    check_file(path)
 
 
 def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:

@@ -33,7 +33,7 @@ _MOST_DELTA = 2**28
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 _OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
 Whole = NDArray[np.int64]
-Tell = Callable[[str, int], None]
+Remark = Callable[[str, int], None]
 """Takes note of what happened and how often."""
 
 
@@ -61,7 +61,7 @@ class NoteTable(NamedTuple):
     pedal: NDArray[np.int64] | None
 
 
-def teller(report: Report | None, file: str) -> Tell:
+def report_to(report: Report | None, file: str) -> Remark:
     """Return what counts in a report what happened to a file; without a report nothing does."""
     return lambda remark, times: report.count(remark, file, times) if report is not None else None
 
@@ -78,7 +78,7 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
     return sequences[0]
 
 
-def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
+def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
     """Return the notes of a sequence. Velocity 80 and duration 0.1 s stand in for columns that are not there.
 
     Raises:
@@ -89,9 +89,9 @@ def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
         found = f"{', '.join(names)} {'with' if sequence.temporal else 'without'} time"
         raise HachimachiError(f"notes need time and a feature named pitch, found {found}; write .csv or .json")
     ranges = {"pitch": (0, 127), "instrument": (0, DRUMS), "channel": (0, 15), "track": (1, MOST_TRACKS)}
-    kept, whole = keep_whole(sequence, ranges, tell)
-    velocity = clip(column(kept, "velocity", 80.0), 1, 127, tell)
-    pedal = clip(kept.column("pedal"), 0, 127, tell) if "pedal" in names else None
+    kept, whole = keep_whole(sequence, ranges, remark)
+    velocity = clip(column(kept, "velocity", 80.0), 1, 127, remark)
+    pedal = clip(kept.column("pedal"), 0, 127, remark) if "pedal" in names else None
     start = np.zeros(0) if kept.time is None else kept.time
     end = start + np.maximum(column(kept, "duration", 0.1), 0)
     program, channel, track = (whole.get(name) for name in ("instrument", "channel", "track"))
@@ -99,7 +99,7 @@ def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
 
 
 def keep_whole(
-    sequence: EventSequence, ranges: dict[str, tuple[int, int]], tell: Tell
+    sequence: EventSequence, ranges: dict[str, tuple[int, int]], remark: Remark
 ) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
     """Keep the events whose columns lie in given ranges; return them, and those columns as whole numbers.
 
@@ -119,19 +119,19 @@ def keep_whole(
     if not inside.any():
         shown = ", ".join(f"{name} {ranges[name][0]} to {ranges[name][1]}" for name in whole)
         raise HachimachiError(f"MIDI holds none of the {len(sequence):,} events; it has {shown}")
-    tell(NO_NOTE, int((~inside).sum()))
+    remark(NO_NOTE, int((~inside).sum()))
     for name, values in whole.items():
-        tell(ROUNDED, int((values != exact[name])[inside].sum()))
+        remark(ROUNDED, int((values != exact[name])[inside].sum()))
     time = None if sequence.time is None else sequence.time[inside]
     kept = EventSequence(sequence.features, sequence.data[inside], time, sequence.name)
     return kept, {name: values[inside].astype(np.int64) for name, values in whole.items()}
 
 
-def clip(values: NDArray[np.float64], low: int, high: int, tell: Tell) -> NDArray[np.int64]:
+def clip(values: NDArray[np.float64], low: int, high: int, remark: Remark) -> NDArray[np.int64]:
     """Return the nearest whole numbers that MIDI has."""
     whole = np.rint(values)
-    tell(ROUNDED, int((whole != values).sum()))
-    tell(CLIPPED, int(((whole < low) | (whole > high)).sum()))
+    remark(ROUNDED, int((whole != values).sum()))
+    remark(CLIPPED, int(((whole < low) | (whole > high)).sum()))
     return np.clip(whole, low, high).astype(np.int64)
 
 
@@ -141,7 +141,7 @@ def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.flo
     return sequence.column(name) if present else np.full(len(sequence), default)
 
 
-def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> Whole:
+def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) -> Whole:
     """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
 
     Of more than fifteen instruments, one takes the channel whose notes have ended, of these the one unused for longest.
@@ -150,11 +150,11 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> W
         notes: In the order of time.
         start: Ticks, shape (N,).
         end: Ticks, shape (N,).
-        tell: Takes note of notes that MIDI cannot hold apart.
+        remark: Takes note of notes that MIDI cannot hold apart.
     """
     if notes.channel is not None:
         if notes.program is not None:
-            tell(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
+            remark(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
         return notes.channel
     if notes.program is None:
         return np.zeros(len(start), np.int64)
@@ -178,7 +178,7 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> W
         holders[program] = channel
         busy[channel] = max(busy[channel], finish)
         found[note] = channel
-    tell(SHARED, shared)
+    remark(SHARED, shared)
     return found
 
 
@@ -204,8 +204,8 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
     Raises:
         HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
     """
-    sequence, tell = only(sequences), teller(report, file)
-    messages = _controls(sequence, tell) if _is_controls(sequence) else _notes(take_notes(sequence, tell), tell)
+    sequence, remark = only(sequences), report_to(report, file)
+    messages = _controls(sequence, remark) if _is_controls(sequence) else _notes(take_notes(sequence, remark), remark)
     out = io.BytesIO()
     _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
     return out.getvalue()
@@ -225,15 +225,15 @@ def _ticks(seconds: NDArray[np.float64]) -> Whole:
     return np.rint(seconds / TICK).astype(np.int64)
 
 
-def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
-    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, tell)
+def _controls(sequence: EventSequence, remark: Remark) -> list[_Timed]:
+    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, remark)
     if "control" not in whole:
-        tell(STAND_IN, len(kept))
+        remark(STAND_IN, len(kept))
     time = np.zeros(0) if kept.time is None else kept.time
     columns = (
         whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
     )
-    values = clip(kept.column("value"), 0, 127, tell)
+    values = clip(kept.column("value"), 0, 127, remark)
     rows = zip(_ticks(time).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
     return [
         _Timed(tick, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
@@ -241,10 +241,10 @@ def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
     ]
 
 
-def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
+def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
     start = _ticks(notes.start)
     end = np.maximum(_ticks(notes.end), start + 1)
-    channel = choose_channels(notes, start, end, tell)
+    channel = choose_channels(notes, start, end, remark)
     if notes.track is not None:
         track = notes.track - 1
     elif notes.program is not None:
@@ -252,7 +252,7 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
     else:
         track = np.zeros(len(start), np.int64)
     key = (track * 16 + channel) * 128 + notes.pitch
-    last, end = _settle_ends(key, start, end, tell)
+    last, end = _settle_ends(key, start, end, remark)
     offs = [
         _Timed(tick, _OFF, at, Message("note_off", channel=on, note=pitch, velocity=0))
         for tick, at, on, pitch in _rows(end[last], track[last], channel[last], notes.pitch[last])
@@ -261,14 +261,14 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
         _Timed(tick, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity))
         for tick, at, on, pitch, velocity in _rows(start, track, channel, notes.pitch, notes.velocity)
     ]
-    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, tell), *ons]
+    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, remark), *ons]
 
 
 def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whole, Whole]:
+def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[Whole, Whole]:
     """End each note where its key is struck again; notes that begin together end together.
 
     Returns:
@@ -280,11 +280,11 @@ def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whol
     first = np.append(True, ~same | (start[1:] != start[:-1]))[: len(key)]
     group = np.cumsum(first) - 1
     longest = np.maximum.reduceat(sorted_end, np.flatnonzero(first))
-    tell(TOGETHER, int((sorted_end != longest[group]).sum()))
+    remark(TOGETHER, int((sorted_end != longest[group]).sum()))
     begins = np.flatnonzero(first)
     following = np.append(start[begins[1:]], 0)
     again = np.append(key[begins[1:]] == key[begins[:-1]], False) & (following < longest)
-    tell(CUT, int(again.sum()))
+    remark(CUT, int(again.sum()))
     ends = np.empty_like(end)
     ends[order] = np.where(again, following, longest)[group]
     return order[np.append(begins[1:], len(order)) - 1], ends
@@ -306,7 +306,7 @@ def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> l
     return found
 
 
-def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, tell: Tell) -> list[_Timed]:
+def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark: Remark) -> list[_Timed]:
     """Move the pedal before a note wherever its channel has it elsewhere."""
     found: list[_Timed] = []
     if notes.pedal is None:
@@ -320,7 +320,7 @@ def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, tell: 
             change = Message("control_change", channel=on, control=DAMPER, value=pedal)
             found.append(_Timed(tick, _BEFORE, at, change))
             stands[on], moved[on] = pedal, tick
-    tell(PEDALS, lost)
+    remark(PEDALS, lost)
     return found
 
 
