@@ -53,7 +53,7 @@ class ArrowSource:
         self.owner = np.repeat(np.arange(len(counts)), counts)
         self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
         events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
-        self.places = events[self.owner] + self.offsets
+        self.positions = events[self.owner] + self.offsets
         self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
         self._opened = 0
 
