@@ -1,4 +1,4 @@
-"""Notes or control changes into a MIDI file."""
+"""Write notes or control changes as a MIDI file."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
 MOST_TRACKS = 256
 TICK = 1e-4
-"""Seconds: every time is written to the nearest of these."""
+"""Resolution of time in seconds."""
 _TEMPO = 500_000  # microseconds per quarter note
 _MOST_DELTA = 2**28
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
+_OFF, _BEFORE, _ON = range(3)  # order of messages at one tick
 Whole = NDArray[np.int64]
 Remark = Callable[[str, int], None]
-"""Takes note of what happened and how often."""
+"""Takes a remark and how often it applies."""
 
 
 class NoteTable(NamedTuple):
-    """N notes in the order of time; what is ``None`` the sequence does not say.
+    """N notes in the order of time; ``None`` where the sequence has no such column.
 
     Args:
         start: Seconds, shape (N,).
@@ -62,12 +62,12 @@ class NoteTable(NamedTuple):
 
 
 def report_to(report: Report | None, file: str) -> Remark:
-    """Return what counts in a report what happened to a file; without a report nothing does."""
+    """Return a function that counts remarks on a file in a report, if there is one."""
     return lambda remark, times: report.count(remark, file, times) if report is not None else None
 
 
 def only(sequences: Sequence[EventSequence]) -> EventSequence:
-    """Return the one sequence there is.
+    """Return the only sequence.
 
     Raises:
         HachimachiError: There are several.
@@ -79,10 +79,10 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
 
 
 def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
-    """Return the notes of a sequence. Velocity 80 and duration 0.1 s stand in for columns that are not there.
+    """Return the notes of a sequence; missing columns default to velocity 80 and duration 0.1 s.
 
     Raises:
-        HachimachiError: What are no notes, or none that MIDI can hold.
+        HachimachiError: Events that are not notes, or none that MIDI can hold.
     """
     names = [feature.name for feature in sequence.features]
     if sequence.time is None or "pitch" not in names:
@@ -101,15 +101,15 @@ def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
 def keep_whole(
     sequence: EventSequence, ranges: dict[str, tuple[int, int]], remark: Remark
 ) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
-    """Keep the events whose columns lie in given ranges; return them, and those columns as whole numbers.
+    """Keep the events whose columns, if present, lie in ranges; return them, and those columns as whole numbers.
 
-    Columns that are not there are passed over. Channels count from 0, as in files, or from 1 if there is a sixteenth.
+    Channels count from 0, as in files, or from 1 if there is a sixteenth.
 
     Raises:
         HachimachiError: None are left.
     """
-    there = {feature.name for feature in sequence.features}
-    exact = {name: sequence.column(name) for name in ranges if name in there}
+    names = {feature.name for feature in sequence.features}
+    exact = {name: sequence.column(name) for name in ranges if name in names}
     if 16 in exact.get("channel", ()):
         exact["channel"] = exact["channel"] - 1
     whole = {name: np.rint(values) for name, values in exact.items()}
@@ -128,7 +128,7 @@ def keep_whole(
 
 
 def clip(values: NDArray[np.float64], low: int, high: int, remark: Remark) -> NDArray[np.int64]:
-    """Return the nearest whole numbers that MIDI has."""
+    """Return the nearest whole numbers in a range."""
     whole = np.rint(values)
     remark(ROUNDED, int((whole != values).sum()))
     remark(CLIPPED, int(((whole < low) | (whole > high)).sum()))
@@ -136,7 +136,7 @@ def clip(values: NDArray[np.float64], low: int, high: int, remark: Remark) -> ND
 
 
 def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.float64]:
-    """Return the values of a feature, or a default where it is not there."""
+    """Return the values of a feature, or a default."""
     present = any(feature.name == name for feature in sequence.features)
     return sequence.column(name) if present else np.full(len(sequence), default)
 
@@ -144,13 +144,13 @@ def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.flo
 def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) -> Whole:
     """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
 
-    Of more than fifteen instruments, one takes the channel whose notes have ended, of these the one unused for longest.
+    Of more than fifteen instruments, one takes over the silent channel that was unused for longest.
 
     Args:
         notes: In the order of time.
         start: Ticks, shape (N,).
         end: Ticks, shape (N,).
-        remark: Takes note of notes that MIDI cannot hold apart.
+        remark: Counts notes that share a channel with another instrument.
     """
     if notes.channel is not None:
         if notes.program is not None:
@@ -165,7 +165,7 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) 
         found[melodic] = np.array(_MELODIC)[np.searchsorted(programs, notes.program[melodic])]
         return found
     holders: dict[int, int] = {}  # program → channel, the least recently used first
-    busy = dict.fromkeys(_MELODIC, 0)  # until which tick a channel sounds
+    busy = dict.fromkeys(_MELODIC, 0)  # tick up to which a channel sounds
     shared = 0
     for note, program, begin, finish in _rows(melodic, notes.program[melodic], start[melodic], end[melodic]):
         channel = holders.pop(program, None)
@@ -205,20 +205,16 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
         HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
     """
     sequence, remark = only(sequences), report_to(report, file)
-    messages = _controls(sequence, remark) if _is_controls(sequence) else _notes(take_notes(sequence, remark), remark)
+    names = {feature.name for feature in sequence.features}
+    controls = sequence.temporal and "value" in names and names <= {"control", "value", "channel", "track"}
+    if controls and "control" not in names:
+        values = sequence.column("value")
+        in_range = (values == np.rint(values)) & (values >= 0) & (values <= 127)
+        controls = in_range.all() and (values > 1).any()
+    messages = _controls(sequence, remark) if controls else _notes(take_notes(sequence, remark), remark)
     out = io.BytesIO()
     _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
     return out.getvalue()
-
-
-def _is_controls(sequence: EventSequence) -> bool:
-    names = {feature.name for feature in sequence.features}
-    if not sequence.temporal or "pitch" in names or not names <= {"control", "value", "channel", "track"}:
-        return False
-    if "value" not in names or "control" in names:
-        return "value" in names
-    values = sequence.column("value")
-    return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all() and (values > 1).any())
 
 
 def _ticks(seconds: NDArray[np.float64]) -> Whole:
@@ -291,7 +287,7 @@ def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[
 
 
 def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
-    """Choose the program before a note wherever its channel, or its track, has another."""
+    """Return a program change before each note whose channel or track has another program."""
     found: list[_Timed] = []
     if notes.program is None:
         return found
@@ -307,7 +303,7 @@ def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> l
 
 
 def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark: Remark) -> list[_Timed]:
-    """Move the pedal before a note wherever its channel has it elsewhere."""
+    """Return a pedal change before each note whose channel has another value."""
     found: list[_Timed] = []
     if notes.pedal is None:
         return found
@@ -325,7 +321,7 @@ def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark
 
 
 def _file(messages: Sequence[_Timed]) -> MidiFile:
-    """Put messages, sorted by time, into their tracks."""
+    """Return a file of messages, which are sorted by time."""
     tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
     tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
     now = [0] * len(tracks)
