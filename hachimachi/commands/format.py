@@ -184,7 +184,7 @@ def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None
     """Print how much there is, the range of each column, the instruments, and what happened on the way."""
     import numpy as np
 
-    from hachimachi.io.midi import instrument_name, describe_instruments
+    from hachimachi.io.midi import describe_instruments, instrument_name
 
     console = narrow_console()
     hours = f" ({report.seconds / 3600:,.1f} hours)" if unit == "s" and report.seconds >= 3600 else ""
