@@ -399,8 +399,22 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
     Raises:
         HachimachiError: A folder that holds other data, other features, or a sequence of the same name.
     """
-    shards = sorted(folder.glob("*.arrow"))
-    previous = _check_shards(folder, shards, sequences)
+    shards, previous, first = sorted(folder.glob("*.arrow")), None, sequences[0]
+    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
+    if others and not shards:
+        raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
+    names = {sequence.name for sequence in sequences if sequence.name}
+    for path in shards:
+        file = open_arrow(path)
+        index, alike = file.index, f"{path}: what is added has to be alike"
+        if index.features != first.features:
+            raise HachimachiError(f"{alike}: {describe_difference(first.features, index.features)}")
+        if index.temporal != first.temporal:
+            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+        if twice := names & set(index.names):
+            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
+        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
+        previous = [kind if kind in TYPES else TYPES[0] for kind in kinds]
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -427,27 +441,6 @@ def describe_difference(found: Sequence[Feature], expected: Sequence[Feature]) -
     one, other = next((one, other) for one, other in zip(found, expected, strict=True) if one != other)
     key = next(each.name for each in fields(Feature) if getattr(one, each.name) != getattr(other, each.name))
     return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
-
-
-def _check_shards(folder: Path, shards: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
-    """Refuse sequences that do not fit the existing shards; return the column types of the last one."""
-    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
-    if others and not shards:
-        raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
-    types, first = None, sequences[0]
-    names = {sequence.name for sequence in sequences if sequence.name}
-    for path in shards:
-        file = open_arrow(path)
-        index, alike = file.index, f"{path}: what is added has to be alike"
-        if index.features != first.features:
-            raise HachimachiError(f"{alike}: {describe_difference(first.features, index.features)}")
-        if index.temporal != first.temporal:
-            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
-        if twice := names & set(index.names):
-            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
-        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
-        types = [kind if kind in TYPES else TYPES[0] for kind in kinds]
-    return types
 
 
 def open_arrow(path: Path) -> ArrowFile:

@@ -137,7 +137,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
         report: Takes what the format cannot hold; if it is strict, nothing is written then.
 
     Raises:
-        HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
+        HachimachiError: An unknown suffix, sequences that the format cannot hold, or a path that cannot be written.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
     check_output(path)

@@ -208,7 +208,12 @@ def read_each(files: Sequence[InputFile], report: Report, progress: Progress = i
     """
     plugin = any(file.path.suffix.lower() in FORMATS for file in files)  # other processes do not load it
     count = min(cores(), len(files)) if sum(file.size for file in files) >= APART and not plugin else 1
-    outcomes = parallel_map(_try, files, _lose, count) if count > 1 else (_try(file) for file in files)
+
+    def lost(file: InputFile) -> tuple[list[EventSequence], Report]:
+        reason = f"the process that read it died; is there memory enough for a file of {file.size:,} bytes?"
+        return [], Report(refused={file.name: reason})
+
+    outcomes = parallel_map(_try, files, lost, count) if count > 1 else (_try(file) for file in files)
     found: list[FileEvents] = []
     with closing(outcomes):
         for file, _ in zip(files, progress([file.path for file in files]), strict=True):
@@ -232,11 +237,6 @@ def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
         reason = f"cannot be read, through a mistake of hachimachi's: {error!r}; please report it with the file"
         report = Report(refused={file.name: reason})
     return [], report
-
-
-def _lose(file: InputFile) -> tuple[list[EventSequence], Report]:
-    reason = f"the process that read it died; is there memory enough for a file of {file.size:,} bytes?"
-    return [], Report(refused={file.name: reason})
 
 
 _DECLARED = ("kind", "min", "max", "resolution")

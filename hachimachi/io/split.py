@@ -42,7 +42,7 @@ def read_split(path: PathLike) -> Split:
     """Read a split.
 
     Raises:
-        HachimachiError: A file that is missing or no split, or a name that stands in two parts.
+        HachimachiError: A file that is missing or invalid, or a name that is in two parts.
     """
     path = Path(path)
     try:

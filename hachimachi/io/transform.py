@@ -21,11 +21,6 @@ def cut_at_gaps(sequences: Sequence[EventSequence], longest: float, report: Repo
 
     The parts of ``a.mid`` are ``a.mid#1``, ``a.mid#2``, …; each begins at time 0.
 
-    Args:
-        sequences: At least one; all with time.
-        longest: In the unit of time of the data.
-        report: Counts the parts.
-
     Raises:
         HachimachiError: Events without time.
     """
@@ -65,13 +60,8 @@ def keep_events(
 ) -> list[EventSequence]:
     """Return the events that have one of the wanted values in each named column; times are not changed.
 
-    Args:
-        sequences: At least one, all with the same features.
-        wanted: Name of a column → values.
-        report: Counts the other events.
-
     Raises:
-        HachimachiError: A column that is not there, or nothing left of any sequence.
+        HachimachiError: An unknown column, or no event left.
     """
     _check_columns("--only", wanted, sequences)
     kept = []
@@ -94,7 +84,7 @@ def drop_columns(sequences: Sequence[EventSequence], names: Collection[str]) -> 
     """Return the events without some columns; without ``time`` only their order remains.
 
     Raises:
-        HachimachiError: A column that is not there, or none that is left.
+        HachimachiError: An unknown column, or none left.
     """
     time = (TIME,) if sequences[0].temporal else ()
     _check_columns("--drop", names, sequences, time)

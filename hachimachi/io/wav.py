@@ -23,11 +23,6 @@ _SHORTEST = 1e-4  # seconds
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping.
 
-    Args:
-        sequences: One.
-        report: Takes note of what cannot be played.
-        file: Name of the file in the report.
-
     Raises:
         HachimachiError: More than one sequence, or events that are not notes.
     """

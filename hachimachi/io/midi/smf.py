@@ -119,7 +119,7 @@ class TrackEvents:
     Args:
         number: Number of the track in its file, from 1.
         messages: Tick, status and the two bytes after it, for each channel message, running status filled in; if a
-            message has one data byte, the second is not its own.
+            message has one data byte, the second is meaningless.
         tempos: Tick and microseconds per quarter note of each change of tempo.
         name: The first name of the track.
         ticks: Tick of the last event.

@@ -198,11 +198,11 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
 
     Args:
         sequences: One.
-        report: Takes note of what MIDI cannot hold.
-        file: What the report calls it.
+        report: Counts what MIDI cannot hold.
+        file: Name of the file in the report.
 
     Raises:
-        HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
+        HachimachiError: More than one sequence, neither notes nor control changes, or too long a pause.
     """
     sequence, remark = only(sequences), report_to(report, file)
     names = {feature.name for feature in sequence.features}
@@ -268,7 +268,7 @@ def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[
     """End each note where its key is struck again; notes that begin together end together.
 
     Returns:
-        The notes that have an end of their own, the last of those that begin together, and the ends of all.
+        Indices of the notes that need a note-off, the last of those that begin together, and the ends of all.
     """
     order = np.lexsort((start, key))
     key, start, sorted_end = key[order], start[order], end[order]
@@ -307,15 +307,15 @@ def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark
     found: list[_Timed] = []
     if notes.pedal is None:
         return found
-    stands: dict[int, int] = {}
+    values: dict[int, int] = {}
     moved: dict[int, int] = {}
     lost = 0
     for tick, at, on, pedal in _rows(start, track, channel, notes.pedal):
-        if stands.get(on, 0) != pedal:
+        if values.get(on, 0) != pedal:
             lost += moved.get(on) == tick
             change = Message("control_change", channel=on, control=DAMPER, value=pedal)
             found.append(_Timed(tick, _BEFORE, at, change))
-            stands[on], moved[on] = pedal, tick
+            values[on], moved[on] = pedal, tick
     remark(PEDALS, lost)
     return found
 
