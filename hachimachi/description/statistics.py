@@ -123,12 +123,7 @@ _Located = tuple[float, EventLocation]
 
 
 class ColumnStatistics:
-    """Streaming statistics of a column.
-
-    Args:
-        column: Its index.
-        columns: Number of columns, which share the memory.
-    """
+    """Streaming statistics of a column, by its index among ``columns``, which share the memory."""
 
     def __init__(self, column: int, columns: int) -> None:
         self.column = column

@@ -214,14 +214,7 @@ T = TypeVar("T")
 
 
 class RowBlock(NamedTuple):
-    """A block of rows in one record batch.
-
-    Args:
-        batch: Index of the record batch.
-        first: First row, in the batch.
-        stop: One past the last row, in the batch.
-        start: First row, in the file.
-    """
+    """Rows ``first`` to ``stop`` of one record batch, the first of which is row ``start`` of the file."""
 
     batch: int
     first: int

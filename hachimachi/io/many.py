@@ -120,13 +120,7 @@ Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 class InputFile(NamedTuple):
-    """A file to read.
-
-    Args:
-        path: Its path.
-        name: The name of its sequences.
-        midi: Options for MIDI files.
-    """
+    """A file to read, with the name of its sequences and the options if it is MIDI."""
 
     path: Path
     name: str

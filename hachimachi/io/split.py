@@ -27,12 +27,7 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """The names of sequences in each part, and which of their rows.
-
-    Args:
-        path: The file it was read from.
-        parts: Part → name → rows.
-    """
+    """Part → name of a sequence → its rows, read from a file."""
 
     path: Path
     parts: dict[str, dict[str, slice]]

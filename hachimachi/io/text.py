@@ -84,11 +84,5 @@ def note_milliseconds(times: Sequence[NDArray[np.float64]], file: str, report: R
 
 
 def are_milliseconds(typical: float, whole: bool, latest: float) -> bool:
-    """Return whether times are suspected to be milliseconds: whole numbers 5 apart, or any numbers 30 apart.
-
-    Args:
-        typical: Median time between events that are not at once.
-        whole: Whether all times are whole numbers.
-        latest: The last time.
-    """
+    """Return whether times look like milliseconds, by the median of positive steps, if all are whole, and the last."""
     return typical >= (_WHOLE_APART if whole else _APART) or latest >= _LATEST

@@ -58,7 +58,7 @@ def keep_long(sequences: Sequence[EventSequence], least: int, report: Report) ->
 def keep_events(
     sequences: Sequence[EventSequence], wanted: Mapping[str, Collection[float]], report: Report
 ) -> list[EventSequence]:
-    """Return the events that have one of the wanted values in each named column; times are not changed.
+    """Return the events that have one of the values wanted in each column; times are not changed.
 
     Raises:
         HachimachiError: An unknown column, or no event left.

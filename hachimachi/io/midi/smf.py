@@ -20,13 +20,7 @@ _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, whi
 
 
 class Span(NamedTuple):
-    """Byte offsets of a track's events in a file.
-
-    Args:
-        begin: First byte.
-        end: Farthest end.
-        declared: End by the declared length, perhaps beyond the file.
-    """
+    """Byte offsets of a track: its first, its farthest end, and the end by its declared length, perhaps too far."""
 
     begin: int
     end: int
