@@ -112,7 +112,7 @@ def shuffle(path: Path, _: float) -> dict[str, float]:
     train = _open(path).train
     random = np.random.default_rng(0)
     sequence, start, _stop = cut(train.lengths, 128, random)
-    block = (train.places[sequence] + start) // BLOCK
+    block = (train.positions[sequence] + start) // BLOCK
     orders = {
         "pooled": Windows(train, 128, 16, 0).order(sequence, start, random),
         "ideal": random.permutation(len(start)),

@@ -1,4 +1,4 @@
-"""Augmentations applied to windows of events and to sequences: chains, bound to columns, and what they changed."""
+"""Apply augmentations to windows of events and to sequences: chains, bound to columns, with counts of changes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from hachimachi.events import TIME, EventSequence, check_alike
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
 MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}
-"""What MIDI can hold of notes, where these are whole numbers."""
+"""Ranges of columns in MIDI, for whole numbers."""
 NEARLY = 1e-9
-"""A value this near to an end of its range, as a share of it, has not left it: that is rounding."""
+"""Relative tolerance of rounding at the bounds of a range."""
 
 Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class EventLayout:
-    """The columns of rows of events, the inter-event time first where there is time."""
+    """The columns of rows of events, the inter-event time first if there is time."""
 
     columns: tuple[Column, ...]
 
@@ -45,7 +45,18 @@ class EventLayout:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """The lowest and the highest value that each column may hold, shape (2, D)."""
-        return np.array([_bounds(column) for column in self.columns], dtype=np.float64).T
+        bounds = []
+        for column in self.columns:
+            feature = column.feature
+            low = -math.inf if feature.min is None else feature.min
+            high = math.inf if feature.max is None else feature.max
+            if column.name in SECONDS:
+                low = max(low, 0.0)
+            if column.whole and column.name in MIDI_RANGES:  # unless the data goes beyond, as a pitch in hertz does
+                (lowest, highest), (first, last) = MIDI_RANGES[column.name], _extent(column)
+                low, high = max(low, min(lowest, first)), min(high, max(highest, last))
+            bounds.append((np.ceil(low), np.floor(high)) if column.whole else (low, high))
+        return np.array(bounds, dtype=np.float64).T
 
     @cached_property
     def whole(self) -> NDArray[np.bool_]:
@@ -53,10 +64,10 @@ class EventLayout:
         return np.array([column.whole for column in self.columns])
 
     def indices(self, op: Augmentation) -> list[int]:
-        """Return the columns that an augmentation is for, each once, in order; for whole events, all.
+        """Return the indices of an augmentation's columns, each once, in order; for whole events, all.
 
         Raises:
-            ExpressionError: A feature that is not there, or a category; it shows the augmentation written anew.
+            ExpressionError: An unknown feature, or a category; it shows the augmentation as an expression.
         """
         if op.dims is None:
             return list(range(len(self.names)))
@@ -75,8 +86,8 @@ class EventLayout:
             else:
                 found.add(index)
                 continue
-            before = "".join(f"{show_dim(other)}, " for other in op.dims[:number])
-            raise ExpressionError(why, str(op), len(f"{op.name}(dims={'(' * (len(op.dims) > 1)}{before}"))
+            preceding = "".join(f"{show_dim(other)}, " for other in op.dims[:number])
+            raise ExpressionError(why, str(op), len(f"{op.name}(dims={'(' * (len(op.dims) > 1)}{preceding}"))
         return sorted(found)
 
     def _missing(self, dim: str | int) -> str:
@@ -100,25 +111,11 @@ class EventLayout:
 
 
 def _extent(column: Column) -> tuple[float, float]:
-    """Return the lowest and the highest value of the data that the column was fitted to."""
+    """Return the lowest and the highest value of the data that a column was fitted to."""
     if isinstance(column.grid, Categories):
         return min(column.grid.values), max(column.grid.values)
     low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]]))
     return float(low), float(high)
-
-
-def _bounds(column: Column) -> tuple[float, float]:
-    feature = column.feature
-    low = -math.inf if feature.min is None else feature.min
-    high = math.inf if feature.max is None else feature.max
-    if column.name in SECONDS:
-        low = max(low, 0.0)
-    if not column.whole:
-        return low, high
-    if column.name in MIDI_RANGES:  # unless the data itself goes beyond, as a pitch in hertz does
-        (lowest, highest), (first, last) = MIDI_RANGES[column.name], _extent(column)
-        low, high = max(low, min(lowest, first)), min(high, max(highest, last))
-    return float(np.ceil(low)), float(np.floor(high))
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ class OpCounts:
         windows: Windows it was applied to.
         seen: Values it may have changed, by column, shape (D,).
         changed: Values it changed.
-        held: Values that would have left their range, or been no numbers: held at its ends, or left as they were.
+        held: Values clipped to their range, or left unchanged since the result was not finite.
     """
 
     windows: int
@@ -149,8 +146,8 @@ class Outcome:
 
     Args:
         rows: Their events, shape (B, T, D).
-        applied: To which of them any augmentation was applied, shape (B,).
-        counts: What each augmentation did.
+        applied: Whether any augmentation was applied, shape (B,).
+        counts: Of each augmentation.
     """
 
     rows: Rows
@@ -160,7 +157,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bound:
-    """Augmentations with the indices of the columns that they are for; made by :func:`bind`."""
+    """Augmentations with the indices of their columns; made by :func:`bind`."""
 
     layout: EventLayout
     ops: tuple[tuple[Augmentation, list[int]], ...]
@@ -174,62 +171,57 @@ class Bound:
         """Apply them, one after the other.
 
         Args:
-            rows: Windows of events, shape (B, T, D): columns as in the layout, NaN in all of them where a window is
-                shorter than T (at its end), and in the first where no time came before. They stay as they are.
-            random: Where to draw from; the same state gives the same outcome.
+            rows: Windows of events, shape (B, T, D), not modified: columns as in the layout, all NaN for padding at the
+                end of a window, the inter-event time NaN without a previous event.
+            random: The same state gives the same outcome.
             among: Which windows may be changed, shape (B,); all by default.
 
         Raises:
-            HachimachiError: An augmentation that returned something of another shape.
+            HachimachiError: An augmentation that returned another shape.
         """
         applied, counts = np.zeros(len(rows), dtype=np.bool_), []
         for op, indices in self.ops:
             chosen = random.random(len(rows)) < op.p
             chosen = chosen if among is None else chosen & among
-            rows, done = self._apply(op, indices, rows, chosen, random)
+            names = [self.layout.names[i] for i in indices]
+            old = rows[..., indices]  # (B, T, K); NaN where a value stays
+            if op.along and TIME in names:
+                old[:, :1, names.index(TIME)] = np.nan
+            if op.dims is not None and "pitch" in names:
+                old[self.layout.drums(rows), names.index("pitch")] = np.nan
+            new = np.asarray(op.change(old.copy(), random), dtype=np.float64)
+            if new.shape != old.shape:
+                raise HachimachiError(f"{op.name} returned shape {new.shape}, expected that of its values, {old.shape}")
+            held = np.zeros(new.shape, dtype=np.bool_)
+            if op.dims is not None:  # whole events are only reordered: their values are within bounds
+                low, high = self.layout.bounds[:, indices]
+                lost = ~np.isfinite(new)
+                new = np.where(lost, old, new)
+                new = np.where(self.layout.whole[indices], np.floor(new + 0.5), new)
+                clipped = np.where(new == old, old, np.clip(new, low, high))
+                held = lost | (np.abs(clipped - new) > NEARLY * np.maximum(1.0, np.abs(clipped)))
+                new = clipped
+            seen = chosen[:, None, None] & ~np.isnan(old)
+            changed = seen & (new != old)
+            result = rows.copy()
+            result[..., indices] = np.where(changed, new, rows[..., indices])
+            sums = np.zeros((3, rows.shape[-1]), dtype=np.int64)
+            sums[:, indices] = [which.sum((0, 1)) for which in (seen, changed, seen & held)]
+            counts.append(OpCounts(int(chosen.sum()), *sums))
             applied |= chosen
-            counts.append(done)
+            rows = result
         return Outcome(rows, applied, counts)
-
-    def _apply(
-        self, op: Augmentation, indices: list[int], rows: Rows, chosen: NDArray[np.bool_], random: np.random.Generator
-    ) -> tuple[Rows, OpCounts]:
-        names = [self.layout.names[i] for i in indices]
-        old = rows[..., indices]  # (B, T, K); NaN where a value stays
-        if op.along and TIME in names:
-            old[:, :1, names.index(TIME)] = np.nan
-        if op.dims is not None and "pitch" in names:
-            old[self.layout.drums(rows), names.index("pitch")] = np.nan
-        new = np.asarray(op.change(old.copy(), random), dtype=np.float64)
-        if new.shape != old.shape:
-            raise HachimachiError(f"{op.name} returned shape {new.shape}, expected that of its values, {old.shape}")
-        held = np.zeros(new.shape, dtype=np.bool_)
-        if op.dims is not None:  # whole events only change places: their values are within bounds
-            low, high = self.layout.bounds[:, indices]
-            lost = ~np.isfinite(new)
-            new = np.where(lost, old, new)
-            new = np.where(self.layout.whole[indices], np.floor(new + 0.5), new)
-            clipped = np.where(new == old, old, np.clip(new, low, high))
-            held = lost | (np.abs(clipped - new) > NEARLY * np.maximum(1.0, np.abs(clipped)))
-            new = clipped
-        seen = chosen[:, None, None] & ~np.isnan(old)
-        changed = seen & (new != old)
-        result = rows.copy()
-        result[..., indices] = np.where(changed, new, rows[..., indices])
-        counts = np.zeros((3, rows.shape[-1]), dtype=np.int64)
-        counts[:, indices] = [which.sum((0, 1)) for which in (seen, changed, seen & held)]
-        return result, OpCounts(int(chosen.sum()), *counts)
 
 
 def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
-    """Make augmentations ready for rows of events.
+    """Bind augmentations to columns.
 
     Args:
         ops: In the order in which they are applied.
-        columns: What the rows hold, as :func:`~hachimachi.columns.fit_columns` finds it.
+        columns: Of the rows, from :func:`~hachimachi.columns.fit_columns`.
 
     Raises:
-        ExpressionError: A feature that is not there, or that cannot be calculated with.
+        ExpressionError: An unknown feature, or a category.
     """
     layout = EventLayout(tuple(columns))
     return Bound(layout, tuple((op, layout.indices(op)) for op in ops))
@@ -237,7 +229,7 @@ def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
 
 @dataclass(frozen=True)
 class Chain:
-    """Augmentations, one after the other. ``str()`` writes the expression that reads back to it."""
+    """A sequence of augmentations. ``str()`` returns an expression that parses to it."""
 
     ops: tuple[Augmentation, ...]
 
@@ -245,17 +237,17 @@ class Chain:
         return "; ".join(map(str, self.ops))
 
     def bind(self, columns: Sequence[Column]) -> Bound:
-        """Make it ready for rows of events; see :func:`~hachimachi.augment.apply.bind`."""
+        """Bind it to columns; see :func:`~hachimachi.augment.apply.bind`."""
         return bind(self.ops, columns)
 
 
 def parse(source: str | Sequence[str] | Chain) -> Chain:
-    """Read an expression, or several, each of which may hold several operations: ``"abs(dims=x); rev(p=0.5)"``.
+    """Parse one or several expressions, each of one or several operations: ``"abs(dims=x); rev(p=0.5)"``.
 
-    Nothing is evaluated: names stand for what is registered, and only for that.
+    Nothing is evaluated; names are those of registered augmentations.
 
     Raises:
-        ExpressionError: What cannot be read, and where; the message has three lines.
+        ExpressionError: An invalid expression; the message has three lines and shows where.
 
     >>> str(parse("addrand(range=(-6.0, +6), dims=(pitch))"))
     'addrand(dims=pitch, range=(-6, 6))'
@@ -275,7 +267,6 @@ def parse(source: str | Sequence[str] | Chain) -> Chain:
 
 
 def _build(call: Call, text: str) -> Augmentation:
-    """Return the augmentation that a call stands for."""
     name, table = call.name, known()
     if name not in table:
         hint = near(name, table) or f"; there are {', '.join(table)}"
@@ -306,10 +297,10 @@ class Augmented:
     """Augmented sequences.
 
     Args:
-        sequences: Changed, and with ``keep`` the originals, each before its copies.
-        ops: What was done.
-        counts: How much each operation did.
-        copies: Number of the sequences that are no originals.
+        sequences: The copies, with ``keep`` each original before its copies.
+        ops: The augmentations.
+        counts: Of each augmentation.
+        copies: Number of copies.
     """
 
     sequences: list[EventSequence]
@@ -326,18 +317,18 @@ def augment(
     count: int = 1,
     keep: bool = False,
 ) -> Augmented:
-    """Change sequences by augmentations; those given stay as they are.
+    """Return augmented copies of sequences.
 
     Args:
         sequences: At least one, all with the same features.
-        ops: What to do, as expressions: ``"addrand(range=(-6, 6), dims=pitch)"``.
-        seed: Another seed, other draws. What is drawn for a sequence depends on its index, not on the others.
-        count: Copies of each sequence, each drawn anew.
-        keep: Whether the originals come too. Copies are called ``name~1`` and so on where there are several, or these.
+        ops: Expressions such as ``"addrand(range=(-6, 6), dims=pitch)"``.
+        seed: Of the random numbers, which also depend on the index of a sequence, not on the others.
+        count: Copies of each sequence.
+        keep: Return the originals too. With them or several copies, copies are named ``name~1`` and so on.
 
     Raises:
-        ExpressionError: An expression that cannot be read, or a feature that is not there.
-        HachimachiError: Sequences that differ in features, or no events in them.
+        ExpressionError: An invalid expression, or an unknown feature.
+        HachimachiError: Sequences that differ in features, or without events.
 
     >>> from hachimachi.events import make_sequence
     >>> scale = make_sequence([[60], [62], [64]], [0.0, 0.5, 2.0], names=["pitch"])
@@ -357,7 +348,7 @@ def augment(
             changed, time = outcome.rows[0], sequence.time
             if time is not None:
                 between, changed = changed[1:, 0], changed[:, 1:]
-                if not np.array_equal(between, rows[1:, 0]):  # else times would be rounded by being added up again
+                if not np.array_equal(between, rows[1:, 0]):  # else summing would round the times
                     time = time[:1] + np.cumsum(np.concatenate([[0.0], between]))
             name = f"{sequence.name}~{copy}" if keep or count > 1 else sequence.name
             made.append(replace(sequence, data=changed, time=time, name=name))

@@ -18,20 +18,20 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 
 ALL = ":"
-"""Stands for all features that are numbers. No feature's name holds a colon."""
+"""All numeric features; no feature's name holds a colon."""
 _RESERVED = {"t": TIME, TIME: TIME, "all": ALL}
-"""Words that name no feature; a feature of that name stands in quotes."""
+"""Words that do not name a feature; a feature of that name is written in quotes."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """What an argument may be.
+    """The type of an argument.
 
     Args:
-        expected: Its values, in the words of a message.
-        accepts: Returns whether a value may be taken.
-        show: Writes a value as it stands in an expression.
-        read: Returns the value of what is written; see :class:`~hachimachi.augment.expression.Value`.
+        expected: Its values, for messages.
+        accepts: Returns whether a value is valid.
+        show: Writes a value as in an expression.
+        read: Returns the value of a parsed one; see :class:`~hachimachi.augment.expression.Value`.
         words: The words it may be, each with its value.
     """
 
@@ -58,7 +58,7 @@ def _declare(argument: Argument, default: Any) -> Any:
 def number(
     expected: str = "a number", default: Any = MISSING, accepts: Callable[[float], bool] = lambda _: True
 ) -> Any:
-    """Declare a finite number; ``expected`` says in a message which numbers are accepted."""
+    """Declare a finite number; ``expected`` describes in messages which numbers are accepted."""
     return _declare(Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number), default)
 
 
@@ -129,20 +129,20 @@ def features(default: Any = MISSING) -> Any:
 
 
 def show_dim(dim: str | int) -> str:
-    """Write a feature as it stands in an expression."""
+    """Write a feature as in an expression."""
     for word, name in _RESERVED.items():
         if dim == name:
             return word
     if isinstance(dim, int) or (is_word(dim) and dim not in _RESERVED):
         return str(dim)
-    return repr(dim) if '"' in dim else f'"{repr(chr(39) + dim)[2:]}'  # in double quotes, if it holds none
+    return repr(dim) if '"' in dim else f'"{repr(chr(39) + dim)[2:]}'  # in double quotes if it has none
 
 
 Values = NDArray[np.float64]
 
 
 class ArgumentError(HachimachiError):
-    """An argument that an augmentation does not take, by its key."""
+    """An invalid argument of an augmentation, by its key."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -151,19 +151,19 @@ class ArgumentError(HachimachiError):
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(ABC):
-    """One operation on events. ``str()`` writes it as the expression that reads back to it.
+    """One operation on events. ``str()`` returns an expression that parses to it.
 
     A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
-    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Which features are meant and which windows,
-    padding, drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
+    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
+    drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
     Args:
-        dims: Features by number or name, ``time`` for the inter-event time; ``None``, where a class allows it, for
-            whole events, whose values may change places and nothing else.
+        dims: Features by number or name, ``time`` for the inter-event time; ``None``, if a class allows it, for
+            whole events, which may only be reordered.
         p: Probability with which a sequence, or a window of one, is changed.
 
     Raises:
-        ArgumentError: A value that an argument cannot have.
+        ArgumentError: An invalid value.
 
     >>> from dataclasses import dataclass
     >>> from hachimachi.augment import Augmentation, augment, register
@@ -183,8 +183,7 @@ class Augmentation(ABC):
     name: ClassVar[str] = ""
     """Its name in expressions, given by :func:`~hachimachi.augment.augmentation.register`."""
     along: ClassVar[bool] = False
-    """Whether values go from one event to another. Then the time before a window's first event, which belongs to none
-    of its steps, stays."""
+    """Whether values move between events; then the inter-event time of a window's first event is not changed."""
 
     dims: tuple[str | int, ...] | None = features()
     p: float = number("a number from 0 to 1", 1.0, lambda value: 0 <= value <= 1)
@@ -197,31 +196,30 @@ class Augmentation(ABC):
         self.check()
 
     def check(self) -> None:  # noqa: B027  (most have nothing to add)
-        """Refuse arguments that contradict each other, by :class:`ArgumentError`."""
+        """Refuse contradictory arguments by :class:`ArgumentError`."""
 
     @abstractmethod
     def change(self, values: Values, random: np.random.Generator) -> Values:
         """Return the augmented values.
 
         Args:
-            values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN is what is not there or
-                must stay: padding, the time before a sequence's first event, pitches of drums. The array may be
-                written over.
-            random: Where to draw from.
+            values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN marks padding, the first
+                inter-event time and pitches of drums. The array may be modified.
+            random: For random numbers.
 
         Returns:
-            Of the same shape. What stands where there was NaN is not used; what is not finite leaves a value as it was.
+            Of the same shape. Values in place of NaN are not used; those that are not finite leave a value unchanged.
         """
 
     @classmethod
     def arguments(cls) -> list[tuple[str, Argument, Field[Any]]]:
-        """Return each argument: its name, what it may be, and the field with its default; ``p`` is the last."""
+        """Return name, type and field of each argument; ``p`` is the last."""
         found = [(each.name, each.metadata["argument"], each) for each in fields(cls) if "argument" in each.metadata]
         return sorted(found, key=lambda argument: argument[0] == "p")
 
     @classmethod
     def signature(cls) -> str:
-        """Return its name and arguments with their defaults, as help shows them."""
+        """Return its name and arguments with their defaults, for help."""
         shown = [
             key if each.default in (MISSING, None) else f"{key}={argument.show(each.default)}"
             for key, argument, each in cls.arguments()
@@ -242,18 +240,18 @@ _KNOWN: dict[str, type[Augmentation]] = {}
 
 
 def register(name: str) -> Callable[[Class], Class]:
-    """Give a class its name among the augmentations.
+    """Register an augmentation under a name.
 
     Raises:
-        HachimachiError: A name that no expression can hold, or that another class has.
+        HachimachiError: A name that cannot be in an expression, or that another class has.
     """
     if not is_word(name):
         raise HachimachiError(f"augmentation {name!r}: expected a name of letters, digits and _, a letter first")
 
     def keep(cls: Class) -> Class:
-        there = _KNOWN.get(name, cls)
-        if (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
-            where = f"{there.__module__}.{there.__qualname__}"
+        other = _KNOWN.get(name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            where = f"{other.__module__}.{other.__qualname__}"
             raise HachimachiError(f"augmentation {name!r}: {where} has this name; choose another")
         if plugins.home(cls) is not None:
             plugins.note("augmentation", name, cls)

@@ -22,19 +22,19 @@ from rich.cells import cell_len
 from hachimachi.errors import HachimachiError
 
 WIDTH = 72
-"""Columns of an expression that are shown around a mistake: with the margin they fit on any terminal."""
+"""Columns of an expression shown around a mistake."""
 LONGEST = 20_000
-"""Characters of an expression."""
+"""Most characters of an expression."""
 _VALUE = "a value: a number, a name, or several in parentheses"
 _OPERATION = "the name of an operation"
 _WHOLE = ast.Name | ast.Constant | ast.Call
 
 
 class ExpressionError(HachimachiError):
-    """An expression that cannot be read: its message has three lines, the last a caret under the mistake.
+    """An invalid expression: its message has three lines, the last a caret under the mistake.
 
     Args:
-        message: What was found there, and what was expected.
+        message: What was found, and what was expected.
         text: The whole expression.
         at: Offset of the mistake in it.
     """
@@ -50,7 +50,7 @@ class ExpressionError(HachimachiError):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Return the nearest known name as the end of a message, or nothing."""
+    """Return a suggestion of the nearest known name for the end of a message, or nothing."""
     known = list(known)
     found = get_close_matches(name, known, n=1) or [other for other in known if other.lower() == name.lower()]
     return f"; did you mean {found[0]}?" if found else ""
@@ -62,7 +62,7 @@ def is_word(name: str) -> bool:
 
 
 class Word(str):
-    """A name that stands without quotes."""
+    """A name without quotes."""
 
     __slots__ = ()
 
@@ -76,7 +76,7 @@ class Value:
 
     Args:
         value: A number, a :class:`Word`, a string, or a tuple of these.
-        source: As it is written.
+        source: As written.
         at: Offset of the value.
         key_at: Offset of the argument's name.
     """
@@ -100,7 +100,7 @@ def read_calls(text: str) -> list[Call]:
     """Return the operations of an expression, in order.
 
     Raises:
-        ExpressionError: Another syntax, and what was expected.
+        ExpressionError: Invalid syntax.
     """
     return _Reader(text).read()
 
@@ -179,14 +179,14 @@ class _Reader:
         return sign * value
 
     def offset(self, column: int) -> int:
-        """Return the offset in the text of what :mod:`ast` counts in bytes."""
+        """Return the offset in the text of a column of :mod:`ast`, which counts bytes."""
         return self.margin + len(self.encoded[:column].decode())
 
     def source(self, node: ast.expr) -> str:
         return self.encoded[node.col_offset : node.end_col_offset].decode()
 
     def unexpected(self, node: Any) -> ExpressionError:
-        """Return the error of syntax that no expression has: at what follows its first part, ``+`` of ``x + 1``."""
+        """Return the error of Python that is no expression, after its first part: at ``+`` of ``x + 1``."""
         first: Any = node
         while not isinstance(node, ast.JoinedStr) and (first is node or not isinstance(first, _WHOLE)):
             column = first.col_offset
@@ -198,7 +198,7 @@ class _Reader:
         return self.wrong(self.offset(column or 0))
 
     def explain(self, error: SyntaxError) -> ExpressionError:
-        """Return the error of text that is no Python."""
+        """Return the error of text that is not Python."""
         begin, stop = (self.margin + max((offset or 1) - 1, 0) for offset in (error.offset, error.end_offset))
         if "unterminated" in error.msg:
             return ExpressionError(f"this quote, {self.line[begin]}, is never closed", self.text, begin)
@@ -219,7 +219,7 @@ class _Reader:
         return self.wrong(begin)
 
     def wrong(self, at: int, expected: str = "") -> ExpressionError:
-        """Return the error of what stands at an offset, or after spaces there, where something else was expected."""
+        """Return the error of an unexpected piece at an offset, or after spaces there."""
         end = len(self.line.rstrip())
         at += len(self.line[at:]) - len(self.line[at:].lstrip())
         if at >= end:
@@ -234,7 +234,7 @@ class _Reader:
         return ExpressionError(f"found {found!r}, expected {expected}", self.text, at)
 
     def expected(self, at: int) -> str:
-        """Return what may stand at an offset, by what stands before it."""
+        """Return what is expected at an offset."""
         before = re.sub(r"\"[^\"]*\"|'[^']*'", "x", self.line[:at]).rstrip()
         depth = before.count("(") - before.count(")")
         if depth <= 0:

@@ -94,7 +94,7 @@ class Div(Arithmetic):
 
 
 _PER = {"sequence": (0, 0), "step": (1, 0), "feature": (0, 1), "element": (1, 1)}
-"""Scope of a draw → whether each step, and each feature, has one of its own."""
+"""Scope of a draw → whether there is one for each step, and for each feature."""
 
 
 @dataclass(frozen=True, kw_only=True)

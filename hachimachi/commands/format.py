@@ -182,7 +182,7 @@ PAIRS = 5
 def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None:
     import numpy as np
 
-    from hachimachi.io.midi import instrument_name, tell_instruments
+    from hachimachi.io.midi import describe_instruments, instrument_name
 
     console = narrow_console()
     hours = f" ({report.seconds / 3600:,.1f} hours)" if unit == "s" and report.seconds >= 3600 else ""
@@ -199,7 +199,7 @@ def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None
     if "instrument" in columns and "pitch" in columns:
         values, counts = np.unique(columns["instrument"], return_counts=True)
         order = np.argsort(-counts, kind="stable")
-        console.print(tell_instruments({instrument_name(float(values[i])): int(counts[i]) for i in order}))
+        console.print(describe_instruments({instrument_name(float(values[i])): int(counts[i]) for i in order}))
     if table := report_table(report):
         console.print(table)
     pairs = report.duplicates

@@ -99,7 +99,7 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
 def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
     """Yield how much there is, a table of the columns and what its marks mean, the time between events, instruments."""
     from hachimachi.description.describe import ValueHistogram, sparkline
-    from hachimachi.io.midi import tell_instruments
+    from hachimachi.io.midi import describe_instruments
 
     yield f"{data.name}: {data.size()}"
     if data.sequences > 1:
@@ -137,7 +137,7 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
         yield f"between events: median {middle:.3g} s, nine of ten {early:.3g}–{late:.3g} s, longest {time.high:.4g} s;"
         yield f"  {data.at_zero:.0%} at 0 s, {data.at_once:.0%} at once (below 5 ms)"
     if data.instruments:
-        yield textwrap.fill(tell_instruments(data.instruments), width, subsequent_indent="  ")
+        yield textwrap.fill(describe_instruments(data.instruments), width, subsequent_indent="  ")
 
 
 def _show_findings(console: Console, data: Description) -> None:

@@ -1,1 +1,1 @@
-"""What is in data: counted in one pass whatever its size, with what looks wrong and what to do about it."""
+"""Descriptions of data: statistics in one pass whatever its size, and findings of what looks wrong."""

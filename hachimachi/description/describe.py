@@ -1,4 +1,4 @@
-"""What a data set holds: counted in one pass, with quantiles, histograms, and what looks wrong."""
+"""Describe a data set in one pass: sizes, quantiles, histograms and findings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hachimachi.io.text import numerals
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SHORTEST = 1e-3
-"""Seconds below this share the first bin of a log scale: 0 among them."""
+"""Upper edge of the first bin of a log scale in seconds; the bin begins at 0."""
 _EXAMPLE = 2000
-"""Events of the example at most."""
+"""Most events of the example."""
 _MANY = 256
-"""Of columns with more different values than this, no counts of single values are kept."""
+"""Most distinct values of a column whose counts are kept."""
 _STEPS = 4096
-"""Of more steps than these, no bin is noticed to hold one more than its neighbour."""
+"""Most steps for which bins are of whole steps."""
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -37,18 +37,18 @@ class ColumnDescription:
     """One column of events.
 
     Args:
-        name: Name of the feature; ``time`` for the time between events.
-        kind: ``continuous``, ``integer`` or ``categorical``, as training will take it.
+        name: Name of the feature; ``time`` for the inter-event time.
+        kind: ``continuous``, ``integer`` or ``categorical``, as in training.
         masked: Whether it is predicted only, never an input.
-        resolution: The grid of its likelihood, as training will take it; ``None`` for categories.
+        resolution: The grid of its likelihood, as in training; ``None`` for categories.
         declared: Which of kind, min, max and resolution the data declare; the others are derived.
-        events: How many values there are.
+        events: Number of values.
         low: The lowest value.
         high: The highest value.
-        distinct: How many different values; ``None`` where there are too many to have been counted.
-        quantiles: Value by share of the values that are not above it.
-        counts: How often each value is there, by value; empty where there are many.
-        values: The values, ascending; a fair sample where there are many.
+        distinct: Number of distinct values; ``None`` if too many to count.
+        quantiles: Share of the values → value.
+        counts: Value → how often it occurs; empty if there are many.
+        values: The values, ascending; a uniform sample if there are many.
     """
 
     name: str
@@ -74,23 +74,23 @@ class ColumnDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """What is in a data set.
+    """The description of a data set.
 
     Args:
-        name: What was described, if it has a name.
-        sequences: How many sequences.
-        events: How many events.
-        seconds: From the first event to the last, all sequences together; ``None`` without time.
+        name: Name of the data, or empty.
+        sequences: Number of sequences.
+        events: Number of events.
+        seconds: Total duration of the sequences, each from its first event to its last; ``None`` without time.
         lengths: Events in the shortest, the median and the longest sequence.
         shortest: Name of the shortest sequence.
         longest: Name of the longest sequence.
-        columns: Time between events, where there is time, and the features.
-        at_zero: Share of events that come with the one before, after 0 s exactly; ``None`` without time.
-        at_once: Share of events less than 5 ms after the one before.
-        instruments: Events by General MIDI instrument, most frequent first; empty where there is no such column.
+        columns: Inter-event time, if there is time, and the features.
+        at_zero: Share of events exactly 0 s after the previous one; ``None`` without time.
+        at_once: Share of events less than 5 ms after the previous one.
+        instruments: Events by General MIDI instrument, most frequent first; empty without such a column.
         findings: What looks wrong.
-        sampled: Of how many events quantiles, shares and pictures are; all of them where there is room.
-        example: The beginning of a sequence, to be looked at.
+        sampled: Number of events behind quantiles, shares and pictures; all if not too many.
+        example: The beginning of a sequence.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Description:
         return next(column for column in self.columns if column.name == name)
 
     def size(self) -> str:
-        """Say how much there is; time is in hours from two hours on, in minutes from two minutes on."""
+        """Return the number of events and sequences and the duration, in s, min (from 2) or h (from 2), as text."""
         sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
         if self.seconds is None:
             duration = ", without time"
@@ -136,10 +136,9 @@ class ValueHistogram:
     """Counts by bin.
 
     Args:
-        edges: Where bins begin and the last one ends, shape (bins + 1,); of categories, their values, shape (bins,).
-        counts: How many values fell in each, shape (bins,).
-        scale: ``linear``; ``log``, whose first bin reaches from 0 to a thousandth of a second; ``categories``, by how
-            often they come.
+        edges: Edges of bins, shape (bins + 1,); of categories, their values, shape (bins,).
+        counts: Number of values in each, shape (bins,).
+        scale: ``linear``; ``log``, with a first bin from 0 to `SHORTEST`; ``categories``, most frequent first.
     """
 
     edges: NDArray[np.float64]
@@ -148,7 +147,7 @@ class ValueHistogram:
 
     @staticmethod
     def of(column: ColumnDescription, bins: int) -> ValueHistogram:
-        """Return at most so many bins of a column."""
+        """Return the histogram of a column with at most ``bins`` bins."""
         low, high, values = column.low, column.high, column.values
         if column.kind == "categorical":
             found, counts = np.unique(values, return_counts=True)
@@ -160,7 +159,7 @@ class ValueHistogram:
             with np.errstate(over="ignore"):  # the last edge is `high` itself, whatever rounding makes of its logarithm
                 edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
             indices = np.searchsorted(edges, values, side="right") - 1
-        elif (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps: others would hold a few more, or a few less
+        elif (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps hold equally many values
             width = step * max(np.ceil(((high - low) / step + 1) / bins), 1)
             edges = low - step / 2 + width * np.arange(np.ceil((high - low + step) / width - 1e-9) + 1)
             indices = ((values - edges[0]) / width).astype(np.int64)
@@ -168,14 +167,14 @@ class ValueHistogram:
             edges, indices = np.array([low - 0.5, high + 0.5]), np.zeros(len(values), np.int64)
         else:
             share, steps = (values / 2 - low / 2) / (high / 2 - low / 2), np.linspace(0, 1, bins + 1)
-            edges = low * (1 - steps) + high * steps  # and halves above: the ends may be 1e308 apart
+            edges = low * (1 - steps) + high * steps  # and halves above: no overflow
             indices = (share * bins).astype(np.int64)
         counts = np.bincount(np.clip(indices, 0, len(edges) - 2), minlength=len(edges) - 1)
         return ValueHistogram(edges, counts, scale)
 
 
 def sparkline(histogram: ValueHistogram) -> str:
-    """Return a histogram as a line of blocks, the fullest bin as high as can be, an empty one blank.
+    """Return a histogram as a line of block characters, empty bins blank.
 
     >>> sparkline(ValueHistogram(np.arange(5.0), np.array([1, 0, 40, 80]), "linear"))
     '▁ ▄█'
@@ -191,18 +190,16 @@ def describe(
     name: str = "",
     progress: Callable[[int], object] = bool,
 ) -> Description:
-    """Describe data, and find what looks wrong.
-
-    Each sequence is taken once and forgotten, so that data on disk may be larger than memory.
+    """Describe data, and find what looks wrong, in one pass; data on disk may be larger than memory.
 
     Args:
         data: A file or a folder, one sequence, or any number of them.
-        report: Takes note of what was mended or left out while reading.
-        name: What the data are called; by default as their file or sequence.
-        progress: Called now and then with the number of events counted.
+        report: Takes what was mended or left out while reading.
+        name: Name of the data; by default that of their file or sequence.
+        progress: Called with the number of events so far.
 
     Raises:
-        HachimachiError: What cannot be read, sequences that differ in features, or no events at all.
+        HachimachiError: Data that cannot be read, sequences that differ in features, or no events.
     """
     if isinstance(data, EventSequence):
         name, data = name or data.name, [data]
@@ -232,6 +229,12 @@ def describe(
         columns.append(_describe_column(fitted, feature, each, values))
         refused += [finding] if finding else []
     temporal = features[0].name == TIME
+    names = [feature.name for feature in features]
+    instruments: dict[str, int] = {}
+    if "instrument" in names and "pitch" in names:
+        column = statistics[names.index("instrument")]
+        for i in np.argsort(-column.counts, kind="stable").tolist():
+            instruments[instrument_name(float(column.values[i]))] = int(column.counts[i])
     described = Description(
         name=name,
         sequences=sequences.count,
@@ -243,7 +246,7 @@ def describe(
         columns=tuple(columns),
         at_zero=_share(columns[0], 0.0) if temporal else None,
         at_once=_share(columns[0], AT_ONCE) if temporal else None,
-        instruments=_count_instruments(features, statistics),
+        instruments=instruments,
         findings=(),
         sampled=len(sample.rows),
         example=sequences.example[:_EXAMPLE],
@@ -252,9 +255,9 @@ def describe(
 
 
 def _fit(feature: Feature, statistics: ColumnStatistics, sample: NDArray[np.float64]) -> tuple[Feature, Finding | None]:
-    """Return kind and resolution as training will fit them to the different values, or why it will refuse them."""
+    """Return the feature as training will fit it to the distinct values, or why training will refuse it."""
     values = statistics.values
-    if statistics.many:  # then by those that settle most of it: the ends, a fraction if there is any, and a sample
+    if statistics.many:  # then the ends, a fraction if there is any, and a sample
         ends = [statistics.low, statistics.high, *([] if statistics.fraction is None else [statistics.fraction])]
         values = np.unique(np.append(sample, ends))
     try:
@@ -271,11 +274,11 @@ def _fit(feature: Feature, statistics: ColumnStatistics, sample: NDArray[np.floa
 def _describe_column(
     fitted: Feature, declared: Feature, statistics: ColumnStatistics, values: NDArray[np.float64]
 ) -> ColumnDescription:
-    values = values if values.size else np.zeros(1)  # single events have no time between them
+    values = values if values.size else np.zeros(1)  # single events have no inter-event time
     low, high = (statistics.low, statistics.high) if statistics.events else (0.0, 0.0)
     quantiles = np.quantile(values, QUANTILES, method="inverted_cdf").tolist()
     keys = ("kind", "min", "max", "resolution") if declared.name != TIME else ()
-    different, counts = statistics.values.tolist(), statistics.counts.tolist()
+    distinct, counts = statistics.values.tolist(), statistics.counts.tolist()
     return ColumnDescription(
         name=fitted.name,
         kind=fitted.kind or "continuous",
@@ -285,9 +288,9 @@ def _describe_column(
         events=statistics.events,
         low=low,
         high=high,
-        distinct=None if statistics.many else len(different),
+        distinct=None if statistics.many else len(distinct),
         quantiles=dict(zip(QUANTILES, [low, *quantiles[1:-1], high], strict=True)),
-        counts=dict(zip(different, counts, strict=True)) if len(different) <= _MANY else {},
+        counts=dict(zip(distinct, counts, strict=True)) if len(distinct) <= _MANY else {},
         values=values,
     )
 
@@ -296,12 +299,3 @@ def _share(column: ColumnDescription, below: float) -> float:
     """Return the share of values at 0, or below a number above it."""
     side = "left" if below > 0 else "right"
     return float(np.searchsorted(column.values, below, side=side) / len(column.values)) if column.events else 0.0
-
-
-def _count_instruments(features: list[Feature], statistics: list[ColumnStatistics]) -> dict[str, int]:
-    names = [feature.name for feature in features]
-    if "instrument" not in names or "pitch" not in names:
-        return {}
-    column = statistics[names.index("instrument")]
-    order = np.argsort(-column.counts, kind="stable").tolist()
-    return {instrument_name(float(column.values[i])): int(column.counts[i]) for i in order}

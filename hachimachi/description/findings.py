@@ -1,4 +1,4 @@
-"""What looks wrong in data, each with what to do about it. Nothing here is ever changed in silence."""
+"""Findings: what looks wrong in data, each with advice."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from hachimachi.description.describe import ColumnDescription, Description
 
 AT_ONCE = 0.005
-"""Seconds: what begins closer together is heard as one."""
+"""Seconds between events below which they sound simultaneous."""
 LEAST = 20
-"""Under this many events nothing can be held out, so that nobody knows what was learned."""
+"""Events below which nothing can be held out."""
 ENOUGH = 1000
-"""From about so many events on a model learns more than how often each value comes: a few minutes of playing."""
+"""Events, a few minutes of playing, from which a model learns more than frequencies of values."""
 _PAUSE = 5.0
-"""Seconds that are long for a pause, whatever the rest is."""
+"""Seconds of a gap that is always worth a finding."""
 _SCALES_APART = 50.0
 _FAR_BEYOND, _FAR_IN_TIME = 5.0, 2.0
-"""Widths of the rest that a value may lie beyond it. Times between events are many small and few large ones."""
+"""Widths of the other values that a value may lie beyond them; inter-event times are skewed."""
 _NOT_NAMES = ("pitch", "velocity", *SECONDS)
-"""Numbers by their meaning, however few of them there are."""
+"""Columns that are never names, however few values they have."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Finding:
     """Something that looks wrong.
 
     Args:
-        kind: What, in a word that never changes: ``constant``, ``outlier``, ``rare category`` and so on.
-        column: The column it is about; empty for all.
+        kind: ``constant``, ``outlier``, ``rare category`` and so on.
+        column: Its column; empty for all.
         found: What was found, and where.
         advice: What to do.
     """
@@ -53,7 +53,7 @@ class Finding:
 
 
 def find(data: Description, columns: Sequence[ColumnStatistics], sequences: SequenceStatistics) -> list[Finding]:
-    """Return what looks wrong, the whole first and then column by column."""
+    """Return findings on the whole data, then on each column."""
     found = []
     if data.events < ENOUGH:
         advice = "nothing can be held out; " if data.events < LEAST else ""
@@ -61,8 +61,7 @@ def find(data: Description, columns: Sequence[ColumnStatistics], sequences: Sequ
         found.append(Finding("too few", "", f"{count(data.events, 'event')} only", advice))
     found += [*_times(data, sequences), *_scales(data, sequences)]
     for column, statistics in zip(data.columns, columns, strict=True):
-        for check in (_constant, _outliers, _rare, _names, _short, _no_pitch):
-            found += check(column, statistics)
+        found += _check_column(column, statistics)
     return found
 
 
@@ -82,7 +81,7 @@ def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding
 
 
 def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
-    """Find sequences whose numbers are much smaller or larger than those of most others."""
+    """Find sequences whose numbers are much smaller or larger than in most others."""
     if len(sequences.names) < 3:
         return
     for column, means in zip(data.columns, np.array(sequences.means).T, strict=True):
@@ -98,23 +97,16 @@ def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Findin
             yield Finding("scale", column.name, f"{found}, in most {middle:.3g}", advice)
 
 
-def _constant(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
-    if column.low == column.high and column.events > 1 and column.name != TIME:
-        advice = f"it teaches nothing: leave it out with hxmx format --drop {column.name}"
-        yield Finding("constant", column.name, f"{column.low:.5g} throughout", advice)
-
-
 def _outliers(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
-    """Find values that are much farther beyond the rest than the rest is wide.
+    """Find values that lie far beyond the others, which exclude the lowest and highest twentieth, at most `FAR` values.
 
-    The rest is what remains without the lowest and the highest twentieth, twenty values at most. Where both ends are
-    declared they are trusted.
+    Declared bounds are trusted.
     """
     if column.kind == "categorical" or column.events < LEAST or {"min", "max"} <= set(column.declared):
         return
     beyond = min(FAR, column.events // 20)
     low, high = statistics.lowest[beyond][0], statistics.highest[beyond][0]
-    half = high / 2 - low / 2  # halves: the ends may be 1e308 apart
+    half = high / 2 - low / 2  # halves do not overflow
     allowed = half * (_FAR_IN_TIME if column.name == TIME else _FAR_BEYOND)
     far = [pair for pair in statistics.highest[:beyond] if half > 0 and pair[0] / 2 - high / 2 > allowed]
     far += [pair for pair in statistics.lowest[:beyond] if half > 0 and low / 2 - pair[0] / 2 > allowed]
@@ -133,38 +125,29 @@ def _outliers(column: ColumnDescription, statistics: ColumnStatistics) -> Iterat
     yield Finding("outlier", column.name, found, f"if a mistake, mend it or leave it out{coarse}")
 
 
-def _rare(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
-    if column.kind == "categorical" and not statistics.many and len(statistics.values) > 1:
-        once = statistics.values[statistics.counts == 1]
+def _check_column(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
+    name, values = column.name, statistics.values
+    if column.low == column.high and column.events > 1 and name != TIME:
+        advice = f"it teaches nothing: leave it out with hxmx format --drop {name}"
+        yield Finding("constant", name, f"{column.low:.5g} throughout", advice)
+    yield from _outliers(column, statistics)
+    if column.kind == "categorical" and not statistics.many and len(values) > 1:
+        once = values[statistics.counts == 1]
         if once.size:
             shown = ", ".join(f"{value:g}" for value in once[:5]) + (", …" if once.size > 5 else "")
             found = f"{count(once.size, 'value')} seen once: {shown}"
             advice = "one event teaches little: record more, or merge it with another"
-            yield Finding("rare category", column.name, found, advice)
-
-
-def _names(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
-    few = not statistics.many and 2 <= len(statistics.values) <= 12 and column.events >= 20 * len(statistics.values)
-    if few and statistics.whole and "kind" not in column.declared and column.name not in _NOT_NAMES:
-        shown = ", ".join(f"{value:g}" for value in statistics.values)
-        found = f"{len(statistics.values)} whole numbers only ({shown})"
-        ways = f"{column.name}# in CSV, or hxmx train … feature.{column.name}.kind=categorical"
-        advice = f"if they are names, make it categorical: {ways}"
-        yield Finding("names", column.name, found, advice)
-
-
-def _short(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:  # noqa: ARG001  (a check's signature)
-    if column.name == "duration":
-        short = float(np.mean(column.values < AT_ONCE))
-        if short > 0:
-            percent = "under 1 %" if short < 0.01 else f"{short:.0%}".replace("%", " %")
-            advice = "fine for drums; else give those notes their length, or drop them"
-            yield Finding("short", column.name, f"{percent} shorter than 5 ms", advice)
-
-
-def _no_pitch(column: ColumnDescription, statistics: ColumnStatistics) -> Iterator[Finding]:
-    if column.name == "pitch" and (column.low < 0 or column.high > 127):
+            yield Finding("rare category", name, found, advice)
+    few = not statistics.many and 2 <= len(values) <= 12 and column.events >= 20 * len(values)
+    if few and statistics.whole and "kind" not in column.declared and name not in _NOT_NAMES:
+        found = f"{len(values)} whole numbers only ({', '.join(f'{value:g}' for value in values)})"
+        ways = f"{name}# in CSV, or hxmx train … feature.{name}.kind=categorical"
+        yield Finding("names", name, found, f"if they are names, make it categorical: {ways}")
+    if name == "duration" and (short := float(np.mean(column.values < AT_ONCE))) > 0:
+        percent = "under 1 %" if short < 0.01 else f"{short:.0%}".replace("%", " %")
+        advice = "fine for drums; else give those notes their length, or drop them"
+        yield Finding("short", name, f"{percent} shorter than 5 ms", advice)
+    if name == "pitch" and (column.low < 0 or column.high > 127):
         value, location = statistics.lowest[0] if column.low < 0 else statistics.highest[0]
         found = f"{value:.5g} ({location}) is no MIDI pitch, which are 0–127"
-        advice = "if these are hertz or cents, turn them into keys, or rename the column"
-        yield Finding("pitch", column.name, found, advice)
+        yield Finding("pitch", name, found, "if these are hertz or cents, turn them into keys, or rename the column")

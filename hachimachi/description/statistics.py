@@ -1,4 +1,4 @@
-"""Counts of one column that never grow with the data, and a sample of rows for what cannot be counted so."""
+"""Streaming statistics of columns and sequences, in bounded memory, and a sample of rows."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.collection import Collection
 
 _CELLS = 1_000_000
-"""Numbers in a block, about: enough for NumPy to be quick, few enough to be forgotten."""
+"""Approximate numbers in a block."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Successive events of one sequence.
+    """Consecutive events of one sequence.
 
     Args:
-        events: The events; of the sequence or a part of it.
-        first: Number of the first one in its sequence, from 0.
-        before: Time of the event before the first one, ``None`` where the sequence begins.
-        last: Whether the sequence ends with it.
+        events: The events.
+        first: Index of the first one in its sequence.
+        before: Time of the event before the first one, ``None`` at the start of a sequence.
+        last: Whether the sequence ends here.
     """
 
     events: EventSequence
@@ -33,7 +33,7 @@ class Piece:
     last: bool
 
     def rows(self) -> NDArray[np.float64]:
-        """Return inter-event time (if temporal) and features; NaN for the time before the first event of all."""
+        """Return inter-event time (if temporal), NaN at the start of a sequence, and features."""
         rows = self.events.rows()
         if self.before is not None and self.events.time is not None:
             rows[0, 0] = self.events.time[0] - self.before
@@ -42,7 +42,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class EventLocation:
-    """A sequence, and the number of an event in it, from 1."""
+    """The name of a sequence, and the number of an event in it, from 1."""
 
     sequence: str
     event: int
@@ -53,7 +53,7 @@ class EventLocation:
 
 @dataclass(frozen=True)
 class EventBlock:
-    """Rows of several pieces, one below the other, shape (N, columns)."""
+    """Rows of several pieces, shape (N, columns), and the first row of each."""
 
     pieces: list[Piece]
     rows: NDArray[np.float64]
@@ -61,23 +61,23 @@ class EventBlock:
 
     @staticmethod
     def of(pieces: list[Piece]) -> EventBlock:
-        """Put pieces together."""
+        """Concatenate pieces."""
         lengths = [len(piece.events) for piece in pieces]
         starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
         return EventBlock(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
 
     def locate(self, row: int) -> EventLocation:
-        """Return where a row comes from."""
+        """Return the event of a row."""
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         piece = self.pieces[number]
         return EventLocation(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
 
 
 def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
-    """Give blocks of all sequences in their order, taking each once; of a collection no more than a block at a time.
+    """Yield blocks of all sequences in order, reading each once; of a collection one block at a time.
 
     Raises:
-        HachimachiError: Sequences that differ in features, or of which some only carry time.
+        HachimachiError: Sequences that differ in features or in having time.
     """
     waiting: list[Piece] = []
     cells, first = 0, None
@@ -94,7 +94,7 @@ def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
 
 
 def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
-    """Cut sequences where they are longer than a block; those without events give nothing."""
+    """Yield sequences, cut into pieces if longer than a block."""
     if isinstance(sequences, Collection):
         width = len(sequences.features)
         for i, length in enumerate(sequences.lengths.tolist()):
@@ -115,39 +115,33 @@ def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]
 
 
 FAR = 20
-"""How many of the lowest and of the highest values are kept with their locations."""
+"""Number of lowest and of highest values that are kept with their locations."""
 _ROOM = 4_000_000
 """Numbers kept of all columns together."""
-
 
 _Located = tuple[float, EventLocation]
 
 
 class ColumnStatistics:
-    """What is known of a column so far.
-
-    Args:
-        column: Its index among the columns.
-        columns: How many there are: they share the room.
-    """
+    """Streaming statistics of a column, by its index among ``columns``, which share the memory."""
 
     def __init__(self, column: int, columns: int) -> None:
         self.column = column
         self.events = 0
         self.low, self.high = np.inf, -np.inf
         self.fraction: float | None = None
-        """One value that is no whole number, where there is any."""
+        """A value that is not whole, if there is any."""
         self.values: NDArray[np.float64] = np.empty(0)
-        """All different values, ascending, until they were too many."""
+        """All distinct values, ascending, unless `many`."""
         self.counts: NDArray[np.int64] = np.empty(0, np.int64)
-        """How often each of them is there."""
+        """Count of each of them."""
         self.most = min(65_536, max(_ROOM // columns, 256))
         self.many = False
-        """Whether there were more different values than that."""
+        """Whether there are more distinct values than that."""
         self.lowest: list[_Located] = []
-        """The lowest values, one more than `FAR` where there are as many, ascending."""
+        """The `FAR` + 1 lowest values, ascending."""
         self.highest: list[_Located] = []
-        """The highest values, descending."""
+        """The `FAR` + 1 highest values, descending."""
 
     @property
     def whole(self) -> bool:
@@ -155,7 +149,7 @@ class ColumnStatistics:
         return self.fraction is None
 
     def add(self, block: EventBlock) -> None:
-        """Count a block's values; NaN is none."""
+        """Count a block's values, without NaN."""
         column = block.rows[:, self.column]
         rows = np.flatnonzero(~np.isnan(column))
         values = column[rows]
@@ -187,7 +181,7 @@ def _further(
     block: EventBlock,
     sign: int,
 ) -> list[_Located]:
-    """Return the lowest (sign 1) or highest (−1) of all, with their locations; of equal ones the first."""
+    """Return the lowest (sign 1) or highest (−1) values with their locations; of equal ones the first."""
     if len(known) > FAR:
         better = sign * values < sign * known[-1][0]
         values, rows = values[better], rows[better]
@@ -197,7 +191,7 @@ def _further(
 
 
 class ReservoirSample:
-    """Rows of which each is as likely to be kept as any other: all of them, while there is room."""
+    """A uniform random sample of rows: all of them, while there is room."""
 
     def __init__(self, columns: int) -> None:
         self.most = min(200_000, max(_ROOM // columns, 1000))
@@ -208,7 +202,7 @@ class ReservoirSample:
         self._random = np.random.default_rng(0)
 
     def add(self, rows: NDArray[np.float64]) -> None:
-        """Take some of the rows: those with the lowest of random keys stay."""
+        """Sample rows: those with the lowest random keys are kept."""
         self.seen += len(rows)
         keys = self._random.random(len(rows))
         full = len(self._keys) >= self.most
@@ -220,21 +214,21 @@ class ReservoirSample:
 
 
 _COMPARED = 2000
-"""Sequences whose numbers are compared; a larger collection is judged by its first ones."""
+"""Number of sequences, the first ones, whose means are compared."""
 _TYPICAL = 100
-"""Events from which on a sequence is long enough to stand for others."""
+"""Events of a sequence that is long enough as an example."""
 
 
 class SequenceStatistics:
-    """What is known of the sequences so far."""
+    """Streaming statistics of sequences."""
 
     def __init__(self) -> None:
         self.seconds, self.latest, self.whole = 0.0, 0.0, True
         self.shortest, self.longest = "", ""
         self.names: list[str] = []
-        """Names of the sequences that are compared."""
+        """Names of the compared sequences."""
         self.means: list[NDArray[np.float64]] = []
-        """Mean distance from 0 in each of their columns, the time between events among them."""
+        """Mean absolute value of each of their columns, with inter-event time."""
         self._lengths, self._least, self._most = array("q"), 0, 0
         self._example: EventSequence | None = None
         self._sums: list[NDArray[np.float64]] = []  # of the pieces of a sequence that goes on in the next block
@@ -253,12 +247,12 @@ class SequenceStatistics:
 
     @property
     def example(self) -> EventSequence:
-        """The first sequence of some length, or the longest of short ones."""
+        """The first sequence of `_TYPICAL` events, or else the longest."""
         assert self._example is not None
         return self._example
 
     def add(self, block: EventBlock) -> None:
-        """Count the sequences of a block, of which the first may have begun and the last may end elsewhere."""
+        """Count the sequences of a block, of which the first and last may be partial."""
         with np.errstate(over="ignore"):  # what is not finite is not compared
             sums = np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
         for piece, total in zip(block.pieces, sums, strict=True):

@@ -1,13 +1,13 @@
-"""Sequences as one Arrow table: ``sequence``, ``time`` where there is time, and a column for each feature.
+"""Arrow files: columns ``sequence``, ``time`` if there is time, and one for each feature.
 
-Each column has the smallest type that holds its numbers exactly; time always has eight bytes.
+Each column has the smallest type that holds its numbers exactly; time is always float64.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.atomic import replacing
-from hachimachi.io.collection import BLOCK, POOL, Statistics, Summary, join
+from hachimachi.io.collection import BLOCK, Statistics
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
 
@@ -28,22 +28,22 @@ except ImportError as error:
     raise HachimachiError(".arrow files need pyarrow; pip install 'hachimachi[columnar]'") from error
 
 KEY = b"hachimachi"
-"""Under which the metadata stands."""
+"""Key of the schema metadata."""
 SEQUENCE = "sequence"
-"""The column that says which sequence an event is of."""
+"""Column with the name of each event's sequence."""
 VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """What can be known of a file without reading its events.
+    """What is known of a file without reading its events.
 
     Args:
-        features: What its columns are.
+        features: Its features.
         temporal: Whether there is time.
-        names: Of its sequences.
-        lengths: Of its sequences, in events.
-        statistics: Of its sequences; inter-event time first where there is time, then the features.
+        names: Names of its sequences.
+        lengths: Events in each sequence, shape (S,).
+        statistics: Of its sequences; inter-event time first if there is time, then the features.
     """
 
     features: tuple[Feature, ...]
@@ -54,12 +54,12 @@ class Index:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns that hold numbers, as they stand in the file."""
+        """The names of the numeric columns, in the order of the file."""
         return [TIME] * self.temporal + [feature.name for feature in self.features]
 
     @staticmethod
     def of(sequences: Sequence[EventSequence]) -> Index:
-        """Describe sequences, at least one, that share their features."""
+        """Describe at least one sequence; all have the same features."""
         first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         columns = [np.concatenate([each.data[:, i] for each in sequences]) for i in range(len(first.features))]
         if first.temporal:
@@ -69,7 +69,7 @@ class Index:
         return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:
-        """Return the metadata of a schema; features stand there as they do in JSON."""
+        """Return the schema metadata; features are written as in JSON."""
         content = {
             "version": VERSION,
             "features": {str(i): describe(feature) for i, feature in enumerate(self.features)},
@@ -81,10 +81,10 @@ class Index:
 
 
 def read_index(schema: pa.Schema, events: int) -> Index | None:
-    """Return the index in a schema; nothing where there is none, or where it is no longer true of so many events.
+    """Return the index in a schema, ``None`` where there is none or it does not fit the columns or number of events.
 
     Raises:
-        HachimachiError: An index that a newer version wrote, or that contradicts itself.
+        HachimachiError: An index of a newer version, or one that contradicts itself.
     """
     text = (schema.metadata or {}).get(KEY)
     if text is None:
@@ -108,9 +108,9 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
 
 
 def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, ...]:
-    """Return what a file without a true index says of its columns, by their names.
+    """Return the features of a file without a valid index, by column name.
 
-    A column of a dictionary of numbers is categorical, as is one marked ``#``; ``~`` marks masked ones, as in CSV.
+    Dictionary columns are categorical, as are those marked ``#``; ``~`` marks masked ones, as in CSV.
     """
     try:
         content: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
@@ -127,14 +127,14 @@ def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, 
 
 
 TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
-"""What a column may be made of, the first that holds all of its numbers."""
+"""Types of columns, smallest first."""
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """Read all sequences of a file into memory. Rows in messages are counted from 1.
 
     Raises:
-        HachimachiError: No Arrow file, columns that hold no numbers, or numbers that cannot be events.
+        HachimachiError: Not an Arrow file, columns that are not numeric, or numbers that cannot be events.
     """
     arrow = ArrowFile(data)
     note_left_out(arrow, file, report)
@@ -156,7 +156,7 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     """Write sequences, one or many, as an Arrow IPC file.
 
     Raises:
-        HachimachiError: A feature that is named as the column of sequences is.
+        HachimachiError: A feature is named ``sequence``.
     """
     sink = pa.BufferOutputStream()
     write_table(sink, sequences, choose_types(sequences))
@@ -181,18 +181,18 @@ def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: 
         writer.write_table(table, max_chunksize=BLOCK)
 
 
-def choose_types(sequences: Sequence[EventSequence], before: Sequence[type] | None = None) -> list[type]:
-    """Return for each feature the type it had before, if that will do, else the smallest that will."""
+def choose_types(sequences: Sequence[EventSequence], previous: Sequence[type] | None = None) -> list[type]:
+    """Return for each feature its previous type if that holds all numbers, else the smallest that does."""
     chosen = []
     for i in range(len(sequences[0].features)):
         columns = [each.data[:, i] for each in sequences]
-        wanted = TYPES if before is None else (before[i], *TYPES)
+        wanted = TYPES if previous is None else (previous[i], *TYPES)
         chosen.append(next(kind for kind in wanted if all(_holds(kind, column) for column in columns)))
     return chosen
 
 
 def note_left_out(arrow: ArrowFile, file: str, report: Report) -> None:
-    """Say which columns are of no use."""
+    """Report the columns that are not read."""
     for name in arrow.left_out:
         report.count(f"column {name!r} left out: row numbers of pandas", file, 1)
 
@@ -208,21 +208,13 @@ def _holds(kind: type, values: NDArray[np.float64]) -> bool:
 
 
 PANDAS = "__index_level_"
-"""How the columns begin in which pandas keeps the numbers of rows."""
-
+"""Prefix of the columns in which pandas stores row numbers."""
 Column = NDArray[Any]
 T = TypeVar("T")
 
 
 class RowBlock(NamedTuple):
-    """Where a block of a file lies: rows of one record batch, counted from the batch's first.
-
-    Args:
-        batch: Number of the record batch.
-        first: Its first row.
-        stop: One past its last row.
-        start: Where the block begins, counted from the file's first row.
-    """
+    """Rows ``first`` to ``stop`` of one record batch, the first of which is row ``start`` of the file."""
 
     batch: int
     first: int
@@ -234,17 +226,23 @@ class ArrowFile:
     """An Arrow IPC file.
 
     Args:
-        source: Its path, which is then mapped into memory anew for each block, or all of its bytes.
+        source: Its path, mapped into memory anew for each block, or all of its bytes.
 
     Raises:
-        HachimachiError: No such file, no Arrow file, no rows, or columns that hold no numbers.
+        HachimachiError: No such file, not an Arrow file, no rows, or columns that are not numeric.
     """
 
     def __init__(self, source: Path | bytes) -> None:
         self.source = source
         reader = self._open()
         self.schema: pa.Schema = reader.schema
-        self.blocks = list(_blocks(reader))
+        self.blocks: list[RowBlock] = []
+        start = 0
+        for batch in range(reader.num_record_batches):  # of any size in files of other programs
+            rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
+            for first in range(0, rows, BLOCK):
+                self.blocks.append(RowBlock(batch, first, min(first + BLOCK, rows), start + first))
+            start += rows
         self.events = sum(block.stop - block.first for block in self.blocks)
         index = read_index(self.schema, self.events)
         if not self.events:
@@ -255,12 +253,10 @@ class ArrowFile:
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
     def read(self, block: RowBlock) -> list[Column]:
-        """Return the numbers of all columns in a block, each of shape (N,).
-
-        They may lie in the file itself, which stays mapped as long as they are kept.
+        """Return the numbers of all columns in a block, each of shape (N,); they may be views of the mapped file.
 
         Raises:
-            HachimachiError: A null, with its row and column; NaN is left to the caller.
+            HachimachiError: A null, with its row and column; NaN is not checked.
         """
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
@@ -273,17 +269,17 @@ class ArrowFile:
         return found
 
     def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:
-        """Return columns of a block as they stand in the file."""
+        """Return columns of a block as Arrow arrays."""
         reader = self._open([self.schema.get_field_index(name) for name in names])
         batch = _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first)
         return [batch.column(name) for name in names]
 
     def find(self, row: int) -> int:
-        """Return the number of the block that a row is in."""
+        """Return the index of the block that a row is in."""
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
     def is_compressed(self) -> bool:
-        """Return whether events have to be unpacked to be read: then they lie elsewhere than in the mapped file."""
+        """Return whether events have to be decompressed, that is, arrays are not views of the mapped file."""
         if isinstance(self.source, bytes):
             return False
         whole = pa.memory_map(str(self.source)).read_buffer()
@@ -302,19 +298,8 @@ class ArrowFile:
         return _guard(start)
 
 
-def _blocks(reader: pa.RecordBatchFileReader) -> Iterator[RowBlock]:
-    """Cut record batches, which other programs may make of any size."""
-    start = 0
-    for batch in range(reader.num_record_batches):
-        rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
-        for first in range(0, rows, BLOCK):
-            stop = min(first + BLOCK, rows)
-            yield RowBlock(batch, first, stop, start + first)
-        start += rows
-
-
 def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
-    """Return the columns that hold numbers, time first."""
+    """Return the numeric columns, time first."""
     names = [name for name in schema.names if name != SEQUENCE and not name.startswith(PANDAS)]
     for name in schema.names:
         if schema.names.count(name) > 1:
@@ -329,7 +314,7 @@ def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
 
 
 def _guard(act: Callable[[], T]) -> T:
-    """Say in one line what Arrow finds wrong with a file."""
+    """Turn an error of Arrow into a HachimachiError of one line."""
     try:
         return act()
     except FileNotFoundError as error:
@@ -340,13 +325,13 @@ def _guard(act: Callable[[], T]) -> T:
 
 
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
-    """Describe a file that says nothing of its sequences by reading all of it.
+    """Describe a file without an index by reading all of it.
 
     A sequence is a run of rows with one value under ``sequence``; without that column all rows are one.
 
     Raises:
-        HachimachiError: Something that is no finite number, time that goes back, or a sequence that begins again; with
-            row and column.
+        HachimachiError: A value that is not finite, time that goes back, or a sequence that begins again; with row and
+            column.
     """
     names, starts = _runs(file)
     lengths = np.diff(starts, append=file.events)
@@ -371,7 +356,7 @@ def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
 
 
 def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of runs of rows of one sequence, and the first row of each."""
+    """Return the name and first row of each sequence."""
     if SEQUENCE not in file.schema.names:
         return [""], np.zeros(1, dtype=np.int64)
     column = pa.chunked_array([file.arrays(block, [SEQUENCE])[0] for block in file.blocks])
@@ -395,27 +380,41 @@ def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
 
 
 SHARD = 2**22
-"""Events in a shard, about, where sequences allow it: some 100 MB."""
+"""Approximate events in a shard, some 100 MB; sequences are not cut."""
 
 
 def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
-    """Add sequences to a folder as shards of their own, ``part-00000.arrow`` and so on; make it if it is not there.
+    """Add sequences to a folder, made if missing, as new shards ``part-00000.arrow`` and so on.
 
-    Each shard is whole or not there; what was there stays as it is. A column keeps the type it has in the last shard
-    where that holds the new numbers too.
+    Each shard is written atomically; existing ones are not changed. A column keeps its type in the last shard if that
+    holds the new numbers too.
 
     Raises:
-        HachimachiError: A folder that holds other data, other features, or a sequence of a name that is there already.
+        HachimachiError: A folder that holds other data, other features, or a sequence of the same name.
     """
-    there = sorted(folder.glob("*.arrow"))
-    before = _check(folder, there, sequences)
+    shards, previous, first = sorted(folder.glob("*.arrow")), None, sequences[0]
+    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
+    if others and not shards:
+        raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
+    names = {sequence.name for sequence in sequences if sequence.name}
+    for path in shards:
+        file = open_arrow(path)
+        index, alike = file.index, f"{path}: what is added has to be alike"
+        if index.features != first.features:
+            raise HachimachiError(f"{alike}: {describe_difference(first.features, index.features)}")
+        if index.temporal != first.temporal:
+            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+        if twice := names & set(index.names):
+            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
+        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
+        previous = [kind if kind in TYPES else TYPES[0] for kind in kinds]
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise HachimachiError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    types = choose_types(sequences, before)
-    numbers = [path.stem.removeprefix("part-") for path in there]
-    free = max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(there))
+    types = choose_types(sequences, previous)
+    numbers = [path.stem.removeprefix("part-") for path in shards]
+    free = max((int(number) + 1 for number in numbers if number.isdecimal()), default=len(shards))
     parts: list[list[EventSequence]] = [[]]
     for sequence in sequences:
         if parts[-1] and sum(map(len, parts[-1])) + len(sequence) > SHARD:
@@ -423,166 +422,22 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
         parts[-1].append(sequence)
     for number, part in enumerate(parts, free):
         path = folder / f"part-{number:05}.arrow"
-        with replacing(path) as beside, pa.OSFile(str(beside), "wb") as sink:
+        with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
             write_table(sink, part, types)
 
 
-def tell_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
-    """Say where two descriptions of features part."""
+def describe_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
+    """Describe the first difference of two lists of features."""
     names, wanted = ([feature.name for feature in each] for each in (found, expected))
     if names != wanted:
         return f"found features {', '.join(names)}; expected {', '.join(wanted)}"
-    pairs = ((one, other) for one, other in zip(found, expected, strict=True) if one != other)
-    one, other = next(pairs)
+    one, other = next((one, other) for one, other in zip(found, expected, strict=True) if one != other)
     key = next(each.name for each in fields(Feature) if getattr(one, each.name) != getattr(other, each.name))
     return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
 
 
-def _check(folder: Path, shards: Sequence[Path], sequences: Sequence[EventSequence]) -> list[type] | None:
-    """Refuse sequences that do not go with the shards there are; return the types of the last one's columns."""
-    others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
-    if others and not shards:
-        raise HachimachiError(f"{folder}: holds {others[0]}, no shards; expected a new folder, or one of .arrow files")
-    before, first = None, sequences[0]
-    names = {sequence.name for sequence in sequences if sequence.name}
-    for path in shards:
-        file = _open(path)
-        index, alike = file.index, f"{path}: what is added has to be alike"
-        if index.features != first.features:
-            raise HachimachiError(f"{alike}: {tell_difference(first.features, index.features)}")
-        if index.temporal != first.temporal:
-            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
-        if twice := names & set(index.names):
-            raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
-        kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
-        before = [kind if kind in TYPES else TYPES[0] for kind in kinds]
-    return before
-
-
-OPEN = 3 * POOL * BLOCK // 2
-"""Events that are mapped at a time, some 150 MB: those of a pool, and those of blocks that windows reach over into.
-Mapped pages count as the process's own; each block is mapped for itself, so that its pages go when it is let go."""
-
-
-class ArrowSource:
-    """One Arrow file or several as the source of a :class:`~hachimachi.io.collection.Collection`.
-
-    To another process go paths and indices, never maps.
-
-    Raises:
-        HachimachiError: A file that cannot be read, or files that differ in features.
-    """
-
-    resident = False
-
-    def __init__(self, paths: Sequence[Path], names: Sequence[str], report: Report) -> None:
-        self.files = [_open(path) for path in paths]
-        first = self.files[0].index
-        self.features, self.temporal = first.features, first.temporal
-        for path, file, name in zip(paths, self.files, names, strict=True):
-            if file.index.features != self.features:
-                difference = tell_difference(file.index.features, self.features)
-                raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
-            if file.index.temporal != self.temporal:
-                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
-            note_left_out(file, name, report)
-        self.paths = list(paths)
-        self.names: Sequence[str] = [
-            each or name for file, name in zip(self.files, names, strict=True) for each in file.index.names
-        ]
-        self.lengths = np.concatenate([file.index.lengths for file in self.files])
-        counts = [len(file.index.names) for file in self.files]
-        self._firsts = np.cumsum([0, *counts])  # the first sequence of each file
-        self.owner = np.repeat(np.arange(len(counts)), counts)
-        self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
-        events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
-        self.places = events[self.owner] + self.offsets
-        self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
-        self._opened = 0
-
-    def is_compressed(self) -> bool:
-        """Return whether any file would have to be unpacked again for each block."""
-        return any(file.is_compressed() for file in self.files)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": OrderedDict(), "_opened": 0}
-
-    def rows(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
-        """Return rows of a sequence; see :class:`~hachimachi.io.collection.Source`."""
-        back = int(self.temporal and start > 0)
-        rows = self._read(sequence, start - back, stop)
-        if self.temporal:
-            rows[1:, 0] = np.diff(rows[:, 0])
-            rows[:1, 0] = np.nan
-        self._check(sequence, rows[1:] if self.temporal else rows, start - back + self.temporal)
-        return rows[back:]
-
-    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
-        """Return events of a sequence."""
-        table = self._read(sequence, start, stop)
-        time = table[:, 0].copy() if self.temporal else None
-        try:
-            return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
-        except HachimachiError as error:
-            raise HachimachiError(f"{self._where(sequence)}: sequence {self.names[sequence]!r}: {error}") from error
-
-    def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
-        """Summarise each column of some sequences by what their files say of them."""
-        owners = self.owner[which]
-        files = np.unique(owners)
-        parts = [self.files[i].index.statistics.summarise(which[owners == i] - self._firsts[i]) for i in files]
-        return [join(column) for column in zip(*parts, strict=True)]
-
-    def _read(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
-        """Return numbers as they stand in the file, shape (stop − start, columns)."""
-        number = int(self.owner[sequence])
-        file, offset = self.files[number], int(self.offsets[sequence])
-        first, stop = offset + start, offset + stop
-        rows = np.empty((stop - first, len(file.columns)))
-        i = file.find(first) if stop > first else 0
-        at = first
-        while at < stop:
-            block = file.blocks[i]
-            end = min(stop, block.start + block.stop - block.first)
-            for column, values in enumerate(self._block(number, i)):
-                rows[at - first : end - first, column] = values[at - block.start : end - block.start]
-            at, i = end, i + 1
-        return rows
-
-    def _block(self, number: int, i: int) -> list[Column]:
-        key = number, i
-        if key in self._open:
-            self._open.move_to_end(key)
-            return self._open[key]
-        file = self.files[number]
-        try:
-            self._open[key] = file.read(file.blocks[i])
-        except HachimachiError as error:
-            raise HachimachiError(f"{self.paths[number]}: {error}") from error
-        self._opened += len(self._open[key][0])
-        while self._opened > OPEN and len(self._open) > 1:
-            _, columns = self._open.popitem(last=False)
-            self._opened -= len(columns[0])
-        return self._open[key]
-
-    def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
-        """Refuse what lies beyond the statistics: events that were changed, and their description was not."""
-        number = int(self.owner[sequence])
-        content, i = self.files[number].index, sequence - self._firsts[number]
-        within = (rows >= content.statistics.low[i]) & (rows <= content.statistics.high[i])
-        if not within.all():
-            row, column = np.argwhere(~within)[0]
-            where = f"{self._where(sequence)}: row {self.offsets[sequence] + start + row + 1}"
-            low, high = (ends[i, column] for ends in (content.statistics.low, content.statistics.high))
-            found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
-            advice = "another program changed it; write it anew with `hxmx format`"
-            raise HachimachiError(f"{where}, column {content.columns[column]!r}: {found}; {advice}")
-
-    def _where(self, sequence: int) -> str:
-        return str(self.paths[int(self.owner[sequence])])
-
-
-def _open(path: Path) -> ArrowFile:
+def open_arrow(path: Path) -> ArrowFile:
+    """Return an Arrow file; its path is part of the message of any error."""
     try:
         return ArrowFile(path)
     except HachimachiError as error:

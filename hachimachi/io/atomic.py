@@ -1,4 +1,4 @@
-"""Output files and folders that are whole or not there."""
+"""Atomic output: files and folders are written beside their target and renamed, so they are whole or not there."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from hachimachi.errors import HachimachiError
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to; at success it takes its place, at failure it vanishes.
+    """Yield a temporary path beside ``path``, which replaces it on success and is removed on failure.
 
     Raises:
         HachimachiError: The folder is missing, or the target cannot be written.
     """
-    check_place(path)
+    check_file(path)
     target = Path(os.path.realpath(path))  # a link stays a link
-    beside = target.with_name(f".hxmx-{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f".hxmx-{secrets.token_hex(6)}{target.suffix}")
     try:
-        beside.touch(exist_ok=False)
-        yield beside
-        beside.replace(target)
+        temporary.touch(exist_ok=False)
+        yield temporary
+        temporary.replace(target)
     except OSError as error:
         raise HachimachiError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a new folder beside ``path`` to write into; at success it takes its place, at failure it vanishes.
+    """Yield a temporary folder beside ``path``, which replaces it on success and is removed on failure.
 
     Raises:
-        HachimachiError: There is something in the folder already, or it cannot be written.
+        HachimachiError: The folder is not empty, or cannot be written.
     """
     check_free(path)
     target = Path(os.path.realpath(path))
-    beside = target.with_name(f".hxmx-{secrets.token_hex(6)}")
+    temporary = target.with_name(f".hxmx-{secrets.token_hex(6)}")
     try:
-        beside.mkdir()
-        yield beside
+        temporary.mkdir()
+        yield temporary
         if target.is_dir():
             target.rmdir()
-        beside.rename(target)
+        temporary.rename(target)
     except OSError as error:
         raise HachimachiError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def is_dir(path: str | os.PathLike[str]) -> bool:
-    """Return whether there is a folder, also for a name too long for any, of which `Path.is_dir` makes an error."""
+    """Return whether there is a folder; unlike `Path.is_dir`, also for names that are too long."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse what cannot become a file.
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Refuse a path where no file can be written.
 
     Raises:
         HachimachiError: There is a folder of that name, or none to write into.
@@ -71,7 +71,7 @@ def check_place(path: str | os.PathLike[str]) -> None:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse what cannot become, or be, a folder that files are added to.
+    """Refuse a path that cannot be a folder to add files to.
 
     Raises:
         HachimachiError: There is a file of that name, or no folder to make it in.
@@ -82,7 +82,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 
 def check_free(path: str | os.PathLike[str]) -> None:
-    """Refuse what cannot become a new folder.
+    """Refuse a path where no new folder can be made.
 
     Raises:
         HachimachiError: There is a file, or a folder with something in it, or no folder to make it in.

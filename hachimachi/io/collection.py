@@ -1,4 +1,4 @@
-"""Collections of sequences, in memory or on disk: one road for both."""
+"""Collections of sequences, in memory or on disk, and summaries of their columns."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 from hachimachi.events import EventSequence, Feature, check_alike
 
 LATTICES = (127, 128)
-"""Steps of one in which controllers are often recorded."""
+"""Steps per unit in which controllers are often recorded."""
 NEAR = 1e-5
-"""How near to a point of a lattice its values lie: what four-byte numbers and six decimals make of it."""
+"""Tolerance of a lattice: the error of float32 and of six decimals."""
 FEW = 256
-"""Up to so many categories of a column in a file it is noted which sequence has which."""
+"""Most categories of a column for which a file holds which sequence has which."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One column's numbers, in short.
+    """Range and kind of one column's numbers.
 
     Args:
-        low: The least of them; infinity where there are none.
-        high: The greatest; minus infinity where there are none.
+        low: Minimum; infinity without numbers.
+        high: Maximum; minus infinity without numbers.
         whole: Whether all are whole numbers.
         lattices: For each of :data:`LATTICES` whether all lie on it.
-        values: All categories, ascending, where the column is categorical and they were asked for.
+        values: All categories, ascending, if requested.
     """
 
     low: float
@@ -44,7 +44,7 @@ class Summary:
 
     @staticmethod
     def of(values: Values, categorical: bool = False) -> Summary:
-        """Summarise numbers, shape (N,), NaN left aside."""
+        """Summarise numbers, shape (N,), without NaN."""
         known = values[~np.isnan(values)]
         whole, *lattices = (bool(np.all(held)) for held in _holds(known))
         named = tuple(np.unique(known).tolist()) if categorical else None
@@ -54,13 +54,13 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Summaries of S sequences, each of D columns, kept so that any of them together can be summarised unread.
+    """Summaries of S sequences of D columns, from which any subset can be summarised without reading events.
 
     Args:
-        low: Least values, shape (S, D); infinity where there are none.
-        high: Greatest values, shape (S, D); minus infinity where there are none.
+        low: Minima, shape (S, D); infinity where there are no values.
+        high: Maxima, shape (S, D); minus infinity where there are no values.
         holds: Whether values are whole, and on each lattice, shape (S, D, 1 + lattices).
-        categories: Column → its categories, for categorical columns that have few.
+        categories: Column → its categories, for categorical columns with few.
         has: Column → which sequence has which category, shape (S, categories).
     """
 
@@ -72,7 +72,7 @@ class Statistics:
 
     @staticmethod
     def of(columns: Sequence[Values], lengths: NDArray[np.int64], categorical: AnyCollection[int]) -> Statistics:
-        """Measure sequences of given lengths, whose values follow each other in columns of shape (N,)."""
+        """Measure sequences of given lengths, concatenated in columns of shape (N,)."""
         low = np.full((len(lengths), len(columns)), np.inf)
         high, holds = -low, np.ones((*low.shape, 1 + len(LATTICES)), dtype=np.bool_)
         some = lengths > 0
@@ -104,7 +104,7 @@ class Statistics:
         return summaries
 
     def to_json(self) -> dict[str, Any]:
-        """Return texts that :meth:`from_json` reads; numbers stand in them as base64."""
+        """Return a JSON object with numbers in base64."""
         has = {str(i): _pack(np.packbits(each, axis=1)) for i, each in self.has.items()}
         named = {str(i): values.tolist() for i, values in self.categories.items()}
         ends = {"low": _pack(self.low), "high": _pack(self.high)}
@@ -112,11 +112,7 @@ class Statistics:
 
     @staticmethod
     def from_json(content: Mapping[str, Any], sequences: int, columns: int) -> Statistics:
-        """Read what :meth:`to_json` returned.
-
-        Raises:
-            ValueError, KeyError, TypeError: Something else.
-        """
+        """Read what :meth:`to_json` returned; anything else raises ValueError, KeyError or TypeError."""
         low, high = (_unpack(content[key], np.float64).reshape(sequences, columns) for key in ("low", "high"))
         holds = _unpack(content["holds"], np.bool_).reshape(sequences, columns, 1 + len(LATTICES))
         named = {int(i): np.array(values, dtype=np.float64) for i, values in content["categories"].items()}
@@ -128,7 +124,7 @@ class Statistics:
 
 
 def join(summaries: Sequence[Summary]) -> Summary:
-    """Summarise one column from summaries of its parts; categories are known where all parts know theirs."""
+    """Summarise one column from summaries of its parts; categories need those of all parts."""
     low, high = min(each.low for each in summaries), max(each.high for each in summaries)
     known = [each.values for each in summaries if each.values is not None]
     named = tuple(sorted(set().union(*known))) if len(known) == len(summaries) else None
@@ -137,12 +133,12 @@ def join(summaries: Sequence[Summary]) -> Summary:
 
 
 def _holds(values: Values) -> list[NDArray[np.bool_]]:
-    """Return which values, shape (N,), are whole, and which lie on each lattice; NaN is no exception."""
+    """Return which values, shape (N,), are whole, and which lie on each lattice; NaN counts as both."""
     unknown = np.isnan(values)
     whole = (values == np.round(values)) | unknown
     if whole.all():
         return [whole] * (1 + len(LATTICES))
-    with np.errstate(over="ignore"):  # what is too large to be multiplied is refused later, in words
+    with np.errstate(over="ignore"):  # what is too large to be multiplied is refused later
         near = [np.abs(values - np.round(values * steps) / steps) <= NEAR for steps in LATTICES]
     return [whole, *(on | unknown for on in near)]
 
@@ -156,20 +152,20 @@ def _unpack(text: str, kind: Any) -> NDArray[Any]:
 
 
 BLOCK = 65_536
-"""Events that lie together on disk: what is read, mapped and shuffled at once."""
+"""Events that are read, mapped and shuffled together."""
 POOL = 64
 """Blocks that are shuffled together."""
 SAMPLED = 2**19
-"""Events on disk that histograms and starting points are taken from, where there are more."""
+"""Most events on disk from which histograms and starting points are taken."""
 RUN = 2048
-"""Events in a row that such a sample takes."""
+"""Consecutive events in such a sample."""
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Rows = NDArray[np.float64]
 
 
 class Source(Protocol):
-    """Where the events of S sequences come from.
+    """Storage of S sequences.
 
     Args:
         features: Of every event.
@@ -177,48 +173,48 @@ class Source(Protocol):
         resident: Whether all of it is in memory.
         names: Of the sequences.
         lengths: Of the sequences, in events, shape (S,).
-        places: Where sequences begin in the order in which events are stored, shape (S,).
+        positions: Position of each sequence's first event in storage, shape (S,).
     """
 
     features: tuple[Feature, ...]
     temporal: bool
     resident: bool
     names: Sequence[str]
-    lengths: Places
-    places: Places
+    lengths: Indices
+    positions: Indices
 
     def rows(self, sequence: int, start: int, stop: int) -> Rows:
-        """Return rows of a sequence as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
+        """Return rows as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
         ...
 
     def events(self, sequence: int, start: int, stop: int) -> EventSequence:
         """Return events of a sequence."""
         ...
 
-    def summarise(self, which: Places) -> list[Summary]:
-        """Summarise each of D columns of whole sequences; categories may be left out."""
+    def summarise(self, which: Indices) -> list[Summary]:
+        """Summarise each of D columns of whole sequences, with or without categories."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Collection(Sequence[EventSequence]):
-    """Sequences, or parts of them, in an order. What is on disk is read when it is asked for, and not kept.
+    """Sequences, or parts of them, in an order. Those on disk are read on access and not kept.
 
     Args:
-        source: Where they come from.
-        which: Which sequence of the source each is of, shape (S,).
-        first: The first of its events, shape (S,).
-        stop: One past the last, shape (S,).
+        source: Their storage.
+        which: Index of each one's sequence in the source, shape (S,).
+        first: Its first event, shape (S,).
+        stop: One past its last event, shape (S,).
     """
 
     source: Source
-    which: Places
-    first: Places
-    stop: Places
+    which: Indices
+    first: Indices
+    stop: Indices
 
     @staticmethod
     def of(sequences: Sequence[EventSequence]) -> Collection:
-        """Make a collection of sequences in memory; one that is a collection already stays as it is.
+        """Make a collection of sequences in memory, or return a collection unchanged.
 
         Raises:
             HachimachiError: Sequences that differ in features, or none.
@@ -227,7 +223,7 @@ class Collection(Sequence[EventSequence]):
 
     @staticmethod
     def whole(source: Source) -> Collection:
-        """Make a collection of all there is in a source."""
+        """Make a collection of a whole source."""
         return Collection(source, np.arange(len(source.lengths)), np.zeros_like(source.lengths), source.lengths)
 
     def __len__(self) -> int:
@@ -266,7 +262,7 @@ class Collection(Sequence[EventSequence]):
         return [self.source.names[int(which)] for which in self.which]
 
     @cached_property
-    def lengths(self) -> Places:
+    def lengths(self) -> Indices:
         """Events in each sequence, shape (S,)."""
         return self.stop - self.first
 
@@ -276,9 +272,9 @@ class Collection(Sequence[EventSequence]):
         return int(self.lengths.sum())
 
     @property
-    def places(self) -> Places:
-        """Where each sequence begins in the order in which events are stored, shape (S,)."""
-        return self.source.places[self.which] + self.first
+    def positions(self) -> Indices:
+        """Position of each sequence's first event in storage, shape (S,)."""
+        return self.source.positions[self.which] + self.first
 
     def rows(self, index: int, start: int = 0, stop: int | None = None) -> Rows:
         """Return rows of one sequence as :meth:`~hachimachi.events.EventSequence.rows` does.
@@ -293,18 +289,18 @@ class Collection(Sequence[EventSequence]):
             rows[:1, 0] = np.nan
         return rows
 
-    def take(self, places: Sequence[int] | Places) -> Collection:
+    def take(self, indices: Sequence[int] | Indices) -> Collection:
         """Return some of the sequences."""
-        chosen = np.asarray(places, dtype=np.int64)
+        chosen = np.asarray(indices, dtype=np.int64)
         return Collection(self.source, self.which[chosen], self.first[chosen], self.stop[chosen])
 
-    def cut(self, start: Places | int, stop: Places | int) -> Collection:
-        """Return a part of each sequence, from one event to before another, counted within it."""
+    def cut(self, start: Indices | int, stop: Indices | int) -> Collection:
+        """Return events ``start`` to ``stop`` of each sequence, clipped to its length."""
         first, last = (self.first + np.minimum(np.maximum(end, 0), self.lengths) for end in (start, stop))
         return Collection(self.source, self.which, first, np.maximum(first, last))
 
     def head(self, events: int) -> Collection:
-        """Return the first so many events: whole sequences, and the beginning of the last one."""
+        """Return the first events: whole sequences, and the beginning of the last one."""
         before = np.cumsum(self.lengths) - self.lengths
         wanted = np.flatnonzero(before < events)
         return self.take(wanted).cut(0, events - before[wanted])
@@ -315,9 +311,9 @@ class Collection(Sequence[EventSequence]):
         return Collection(self.source, *(np.concatenate(pair) for pair in pairs))
 
     def sampled(self, most: int = SAMPLED) -> Collection:
-        """Return everything, or of what is on disk and too much for it runs of events, evenly from everywhere.
+        """Return everything, or of too many events on disk evenly spaced runs, always the same.
 
-        Always the same ones. A run is a sequence of its own; at the end of a sequence it goes on with the next.
+        A run is a sequence of its own, and is split at the end of a sequence.
         """
         if self.source.resident or self.events <= most:
             return self
@@ -331,11 +327,11 @@ class Collection(Sequence[EventSequence]):
         return self.take(i).cut(begin[run] - before, begin[run] + RUN - before)
 
     def all_rows(self) -> Rows:
-        """Return the rows of all sequences one after the other, shape (N, D): of :meth:`sampled`, as a rule."""
+        """Return the rows of all sequences, concatenated, shape (N, D)."""
         return np.concatenate([np.empty((0, self.width)), *(self.rows(i) for i in range(len(self)))])
 
     def summarise(self, categorical: Sequence[int] = ()) -> list[Summary]:
-        """Summarise each column, exactly, reading no more than has to be; of some, their categories too."""
+        """Summarise each column exactly, with the categories of some, reading as little as possible."""
         if self.source.resident or not len(self):
             return _summarise(self.all_rows(), categorical)
         whole = (self.first == 0) & (self.stop == self.source.lengths[self.which])
@@ -357,7 +353,7 @@ class InMemory:
         self.features, self.temporal = sequences[0].features, sequences[0].temporal
         self.names: Sequence[str] = [sequence.name for sequence in sequences]
         self.lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        self.places = np.cumsum(self.lengths) - self.lengths
+        self.positions = np.cumsum(self.lengths) - self.lengths
 
     def rows(self, sequence: int, start: int, stop: int) -> Rows:
         """Return rows of a sequence."""
@@ -368,7 +364,7 @@ class InMemory:
         found = self.sequences[sequence]
         return found if (start, stop) == (0, len(found)) else found[start:stop]
 
-    def summarise(self, which: Places) -> list[Summary]:
+    def summarise(self, which: Indices) -> list[Summary]:
         """Summarise each column of some sequences."""
         return Collection.whole(self).take(which).summarise()
 

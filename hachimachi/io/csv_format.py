@@ -1,8 +1,7 @@
 """Events as CSV: `time,pitch,velocity,~duration,instrument#`.
 
-A first column ``time`` (seconds, absolute) or ``dt`` (seconds since the previous row) makes the events
-temporal; ``~`` before a name marks it masked, ``#`` after it categorical. This is what is written. What
-is read besides, because it is clear what is meant, docs/data.md says under "Text files".
+A first column ``time`` (seconds, absolute) or ``dt`` (seconds since the previous row) makes the events temporal; ``~``
+before a name marks it masked, ``#`` after it categorical. docs/data.md lists what else is read under "Text files".
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ _SECONDS = {
     60.0: ("min", "minute", "minutes"),
 }
 UNITS = {unit: seconds for seconds, units in _SECONDS.items() for unit in units}
-"""Unit of time as people write it → its length in seconds."""
+"""Unit of time → its length in seconds."""
 _TIME = re.compile(r"(time|timestamp|dt)(?:\s*[(\[]\s*(.*?)\s*[)\]]|[ _](ms|us|µs|μs|ns|s))?", re.I)
-_INDEX = ("", "Unnamed: 0")  # as pandas writes the numbers of rows, and as it calls them when it reads that
+_INDEX = ("", "Unnamed: 0")  # names of the row numbers that pandas writes and reads
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ class Header:
 
     Args:
         features: Those after time.
-        time: How the column of time is written, empty where there is none.
-        between: Whether it holds the time since the row before.
+        time: Name of the time column as written, empty where there is none.
+        between: Whether it holds the time since the previous row.
         seconds: Length of its unit.
-        numbered: Whether a column without a name stands in front, which may hold nothing but the numbers of rows.
+        numbered: Whether the first column has no name; it must then hold row numbers.
     """
 
     features: tuple[Feature, ...]
@@ -55,15 +54,15 @@ class Header:
 
 
 def read_header(cells: Sequence[str], row: int) -> Header:
-    """Return what the names of columns mean.
+    """Parse the names of columns.
 
     Args:
-        cells: The names as they are written.
-        row: The line they stand in, for messages.
+        cells: The names as written.
+        row: Their line, for messages.
 
     Raises:
-        HachimachiError: Numbers in place of names, a column without a name, a name twice or that none can have, time
-            that is not in front or in an unknown unit.
+        HachimachiError: Numbers instead of names, a missing, repeated or invalid name, time that is not first or in an
+            unknown unit.
     """
     if are_numbers(cells):
         example = ",".join([TIME, *"xyz", "…"][: max(len(cells), 2)])
@@ -72,24 +71,36 @@ def read_header(cells: Sequence[str], row: int) -> Header:
     numbered = len(cells) > 1 and cells[0] in _INDEX
     at = int(numbered)
     match = _TIME.fullmatch(cells[at])
-    features = tuple(_feature_at(cells, column, row, bool(match)) for column in range(at + bool(match), len(cells)))
+    first = at + bool(match)
+    features: list[Feature] = []
+    for column, cell in enumerate(cells[first:], first + 1):
+        where = f"row {row}, column {column}"
+        if not cell:
+            raise HachimachiError(f"{where} has no name; expected one for each column, or the column left out")
+        late = _TIME.fullmatch(cell)
+        if late and late[1].lower() != BETWEEN and not match:
+            raise HachimachiError(f"{where}: {cell!r} stands here; expected the time as the first column")
+        try:
+            features.append(feature_of(cell))
+        except HachimachiError as error:
+            raise HachimachiError(f"{where}: {error}") from error
     seen: dict[str, int] = {}
-    for column, feature in enumerate(features, at + bool(match) + 1):
-        if (before := seen.setdefault(feature.name, column)) != column:
-            pair = f"columns {before} and {column}"
+    for column, feature in enumerate(features, first + 1):
+        if (earlier := seen.setdefault(feature.name, column)) != column:
+            pair = f"columns {earlier} and {column}"
             raise HachimachiError(f"row {row}: two features are named {feature.name!r}, {pair}; names must differ")
     if match is None:
-        return Header(features, numbered=numbered)
+        return Header(tuple(features), numbered=numbered)
     unit = match[2] or match[3]
     if unit is not None and unit.lower() not in UNITS:
         expected = ", ".join(units[0] for units in _SECONDS.values())
         raise HachimachiError(f"row {row}, column {cells[at]}: unknown unit {unit!r} of time; expected {expected}")
     seconds = UNITS[unit.lower()] if unit else 1.0
-    return Header(features, cells[at], match[1].lower() == BETWEEN, seconds, numbered)
+    return Header(tuple(features), cells[at], match[1].lower() == BETWEEN, seconds, numbered)
 
 
 def feature_of(cell: str) -> Feature:
-    """Return the feature that a name with its marks stands for."""
+    """Return the feature of a name with its marks."""
     name = cell.removeprefix("~").removesuffix("#")
     return Feature(name.strip(), "categorical" if cell.endswith("#") else None, masked=cell.startswith("~"))
 
@@ -99,26 +110,13 @@ def mark(feature: Feature) -> str:
     return "~" * feature.masked + feature.name + "#" * (feature.kind == "categorical")
 
 
-def _feature_at(cells: Sequence[str], column: int, row: int, temporal: bool) -> Feature:
-    cell, place = cells[column], f"row {row}, column {column + 1}"
-    if not cell:
-        raise HachimachiError(f"{place} has no name; expected one for each column, or the column left out")
-    match = _TIME.fullmatch(cell)
-    if match and match[1].lower() != BETWEEN and not temporal:
-        raise HachimachiError(f"{place}: {cell!r} stands here; expected the time as the first column")
-    try:
-        return feature_of(cell)
-    except HachimachiError as error:
-        raise HachimachiError(f"{place}: {error}") from error
-
-
 SEPARATORS = {"\t": "TAB", ";": "';'", ",": "','"}
-"""What may stand between values → how it is told. Besides, white space of any length."""
+"""Separator → its name in messages. White space of any length is one too."""
 SPACE = " "
 SEPARATED = "files with {} between values"
 COMMENTS = "lines that begin with # or %: taken for comments"
 _DIRECTIVE = re.compile(r"sep=([\t;, ])", re.I)
-"""How spreadsheets name the separator, in a line above the header."""
+"""The separator as spreadsheets declare it, in a line above the header."""
 _COLL = re.compile(r"\s*\d+, [-\d.e ]+;")
 
 
@@ -127,11 +125,11 @@ class CsvLayout:
     """The lines of a CSV file, and how to read them.
 
     Args:
-        separator: What stands between values.
-        header: Names as they are written.
-        row: The line of the file that the header is, counted from 1.
+        separator: Between values.
+        header: Names as written.
+        row: Line of the header, from 1.
         lines: The lines of numbers.
-        rows: Which line of the file each of them is.
+        rows: Line of the file of each of them, from 1.
     """
 
     separator: str
@@ -141,10 +139,10 @@ class CsvLayout:
     rows: Sequence[int]
 
     def cells(self) -> Iterator[tuple[int, list[str]]]:
-        """Give the line of the file and the cells of each row of numbers.
+        """Yield the line of the file and the cells of each row of numbers.
 
         Raises:
-            HachimachiError: A cell of more characters than any number has.
+            HachimachiError: A cell longer than the csv module allows.
         """
         reader = csv.reader(self.lines, delimiter=self.separator, skipinitialspace=True)
         try:
@@ -155,10 +153,10 @@ class CsvLayout:
 
 
 def find_layout(text: str, file: str, report: Report) -> CsvLayout:
-    """Decide how a text is laid out.
+    """Detect separator, header and comments of a text.
 
     Raises:
-        HachimachiError: Nothing that could be a header, or another format that is known.
+        HachimachiError: Nothing that could be a header, or another known format.
     """
     lines = _lines(text)
     directive = _DIRECTIVE.match(lines[0])
@@ -179,7 +177,9 @@ def find_layout(text: str, file: str, report: Report) -> CsvLayout:
         header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
     report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
     report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
-    return CsvLayout(separator, header, row, _between(lines, below, separator), below)
+    chosen = [lines[row - 1] for row in below]
+    chosen = [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
+    return CsvLayout(separator, header, row, chosen, below)
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -193,14 +193,14 @@ def split(line: str, separator: str) -> list[str]:
 
 
 def trim(cells: list[str], width: int) -> list[str]:
-    """Return cells without empty ones at the end, as trailing separators leave them, but at least so many."""
+    """Return cells without empty ones at the end, but at least ``width``."""
     while len(cells) > width and not cells[-1].strip():
         cells.pop()
     return cells
 
 
 def is_number(cell: str) -> bool:
-    """Return whether a cell is a number in anyone's notation."""
+    """Return whether a cell is a number, with a decimal point or comma."""
     try:
         float(cell.replace(",", "."))
     except ValueError:
@@ -209,12 +209,12 @@ def is_number(cell: str) -> bool:
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
-    """Return whether there are cells, and all are numbers."""
+    """Return whether there are cells and all are numbers."""
     return bool(cells) and all(map(is_number, cells))
 
 
 def _lines(text: str) -> list[str]:
-    """Return lines whatever ends them, without those at the end that hold nothing: spreadsheets leave some."""
+    """Return lines of any line ending, without empty ones at the end, as spreadsheets leave them."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while len(lines) > 1 and not lines[-1].strip(' \t;,"'):
         lines.pop()
@@ -225,14 +225,8 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith(("#", "%"))
 
 
-def _between(lines: list[str], rows: Sequence[int], separator: str) -> list[str]:
-    """Return the lines of some rows; where white space separates, each piece of it as one space."""
-    chosen = [lines[row - 1] for row in rows]
-    return [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
-
-
 def _separator(first: str, second: str) -> str:
-    """Return what cuts the header and the row below it into as many cells, and more than one."""
+    """Return the separator that gives the header and the row below equally many cells, more than one."""
     for separator in SEPARATORS:
         if 1 < len(split(first, separator)) == len(split(second, separator)):
             return separator
@@ -251,22 +245,27 @@ def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np
     """Return all numbers, shape (N, columns), and the line of the file of each row.
 
     Raises:
-        HachimachiError: A row of the wrong length, or a cell that is not clearly a finite number.
+        HachimachiError: A row of the wrong length, or a cell that is not unambiguously a finite number.
     """
     lines, decimal = layout.lines, "."
     if not lines:
         raise HachimachiError("no events: there is nothing below the header")
     table = _read_at_once(lines, layout)
-    if table is None and _has_decimal_commas(layout):
-        decimal = ","
-        report.understand(DECIMAL_COMMAS, file, 1)
-        if layout.separator != decimal:
-            table = _read_at_once([line.replace(",", ".") for line in lines], layout)
+    if table is None:
+        cells = [cell for _, row in layout.cells() for cell in row]
+        commas = [cell for cell in cells if "," in cell]
+        # clearly decimal: not three digits after a comma, or a zero before it; 1,234 alone may be a thousand and more
+        clear = all(map(_WITH_COMMA.fullmatch, commas)) and not any("." in cell for cell in cells)
+        if clear and not all(map(_OF_THOUSANDS.fullmatch, commas)):
+            decimal = ","
+            report.understand(DECIMAL_COMMAS, file, 1)
+            if layout.separator != decimal:
+                table = _read_at_once([line.replace(",", ".") for line in lines], layout)
     return (table, layout.rows) if table is not None else _read_each(layout, decimal)
 
 
 def _read_at_once(lines: list[str], layout: CsvLayout) -> NDArray[np.float64] | None:
-    """Return all numbers where every cell is one; whatever else there is, `_read_each` finds it and its place."""
+    """Return all numbers if every cell is one; otherwise `_read_each` finds which is not."""
     if lines[0].endswith(layout.separator):
         lines = [line.rstrip(layout.separator) for line in lines]
     try:
@@ -278,7 +277,7 @@ def _read_at_once(lines: list[str], layout: CsvLayout) -> NDArray[np.float64] | 
 
 
 def _read_each(layout: CsvLayout, decimal: str) -> tuple[NDArray[np.float64], list[int]]:
-    """Return all numbers and their lines, checking each cell where it stands."""
+    """Return all numbers and their lines, checking each cell."""
     table, rows = [], []
     for row, cells in layout.cells():
         width, header = len(layout.header), layout.header
@@ -292,30 +291,18 @@ def _read_each(layout: CsvLayout, decimal: str) -> tuple[NDArray[np.float64], li
     return np.array(table), rows
 
 
-def _has_decimal_commas(layout: CsvLayout) -> bool:
-    """Return whether the commas in numbers are clearly decimal.
-
-    ``1,234`` alone may be a thousand and more. One comma with other than three digits behind it, or a zero before it,
-    settles it, as long as no number has a point.
-    """
-    cells = [cell for _, row in layout.cells() for cell in row]
-    commas = [cell for cell in cells if "," in cell]
-    clear = all(map(_WITH_COMMA.fullmatch, commas)) and not any("." in cell for cell in cells)
-    return clear and not all(map(_OF_THOUSANDS.fullmatch, commas))
-
-
-def _finite(cell: str, decimal: str, place: str) -> float:
+def _finite(cell: str, decimal: str, where: str) -> float:
     try:
         value = math.nan if "_" in cell else float(cell.replace(",", ".") if decimal == "," else cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise HachimachiError(f"{place}: {_found(cell)}")
+        raise HachimachiError(f"{where}: {_found(cell)}")
     return value
 
 
 def _found(cell: str) -> str:
-    """Say what stands in place of a number, and what it may be."""
+    """Describe a cell that is not a number."""
     shown = repr(cell if len(cell) <= 30 else cell[:30] + "…")
     if not cell:
         return "found nothing ('') between separators, expected a finite number; leave the row out or fill the gap"
@@ -342,7 +329,10 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     header = read_header(layout.header, layout.row)
     table, rows = read_table(layout, file, report)
     if header.numbered:
-        table = _without_numbers(table, layout.row)
+        if not np.array_equal(table[:, 0] - table[0, 0], np.arange(len(table))):
+            found = "has no name, and does not number the rows"
+            raise HachimachiError(f"row {layout.row}, column 1 {found}; expected a name, or the column left out")
+        table = table[:, 1:]
         report.understand(NUMBERED, file, 1)
     if not header.time:
         return [EventSequence(header.features, table)]
@@ -365,7 +355,13 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
     sequence = sequences[0]
     header = ",".join([TIME] * sequence.temporal + [mark(feature) for feature in sequence.features])
     table = sequence.data if sequence.time is None else np.column_stack([sequence.time, sequence.data])
-    _check_header(header, sequence)
+    names = [feature.name for feature in sequence.features]
+    try:  # some names are legal elsewhere but mean something else in CSV
+        found = read_header(find_layout(f"{header}\n{','.join('0' * len(table.T))}", "", Report()).header, 1)
+    except HachimachiError:
+        found = Header(())
+    if bool(found.time) != sequence.temporal or [feature.name for feature in found.features] != names:
+        raise HachimachiError(f"the names {', '.join(map(repr, names))} do not fit in a CSV header; write .json")
     rows = map(",".join, zip(*map(numerals, table.T), strict=True))
     return "".join(f"{line}\n" for line in [header, *rows]).encode()
 
@@ -375,16 +371,8 @@ def unheld(features: Sequence[Feature]) -> list[str]:
     return [feature.name for feature in features if feature_of(mark(feature)) != feature]
 
 
-def _without_numbers(table: NDArray[np.float64], row: int) -> NDArray[np.float64]:
-    """Return a table without its first column, which has no name and must count the rows."""
-    if not np.array_equal(table[:, 0] - table[0, 0], np.arange(len(table))):
-        found = "has no name, and does not number the rows"
-        raise HachimachiError(f"row {row}, column 1 {found}; expected a name, or the column left out")
-    return table[:, 1:]
-
-
 def _time(values: NDArray[np.float64], header: Header, rows: Sequence[int]) -> NDArray[np.float64]:
-    """Return seconds since the start, checking them where they stand."""
+    """Return seconds since the start, checked."""
     steps = values if header.between else np.diff(values, prepend=0.0)
     if (steps < 0).any():
         at = int(np.argmax(steps < 0))
@@ -394,15 +382,3 @@ def _time(values: NDArray[np.float64], header: Header, rows: Sequence[int]) -> N
     with np.errstate(over="ignore"):  # the events refuse what is not finite
         time = np.cumsum(values) if header.between else values
         return time * header.seconds if header.seconds != 1 else time
-
-
-def _check_header(header: str, sequence: EventSequence) -> None:
-    """Read the header as a reader would: some names are legal elsewhere but change their meaning in CSV."""
-    row = ",".join("0" * (sequence.temporal + len(sequence.features)))
-    names = [feature.name for feature in sequence.features]
-    try:
-        found = read_header(find_layout(f"{header}\n{row}", "", Report()).header, 1)
-    except HachimachiError:
-        found = Header(())
-    if bool(found.time) != sequence.temporal or [feature.name for feature in found.features] != names:
-        raise HachimachiError(f"the names {', '.join(map(repr, names))} do not fit in a CSV header; write .json")

@@ -1,4 +1,4 @@
-"""Read and write events in the format that a file's suffix names."""
+"""Read and write events in the format given by a file's suffix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
-from hachimachi.io.atomic import check_folder, check_free, check_place, is_dir, replacing, replacing_folder
+from hachimachi.io.atomic import check_file, check_folder, check_free, is_dir, replacing, replacing_folder
 from hachimachi.io.collection import Collection
 from hachimachi.io.csv_format import render
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
@@ -35,41 +35,22 @@ _SUFFIX = re.compile(r"\.(mid|midi|csv|json|arrow)", re.IGNORECASE)  # of data: 
 _LONGEST = 120
 
 
-def write_folder(path: str | os.PathLike[str], sequences: Sequence[EventSequence]) -> None:
-    """Write a CSV file for each sequence, in a new folder or an empty one; all of them or none.
-
-    Raises:
-        HachimachiError: A folder that is not empty, no place to write, or names that a CSV header cannot hold.
-    """
-    with replacing_folder(path) as folder:
-        for name, sequence in zip(file_names([each.name for each in sequences]), sequences, strict=True):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(render([sequence]))
-
-
 def file_names(names: Sequence[str]) -> list[str]:
-    """Return the file for each sequence, with ``/`` between folders: the names as far as any system allows them.
+    """Return a distinct CSV file name for each sequence, legal on any system, with ``/`` between folders.
 
     >>> file_names(["midi/a.mid", "midi/a.midi", "b#1", "../c", "what?", ""])
     ['midi/a.csv', 'midi/a.midi.csv', 'b#1.csv', 'c.csv', 'what_.csv', 'sequence.csv']
     """
-    taken: set[str] = set()
-    return [_free(_legal(name), taken) for name in names]
-
-
-def _legal(name: str) -> PurePosixPath:
-    parts = [_ILLEGAL.sub("_", part)[:_LONGEST].strip(". ") for part in name.split("/")]
-    return PurePosixPath(*[part for part in parts if part] or ["sequence"])
-
-
-def _free(path: PurePosixPath, taken: set[str]) -> str:
-    """Return the first form of a name that no other has, on systems too that hold A and a for the same."""
-    bare = path.with_suffix("") if _SUFFIX.fullmatch(path.suffix) else path
-    forms = [f"{bare}.csv", f"{path}.csv", *(f"{path} {number}.csv" for number in range(2, len(taken) + 3))]
-    name = next(form for form in forms if form.lower() not in taken)
-    taken.add(name.lower())
-    return name
+    files: list[str] = []
+    taken: set[str] = set()  # in lower case: some systems take A and a for the same
+    for name in names:
+        parts = [_ILLEGAL.sub("_", part)[:_LONGEST].strip(". ") for part in name.split("/")]
+        path = PurePosixPath(*[part for part in parts if part] or ["sequence"])
+        bare = path.with_suffix("") if _SUFFIX.fullmatch(path.suffix) else path
+        forms = [f"{bare}.csv", f"{path}.csv", *(f"{path} {number}.csv" for number in range(2, len(taken) + 3))]
+        files.append(next(form for form in forms if form.lower() not in taken))
+        taken.add(files[-1].lower())
+    return files
 
 
 __all__ = [
@@ -100,31 +81,36 @@ def read(
 ) -> list[EventSequence]:
     """Read events from a file, from every readable file below a folder (sorted), or from several of these.
 
-    Sequences are called by their path relative to the folder, or to what all sources lie in. Many files are read on
-    all cores.
+    Sequences are named by their path relative to the folder, or to the common parent of all sources. Many files are
+    read on all cores.
 
     Args:
         source: File, folder or pattern such as ``midi/*.mid``, or several.
-        report: Takes note of what was mended, and of which among several files could not be read, or differ in
-            features from most. Without one, a warning names those files.
+        report: Takes what was mended, and which of several files could not be read or differ in features from most.
+            Without one, a warning names those files.
         midi: What to read of MIDI files.
-        all_columns: Keep a MIDI file's ``instrument`` even where it has one value throughout the data set:
-            wanted of a primer, whose columns must be the model's.
-        without: Files to pass over below a folder, or where a pattern fits them: those about to be written.
-        progress: Wraps the list of files, to show how far reading is.
+        all_columns: Keep a MIDI file's ``instrument`` even if it is constant throughout the data set, as for a primer,
+            whose columns must be the model's.
+        without: Files to pass over below a folder or among those that fit a pattern.
+        progress: Wraps the list of files, to show progress.
 
     Returns:
         At least one sequence; all have the same features, and all or none carry time.
 
     Raises:
-        HachimachiError: Nothing could be read, there is no set of features that most files have, something is asked of
-            MIDI files where there are none, or anything was out of the ordinary and the report is strict.
+        HachimachiError: Nothing could be read, no set of features is that of most files, MIDI options without MIDI
+            files, or any fault if the report is strict.
     """
     sources = paths_of(source)
     notes = Report() if report is None else report
     files = find_files(sources, READERS, notes, [Path(each) for each in without])
     jobs = [InputFile(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
-    _check_midi(jobs, midi)
+    others = [job.name for job in jobs if not is_midi(job.path)]
+    options = [each.name for each in fields(midi) if getattr(midi, each.name) != getattr(DEFAULT, each.name)]
+    if options and len(others) == len(jobs):
+        raise HachimachiError(f"{', '.join(options)}: this is asked of MIDI files; there is none, but {others[0]}")
+    if midi.beats and others:
+        raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
     if len(files) == 1 and not is_dir(sources[0]):
         found = [FileEvents(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
     else:
@@ -140,89 +126,79 @@ def read(
 
 
 def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], report: Report | None = None) -> None:
-    """Write one sequence, or several where the format holds them, whole or not at all.
+    """Write one sequence, or several where the format allows it, whole or not at all.
 
-    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. One whose name ends in
-    ``.arrow``, or where there are Arrow files, is a collection of those, and the sequences are added to it.
+    A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. If its name ends in
+    ``.arrow`` or it holds Arrow files, the sequences are added to it as Arrow files.
 
     Args:
         path: File or folder.
         sequences: One or several, alike in features.
-        report: Takes note of what the format cannot hold; if it is strict, nothing is written then.
+        report: Takes what the format cannot hold; if it is strict, nothing is written then.
 
     Raises:
-        HachimachiError: An unknown suffix, sequences that the format cannot hold, or no place to write.
+        HachimachiError: An unknown suffix, sequences that the format cannot hold, or a path that cannot be written.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
     check_output(path)
     check_alike(several)
+    if is_csv_folder(path):
+        with replacing_folder(path) as folder:
+            for name, sequence in zip(file_names([each.name for each in several]), several, strict=True):
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(render([sequence]))
+        return
     if is_folder(path):
-        _write_folder(path, several)
+        from hachimachi.io.arrow import append
+
+        append(Path(path), several)
         return
     format_module = find_module(Path(path), WRITERS, "write")
     try:
-        told = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
-        data: bytes = format_module.render(several, *told)
+        options = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+        data: bytes = format_module.render(several, *options)
     except HachimachiError as error:
         raise HachimachiError(f"{path}: {error}") from error
     if report is not None:
         report.check()
-    with replacing(path) as beside:
-        beside.write_bytes(data)
-
-
-def _write_folder(path: PathLike, sequences: Sequence[EventSequence]) -> None:
-    if is_csv_folder(path):
-        write_folder(path, sequences)
-        return
-    from hachimachi.io.arrow import append
-
-    append(Path(path), sequences)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def paths_of(source: Sources) -> list[Path]:
-    """Return what is meant as a list."""
+    """Return one or several sources as a list."""
     return [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
 
 
 def is_folder(path: PathLike) -> bool:
-    """Return whether an output is a folder: it is there, or the path ends in ``/``."""
+    """Return whether an output is a folder: it exists, or the path ends in ``/``."""
     return is_dir(path) or os.fspath(path).endswith(("/", os.sep))
 
 
 def is_csv_folder(path: PathLike) -> bool:
-    """Return whether an output is a folder of CSV files, none of Arrow files."""
+    """Return whether an output is a folder of CSV files, not of Arrow files."""
     return is_folder(path) and Path(path).suffix.lower() != ARROW and not any(Path(path).glob(f"*{ARROW}"))
 
 
 def check_output(path: PathLike) -> None:
-    """Refuse, before any work is done, an output that cannot be written for what it is called.
+    """Refuse, before any work is done, an output path that cannot be written.
 
     Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, a folder where there is something already, a file where a
-            folder is meant, or no folder to write into.
+        HachimachiError: A suffix that is not in `WRITERS`, a folder that is not empty, a file where a folder is meant,
+            or no folder to write into.
     """
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
-        check_place(path)
+        check_file(path)
     elif is_csv_folder(path):
         check_free(path)
     else:
         check_folder(path)
 
 
-def _check_midi(jobs: Sequence[InputFile], asked: MidiOptions) -> None:
-    """Refuse what would be done to no file, and seconds and beats in one data set."""
-    others = [job.name for job in jobs if not is_midi(job.path)]
-    words = [each.name for each in fields(asked) if getattr(asked, each.name) != getattr(DEFAULT, each.name)]
-    if words and len(others) == len(jobs):
-        raise HachimachiError(f"{', '.join(words)}: this is asked of MIDI files; there is none, but {others[0]}")
-    if asked.beats and others:
-        raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
-
-
 def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvents]:
-    """Leave out the instrument of notes where it is always the same, unless other files have such a column."""
+    """Leave out a constant instrument of notes, unless other files have such a column."""
     notes = [each for each in found if each.notes]
     others = [feature.name for each in found if not each.notes for feature in each.features]
     if not notes or "instrument" in others:
@@ -234,14 +210,14 @@ def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvent
 
 
 def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:
-    """Open a data set: Arrow files stay on disk and are read as they are needed, everything else is read into memory.
+    """Open a data set: Arrow files stay on disk, everything else is read into memory.
 
-    So are Arrow files that are compressed or that stand beside files of other formats.
+    So are Arrow files that are compressed or beside files of other formats.
 
     Args:
         source: What :func:`~hachimachi.io.read` takes.
-        report: Takes note of what was mended or left out.
-        progress: Wraps the list of files, to show how far reading is.
+        report: Takes what was mended or left out.
+        progress: Wraps the list of files, to show progress.
 
     Raises:
         HachimachiError: As :func:`~hachimachi.io.read`; of Arrow files any that cannot be read.
@@ -259,7 +235,7 @@ def open_collection(source: Sources, report: Report | None = None, *, progress: 
     sources, found = paths_of(source), Report()
     files = find_files(sources, READERS, found)
     if all(file.suffix.lower() == ARROW for file in files):
-        from hachimachi.io.arrow import ArrowSource
+        from hachimachi.io.arrow_source import ArrowSource
 
         opened = ArrowSource(list(progress(files)), names_of(files, sources), found)
         if not opened.is_compressed():

@@ -28,13 +28,13 @@ WRITERS = {
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
 ARROW = ".arrow"
-"""What is not read into memory by `open_collection`, and can be added to in a folder."""
+"""Suffix of what `open_collection` leaves on disk, and of folders that can be added to."""
 LOSSY = (".mid", ".midi", ".wav")
-"""Formats that cannot hold every event, whose `render(sequences, report, file)` takes note of what is lost."""
+"""Formats that cannot hold every event: `render(sequences, report, file)` reports what is lost."""
 
 
 def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
-    """Refuse a file whose suffix is not in a table of formats, naming those that are."""
+    """Refuse a file whose suffix is not in a table of formats."""
     if path.suffix.lower() not in table:
         found = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
         raise HachimachiError(f"{path}: {found}; hachimachi can {verb} {' '.join(table)}")
@@ -43,9 +43,9 @@ def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
 def find_module(path: Path, table: dict[str, str], verb: str) -> ModuleType | SimpleNamespace:
     """Return the module for a file, or the functions of a plug-in; see `check_suffix`."""
     check_suffix(path, table, verb)
-    own = FORMATS.get(path.suffix.lower())
-    if own and (own.parse if verb == "read" else own.render):  # a reader may be from elsewhere than the writer
-        return own
+    plugin = FORMATS.get(path.suffix.lower())
+    if plugin and (plugin.parse if verb == "read" else plugin.render):  # which may have just one of them
+        return plugin
     return import_module(f"hachimachi.io.{table[path.suffix.lower()]}")
 
 
@@ -55,31 +55,30 @@ def is_midi(path: Path) -> bool:
 
 
 Parse = Callable[[bytes, str, Report], list[EventSequence]]
-"""From what is in a file, its name, and what takes note of what was mended, to its sequences."""
+"""From the bytes of a file, its name and a report to its sequences."""
 Render = Callable[[Sequence[EventSequence]], bytes]
-"""From sequences, all with the same features, to what is to be in a file."""
+"""From sequences, all with the same features, to the bytes of a file."""
 FORMATS: dict[str, SimpleNamespace] = {}
-"""Suffix → its `parse` and `render`, `None` for what no plug-in gave."""
+"""Suffix → `parse` and `render` of plug-ins, `None` where there is none."""
 
 
 def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:
-    """Give files with a suffix, such as ``.toy``, to functions of one's own.
+    """Register custom functions for files with a suffix, such as ``.toy``.
 
-    Both raise a HachimachiError that says what is wrong in one line; which file it is in is said before it.
+    Both raise HachimachiError with one line that says what is wrong; the path is put before it.
 
     Raises:
-        HachimachiError: No suffix, one that there is already, or no function.
+        HachimachiError: No suffix, one that exists already, or no function.
     """
-
-    ours = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
-    given = {kind: each for kind, each in ours.items() if each[2] is not None}
+    kinds = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
+    given = {kind: each for kind, each in kinds.items() if each[2] is not None}
     if not suffix.startswith(".") or suffix != suffix.lower() or not given:
         raise HachimachiError(f"format {suffix!r}: expected a suffix such as '.toy', and parse= or render=")
-    own = FORMATS.get(suffix, SimpleNamespace(parse=None, render=None))
+    plugin = FORMATS.get(suffix, SimpleNamespace(parse=None, render=None))
     for kind, (table, name, function) in given.items():
-        if suffix in table and getattr(own, name) is None:
+        if suffix in table and getattr(plugin, name) is None:
             raise HachimachiError(f"{kind} {suffix!r} of {function.__module__}: hachimachi has one; choose another")
         plugins.note(kind, suffix, function)
         table[suffix] = function.__module__
-        setattr(own, name, function)
-    FORMATS[suffix] = own
+        setattr(plugin, name, function)
+    FORMATS[suffix] = plugin

@@ -1,12 +1,12 @@
-"""Events as JSON: features with everything declared, and one sequence or many.
+"""Events as JSON: declared features, and one sequence or many.
 
     {"features": {"0": {"name": "pitch", "kind": "integer", "min": 0, "max": 127, "resolution": 1},
                   "1": {"name": "duration", "masked": true},
                   "2": {"name": "instrument", "categorical": true}},
      "time": [0.0, 0.25], "data": [[60, 0.25, 0], [64, 0.25, 0]]}
 
-Many sequences stand under ``sequences``, each with ``name``, ``time`` and ``data``. Without ``time`` events
-have an order only. Keys under ``features`` are column numbers; everything in a feature is optional.
+Many sequences are listed under ``sequences``, each with ``name``, ``time`` and ``data``. Without ``time`` events have
+only an order. Keys under ``features`` are column numbers; everything in a feature is optional.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def read_features(described: object, columns: int) -> tuple[Feature, ...]:
-    """Return a feature for each column; those not described are named by their number.
+    """Return a feature for each column; those not described are named by their index.
 
     Raises:
-        HachimachiError: A key that is no column, or a description that is wrong or contradicts itself.
+        HachimachiError: A key that is not a column, or an invalid or contradictory description.
     """
     if not isinstance(described, dict):
         raise HachimachiError(f'features: found {json.dumps(described)[:30]}, expected an object such as {{"0": {{}}}}')
@@ -53,7 +53,7 @@ def read_features(described: object, columns: int) -> tuple[Feature, ...]:
 
 
 def describe(feature: Feature) -> dict[str, Any]:
-    """Return what is declared of a feature, as JSON holds it."""
+    """Return what is declared of a feature, as a JSON object."""
     described: dict[str, Any] = {"name": feature.name}
     if feature.kind == "categorical":
         described["categorical"] = True
@@ -66,11 +66,16 @@ def describe(feature: Feature) -> dict[str, Any]:
 
 
 def _feature(described: object, column: int) -> Feature:
-    place = f"features[{column}]"
+    where = f"features[{column}]"
     if not isinstance(described, dict):
-        raise HachimachiError(f"{place}: found {json.dumps(described)[:30]}, expected an object")
+        raise HachimachiError(f"{where}: found {json.dumps(described)[:30]}, expected an object")
     for key, value in described.items():
-        _check(key, value, place)
+        if key not in _TYPES:
+            raise HachimachiError(f"{where}: key {key!r} has no meaning; expected {', '.join(_TYPES)}")
+        types, expected = _TYPES[key]
+        valid = value is None or type(value) in types
+        if not valid or (isinstance(value, float) and not math.isfinite(value)):
+            raise HachimachiError(f"{where}: {key} is {json.dumps(value)}, expected {expected}")
     options: dict[str, Any] = {"name": str(column)}
     options |= {key: value for key, value in described.items() if value is not None}
     categorical = options.pop("categorical", None)
@@ -78,20 +83,11 @@ def _feature(described: object, column: int) -> Feature:
         options["kind"] = "categorical"
     if categorical is not None and "kind" in options and categorical != (options["kind"] == "categorical"):
         pair = f"categorical is {json.dumps(categorical)} and kind is {options['kind']!r}"
-        raise HachimachiError(f"{place}: {pair}, a contradiction; leave one of them out")
+        raise HachimachiError(f"{where}: {pair}, a contradiction; leave one of them out")
     try:
         return Feature(**options)
     except HachimachiError as error:
-        raise HachimachiError(f"{place}: {error}") from error
-
-
-def _check(key: str, value: object, place: str) -> None:
-    if key not in _TYPES:
-        raise HachimachiError(f"{place}: key {key!r} has no meaning; expected {', '.join(_TYPES)}")
-    types, expected = _TYPES[key]
-    right = value is None or type(value) in types
-    if not right or (isinstance(value, float) and not math.isfinite(value)):
-        raise HachimachiError(f"{place}: {key} is {json.dumps(value)}, expected {expected}")
+        raise HachimachiError(f"{where}: {error}") from error
 
 
 def _whole(value: float) -> float:
@@ -108,9 +104,8 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """Read one sequence or many. Rows in messages are counted from 1.
 
     Raises:
-        HachimachiError: Not JSON, a key that has no meaning, rows of different lengths, no finite numbers,
-            time that goes back or is not one for each row, a feature that contradicts itself, a key that stands
-            twice, or no events.
+        HachimachiError: Not JSON, an unknown or repeated key, rows of different lengths, numbers that are not finite,
+            time that goes back or is not one for each row, a contradictory feature, or no events.
     """
     top = _load(decode(data, file, report))
     many = "sequences" in top
@@ -118,11 +113,19 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     parts = top["sequences"] if many else [{key: top[key] for key in ("time", "data") if key in top}]
     if not isinstance(parts, list) or not parts:
         raise HachimachiError(f"sequences: found {_shown(parts)}, expected a list of at least one")
-    places = [f"sequences[{i}]: " for i in range(len(parts))] if many else [""]
-    for part, place in zip(parts, places, strict=True):
-        _check_part(part, place)
+    locations = [f"sequences[{i}]: " for i in range(len(parts))] if many else [""]
+    for part, where in zip(parts, locations, strict=True):
+        _check_part(part, where)
     features = read_features(top.get("features", {}), parts[0]["data"].shape[1])
-    sequences = [_sequence(part, features, place) for part, place in zip(parts, places, strict=True)]
+    sequences = []
+    for part, where in zip(parts, locations, strict=True):
+        name = part.get("name", "")
+        if not isinstance(name, str):
+            raise HachimachiError(f"{where}name: found {_shown(name)}, expected text")
+        try:
+            sequences.append(EventSequence(features, part["data"], part.get("time"), name))
+        except HachimachiError as error:
+            raise HachimachiError(f"{where}{error}") from error
     note_milliseconds([sequence.time for sequence in sequences if sequence.time is not None], file, report)
     return sequences
 
@@ -131,8 +134,8 @@ def _load(text: str) -> dict[str, Any]:
     try:
         top = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        place = f"not JSON: line {error.lineno}, column {error.colno}"
-        raise HachimachiError(f"{place}: {_mistake(text, error)}") from error
+        where = f"not JSON: line {error.lineno}, column {error.colno}"
+        raise HachimachiError(f"{where}: {_mistake(text, error)}") from error
     except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
         raise HachimachiError(f"not JSON that can be read: {error}") from error
     if not isinstance(top, dict):
@@ -141,7 +144,7 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, refusing a key that stands twice in it: JSON lets the last one win without a word."""
+    """Return an object, refusing repeated keys, of which Python would take the last."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -151,7 +154,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _mistake(text: str, error: json.JSONDecodeError) -> str:
-    """Say what is wrong, in words of our own where it is common."""
+    """Describe a syntax error, the common ones more plainly than Python."""
     before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
     if before.endswith(","):
         before, after = before[:-1], "," + after  # where Python 3.13 sees the mistake
@@ -164,35 +167,40 @@ def _mistake(text: str, error: json.JSONDecodeError) -> str:
     return error.msg
 
 
-def _check_keys(part: dict[str, Any], allowed: Sequence[str], place: str) -> None:
+def _check_keys(part: dict[str, Any], allowed: Sequence[str], where: str) -> None:
     unknown = [key for key in part if key not in allowed]
     if unknown:
-        raise HachimachiError(f"{place}key {unknown[0]!r} has no meaning here; expected {', '.join(allowed)}")
+        raise HachimachiError(f"{where}key {unknown[0]!r} has no meaning here; expected {', '.join(allowed)}")
 
 
-def _check_part(part: Any, place: str) -> None:
-    """Check everything about a sequence that `EventSequence` cannot see, and put arrays in the place of lists."""
+def _check_part(part: Any, where: str) -> None:
+    """Check what `EventSequence` does not, and replace lists by arrays."""
     if not isinstance(part, dict):
-        raise HachimachiError(f"{place}found {_shown(part)}, expected an object with time and data")
-    _check_keys(part, _EACH, place)
+        raise HachimachiError(f"{where}found {_shown(part)}, expected an object with time and data")
+    _check_keys(part, _EACH, where)
     rows = part.get("data")
     if not isinstance(rows, list) or not rows:
         found = "there is no such key" if "data" not in part else f"found {_shown(rows)}"
-        raise HachimachiError(f"{place}data: {found}, expected a list of rows, at least one event")
+        raise HachimachiError(f"{where}data: {found}, expected a list of rows, at least one event")
     if (table := _table(rows)) is None:
-        _check_rows(rows, f"{place}data: row ")
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row, list) or len(row) != len(rows[0]):
+                width = len(rows[0]) if isinstance(rows[0], list) else 1
+                found = f"{len(row)} values" if isinstance(row, list) else _shown(row)
+                raise HachimachiError(f"{where}data: row {number}: found {found}, expected a row of {width}")
+            _check_numbers(row, f"{where}data: row {number}, column ", 0)
     part["data"] = table
     time = part.get("time")
     if time is not None:
         if not isinstance(time, list):
-            raise HachimachiError(f"{place}time: found {_shown(time)}, expected a list of seconds")
+            raise HachimachiError(f"{where}time: found {_shown(time)}, expected a list of seconds")
         if (seconds := _numbers(time)) is None:
-            _check_numbers(time, f"{place}time: row ", 1)
+            _check_numbers(time, f"{where}time: row ", 1)
         part["time"] = seconds
 
 
 def _table(rows: list[Any]) -> NDArray[np.float64] | None:
-    """Return rows of as many numbers, of which there may be millions; what else there is, `_check_rows` finds."""
+    """Return rows of equally many numbers, of which there may be millions, or ``None`` for anything else."""
     if set(map(type, rows)) != {list} or len(set(map(len, rows))) != 1:
         return None
     numbers = _numbers(list(chain.from_iterable(rows)))
@@ -200,36 +208,17 @@ def _table(rows: list[Any]) -> NDArray[np.float64] | None:
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64] | None:
-    """Return numbers; true, texts and whole numbers too long for a float are none."""
+    """Return numbers, or ``None`` if any is of another type or too large for a float."""
     try:
         return np.array(values, np.float64) if set(map(type, values)) <= {int, float} else None
     except OverflowError:
         return None
 
 
-def _check_rows(rows: list[Any], place: str) -> None:
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, list) or len(row) != len(rows[0]):
-            width = len(rows[0]) if isinstance(rows[0], list) else 1
-            found = f"{len(row)} values" if isinstance(row, list) else _shown(row)
-            raise HachimachiError(f"{place}{number}: found {found}, expected a row of {width}")
-        _check_numbers(row, f"{place}{number}, column ", 0)
-
-
-def _check_numbers(values: list[Any], place: str, first: int) -> None:
+def _check_numbers(values: list[Any], where: str, first: int) -> None:
     for number, value in enumerate(values, first):
         if type(value) is not float and (type(value) is not int or abs(value) > _LARGEST):
-            raise HachimachiError(f"{place}{number}: found {_shown(value)}, expected a finite number")
-
-
-def _sequence(part: dict[str, Any], features: tuple[Feature, ...], place: str) -> EventSequence:
-    name = part.get("name", "")
-    if not isinstance(name, str):
-        raise HachimachiError(f"{place}name: found {_shown(name)}, expected text")
-    try:
-        return EventSequence(features, part["data"], part.get("time"), name)
-    except HachimachiError as error:
-        raise HachimachiError(f"{place}{error}") from error
+            raise HachimachiError(f"{where}{number}: found {_shown(value)}, expected a finite number")
 
 
 def _shown(value: object) -> str:
@@ -239,7 +228,7 @@ def _shown(value: object) -> str:
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence in the plain form, several under ``sequences``."""
+    """Write one sequence at the top level, several under ``sequences``."""
     features = ",\n  ".join(f'"{i}": {json.dumps(describe(f))}' for i, f in enumerate(sequences[0].features))
     if len(sequences) == 1:
         body = _body(sequences[0])

@@ -1,4 +1,4 @@
-"""Reading several files: which there are, on all cores, and with one set of features."""
+"""Reading several files: finding them, reading on all cores, and keeping those with the same features."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def cores() -> int:
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result], count: int
 ) -> Generator[Result]:
-    """Give ``function(item)`` for each item, in their order. To close the iterator ends the processes at once.
+    """Yield ``function(item)`` for each item, in order. Closing the generator kills the processes.
 
-    Once a process dies, one alone does the rest: then it is known of which item it dies.
+    Once a process dies, a single one does the rest, so that it is known which item kills it.
 
     Args:
-        function: Of a module's top level.
-        items: What can be pickled.
-        lost: From an item of which a process died to what stands for its result.
-        count: How many processes. Where none can be started, the work is done here.
+        function: At a module's top level.
+        items: Picklable.
+        lost: Gives the result for an item that kills its process.
+        count: Number of processes. If none can be started, this process does the work.
     """
     done = 0
     while done < len(items):
@@ -55,7 +55,12 @@ def parallel_map(
                     yield future.result()
                     done += 1
         except (BrokenExecutor, OSError, NotImplementedError):
-            if not _can_start_processes():
+            try:
+                with _pool(1) as pool:
+                    started = any(future.result() for future in _submit(pool, abs, [1]))
+            except (BrokenExecutor, OSError, NotImplementedError):
+                started = False
+            if not started:
                 yield from map(function, items[done:])
                 return
             if count == 1:
@@ -66,7 +71,7 @@ def parallel_map(
 
 @contextmanager
 def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Give processes, which end at once, in the middle of what they do, where the block ends by an exception."""
+    """Yield a pool whose processes are killed if the block ends by an exception."""
     pool = ProcessPoolExecutor(count, get_context("spawn"), _prepare_worker)
     try:
         yield pool
@@ -81,10 +86,10 @@ def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
 def _submit(
     pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> list[Future[Result]]:
-    """Start the processes of a pool and give them all items, or as many as they take before one dies.
+    """Submit all items to a pool, or as many as possible before a process dies.
 
-    They must not run the script of this process again, as they would do to find out what it defines: it may have no
-    ``if __name__ == "__main__"``. A Ctrl-C of a terminal does not reach them: whoever started them ends them.
+    The new processes must not import this process's script, which may have no ``if __name__ == "__main__"``, and
+    Ctrl-C must not reach them: their parent ends them.
     """
     futures: list[Future[Result]] = []
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
@@ -101,35 +106,21 @@ def _submit(
 
 
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
+    """Ignore Ctrl-C, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _can_start_processes() -> bool:
-    try:
-        with _pool(1) as pool:
-            return any(future.result() for future in _submit(pool, abs, [1]))
-    except (BrokenExecutor, OSError, NotImplementedError):
-        return False
-
-
 DEFAULT = MidiOptions()
 APART = 3_000_000
-"""Bytes from which on it is worth while to start processes that read."""
+"""Bytes above which files are read by several processes."""
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 class InputFile(NamedTuple):
-    """A file to read.
-
-    Args:
-        path: Where it is.
-        name: How it is called.
-        midi: What to read of it if it is a MIDI file.
-    """
+    """A file to read, with the name of its sequences and the options if it is MIDI."""
 
     path: Path
     name: str
@@ -137,12 +128,12 @@ class InputFile(NamedTuple):
 
     @property
     def notes(self) -> bool:
-        """Whether it is a MIDI file of which nobody chose the columns."""
+        """Whether it is a MIDI file read with the default columns."""
         return is_midi(self.path) and self.midi.columns is None and not self.midi.controls
 
     @property
     def size(self) -> int:
-        """Bytes; 0 for what is not there."""
+        """Bytes; 0 if it does not exist."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -151,12 +142,12 @@ class InputFile(NamedTuple):
 
 @dataclass(frozen=True)
 class FileEvents:
-    """What a file gave.
+    """The sequences of a file.
 
     Args:
-        name: How the file is called.
+        name: Of the file.
         sequences: At least one, all with the same features.
-        notes: Whether they are notes of a MIDI file for which nobody chose the columns.
+        notes: Whether they are notes of a MIDI file with the default columns.
     """
 
     name: str
@@ -175,10 +166,10 @@ class FileEvents:
 
 
 def read_one(file: InputFile, report: Report) -> list[EventSequence]:
-    """Read one file. Sequences without a name are called as the file, with a number if there are several.
+    """Read one file. Unnamed sequences get the name of the file, with a number if there are several.
 
     Raises:
-        HachimachiError: It cannot be read, or holds no events that can; the message begins with its path.
+        HachimachiError: It cannot be read, or holds no events; the message begins with its path.
     """
     try:
         if not os.path.exists(file.path):  # noqa: PTH110  (Path.exists raises for a name too long)
@@ -204,14 +195,19 @@ def read_one(file: InputFile, report: Report) -> list[EventSequence]:
 
 
 def read_each(files: Sequence[InputFile], report: Report, progress: Progress = iter) -> list[FileEvents]:
-    """Read several files, on all cores if that is faster; one that cannot be read, for whatever reason, is left out.
+    """Read several files, on all cores if that is faster; those that cannot be read are left out and reported.
 
     Raises:
         HachimachiError: None could be read.
     """
-    plugin = any(file.path.suffix.lower() in FORMATS for file in files)  # which other processes do not load
+    plugin = any(file.path.suffix.lower() in FORMATS for file in files)  # other processes do not load it
     count = min(cores(), len(files)) if sum(file.size for file in files) >= APART and not plugin else 1
-    outcomes = parallel_map(_try, files, _lose, count) if count > 1 else (_try(file) for file in files)
+
+    def lost(file: InputFile) -> tuple[list[EventSequence], Report]:
+        reason = f"the process that read it died; is there memory enough for a file of {file.size:,} bytes?"
+        return [], Report(refused={file.name: reason})
+
+    outcomes = parallel_map(_try, files, lost, count) if count > 1 else (_try(file) for file in files)
     found: list[FileEvents] = []
     with closing(outcomes):
         for file, _ in zip(files, progress([file.path for file in files]), strict=True):
@@ -225,7 +221,7 @@ def read_each(files: Sequence[InputFile], report: Report, progress: Progress = i
 
 
 def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
-    """Return what a file gives, nothing where it cannot be read, and what happened to it."""
+    """Return the sequences of a file, none if it cannot be read, and its report."""
     report = Report()
     try:
         return read_one(file, report), report
@@ -237,18 +233,13 @@ def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
     return [], report
 
 
-def _lose(file: InputFile) -> tuple[list[EventSequence], Report]:
-    reason = f"the process that read it died; is there memory enough for a file of {file.size:,} bytes?"
-    return [], Report(refused={file.name: reason})
-
-
 _DECLARED = ("kind", "min", "max", "resolution")
 Features = tuple[Feature, ...]
 
 
 @dataclass
 class _FeatureGroup:
-    """Files that agree in features, and what all of them together declare."""
+    """Files with the same features, and their combined declarations."""
 
     features: Features
     temporal: bool
@@ -256,12 +247,12 @@ class _FeatureGroup:
 
     @property
     def columns(self) -> str:
-        """The names of the columns, with their marks as in CSV."""
+        """The names of the columns, marked as in CSV."""
         names = ("~" * f.masked + f.name + "#" * (f.kind == "categorical") for f in self.features)
         return ",".join([TIME] * self.temporal + list(names))
 
     def difference(self, expected: _FeatureGroup) -> str:
-        """Say in what these files differ from what is expected."""
+        """Describe how these files differ from the expected ones."""
         if self.columns != expected.columns:
             return f"found the columns {self.columns}, expected {expected.columns}"
         for one, other in zip(self.features, expected.features, strict=True):
@@ -273,14 +264,14 @@ class _FeatureGroup:
 
 
 def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvents]:
-    """Return the files that agree in features with most others, with the same features in all of them.
+    """Return the largest group of files with the same features, with their combined declarations.
 
-    Names, masks and whether there is time must be the same, and what is declared of a feature must not differ: what one
-    file leaves open, as CSV does, another may say.
+    Names, masks and presence of time must be the same, and declarations must not contradict each other; one file may
+    declare what another, such as CSV, leaves open.
 
     Args:
         found: At least one.
-        report: Takes note of the others.
+        report: Takes the others.
 
     Raises:
         HachimachiError: No set of features has more files than any other.
@@ -318,7 +309,7 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
 
 
 def _merge(one: Features, other: Features) -> Features | None:
-    """Return what two files declare together, or ``None`` if they contradict each other."""
+    """Return the combined declarations of two files, or ``None`` if they contradict each other."""
     if [(f.name, f.masked) for f in one] != [(f.name, f.masked) for f in other]:
         return None
     merged = []
@@ -326,7 +317,7 @@ def _merge(one: Features, other: Features) -> Features | None:
         values = {key: (getattr(a, key), getattr(b, key)) for key in _DECLARED}
         if any(None not in pair and pair[0] != pair[1] for pair in values.values()):
             return None
-        if "categorical" in values["kind"] and None in values["kind"]:  # every format can say that a column is one
+        if "categorical" in values["kind"] and None in values["kind"]:  # every format can declare it
             return None
         declared = {key: second if first is None else first for key, (first, second) in values.items()}
         try:
@@ -337,23 +328,23 @@ def _merge(one: Features, other: Features) -> Features | None:
 
 
 SPLIT = "split.json"
-"""Lists names under train, valid and test; it stands beside data and is none itself."""
+"""File beside the data that lists names under train, valid and test."""
 Identity = tuple[int, int]
-"""Device and number of a file or folder: the same however it is reached."""
+"""Device and inode of a file or folder."""
 
 
 def find_files(
     sources: Sequence[Path], suffixes: Collection[str], report: Report, without: Collection[Path] = ()
 ) -> list[Path]:
-    """Return files as they are and, for a folder, every file below it that has one of the suffixes; each once.
+    """Return the given files and every file below the given folders that has one of the suffixes, each once.
 
-    Below folders, links are followed, each folder once; hidden files and ``split.json`` are passed over.
+    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped.
 
     Args:
         sources: Files, folders, or patterns such as ``midi/*.mid``, which not every shell expands.
         suffixes: In lower case, with the dot.
-        report: Takes note of files with other suffixes, and of folders that cannot be looked into.
-        without: Files to pass over below folders and among those that fit a pattern.
+        report: Counts files with other suffixes, and takes folders that cannot be read.
+        without: Files to skip below folders and among those that fit a pattern.
 
     Raises:
         HachimachiError: No sources, a folder without such files, or a pattern that fits nothing.
@@ -371,7 +362,7 @@ def find_files(
 
 
 def names_of(files: Sequence[Path], sources: Sequence[Path]) -> list[str]:
-    """Return what each file is called: its path relative to the folder, or to what all sources lie in."""
+    """Return the name of each file: its path relative to the folder, or to the common parent of all sources."""
     folders = [_whole(path if is_dir(path) else path.parent) for source in sources for path in _expand(source)]
     try:
         base = Path(os.path.commonpath(folders))
@@ -381,7 +372,7 @@ def names_of(files: Sequence[Path], sources: Sequence[Path]) -> list[str]:
 
 
 def _readable(path: Path) -> str:
-    """Return a name that text can hold, where the file's is no UTF-8."""
+    """Return a path as text, with replacement characters where it is not UTF-8."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -396,12 +387,12 @@ def _expand(source: Path) -> list[Path]:
 
 
 def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity]) -> list[Path]:
-    """Return the files below a folder, sorted by their path."""
+    """Return the files below a folder, sorted by path."""
     found: list[tuple[str, Path]] = []
     for path in _walk(folder, report):
         if path.name.startswith(".") or path.name == SPLIT or _identity(path) in apart:
             continue
-        if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):  # no pipe, which would not end
+        if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):  # not a pipe
             found.append((path.relative_to(folder).as_posix(), path))
         else:
             report.passed[path.suffix.lower()] += 1
@@ -413,29 +404,26 @@ def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Colle
 
 
 def _walk(top: Path, report: Report) -> Iterator[Path]:
-    """Give everything below a folder that is no folder; what lies in it goes before what links lead to."""
+    """Yield everything below a folder that is not a folder, linked folders last."""
     seen: set[Identity | None] = set()
     waiting = deque([top])
     while waiting:
         folder = waiting.popleft()
-        if (identity := _identity(folder)) in seen:  # links may go round in circles
+        if (identity := _identity(folder)) in seen:  # links may form a cycle
             continue
         seen.add(identity)
-        for entry in _look_into(folder, report):
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            report.refuse(_readable(folder), f"cannot be looked into: {error.strerror or error}")
+            continue
+        for entry in entries:
             if not entry.is_dir():
                 yield Path(entry.path)
             elif entry.is_symlink():
                 waiting.append(Path(entry.path))
             elif not entry.name.startswith("."):
                 waiting.appendleft(Path(entry.path))
-
-
-def _look_into(folder: Path, report: Report) -> list[os.DirEntry[str]]:
-    try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        report.refuse(_readable(folder), f"cannot be looked into: {error.strerror or error}")
-        return []
 
 
 def _identity(path: Path) -> Identity | None:

@@ -1,4 +1,4 @@
-"""What happened to a performer's files on the way in."""
+"""What was mended or left out while reading files, and its CSV and JSON forms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hachimachi.errors import HachimachiError, count, listed
 from hachimachi.events import EventSequence
-from hachimachi.io.atomic import check_place, replacing
+from hachimachi.io.atomic import check_file, replacing
 
 RESTARTED = "notes struck again before their end: each ends where the next begins"
 UNENDED = "notes without an end: each ends with its track"
@@ -38,8 +38,7 @@ SEQUENTIAL = "tracks of files of format 2: each is a sequence of its own"
 REPEATED = "control changes to the value that was there: kept"
 
 NOTICES = frozenset({EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED})
-"""Of these, what only explains how a file was read: nothing was mended, cut or left out."""
-
+"""Of these, what only explains how a file was read."""
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]
@@ -47,14 +46,14 @@ Account = dict[str, Counter[str]]
 
 
 class Duplicate(NamedTuple):
-    """Two sequences that tell the same.
+    """Two near-identical sequences.
 
     Args:
         name: The later one, or the shorter.
         of: The other one.
-        score: Share of what is in ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times.
-        transposed: Semitones from ``of`` to ``name``; 0 where there are no pitches.
-        places: Of ``name`` and of ``of`` among the sequences looked at, from 0, for several may have one name.
+        score: Share of ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times.
+        transposed: Semitones from ``of`` to ``name``; 0 without pitches.
+        places: Indices of ``name`` and of ``of`` among the sequences compared.
     """
 
     name: str
@@ -66,25 +65,22 @@ class Duplicate(NamedTuple):
 
 @dataclass
 class Report:
-    """An account of what was mended or left out, so that nothing is lost in silence.
-
-    Every event of the files is either among what was read or counted in ``dropped``, or its file stands in ``refused``.
+    """What was mended or left out: every event was read, or is counted in ``dropped``, or its file is in ``refused``.
 
     Args:
-        understood: How something was read that can be written in several ways, such as decimal commas → how often in
-            which file. No fault.
+        understood: Interpretation of ambiguous notation, such as decimal commas → how often in which file. No fault.
         remarks: What was mended, or is odd → how often in which file.
-        refused: File, or sequence, that was left out → why, in one line.
-        constants: Column that was left out because it has one value throughout → that value.
+        refused: File or sequence left out → why, in one line.
+        constants: Column left out because it has one value throughout → that value.
         dropped: Why events were left out → how many of which sequence.
         cut: Sequence that was cut → into how many.
-        passed: Suffix of files below a folder that are no data → how many there are.
-        files: How many files gave events.
-        sequences: How many sequences there are.
-        events: How many events are in them.
-        seconds: How long they last together, from the first event of each to its last; 0 without time.
-        duplicates: Sequences that tell the same as others; they are kept.
-        strict: Whether any of `faults` is an error to `read` and `write`.
+        passed: Suffix of files below a folder that are no data → how many.
+        files: Files that gave events.
+        sequences: Number of sequences.
+        events: Number of events.
+        seconds: Total duration, from the first event of each sequence to its last; 0 without time.
+        duplicates: Near-identical sequences; they are kept.
+        strict: Whether any of `faults` is an error in `read` and `write`.
     """
 
     understood: Account = field(default_factory=dict)
@@ -102,50 +98,49 @@ class Report:
     strict: bool = False
 
     def count(self, remark: str, file: str, times: int = 1) -> None:
-        """Count what was mended or is odd in a file; 0 times leaves no trace."""
+        """Count what was mended or is odd in a file; 0 times is not recorded."""
         _count(self.remarks, remark, file, times)
 
-    def understand(self, how: str, file: str, times: int = 1) -> None:
-        """Count how something was read that can be written in several ways; 0 times leaves no trace."""
-        _count(self.understood, how, file, times)
+    def understand(self, interpretation: str, file: str, times: int = 1) -> None:
+        """Count an interpretation of ambiguous notation; 0 times is not recorded."""
+        _count(self.understood, interpretation, file, times)
 
     def drop(self, reason: str, sequence: str, events: int) -> None:
-        """Count events of a sequence that are left out; 0 of them leave no trace."""
+        """Count events of a sequence that are left out."""
         _count(self.dropped, reason, sequence, events)
 
     def refuse(self, name: str, reason: str) -> None:
-        """Say why a file, or a sequence, is left out."""
+        """Record why a file or sequence is left out."""
         self.refused[name] = reason
 
     def measure(self, sequences: Sequence[EventSequence]) -> None:
-        """Note how much there is now."""
+        """Set the totals to those of some sequences."""
         self.sequences, self.events = len(sequences), sum(map(len, sequences))
         self.seconds = sum(sequence.seconds for sequence in sequences)
 
     def reasons(self) -> dict[str, list[str]]:
-        """Return what was left out by reason: those that differ in numbers or names only are one, with … for these."""
+        """Return names left out by reason; reasons that differ only in numbers or names are merged, with … there."""
         grouped: dict[str, dict[str, str]] = {}
         for name, reason in self.refused.items():
             grouped.setdefault(_PARTICULARS.sub("…", reason), {})[name] = reason
-        told = {}
-        for reason, of_files in grouped.items():
-            alike = len(set(of_files.values())) == 1
-            told[next(iter(of_files.values())) if alike else reason] = list(of_files)
-        return told
+        return {
+            next(iter(of_files.values())) if len(set(of_files.values())) == 1 else reason: list(of_files)
+            for reason, of_files in grouped.items()
+        }
 
     @property
     def faults(self) -> list[str]:
-        """What was not as it should be and what nobody asked for: a line for each reason, empty where all is well."""
+        """A line for each reason why anything was mended or refused; empty where all is well."""
         odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
         mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {listed(names, most=1)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
 
     def check(self, most: int = 3) -> None:
-        """Refuse to go on with any of `faults`, if the report is strict.
+        """Refuse any of `faults` if the report is strict.
 
         Raises:
-            HachimachiError: What was not as it should be, ``most`` reasons of it.
+            HachimachiError: The first ``most`` of them.
         """
         if self.strict and self.faults:
             rest = len(self.faults) - most
@@ -153,7 +148,7 @@ class Report:
             raise HachimachiError(f"strict: {'; '.join(self.faults[:most])}{more}")
 
     def add(self, other: Report) -> None:
-        """Take over the account of another part of the files."""
+        """Add the report of other files."""
         for name in ("understood", "remarks", "dropped"):
             account, others = getattr(self, name), getattr(other, name)
             for reason, counts in others.items():
@@ -164,7 +159,7 @@ class Report:
         self.duplicates += other.duplicates
 
     def lines(self, most: int = 10) -> list[str]:
-        """Say it: a line for each way of reading, remark and reason to drop, then ``most`` refused files at most."""
+        """Return a line for each interpretation, remark and reason to drop, then up to ``most`` refused files."""
         noted = [*self.understood.items(), *self.remarks.items()]
         remarks = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in noted]
         dropped = [f"{files.total():,} events left out: {why} ({_where(files)})" for why, files in self.dropped.items()]
@@ -183,43 +178,52 @@ def _where(files: Counter[str]) -> str:
 
 
 SUFFIXES = (".csv", ".json")
+TOTALS = ("files", "sequences", "events", "seconds")
 HEADER = ("what", "name", "count", "why")
 """Columns of the CSV form. ``count`` is a number of notes, events, parts or files, or a score from 0 to 1."""
 
 
 def check_report_path(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that says neither CSV nor JSON, or where nothing can be written.
+    """Refuse a path that ends in neither .csv nor .json, or cannot be written.
 
     Raises:
-        HachimachiError: Another suffix, or no place to write.
+        HachimachiError: In either case.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"{path}: a report ends in {' or '.join(SUFFIXES)}")
-    check_place(path)
+    check_file(path)
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
-    """Write everything that a report knows, as CSV (a row for each thing that happened) or JSON.
+    """Write a whole report, as CSV (a row for each thing that happened) or JSON.
 
     Raises:
-        HachimachiError: Another suffix, or no place to write.
+        HachimachiError: As `check_report_path`.
     """
     check_report_path(path)
-    text = _csv(report) if Path(path).suffix.lower() == ".csv" else json.dumps(_json(report), indent=1) + "\n"
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="")
-
-
-def _csv(report: Report) -> str:
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([HEADER, *_rows(report)])
-    return file.getvalue()
+    if Path(path).suffix.lower() == ".csv":
+        csv.writer(file, lineterminator="\n").writerows([HEADER, *_rows(report)])
+    else:
+        content = {what: getattr(report, what) for what in TOTALS} | {
+            "left_out": report.refused,
+            "read_as": report.understood,
+            "mended_or_odd": report.remarks,
+            "events_left_out": report.dropped,
+            "cut_into_parts": report.cut,
+            "near_duplicates": [dict(zip(pair._fields[:4], pair, strict=False)) for pair in report.duplicates],
+            "columns_left_out": report.constants,
+            "passed_over": report.passed,
+        }
+        file.write(json.dumps(content, indent=1) + "\n")
+    with replacing(path) as temporary:
+        temporary.write_text(file.getvalue(), encoding="utf-8", newline="")
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str, float, str]]:
     yield from (("left out", name, 1, reason) for name, reason in report.refused.items())
-    told = {"read as": report.understood, "mended or odd": report.remarks, "events left out": report.dropped}
-    for what, account in told.items():
+    counted = {"read as": report.understood, "mended or odd": report.remarks, "events left out": report.dropped}
+    for what, account in counted.items():
         yield from ((what, name, times, why) for why, files in account.items() for name, times in files.items())
     yield from (("cut into parts", name, parts, "gaps above --max-gap") for name, parts in report.cut.items())
     for name, of, score, shift, _ in report.duplicates:
@@ -227,19 +231,5 @@ def _rows(report: Report) -> Iterator[tuple[str, str, float, str]]:
     for column, value in report.constants.items():
         yield "column left out", column, 1, f"{value:g} throughout"
     yield from (("passed over", suffix, files, "no data") for suffix, files in report.passed.items())
-    for what in ("files", "sequences", "events", "seconds"):
+    for what in TOTALS:
         yield "total", what, getattr(report, what), "read, after all of this"
-
-
-def _json(report: Report) -> dict[str, Any]:
-    totals = {what: getattr(report, what) for what in ("files", "sequences", "events", "seconds")}
-    return totals | {
-        "left_out": report.refused,
-        "read_as": report.understood,
-        "mended_or_odd": report.remarks,
-        "events_left_out": report.dropped,
-        "cut_into_parts": report.cut,
-        "near_duplicates": [dict(zip(pair._fields[:4], pair, strict=False)) for pair in report.duplicates],
-        "columns_left_out": report.constants,
-        "passed_over": report.passed,
-    }

@@ -1,4 +1,4 @@
-"""What the text formats share."""
+"""Text encodings, numbers as text, and times that look like milliseconds, for the text formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hachimachi.io.report import Report
 LATIN = "files read as Latin-1 text, since they are not UTF-8"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does, so it is asked for first
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does, so it comes first
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -25,7 +25,7 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
-    """Return text without a byte order mark: UTF-8, UTF-16 or UTF-32 by its mark, and Latin-1 where a report notes it.
+    """Return text without a byte order mark: UTF-8, UTF-16 or UTF-32; with a report, also Latin-1.
 
     Raises:
         HachimachiError: Bytes that are no text in any of these.
@@ -52,23 +52,17 @@ def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
 def numerals(values: ArrayLike) -> list[str]:
     """Return numbers as text that reads back exactly, whole ones as integers.
 
-    A column at a time is ten times faster than a number at a time.
-
     >>> numerals([60.0, 0.25, 1e300])
     ['60', '0.25', '1e+300']
     """
     numbers = np.asarray(values, dtype=np.float64)
     whole = (np.rint(numbers) == numbers) & (np.abs(numbers) < 2**53)
-    if whole.all():
-        return _split(json.dumps(numbers.astype(np.int64).tolist()))
-    texts = _split(json.dumps(numbers.tolist()))
-    for i in np.flatnonzero(whole).tolist():
+    integers = bool(whole.all())
+    listed = json.dumps((numbers.astype(np.int64) if integers else numbers).tolist())  # ten times faster than singly
+    texts = listed[1:-1].split(", ") if numbers.size else []
+    for i in () if integers else np.flatnonzero(whole).tolist():
         texts[i] = str(int(numbers[i]))
     return texts
-
-
-def _split(listed: str) -> list[str]:
-    return listed[1:-1].split(", ") if len(listed) > 2 else []
 
 
 MILLISECONDS = "files whose times look like milliseconds, taken for seconds: if so, call the CSV column 'time (ms)'"
@@ -79,7 +73,7 @@ _LATEST = 1e11
 
 
 def note_milliseconds(times: Sequence[NDArray[np.float64]], file: str, report: Report) -> None:
-    """Tell the report where the times in a file, ascending in each sequence, look like milliseconds."""
+    """Report times of a file, ascending in each sequence, that look like milliseconds."""
     times = [time for time in times if time.size]
     if times:
         steps = np.concatenate([np.diff(time) for time in times])
@@ -90,14 +84,5 @@ def note_milliseconds(times: Sequence[NDArray[np.float64]], file: str, report: R
 
 
 def are_milliseconds(typical: float, whole: bool, latest: float) -> bool:
-    """Return whether times are suspected to be milliseconds.
-
-    People and sensors make several events a second. Whole numbers five apart, or any numbers thirty apart, are more
-    likely to be milliseconds than pauses of half a minute between most events.
-
-    Args:
-        typical: Median time between events that are not at once.
-        whole: Whether all times are whole numbers.
-        latest: The last time.
-    """
+    """Return whether times look like milliseconds, by the median of positive steps, if all are whole, and the last."""
     return typical >= (_WHOLE_APART if whole else _APART) or latest >= _LATEST

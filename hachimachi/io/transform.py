@@ -1,4 +1,4 @@
-"""Sequences made fit to learn from: cut where nothing happens for long, without those that are too short."""
+"""Data preparation: cut sequences at long gaps, drop short ones, select events and columns."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from hachimachi.events import TIME, EventSequence
 from hachimachi.io.report import Report
 
 PART = "#"
-"""Stands between the name of a sequence and the number of its part."""
+"""Separates the name of a sequence and the number of its part."""
 
 
 def cut_at_gaps(sequences: Sequence[EventSequence], longest: float, report: Report) -> list[EventSequence]:
     """Cut sequences wherever more than ``longest`` seconds lie between an event and the next.
 
-    The parts of ``a.mid`` are ``a.mid#1``, ``a.mid#2``, …; each begins at time 0. One without such
-    a gap stays as it is.
-
-    Args:
-        sequences: At least one; all with time.
-        longest: In the unit of time of the data.
-        report: Takes note of what was cut.
+    The parts of ``a.mid`` are ``a.mid#1``, ``a.mid#2``, …; each begins at time 0.
 
     Raises:
         HachimachiError: Events without time.
     """
     if not sequences[0].temporal:
         raise HachimachiError("--max-gap: these events carry no time, so there are no gaps between them")
-    return [part for sequence in sequences for part in _cut(sequence, longest, report)]
+    parts = []
+    for sequence in sequences:
+        assert sequence.time is not None
+        cuts = (np.flatnonzero(np.diff(sequence.time) > longest) + 1).tolist()
+        if not cuts:
+            parts.append(sequence)
+            continue
+        report.cut[sequence.name] = len(cuts) + 1
+        for number, (first, end) in enumerate(pairwise([0, *cuts, len(sequence)]), 1):
+            parts.append(replace(sequence[first:end].from_zero(), name=f"{sequence.name}{PART}{number}"))
+    return parts
 
 
 def keep_long(sequences: Sequence[EventSequence], least: int, report: Report) -> list[EventSequence]:
-    """Leave out sequences of fewer than ``least`` events, and let the report count these.
+    """Leave out sequences of fewer than ``least`` events, counted in the report.
 
     Raises:
         HachimachiError: None is long enough.
@@ -51,46 +55,36 @@ def keep_long(sequences: Sequence[EventSequence], least: int, report: Report) ->
     return kept
 
 
-def _cut(sequence: EventSequence, longest: float, report: Report) -> list[EventSequence]:
-    assert sequence.time is not None
-    ends = np.flatnonzero(np.diff(sequence.time) > longest) + 1
-    if not len(ends):
-        return [sequence]
-    report.cut[sequence.name] = len(ends) + 1
-    edges = [0, *ends.tolist(), len(sequence)]
-    parts = (sequence[first:end].from_zero() for first, end in pairwise(edges))
-    return [replace(part, name=f"{sequence.name}{PART}{number}") for number, part in enumerate(parts, 1)]
-
-
 def keep_events(
     sequences: Sequence[EventSequence], wanted: Mapping[str, Collection[float]], report: Report
 ) -> list[EventSequence]:
-    """Return the events that have one of the wanted values in each column named; times stay as they are.
-
-    Args:
-        sequences: At least one, all with the same features.
-        wanted: Name of a column → values.
-        report: Counts the other events.
+    """Return the events that have one of the values wanted in each column; times are not changed.
 
     Raises:
-        HachimachiError: A column that is not there, or nothing left of any sequence.
+        HachimachiError: An unknown column, or no event left.
     """
     _check_columns("--only", wanted, sequences)
-    kept = [_keep(sequence, wanted) for sequence in sequences]
-    for before, after in zip(sequences, kept, strict=True):
-        report.drop("without the values that --only asks for", before.name, len(before) - len(after))
+    kept = []
+    for sequence in sequences:
+        rows = np.ones(len(sequence), dtype=np.bool_)
+        for name, values in wanted.items():
+            rows &= np.isin(sequence.column(name), list(values))
+        time = None if sequence.time is None else sequence.time[rows]
+        kept.append(replace(sequence, data=sequence.data[rows], time=time))
+        report.drop("without the values that --only asks for", sequence.name, len(sequence) - len(kept[-1]))
     if not any(map(len, kept)):
-        asked = " and ".join(f"{name} {_listed(values)}" for name, values in wanted.items())
-        there = "; ".join(f"{name} has {_listed(_values(sequences, name))}" for name in wanted)
-        raise HachimachiError(f"--only: no event has {asked}; {there}")
+        expected = " and ".join(f"{name} {_listed(values)}" for name, values in wanted.items())
+        columns = {name: np.concatenate([sequence.column(name) for sequence in sequences]) for name in wanted}
+        found = "; ".join(f"{name} has {_listed(np.unique(values).tolist())}" for name, values in columns.items())
+        raise HachimachiError(f"--only: no event has {expected}; {found}")
     return [sequence for sequence in kept if len(sequence)]
 
 
 def drop_columns(sequences: Sequence[EventSequence], names: Collection[str]) -> list[EventSequence]:
-    """Return the events without some columns; without ``time`` they have an order only.
+    """Return the events without some columns; without ``time`` only their order remains.
 
     Raises:
-        HachimachiError: A column that is not there, or none that is left.
+        HachimachiError: An unknown column, or none left.
     """
     time = (TIME,) if sequences[0].temporal else ()
     _check_columns("--drop", names, sequences, time)
@@ -102,25 +96,13 @@ def drop_columns(sequences: Sequence[EventSequence], names: Collection[str]) -> 
     return [replace(sequence, features=features, data=sequence.data[:, kept]) for sequence in timed]
 
 
-def _keep(sequence: EventSequence, wanted: Mapping[str, Collection[float]]) -> EventSequence:
-    rows = np.ones(len(sequence), dtype=np.bool_)
-    for name, values in wanted.items():
-        rows &= np.isin(sequence.column(name), list(values))
-    time = None if sequence.time is None else sequence.time[rows]
-    return replace(sequence, data=sequence.data[rows], time=time)
-
-
 def _check_columns(
     option: str, names: Collection[str], sequences: Sequence[EventSequence], others: Sequence[str] = ()
 ) -> None:
-    there = [*others, *(feature.name for feature in sequences[0].features)]
+    available = [*others, *(feature.name for feature in sequences[0].features)]
     for name in names:
-        if name not in there:
-            raise HachimachiError(f"{option}: no column {name!r}; there are {', '.join(there)}")
-
-
-def _values(sequences: Sequence[EventSequence], name: str) -> list[float]:
-    return np.unique(np.concatenate([sequence.column(name) for sequence in sequences])).tolist()
+        if name not in available:
+            raise HachimachiError(f"{option}: no column {name!r}; there are {', '.join(available)}")
 
 
 def _listed(values: Collection[float], most: int = 8) -> str:

@@ -1,4 +1,4 @@
-"""Notes into sound: pretty_midi's own synthesis, and strokes of our own for drums, which it leaves silent."""
+"""Notes to sound: pretty_midi's synthesis, and synthesized drums, which it leaves silent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pretty_midi import Instrument, Note, note_number_to_hz
 
 from hachimachi.events import EventSequence
 from hachimachi.io.midi import DRUMS
-from hachimachi.io.midi.write import NoteTable, only, take_notes, teller
+from hachimachi.io.midi.write import NoteTable, only, report_to, take_notes
 from hachimachi.io.report import Report
 
 RATE = 44100
@@ -23,15 +23,10 @@ _SHORTEST = 1e-4  # seconds
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping.
 
-    Args:
-        sequences: One.
-        report: Takes note of what cannot be played.
-        file: What the report calls it.
-
     Raises:
-        HachimachiError: More than one sequence, or what are no notes.
+        HachimachiError: More than one sequence, or events that are not notes.
     """
-    notes = take_notes(only(sequences), teller(report, file))
+    notes = take_notes(only(sequences), report_to(report, file))
     samples = (_sound(notes, RATE) * _PEAK).astype("<i2")
     into = io.BytesIO()
     with wave.open(into, "wb") as out:
@@ -46,32 +41,26 @@ def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.floa
     """Return the sound of one sequence of notes at a rate in Hz, shape (samples,), from -1 to 1.
 
     Raises:
-        HachimachiError: More than one sequence, or what are no notes.
+        HachimachiError: More than one sequence, or events that are not notes.
     """
-    return _sound(take_notes(only(sequences), teller(None, "")), rate)
+    return _sound(take_notes(only(sequences), report_to(None, "")), rate)
 
 
 def _sound(notes: NoteTable, rate: int) -> NDArray[np.float64]:
-    instruments = _instruments(notes)
-    sound = np.zeros(max(round(rate * (instrument.get_end_time() + 2)) for instrument in instruments))
-    for instrument in instruments:  # one at a time: pretty_midi holds all of them at once
-        part = _percussion(instrument, rate) if instrument.is_drum else instrument.synthesize(rate)
-        sound[: len(part)] += part
-    return sound / max(np.abs(sound).max(), 1e-9)
-
-
-def _instruments(notes: NoteTable) -> list[Instrument]:
-    """Return the notes as pretty_midi has them, an instrument for each program."""
     program = np.zeros(len(notes.start), np.int64) if notes.program is None else notes.program
     found = {value: Instrument(value % DRUMS, is_drum=value == DRUMS) for value in np.unique(program).tolist()}
     rows = (notes.velocity, notes.pitch, notes.start, np.maximum(notes.end, notes.start + _SHORTEST))
     for value, *note in zip(program.tolist(), *(row.tolist() for row in rows), strict=True):
         found[value].notes.append(Note(*note))
-    return list(found.values())
+    sound = np.zeros(max(round(rate * (instrument.get_end_time() + 2)) for instrument in found.values()))
+    for instrument in found.values():  # one at a time: pretty_midi would hold all of them at once
+        part = _percussion(instrument, rate) if instrument.is_drum else instrument.synthesize(rate)
+        sound[: len(part)] += part
+    return sound / max(np.abs(sound).max(), 1e-9)
 
 
 def _percussion(instrument: Instrument, rate: int) -> NDArray[np.float64]:
-    """Strike each note, whatever its duration: a drum is not held."""
+    """Return a drum sound for each note, whatever its duration."""
     strokes = {pitch: _stroke(pitch, rate) for pitch in {note.pitch for note in instrument.notes}}
     longest = max(map(len, strokes.values()))
     sound = np.zeros(round(rate * max(note.start for note in instrument.notes)) + longest + 1)
@@ -82,7 +71,7 @@ def _percussion(instrument: Instrument, rate: int) -> NDArray[np.float64]:
 
 
 def _stroke(pitch: int, rate: int) -> NDArray[np.float64]:
-    """Return a decaying tone and noise: low pitches (kicks) are nearly all tone, high ones (hats) noise."""
+    """Return a decaying tone and noise: mostly tone at low pitches (kicks), noise at high ones (hats)."""
     time = np.arange(round(0.25 * rate)) / rate
     noise = np.random.default_rng(pitch).standard_normal(len(time))
     share = np.clip((pitch - 34) / 10, 0.05, 1)

@@ -22,6 +22,7 @@ from hachimachi.plot.canvas import (
     check_picture,
     draw_bars,
     draw_keys,
+    draw_spreads,
     explain_colours,
     is_notes,
     make_figure,
@@ -33,27 +34,26 @@ from hachimachi.plot.canvas import (
     to_pixels,
     widen,
 )
-from hachimachi.plot.distributions import draw_spreads
 
 __all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
 Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
 _SECONDS, _EVENTS = 30.0, 400
-"""Of a sequence an overview shows so much, whichever is less; but a hundred events where they are there."""
+"""Length of the sequence in an overview, whichever is less, but at least a hundred events."""
 _LANES, _SPREADS = 12, 40
-"""Features and distributions that find room on a page."""
+"""Most features and distributions on a page."""
 
 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
     """Draw notes as bars from key-down to key-up, coloured by instrument where there are several, else by velocity.
 
     Args:
-        sequence: Events with time and a feature ``pitch``; ``duration`` (0.1 s without it), ``velocity`` and
-            ``instrument`` are shown where they are there.
-        ax: Where to draw, a new figure by default.
-        scales: Those of several pictures to be compared; see `Scales.of`.
+        sequence: Events with time and ``pitch``, and optionally ``duration`` (else 0.1 s), ``velocity`` and
+            ``instrument``.
+        ax: Axes to draw on, a new figure by default.
+        scales: Common scales of several pictures; see `Scales.of`.
 
     Returns:
-        The figure, which notebooks show.
+        The figure.
 
     Raises:
         HachimachiError: No time, or no pitch.
@@ -73,17 +73,15 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
 
 
 def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
-    """Draw each feature in its lane, over time or over the number of the event.
-
-    Numbers hold until the next event; categories are dots.
+    """Draw each feature in its lane, over time or event numbers; numbers as steps, categories as dots.
 
     Args:
         sequence: Any events.
-        ax: Where to draw, a new figure by default.
-        scales: Those of several pictures to be compared; see `Scales.of`.
+        ax: Axes to draw on, a new figure by default.
+        scales: Common scales of several pictures; see `Scales.of`.
 
     Returns:
-        The figure, which notebooks show.
+        The figure.
     """
     features = sequence.features
     ax = ax or make_figure(1, _lanes_height(sequence))[1][0]
@@ -114,17 +112,17 @@ def compare(
     seconds: float | None = None,
     titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw data and generated events, one above the other on the same scales.
+    """Draw real and generated events, one above the other on the same scales.
 
     Args:
         real: Training data.
         generated: Events with the same features.
-        path: A file to save the picture to as well.
-        seconds: How much of each to draw, from its first event; all by default.
+        path: File to save the picture to.
+        seconds: Duration to draw of each, from its first event; all by default.
         titles: Of each.
 
     Raises:
-        HachimachiError: Other features, or a file that cannot be written.
+        HachimachiError: Different features, or a file that cannot be written.
     """
     if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
         raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
@@ -146,10 +144,10 @@ def compare(
 
 
 def overview(data: Data) -> Figure:
-    """Draw what data look like on one page: the beginning of a sequence, and the distribution of every column.
+    """Draw data on one page: the beginning of a sequence, and the distribution of every column.
 
     Args:
-        data: What `describe` returned, or what it takes: a file or a folder, sequences.
+        data: A description, or what `describe` takes: a file or a folder, sequences.
 
     Raises:
         HachimachiError: Data that cannot be described.
@@ -183,7 +181,7 @@ def distributions(data: Data) -> Figure:
     """Draw the distribution of every column of data, the time between events first.
 
     Args:
-        data: What `describe` returned, or what it takes: a file or a folder, sequences.
+        data: A description, or what `describe` takes: a file or a folder, sequences.
 
     Raises:
         HachimachiError: Data that cannot be described.
@@ -206,7 +204,7 @@ def _lanes_height(sequence: EventSequence) -> float:
 
 
 def _grid(columns: int) -> tuple[int, int]:
-    """Return how many distributions stand across and down: five at most across, and rows as full as can be."""
+    """Return columns, at most five, and rows of a grid of distributions, as full as possible."""
     shown = min(columns, _SPREADS)
     down = -(-shown // 5)
     return max(-(-shown // down), 2), down

@@ -74,7 +74,7 @@ class Windows(IterableDataset[Tensor]):
         order = random.permutation(len(start))
         if not self.in_pools:
             return order
-        blocks, block = np.unique((self.sequences.places[sequence] + start) // BLOCK, return_inverse=True)
+        blocks, block = np.unique((self.sequences.positions[sequence] + start) // BLOCK, return_inverse=True)
         pool = random.permutation(len(blocks))[block] // POOL
         return order[np.argsort(pool[order], kind="stable")]
 

@@ -12,7 +12,7 @@ from hachimachi.errors import HachimachiError, count, listed
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
 from hachimachi.io.collection import Collection
-from hachimachi.io.split import Split, select_places
+from hachimachi.io.split import Split, select_indices
 
 FEW = 20
 """Under this many events nothing is held out."""
@@ -125,7 +125,7 @@ def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collecti
 
 def _select(everything: Collection, split: Split, part: str, report: Report) -> Collection:
     """Return a part, cut to the rows that the split gives."""
-    indexes, rows = zip(*select_places(everything.names, split, part, report), strict=True)
+    indexes, rows = zip(*select_indices(everything.names, split, part, report), strict=True)
     chosen = everything.take(indexes)
     ends = [length if each.stop is None else each.stop for each, length in zip(rows, chosen.lengths, strict=True)]
     return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))

@@ -85,8 +85,7 @@ class Pictures(L.Callback):
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
         from hachimachi import plot
-        from hachimachi.plot.canvas import is_notes
-        from hachimachi.plot.distributions import draw_likeness
+        from hachimachi.plot.canvas import draw_likeness, is_notes
 
         player = copy.deepcopy(model).cpu()
         if player.bos.dtype in (torch.float16, torch.bfloat16):

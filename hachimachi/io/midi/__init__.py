@@ -1,4 +1,4 @@
-"""What is wanted of a MIDI file: which columns, a sequence for each track or one, seconds or beats, notes or knobs."""
+"""Options of reading MIDI: columns, splitting by track, seconds or beats, notes or control changes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 
 DRUMS = 128
-"""The instrument of channel 10, which is no program: its pitches are names, not heights."""
+"""Instrument of channel 10, where pitches select drums."""
 DRUM_CHANNEL = 9
-"""Channel 10, as people count; here, in files and on the wire they are counted from 0."""
+"""Channel 10, counted from 0 as in files."""
 COLUMNS: dict[str, Feature] = {
     "pitch": Feature("pitch", "integer", min=0, max=127, resolution=1),
     "velocity": Feature("velocity", "integer", min=1, max=127, resolution=1),
@@ -21,13 +21,13 @@ COLUMNS: dict[str, Feature] = {
     "track": Feature("track", "categorical"),
     "pedal": Feature("pedal", "integer", min=0, max=127, resolution=1),
 }
-"""Every column that a note can have, by name; docs/data.md says what each holds."""
+"""Every column that a note can have, by name, as described in docs/data.md."""
 NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instrument"))
-"""Columns of a note where nobody asked for others."""
+"""Default columns of a note."""
 CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0, max=127, resolution=1))
 """Columns of a control change."""
 BESIDE_CONTROLS = ("channel", "track")
-"""What a control change can have besides."""
+"""Optional columns of a control change."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,14 @@ class MidiOptions:
     """What to read of a MIDI file.
 
     Args:
-        columns: Names out of `COLUMNS`, in the order wanted, ``pitch`` among them; kept even where one has the same
-            value throughout. ``None``: those of `NOTES`. With ``controls``: names out of `BESIDE_CONTROLS`, which stand
-            after ``control`` and ``value``.
-        split_tracks: A sequence for each track that has events, called ``file.mid/`` and the track's name or number.
+        columns: Names from `COLUMNS`, in order, with ``pitch``; kept even if constant. ``None``: those of `NOTES`. With
+            ``controls``: names from `BESIDE_CONTROLS`, placed after ``control`` and ``value``.
+        split_tracks: A sequence for each track that has events, named ``file.mid/`` and the track's name or number.
         beats: Time and duration in quarter notes instead of seconds.
-        controls: Numbers of controllers, 0 to 127, whose changes are the events, instead of notes.
+        controls: Controllers, 0 to 127, whose changes are the events, instead of notes.
 
     Raises:
-        HachimachiError: A value that is not allowed; the message says which are.
+        HachimachiError: A value that is not allowed.
     """
 
     columns: tuple[str, ...] | None = None
@@ -52,7 +51,11 @@ class MidiOptions:
     controls: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_controls(self.controls)
+        for number in self.controls:
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 127:
+                expected = "expected the number of a controller, 0 to 127, such as 1 or 64"
+                raise HachimachiError(f"control {number!r}: {expected}")
+        _check_once(self.controls, "control")
         names = self.columns or ()
         allowed = BESIDE_CONTROLS if self.controls else tuple(COLUMNS)
         of = "a control change" if self.controls else "a note"
@@ -66,18 +69,11 @@ class MidiOptions:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """What the columns of a sequence will be; ``instrument``, if nobody asked for it, goes where it is constant."""
+        """Columns of a sequence; a default ``instrument`` is left out later if constant."""
         if self.controls:
             beside = tuple(COLUMNS[name] for name in self.columns or ())
             return CONTROLS[len(self.controls) == 1 :] + beside
         return NOTES if self.columns is None else tuple(COLUMNS[name] for name in self.columns)
-
-
-def _check_controls(numbers: Collection[int]) -> None:
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 127:
-            raise HachimachiError(f"control {number!r}: expected the number of a controller, 0 to 127, such as 1 or 64")
-    _check_once(numbers, "control")
 
 
 def _check_once(values: Collection[object], what: str) -> None:
@@ -90,16 +86,16 @@ def instrument_name(program: float) -> str:
     """Return the name of a General MIDI program, drums for 128, and other numbers as they are."""
     if program == DRUMS:
         return "Drums"
-    from pretty_midi import program_to_instrument_name  # takes as long to import as a folder of drums to read
+    from pretty_midi import program_to_instrument_name  # slow to import
 
     return program_to_instrument_name(int(program)) if program in range(DRUMS) else f"{program:g}"
 
 
-def tell_instruments(counts: Mapping[str, int], most: int = 8) -> str:
-    """Say how many events instruments have, the first so many of them.
+def describe_instruments(counts: Mapping[str, int], most: int = 8) -> str:
+    """Return the number of events of the first ``most`` instruments as text.
 
-    >>> tell_instruments({"Drums": 2000, "Flute": 3, "Oboe": 1}, most=2)
+    >>> describe_instruments({"Drums": 2000, "Flute": 3, "Oboe": 1}, most=2)
     'instruments: Drums 2,000, Flute 3 and 1 more'
     """
-    told = ", ".join(f"{name} {counts[name]:,}" for name in list(counts)[:most])
-    return f"instruments: {told}" + (f" and {len(counts) - most:,} more" if len(counts) > most else "")
+    listed = ", ".join(f"{name} {counts[name]:,}" for name in list(counts)[:most])
+    return f"instruments: {listed}" + (f" and {len(counts) - most:,} more" if len(counts) > most else "")

@@ -1,4 +1,4 @@
-"""Notes out of note-ons and note-offs, with their instrument and pedal; control changes; names of tracks."""
+"""Pair note-ons and note-offs into notes with instrument and pedal; control changes; track names."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
 
 
 def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
-    """Return the notes of a track, in the order in which they begin, and how often what had to be mended.
+    """Return the notes of a track, in the order of their start, and counts of what had to be mended.
 
-    A note ends with what its key does next, a note-off or a note-on; notes struck at once on one key end together. A
-    note-on just before the note-off, on the same tick, of the note that its key still holds is read after it.
+    A note ends with the next note-off or note-on of its key; simultaneous notes of one key end together. A note-on just
+    before the note-off, on the same tick, that ends the key's previous note is read after it.
 
     Returns:
-        Start, pitch, velocity, program, channel and track of each note, its end, and remarks. The program is what the
-        track set for the channel by then, -1 before it sets any.
+        Start, pitch, velocity, program, channel and track of each note, its end, and remarks. The program is the last
+        one that the track set for the channel, -1 before any.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -70,14 +70,14 @@ def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Co
 
 
 def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[Columns, Counter[str]]:
-    """Return the notes of tracks on one time line, track by track, and how often what had to be mended.
+    """Return the notes of tracks on one time line, track by track, and counts of what had to be mended.
 
-    The instrument of a note is the program that its own track set for the channel, else what another track set by then,
-    else 0; on channel 10 it is the drums. The pedal is where any track moved the channel's by then, at first 0.
+    The instrument of a note is the last program that its own track set for the channel, else that of another track,
+    else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0.
 
     Args:
-        tracks: All that lie on the time line.
-        wanted: Names of columns; ``pedal`` is looked for where it is among them.
+        tracks: All tracks of the time line.
+        wanted: Names of columns; ``pedal`` is read if it is one of them.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -115,7 +115,7 @@ def _messages(tracks: Sequence[TrackEvents], kind: int) -> list[tuple[int, int, 
 def _latest(
     changes: Sequence[tuple[int, int, int]], channel: NDArray[np.int64], tick: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return to what channels were last set by some ticks, 0 before any change; of several at once the last holds.
+    """Return the value of channels at some ticks, 0 before any change; of simultaneous changes the last holds.
 
     Args:
         changes: Tick, status and value of each, in the order of the file.
@@ -132,13 +132,13 @@ def _latest(
 
 
 def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list[Columns], Counter[str]]:
-    """Return notes or control changes of tracks on one time line, and remarks: what had to be mended, or is odd.
+    """Return notes or control changes of tracks on one time line, and counts of what had to be mended or is odd.
 
     Notes are sorted by start, pitch, instrument and end, control changes by time and then as in the file.
 
     Args:
-        tracks: All that lie on the time line.
-        options: What is wanted; with ``split_tracks`` each track that has events is a part of its own.
+        tracks: All tracks of the time line.
+        options: With ``split_tracks`` each track that has events is returned separately.
     """
     remarks: Counter[str] = Counter()
     if options.controls:
@@ -153,7 +153,9 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
     else:
         keys = ["end", "instrument", "pitch", "start"]
         columns, remarks = read_notes(tracks, [feature.name for feature in options.features])
-    order = np.lexsort([columns[name] for name in [*keys, *["track"] * options.split_tracks]])  # the last weighs most
+    order = np.lexsort(
+        [columns[name] for name in [*keys, *["track"] * options.split_tracks]]
+    )  # the last is the primary key
     columns = {name: column[order] for name, column in columns.items()}
     if options.controls:
         values: dict[tuple[int, int], int] = {}
@@ -169,18 +171,16 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
 
 
 def name_tracks(tracks: Sequence[TrackEvents]) -> list[str]:
-    """Return the name of each track where it has one that no other track of its file has, else its number, from 1."""
-    names = [_clean(track.name or b"") for track in tracks]
+    """Return the name of each track if unique in its file, else its number, from 1."""
+    names = []
+    for track in tracks:
+        text = track.name or b""
+        try:  # the specification knows ASCII only; files have UTF-8 and Latin-1
+            name = text.decode("utf-8")
+        except UnicodeDecodeError:
+            name = text.decode("latin-1")
+        shown = "".join(character if character.isprintable() else " " for character in name)
+        shown = " ".join(shown.replace("/", "-").replace("\\", "-").split())  # as it can stand in a path
+        names.append("" if shown.isdecimal() or not shown.strip(".") else shown)
     often = Counter(names)
     return [name if name and often[name] == 1 else str(i) for i, name in enumerate(names, 1)]
-
-
-def _clean(text: bytes) -> str:
-    """Return a name as it can stand in a path. The specification knows ASCII; UTF-8 and Latin-1 are what is used."""
-    try:
-        name = text.decode("utf-8")
-    except UnicodeDecodeError:
-        name = text.decode("latin-1")
-    shown = "".join(character if character.isprintable() else " " for character in name)
-    shown = " ".join(shown.replace("/", "-").replace("\\", "-").split())
-    return "" if shown.isdecimal() or not shown.strip(".") else shown

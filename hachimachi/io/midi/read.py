@@ -1,7 +1,6 @@
-"""Notes or control changes out of MIDI files, in seconds or beats.
+"""Notes or control changes from MIDI files, in seconds or beats.
 
-hachimachi reads the bytes itself: seconds come from an exact tempo map, a channel's program counts for all
-tracks, and every note-on is accounted for, which the parsers at hand do not do.
+Unlike the usual parsers: an exact tempo map, a channel's program in all tracks, and no note-on is lost.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ DEFAULT = MidiOptions()
 TEMPO = 500_000
 """Microseconds per quarter note until a file says otherwise."""
 MOST_TICKS = 2**38
-"""Ticks that a track may last: times a tempo, below 2²⁴, they must fit in 63 bits."""
+"""Most ticks of a track: times a tempo, below 2²⁴, they must fit in 63 bits."""
 LONGEST = 86_400.0
-"""Seconds that a piece may last: one that lasts for more than a day is damaged."""
+"""Most seconds of a piece; a longer one is damaged."""
 _LONG_SILENCE = {SILENCE: 10.0, SILENT_BEATS: 20.0}
 
 
@@ -59,12 +58,12 @@ class TempoMap:
     """From ticks to seconds, or to quarter notes, for the tracks of one time line.
 
     Args:
-        tracks: Their changes of tempo hold for all of them.
-        chunks: How long a tick is.
-        beats: Count quarter notes instead of seconds.
+        tracks: Tempo changes of each hold for all.
+        chunks: Gives the length of a tick.
+        beats: Quarter notes instead of seconds.
 
     Attributes:
-        remarks: Changes of tempo outside the first track, and those that are not heeded.
+        remarks: Counts of tempo changes outside the first track, and of ignored ones.
     """
 
     def __init__(self, tracks: Sequence[TrackEvents], chunks: MidiChunks, beats: bool) -> None:
@@ -86,18 +85,18 @@ class TempoMap:
 
 
 def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:
-    """Read a MIDI file, as one sequence sorted by time, pitch, instrument, duration unless the options say otherwise.
+    """Read a MIDI file, by default as one sequence of notes sorted by time, pitch, instrument and duration.
 
     Time is in seconds from the start of the file.
 
     Args:
         data: Its bytes.
-        file: Its name, for the report and the names of sequences where there are several.
-        report: Takes note of what had to be mended, see `hachimachi.io.report`.
-        options: What is wanted.
+        file: Its name, for the report and for sequences.
+        report: Takes what had to be mended, see `hachimachi.io.report`.
+        options: What to read.
 
     Raises:
-        HachimachiError: Not MIDI, a header that cannot be understood, or nothing of what is wanted in it.
+        HachimachiError: Not MIDI, an invalid header, or no such events.
     """
     chunks = split_chunks(data)
     if options.beats and chunks.ticks_per_second:
@@ -108,7 +107,7 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
         if track.ticks >= MOST_TICKS:
             raise HachimachiError(f"damaged: it lasts {track.ticks:,} ticks; {EXPORT_AGAIN}")
     names = name_tracks(tracks)
-    remarks = _account(chunks, tracks)
+    remarks = _chunk_remarks(chunks, tracks)
     silent, longest, unit = (SILENT_BEATS, 2 * LONGEST, "beats") if options.beats else (SILENCE, LONGEST, "seconds")
     sequences: list[EventSequence] = []
     too_long = silence = 0.0
@@ -134,15 +133,19 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
             f"damaged: it lasts {too_long:,.0f} {unit}, expected at most {longest:,.0f}; {EXPORT_AGAIN}"
         )
     if not sequences:
-        raise HachimachiError(_nothing(tracks, options))
+        what = f"changes of control {', '.join(map(str, options.controls))}" if options.controls else "notes"
+        for track in tracks:
+            if track.damage:
+                where = f"track {track.number} of {len(tracks)} has {track.damage}"
+                raise HachimachiError(f"damaged: {where}, and there are no {what} before; {EXPORT_AGAIN}")
+        raise HachimachiError(f"there are no {what} in it (tracks: {len(tracks)}); expected at least one")
     remarks[silent] = 0 if options.controls else int(silence)  # after the last control change notes may go on
     for remark, times in remarks.items():
         report.count(remark, file, times)
     return sequences
 
 
-def _account(chunks: MidiChunks, tracks: Sequence[TrackEvents]) -> Counter[str]:
-    """Return what has to be said of a file's chunks: remark → how often."""
+def _chunk_remarks(chunks: MidiChunks, tracks: Sequence[TrackEvents]) -> Counter[str]:
     remarks: Counter[str] = Counter()
     for span, track in zip(chunks.spans, tracks, strict=True):
         rest = max(span.end - track.stop, 0)
@@ -162,17 +165,8 @@ def _account(chunks: MidiChunks, tracks: Sequence[TrackEvents]) -> Counter[str]:
     return remarks
 
 
-def _nothing(tracks: Sequence[TrackEvents], options: MidiOptions) -> str:
-    what = f"changes of control {', '.join(map(str, options.controls))}" if options.controls else "notes"
-    for track in tracks:
-        if track.damage:
-            where = f"track {track.number} of {len(tracks)} has {track.damage}"
-            return f"damaged: {where}, and there are no {what} before; {EXPORT_AGAIN}"
-    return f"there are no {what} in it (tracks: {len(tracks)}); expected at least one"
-
-
 def without_constant_instrument(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
-    """Leave out the last column of sequences of `NOTES` where it has one value throughout all of them."""
+    """Leave out the last column of sequences of `NOTES` if it is constant."""
     values = {float(value) for sequence in sequences for value in np.unique(sequence.column("instrument"))}
     if len(values) > 1:
         return list(sequences)

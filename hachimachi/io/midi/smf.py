@@ -9,24 +9,18 @@ from hachimachi.errors import HachimachiError
 
 EXPORT_AGAIN = "export the file again"
 PADDING = bytes(16)
-"""Zeros behind the bytes of a file, into which an event is read that breaks off at its end."""
+"""Zeros appended to the bytes of a file, for an event that breaks off at its end."""
 BREAKS_OFF = "an event that breaks off"
 _FRAMES = {-24: 24.0, -25: 25.0, -29: 30000 / 1001, -30: 30.0}
 _HEADER = 14
 _SEQUENTIAL = 2
 _META, _TRACK_NAME, _END_OF_TRACK, _SET_TEMPO = 0xFF, 0x03, 0x2F, 0x51
 _SYSEX = (0xF0, 0xF7)
-_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages that have no place in a file but occur
+_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which are not allowed in files but occur
 
 
 class Span(NamedTuple):
-    """Where the events of a track lie in a file.
-
-    Args:
-        begin: First byte.
-        end: Where they can reach at most.
-        declared: Where they end by the length that the file gives, which may lie beyond the file.
-    """
+    """Byte offsets of a track: its first, its farthest end, and the end by its declared length, perhaps too far."""
 
     begin: int
     end: int
@@ -34,14 +28,14 @@ class Span(NamedTuple):
 
 
 class MidiChunks(NamedTuple):
-    """A file taken apart.
+    """Header and tracks of a file.
 
     Args:
-        ticks_per_quarter: Metrical time, or 0 where time is in frames.
-        ticks_per_second: Time in frames (SMPTE), or 0 where it is metrical.
-        sequential: Whether tracks are sequences of their own, each on a time line of its own (format 2).
-        announced: How many tracks the header says there are.
-        spans: Where the tracks are.
+        ticks_per_quarter: Metrical time, or 0 for time in frames.
+        ticks_per_second: Time in frames (SMPTE), or 0 for metrical time.
+        sequential: Whether tracks are independent sequences (format 2).
+        announced: Number of tracks in the header.
+        spans: The tracks.
         stray: Bytes outside all chunks.
         misled: Whether the header's length led to no chunk.
     """
@@ -56,11 +50,10 @@ class MidiChunks(NamedTuple):
 
 
 def split_chunks(data: bytes) -> MidiChunks:
-    """Take a file apart; chunks of other kinds are skipped, as the specification asks.
+    """Parse the chunks of a file; those of unknown kinds are skipped, as the specification asks.
 
     Raises:
-        HachimachiError: Not MIDI, no whole header, or a header that does not say how long a tick lasts or how tracks
-            go together.
+        HachimachiError: Not MIDI, a truncated header, or one without a valid tick length or format.
     """
     if data[:4] != b"MThd":
         raise HachimachiError(f"not a MIDI file: it begins with {data[:4]!r}, expected b'MThd'")
@@ -86,24 +79,20 @@ def split_chunks(data: bytes) -> MidiChunks:
     if kind > _SEQUENTIAL and len(spans) > 1:
         raise HachimachiError(f"MIDI format {kind}, expected 0, 1 or 2; save it as format 1")
     sequential = kind == _SEQUENTIAL and len(spans) > 1
-    return MidiChunks(*_division(division), sequential, announced, spans, stray, misled and bool(spans))
-
-
-def _division(division: int) -> tuple[int, float]:
-    """Return ticks per quarter note and ticks per second, one of which is 0."""
-    if division < 0x8000:
-        if not division:
-            raise HachimachiError(f"damaged header: 0 ticks per quarter note; {EXPORT_AGAIN}")
-        return division, 0.0
-    frames, ticks = (division >> 8) - 256, division & 0xFF
-    if frames not in _FRAMES or not ticks:
-        found = f"{-frames} frames a second of {ticks} ticks"
-        raise HachimachiError(f"damaged header: {found}, expected 24, 25, 29 or 30 of 1 to 255; {EXPORT_AGAIN}")
-    return 0, _FRAMES[frames] * ticks
+    if not division:
+        raise HachimachiError(f"damaged header: 0 ticks per quarter note; {EXPORT_AGAIN}")
+    per_quarter, per_second = division, 0.0
+    if division >= 0x8000:
+        frames, ticks = (division >> 8) - 256, division & 0xFF
+        if frames not in _FRAMES or not ticks:
+            found = f"{-frames} frames a second of {ticks} ticks"
+            raise HachimachiError(f"damaged header: {found}, expected 24, 25, 29 or 30 of 1 to 255; {EXPORT_AGAIN}")
+        per_quarter, per_second = 0, _FRAMES[frames] * ticks
+    return MidiChunks(per_quarter, per_second, sequential, announced, spans, stray, misled and bool(spans))
 
 
 def _is_chunk(data: bytes, at: int) -> bool:
-    """Return whether a chunk begins here: a track, or a name and a length that fits."""
+    """Return whether a chunk begins here: a track, or any name with a length that fits."""
     kind = data[at : at + 4]
     if kind == b"MTrk":
         return True
@@ -119,18 +108,18 @@ def _next_track(data: bytes, at: int) -> int:
 
 @dataclass
 class TrackEvents:
-    """What a track says of notes, controls, tempo and its name, up to its end or to where it breaks.
+    """Channel messages, tempo and name of a track, up to its end or to where it is damaged.
 
     Args:
         number: Number of the track in its file, from 1.
-        messages: Tick, status and the two bytes after it, for each message of a channel. Where a file leaves out the
-            status it is the one that holds on; where a message has one data byte, the second is not its own.
+        messages: Tick, status and the two bytes after it, for each channel message, running status filled in; if a
+            message has one data byte, the second is meaningless.
         tempos: Tick and microseconds per quarter note of each change of tempo.
         name: The first name of the track.
         ticks: Tick of the last event.
         stop: The byte after the last event.
-        ended: Whether the track says itself that it ends there.
-        damage: What is wrong with the first event that cannot be read, empty where all can.
+        ended: Whether there is an end-of-track event.
+        damage: What is wrong with the first event that cannot be read, else empty.
     """
 
     number: int
@@ -148,12 +137,12 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
 ) -> TrackEvents:
     """Read the events of a track.
 
-    An event that breaks off, a time of more than four bytes, a status that was never given or a data byte beyond 127
-    ends the track, for nothing says where the event after that would begin.
+    An event that breaks off, a time of more than four bytes, a missing status or a data byte beyond 127 ends the track,
+    since it is unknown where the next event begins.
 
     Args:
         data: The bytes of the file, and `PADDING`.
-        span: Where the track lies; where its length is too short, its end-of-track event may lie behind it.
+        span: The track; if its length is too short, the end-of-track event may lie behind it.
         number: Number of the track in its file.
     """
     track = TrackEvents(number)
@@ -205,7 +194,7 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
 
 
 def _quantity(data: bytes, at: int) -> tuple[int, int]:
-    """Read a variable-length quantity; return it and where it ends. Of more than four bytes, four are read."""
+    """Read a variable-length quantity of at most four bytes; return it and its end."""
     value = 0
     for i in range(at, at + 4):
         value = value << 7 | data[i] & 0x7F

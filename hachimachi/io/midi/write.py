@@ -1,4 +1,4 @@
-"""Notes or control changes into a MIDI file."""
+"""Write notes or control changes as a MIDI file."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
 MOST_TRACKS = 256
 TICK = 1e-4
-"""Seconds: every time is written to the nearest of these."""
+"""Resolution of time in seconds."""
 _TEMPO = 500_000  # microseconds per quarter note
 _MOST_DELTA = 2**28
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-_OFF, _BEFORE, _ON = range(3)  # of messages at one tick, ends come first, and last what sounds
+_OFF, _BEFORE, _ON = range(3)  # order of messages at one tick
 Whole = NDArray[np.int64]
-Tell = Callable[[str, int], None]
-"""Takes note of what happened and how often."""
+Remark = Callable[[str, int], None]
+"""Takes a remark and how often it applies."""
 
 
 class NoteTable(NamedTuple):
-    """N notes in the order of time; what is ``None`` the sequence does not say.
+    """N notes in the order of time; ``None`` where the sequence has no such column.
 
     Args:
         start: Seconds, shape (N,).
@@ -61,13 +61,13 @@ class NoteTable(NamedTuple):
     pedal: NDArray[np.int64] | None
 
 
-def teller(report: Report | None, file: str) -> Tell:
-    """Return what counts in a report what happened to a file; without a report nothing does."""
+def report_to(report: Report | None, file: str) -> Remark:
+    """Return a function that counts remarks on a file in a report, if there is one."""
     return lambda remark, times: report.count(remark, file, times) if report is not None else None
 
 
 def only(sequences: Sequence[EventSequence]) -> EventSequence:
-    """Return the one sequence there is.
+    """Return the only sequence.
 
     Raises:
         HachimachiError: There are several.
@@ -78,20 +78,20 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
     return sequences[0]
 
 
-def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
-    """Return the notes of a sequence. Velocity 80 and duration 0.1 s stand in for columns that are not there.
+def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
+    """Return the notes of a sequence; missing columns default to velocity 80 and duration 0.1 s.
 
     Raises:
-        HachimachiError: What are no notes, or none that MIDI can hold.
+        HachimachiError: Events that are not notes, or none that MIDI can hold.
     """
     names = [feature.name for feature in sequence.features]
     if sequence.time is None or "pitch" not in names:
         found = f"{', '.join(names)} {'with' if sequence.temporal else 'without'} time"
         raise HachimachiError(f"notes need time and a feature named pitch, found {found}; write .csv or .json")
     ranges = {"pitch": (0, 127), "instrument": (0, DRUMS), "channel": (0, 15), "track": (1, MOST_TRACKS)}
-    kept, whole = keep_whole(sequence, ranges, tell)
-    velocity = clip(column(kept, "velocity", 80.0), 1, 127, tell)
-    pedal = clip(kept.column("pedal"), 0, 127, tell) if "pedal" in names else None
+    kept, whole = keep_whole(sequence, ranges, remark)
+    velocity = clip(column(kept, "velocity", 80.0), 1, 127, remark)
+    pedal = clip(kept.column("pedal"), 0, 127, remark) if "pedal" in names else None
     start = np.zeros(0) if kept.time is None else kept.time
     end = start + np.maximum(column(kept, "duration", 0.1), 0)
     program, channel, track = (whole.get(name) for name in ("instrument", "channel", "track"))
@@ -99,17 +99,17 @@ def take_notes(sequence: EventSequence, tell: Tell) -> NoteTable:
 
 
 def keep_whole(
-    sequence: EventSequence, ranges: dict[str, tuple[int, int]], tell: Tell
+    sequence: EventSequence, ranges: dict[str, tuple[int, int]], remark: Remark
 ) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
-    """Keep the events whose columns lie in given ranges; return them, and those columns as whole numbers.
+    """Keep the events whose columns, if present, lie in ranges; return them, and those columns as whole numbers.
 
-    Columns that are not there are passed over. Channels count from 0, as in files, or from 1 if there is a sixteenth.
+    Channels count from 0, as in files, or from 1 if there is a sixteenth.
 
     Raises:
         HachimachiError: None are left.
     """
-    there = {feature.name for feature in sequence.features}
-    exact = {name: sequence.column(name) for name in ranges if name in there}
+    names = {feature.name for feature in sequence.features}
+    exact = {name: sequence.column(name) for name in ranges if name in names}
     if 16 in exact.get("channel", ()):
         exact["channel"] = exact["channel"] - 1
     whole = {name: np.rint(values) for name, values in exact.items()}
@@ -119,42 +119,42 @@ def keep_whole(
     if not inside.any():
         shown = ", ".join(f"{name} {ranges[name][0]} to {ranges[name][1]}" for name in whole)
         raise HachimachiError(f"MIDI holds none of the {len(sequence):,} events; it has {shown}")
-    tell(NO_NOTE, int((~inside).sum()))
+    remark(NO_NOTE, int((~inside).sum()))
     for name, values in whole.items():
-        tell(ROUNDED, int((values != exact[name])[inside].sum()))
+        remark(ROUNDED, int((values != exact[name])[inside].sum()))
     time = None if sequence.time is None else sequence.time[inside]
     kept = EventSequence(sequence.features, sequence.data[inside], time, sequence.name)
     return kept, {name: values[inside].astype(np.int64) for name, values in whole.items()}
 
 
-def clip(values: NDArray[np.float64], low: int, high: int, tell: Tell) -> NDArray[np.int64]:
-    """Return the nearest whole numbers that MIDI has."""
+def clip(values: NDArray[np.float64], low: int, high: int, remark: Remark) -> NDArray[np.int64]:
+    """Return the nearest whole numbers in a range."""
     whole = np.rint(values)
-    tell(ROUNDED, int((whole != values).sum()))
-    tell(CLIPPED, int(((whole < low) | (whole > high)).sum()))
+    remark(ROUNDED, int((whole != values).sum()))
+    remark(CLIPPED, int(((whole < low) | (whole > high)).sum()))
     return np.clip(whole, low, high).astype(np.int64)
 
 
 def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.float64]:
-    """Return the values of a feature, or a default where it is not there."""
+    """Return the values of a feature, or a default."""
     present = any(feature.name == name for feature in sequence.features)
     return sequence.column(name) if present else np.full(len(sequence), default)
 
 
-def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> Whole:
+def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) -> Whole:
     """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
 
-    Of more than fifteen instruments, one takes the channel whose notes have ended, of these the one unused for longest.
+    Of more than fifteen instruments, one takes over the silent channel that was unused for longest.
 
     Args:
         notes: In the order of time.
         start: Ticks, shape (N,).
         end: Ticks, shape (N,).
-        tell: Takes note of notes that MIDI cannot hold apart.
+        remark: Counts notes that share a channel with another instrument.
     """
     if notes.channel is not None:
         if notes.program is not None:
-            tell(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
+            remark(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
         return notes.channel
     if notes.program is None:
         return np.zeros(len(start), np.int64)
@@ -165,7 +165,7 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> W
         found[melodic] = np.array(_MELODIC)[np.searchsorted(programs, notes.program[melodic])]
         return found
     holders: dict[int, int] = {}  # program → channel, the least recently used first
-    busy = dict.fromkeys(_MELODIC, 0)  # until which tick a channel sounds
+    busy = dict.fromkeys(_MELODIC, 0)  # tick up to which a channel sounds
     shared = 0
     for note, program, begin, finish in _rows(melodic, notes.program[melodic], start[melodic], end[melodic]):
         channel = holders.pop(program, None)
@@ -178,7 +178,7 @@ def choose_channels(notes: NoteTable, start: Whole, end: Whole, tell: Tell) -> W
         holders[program] = channel
         busy[channel] = max(busy[channel], finish)
         found[note] = channel
-    tell(SHARED, shared)
+    remark(SHARED, shared)
     return found
 
 
@@ -198,42 +198,38 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
 
     Args:
         sequences: One.
-        report: Takes note of what MIDI cannot hold.
-        file: What the report calls it.
+        report: Counts what MIDI cannot hold.
+        file: Name of the file in the report.
 
     Raises:
-        HachimachiError: More than one sequence, what are neither notes nor control changes, or too long a pause.
+        HachimachiError: More than one sequence, neither notes nor control changes, or too long a pause.
     """
-    sequence, tell = only(sequences), teller(report, file)
-    messages = _controls(sequence, tell) if _is_controls(sequence) else _notes(take_notes(sequence, tell), tell)
+    sequence, remark = only(sequences), report_to(report, file)
+    names = {feature.name for feature in sequence.features}
+    controls = sequence.temporal and "value" in names and names <= {"control", "value", "channel", "track"}
+    if controls and "control" not in names:
+        values = sequence.column("value")
+        in_range = (values == np.rint(values)) & (values >= 0) & (values <= 127)
+        controls = in_range.all() and (values > 1).any()
+    messages = _controls(sequence, remark) if controls else _notes(take_notes(sequence, remark), remark)
     out = io.BytesIO()
     _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
     return out.getvalue()
-
-
-def _is_controls(sequence: EventSequence) -> bool:
-    names = {feature.name for feature in sequence.features}
-    if not sequence.temporal or "pitch" in names or not names <= {"control", "value", "channel", "track"}:
-        return False
-    if "value" not in names or "control" in names:
-        return "value" in names
-    values = sequence.column("value")
-    return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all() and (values > 1).any())
 
 
 def _ticks(seconds: NDArray[np.float64]) -> Whole:
     return np.rint(seconds / TICK).astype(np.int64)
 
 
-def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
-    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, tell)
+def _controls(sequence: EventSequence, remark: Remark) -> list[_Timed]:
+    kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, remark)
     if "control" not in whole:
-        tell(STAND_IN, len(kept))
+        remark(STAND_IN, len(kept))
     time = np.zeros(0) if kept.time is None else kept.time
     columns = (
         whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
     )
-    values = clip(kept.column("value"), 0, 127, tell)
+    values = clip(kept.column("value"), 0, 127, remark)
     rows = zip(_ticks(time).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
     return [
         _Timed(tick, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
@@ -241,10 +237,10 @@ def _controls(sequence: EventSequence, tell: Tell) -> list[_Timed]:
     ]
 
 
-def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
+def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
     start = _ticks(notes.start)
     end = np.maximum(_ticks(notes.end), start + 1)
-    channel = choose_channels(notes, start, end, tell)
+    channel = choose_channels(notes, start, end, remark)
     if notes.track is not None:
         track = notes.track - 1
     elif notes.program is not None:
@@ -252,7 +248,7 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
     else:
         track = np.zeros(len(start), np.int64)
     key = (track * 16 + channel) * 128 + notes.pitch
-    last, end = _settle_ends(key, start, end, tell)
+    last, end = _settle_ends(key, start, end, remark)
     offs = [
         _Timed(tick, _OFF, at, Message("note_off", channel=on, note=pitch, velocity=0))
         for tick, at, on, pitch in _rows(end[last], track[last], channel[last], notes.pitch[last])
@@ -261,18 +257,18 @@ def _notes(notes: NoteTable, tell: Tell) -> list[_Timed]:
         _Timed(tick, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity))
         for tick, at, on, pitch, velocity in _rows(start, track, channel, notes.pitch, notes.velocity)
     ]
-    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, tell), *ons]
+    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, remark), *ons]
 
 
 def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whole, Whole]:
+def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[Whole, Whole]:
     """End each note where its key is struck again; notes that begin together end together.
 
     Returns:
-        The notes that have an end of their own, the last of those that begin together, and the ends of all.
+        Indices of the notes that need a note-off, the last of those that begin together, and the ends of all.
     """
     order = np.lexsort((start, key))
     key, start, sorted_end = key[order], start[order], end[order]
@@ -280,18 +276,18 @@ def _settle_ends(key: Whole, start: Whole, end: Whole, tell: Tell) -> tuple[Whol
     first = np.append(True, ~same | (start[1:] != start[:-1]))[: len(key)]
     group = np.cumsum(first) - 1
     longest = np.maximum.reduceat(sorted_end, np.flatnonzero(first))
-    tell(TOGETHER, int((sorted_end != longest[group]).sum()))
+    remark(TOGETHER, int((sorted_end != longest[group]).sum()))
     begins = np.flatnonzero(first)
     following = np.append(start[begins[1:]], 0)
     again = np.append(key[begins[1:]] == key[begins[:-1]], False) & (following < longest)
-    tell(CUT, int(again.sum()))
+    remark(CUT, int(again.sum()))
     ends = np.empty_like(end)
     ends[order] = np.where(again, following, longest)[group]
     return order[np.append(begins[1:], len(order)) - 1], ends
 
 
 def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
-    """Choose the program before a note wherever its channel, or its track, has another."""
+    """Return a program change before each note whose channel or track has another program."""
     found: list[_Timed] = []
     if notes.program is None:
         return found
@@ -306,26 +302,26 @@ def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> l
     return found
 
 
-def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, tell: Tell) -> list[_Timed]:
-    """Move the pedal before a note wherever its channel has it elsewhere."""
+def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark: Remark) -> list[_Timed]:
+    """Return a pedal change before each note whose channel has another value."""
     found: list[_Timed] = []
     if notes.pedal is None:
         return found
-    stands: dict[int, int] = {}
+    values: dict[int, int] = {}
     moved: dict[int, int] = {}
     lost = 0
     for tick, at, on, pedal in _rows(start, track, channel, notes.pedal):
-        if stands.get(on, 0) != pedal:
+        if values.get(on, 0) != pedal:
             lost += moved.get(on) == tick
             change = Message("control_change", channel=on, control=DAMPER, value=pedal)
             found.append(_Timed(tick, _BEFORE, at, change))
-            stands[on], moved[on] = pedal, tick
-    tell(PEDALS, lost)
+            values[on], moved[on] = pedal, tick
+    remark(PEDALS, lost)
     return found
 
 
 def _file(messages: Sequence[_Timed]) -> MidiFile:
-    """Put messages, sorted by time, into their tracks."""
+    """Return a file of messages, which are sorted by time."""
     tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
     tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
     now = [0] * len(tracks)

@@ -1,0 +1,137 @@
+"""Arrow files as the source of a collection whose events stay on disk."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.errors import HachimachiError
+from hachimachi.events import EventSequence
+from hachimachi.io.arrow import Column, describe_difference, note_left_out, open_arrow
+from hachimachi.io.collection import BLOCK, POOL, Summary, join
+from hachimachi.io.report import Report
+
+OPEN = 3 * POOL * BLOCK // 2
+"""Events mapped at a time, some 150 MB: a pool, and blocks that windows reach into. Each block is mapped by itself, so
+that its pages, which count as the process's own, are freed with it."""
+
+
+class ArrowSource:
+    """One Arrow file or several as the source of a :class:`~hachimachi.io.collection.Collection`.
+
+    Pickled without its memory maps.
+
+    Raises:
+        HachimachiError: A file that cannot be read, or files that differ in features.
+    """
+
+    resident = False
+
+    def __init__(self, paths: Sequence[Path], names: Sequence[str], report: Report) -> None:
+        self.files = [open_arrow(path) for path in paths]
+        first = self.files[0].index
+        self.features, self.temporal = first.features, first.temporal
+        for path, file, name in zip(paths, self.files, names, strict=True):
+            if file.index.features != self.features:
+                difference = describe_difference(file.index.features, self.features)
+                raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
+            if file.index.temporal != self.temporal:
+                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
+            note_left_out(file, name, report)
+        self.paths = list(paths)
+        self.names: Sequence[str] = [
+            each or name for file, name in zip(self.files, names, strict=True) for each in file.index.names
+        ]
+        self.lengths = np.concatenate([file.index.lengths for file in self.files])
+        counts = [len(file.index.names) for file in self.files]
+        self._firsts = np.cumsum([0, *counts])  # the first sequence of each file
+        self.owner = np.repeat(np.arange(len(counts)), counts)
+        self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
+        events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
+        self.positions = events[self.owner] + self.offsets
+        self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
+        self._opened = 0
+
+    def is_compressed(self) -> bool:
+        """Return whether any file would have to be decompressed again for each block."""
+        return any(file.is_compressed() for file in self.files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict(), "_opened": 0}
+
+    def rows(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return rows of a sequence; see :class:`~hachimachi.io.collection.Source`."""
+        back = int(self.temporal and start > 0)  # the event before gives the first inter-event time
+        rows = self._read(sequence, start - back, stop)
+        if self.temporal:
+            rows[1:, 0] = np.diff(rows[:, 0])
+            rows[:1, 0] = np.nan
+        self._check(sequence, rows[1:] if self.temporal else rows, start - back + self.temporal)
+        return rows[back:]
+
+    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
+        """Return events of a sequence."""
+        table = self._read(sequence, start, stop)
+        time = table[:, 0].copy() if self.temporal else None
+        try:
+            return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
+        except HachimachiError as error:
+            path = self.paths[int(self.owner[sequence])]
+            raise HachimachiError(f"{path}: sequence {self.names[sequence]!r}: {error}") from error
+
+    def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
+        """Summarise each column of some sequences from the statistics in their files."""
+        owners = self.owner[which]
+        files = np.unique(owners)
+        parts = [self.files[i].index.statistics.summarise(which[owners == i] - self._firsts[i]) for i in files]
+        return [join(column) for column in zip(*parts, strict=True)]
+
+    def _read(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return numbers as in the file, shape (stop − start, columns)."""
+        number = int(self.owner[sequence])
+        file, offset = self.files[number], int(self.offsets[sequence])
+        first, stop = offset + start, offset + stop
+        rows = np.empty((stop - first, len(file.columns)))
+        i = file.find(first) if stop > first else 0
+        at = first
+        while at < stop:
+            block = file.blocks[i]
+            end = min(stop, block.start + block.stop - block.first)
+            for column, values in enumerate(self._block(number, i)):
+                rows[at - first : end - first, column] = values[at - block.start : end - block.start]
+            at, i = end, i + 1
+        return rows
+
+    def _block(self, number: int, i: int) -> list[Column]:
+        key = number, i
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        file = self.files[number]
+        try:
+            self._open[key] = file.read(file.blocks[i])
+        except HachimachiError as error:
+            raise HachimachiError(f"{self.paths[number]}: {error}") from error
+        self._opened += len(self._open[key][0])
+        while self._opened > OPEN and len(self._open) > 1:
+            _, columns = self._open.popitem(last=False)
+            self._opened -= len(columns[0])
+        return self._open[key]
+
+    def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
+        """Refuse values beyond the statistics: the file was changed without them."""
+        number = int(self.owner[sequence])
+        content, i = self.files[number].index, sequence - self._firsts[number]
+        within = (rows >= content.statistics.low[i]) & (rows <= content.statistics.high[i])
+        if not within.all():
+            row, column = np.argwhere(~within)[0]
+            where = f"{self.paths[number]}: row {self.offsets[sequence] + start + row + 1}"
+            low, high = (ends[i, column] for ends in (content.statistics.low, content.statistics.high))
+            found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
+            advice = "another program changed it; write it anew with `hxmx format`"
+            raise HachimachiError(f"{where}, column {content.columns[column]!r}: {found}; {advice}")
