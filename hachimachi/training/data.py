@@ -25,7 +25,7 @@ from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.ngrams import OPENING, opening_hashes
-from hachimachi.training.config.defaults import default_for
+from hachimachi.training.config.compose import default_for
 from hachimachi.training.holdout import DataSplit, hold_out, sample, shorten, split_by_file
 from hachimachi.training.window_augmentation import WindowAugmentation, decide_augmentation
 

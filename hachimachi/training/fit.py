@@ -24,7 +24,7 @@ from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play_bri
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sizes import AUTO, choose_size
 from hachimachi.training.callbacks import Baseline, KeepBest, TrainingProgress
-from hachimachi.training.config.defaults import DEFAULTS, resolve_defaults
+from hachimachi.training.config.compose import DEFAULTS, resolve_defaults
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import agree, is_first
 from hachimachi.training.finish import refit, shrink

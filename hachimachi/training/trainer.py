@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.callbacks import SameBatches
-from hachimachi.training.config.defaults import COLLECTION
+from hachimachi.training.config.compose import COLLECTION
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.interruption import LastCheckpoint
 from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, read_write
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
-from hachimachi.training.config.overrides import ConfigError, plain, quote
+from hachimachi.training.config.schema import ConfigError, plain, quote
 from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
 from hachimachi.training.sweep.search import BASIC
 
