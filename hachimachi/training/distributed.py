@@ -175,14 +175,12 @@ class StopTogether(L.Callback):
             self.ended = "" if reason == "time" else reason
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Listen no longer."""
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Handle the signals as before."""
         while self.before:
             signal.signal(*self.before.popitem())
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Listen no longer."""
-        self.on_train_end(trainer, pl_module)
+    on_exception = on_train_end
 
     def _request(self, number: int, _: object) -> None:
         if self.requested and number == signal.SIGINT:
