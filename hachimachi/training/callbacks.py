@@ -144,8 +144,13 @@ class TrainingProgress(L.Callback):
             self.bar.start()
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any, **__: Any
-    ) -> None:  # noqa: ARG002
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,
+        *_: Any,
+        **__: Any,
+    ) -> None:
         """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
         self.losses.append(outputs["loss"].detach())
         now = time.monotonic()
@@ -281,7 +286,6 @@ class Pictures(L.Callback):
             gain: By how much that is below the marginal baseline.
             playing: How it plays.
         """
-
         if self.logger is None:
             return
         self.show(model)

@@ -43,7 +43,7 @@ class EMA(nn.Module):
         self.module, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         self.register_buffer("n_averaged", torch.tensor(0))
         self.steps: int | None = None
-        self.register_load_state_dict_post_hook(_recount)
+        self.register_load_state_dict_post_hook(lambda average, _: setattr(average, "steps", None))
 
     @torch.no_grad()
     def update(self, model: EventModel) -> None:
@@ -55,18 +55,10 @@ class EMA(nn.Module):
         self.n_averaged += 1
 
 
-def _recount(average: nn.Module, keys: Any) -> None:  # noqa: ARG001  (PyTorch's signature)
-    assert isinstance(average, EMA)
-    average.steps = None
-
-
 class TrainingMetrics:
-    """Sums of nats, events, gradient norms and seconds since they were last logged.
+    """Sums of nats, events, gradient norms and seconds since they were last logged under the names of the columns.
 
     They stay on the device: reading a number at every step would make it wait each time.
-
-    Args:
-        names: Under what the nats of the columns are logged.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -74,7 +66,7 @@ class TrainingMetrics:
         self._clear()
 
     def start(self) -> None:
-        """Let the clock run from now on: what came before was no training."""
+        """Start the clock: what came before was no training."""
         self.since = time.perf_counter()
 
     def add(self, nats: Tensor, events: Tensor) -> None:
@@ -89,7 +81,7 @@ class TrainingMetrics:
         self.norms, self.steps = self.norms + norm.detach(), self.steps + 1
 
     def take(self) -> dict[str, float]:
-        """Return means by name since the last time, and begin anew; nothing where nothing was learned."""
+        """Return means by name since the last time, and reset; nothing where nothing was learned."""
         events = int(self.events)
         if not events:
             return {}
@@ -117,10 +109,10 @@ class EventModule(L.LightningModule):
     model is validated both as if they were and as if not, and the better one is kept; see
     :class:`~hachimachi.models.encoder.Encoder`.
 
-    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``; for each
-    column a :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean norm of
-    gradients before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and
-    a :func:`tag` for each column. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
+    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, which are
+    sums over columns, each under its :func:`tag`; and under ``training/`` the learning rate, the mean norm of gradients
+    before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and the
+    columns. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
 
     Args:
         model: What to train.
@@ -180,14 +172,14 @@ class EventModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip a gradient that is too long, and take note of its norm."""
+        """Clip a gradient that is too long, and add its norm to the metrics."""
         if gradient_clip_algorithm == "value":
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-            return
-        self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
+        else:
+            self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
 
     def on_train_epoch_start(self) -> None:
-        """Let the clock run."""
+        """Start the clock."""
         self.metrics.start()
 
     def on_train_epoch_end(self) -> None:
@@ -208,7 +200,7 @@ class EventModule(L.LightningModule):
             self.average.update(self.model)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up the nats of each column."""
+        """Reset the sums of nats."""
         self.validated = True
         self._start_scoring(len(self.flags))
 
@@ -228,11 +220,11 @@ class EventModule(L.LightningModule):
         self._log_scores("val", self.nats[best])
 
     def on_validation_end(self) -> None:
-        """Let the clock run on."""
+        """Start the clock again."""
         self.metrics.start()
 
     def on_test_epoch_start(self) -> None:
-        """Begin to add up the nats of each column."""
+        """Reset the sums of nats."""
         self._start_scoring(1)
 
     def test_step(self, rows: Tensor, batch_idx: int) -> None:

@@ -31,7 +31,7 @@ CONSTANT = 0.9
 
 
 class WindowAugmentation(ABC):
-    """Augments some windows of a batch, and tells which ones.
+    """Augments some windows of a batch, and returns which.
 
     The model is given that flag, so that it learns both the music as it is and what holds for it in any key and at any
     pace; validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
@@ -60,8 +60,8 @@ class OpsAugmentation(WindowAugmentation):
 
     Args:
         among: Share of the windows that may be changed.
-        bound: What is done to them, the one after the other, each with its own probability.
-        counts: What has been done so far.
+        bound: The expressions, applied in order, each with its own probability.
+        counts: How often each was applied so far.
     """
 
     among: float
@@ -228,7 +228,6 @@ def _is_smooth(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> bool:
         return False
 
     def nats(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> float:
-        """Return the mean nats of numbers under the histogram of others, as the marginal baseline counts it."""
         values, counts = np.unique(train, return_counts=True)
         return float(histogram_nats(values, counts, held_out, int(np.ptp(train)) + 2).mean())
 

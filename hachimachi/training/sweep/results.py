@@ -90,14 +90,14 @@ class Job:
 
     @property
     def state(self) -> str:
-        """Return how it ended if not by itself: ``failed``, ``pruned`` or ``stopped``."""
+        """How it ended if not by itself: ``failed``, ``pruned`` or ``stopped``."""
         if self.ended is None or self.ended.stopped:
             return "stopped"
         return "failed" if self.ended.error else "pruned" if self.ended.pruned is not None else ""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return its overrides, those that differ."""
+        """Its overrides, those that differ."""
         return tuple(f"{key}={value}" if value else key for key, value in self.values.items())
 
 

@@ -45,11 +45,7 @@ STUDY = "hachimachi"
 
 
 def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
-    """Return a storage with a study that knows the jobs in the folder of a sweep; Optuna goes on from there.
-
-    Args:
-        config: Of the sweep that begins, with Hydra's part.
-    """
+    """Return a storage with a study that has the jobs in the folder of a sweep: Optuna goes on from there."""
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name=STUDY, direction="minimize")
     params = config.hydra.sweeper.params or {}
@@ -101,7 +97,7 @@ class Prune(L.Callback):
         self.started = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin the curve."""
+        """Write the head of the curve."""
         self.started = time.monotonic()
         if trainer.is_global_zero:
             self._append(HEADER, "w")
@@ -114,20 +110,18 @@ class Prune(L.Callback):
         self.best = min(self.best, score)
         if trainer.is_global_zero:
             self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
+        behind = False
+        if self.after is not None and step >= self.warmup:
+            self.others |= dict(_read_finished(self.sweep, {self.folder, *self.others}))
+            there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
+            behind = len(there) >= max(1, self.after) and self.best > median(there)
         # of several processes each may find more jobs finished than another
-        if trainer.strategy.reduce_boolean_decision(self._is_behind(step), all=False):
+        if trainer.strategy.reduce_boolean_decision(behind, all=False):
             self.pruned, trainer.should_stop = step, True
 
     def _append(self, row: Sequence[object], mode: str) -> None:
         with (self.folder / CURVE).open(mode, encoding="utf-8") as file:
             file.write(",".join(map(str, row)) + "\n")
-
-    def _is_behind(self, step: int) -> bool:
-        if self.after is None or step < self.warmup:
-            return False
-        self.others |= dict(_finished(self.sweep, {self.folder, *self.others}))
-        there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
-        return len(there) >= max(1, self.after) and self.best > median(there)
 
 
 def best_at(curve: Curve, step: int) -> float | None:
@@ -135,7 +129,7 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-def _finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
+def _read_finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
     """Yield the curves of jobs that ended by themselves, known ones left out."""
     for path in sweep.rglob(SCORE):
         score = None if path.parent in known else Score.read(path.parent)
@@ -153,10 +147,6 @@ class Watch:
     """Looks into the folder of a sweep, and shows what runs and what has ended.
 
     On a terminal a few lines that change; elsewhere one line when a job has ended.
-
-    Args:
-        folder: Of the sweep.
-        console: Where to show it.
     """
 
     def __init__(self, folder: Path, console: Console | None = None) -> None:
@@ -226,7 +216,7 @@ QUEUE = 8
 class SweepFolder(Callback):
     """Remembers where Hydra put the last sweep, and shows how far jobs are that run in other processes.
 
-    Hydra swallows what a callback raises, and calls none after Ctrl-C: whoever called Hydra does the reporting.
+    Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
     """
 
     last: ClassVar[Path | None] = None
@@ -241,7 +231,14 @@ class SweepFolder(Callback):
             # Optuna prints that a study was created as soon as it is imported
             optuna.logging.set_verbosity(logging.WARNING)
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
-                sweeper.n_jobs = min(config.sweep.jobs or _at_once(config), sweeper.n_trials)
+                if launcher == BASIC:
+                    room = 1
+                elif "Slurm" in launcher:
+                    room = QUEUE
+                else:
+                    given = config.hydra.launcher.get("n_jobs", -1)
+                    room = given if given >= 1 else os.cpu_count() or 1
+                sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)
                 if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
                     sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
         if launcher != BASIC:
@@ -260,12 +257,3 @@ def make_storage() -> Any:
     """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
     assert SweepFolder.config is not None
     return replay_trials(SweepFolder.config)
-
-
-def _at_once(config: DictConfig) -> int:
-    """Return how many jobs of a search run at once: as many as there is room for."""
-    launcher = config.hydra.launcher
-    if launcher._target_ == BASIC:
-        return 1
-    cores = os.cpu_count() or 1
-    return QUEUE if "Slurm" in launcher._target_ else cores if launcher.get("n_jobs", -1) < 1 else launcher.n_jobs
