@@ -38,7 +38,7 @@ from hachimachi.training.trainer import compiles, fit, quiet
 from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation
 
 SMALL = 50
-"""Under this many events a model can learn little, and the user is told."""
+"""Under this many events a model can learn little, which a line says."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,12 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     data.setup()
     composed, cfg = cfg, resolve_defaults(cfg, data.events)
     summary = _summarize(composed, cfg, data)
-    if is_first():
-        _write_origin(folder, cfg, summary)
+    if is_first():  # beside the config, what else it takes to have the run again
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
+        origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
+        (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
     with quiet():
@@ -199,17 +203,8 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
     }
 
 
-def _write_origin(folder: Path, cfg: DictConfig, summary: dict[str, Any]) -> None:
-    """Write the config, and beside it what else it takes to have a run again: data, versions, revision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
-    origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
-    (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-
-
 def _score(run: Run, data: EventDataModule) -> Run:
-    """Score the model in the file on what was held out, measure how it plays, and store both there."""
+    """Score the model in the file on what was held out, evaluate how it plays, and store both there."""
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
@@ -311,6 +306,6 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
 
 
 def _short(path: Path) -> str:
-    """Return a path as seen from here, if it is below."""
+    """Return a path relative to the working directory, if it is below."""
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)

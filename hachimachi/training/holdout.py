@@ -47,7 +47,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     """Hold out about a fraction of the events, the same for the same seed.
 
     Whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each one in time.
-    Under 20 events nothing.
+    Under 20 events nothing is held out.
     """
     whole = Collection.of(sequences)
     lengths = whole.lengths
@@ -90,7 +90,18 @@ def split_by_file(
         missing = listed([name for name in names if name in absent.refused])
     except HachimachiError:  # it need not be among the data
         test, missing = none, listed(names)
-    _check_apart(split, {"train": train, "valid": valid, "test": test}, everything)
+    parts = {"train": train, "valid": valid, "test": test}
+    # events left under each name: a sequence may be named twice, with its suffix and without
+    there, named = Counter[str](), dict[str, list[str]]()
+    for name, length in zip(everything.names, everything.lengths.tolist(), strict=True):
+        there[name] += length
+    for part, chosen in parts.items():
+        for name, length in zip(chosen.names, chosen.lengths.tolist(), strict=True):
+            there[name] -= length
+            named.setdefault(name, []).append(part)
+            if there[name] < 0:
+                where = " and ".join(named[name])
+                raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
     notes = [f"left alone for the test: {_count(test)}"] if test else []
     notes += [f"under test in {split.path.name}, but not in the data: {missing}"] if missing else []
     known = {*train.names, *valid.names, *test.names}
@@ -129,21 +140,6 @@ def _select(everything: Collection, split: Split, part: str, report: Report) -> 
     chosen = everything.take(indexes)
     ends = [length if each.stop is None else each.stop for each, length in zip(rows, chosen.lengths, strict=True)]
     return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))
-
-
-def _check_apart(split: Split, parts: dict[str, Collection], everything: Collection) -> None:
-    """Refuse events named twice: with their suffix under train, without it under test."""
-    there = Counter[str]()
-    for name, length in zip(everything.names, everything.lengths.tolist(), strict=True):
-        there[name] += length
-    taken: dict[str, list[str]] = {}
-    for part, chosen in parts.items():
-        for name, length in zip(chosen.names, chosen.lengths.tolist(), strict=True):
-            there[name] -= length
-            taken.setdefault(name, []).append(part)
-            if there[name] < 0:
-                where = " and ".join(taken[name])
-                raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
 
 
 def _count(sequences: Collection) -> str:

@@ -118,7 +118,7 @@ def _run(
     ckpt_path: str | None = None,
     **options: Any,
 ) -> tuple[L.Trainer, str]:
-    """Make a trainer and have it train; return it, and what ended it from outside."""
+    """Make a trainer and fit; return it, and what ended it from outside."""
     together = distributed.StopTogether(minutes) if distributed.count(cfg) > 1 else None
     if together:
         callbacks = [*callbacks, together]
@@ -188,7 +188,7 @@ def _accelerator(name: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep from the screen what Lightning and PyTorch advertise and the user cannot act on."""
+    """Silence what Lightning and PyTorch advertise and the user cannot act on."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
