@@ -124,7 +124,7 @@ class TrainingProgress(L.Callback):
 
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
-        keep: Knows the best score.
+        keep: Has the best score.
         limits: When the run ends at the latest.
         console: Where to write; lines come seldom where it is no terminal.
     """
@@ -159,11 +159,11 @@ class TrainingProgress(L.Callback):
             self.bar.update(self.task, completed=self._used(trainer))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Show how it goes."""
+        """Show the progress."""
         self._show(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Show how it goes, where no validation just did."""
+        """Show the progress, where no validation just did."""
         if self.losses:
             self._show(trainer)
 

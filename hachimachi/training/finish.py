@@ -79,7 +79,7 @@ def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, fl
     """Take each column back towards its marginals as far as that predicts held-out events better.
 
     All columns stop learning at once, when some are overfitted and others predict worse than their histogram where the
-    data changes. Each can be scored alone, for it is given the actual columns before it. The score on the same events is
+    data changes. Each can be scored alone, given the actual columns before it. The score on the same events is
     flattered a little by the choice, as it is by early stopping.
 
     Args:

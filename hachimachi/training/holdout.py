@@ -18,7 +18,7 @@ FEW = 20
 """Under this many events nothing is held out."""
 SEVERAL = 5
 """From this many sequences on whole ones are held out, else the end of each."""
-TASTE = 256
+LEAST = 256
 """Events of a sequence that a sample takes at least, where it has them: a model needs some to find its way in."""
 
 
@@ -123,8 +123,8 @@ def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collecti
     if everything.events <= most:
         return everything
     order = np.random.default_rng(seed).permutation(len(everything))
-    tastes = np.cumsum(np.minimum(everything.lengths[order], TASTE))
-    drawn = everything.take(order[: max(1, int(np.searchsorted(tastes, most, side="right")))])
+    least = np.cumsum(np.minimum(everything.lengths[order], LEAST))
+    drawn = everything.take(order[: max(1, int(np.searchsorted(least, most, side="right")))])
     rest, longest = most, most
     for i, length in enumerate(np.sort(drawn.lengths).tolist()):
         longest = rest // (len(drawn) - i)

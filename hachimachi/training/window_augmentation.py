@@ -224,7 +224,7 @@ def decide_augmentation(
 
 def _is_smooth(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> bool:
     """Return whether steps between values predict held-out values about as well as the values do."""
-    if len(train) < 2 or len(held_out) < 2 or _commonest(train, 1) >= CONSTANT:
+    if min(len(train), len(held_out)) < 2 or _commonest(train, 1) >= CONSTANT:
         return False
 
     def nats(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> float:

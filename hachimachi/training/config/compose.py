@@ -301,7 +301,7 @@ def _nested_hydra() -> Iterator[None]:
 
 
 COLLECTION = 20_000
-"""Events to learn from, from which on they are a collection: there is less to learn by heart, and more to remember."""
+"""Events to learn from, from which on they are a collection: less to overfit, and more to remember."""
 DEFAULTS: dict[str, tuple[float, float]] = {
     "dataset.window": (64, 128),
     "model.dropout": (0.4, 0.2),
