@@ -49,11 +49,7 @@ def score_of(trainer: L.Trainer) -> float | None:
 class KeepBest(L.Callback):
     """Writes the model file at every new best; without anything held out, the last model is the best.
 
-    A model that has diverged, with weights or a score that are no numbers, is never written.
-
-    Args:
-        path: The model file.
-        summary: What to store with the model; the score is added.
+    A model that has diverged, with weights or a score that are no numbers, is never written. The summary goes with it.
     """
 
     def __init__(self, path: Path, summary: dict[str, Any]) -> None:
@@ -125,7 +121,7 @@ class TrainingProgress(L.Callback):
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
         keep: Has the best score.
-        limits: When the run ends at the latest.
+        limits: Of the run.
         console: Where to write; lines come seldom where it is no terminal.
     """
 
@@ -277,14 +273,9 @@ class Pictures(L.Callback):
             self.sounded = True
 
     def conclude(self, cfg: DictConfig, model: EventModel, score: float, gain: float, playing: PlayReport) -> None:
-        """Log what the best model plays, how like real music that is, and the scores beside the hyper-parameters.
+        """Log what the best model plays, how like real music that is, and its scores beside the hyper-parameters.
 
-        Args:
-            cfg: The whole config.
-            model: The best model.
-            score: Its held-out nats per event.
-            gain: By how much that is below the marginal baseline.
-            playing: How it plays.
+        The score is in held-out nats per event, the gain how far that is below the marginal baseline.
         """
         if self.logger is None:
             return

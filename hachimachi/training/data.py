@@ -43,12 +43,13 @@ class Windows(IterableDataset[Tensor]):
         sequences: What to cut; windows never cross from one to the next.
         window: Events in a window, T.
         batch_size: Windows in a batch, B.
-        seed: With the epoch, the process and the worker it draws the cuts and the order.
+        seed: Draws, with the epoch, the cuts and the order.
     """
 
     def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
         self.sequences = Collection.of(sequences)
         self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+        self.in_pools = not self.sequences.source.resident
         self.skip = 0
         """Batches of the next epoch that have been seen already, by a run that goes on."""
 
@@ -68,11 +69,6 @@ class Windows(IterableDataset[Tensor]):
         for batch in batches[first::step]:
             spans = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
             yield pad([self.sequences.rows(*span) for span in spans], self.window)
-
-    @property
-    def in_pools(self) -> bool:
-        """Whether neighbours are read together."""
-        return not self.sequences.source.resident
 
     def order(self, sequence: Indexes, start: Indexes, random: np.random.Generator) -> Indexes:
         """Return an order of windows, given which sequence each is of and its first event there."""
@@ -137,8 +133,7 @@ class EventDataModule(L.LightningDataModule):
 
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
-        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are for
-            :meth:`test_dataloader` alone.
+        split: A file that lists sequences under ``train``, ``valid`` and ``test`` (:meth:`test_dataloader` alone).
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.

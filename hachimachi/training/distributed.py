@@ -77,12 +77,9 @@ def end_with_parent() -> None:
 
 
 class LaunchedProcesses(L.Callback):
-    """The processes that Lightning starts for one run, a context: on leaving it they have ended.
+    """The processes that Lightning starts for one run of a number in all, a context: on leaving it they have ended.
 
     What Lightning left in the environment is taken back, so that another run can follow in this process.
-
-    Args:
-        number: Processes of the run in all.
 
     Raises:
         HachimachiError: On leaving the context, where another process was lost.
@@ -141,8 +138,6 @@ class StopTogether(L.Callback):
 
     The others would wait for ever for a process that left alone at Ctrl-C. A second Ctrl-C ends them at once.
 
-    Args:
-        minutes: After which training ends; ``None`` for never.
     """
 
     def __init__(self, minutes: float | None) -> None:

@@ -45,13 +45,10 @@ def refit(
 
     Args:
         cfg: The whole config.
-        data: What was learned from and what was held out.
         path: The model file, with its score.
-        augmentation: What is done to windows.
-        console: Where to show how it goes.
 
     Returns:
-        What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+        What ended it early, Ctrl-C or SIGTERM, or nothing.
     """
     model, whole = load_model(path), data.parts.whole
     steps = max(1, round(model.summary["steps"] * (whole.events - data.events) / max(1, data.events)))
@@ -82,12 +79,8 @@ def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, fl
     data changes. Each can be scored alone, given the actual columns before it. The score on the same events is
     flattered a little by the choice, as it is by early stopping.
 
-    Args:
-        model: The model; its head is changed.
-        held_out: What to score on.
-
     Returns:
-        The share kept of what was learned of each column, by name.
+        The share kept of what was learned of each column, by name; the model's head is changed.
     """
     can_shrink = model.head.shrink([1.0] * len(model.columns))
     if not can_shrink or not any(len(sequence) > 1 for sequence in held_out):

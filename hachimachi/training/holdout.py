@@ -75,8 +75,6 @@ def split_by_file(
 ) -> DataSplit:
     """Take the parts that a split lists; where it lists none to validate by, hold out of its training part.
 
-    What it does not list is left out, and what it lists for the test is never looked at in training.
-
     Raises:
         HachimachiError: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
     """
@@ -147,12 +145,9 @@ def _count(sequences: Collection) -> str:
 
 
 def shorten(parts: DataSplit, most: int | None, seed: int) -> DataSplit:
-    """Leave at most so many events to learn from; what is held out stays, so that scores compare.
+    """Limit the events to learn from, `None` for all; what is held out stays, so that scores compare.
 
-    Args:
-        parts: A data set in parts.
-        most: Events to learn from, all if ``None``.
-        seed: Draws the sequences; those drawn for fewer events are among those for more.
+    Sequences are drawn by seed; those drawn for fewer events are among those for more.
     """
     lengths = parts.train.lengths.tolist()
     events = sum(lengths)

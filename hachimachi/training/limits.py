@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
@@ -92,14 +91,9 @@ class ValidationInterval:
 
 
 class TimeLimit(Timer):
-    """Ends a run after a time. A run that goes on from a checkpoint begins to count anew."""
+    """Ends a run after a time. A run that goes on from a checkpoint starts from zero."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: what was used up is not kept."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing over."""
+    state_dict, load_state_dict = L.Callback.state_dict, L.Callback.load_state_dict
 
 
 LOWEST_RATE = 0.01

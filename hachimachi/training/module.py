@@ -27,12 +27,8 @@ PACE = 10
 class EMA(nn.Module):
     """Exponential moving average of a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
 
-    Its decay rises at first, so that it soon forgets where training began. PyTorch's own ``AveragedModel`` copies the
-    buffers too at every step, which never change here, and asks the device each time how far it is.
-
-    Args:
-        model: The model; the average begins as a copy of it.
-        decay: How much of the average stays at each step, later on.
+    The decay rises to its value, so that the start is soon forgotten. PyTorch's ``AveragedModel`` copies the buffers
+    too at every step, which never change here, and synchronizes with the device.
     """
 
     n_averaged: torch.Tensor
@@ -118,12 +114,12 @@ class EventModule(L.LightningModule):
         model: What to train.
         lr: Learning rate of AdamW.
         weight_decay: Its weight decay, on matrices only.
-        warmup: Steps over which the learning rate rises to its full height.
-        schedule: Share of that rate at a step, in place of the warm-up; see
+        warmup: Steps over which the learning rate rises.
+        schedule: Share of the rate at a step, in place of the warm-up, as
             :class:`~hachimachi.training.limits.LearningRateSchedule`.
-        average: Decay of the average; 0 plays the weights as they are.
-        augmentation: What is done to windows before they are learned from.
-        compiled: Whether to learn with kernels that `torch.compile` makes for the model.
+        average: Decay of the average; 0 for none.
+        augmentation: Of training windows.
+        compiled: Whether to train with kernels from `torch.compile`.
     """
 
     def __init__(
@@ -252,7 +248,7 @@ class EventModule(L.LightningModule):
             self.nats[i] -= self.played.log_prob(rows, augmented)[:, 1:].double().sum((0, 1))
 
     def _add_up(self) -> None:
-        """Add what all processes have scored, so that each has the same."""
+        """Add the sums of all processes, so that each has the same."""
         if torch.distributed.is_initialized():
             scored = torch.tensor(self.scored, device=self.device)
             for total in (self.nats, scored):

@@ -55,15 +55,12 @@ def fit(
     limits: Limits,
     folder: Path,
 ) -> str:
-    """Train; return what ended it before its time, Ctrl-C or SIGTERM, or nothing.
+    """Train, with logs and checkpoints in a folder; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
     Args:
         cfg: The whole config.
         data: What to learn from, set up.
-        module: What learns.
         callbacks: Called besides early stopping and checkpoints.
-        limits: When to end.
-        folder: Where logs and checkpoints go.
 
     Raises:
         HachimachiError: A device that is not there.
@@ -102,7 +99,7 @@ def fit(
 def fit_on(
     cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
 ) -> str:
-    """Train for so many optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
+    """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
     options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
     return _run(cfg, module, data, callbacks, None, **options)[1]
 

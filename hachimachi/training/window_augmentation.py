@@ -33,8 +33,8 @@ CONSTANT = 0.9
 class WindowAugmentation(ABC):
     """Augments some windows of a batch, and returns which.
 
-    The model is given that flag, so that it learns both the music as it is and what holds for it in any key and at any
-    pace; validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
+    The model is given that flag, so that it learns both the music as it is and what holds in any key and at any pace;
+    validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
     https://proceedings.mlr.press/v119/jun20a.html). False where it changes nothing.
     """
 
@@ -179,9 +179,9 @@ def decide_augmentation(
     to a few values; a duration that hardly ever changes is not made to. Expressions of the user replace all this.
 
     Args:
-        columns: What the rows hold.
-        train: What is learned from.
-        held_out: What is held out.
+        columns: Of the rows.
+        train: Training rows.
+        held_out: Held-out rows.
         share: Share of the windows that are augmented.
         transpose: Semitones either way.
         louder: Steps of velocity either way.

@@ -56,11 +56,6 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     A group of which the words choose an option, themselves or by an experiment, is the words' alone: what the model had
     in it is left out.
 
-    Args:
-        path: The model.
-        words: Overrides.
-        config_dir: A folder of the user's configs.
-
     Returns:
         The overrides, with that option chosen, and lines to print.
 

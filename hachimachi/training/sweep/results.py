@@ -44,7 +44,7 @@ class Score:
     error: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of a job, whole or not at all; numbers that are none are left out."""
+        """Write it into the folder of a job, whole or not at all; NaN and infinity are left out."""
         finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
         kept = {key: value for key, value in finite.items() if value is not None or key == "val_nll"}
         with replacing(folder / SCORE) as beside:

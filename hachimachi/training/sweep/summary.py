@@ -35,11 +35,11 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
 
     Args:
         folder: Of the sweep.
-        output: Where the best model goes; nowhere by default.
+        output: Where the best model goes, if anywhere.
         interrupted: Whether the sweep was ended from outside.
 
     Raises:
-        HachimachiError: A job failed, or a best one was asked for and no job has a score.
+        HachimachiError: A job failed, or the best model is to be copied and no job has a score.
     """
     jobs = read_jobs(folder)
     console = Console(highlight=False)
@@ -98,7 +98,7 @@ def _print(console: Console, jobs: Sequence[Job]) -> None:
 
 
 def _table(columns: Mapping[str, Sequence[Any]], values: Sequence[Mapping[str, str]]) -> Table:
-    """Return a table of columns and, after them, one column a key of the values, by the last part that tells it."""
+    """Return a table of columns and, after them, one for each key, by its last part: `lr` for `optimizer.lr`."""
     keys = list(dict.fromkeys(key for each in values for key in each))
     last = [key.rpartition(".")[2] for key in keys]
     heads = [end if last.count(end) == 1 and end not in keys else key for key, end in zip(keys, last, strict=True)]
@@ -135,11 +135,7 @@ BEST, PRUNED = HUES[1], "#b9bec7"
 
 
 def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
-    """Draw held-out nats per event over steps, and below by each key that was varied; nothing without scores.
-
-    Args:
-        jobs: Best first.
-    """
+    """Draw held-out nats per event of jobs, best first, by step and by each key that varies; nothing without scores."""
     scored = [job for job in jobs if math.isfinite(job.score)]
     if not scored:
         return None
@@ -169,7 +165,7 @@ def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
 
 
 def _limits(jobs: Sequence[Job]) -> tuple[float, float]:
-    """Return what is shown of the scores: all that is not far off, for one that diverged hides the others."""
+    """Return the range of scores that is shown, without outliers: one that diverged would hide the others."""
     scores = np.array([job.score for job in jobs])
     best, usual = scores.min(), np.median(scores)
     marginals = [job.ended.marginal for job in jobs if job.ended and job.ended.marginal]
