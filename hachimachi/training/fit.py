@@ -50,7 +50,7 @@ class Run:
         folder: Config, logs and checkpoints.
         score: Held-out nats per event of the model in the file, NaN where nothing was held out.
         marginal: The marginal baseline on the same events.
-        interrupted: What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+        interrupted: What ended it early, Ctrl-C or SIGTERM, or nothing.
         playing: How the model plays, from a few short generations; ``None`` where that was not measured.
         kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
@@ -67,7 +67,7 @@ class Run:
 
     @property
     def taken_back(self) -> dict[str, float]:
-        """Columns of which not all that was learned is kept, and the share that is."""
+        """Columns shrunk towards their marginals, and the share that is kept."""
         return {name: share for name, share in self.kept.items() if share < 1}
 
     @property

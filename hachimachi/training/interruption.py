@@ -90,10 +90,7 @@ class LastCheckpoint(Checkpoint):
         self._write_in_time(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Write where it was stopped; where it was cut off within a step, only if there is none yet.
-
-        Of several processes one that fails is alone, and writing would wait for the others.
-        """
+        """Write after SIGTERM; after anything else only if there is none yet and no other process to wait for."""
         if isinstance(exception, SIGTERMException) or (trainer.world_size == 1 and not self.path.is_file()):
             trainer.save_checkpoint(self.path)
 

@@ -153,7 +153,7 @@ class SeedGroup:
     """The scores of jobs that differ in their seed alone.
 
     Args:
-        values: What was chosen for each key that differs between groups, as text.
+        values: As of :class:`Job`, of the keys that differ between groups.
         scores: Held-out nats per event of each that ended by itself.
     """
 

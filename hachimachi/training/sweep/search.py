@@ -62,7 +62,7 @@ def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
 
 
 def _values(space: Mapping[str, BaseDistribution], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of what is searched, as far as a job has some that lie in the space."""
+    """Return the values of a job that lie in the search space."""
     values: dict[str, Any] = {}
     for key in space.keys() & words.keys():
         choice = space[key]
@@ -79,9 +79,9 @@ Curve = Sequence[tuple[int, float]]
 class Prune(L.Callback):
     """Writes the curve of a job's validation scores, and ends the job when it falls behind the jobs that are finished.
 
-    A job falls behind when the best it has come to is worse than the median of the best that finished ones had come to
-    at the same step (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know
-    of each other by the files in their folders alone, so they may run in any process on any machine that sees them.
+    A job falls behind when its best score is worse than the median of the best that finished ones had at the same step
+    (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know of each other by
+    the files in their folders alone, so they may run in any process on any machine that sees them.
 
     Args:
         folder: Of this job.
@@ -103,7 +103,7 @@ class Prune(L.Callback):
             self._append(HEADER, "w")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Go on with the curve, and compare."""
+        """Add to the curve, and compare."""
         score, step = score_of(trainer), trainer.global_step
         if trainer.sanity_checking or score is None:
             return
@@ -182,10 +182,8 @@ class Watch:
             if job.ended and job.folder not in self.printed:
                 self.printed.add(job.folder)
                 self.console.print(line_of(job), soft_wrap=True)
-        if self.live.is_started:
-            self.live.update(self._render(jobs), refresh=True)
-
-    def _render(self, jobs: list[Job]) -> Group:
+        if not self.live.is_started:
+            return
         running = [job for job in jobs if job.ended is None]
         ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
         lines = []
@@ -196,7 +194,7 @@ class Watch:
             lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
         best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
         head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
-        return Group(*lines, head)
+        self.live.update(Group(*lines, head), refresh=True)
 
 
 def line_of(job: Job) -> str:
