@@ -259,7 +259,7 @@ class Pictures(L.Callback):
         from hachimachi.plot.distributions import draw_likeness
 
         player = copy.deepcopy(model).cpu()
-        if player.first.dtype in (torch.float16, torch.bfloat16):
+        if player.bos.dtype in (torch.float16, torch.bfloat16):
             player = player.float()
         whole = generate(player, COUNTED, seed=0)
         made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
