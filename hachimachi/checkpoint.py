@@ -104,11 +104,19 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     content = _read(Path(path))
     try:
         spec = json.loads(content["spec"])
-        _check_parts(spec)
+        for kind, chosen in spec["parts"].items():  # parts of plug-ins have to be named: a file brings in no code
+            if spec.get("plugins") and chosen["name"] not in registry.names(kind):
+                needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
+                found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
+                raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
         model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
         model.summary = dict(spec["summary"])
         model.load_state_dict(rename_weights(content["state_dict"], model.state_dict()))
-        model.grams = _read_grams(content.get(GRAMS, {}), model.columns)
+        grams = {name: symbols for name, symbols in content.get(GRAMS, {}).items() if name in KINDS}
+        if not all(symbols.dtype == torch.int64 and symbols.ndim == 1 for symbols in grams.values()):
+            raise ValueError("grams that are no hashes")
+        for name, symbols in grams.items():
+            model.grams[name] = NGrams(model.columns, *KINDS[name], symbols.numpy().view(np.uint64))
         if not all(weight.isfinite().all() for weight in model.parameters()):
             raise HachimachiError("its weights are not all finite numbers; train it again")
     except HachimachiError as error:
@@ -121,7 +129,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 
 def read_summary(path: str | Path) -> dict[str, Any]:
-    """Return what a model file or a checkpoint tells of its training, and under ``plugins`` what its parts need.
+    """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
 
     Nothing is built, so parts that are not known do no harm.
 
@@ -134,23 +142,6 @@ def read_summary(path: str | Path) -> dict[str, Any]:
         return {**spec["summary"], "plugins": list(spec.get("plugins", []))}
     except (LookupError, TypeError, ValueError) as error:
         raise HachimachiError(f"{path}: its description cannot be read; train it again") from error
-
-
-def _check_parts(spec: dict[str, Any]) -> None:
-    """Refuse parts of plug-ins that have not been named: a file alone brings in no code."""
-    for kind, chosen in spec["parts"].items():
-        if spec.get("plugins") and chosen["name"] not in registry.names(kind):
-            needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
-            found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
-            raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
-
-
-def _read_grams(kept: dict[str, torch.Tensor], columns: tuple[Column, ...]) -> dict[str, NGrams]:
-    """Return what :func:`keep_grams` returned; files from before there were grams hold none."""
-    known = {name: heard for name, heard in kept.items() if name in KINDS}
-    if not all(heard.dtype == torch.int64 and heard.ndim == 1 for heard in known.values()):
-        raise ValueError("grams that are no hashes")
-    return {name: NGrams(columns, *KINDS[name], heard.numpy().view(np.uint64)) for name, heard in known.items()}
 
 
 def rename_weights(state: Mapping[str, Any], expected: Collection[str]) -> dict[str, Any]:

@@ -303,22 +303,19 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         grid, ends = Categories(summary.values or ()), summary.values or ()
     else:
         _check_size(feature.name, max(abs(summary.low), abs(summary.high)), 1)
-        feature = _decide(feature, summary)
+        kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS
+        kind = kind or ("integer" if summary.whole and not seconds else "continuous")
+        if resolution is None and seconds:
+            resolution = 0.01
+        elif resolution is None:
+            resolution = 1.0 if summary.whole or kind == "integer" else _resolution(summary)
+        feature = replace(feature, kind=kind, resolution=resolution)
         grid, ends = _lattice(feature, summary), (summary.low, summary.high)
     occupied, counts = np.unique(grid.index(values), return_counts=True)
     # what a sample has left out of the ends is there all the same, once
     histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
     histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
     return Column(feature, grid, *zip(*sorted(histogram.items()), strict=True))
-
-
-def _decide(feature: Feature, summary: Summary) -> Feature:
-    """Fill in the kind and resolution of numbers that were not declared."""
-    if feature.name in SECONDS:
-        return replace(feature, kind=feature.kind or "continuous", resolution=feature.resolution or 0.01)
-    kind = feature.kind or ("integer" if summary.whole else "continuous")
-    resolution = feature.resolution or (1.0 if summary.whole or kind == "integer" else _resolution(summary))
-    return replace(feature, kind=kind, resolution=resolution)
 
 
 def _resolution(summary: Summary) -> float:

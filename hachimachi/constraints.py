@@ -243,7 +243,19 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
         whole: Whether only their middles are played.
         constraint: What may be played.
     """
-    spans = [span for interval in constraint.intervals if (span := _span(grid, whole, *interval))]
+    spans: list[tuple[int, int]] = []
+    for lowest, highest in constraint.intervals:
+        low, high = max(lowest / grid.resolution, grid.low), min(highest / grid.resolution, grid.high)
+        if low > high + NEARLY:
+            continue
+        if whole:
+            first, last = math.ceil(low - NEARLY), math.floor(high + NEARLY)
+        else:
+            first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+            # the zero bin of a time plays its middle only
+            first += grid.log and first == grid.low and low > grid.low + NEARLY
+        if first <= last:
+            spans.append((first - grid.low, last - grid.low))
     if not spans:
         return Bins(0, 0)
     start, stop = spans[0][0], max(last for _, last in spans) + 1
@@ -253,20 +265,6 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
     for first, last in spans:
         allowed[first - start : last - start + 1] = True
     return Bins(start, stop, allowed)
-
-
-def _span(grid: UniformGrid, whole: bool, low: float, high: float) -> tuple[int, int] | None:
-    """Return the first and the last bin of an interval."""
-    low, high = max(low / grid.resolution, grid.low), min(high / grid.resolution, grid.high)
-    if low > high + NEARLY:
-        return None
-    if whole:
-        first, last = math.ceil(low - NEARLY), math.floor(high + NEARLY)
-    else:
-        first, last = math.floor(low + 0.5), math.floor(high + 0.5)
-        # the zero bin of a time plays its middle only
-        first += grid.log and first == grid.low and low > grid.low + NEARLY
-    return (first - grid.low, last - grid.low) if first <= last else None
 
 
 def category_bins(grid: Categories, constraint: Constraint) -> Bins:
@@ -289,25 +287,28 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     Raises:
         HachimachiError: There are none, or a scale for what are not notes.
     """
+    grid = column.grid
     scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
-    if scale and not _may_be_notes(column):
+    whole = column.whole and isinstance(grid, UniformGrid) and grid.resolution == 1
+    if scale and column.name != "pitch" and (not whole or column.name in NO_NOTES):
         raise HachimachiError(f"{column.name}: {scale} is of notes; expected pitch, or whole numbers that may be notes")
     bins = _bins(column, constraint)
-    if bins.empty:
-        by = _contradiction(column, constraint)
-        raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {_playable(column)}")
-    return bins
+    if not bins.empty:
+        return bins
+    if isinstance(grid, Categories):
+        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
+        playable = f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
+    else:
+        ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
+        playable = f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"
+    by = _contradiction(column, constraint)
+    raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {playable}")
 
 
 def _bins(column: Column, constraint: Constraint) -> Bins:
     if isinstance(column.grid, Categories):
         return category_bins(column.grid, constraint)
     return number_bins(column.grid, column.whole, constraint)
-
-
-def _may_be_notes(column: Column) -> bool:
-    whole = column.whole and isinstance(column.grid, UniformGrid) and column.grid.resolution == 1
-    return column.name == "pitch" or (whole and column.name not in NO_NOTES)
 
 
 def _contradiction(column: Column, constraint: Constraint) -> str:
@@ -318,12 +319,3 @@ def _contradiction(column: Column, constraint: Constraint) -> str:
             if _bins(column, reduce(and_, some)).empty:
                 return " by " + " and ".join(str(one.clauses[0]) for one in some)
     return " by " + ", ".join(map(str, constraint.clauses)) if alone else ""
-
-
-def _playable(column: Column) -> str:
-    grid = column.grid
-    if isinstance(grid, Categories):
-        few = ", ".join(f"{value:g}" for value in grid.values[: 2 * SHOWN])
-        return f"one of {few}" + ", …" * (len(grid.values) > 2 * SHOWN)
-    ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
-    return f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"

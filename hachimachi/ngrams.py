@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,12 @@ from hachimachi.events import EventSequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.report import Duplicate, Report
 
-if TYPE_CHECKING:
-    from hachimachi.models.event_model import EventModel
-
 MOST = 500_000
 """Events of the training data that are kept; what comes after them is forgotten."""
 KINDS: Mapping[str, tuple[int, bool]] = {"fresh": (7, False), "copying": (8, True)}
 """What a model keeps: length of an n-gram, and whether time counts."""
 TOGETHER = 0.03
-"""Seconds between events that are heard as one; the hands of a pianist are so far apart in a chord."""
+"""Seconds between events that sound as one; the hands of a pianist are so far apart in a chord."""
 EIGHTH = 0.25
 """Seconds in the middle of a bin of time: a quaver at 120 beats a minute."""
 FINE = 4
@@ -158,7 +155,6 @@ class NGrams:
         return low
 
     def _known(self, symbols: Hashes, length: int) -> NDArray[np.bool_]:
-        """Return which runs of so many symbols occur in the training data."""
         if length not in self._sorted:
             self._sorted[length] = np.unique(hash_runs(self.symbols, length))
         known, runs = self._sorted[length], hash_runs(symbols, length)
@@ -184,9 +180,9 @@ def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
     return [_hash_opening(sequence) for sequence in sequences if len(sequence) > 1]
 
 
-def find_overlap(model: EventModel, sequences: Sequence[EventSequence]) -> list[EventSequence]:
-    """Return the sequences that begin as one of the training data does."""
-    known = set(model.summary.get("data", {}).get("openings", []))
+def find_overlap(summary: Mapping[str, Any], sequences: Sequence[EventSequence]) -> list[EventSequence]:
+    """Return the sequences that begin as one of the training data does, by the summary of a model's training."""
+    known = set(summary.get("data", {}).get("openings", []))
     return [sequence for sequence in sequences if len(sequence) > 1 and _hash_opening(sequence) in known]
 
 
@@ -234,7 +230,13 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.places) for pair in equal}
     rarity = -(-sum(map(len, sequences)) // _MOST)
-    unit = _units(sequences)
+    # what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation
+    data = np.concatenate([sequence.data for sequence in sequences])
+    reach = np.abs(data).max(axis=0, initial=0.0)
+    reach[reach == 0] = 1.0
+    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
+    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
+    unit = np.where(whole | (deviation == 0), 1.0, deviation)
     sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
     suspects = [pair for pair in _find_suspects([each.hashes for each in sketches]) if frozenset(pair) not in known]
     alike = [found for pair in suspects if (found := _compare(sequences, sketches, *pair)).score >= ALIKE]
@@ -272,16 +274,6 @@ def _find_equal(sequences: Sequence[EventSequence]) -> Iterator[Duplicate]:
 
 def _pitch_column(sequence: EventSequence) -> int | None:
     return next((i for i, feature in enumerate(sequence.features) if feature.name == "pitch"), None)
-
-
-def _units(sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
-    """Return what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation."""
-    data = np.concatenate([sequence.data for sequence in sequences])
-    reach = np.abs(data).max(axis=0, initial=0.0)
-    reach[reach == 0] = 1.0
-    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
-    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
-    return np.where(whole | (deviation == 0), 1.0, deviation)
 
 
 def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:

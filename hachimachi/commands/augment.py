@@ -124,7 +124,6 @@ def command(
 
 
 def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report) -> None:
-    """Print what each operation did, and the range of each column that holds numbers before and after."""
     import numpy as np
 
     from hachimachi.events import TIME

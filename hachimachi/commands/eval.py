@@ -144,7 +144,18 @@ def command(  # noqa: PLR0913  (click's options)
         _write_csv(surprise, header, ([*index, *nll, math.fsum(nll)] for index, nll in rows))
     if table and event:
         _write_table(table[1], model, *event, grid, drawn)
-    report = _evaluate_playing(model, sequences, play, drawn) if play else None
+    report = None
+    if play:
+        from rich.console import Console
+        from rich.progress import track
+
+        from hachimachi.evaluation import playing
+
+        console = Console(stderr=True)
+        generations = playing.play(model, play, sampling=drawn)
+        hidden = not console.is_terminal
+        shown = track(generations, "playing", play, console=console, transient=True, disable=hidden)
+        report = playing.evaluate_playing(model, sequences, list(shown))
     if as_json:
         played = {"playing": report.to_json()} if report else {}
         click.echo(json.dumps(_figures(result, model, sequences, remarks) | played, indent=2))
@@ -157,7 +168,6 @@ def command(  # noqa: PLR0913  (click's options)
 def _load(
     paths: Sequence[Path], data: Path, split: Path | None, part: str
 ) -> tuple[Models, list[EventSequence], list[str]]:
-    """Return the models, the events to score, and what there is to say of reading them."""
     from hachimachi.checkpoint import load_model
     from hachimachi.io import Report, read
     from hachimachi.io.split import read_split, select
@@ -187,7 +197,6 @@ def _bar(events: int) -> Iterator[Callable[[int], None]]:
 def _figures(
     result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> dict[str, Any]:
-    """Return all figures under the keys of ``--json``."""
     from hachimachi.columns import FLOOR
     from hachimachi.ngrams import find_overlap
 
@@ -204,7 +213,7 @@ def _figures(
         "sequences": result.sequences,
         "fresh_events": result.fresh_events,
         "outside": result.outside,
-        "seen_in_training": len(find_overlap(model, sequences)),
+        "seen_in_training": len(find_overlap(model.summary, sequences)),
         "remarks": list(remarks),
         "order": list(result.names),
         "features": features,
@@ -219,7 +228,6 @@ def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
 def _show(
     data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print the figures for people."""
     from hachimachi.ngrams import find_overlap
 
     console = make_console()
@@ -241,7 +249,7 @@ def _show(
         console.print("This model foretells these events no better than a histogram of each feature would")
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
-    if trained := find_overlap(model, sequences):
+    if trained := find_overlap(model.summary, sequences):
         which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
         console.print(f"Warning: {which} part of the training data, so these figures flatter the model")
 
@@ -252,7 +260,6 @@ def _with_error(nats: float, stderr: float, sign: str = "") -> str:
 
 
 def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSequence, int]:
-    """Return the event that ``SEQUENCE:EVENT`` names."""
     lengths = {f"{number}": len(sequence) for number, sequence in enumerate(sequences)}
     number, _, event = text.partition(":")
     if not (event.isdecimal() and 0 < int(event) < lengths.get(number, 0)):
@@ -292,22 +299,6 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
         beside.write_text(text.getvalue(), encoding="utf-8")
 
 
-def _evaluate_playing(
-    model: EventModel, sequences: list[EventSequence], number: int, sampling: Sampling | None
-) -> PlayReport:
-    """Generate some times, with a bar on a terminal, and measure what comes of it."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from hachimachi.evaluation.playing import evaluate_playing, play
-
-    console = Console(stderr=True)
-    generations = play(model, number, sampling=sampling)
-    hidden = not console.is_terminal
-    shown = track(generations, "playing", number, console=console, transient=True, disable=hidden)
-    return evaluate_playing(model, sequences, list(shown))
-
-
 FIGURES = {
     "collapsed": ("generations", ".0f"),
     "repetition": ("longest cycle, events", ".0f"),
@@ -321,7 +312,6 @@ FIGURES = {
 
 
 def _show_playing(report: PlayReport) -> None:
-    """Print how a model plays, beside data that it was not trained on, and the limits."""
     number = len(report.generated)
     right = ("model", "data", "at most")
     table = make_table(("", "", *right, ""), right)
@@ -350,7 +340,6 @@ BESIDE = 3
 def _print_compared_json(
     result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print all figures of each model, and how far it is from the best one."""
     from hachimachi.evaluation.likelihood import BLOCK
 
     def figures(gap: Difference) -> dict[str, Any]:
@@ -379,7 +368,6 @@ def _features(result: Comparison) -> tuple[str, ...]:
 def _show_compared(
     data: Path, result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
 ) -> None:
-    """Print a comparison for people, the best model first, and which is better in a sentence."""
     from rich.text import Text
 
     from hachimachi.evaluation.likelihood import BLOCK
@@ -422,5 +410,5 @@ def _show_compared(
         if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
             console.print(f"{name} foretells these events no better than a histogram of each feature would")
     for name, model in models.items():
-        if trained := find_overlap(model, sequences):
+        if trained := find_overlap(model.summary, sequences):
             console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")

@@ -156,7 +156,6 @@ def _transform(
     min_length: int | None,
     distinct: bool,
 ) -> list[EventSequence]:
-    """Do what the options say, in the order in which they build on each other."""
     from hachimachi.io.transform import cut_at_gaps, drop_columns, keep_events, keep_long
     from hachimachi.ngrams import drop_near_duplicates, find_near_duplicates
 
@@ -181,7 +180,6 @@ PAIRS = 5
 
 
 def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None:
-    """Print how much there is, the range of each column, the instruments, and what happened on the way."""
     import numpy as np
 
     from hachimachi.io.midi import instrument_name, tell_instruments

@@ -8,7 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hachimachi.description.describe import Description
-    from hachimachi.models.event_model import EventModel
 
 MODELS = (".pt", ".ckpt")
 COLUMNS = 40
@@ -61,12 +60,7 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
         if as_json or picture is not None:
             raise click.UsageError(f"{path} is a model; --json and --plot are for data sets")
         _show_model(path)
-    else:
-        _show_data(path, as_json=as_json, picture=picture)
-
-
-def _show_data(path: Path, *, as_json: bool, picture: Path | None) -> None:
-    """Print what is in a data set and what looks wrong, or all of it as JSON, and draw it."""
+        return
     from hachimachi.description.describe import describe
     from hachimachi.io import Report
     from hachimachi.io.files import open_collection
@@ -147,7 +141,6 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
 
 
 def _show_findings(console: Console, data: Description) -> None:
-    """Print the first few findings of each kind."""
     if not data.findings:
         console.print("nothing looks wrong")
         return
@@ -177,7 +170,7 @@ def _show_model(path: Path) -> None:
         home = plug_ins.plugin_of(kind, name)
         console.print(f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
     console.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
-    for line in _training_lines(model):
+    for line in _training_lines(model.summary):
         console.print(line)
     if model.summary.get("config"):
         plugins = ",".join(model.summary["config"].get("plugins") or ())
@@ -185,9 +178,7 @@ def _show_model(path: Path) -> None:
         console.print(f"again: {shlex.join(words)}")
 
 
-def _training_lines(model: EventModel) -> Iterator[str]:
-    """Yield what a model was trained on, when, and how well it did."""
-    summary = model.summary
+def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
     if not summary:
         yield "not trained by hxmx train"
         return

@@ -56,7 +56,7 @@ class Comparison:
         evaluations: What each costs, event by event.
         block: The block of each scored event, shape (scored,): neighbours are not independent.
         by_sequence: Whether a block is a whole sequence, not a stretch of one.
-        remarks: What the user is told of the grid, where models had different ones.
+        remarks: For the user, on the grid, where models had different ones.
     """
 
     names: tuple[str, ...]

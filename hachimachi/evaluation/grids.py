@@ -45,7 +45,21 @@ class Regrid:
         Raises:
             HachimachiError: Categories, or a grid with no bins or too many.
         """
-        regridded = replace(column, grid=_make_grid(column, resolution, support))
+        where, grid = f"the grid of {column.name!r}", column.grid
+        if not isinstance(grid, UniformGrid):
+            raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
+        width = grid.resolution if resolution is None else resolution
+        if not 0 < width < math.inf:
+            raise HachimachiError(f"{where}: resolution is {width:g}, expected a number above 0")
+        low, high = support or (grid.low * grid.resolution, grid.high * grid.resolution)
+        if not (low < high or support is None) or not math.isfinite(high - low):
+            raise HachimachiError(f"{where}: support is {low:g}:{high:g}, expected two numbers, the lower one first")
+        bins = max((high - low) / width + 1, grid.bins)
+        if bins > MAX_BINS or max(abs(low), abs(high)) / width > LARGEST:
+            raise HachimachiError(f"{where}: {bins:.0f} bins are too many; at most {MAX_BINS} can be summed")
+        ends = {"low": math.floor(low / width + 0.5), "high": math.floor(high / width + 0.5)}
+        closed = {"open_low": False, "open_high": False} if support else {}
+        regridded = replace(column, grid=replace(grid, resolution=width, **ends, **closed))
         histogram = np.zeros(column.grid.bins)
         histogram[list(column.occupied)] = column.counts
         counts = Regrid(column, regridded)._spread(histogram)
@@ -150,26 +164,6 @@ def find_column(columns: Sequence[Column], name: str) -> int:
     return indices[name]
 
 
-def _make_grid(column: Column, resolution: float | None, support: tuple[float, float] | None) -> UniformGrid:
-    where, grid = f"the grid of {column.name!r}", column.grid
-    if not isinstance(grid, UniformGrid):
-        raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
-    width = grid.resolution if resolution is None else resolution
-    if not 0 < width < math.inf:
-        raise HachimachiError(f"{where}: resolution is {width:g}, expected a number above 0")
-    low, high = support or (grid.low * grid.resolution, grid.high * grid.resolution)
-    if not (low < high or support is None) or not math.isfinite(high - low):
-        raise HachimachiError(f"{where}: support is {low:g}:{high:g}, expected two numbers, the lower one first")
-    bins = (high - low) / width + 1
-    if max(bins, grid.bins) > MAX_BINS or max(abs(low), abs(high)) / width > LARGEST:
-        raise HachimachiError(
-            f"{where}: {max(bins, grid.bins):.0f} bins are too many; at most {MAX_BINS} can be summed"
-        )
-    ends = {"low": math.floor(low / width + 0.5), "high": math.floor(high / width + 0.5)}
-    closed = {"open_low": False, "open_high": False} if support else {}
-    return replace(grid, resolution=width, **ends, **closed)
-
-
 @dataclass(frozen=True)
 class CommonGrid:
     """The grid on which all models are judged, by the name of the column, where it is not its own grid.
@@ -177,7 +171,7 @@ class CommonGrid:
     Args:
         resolution: Width of the bins.
         support: Lowest and highest value.
-        remarks: What the user is told of it.
+        remarks: For the user.
     """
 
     resolution: dict[str, float]
@@ -217,24 +211,19 @@ def find_common_grid(
             continue
         grids = {label: one.grid for label, one in each.items() if isinstance(one.grid, UniformGrid)}
         if name not in widths:
-            widths[name] = _coarsest(name, grids)
-            if len({grid.resolution for grid in grids.values()}) > 1:
+            steps = {label: grid.resolution for label, grid in grids.items()}
+            most = widths[name] = max(steps.values())
+            if any(not math.isclose(times := most / step, round(times), rel_tol=1e-9) for step in steps.values()):
+                found = ", ".join(f"{label}: {step:g}" for label, step in steps.items())
+                raise HachimachiError(
+                    f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
+                    f"such as --resolution {name}={most:g}"
+                )
+            if len({*steps.values()}) > 1:
                 remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return CommonGrid(widths, ranges, tuple(remarks))
-
-
-def _coarsest(name: str, grids: Mapping[str, UniformGrid]) -> float:
-    """Return the resolution that all others divide."""
-    most = max(grid.resolution for grid in grids.values())
-    if any(not math.isclose(times := most / grid.resolution, round(times), rel_tol=1e-9) for grid in grids.values()):
-        found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
-        raise HachimachiError(
-            f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
-            f"such as --resolution {name}={most:g}"
-        )
-    return most
 
 
 def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:

@@ -17,8 +17,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
 from hachimachi.models.heads.head import Distribution, SampledTables
-from hachimachi.player.engine import one_thread
-from hachimachi.player.polyphony import limits
+from hachimachi.player.engine import limits, one_thread
 from hachimachi.sampling import Sampling
 
 CHUNK = 2048

@@ -63,9 +63,12 @@ def measure_likeness(
     categories by the share that would have to change. What has one value only in all of them is left out, and so is
     what there are no values of.
     """
+    halves = real[::2], real[1::2]
+    if len(real) < SEVERAL:
+        halves = [each[: len(each) // 2] for each in real], [each[len(each) // 2 :] for each in real]
     found = []
     for aspect in _aspects(columns):
-        parts = [_pool(aspect, part) for part in (generated, real, *_halves(real))]
+        parts = [_pool(aspect, part) for part in (generated, real, *halves)]
         if all(map(len, parts)) and len(np.unique(np.concatenate(parts))) > 1:
             distance, apart = aspect.distance(parts[0], parts[1]), aspect.distance(parts[2], parts[3])
             found.append(Likeness(aspect.name, distance, apart, FINEST * aspect.step))
@@ -142,10 +145,6 @@ def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
     return aspects
 
 
-def _pitch_class(sequence: EventSequence) -> Values:
-    return np.mod(np.rint(sequence.column("pitch")), 12)
-
-
 def _between(sequence: EventSequence) -> Values:
     return np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
 
@@ -161,9 +160,3 @@ def _density(sequence: EventSequence) -> Values:
 
 def _pool(aspect: _Aspect, sequences: Sequence[EventSequence]) -> Values:
     return np.concatenate([np.zeros(0), *map(aspect.values, sequences)])
-
-
-def _halves(sequences: Sequence[EventSequence]) -> tuple[list[EventSequence], list[EventSequence]]:
-    if len(sequences) >= SEVERAL:
-        return list(sequences[::2]), list(sequences[1::2])
-    return [each[: len(each) // 2] for each in sequences], [each[len(each) // 2 :] for each in sequences]

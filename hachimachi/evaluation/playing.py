@@ -134,7 +134,6 @@ def _range(column: Column) -> tuple[float, float]:
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> int:
-    """Return the length of the longest run of true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 

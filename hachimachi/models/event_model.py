@@ -19,7 +19,7 @@ from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
 from hachimachi.models.encoder import Encoder
 from hachimachi.models.heads.head import Distribution, Head, SampledTables
 from hachimachi.ngrams import NGrams, all_ngrams
-from hachimachi.player.polyphony import limits
+from hachimachi.player.engine import limits
 from hachimachi.sampling import Sampling
 
 Carry = tuple[Tensor, State]
@@ -60,7 +60,7 @@ class EventModel(nn.Module):
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, NGrams] = {}
-        """What it heard in training, to know it again; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
+        """N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 
     @property
     def temporal(self) -> bool:

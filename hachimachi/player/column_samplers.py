@@ -66,7 +66,7 @@ class PlayedGrid:
 
     def raw(self, scaled: float) -> float:
         """Return the raw value of a number on the scale, kept within the grid; see
-        :meth:`hachimachi.models.scale.Scale.raw`."""
+        :meth:`hachimachi.models.encoder.Scale.raw`."""
         value = scaled * self.std + self.mean
         if self.log:
             value = math.exp(min(value, 700.0))
@@ -184,7 +184,7 @@ class HistogramSampler:
         return table
 
     def _powers(self, tilt: NDArray[np.floating]) -> Numbers:
-        """Return the shares of the occupied bins times a number."""
+        """Return the tilted shares of the occupied bins, but for a factor."""
         logits = self.log_shares + tilt
         logits -= np.maximum.reduce(logits)
         return np.exp(logits, out=logits)

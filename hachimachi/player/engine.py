@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column
-from hachimachi.events import Feature
+from hachimachi.columns import Column, UniformGrid
+from hachimachi.constraints import Constraint, allowed_bins
+from hachimachi.errors import HachimachiError
+from hachimachi.events import TIME, Feature
 from hachimachi.player.numpy_backbones import NUMPY_BACKBONES, Arrays, NumpyBackbone, Vector, as_array
-from hachimachi.player.numpy_heads import NUMPY_HEADS, NumpyHead
-from hachimachi.player.polyphony import Voices
-from hachimachi.player.row_encoder import RowEncoder
-from hachimachi.sampling import Sampling, choose_sampling
+from hachimachi.player.numpy_heads import NUMPY_HEADS, NumpyHead, column_writer
+from hachimachi.sampling import Numbers, Sampling, choose_sampling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +27,104 @@ if TYPE_CHECKING:
     from hachimachi.models.backbones.backbone import Backbone
     from hachimachi.models.event_model import EventModel
     from hachimachi.models.heads.head import Head
+
+MARGIN = 1e-6
+"""Seconds that a note waits beyond the end of another: times that are added up come out a little different."""
+
+
+class RowEncoder:
+    """Encodes rows, one at a time.
+
+    Args:
+        columns: The model's columns, D.
+        arrays: The model's weights.
+    """
+
+    def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
+        inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
+        writers = [column_writer(columns[i], arrays, f"encoder.parts.{at}") for at, i in enumerate(inputs)]
+        sizes = [size for size, _ in writers]
+        self.encoded = np.full(sum(sizes) + 1, arrays["encoder.augmented"], np.float32)
+        slots = np.split(self.encoded, np.cumsum(sizes))  # views; whether it is augmented is left over
+        self.parts = [(i, write, slot) for i, (_, write), slot in zip(inputs, writers, slots, strict=False)]
+
+    def __call__(self, values: Sequence[float]) -> Vector:
+        """Encode raw values, D of them, as a new vector, shape (E,)."""
+        for i, write, slot in self.parts:
+            write(values[i], slot)
+        return self.encoded.copy()  # a backbone may keep it
+
+
+class Voices:
+    """The notes that sound while events are observed.
+
+    Polyphony stays inside the model's distribution: with N notes allowed and N sounding, the time of the next event is
+    drawn first, given that it is not before the moment at which the first of them has ended.
+
+    Args:
+        columns: The model's columns.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        by_name = {column.name: (i, column) for i, column in enumerate(columns)}
+        self.time, self.duration = by_name.get(TIME), by_name.get("duration")
+        self.left: tuple[float, ...] = ()
+        """For how many seconds each note that sounds goes on after the last event."""
+
+    def observe(self, row: Sequence[float]) -> None:
+        """Take in one event, D values; a time or a duration that is not known (NaN) counts as 0."""
+        if self.time is None or self.duration is None:
+            return
+        between, duration = (0.0 if math.isnan(row[i]) else row[i] for i in (self.time[0], self.duration[0]))
+        self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
+
+    def wait(self, polyphony: int) -> float:
+        """Return after how many seconds at the earliest the next event may happen."""
+        if len(self.left) < polyphony:
+            return 0.0
+        longest = sorted(self.left, reverse=True)[polyphony - 1]
+        return longest + MARGIN if longest > MARGIN else 0.0
+
+    def limit(self, sampling: Sampling) -> Sampling:
+        """Return how to draw the next event.
+
+        Raises:
+            HachimachiError: The time that it must wait is not allowed, and polyphony does not yield.
+        """
+        if sampling.polyphony is None or self.time is None:
+            return sampling
+        column = self.time[1]
+        wait = min(self.wait(sampling.polyphony), column.describe()["high"])  # nothing waits longer than the support
+        if not wait:
+            return sampling
+        latest, grid = math.inf, column.grid
+        if TIME not in sampling.constraints and isinstance(grid, UniformGrid):
+            # as late as times are played, or as it must where that is later
+            latest = max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
+        limited = sampling.with_constraint(TIME, Constraint.between(wait, latest))
+        try:
+            allowed_bins(column, limited.constraints[TIME])
+        except HachimachiError as error:
+            if sampling.yields:
+                return sampling
+            found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
+            raise HachimachiError(f"{found}; allow longer times or shorter durations") from error
+        return limited
+
+
+def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
+    """Return how each event and the one after the last is drawn, N + 1 of them: polyphony looks at those before.
+
+    Args:
+        columns: The model's columns, D.
+        rows: The events, shape (N, D).
+        sampling: How to draw.
+    """
+    voices, found = Voices(columns), [sampling]
+    for row in rows.tolist():
+        voices.observe(row)
+        found.append(voices.limit(sampling))
+    return found
 
 
 class Player:

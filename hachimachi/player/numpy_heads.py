@@ -1,24 +1,73 @@
-"""Heads in NumPy: they draw single events from what the torch modules predict, fast."""
+"""Heads in NumPy: they draw single events from what the torch modules predict, fast. And how they encode columns."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import FLOOR, Categories, Column
+from hachimachi.columns import FLOOR, LIMIT, Categories, Column
 from hachimachi.player.column_samplers import CategorySampler, MixtureParams, NumberSampler, softmax
 from hachimachi.player.numpy_backbones import Arrays, Vector, as_array
-from hachimachi.player.row_encoder import column_writer, symexp
 from hachimachi.sampling import PLAIN, ColumnSampling, Numbers, Sampling, draw_index, sigmoid
 
 CACHED_VALUES = 256
 """Values of a column for which it is kept what they say to the others: most columns have no more."""
+Write = Callable[[float, Vector], None]
+"""Writes the encoding of one value of a column over a vector, shape (size,)."""
+
+
+def symlog(x: float) -> float:
+    """Return a number as it is up to LIMIT, and beyond as LIMIT + ln(1 + the rest)."""
+    size = abs(x)
+    return x if size <= LIMIT else math.copysign(LIMIT + math.log1p(size - LIMIT), x)
+
+
+def symexp(x: float) -> float:
+    """Return the number that :func:`symlog` was given."""
+    size = abs(x)
+    return x if size <= LIMIT else math.copysign(LIMIT + math.expm1(min(size - LIMIT, 700.0)), x)
+
+
+def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[int, Write]:
+    """Return the width of a column's encoding, and what writes it.
+
+    Args:
+        column: The column.
+        arrays: The model's weights.
+        prefix: Under which those of the column's encoder stand.
+    """
+    embedding = arrays.get(f"{prefix}.embedding.weight")
+    rows = [] if embedding is None else list(as_array(embedding))
+    grid = column.grid
+    if isinstance(grid, Categories):
+        known, unknown = dict(zip(grid.values, rows, strict=False)), rows[-1]
+
+        def write_category(value: float, out: Vector) -> None:
+            out[:] = 0.0 if math.isnan(value) else known.get(value, unknown)
+
+        return len(unknown), write_category
+    # at hand, since every event that is observed or drawn comes by here
+    (mean, std), log, resolution, low, high = column.moments, grid.log, grid.resolution, grid.low, grid.high
+
+    def write_number(value: float, out: Vector) -> None:
+        if math.isnan(value):
+            out.fill(0.0)
+            return
+        warped = math.log(max(value, resolution / 2)) if log else value
+        out[0] = symlog((warped - mean) / std)
+        if log:
+            out[1] = value < resolution / 2
+        if rows:
+            number = min(max(math.floor(value / resolution + 0.5), low), high)
+            out[1 + log :] = rows[number - low]
+
+    return 1 + log + (len(rows[0]) if rows else 0), write_number
 
 
 class NumpyHead(ABC):

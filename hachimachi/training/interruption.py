@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from hachimachi.checkpoint import SPEC, WEIGHTS, pick
+from hachimachi.checkpoint import SPEC, WEIGHTS, check_resumable, pick
 from hachimachi.errors import HachimachiError, count
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
@@ -173,6 +173,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
         raise HachimachiError(
             f"ckpt_path={path}: not a checkpoint to go on from; expected the checkpoints/last.ckpt of a run"
         )
+    check_resumable(path, content["state_dict"])
     shapes, expected = (
         {name: tuple(weight.shape) for name, weight in state.items()}
         for state in (pick(content["state_dict"], WEIGHTS), model.state_dict())

@@ -12,6 +12,7 @@ import pytest
 
 from hachimachi.cli import main
 from hachimachi.io import read
+from hachimachi.io.formats import WRITERS
 
 
 def run(*words: object) -> int:
@@ -82,7 +83,7 @@ REFUSED = [
     (["text.mid"], "out.json", ["text.mid", "not a MIDI file"]),
     (["short.csv"], "out.json", ["short.csv", "row 3", "found 1"]),
     (["ragged.json"], "out.csv", ["ragged.json", "row 2"]),
-    (["good.csv"], "out.txt", ["out.txt", ".txt", ".json .csv .mid .midi .wav"]),
+    (["good.csv"], "out.txt", ["out.txt", ".txt", " ".join(WRITERS)]),
     (["good.csv"], "out.mid", ["out.mid", "pitch"]),
     (["good.csv"], "no/out.json", ["no/out.json", "no folder"]),
     (["good.csv"], "x" * 300 + ".json", ["cannot be written: File name too long"]),

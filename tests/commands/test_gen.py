@@ -13,6 +13,7 @@ from hachimachi.checkpoint import save_model
 from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read, write
+from hachimachi.io.formats import WRITERS
 from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import build_model
 
@@ -156,7 +157,7 @@ def test_as_much_of_a_primer_as_is_wanted(gen, home: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("status", "words", "message"),
     [
-        (1, ["notes.pt", "out.txt"], "suffix '.txt'; hachimachi can write .json .csv .mid .midi .wav"),
+        (1, ["notes.pt", "out.txt"], f"suffix '.txt'; hachimachi can write {' '.join(WRITERS)}"),
         (1, ["notes.pt", "out"], "no suffix"),
         (1, ["missing.pt", "out.csv"], "missing.pt: no such file; expected a model"),
         (1, ["primer.mid", "out.csv"], "primer.mid: damaged, or not a model file"),

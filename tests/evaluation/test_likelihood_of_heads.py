@@ -123,9 +123,9 @@ def test_fresh_events_by_comparing_each(shared_data: Path) -> None:
 def test_what_was_trained_on_is_known_again(shared_data: Path) -> None:
     (train,), (test,) = (read(shared_data / "single" / f"piano_{part}.json") for part in ("train", "test"))
     model = build_model([train])
-    assert find_overlap(model, [train]) == []  # nothing was told
+    assert find_overlap(model.summary, [train]) == []  # nothing was told
     model.summary = {"data": {"openings": opening_hashes([train[:1500], test[:1]])}}
-    assert find_overlap(model, [train, test]) == [train]
+    assert find_overlap(model.summary, [train, test]) == [train]
     assert train.time is not None
-    assert len(find_overlap(model, [EventSequence(train.features, train.data + 1e-9, train.time + 2.5)])) == 1
-    assert find_overlap(model, [test[:1], train[7:]]) == []
+    assert len(find_overlap(model.summary, [EventSequence(train.features, train.data + 1e-9, train.time + 2.5)])) == 1
+    assert find_overlap(model.summary, [test[:1], train[7:]]) == []

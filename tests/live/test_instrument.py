@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pythonosc.osc_bundle import OscBundle
@@ -337,3 +339,9 @@ def test_ahead_of_time_it_hears_itself_in_time(stage) -> None:
     s.performer.hear([60, 80])  # while one has gone out that sounds later
     s.wait(1)
     assert all(row[0] >= 0 for row in s.player.heard[1:])
+
+
+def test_every_route_stands_in_the_protocol(bench) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
+    protocol = page.partition("## The OSC protocol")[2].partition("\n## ")[0]
+    assert [route for route in bench().instrument.routes if f"`{route}" not in protocol] == []

@@ -93,7 +93,8 @@ def test_the_state_does_not_grow_for_ever(backbone: Backbone) -> None:
     _, state = backbone(x[:, :100], backbone.initial_state(4))
     _, later = backbone(x[:, 100:], state)
     assert weigh(state) == weigh(later)
-    assert all(part.untyped_storage().nbytes() <= 8 * weigh(later) for part in later)  # nor what stands behind it
+    kept = [part.untyped_storage().nbytes() for part in later]
+    assert max(kept) <= 8 * weigh(later), "a part of the state is a view of a longer tensor: clone it"
 
 
 def test_a_later_event_never_changes_an_earlier_output(backbone: Backbone, x: Tensor) -> None:
@@ -101,7 +102,8 @@ def test_a_later_event_never_changes_an_earlier_output(backbone: Backbone, x: Te
     x[:, 11] += 1
     after, _ = backbone(x, backbone.initial_state(4))
     assert torch.equal(before[:, :11], after[:, :11])
-    assert not torch.isclose(before[:, 11:], after[:, 11:], rtol=1e-9).all(-1).any()
+    heard = ~torch.isclose(before[:, 11:13], after[:, 11:13], rtol=1e-9).all(-1)  # how far it reaches is its own affair
+    assert heard.all(), "an event changes neither its own output nor the next"
 
 
 def test_rows_of_a_batch_know_nothing_of_each_other(backbone: Backbone, x: Tensor) -> None:

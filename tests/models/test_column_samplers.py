@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hachimachi.columns import Column, UniformGrid
 from hachimachi.constraints import Bins, Constraint
 from hachimachi.events import Feature
+from hachimachi.models.encoder import Scale
 from hachimachi.models.event_model import EventModel
 from hachimachi.models.heads.column_distribution import SmoothedHistogram
-from hachimachi.models.scale import Scale
 from hachimachi.player.column_samplers import TRIES, WARM, MixtureParams, NumberSampler
 from hachimachi.sampling import ColumnSampling
 from tests.conftest import chi_square

@@ -16,7 +16,7 @@ from hachimachi.events import EventSequence, Feature
 from hachimachi.generation import generate
 from hachimachi.io import read
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.player.polyphony import MARGIN, Voices
+from hachimachi.player.engine import MARGIN, Voices
 from hachimachi.sampling import Sampling
 
 

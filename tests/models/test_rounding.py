@@ -15,8 +15,8 @@ from hachimachi.columns import UniformGrid
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
+from hachimachi.models.encoder import Scale
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.scale import Scale
 from hachimachi.player.column_samplers import PlayedGrid
 
 FEATURES = (Feature("pitch", "integer", min=0, max=127), Feature("duration"), Feature("level", resolution=0.1))

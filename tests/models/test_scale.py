@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.columns import UniformGrid
-from hachimachi.models.scale import Scale
+from hachimachi.models.encoder import Scale
 from hachimachi.player.column_samplers import PlayedGrid
 
 SECONDS = UniformGrid(0.01, 0, 6000, log=True)

@@ -97,7 +97,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "openings": summary["data"]["openings"],
     }
     assert len(summary["data"]["fingerprint"]) == 16
-    assert find_overlap(finished.model, io.read(finished.folder.parent / "data.json"))
+    assert find_overlap(finished.model.summary, io.read(finished.folder.parent / "data.json"))
     told = {"name": "gru", "size": 8, "layers": None, "dropout": None, "window": None}
     assert summary["config"]["model"] == told
     assert summary["decided"] == {

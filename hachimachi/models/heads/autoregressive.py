@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from hachimachi.columns import Categories, Column
 from hachimachi.errors import HachimachiError
-from hachimachi.models.backbones.backbone import LockedDropout
-from hachimachi.models.encoder import encode_column
+from hachimachi.models.backbones.rnn import LockedDropout
+from hachimachi.models.encoder import encode_column, symexp
 from hachimachi.models.heads.column_distribution import CategoryDistribution, ColumnDistribution, NumberDistribution
 from hachimachi.models.heads.head import Distribution, Head
-from hachimachi.models.scale import symexp
 from hachimachi.plugins import register
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hachimachi.columns import FLOOR, SPREAD, WIDTHS, Categories, Column
-from hachimachi.models.scale import Scale, category_index
+from hachimachi.models.encoder import Scale, category_index
 
 START = (0.9, 0.02)
 """Weights of the histogram and of the previous value before training."""
@@ -79,6 +79,7 @@ class NumberDistribution(ColumnDistribution):
         super().__init__()
         self.name, self.components = column.name, components
         self.scale = Scale.of(column)
+        self.log_floor = math.log(FLOOR / column.grid.bins)
         self.histogram = SmoothedHistogram(column)
         self.sizes = [2 + components, components, components, column.tilts]
         self.size = sum(self.sizes)
@@ -137,7 +138,7 @@ class NumberDistribution(ColumnDistribution):
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
     def _with_floor(self, log_p: Tensor) -> Tensor:
-        floor = torch.full_like(log_p, math.log(FLOOR / self.scale.grid.bins))
+        floor = torch.full_like(log_p, self.log_floor)
         return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
 
 

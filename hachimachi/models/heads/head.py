@@ -102,7 +102,7 @@ class SampledTables:
         Args:
             distribution: The model's, for a batch of one sequence, shape (1, N).
             rows: The events, shape (N, D), NaN where not given.
-            samplings: How each is drawn, N, as :func:`~hachimachi.player.polyphony.limits` says.
+            samplings: How each is drawn, N, as :func:`~hachimachi.player.engine.limits` says.
         """
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:
