@@ -33,8 +33,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import build_model
 from hachimachi.models.sizes import choose_size
 from hachimachi.training.callbacks import KeepBest, TrainingProgress
-from hachimachi.training.config.compose import compose
-from hachimachi.training.config.defaults import resolve_defaults
+from hachimachi.training.config.compose import compose, resolve_defaults
 from hachimachi.training.config.groups import find_conf, list_options
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits

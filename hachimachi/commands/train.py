@@ -118,7 +118,7 @@ def command(
     if (shown["package"] or shown["resolve"]) and not shown["cfg"]:
         raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
     from hachimachi.training.config.compose import check_words, start_from
-    from hachimachi.training.config.overrides import ConfigError, as_overrides
+    from hachimachi.training.config.schema import ConfigError, as_overrides
     from hachimachi.training.distributed import is_first
     from hachimachi.training.sweep.job import check_sweep, resume_words
 

@@ -1,24 +1,38 @@
-"""Callbacks beside the training loop: the best model is kept, and the screen shows how it goes."""
+"""Callbacks beside the training loop: keeping the best model, showing progress, and what TensorBoard shows."""
 
 from __future__ import annotations
 
+import copy
 import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 from torch import Tensor
 
 from hachimachi.checkpoint import save_model
+from hachimachi.errors import HachimachiError
+from hachimachi.evaluation.playing import PlayReport
+from hachimachi.events import EventSequence
+from hachimachi.generation import generate
+from hachimachi.models.event_model import EventModel
+from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
-from hachimachi.training.tensorboard import find_board, lay_out_charts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch.utils.tensorboard import SummaryWriter
 
 OFTEN = 0.1
 """Seconds between two moves of the bar."""
@@ -33,14 +47,9 @@ def score_of(trainer: L.Trainer) -> float | None:
 
 
 class KeepBest(L.Callback):
-    """Writes the model file at every new best, so that whatever happens leaves a usable model.
+    """Writes the model file at every new best; without anything held out, the last model is the best.
 
-    Without anything held out the last model is the best. A model that has diverged, with weights or a score that are no
-    numbers, is never written.
-
-    Args:
-        path: The model file.
-        summary: What to store with the model; the score is added.
+    A model that has diverged, with weights or a score that are no numbers, is never written. The summary goes with it.
     """
 
     def __init__(self, path: Path, summary: dict[str, Any]) -> None:
@@ -81,19 +90,14 @@ class KeepBest(L.Callback):
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, EventModule)
         self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
-        if self.diverged or not trainer.is_global_zero:
-            return
-        done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
-        module.played.summary = {**self.summary, **done}
-        save_model(module.played, self.path)
+        if not self.diverged and trainer.is_global_zero:
+            done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
+            module.played.summary = {**self.summary, **done}
+            save_model(module.played, self.path)
 
 
 class Baseline(L.Callback):
-    """Logs the marginal baseline beside every validation score, in total and by column.
-
-    Args:
-        marginals: Nats of each column, by its name.
-    """
+    """Logs the marginal baseline, nats by column name, beside every validation score, in total and by column."""
 
     def __init__(self, marginals: Mapping[str, float]) -> None:
         self.values = {tag("marginal", name): nats for name, nats in marginals.items()}
@@ -101,23 +105,23 @@ class Baseline(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Have TensorBoard draw it into the charts of what is to stay below it."""
-        logger = find_board(trainer)
-        if logger:
+        if logger := find_board(trainer):
             assert isinstance(pl_module, EventModule)
             lay_out_charts(logger.experiment, [column.name for column in pl_module.model.columns])
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Log what does not change, to draw a line to stay below."""
+        """Log the same values again, so that they draw a line."""
         pl_module.log_dict(self.values)
 
 
 class TrainingProgress(L.Callback):
-    """A bar of what is used up of the limits, and one line: time, training and held-out nats per event, the best.
+    """A bar of the share used of the limits, and one line: time, training and held-out nats per event, the best.
+
 
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
-        keep: Knows the best score.
-        limits: When the run ends at the latest.
+        keep: Has the best score.
+        limits: Of the run.
         console: Where to write; lines come seldom where it is no terminal.
     """
 
@@ -129,8 +133,8 @@ class TrainingProgress(L.Callback):
         self.task = self.bar.add_task("", total=1.0)
         self.started = self.printed = self.moved = time.monotonic()
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin to show."""
+    def on_train_start(self, *_: Any, **__: Any) -> None:
+        """Start the bar."""
         self.started = self.printed = time.monotonic()
         if self.console.is_terminal:
             self.bar.start()
@@ -140,8 +144,8 @@ class TrainingProgress(L.Callback):
         trainer: L.Trainer,
         pl_module: L.LightningModule,  # noqa: ARG002
         outputs: Any,
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        *_: Any,
+        **__: Any,
     ) -> None:
         """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
         self.losses.append(outputs["loss"].detach())
@@ -151,23 +155,21 @@ class TrainingProgress(L.Callback):
             self.bar.update(self.task, completed=self._used(trainer))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Show how it goes."""
+        """Show the progress."""
         self._show(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Show how it goes, where no validation just did."""
+        """Show the progress, where no validation just did."""
         if self.losses:
             self._show(trainer)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    def on_train_end(self, *_: Any, **__: Any) -> None:
         """Leave the last line standing."""
         if self.bar.live.is_started:
             self.bar.stop()
         self._print()
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Give the terminal back."""
-        self.on_train_end(trainer, pl_module)
+    on_exception = on_train_end
 
     def _show(self, trainer: L.Trainer) -> None:
         score, seconds = score_of(trainer), time.monotonic() - self.started
@@ -182,22 +184,141 @@ class TrainingProgress(L.Callback):
             self._print()
 
     def _print(self) -> None:
-        """Print the last line, unless it has been."""
+
         if self.line:
             self.console.print(self.line)
         self.line, self.printed = None, time.monotonic()
 
     def _used(self, trainer: L.Trainer) -> float:
-        """Return the share of the nearest limit that is used up."""
         minutes = (time.monotonic() - self.started) / 60
         return self.limits.used(trainer.current_epoch + 1, trainer.global_step, minutes)
 
 
 class SameBatches(L.Callback):
-    """Draws the windows of every epoch as those of the first: a model that can learn has them by heart before long."""
+    """Draws the windows of every epoch as those of the first: a model that can learn soon memorizes them."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin anew."""
+        """Reset the epoch of the windows."""
         loader = trainer.train_dataloader
         assert loader is not None
         loader.dataset.epoch = 0
+
+
+EVERY = 10.0
+"""Least seconds between two pictures, and before the first."""
+LATER = 1.5
+"""The next picture comes when training has gone on so many times as long: a long run has few more than a short one."""
+SHARE = 0.02
+"""Share of the time of training that pictures may take."""
+EVENTS = 200
+"""Events in a piano roll."""
+COUNTED = 500
+"""Events whose values are counted."""
+SECONDS = 10.0
+"""Seconds that sound at most."""
+RATE = 11025
+"""Samples of sound in a second: to judge, not to enjoy, so that a run's log stays small."""
+GROUPS = ("dataset", "augment", "model", "head", "optimizer")
+"""Groups of the config that are logged as hyper-parameters."""
+
+
+class Pictures(L.Callback):
+    """Logs what a copy of the model plays beside real events, held out if any are, and at the end the run's scores."""
+
+    def __init__(self, data: EventDataModule) -> None:
+        self.real = (data.valid or data.train)[0][:EVENTS].from_zero()
+        self.held_out = data.valid_sample
+        self.logger: TensorBoardLogger | None = None
+        self.started = self.due = 0.0
+        self.step, self.sounded = 0, False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Find the log, and wait a while."""
+        self.logger, self.started = find_board(trainer), time.monotonic()
+        self.due = self.started + EVERY
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show what the model plays, if it is time."""
+        self.step, began = trainer.global_step, time.monotonic()
+        if self.logger is None or began < self.due:
+            return
+        assert isinstance(pl_module, EventModule)
+        self.show(pl_module.played)
+        now = time.monotonic()
+        self.due = max(now + EVERY, now + (now - began) / SHARE, self.started + LATER * (now - self.started))
+
+    def show(self, model: EventModel) -> None:
+        """Log what a model plays as a piano roll or traces, for notes its sound, and how often values occur in it.
+
+        Nothing for a model that has diverged.
+        """
+        if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
+            return
+        from hachimachi import plot
+        from hachimachi.plot.canvas import draw_likeness, is_notes
+
+        player = copy.deepcopy(model).cpu()
+        if player.bos.dtype in (torch.float16, torch.bfloat16):
+            player = player.float()
+        whole = generate(player, COUNTED, seed=0)
+        made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
+        self._draw("playing", plot.compare(self.real, made, seconds=seconds))
+        with suppress(HachimachiError):  # values that never change, or nothing held out: nothing to compare
+            self._draw("distributions", draw_likeness([whole], self.held_out, model.columns))
+        if is_notes(made):
+            self._sound("playing/generated", made)
+            if not self.sounded:
+                self._sound("playing/real", self.real)
+            self.sounded = True
+
+    def conclude(self, cfg: DictConfig, model: EventModel, score: float, gain: float, playing: PlayReport) -> None:
+        """Log what the best model plays, how like real music that is, and its scores beside the hyper-parameters.
+
+        The score is in held-out nats per event, the gain how far that is below the marginal baseline.
+        """
+        if self.logger is None:
+            return
+        self.show(model)
+        likeness = {f"likeness/{each.aspect}": each.ratio for each in playing.likeness}
+        self.logger.log_metrics(likeness, self.step)
+        config = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(config, dict)
+        options = {name: config[name] for name in (*GROUPS, "seed")}
+        scores = {"nll": score, "gain": gain, "collapsed": playing.collapsed / len(playing.generated)}
+        if playing.copying:
+            copies = playing.copying.generated
+            scores |= {"copied": copies.share, "longest_run": float(copies.longest)}
+        if playing.worst:
+            scores["likeness"] = playing.worst.ratio
+        self.logger.log_hyperparams(options, {f"score/{name}": value for name, value in scores.items()}, self.step)
+        self.logger.experiment.close()
+
+    def _draw(self, tag: str, figure: Figure) -> None:
+        from hachimachi.plot import to_pixels
+
+        assert self.logger is not None
+        self.logger.experiment.add_image(tag, to_pixels(figure), self.step, dataformats="HWC")
+
+    def _sound(self, tag: str, notes: EventSequence) -> None:
+        from hachimachi.io.wav import synthesize
+
+        assert self.logger is not None
+        assert notes.time is not None
+        sound = synthesize([notes[: int((notes.time < SECONDS).sum())]], RATE)[: round(SECONDS * RATE)]
+        self.logger.experiment.add_audio(tag, torch.from_numpy(sound)[None].float(), self.step, sample_rate=RATE)
+
+
+def find_board(trainer: L.Trainer) -> TensorBoardLogger | None:
+    """Return the logger for TensorBoard, if there is one and this is the process that writes."""
+    found = (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger))
+    return next(found, None) if trainer.is_global_zero else None
+
+
+def lay_out_charts(board: SummaryWriter, columns: Sequence[str]) -> None:
+    """Put train, held-out and baseline nats into one chart, in total and for each column, under "Custom Scalars"."""
+    lines = ("train", "val", "marginal")
+    charts = {"total": [f"{line}/nll" for line in lines]}
+    charts |= {column: [tag(line, column) for line in lines] for column in columns}
+    # TensorBoard takes tags for patterns
+    patterns = {title: [f"^{re.escape(name)}$" for name in names] for title, names in charts.items()}
+    board.add_custom_scalars({"nats per event": {title: ["Multiline", names] for title, names in patterns.items()}})

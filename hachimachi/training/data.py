@@ -25,7 +25,7 @@ from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
 from hachimachi.ngrams import OPENING, opening_hashes
-from hachimachi.training.config.defaults import default_for
+from hachimachi.training.config.compose import default_for
 from hachimachi.training.holdout import DataSplit, hold_out, sample, shorten, split_by_file
 from hachimachi.training.window_augmentation import WindowAugmentation, decide_augmentation
 
@@ -35,21 +35,21 @@ Indexes = NDArray[np.int64]
 class Windows(IterableDataset[Tensor]):
     """Every sequence cut at a random event and then every T events, in random order: each event once an epoch.
 
-    What is in memory comes in any order. What is on disk comes in pools: blocks of 65,536 events that lie together are
-    drawn from all over the collection, 64 for a pool, and the windows that begin in a pool come in any order. So a
-    batch holds events from everywhere, and yet only a pool is read at a time. A collection of one pool, four million
-    events, comes in the order in which it would from memory.
+    What is in memory comes in any order. What is on disk comes in pools, so that a batch holds events from everywhere
+    while one pool is read at a time: 64 blocks of 65,536 events are drawn from all over the collection for a pool, and
+    the windows that begin in it come in any order. A collection of one pool comes in the order as from memory.
 
     Args:
         sequences: What to cut; windows never cross from one to the next.
         window: Events in a window, T.
         batch_size: Windows in a batch, B.
-        seed: With the epoch, the process and the worker it draws the cuts and the order.
+        seed: Draws, with the epoch, the cuts and the order.
     """
 
     def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
         self.sequences = Collection.of(sequences)
         self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
+        self.in_pools = not self.sequences.source.resident
         self.skip = 0
         """Batches of the next epoch that have been seen already, by a run that goes on."""
 
@@ -58,16 +58,17 @@ class Windows(IterableDataset[Tensor]):
         self.epoch += 1
         sequence, start, stop = cut(self.sequences.lengths, self.window, random)
         order = self._share(self.order(sequence, start, random))
-        batches = self._of_worker([order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)])
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        first, step = self.skip, 1
+        if worker := torch.utils.data.get_worker_info():  # the loader takes a batch of each in turn
+            first, step = self.skip + worker.id, worker.num_workers
+            if self.in_pools:  # each worker has a stretch, so that each pool has one reader
+                turns = zip_longest(*np.array_split(np.arange(len(batches)), worker.num_workers))
+                batches = [batches[i] for turn in turns for i in turn if i is not None]
         self.skip = 0
-        for batch in batches:
+        for batch in batches[first::step]:
             spans = zip(*(each[batch].tolist() for each in (sequence, start, stop)), strict=True)
             yield pad([self.sequences.rows(*span) for span in spans], self.window)
-
-    @property
-    def in_pools(self) -> bool:
-        """Whether neighbours are read together."""
-        return not self.sequences.source.resident
 
     def order(self, sequence: Indexes, start: Indexes, random: np.random.Generator) -> Indexes:
         """Return an order of windows, given which sequence each is of and its first event there."""
@@ -86,22 +87,9 @@ class Windows(IterableDataset[Tensor]):
         evened = np.resize(order, -(-len(order) // processes) * processes)
         return evened.reshape(processes, -1)[rank] if self.in_pools else evened[rank::processes]
 
-    def _of_worker(self, batches: list[Indexes]) -> list[Indexes]:
-        """Return the batches of this worker that have not been seen: the loader takes one of each in turn.
-
-        Of pools each worker has a stretch, so that each pool has one reader.
-        """
-        worker = torch.utils.data.get_worker_info()
-        if worker is None:
-            return batches[self.skip :]
-        if self.in_pools:
-            turns = zip_longest(*np.array_split(np.arange(len(batches)), worker.num_workers))
-            batches = [batches[i] for turn in turns for i in turn if i is not None]
-        return batches[self.skip + worker.id :: worker.num_workers]
-
 
 def cut(lengths: Indexes, window: int, random: np.random.Generator) -> tuple[Indexes, Indexes, Indexes]:
-    """Cut sequences of given lengths: return for each window which sequence it is of, its first event and its end."""
+    """Cut sequences of given lengths; return of each window the index of its sequence, its first event and its end."""
     heads = np.minimum(random.integers(window, size=len(lengths)), lengths)  # what comes before the first cut
     headed = heads > 0
     counts = headed - (heads - lengths) // window
@@ -120,11 +108,11 @@ def pad(pieces: Sequence[NDArray[np.float64]], length: int) -> Tensor:
 
 
 SAMPLE = 32768
-"""Events that a validation is of, at most; more would take the time from training."""
+"""Events in a validation, at most; more would take time from training."""
 SCORED = 2**16
-"""Events that the score in the end is of, at most: beyond them its error is small; it takes time and memory."""
+"""Events in the score at the end, at most: beyond them its error is small."""
 HASHED = 2**16
-"""Events on disk that a fingerprint is taken of, where there are more."""
+"""Events on disk in a fingerprint, at most."""
 OPENINGS = 4096
 """Sequences on disk that are recognised later, at most, so that a model file stays small."""
 PASS = 8192
@@ -134,8 +122,7 @@ PASS = 8192
 class EventDataModule(L.LightningDataModule):
     """Reads formatted data, holds some of it out, and cuts the rest into windows.
 
-    Held out is what a split lists under ``valid``. Without one, whole sequences, drawn by seed, where at least five
-    have two events; otherwise the last part of each one in time. Under 20 events nothing is held out.
+    Held out is what a split lists under ``valid``, without one what :func:`~hachimachi.training.holdout.hold_out` does.
 
     A batch is a float64 tensor of shape (B, T, D), one row an event, one column a feature, as :attr:`columns` lists
     them. Where the data has time, column 0 is the time since the previous event in seconds, unknown for a sequence's
@@ -146,8 +133,7 @@ class EventDataModule(L.LightningDataModule):
 
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
-        split: A file that lists names of sequences under ``train``, ``valid`` and ``test``; the last are for
-            :meth:`test_dataloader` alone.
+        split: A file that lists sequences under ``train``, ``valid`` and ``test`` (:meth:`test_dataloader` alone).
         window: Events in a window; ``None`` for what suits the amount of data.
         batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.
@@ -235,12 +221,12 @@ class EventDataModule(L.LightningDataModule):
 
     @cached_property
     def valid_sample(self) -> Collection:
-        """What every validation is of: all that is held out, or a sample of it, always the same."""
+        """Held-out sequences of every validation: all, or a sample, always the same."""
         return sample(self.valid, SAMPLE, self.seed)
 
     @cached_property
     def scored_sample(self) -> Collection:
-        """What a model is scored on in the end: all that is held out, or a larger sample of it."""
+        """Held-out sequences that a model is scored on at the end: all, or a larger sample."""
         return sample(self.valid, SCORED, self.seed)
 
     def marginals(self) -> dict[str, float]:
@@ -254,19 +240,14 @@ class EventDataModule(L.LightningDataModule):
         return self.train.events
 
     def decide_augmentation(self, **options: Any) -> WindowAugmentation:
-        """Decide which columns are augmented, from the training part and what is held out.
-
-        Args:
-            **options: As of :func:`~hachimachi.training.window_augmentation.decide_augmentation`.
+        """Decide from the data which columns are augmented, with the options of
+        :func:`~hachimachi.training.window_augmentation.decide_augmentation`.
         """
         train, held_out = _join_rows(self.train.sampled()), _join_rows(self.valid.sampled())
         return decide_augmentation(self.columns, train, held_out, **options)
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that tell these data from others, by the rows of all sequences.
-
-        Of what is on disk, where there is much of it, by the lengths of all sequences and the rows of a sample.
-        """
+        """Return 16 hexadecimal digits of a hash of all rows; of much on disk, of all lengths and a sample's rows."""
         content = hashlib.sha256()
         for part in (self.train, self.valid):
             hashed = part.sampled(HASHED)
@@ -277,7 +258,7 @@ class EventDataModule(L.LightningDataModule):
         return content.hexdigest()[:16]
 
     def openings(self, sequences: Collection) -> list[str]:
-        """Return by what sequences are recognised later, of many on disk of some, evenly from everywhere."""
+        """Return hashes by which sequences are recognised later; of many on disk, some from everywhere."""
         beginnings = sequences.cut(0, OPENING)
         if not sequences.source.resident and len(beginnings) > OPENINGS:
             beginnings = beginnings.take(np.linspace(0, len(beginnings) - 1, OPENINGS).astype(np.int64))
@@ -293,10 +274,8 @@ class EventDataModule(L.LightningDataModule):
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
         """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
         windows = Windows(sequences, self.window, self.batch_size, self.seed)
-        # workers that stay count epochs; new ones would cut the same windows every time
-        return DataLoader(
-            windows, batch_size=None, num_workers=self.num_workers, persistent_workers=self.num_workers > 0
-        )
+        workers = self.num_workers  # those that stay count epochs; new ones would cut the same windows every time
+        return DataLoader(windows, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Whole sequences of :attr:`valid_sample`, shape (B, T, D), padded with NaN."""

@@ -1,8 +1,5 @@
-"""Several processes that learn together: which one this is, what they agree on, and how they end.
-
-On one machine Lightning starts a process for each further device with the same command; torchrun and SLURM start all of
-them, on several machines too.
-"""
+"""Several processes that learn together: which one this is, what they agree on, and how they end. On one machine
+Lightning starts a process for each further device; torchrun and SLURM start all of them, on several machines too."""
 
 from __future__ import annotations
 
@@ -69,7 +66,7 @@ def agree(value: Value) -> Value:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it is no more: it would wait for its message for half an hour."""
+    """End this process when its parent has ended: it would wait for its message for half an hour."""
 
     def watch(parent: int) -> None:
         while os.getppid() == parent:
@@ -80,12 +77,9 @@ def end_with_parent() -> None:
 
 
 class LaunchedProcesses(L.Callback):
-    """The processes that Lightning starts for one run, a context: on leaving it they have ended.
+    """The processes that Lightning starts for one run of a number in all, a context: on leaving it they have ended.
 
     What Lightning left in the environment is taken back, so that another run can follow in this process.
-
-    Args:
-        number: Processes of the run in all.
 
     Raises:
         HachimachiError: On leaving the context, where another process was lost.
@@ -142,11 +136,8 @@ class LaunchedProcesses(L.Callback):
 class StopTogether(L.Callback):
     """Ends all processes at the same step: the first one's clock and what interrupts it count for all.
 
-    One process that left alone, as Lightning has it do at Ctrl-C, would let the others wait for it for ever. A second
-    Ctrl-C ends them at once.
+    The others would wait for ever for a process that left alone at Ctrl-C. A second Ctrl-C ends them at once.
 
-    Args:
-        minutes: After which training ends; ``None`` for never.
     """
 
     def __init__(self, minutes: float | None) -> None:
@@ -156,7 +147,7 @@ class StopTogether(L.Callback):
         self.before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin to count, and to listen; from here on each process draws its own augmentations and dropout.
+        """Start the clock, handle the signals, and seed each process for augmentations and dropout of its own.
 
         A run that goes on draws others than it began with, for a checkpoint has the random numbers of one process.
         """
@@ -175,14 +166,12 @@ class StopTogether(L.Callback):
             self.ended = "" if reason == "time" else reason
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Listen no longer."""
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Handle the signals as before."""
         while self.before:
             signal.signal(*self.before.popitem())
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Listen no longer."""
-        self.on_train_end(trainer, pl_module)
+    on_exception = on_train_end
 
     def _request(self, number: int, _: object) -> None:
         if self.requested and number == signal.SIGINT:

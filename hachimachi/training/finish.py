@@ -1,4 +1,4 @@
-"""After training: what holds of each column is kept, and the model may learn from what it was scored on."""
+"""After training: shrinking columns towards their marginals, and refitting on what was held out too."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RATE = 0.3
 0.28 (piano), 0.07 (drums) and 0.02 (never repeats itself). Three times as many steps gained 0.5 and 0.15 on the first
 two and lost 0.12 on the third; the full rate was no better in as few steps."""
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""What may be kept of a column; of equals the first."""
+"""Shares that may be kept of a column; of equally good ones the first."""
 
 
 def refit(
@@ -38,21 +38,17 @@ def refit(
 ) -> str:
     """Let the best model learn from all there is, and store it in place of what it was.
 
-    It goes on from the best model, whose number of steps was found by stopping, in steps of a small constant rate, and
-    for as many more as there is more to learn from: held-out ÷ training events of the steps to the best. Beginning anew
-    on everything would take the whole time again and end in a model that nobody has scored. Grids and histograms stay
-    as they are, for the score and the likelihood to mean the same. The file is replaced when all is done, so whatever
-    ends this earlier leaves the model as it was scored.
+    It goes on from the best model, in steps of a small constant rate: held-out ÷ training events times the steps that
+    the best took. Starting over would take the whole time again and end in a model that was never scored. Grids and
+    histograms stay as they are, for the score and the likelihood to mean the same. The file is replaced when all is
+    done, so whatever ends this earlier leaves the model as it was scored.
 
     Args:
         cfg: The whole config.
-        data: What was learned from and what was held out.
         path: The model file, with its score.
-        augmentation: What is done to windows.
-        console: Where to show how it goes.
 
     Returns:
-        What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+        What ended it early, Ctrl-C or SIGTERM, or nothing.
     """
     model, whole = load_model(path), data.parts.whole
     steps = max(1, round(model.summary["steps"] * (whole.events - data.events) / max(1, data.events)))
@@ -68,7 +64,7 @@ def refit(
         console.print("The last pass diverged; the model stays as it was judged", style="yellow")
         return ""
     model.grams = all_ngrams(whole, model.columns)
-    model.summary["data"]["openings"] = data.openings(whole)  # `hxmx eval` warns of what it has heard
+    model.summary["data"]["openings"] = data.openings(whole)  # `hxmx eval` warns of what it was trained on
     model.summary["refit"] = {"sequences": len(whole), "events": whole.events, "steps": steps, "lr": rate}
     model.summary["held_out"]["before_refit"] = True
     if is_first():
@@ -79,20 +75,15 @@ def refit(
 def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, float]:
     """Take each column back towards its marginals as far as that predicts held-out events better.
 
-    There is one moment to stop for all columns together, but by then some have been learned by heart, and others
-    predict worse than their histogram where the data goes on in another way. Each can be scored alone, for it is given
-    the actual columns before it. The score on the same events is flattered a little by the choice, as it is by that of
-    the moment.
-
-    Args:
-        model: The model; its head is changed.
-        held_out: What to score on.
+    All columns stop learning at once, when some are overfitted and others predict worse than their histogram where the
+    data changes. Each can be scored alone, given the actual columns before it. The score on the same events is
+    flattered a little by the choice, as it is by early stopping.
 
     Returns:
-        The share kept of what was learned of each column, by name.
+        The share kept of what was learned of each column, by name; the model's head is changed.
     """
-    able = model.head.shrink([1.0] * len(model.columns))
-    if not able or not any(len(sequence) > 1 for sequence in held_out):
+    can_shrink = model.head.shrink([1.0] * len(model.columns))
+    if not can_shrink or not any(len(sequence) > 1 for sequence in held_out):
         return {}
     nats = []  # of each column with a share kept of all that was learned
     for share in SHARES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,28 +15,30 @@ from typing import Any
 import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
-from hachimachi.console import make_console, show_reading
-from hachimachi.errors import HachimachiError
+from hachimachi.console import column_table, make_console, show_reading
+from hachimachi.errors import HachimachiError, count
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play_briefly
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import AUTO, choose_size
-from hachimachi.training.callbacks import Baseline, KeepBest, TrainingProgress
-from hachimachi.training.config.defaults import DEFAULTS, resolve_defaults
+from hachimachi.models.sizes import AUTO, choose_size, explain_size
+from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
+from hachimachi.training.config.compose import DEFAULTS, resolve_defaults
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import agree, is_first
 from hachimachi.training.finish import refit, shrink
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
 from hachimachi.training.limits import LearningRateSchedule, Limits
-from hachimachi.training.messages import conclude, introduce
 from hachimachi.training.module import EventModule
 from hachimachi.training.runs import find_platform, find_revision, find_versions
-from hachimachi.training.tensorboard import Pictures
 from hachimachi.training.trainer import compiles, fit, quiet
-from hachimachi.training.window_augmentation import OpsAugmentation
+from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation
+
+SMALL = 50
+"""Under this many events a model can learn little, which a line says."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Run:
         folder: Config, logs and checkpoints.
         score: Held-out nats per event of the model in the file, NaN where nothing was held out.
         marginal: The marginal baseline on the same events.
-        interrupted: What ended it before its time, Ctrl-C or SIGTERM, or nothing.
+        interrupted: What ended it early, Ctrl-C or SIGTERM, or nothing.
         playing: How the model plays, from a few short generations; ``None`` where that was not measured.
         kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
@@ -64,7 +67,7 @@ class Run:
 
     @property
     def taken_back(self) -> dict[str, float]:
-        """Columns of which not all that was learned is kept, and the share that is."""
+        """Columns shrunk towards their marginals, and the share that is kept."""
         return {name: share for name, share in self.kept.items() if share < 1}
 
     @property
@@ -108,8 +111,12 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     data.setup()
     composed, cfg = cfg, resolve_defaults(cfg, data.events)
     summary = _summarize(composed, cfg, data)
-    if is_first():
-        _write_origin(folder, cfg, summary)
+    if is_first():  # beside the config, what else it takes to have the run again
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
+        origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
+        (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
     with quiet():
@@ -196,17 +203,8 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
     }
 
 
-def _write_origin(folder: Path, cfg: DictConfig, summary: dict[str, Any]) -> None:
-    """Write the config, and beside it what else it takes to have a run again: data, versions, revision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
-    origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
-    (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-
-
 def _score(run: Run, data: EventDataModule) -> Run:
-    """Score the model in the file on what was held out, measure how it plays, and store both there."""
+    """Score the model in the file on what was held out, evaluate how it plays, and store both there."""
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
@@ -231,3 +229,83 @@ def _score(run: Run, data: EventDataModule) -> Run:
     save_model(model, run.path)
     score, marginal = result.nats_per_event, result.marginal_nats_per_event
     return replace(run, score=score, marginal=marginal, playing=playing, kept=kept)
+
+
+def introduce(
+    console: Console,
+    cfg: DictConfig,
+    data: EventDataModule,
+    model: EventModel,
+    limits: Limits,
+    augmentation: WindowAugmentation,
+) -> None:
+    """Print what is learned from, what is predicted, by what, and for how long at most."""
+    held = data.valid.events
+    events = data.events + held
+    where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
+    sampled = data.valid_sample.events
+    sampling = f" ({sampled:,} sampled to stop by)" if sampled < held else ""
+    held_out = f"{held:,} of them held out {where}{sampling}" if held else "none held out"
+    console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {held_out}")
+    for remark in data.remarks:
+        console.print(remark)
+    if events < SMALL:
+        advice = "expect little of this model; a few hundred are a start"
+        console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
+    console.print(column_table(model))
+    weights = sum(weight.numel() for weight in model.parameters())
+    backbone = model.parts["backbone"]
+    if {"layers", "size"} <= set(backbone):
+        size = f"{backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, data.events)}"
+    else:  # one from a plug-in may have other options
+        size = " ".join(f"{key}={value}" for key, value in backbone.items() if key != "name")
+    console.print(f"{backbone['name']} {size}".rstrip() + ",")
+    console.print(f"{cfg.head.name} head, {weights:,} weights")
+    if augmentation:
+        names = ", ".join(augmentation.names(model.columns))
+        console.print(f"{augmentation.share:.0%} of the windows varied, and marked as such: {names}")
+        for op, _ in augmentation.bound.ops if isinstance(augmentation, OpsAugmentation) else ():
+            console.print(f"  {op}")
+    console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
+
+
+def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
+    """Print what came out and what to do with it."""
+    if run.interrupted:
+        console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
+        console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
+    if diverged:
+        advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
+        console.print(f"Training diverged, {advice}", style="yellow")
+    if math.isnan(run.score):
+        console.print(f"{run.path}: written; nothing was held out, so there is no score")
+    else:
+        gain = run.marginal - run.score
+        console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
+        console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
+        emptied = len(run.kept) > 0 and not any(run.kept.values())
+        if (gain <= 0 or emptied) and not diverged:
+            console.print("It has learned nothing that holds: let it learn longer, or from more data", style="yellow")
+    if run.taken_back:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in run.taken_back.items())
+        console.print("Taken back to the histogram, for no more of what was learned holds than")
+        console.print(shares)
+    if run.refit:
+        console.print("Then it learned from that too: the score is from before it")
+    if run.playing:
+        if run.playing.copying:
+            console.print(run.playing.sentence())
+        if run.playing.collapsed:
+            console.print(f"{run.playing.warning()};", style="yellow")
+            console.print("try more data, or let it play with --temperature 1.1", style="yellow")
+    model = shlex.quote(str(run.path))
+    more = "".join(f" --plugin {name}" for name in cfg.plugins)
+    console.print(f"Next: hxmx gen {model} output.csv{more}, or live: hxmx run {model}{more}")
+    if "tensorboard" in cfg.logger.name:
+        console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the working directory, if it is below."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)

@@ -18,7 +18,7 @@ FEW = 20
 """Under this many events nothing is held out."""
 SEVERAL = 5
 """From this many sequences on whole ones are held out, else the end of each."""
-TASTE = 256
+LEAST = 256
 """Events of a sequence that a sample takes at least, where it has them: a model needs some to find its way in."""
 
 
@@ -47,7 +47,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     """Hold out about a fraction of the events, the same for the same seed.
 
     Whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each one in time.
-    Under 20 events nothing.
+    Under 20 events nothing is held out.
     """
     whole = Collection.of(sequences)
     lengths = whole.lengths
@@ -75,8 +75,6 @@ def split_by_file(
 ) -> DataSplit:
     """Take the parts that a split lists; where it lists none to validate by, hold out of its training part.
 
-    What it does not list is left out, and what it lists for the test is never looked at in training.
-
     Raises:
         HachimachiError: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
     """
@@ -90,7 +88,18 @@ def split_by_file(
         missing = listed([name for name in names if name in absent.refused])
     except HachimachiError:  # it need not be among the data
         test, missing = none, listed(names)
-    _check_apart(split, {"train": train, "valid": valid, "test": test}, everything)
+    parts = {"train": train, "valid": valid, "test": test}
+    # events left under each name: a sequence may be named twice, with its suffix and without
+    there, named = Counter[str](), dict[str, list[str]]()
+    for name, length in zip(everything.names, everything.lengths.tolist(), strict=True):
+        there[name] += length
+    for part, chosen in parts.items():
+        for name, length in zip(chosen.names, chosen.lengths.tolist(), strict=True):
+            there[name] -= length
+            named.setdefault(name, []).append(part)
+            if there[name] < 0:
+                where = " and ".join(named[name])
+                raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
     notes = [f"left alone for the test: {_count(test)}"] if test else []
     notes += [f"under test in {split.path.name}, but not in the data: {missing}"] if missing else []
     known = {*train.names, *valid.names, *test.names}
@@ -112,8 +121,8 @@ def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collecti
     if everything.events <= most:
         return everything
     order = np.random.default_rng(seed).permutation(len(everything))
-    tastes = np.cumsum(np.minimum(everything.lengths[order], TASTE))
-    drawn = everything.take(order[: max(1, int(np.searchsorted(tastes, most, side="right")))])
+    least = np.cumsum(np.minimum(everything.lengths[order], LEAST))
+    drawn = everything.take(order[: max(1, int(np.searchsorted(least, most, side="right")))])
     rest, longest = most, most
     for i, length in enumerate(np.sort(drawn.lengths).tolist()):
         longest = rest // (len(drawn) - i)
@@ -131,32 +140,14 @@ def _select(everything: Collection, split: Split, part: str, report: Report) -> 
     return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))
 
 
-def _check_apart(split: Split, parts: dict[str, Collection], everything: Collection) -> None:
-    """Refuse events named twice: with their suffix under train, without it under test."""
-    there = Counter[str]()
-    for name, length in zip(everything.names, everything.lengths.tolist(), strict=True):
-        there[name] += length
-    taken: dict[str, list[str]] = {}
-    for part, chosen in parts.items():
-        for name, length in zip(chosen.names, chosen.lengths.tolist(), strict=True):
-            there[name] -= length
-            taken.setdefault(name, []).append(part)
-            if there[name] < 0:
-                where = " and ".join(taken[name])
-                raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
-
-
 def _count(sequences: Collection) -> str:
     return f"{count(len(sequences), 'sequence')} ({count(sequences.events, 'event')})"
 
 
 def shorten(parts: DataSplit, most: int | None, seed: int) -> DataSplit:
-    """Leave at most so many events to learn from; what is held out stays, so that scores compare.
+    """Limit the events to learn from, `None` for all; what is held out stays, so that scores compare.
 
-    Args:
-        parts: A data set in parts.
-        most: Events to learn from, all if ``None``.
-        seed: Draws the sequences; those drawn for fewer events are among those for more.
+    Sequences are drawn by seed; those drawn for fewer events are among those for more.
     """
     lengths = parts.train.lengths.tolist()
     events = sum(lengths)

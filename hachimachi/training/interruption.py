@@ -29,10 +29,8 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class StopGracefully(L.Callback):
-    """Ends a run between two steps after Ctrl-C or SIGTERM, and after the validation if one is due; a second Ctrl-C
-    ends it at once.
-
-    For one process: of several, see :class:`~hachimachi.training.distributed.StopTogether`.
+    """Ends a run of one process between two steps after Ctrl-C or SIGTERM, and after the validation if one is due; a
+    second Ctrl-C ends it at once. See also :class:`~hachimachi.training.distributed.StopTogether`.
     """
 
     def __init__(self) -> None:
@@ -41,7 +39,7 @@ class StopGracefully(L.Callback):
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin to listen."""
+        """Handle the signals."""
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             self.before = {each: signal.signal(each, self._receive) for each in NAMES}
 
@@ -49,22 +47,18 @@ class StopGracefully(L.Callback):
         """Have Lightning stop when all that belongs to this step is done."""
         self._set_stopping(trainer, bool(self.reason))
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    def on_validation_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Let a validation come to its end: half of one is no score."""
         self._set_stopping(trainer, False)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Have Lightning stop after it."""
-        self._set_stopping(trainer, bool(self.reason))
+    on_validation_end = on_train_batch_end
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Listen no longer."""
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Handle the signals as before."""
         while self.before:
             signal.signal(*self.before.popitem())
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Listen no longer."""
-        self.on_train_end(trainer, pl_module)
+    on_exception = on_train_end
 
     def _set_stopping(self, trainer: L.Trainer, stopping: bool) -> None:
         if trainer.world_size == 1:  # as Lightning tells itself after SIGTERM
@@ -80,10 +74,6 @@ class LastCheckpoint(Checkpoint):
     """Writes from time to time the checkpoint to resume from, always between two steps with nothing left to be done.
 
     Where a validation is due after a step, it waits for it; what a crash leaves is the last one written.
-
-    Args:
-        path: The file.
-        every: Time between two of them.
     """
 
     def __init__(self, path: Path, every: timedelta) -> None:
@@ -95,15 +85,12 @@ class LastCheckpoint(Checkpoint):
         if not due and not trainer.is_last_batch:
             self._write_in_time(trainer)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write where it is time: epochs of short pieces are a step or two."""
         self._write_in_time(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Write where it was stopped; where it was cut off within a step, only if there is none yet.
-
-        Of several processes one that fails is alone, and writing would wait for the others.
-        """
+        """Write after SIGTERM; after anything else only if there is none yet and no other process to wait for."""
         if isinstance(exception, SIGTERMException) or (trainer.world_size == 1 and not self.path.is_file()):
             trainer.save_checkpoint(self.path)
 
@@ -116,12 +103,8 @@ class LastCheckpoint(Checkpoint):
 class ResumeState(L.Callback):
     """Keeps, in a checkpoint, which batch comes next and the state of every random number generator.
 
-    With the weights, their average, the optimizer, its schedule and the patience, which Lightning keeps, that is all
-    there is: on the CPU and in one process a run that goes on ends in the same weights, to the bit. It stands first
-    among the callbacks, for what comes after it may draw.
-
-    Args:
-        data: What is learned from.
+    Lightning keeps the rest: on the CPU and in one process a run that goes on ends in the same weights, to the bit. It
+    stands first among the callbacks, for what comes after it may draw.
     """
 
     def __init__(self, data: EventDataModule) -> None:
@@ -156,7 +139,7 @@ class ResumeState(L.Callback):
         self.random = None
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
-        """Count."""
+        """Count batches and epochs."""
         self.epoch, self.batch = (self.epoch + 1, 0) if trainer.is_last_batch else (self.epoch, self.batch + 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -169,7 +152,7 @@ class ResumeState(L.Callback):
         return {"epoch": self.epoch, "batch": self.batch, "random": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up."""
+        """Restore the position, and keep the states until training starts."""
         self.data.position = self.epoch, self.batch = state_dict["epoch"], state_dict["batch"]
         self.random = state_dict["random"]
 
@@ -178,7 +161,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
     """Check that a run of this model can go on from a checkpoint, and has epochs left to do.
 
     Raises:
-        HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done already.
+        HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
@@ -18,18 +17,17 @@ from hachimachi.training.data import EventDataModule
 STEPS = 60
 """Steps of training where nothing is held out to stop by."""
 MINUTES = (0.75, 14.0)
-"""Least and most time that a run takes by default. With the imports before it and the score after it, one performance
-stays within a minute and a collection within a quarter of an hour."""
+"""Least and most minutes of a run by default: with imports and score, a performance stays within one, a collection
+within 15."""
 PERFORMANCE = 10_000
 """Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
 OFTEN = 65_536
 """Events learned from, at least, between two validations of a collection, whose epochs are long."""
 LEAST = 4096
-"""Events learned from, at least, between two validations: an epoch of a short piece is a step or two, and patience that
-counted those would be over before anything was learned."""
+"""Events learned from, at least, between two validations: epochs of a short piece would use up the patience at once."""
 SHARE = 6
-"""Events learned from, at least, for each that is validated. Validating one costs half of learning from it (measured
-with 128 units), and with augmentation it is done twice, so that validation takes about a tenth of a run."""
+"""Events learned from, at least, for each that is validated, twice with augmentation and at half the cost of learning
+(measured with 128 units): validation takes about a tenth of a run."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,8 @@ class Limits:
 class ValidationInterval:
     """From one validation to the next: a number of epochs or, where epochs are long, of batches; the other is `None`.
 
-    Early stopping counts validations, and each has to be worth counting. A piece is learned from as a whole between
-    two of them. A collection, whose epoch may take a minute, is validated several times in it: the best model may lie
-    in between, and patience is not to take the whole run.
+    A piece is learned from as a whole between two of them, so that each is worth counting for early stopping. A
+    collection is validated several times an epoch: the best model may lie in between, and patience be the whole run.
     """
 
     epochs: int | None
@@ -94,14 +91,9 @@ class ValidationInterval:
 
 
 class TimeLimit(Timer):
-    """Ends a run after a time. A run that goes on from a checkpoint begins to count anew."""
+    """Ends a run after a time. A run that goes on from a checkpoint starts from zero."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: what was used up is not kept."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing over."""
+    state_dict, load_state_dict = L.Callback.state_dict, L.Callback.load_state_dict
 
 
 LOWEST_RATE = 0.01
@@ -113,9 +105,9 @@ RISE = 0.3
 class LearningRateSchedule(L.Callback):
     """Learning rate at a step, as a share of the highest: a warm-up times a shape over the run.
 
-    How far a run is, is the used share of whichever limit is nearest. So a shape fits any limit, and where that is
-    time, a busy machine has the same shape in fewer steps; the same weights to the bit come only under a limit of steps
-    or epochs. Of several processes the first one's clock counts: at rates of their own their weights would drift apart.
+    How far a run is, is the used share of the nearest limit, so that a shape fits any. Where that is time, a busy
+    machine has the same shape in fewer steps: the same weights to the bit come only under a limit of steps or epochs.
+    Of several processes the first one's clock counts: at rates of their own their weights would drift apart.
 
     Args:
         shape: ``constant``; ``cosine``, falling to a hundredth (Loshchilov & Hutter 2017,
@@ -130,7 +122,7 @@ class LearningRateSchedule(L.Callback):
         self.trainer: L.Trainer | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Begin to follow how far the run is."""
+        """Start the clock."""
         self.trainer, self.started = trainer, time.monotonic()
 
     def __call__(self, step: int) -> float:
@@ -140,7 +132,7 @@ class LearningRateSchedule(L.Callback):
 
     @property
     def used(self) -> float:
-        """How much of the run is over, from 0 to 1."""
+        """Share of the run that is over."""
         if self.trainer is None:
             return 0.0
         minutes = distributed.agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
@@ -148,7 +140,7 @@ class LearningRateSchedule(L.Callback):
 
 
 def shape_at(shape: str, used: float) -> float:
-    """Return the learning rate, as a share of the highest, when so much of a run is over.
+    """Return the learning rate, as a share of the highest, when a share of a run is over.
 
     >>> [round(shape_at("cosine", used), 2) for used in (0, 0.5, 1)]
     [1.0, 0.51, 0.01]

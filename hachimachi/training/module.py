@@ -27,12 +27,8 @@ PACE = 10
 class EMA(nn.Module):
     """Exponential moving average of a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
 
-    Its decay rises at first, so that it soon forgets where training began. PyTorch's own ``AveragedModel`` copies the
-    buffers too at every step, which never change here, and asks the device each time how far it is.
-
-    Args:
-        model: The model; the average begins as a copy of it.
-        decay: How much of the average stays at each step, later on.
+    The decay rises to its value, so that the start is soon forgotten. PyTorch's ``AveragedModel`` copies the buffers
+    too at every step, which never change here, and synchronizes with the device.
     """
 
     n_averaged: torch.Tensor
@@ -43,7 +39,7 @@ class EMA(nn.Module):
         self.module, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         self.register_buffer("n_averaged", torch.tensor(0))
         self.steps: int | None = None
-        self.register_load_state_dict_post_hook(_recount)
+        self.register_load_state_dict_post_hook(lambda average, _: setattr(average, "steps", None))
 
     @torch.no_grad()
     def update(self, model: EventModel) -> None:
@@ -55,18 +51,10 @@ class EMA(nn.Module):
         self.n_averaged += 1
 
 
-def _recount(average: nn.Module, keys: Any) -> None:  # noqa: ARG001  (PyTorch's signature)
-    assert isinstance(average, EMA)
-    average.steps = None
-
-
 class TrainingMetrics:
-    """Sums of nats, events, gradient norms and seconds since they were last logged.
+    """Sums of nats, events, gradient norms and seconds since they were last logged under the names of the columns.
 
     They stay on the device: reading a number at every step would make it wait each time.
-
-    Args:
-        names: Under what the nats of the columns are logged.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -74,7 +62,7 @@ class TrainingMetrics:
         self._clear()
 
     def start(self) -> None:
-        """Let the clock run from now on: what came before was no training."""
+        """Start the clock: what came before was no training."""
         self.since = time.perf_counter()
 
     def add(self, nats: Tensor, events: Tensor) -> None:
@@ -89,7 +77,7 @@ class TrainingMetrics:
         self.norms, self.steps = self.norms + norm.detach(), self.steps + 1
 
     def take(self) -> dict[str, float]:
-        """Return means by name since the last time, and begin anew; nothing where nothing was learned."""
+        """Return means by name since the last time, and reset; nothing where nothing was learned."""
         events = int(self.events)
         if not events:
             return {}
@@ -117,21 +105,21 @@ class EventModule(L.LightningModule):
     model is validated both as if they were and as if not, and the better one is kept; see
     :class:`~hachimachi.models.encoder.Encoder`.
 
-    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``; for each
-    column a :func:`tag` of either, whose sums they are; and under ``training/`` the learning rate, the mean norm of
-    gradients before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and
-    a :func:`tag` for each column. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
+    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, which are
+    sums over columns, each under its :func:`tag`; and under ``training/`` the learning rate, the mean norm of gradients
+    before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and the
+    columns. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
 
     Args:
         model: What to train.
         lr: Learning rate of AdamW.
         weight_decay: Its weight decay, on matrices only.
-        warmup: Steps over which the learning rate rises to its full height.
-        schedule: Share of that rate at a step, in place of the warm-up; see
+        warmup: Steps over which the learning rate rises.
+        schedule: Share of the rate at a step, in place of the warm-up, as
             :class:`~hachimachi.training.limits.LearningRateSchedule`.
-        average: Decay of the average; 0 plays the weights as they are.
-        augmentation: What is done to windows before they are learned from.
-        compiled: Whether to learn with kernels that `torch.compile` makes for the model.
+        average: Decay of the average; 0 for none.
+        augmentation: Of training windows.
+        compiled: Whether to train with kernels from `torch.compile`.
     """
 
     def __init__(
@@ -180,14 +168,14 @@ class EventModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip a gradient that is too long, and take note of its norm."""
+        """Clip a gradient that is too long, and add its norm to the metrics."""
         if gradient_clip_algorithm == "value":
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-            return
-        self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
+        else:
+            self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
 
     def on_train_epoch_start(self) -> None:
-        """Let the clock run."""
+        """Start the clock."""
         self.metrics.start()
 
     def on_train_epoch_end(self) -> None:
@@ -208,7 +196,7 @@ class EventModule(L.LightningModule):
             self.average.update(self.model)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up the nats of each column."""
+        """Reset the sums of nats."""
         self.validated = True
         self._start_scoring(len(self.flags))
 
@@ -228,11 +216,11 @@ class EventModule(L.LightningModule):
         self._log_scores("val", self.nats[best])
 
     def on_validation_end(self) -> None:
-        """Let the clock run on."""
+        """Start the clock again."""
         self.metrics.start()
 
     def on_test_epoch_start(self) -> None:
-        """Begin to add up the nats of each column."""
+        """Reset the sums of nats."""
         self._start_scoring(1)
 
     def test_step(self, rows: Tensor, batch_idx: int) -> None:
@@ -260,7 +248,7 @@ class EventModule(L.LightningModule):
             self.nats[i] -= self.played.log_prob(rows, augmented)[:, 1:].double().sum((0, 1))
 
     def _add_up(self) -> None:
-        """Add what all processes have scored, so that each has the same."""
+        """Add the sums of all processes, so that each has the same."""
         if torch.distributed.is_initialized():
             scored = torch.tensor(self.scored, device=self.device)
             for total in (self.nats, scored):

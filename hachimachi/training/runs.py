@@ -24,7 +24,7 @@ PATIENCE = 5.0
 
 
 def find_versions() -> dict[str, str]:
-    """Return the versions of the packages that a run depends on, and of Python; packages that are not here left out."""
+    """Return the versions of Python and of the packages that a run depends on, as far as they are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -40,26 +40,17 @@ def find_platform() -> str:
 
 
 def find_revision(folder: Path) -> dict[str, Any] | None:
-    """Return the git commit that a folder is at, and whether files that git knows have changed since.
-
-    ``None`` where there is no git, no repository or no commit: that is no reason not to train.
-    """
+    """Return the git commit that a folder is at, and whether files that git knows have changed since, or ``None``."""
     commit = _git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    dirty = commit and _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(dirty)} if commit else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(
-            ["git", "--no-optional-locks", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
+            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -99,7 +90,11 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
     for run in _find(home):
         config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
         assert isinstance(config, dict)
-        rows.append({"run": _name(run, home), **dict(_flatten(config)), **_scores(run)})
+        scores = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
+        written = run / "score.json"
+        if f"{SCORE}nll" not in scores and written.is_file():  # only the command line's, where nothing else was logged
+            scores[f"{SCORE}nll"] = json.loads(written.read_text(encoding="utf-8"))["val_nll"]
+        rows.append({"run": _name(run, home), **dict(_flatten(config)), **scores})
     return pandas.DataFrame(rows)
 
 
@@ -131,7 +126,6 @@ def _pandas() -> Any:
 
 
 def _find(folder: Path) -> list[Path]:
-    """Return the folders of runs, which are those with a config."""
     if not folder.is_dir():
         raise HachimachiError(f"{folder}: there is no such folder; expected one that training left")
     runs = sorted(path.parent for path in folder.rglob("config.yaml") if path.parent.name != ".hydra")
@@ -152,40 +146,22 @@ def _flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def _scores(run: Path) -> dict[str, float]:
-    """Return the last value of each score; only that of the command line where nothing else was logged."""
-    found = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
-    written = run / "score.json"
-    if f"{SCORE}nll" not in found and written.is_file():
-        found[f"{SCORE}nll"] = json.loads(written.read_text(encoding="utf-8"))["val_nll"]
-    return found
-
-
 def _points(run: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
     """Yield step, epoch, time, name and value of each point of a run."""
     for path in sorted(run.glob("*/metrics.csv")):
-        yield from _csv_points(path)
+        table = _pandas().read_csv(path)
+        if {"step", "epoch"} <= set(table.columns):
+            tidy = table.melt(["step", "epoch"]).dropna(subset=["step", "value"])
+            for step, epoch, name, value in tidy.itertuples(index=False):
+                yield int(step), None if epoch != epoch else int(epoch), None, name, float(value)  # noqa: PLR0124  (NaN)
     for path in sorted({log.parent for log in run.glob("*/*tfevents*")}):
-        yield from _board_points(path)
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-
-def _csv_points(path: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
-    table = _pandas().read_csv(path)
-    if not {"step", "epoch"} <= set(table.columns):
-        return
-    tidy = table.melt(["step", "epoch"]).dropna(subset=["step", "value"])
-    for step, epoch, name, value in tidy.itertuples(index=False):
-        yield int(step), None if epoch != epoch else int(epoch), None, name, float(value)  # noqa: PLR0124  (NaN)
-
-
-def _board_points(path: Path) -> Iterator[tuple[int, int | None, float | None, str, float]]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    log = EventAccumulator(str(path), {"scalars": 0, "images": 1, "audio": 1, "tensors": 1})
-    log.Reload()
-    curves = {name: log.Scalars(name) for name in log.Tags()["scalars"]}
-    epochs = {point.step: int(point.value) for point in curves.pop("epoch", [])}
-    begun = min((points[0].wall_time for points in curves.values()), default=0.0)
-    for name, points in curves.items():
-        for point in points:
-            yield point.step, epochs.get(point.step), point.wall_time - begun, name, point.value
+        log = EventAccumulator(str(path), {"scalars": 0, "images": 1, "audio": 1, "tensors": 1})
+        log.Reload()
+        curves = {name: log.Scalars(name) for name in log.Tags()["scalars"]}
+        epochs = {point.step: int(point.value) for point in curves.pop("epoch", [])}
+        begun = min((points[0].wall_time for points in curves.values()), default=0.0)
+        for name, points in curves.items():
+            for point in points:
+                yield point.step, epochs.get(point.step), point.wall_time - begun, name, point.value

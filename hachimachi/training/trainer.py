@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.callbacks import SameBatches
-from hachimachi.training.config.defaults import COLLECTION
+from hachimachi.training.config.compose import COLLECTION
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.interruption import LastCheckpoint
 from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval
@@ -55,15 +55,12 @@ def fit(
     limits: Limits,
     folder: Path,
 ) -> str:
-    """Train; return what ended it before its time, Ctrl-C or SIGTERM, or nothing.
+    """Train, with logs and checkpoints in a folder; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
     Args:
         cfg: The whole config.
         data: What to learn from, set up.
-        module: What learns.
         callbacks: Called besides early stopping and checkpoints.
-        limits: When to end.
-        folder: Where logs and checkpoints go.
 
     Raises:
         HachimachiError: A device that is not there.
@@ -102,7 +99,7 @@ def fit(
 def fit_on(
     cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
 ) -> str:
-    """Train for so many optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
+    """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
     options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
     return _run(cfg, module, data, callbacks, None, **options)[1]
 
@@ -118,7 +115,7 @@ def _run(
     ckpt_path: str | None = None,
     **options: Any,
 ) -> tuple[L.Trainer, str]:
-    """Make a trainer and have it train; return it, and what ended it from outside."""
+    """Make a trainer and fit; return it, and what ended it from outside."""
     together = distributed.StopTogether(minutes) if distributed.count(cfg) > 1 else None
     if together:
         callbacks = [*callbacks, together]
@@ -188,7 +185,7 @@ def _accelerator(name: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep from the screen what Lightning and PyTorch advertise and the user cannot act on."""
+    """Silence what Lightning and PyTorch advertise and the user cannot act on."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -31,10 +31,10 @@ CONSTANT = 0.9
 
 
 class WindowAugmentation(ABC):
-    """Augments some windows of a batch, and tells which ones.
+    """Augments some windows of a batch, and returns which.
 
-    The model is given that flag, so that it learns both the music as it is and what holds for it in any key and at any
-    pace; validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
+    The model is given that flag, so that it learns both the music as it is and what holds in any key and at any pace;
+    validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
     https://proceedings.mlr.press/v119/jun20a.html). False where it changes nothing.
     """
 
@@ -60,8 +60,8 @@ class OpsAugmentation(WindowAugmentation):
 
     Args:
         among: Share of the windows that may be changed.
-        bound: What is done to them, the one after the other, each with its own probability.
-        counts: What has been done so far.
+        bound: The expressions, applied in order, each with its own probability.
+        counts: How often each was applied so far.
     """
 
     among: float
@@ -179,9 +179,9 @@ def decide_augmentation(
     to a few values; a duration that hardly ever changes is not made to. Expressions of the user replace all this.
 
     Args:
-        columns: What the rows hold.
-        train: What is learned from.
-        held_out: What is held out.
+        columns: Of the rows.
+        train: Training rows.
+        held_out: Held-out rows.
         share: Share of the windows that are augmented.
         transpose: Semitones either way.
         louder: Steps of velocity either way.
@@ -224,11 +224,10 @@ def decide_augmentation(
 
 def _is_smooth(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> bool:
     """Return whether steps between values predict held-out values about as well as the values do."""
-    if len(train) < 2 or len(held_out) < 2 or _commonest(train, 1) >= CONSTANT:
+    if min(len(train), len(held_out)) < 2 or _commonest(train, 1) >= CONSTANT:
         return False
 
     def nats(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> float:
-        """Return the mean nats of numbers under the histogram of others, as the marginal baseline counts it."""
         values, counts = np.unique(train, return_counts=True)
         return float(histogram_nats(values, counts, held_out, int(np.ptp(train)) + 2).mean())
 

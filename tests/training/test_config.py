@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from hachimachi.training.config.compose import FROM, ConfigError, check, check_words, compose
 from hachimachi.training.config.groups import find_conf, list_defaults, list_keys, list_options
-from hachimachi.training.config.overrides import as_overrides, list_schema_keys, quote
+from hachimachi.training.config.schema import as_overrides, list_schema_keys, quote
 
 OPTIONS = [(group, option) for group, names in list_options(find_conf()).items() for option in names]
 

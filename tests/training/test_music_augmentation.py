@@ -17,8 +17,7 @@ from torch import Tensor
 from hachimachi import io
 from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence
-from hachimachi.training.config.compose import compose
-from hachimachi.training.config.defaults import resolve_defaults
+from hachimachi.training.config.compose import compose, resolve_defaults
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.window_augmentation import DRUMS, MusicAugmentation, Shift, decide_augmentation
 

@@ -23,12 +23,11 @@ from hachimachi.checkpoint import load_model
 from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import write
-from hachimachi.training import tensorboard
+from hachimachi.training import callbacks
+from hachimachi.training.callbacks import Pictures
 from hachimachi.training.config.compose import compose
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.fit import Run, train
-from hachimachi.training.messages import conclude
-from hachimachi.training.tensorboard import Pictures
+from hachimachi.training.fit import Run, conclude, train
 
 TINY = ["model.size=8", "head.components=2", "trainer.max_epochs=3", "callbacks.progress=false"]
 
@@ -43,9 +42,9 @@ def go(home: Path, data: list[EventSequence], *words: str, name: str = "run") ->
 def without_waiting() -> Any:
     """Draw after every epoch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorboard, "EVERY", 0.0)
-        patch.setattr(tensorboard, "SHARE", 1e9)
-        patch.setattr(tensorboard, "LATER", 0.0)
+        patch.setattr(callbacks, "EVERY", 0.0)
+        patch.setattr(callbacks, "SHARE", 1e9)
+        patch.setattr(callbacks, "LATER", 0.0)
         yield
 
 
@@ -76,10 +75,10 @@ def test_sounds_what_is_played_and_once_what_is_real(notes: Run) -> None:
     assert [len(log.Audio(f"playing/{name}")) for name in ("generated", "real")] == [4, 1]
     for name in ("generated", "real"):
         sound = log.Audio(f"playing/{name}")[0]
-        assert sound.sample_rate == tensorboard.RATE
+        assert sound.sample_rate == callbacks.RATE
         with wave.open(io.BytesIO(sound.encoded_audio_string)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        assert tensorboard.RATE < len(samples) <= tensorboard.RATE * tensorboard.SECONDS
+        assert callbacks.RATE < len(samples) <= callbacks.RATE * callbacks.SECONDS
         assert np.abs(samples).max() > 10000
 
 
@@ -223,9 +222,9 @@ def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.Captu
 
 def test_pictures_come_ever_more_seldom(notes: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("EVERY", 10.0), ("SHARE", 0.02), ("LATER", 1.5)):
-        monkeypatch.setattr(tensorboard, name, value)
+        monkeypatch.setattr(callbacks, name, value)
     clock, drawn = [0.0], []
-    monkeypatch.setattr(tensorboard.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
     data = EventDataModule(notes.folder.parent / "data.json")
     data.setup()
     callback = Pictures(data)
@@ -236,7 +235,7 @@ def test_pictures_come_ever_more_seldom(notes: Run, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(callback, "show", show)
     trainer: Any = type("Trainer", (), {"is_global_zero": True, "loggers": [], "global_step": 1})()
-    module: Any = tensorboard.EventModule(notes.model)
+    module: Any = callbacks.EventModule(notes.model)
     callback.on_train_start(trainer, module)
     callback.logger = object()  # pyright: ignore[reportAttributeAccessIssue]
     while clock[0] < 900:

@@ -1,4 +1,4 @@
-"""Composes the config of a training run, and checks it against the schema before any data is read."""
+"""Composing and checking the config of a training run, and its defaults that depend on the amount of data."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
+from hachimachi import plugins
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.checkpoint import read_summary
 from hachimachi.errors import HachimachiError
 from hachimachi.training.config.groups import find_conf, list_defaults, list_option_keys
-from hachimachi.training.config.overrides import (
+from hachimachi.training.config.schema import (
     FROM,
     STORED,
     ConfigError,
@@ -54,11 +55,6 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
 
     A group of which the words choose an option, themselves or by an experiment, is the words' alone: what the model had
     in it is left out.
-
-    Args:
-        path: The model.
-        words: Overrides.
-        config_dir: A folder of the user's configs.
 
     Returns:
         The overrides, with that option chosen, and lines to print.
@@ -131,9 +127,7 @@ def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str,
 
 
 def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:
-    """Compose conf/train.yaml with overrides, `["model=gru", "trainer.max_epochs=5"]`, and check it.
-
-    Works in a notebook, in a test and inside `hydra.main`, as often as wanted.
+    """Compose conf/train.yaml with overrides, and check it: in a notebook, a test or inside `hydra.main` alike.
 
     Args:
         overrides: As on the command line.
@@ -148,7 +142,7 @@ def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> 
     ('lstm', 0.001, 'autoregressive')
     >>> compose(["trainer.max_epoch=5"])
     Traceback (most recent call last):
-    hachimachi.training.config.overrides.ConfigError: trainer.max_epoch: no such key; did you mean trainer.max_epochs?
+    hachimachi.training.config.schema.ConfigError: trainer.max_epoch: no such key; did you mean trainer.max_epochs?
     """
     if source is not None:
         overrides, _ = start_from(Path(source), overrides)
@@ -178,7 +172,7 @@ def check_words(
         space = parse([f"{key}={value}" for key, value in params.items()], options, multirun=True)
         chosen = {override.key_or_group for override in given}
         overrides += [override for override in space if override.key_or_group not in chosen]
-        first = [_word(override, list_choices(override, options)[0]) for override in overrides]
+        first += [_word(override, list_choices(override, options)[0]) for override in overrides[len(given) :]]
     cfg = _compose(first, config_name, config_dir)
     typed = check(cfg)
     for i, override in enumerate(overrides):
@@ -198,7 +192,7 @@ def check(cfg: DictConfig) -> DictConfig:
     """Merge a composed config into the schema: types are converted, ranges checked.
 
     Raises:
-        ConfigError: The first key that is unknown, missing, or of a wrong type or range.
+        ConfigError: A key that is unknown, missing, or of a wrong type or range.
     """
     named = cfg.get("plugins")
     _offer(map(str, named if OmegaConf.is_list(named) else []))
@@ -299,3 +293,31 @@ def _nested_hydra() -> Iterator[None]:
             yield
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+COLLECTION = 20_000
+"""Events to learn from, from which on they are a collection: less to overfit, and more to remember."""
+DEFAULTS: dict[str, tuple[float, float]] = {
+    "dataset.window": (64, 128),
+    "model.dropout": (0.4, 0.2),
+    "head.dropout": (0.2, 0.1),
+    "augment.share": (0.75, 0.5),
+}
+"""Values by key, for a performance and for a collection."""
+
+
+def default_for(key: str, events: int) -> float:
+    """Return the default of a key for so many events."""
+    return DEFAULTS[key][events >= COLLECTION]
+
+
+def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
+    """Return a config in which keys of `DEFAULTS` that are null have values, where the chosen part takes them."""
+    resolved = cfg.copy()
+    for key in DEFAULTS:
+        group, option = key.split(".")
+        kind = {"model": "backbone", "head": "head"}.get(group)
+        taken = kind is None or plugins.takes(kind, cfg[group].name, option)
+        if taken and OmegaConf.select(resolved, key) is None:
+            OmegaConf.update(resolved, key, default_for(key, events))
+    return resolved

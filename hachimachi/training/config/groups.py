@@ -52,19 +52,14 @@ def list_keys() -> list[Entry]:
     """Return every key with its default, `trainer.max_epochs` and so on, in the order of train.yaml."""
     keys = []
     for group in list_defaults():
-        for key in _entries_of_group(group):
-            keys.append(Entry(f"{group.name}.{key.name}", key.value, key.comment))
+        # the keys of the option that a group takes, and after them those that only another option has
+        others = [] if group.value == "null" else sorted((find_conf() / group.name).glob("*.yaml"))
+        found: dict[str, Entry] = {}
+        for path in (find_conf() / group.name / f"{group.value}.yaml", *others):
+            found = {entry.name: entry for entry in _entries(path, _KEY)} | found
+        keys += [Entry(f"{group.name}.{key.name}", key.value, key.comment) for key in found.values()]
     top = _entries(find_conf() / "train.yaml", _KEY)
     return keys + [key for key in top if key.value]
-
-
-def _entries_of_group(group: Entry) -> list[Entry]:
-    """Return the keys of the option that a group takes, and after them those that only another option has."""
-    others = [] if group.value == "null" else sorted((find_conf() / group.name).glob("*.yaml"))
-    found: dict[str, Entry] = {}
-    for path in (find_conf() / group.name / f"{group.value}.yaml", *others):
-        found = {entry.name: entry for entry in _entries(path, _KEY)} | found
-    return list(found.values())
 
 
 def list_option_keys(group: str, option: str) -> list[str]:

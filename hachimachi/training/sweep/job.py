@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +20,9 @@ from omegaconf import DictConfig, read_write
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
-from hachimachi.training.config.overrides import ConfigError, plain, quote
+from hachimachi.training.config.schema import ConfigError, plain, quote
 from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
-from hachimachi.training.sweep.search import BASIC
+from hachimachi.training.sweep.search import BASIC, Prune
 
 LOG = "log.txt"
 SWEEP_DIR = "hydra.sweep.dir="
@@ -55,12 +55,16 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
 
     Args:
         flags: Options of the command, `--config-dir=…`, which processes of further devices need too.
-        failures: Where errors are put.
+        failures: Takes the errors.
     """
 
     def task(cfg: DictConfig) -> float:
         site = Site.of(HydraConfig.get())
-        with _log(site.folder) if site.beside else nullcontext():
+        with ExitStack() as stack:
+            if site.beside:  # others print at the same time
+                log = stack.enter_context((site.folder / LOG).open("a", encoding="utf-8", buffering=1))
+                stack.enter_context(redirect_stdout(log))
+                stack.enter_context(redirect_stderr(log))
             try:
                 score = _run(_prepare(cfg, site, flags), site)
             except HachimachiError as error:
@@ -98,19 +102,15 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
 
 
 def _run(cfg: DictConfig, site: Site) -> Score:
-    """Train in this process and, on several devices, in others that Lightning starts."""
     from hachimachi.training.fit import train
 
     began, number = time.monotonic(), distributed.count(cfg)
     if number > 1 and site.beside and not distributed.is_started():
         wanted = f"trainer.devices={cfg.trainer.devices}"
-        raise HachimachiError(
-            f"{wanted}: jobs side by side have one device each; leave out hydra/launcher, or use srun"
-        )
+        advice = "leave out hydra/launcher, or use srun"
+        raise HachimachiError(f"{wanted}: jobs side by side have one device each; {advice}")
     prune = None
     if site.sweep:  # write the curve and, if that is wanted, end a job that falls behind
-        from hachimachi.training.sweep.search import Prune
-
         prune = Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
     callbacks: list[Any] = [prune] if prune else []
     with distributed.LaunchedProcesses(number) if number > 1 else nullcontext() as processes:
@@ -125,13 +125,6 @@ def _run(cfg: DictConfig, site: Site) -> Score:
 def _fail(folder: Path, error: str) -> None:
     if Score.read(folder) is None:
         Score(error=error).write(folder)
-
-
-@contextmanager
-def _log(folder: Path) -> Iterator[None]:
-    """Write what a job prints into its folder, where others print at the same time."""
-    with (folder / LOG).open("a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
-        yield
 
 
 EXTRAS = {
@@ -165,7 +158,7 @@ def resume_words(cfg: DictConfig) -> list[str]:
     """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
 
     Raises:
-        ConfigError: There is no such folder.
+        ConfigError: No sweep in that folder.
     """
     if not cfg.sweep.resume:
         return []

@@ -44,7 +44,7 @@ class Score:
     error: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of a job, whole or not at all; numbers that are none are left out."""
+        """Write it into the folder of a job, whole or not at all; NaN and infinity are left out."""
         finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
         kept = {key: value for key, value in finite.items() if value is not None or key == "val_nll"}
         with replacing(folder / SCORE) as beside:
@@ -90,14 +90,14 @@ class Job:
 
     @property
     def state(self) -> str:
-        """Return how it ended if not by itself: ``failed``, ``pruned`` or ``stopped``."""
+        """How it ended if not by itself: ``failed``, ``pruned`` or ``stopped``."""
         if self.ended is None or self.ended.stopped:
             return "stopped"
         return "failed" if self.ended.error else "pruned" if self.ended.pruned is not None else ""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return its overrides, those that differ."""
+        """Its overrides, those that differ."""
         return tuple(f"{key}={value}" if value else key for key, value in self.values.items())
 
 
@@ -153,7 +153,7 @@ class SeedGroup:
     """The scores of jobs that differ in their seed alone.
 
     Args:
-        values: What was chosen for each key that differs between groups, as text.
+        values: As of :class:`Job`, of the keys that differ between groups.
         scores: Held-out nats per event of each that ended by itself.
     """
 

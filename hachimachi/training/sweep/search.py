@@ -45,11 +45,7 @@ STUDY = "hachimachi"
 
 
 def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
-    """Return a storage with a study that knows the jobs in the folder of a sweep; Optuna goes on from there.
-
-    Args:
-        config: Of the sweep that begins, with Hydra's part.
-    """
+    """Return a storage with a study that has the jobs in the folder of a sweep: Optuna goes on from there."""
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name=STUDY, direction="minimize")
     params = config.hydra.sweeper.params or {}
@@ -66,7 +62,7 @@ def replay_trials(config: DictConfig) -> optuna.storages.InMemoryStorage:
 
 
 def _values(space: Mapping[str, BaseDistribution], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of what is searched, as far as a job has some that lie in the space."""
+    """Return the values of a job that lie in the search space."""
     values: dict[str, Any] = {}
     for key in space.keys() & words.keys():
         choice = space[key]
@@ -83,9 +79,9 @@ Curve = Sequence[tuple[int, float]]
 class Prune(L.Callback):
     """Writes the curve of a job's validation scores, and ends the job when it falls behind the jobs that are finished.
 
-    A job falls behind when the best it has come to is worse than the median of the best that finished ones had come to
-    at the same step (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know
-    of each other by the files in their folders alone, so they may run in any process on any machine that sees them.
+    A job falls behind when its best score is worse than the median of the best that finished ones had at the same step
+    (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know of each other by
+    the files in their folders alone, so they may run in any process on any machine that sees them.
 
     Args:
         folder: Of this job.
@@ -101,33 +97,31 @@ class Prune(L.Callback):
         self.started = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Begin the curve."""
+        """Write the head of the curve."""
         self.started = time.monotonic()
         if trainer.is_global_zero:
             self._append(HEADER, "w")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Go on with the curve, and compare."""
+        """Add to the curve, and compare."""
         score, step = score_of(trainer), trainer.global_step
         if trainer.sanity_checking or score is None:
             return
         self.best = min(self.best, score)
         if trainer.is_global_zero:
             self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
+        behind = False
+        if self.after is not None and step >= self.warmup:
+            self.others |= dict(_read_finished(self.sweep, {self.folder, *self.others}))
+            there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
+            behind = len(there) >= max(1, self.after) and self.best > median(there)
         # of several processes each may find more jobs finished than another
-        if trainer.strategy.reduce_boolean_decision(self._is_behind(step), all=False):
+        if trainer.strategy.reduce_boolean_decision(behind, all=False):
             self.pruned, trainer.should_stop = step, True
 
     def _append(self, row: Sequence[object], mode: str) -> None:
         with (self.folder / CURVE).open(mode, encoding="utf-8") as file:
             file.write(",".join(map(str, row)) + "\n")
-
-    def _is_behind(self, step: int) -> bool:
-        if self.after is None or step < self.warmup:
-            return False
-        self.others |= dict(_finished(self.sweep, {self.folder, *self.others}))
-        there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
-        return len(there) >= max(1, self.after) and self.best > median(there)
 
 
 def best_at(curve: Curve, step: int) -> float | None:
@@ -135,7 +129,7 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-def _finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
+def _read_finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
     """Yield the curves of jobs that ended by themselves, known ones left out."""
     for path in sweep.rglob(SCORE):
         score = None if path.parent in known else Score.read(path.parent)
@@ -153,10 +147,6 @@ class Watch:
     """Looks into the folder of a sweep, and shows what runs and what has ended.
 
     On a terminal a few lines that change; elsewhere one line when a job has ended.
-
-    Args:
-        folder: Of the sweep.
-        console: Where to show it.
     """
 
     def __init__(self, folder: Path, console: Console | None = None) -> None:
@@ -192,10 +182,8 @@ class Watch:
             if job.ended and job.folder not in self.printed:
                 self.printed.add(job.folder)
                 self.console.print(line_of(job), soft_wrap=True)
-        if self.live.is_started:
-            self.live.update(self._render(jobs), refresh=True)
-
-    def _render(self, jobs: list[Job]) -> Group:
+        if not self.live.is_started:
+            return
         running = [job for job in jobs if job.ended is None]
         ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
         lines = []
@@ -206,7 +194,7 @@ class Watch:
             lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
         best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
         head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
-        return Group(*lines, head)
+        self.live.update(Group(*lines, head), refresh=True)
 
 
 def line_of(job: Job) -> str:
@@ -226,7 +214,7 @@ QUEUE = 8
 class SweepFolder(Callback):
     """Remembers where Hydra put the last sweep, and shows how far jobs are that run in other processes.
 
-    Hydra swallows what a callback raises, and calls none after Ctrl-C: whoever called Hydra does the reporting.
+    Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
     """
 
     last: ClassVar[Path | None] = None
@@ -241,7 +229,14 @@ class SweepFolder(Callback):
             # Optuna prints that a study was created as soon as it is imported
             optuna.logging.set_verbosity(logging.WARNING)
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
-                sweeper.n_jobs = min(config.sweep.jobs or _at_once(config), sweeper.n_trials)
+                if launcher == BASIC:
+                    room = 1
+                elif "Slurm" in launcher:
+                    room = QUEUE
+                else:
+                    given = config.hydra.launcher.get("n_jobs", -1)
+                    room = given if given >= 1 else os.cpu_count() or 1
+                sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)
                 if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
                     sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
         if launcher != BASIC:
@@ -260,12 +255,3 @@ def make_storage() -> Any:
     """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
     assert SweepFolder.config is not None
     return replay_trials(SweepFolder.config)
-
-
-def _at_once(config: DictConfig) -> int:
-    """Return how many jobs of a search run at once: as many as there is room for."""
-    launcher = config.hydra.launcher
-    if launcher._target_ == BASIC:
-        return 1
-    cores = os.cpu_count() or 1
-    return QUEUE if "Slurm" in launcher._target_ else cores if launcher.get("n_jobs", -1) < 1 else launcher.n_jobs

@@ -6,8 +6,9 @@ import csv
 import math
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,8 +20,9 @@ from rich.text import Text
 
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
+from hachimachi.models.sizes import NAMES
 from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
-from hachimachi.training.sweep.results import MODEL, Job, SeedGroup, group_by_seed, keys_of, read_jobs
+from hachimachi.training.sweep.results import MODEL, Job, group_by_seed, keys_of, read_jobs
 
 TABLE, PICTURE = "scores.csv", "scores.png"
 MOST = 40
@@ -33,18 +35,18 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
 
     Args:
         folder: Of the sweep.
-        output: Where the best model goes; nowhere by default.
+        output: Where the best model goes, if anywhere.
         interrupted: Whether the sweep was ended from outside.
 
     Raises:
-        HachimachiError: A job failed, or a best one was asked for and no job has a score.
+        HachimachiError: A job failed, or the best model is to be copied and no job has a score.
     """
     jobs = read_jobs(folder)
     console = Console(highlight=False)
     console.width = min(console.width, 80)
     if jobs:
         _print(console, jobs)
-        _keep(folder, jobs)
+        _write_files(folder, jobs)
     ended = sum(job.state in ("", "pruned") for job in jobs)
     if interrupted:
         console.print(f"Stopped; kept: {count(ended, 'finished job')} in", end=" ", markup=False)
@@ -74,7 +76,11 @@ def round_text(value: str) -> str:
 
 
 def _print(console: Console, jobs: Sequence[Job]) -> None:
-    console.print(_job_table(jobs[:MOST]))
+    scores = ["–" if math.isnan(job.score) else f"{job.score:.4f}" for job in jobs[:MOST]]
+    columns: dict[str, list[Any]] = {"job": [Text(job.name) for job in jobs[:MOST]], "nats/event": scores}
+    if any(job.state for job in jobs[:MOST]):
+        columns[""] = [job.state for job in jobs[:MOST]]
+    console.print(_table(columns, [job.values for job in jobs[:MOST]]))
     if len(jobs) > MOST:
         console.print(f"and {len(jobs) - MOST} more in {TABLE}")
     groups = group_by_seed(jobs)
@@ -83,43 +89,26 @@ def _print(console: Console, jobs: Sequence[Job]) -> None:
         console.print(f"{groups[0]} nats per event over {seeds} (mean ± standard deviation)", markup=False)
     elif groups:
         console.print("\nOver seeds (mean ± standard deviation):")
-        console.print(_group_table(groups))
+        shown = groups[:MOST]
+        columns = {"nats/event": list(map(str, shown)), "seeds": [str(len(group.scores)) for group in shown]}
+        console.print(_table(columns, [group.values for group in groups]))
     for job in jobs:
         if job.ended and job.ended.error:
             console.print(f"job {job.name} failed: {job.ended.error}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _job_table(jobs: Sequence[Job]) -> Table:
-    keys, states = keys_of(jobs), any(job.state for job in jobs)
-    table = _table("job", "nats/event", *(("",) if states else ()), *_heads(keys))
-    for job in jobs:
-        score = "–" if math.isnan(job.score) else f"{job.score:.4f}"
-        values = [Text(round_text(job.values.get(key, "")), overflow="fold") for key in keys]
-        table.add_row(Text(job.name), score, *((job.state,) if states else ()), *values)
-    return table
-
-
-def _group_table(groups: Sequence[SeedGroup]) -> Table:
-    keys = list(dict.fromkeys(key for group in groups for key in group.values))
-    table = _table("nats/event", "seeds", *_heads(keys))
-    for group in groups[:MOST]:
-        values = [Text(round_text(group.values.get(key, "")), overflow="fold") for key in keys]
-        table.add_row(str(group), str(len(group.scores)), *values)
-    return table
-
-
-def _table(*heads: str) -> Table:
-    return Table(*heads, box=None, pad_edge=False, header_style="bold")
-
-
-def _heads(keys: Sequence[str]) -> list[str]:
-    """Return the last part of each key, where no other ends in the same: `lr` for `optimizer.lr`."""
+def _table(columns: Mapping[str, Sequence[Any]], values: Sequence[Mapping[str, str]]) -> Table:
+    """Return a table of columns and, after them, one for each key, by its last part: `lr` for `optimizer.lr`."""
+    keys = list(dict.fromkeys(key for each in values for key in each))
     last = [key.rpartition(".")[2] for key in keys]
-    return [end if last.count(end) == 1 and end not in keys else key for key, end in zip(keys, last, strict=True)]
+    heads = [end if last.count(end) == 1 and end not in keys else key for key, end in zip(keys, last, strict=True)]
+    table = Table(*columns, *heads, box=None, pad_edge=False, header_style="bold")
+    for row, each in zip(zip(*columns.values(), strict=True), values, strict=False):
+        table.add_row(*row, *(Text(round_text(each.get(key, "")), overflow="fold") for key in keys))
+    return table
 
 
-def _keep(folder: Path, jobs: Sequence[Job]) -> None:
-    """Leave the table and the picture in the folder."""
+def _write_files(folder: Path, jobs: Sequence[Job]) -> None:
     from hachimachi.plot import save
 
     keys = keys_of(jobs)
@@ -129,9 +118,8 @@ def _keep(folder: Path, jobs: Sequence[Job]) -> None:
         for job in jobs:
             ended = (job.ended.marginal, job.ended.seconds) if job.ended else (None, None)
             score = "" if math.isnan(job.score) else job.score
-            rows.writerow(
-                [job.name, score, job.state or "finished", *ended, *(job.values.get(key, "") for key in keys)]
-            )
+            values = (job.values.get(key, "") for key in keys)
+            rows.writerow([job.name, score, job.state or "finished", *ended, *values])
     if picture := draw_sweep(jobs):
         save(picture, folder / PICTURE)
         print(f"{folder / TABLE}, {PICTURE}: all scores, as a table and as a picture")
@@ -147,11 +135,7 @@ BEST, PRUNED = HUES[1], "#b9bec7"
 
 
 def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
-    """Draw held-out nats per event over steps, and below by each key that was varied; nothing without scores.
-
-    Args:
-        jobs: Best first.
-    """
+    """Draw held-out nats per event of jobs, best first, by step and by each key that varies; nothing without scores."""
     scored = [job for job in jobs if math.isfinite(job.score)]
     if not scored:
         return None
@@ -165,18 +149,23 @@ def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
     figure = Figure(figsize=(10, 3.6 + 2.8 * rows), facecolor="white", layout="constrained")
     grid = figure.add_gridspec(1 + rows, across, height_ratios=[1.25] + [1] * rows)
     limits = _limits(scored)
-    _draw_curves(_paper(figure.add_subplot(grid[0, :]), limits), scored)
+    _draw_curves(_style(figure.add_subplot(grid[0, :]), limits), scored)
     for i, key in enumerate(keys):
-        ax = _paper(figure.add_subplot(grid[1 + i // across, i % across]), limits)
+        ax = _style(figure.add_subplot(grid[1 + i // across, i % across]), limits)
         _draw_key(ax, key, scored)
         if i % across == 0:
             ax.set_ylabel("nats per event", color=FAINT, fontsize=9)
-    _add_legend(figure, scored)
+    best = " ".join(f"{key}={_short(value)}" for key, value in scored[0].values.items())
+    label = f"best: job {scored[0].name}, {scored[0].score:.2f}" + (f" ({best})" if len(best) < 90 else "")
+    marks = [(BEST, "o", label), (HUES[0], "o", "finished")]
+    marks += [(PRUNED, "x", "ended early")] if any(job.state for job in scored) else []
+    handles = [Line2D([], [], color=hue, marker=marker, linestyle="none", label=label) for hue, marker, label in marks]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
 
 def _limits(jobs: Sequence[Job]) -> tuple[float, float]:
-    """Return what is shown of the scores: all that is not far off, for one that diverged hides the others."""
+    """Return the range of scores that is shown, without outliers: one that diverged would hide the others."""
     scores = np.array([job.score for job in jobs])
     best, usual = scores.min(), np.median(scores)
     marginals = [job.ended.marginal for job in jobs if job.ended and job.ended.marginal]
@@ -188,7 +177,7 @@ def _limits(jobs: Sequence[Job]) -> tuple[float, float]:
     return float(best - 0.15 * spread), float(top)
 
 
-def _paper(ax: Axes, limits: tuple[float, float]) -> Axes:
+def _style(ax: Axes, limits: tuple[float, float]) -> Axes:
     ax.set_facecolor(PAPER)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=9)
@@ -227,7 +216,12 @@ def _draw_key(ax: Axes, key: str, jobs: Sequence[Job]) -> None:
         if numbers.min() > 0 and numbers.max() / numbers.min() >= 8:
             ax.set_xscale("log")
     else:
-        choices = _sort_choices(values)
+        if numbers is not None:
+            choices = sorted(set(values), key=float)
+        else:  # sizes in their order, others by the alphabet
+            choices = sorted(
+                set(values), key=lambda value: (NAMES.index(value) if value in NAMES else len(NAMES), value)
+            )
         xs = np.array([float(choices.index(value)) for value in values])
         ax.set_xticks(range(len(choices)), [_short(choice) for choice in choices])
         ax.set_xlim(-0.6, len(choices) - 0.4)
@@ -261,26 +255,6 @@ def _numbers(values: Sequence[str]) -> np.ndarray | None:
         return None
 
 
-def _sort_choices(values: Sequence[str]) -> list[str]:
-    """Return the choices: numbers by size, names of sizes by what they say, others by the alphabet."""
-    from hachimachi.models.sizes import NAMES
-
-    choices = set(values)
-    if _numbers(values) is not None:
-        return sorted(choices, key=float)
-    return sorted(choices, key=lambda value: (NAMES.index(value) if value in NAMES else len(NAMES), value))
-
-
 def _short(text: str) -> str:
     number = _numbers([text])
     return f"{number[0]:.3g}" if number is not None else text if len(text) <= 14 else f"{text[:13]}…"
-
-
-def _add_legend(figure: Figure, jobs: Sequence[Job]) -> None:
-    """Explain dots and crosses."""
-    best = " ".join(f"{key}={_short(value)}" for key, value in jobs[0].values.items())
-    marks = [(BEST, "o", f"best: job {jobs[0].name}, {jobs[0].score:.2f}" + (f" ({best})" if len(best) < 90 else ""))]
-    marks += [(HUES[0], "o", "finished")]
-    marks += [(PRUNED, "x", "ended early")] if any(job.state for job in jobs) else []
-    handles = [Line2D([], [], color=hue, marker=marker, linestyle="none", label=label) for hue, marker, label in marks]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
