@@ -1,4 +1,4 @@
-"""How well models foretell: the default command beside baselines, the classic head and every backbone.
+"""How well models predict: the default command beside baselines, the classic head and every backbone.
 
     make bench-model                                      five performances, three seeds: about an hour and a half
     make bench-model ARGS="--tasks piano --seeds 1"       one performance, one seed: about five minutes
@@ -96,7 +96,7 @@ def _hxmx(*words: str, cwd: Path) -> str:
 
 
 def _parse(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench-model", description="How well models foretell.")
+    parser = argparse.ArgumentParser(prog="bench-model", description="How well models predict.")
     parser.add_argument("data", nargs="?", type=Path, default=BESIDE, help="folder of corpora (beside the checkout)")
     parser.add_argument("--tasks", default="", help="piano,drums,… (all of single)")
     parser.add_argument("--corpora", action="store_true", help="the collections in place of the performances")

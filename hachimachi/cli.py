@@ -16,7 +16,7 @@ COMMANDS = {
     "gen": "Generate events from a model into a file",
     "run": "Play a model live over OSC",
     "rec": "Record OSC into a data set",
-    "eval": "Measure how well a model foretells events it has not heard",
+    "eval": "Measure how well a model predicts events it has not heard",
     "board": "Look at and listen to training runs in TensorBoard",
     "info": "Show what is in a model or a data set",
     "devices": "List what this machine can compute on, and its MIDI ports",

@@ -45,7 +45,7 @@ def command(folder: Path) -> None:
 
     click.echo("\n1. Format: MIDI becomes a sequence of events")
     _hxmx("format", source, data)
-    click.echo("\n2. Train: a small network learns to foretell the next event")
+    click.echo("\n2. Train: a small network learns to predict the next event")
     runs = (folder / "train" / str(number) for number in itertools.count(1))
     run = str(next(run for run in runs if not run.exists()))  # a new one each time: TensorBoard shows them as runs
     plain = all(letter.isalnum() or letter in "/._-" for letter in run)
@@ -61,7 +61,7 @@ def command(folder: Path) -> None:
     click.echo(f"""
 On the {score["events"]} notes it had not heard, the model is {abs(gain):.2f} nats per event
 {"below" if gain > 0 else "above"} the marginal baseline, which knows how often each value comes but not
-when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lower, the better it foretells.
+when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lower, the better it predicts.
 """)
     hints = (
         ("Look", folder / "picture.png"),

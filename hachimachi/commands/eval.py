@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913  (click's options)
     play: int | None,
     sampling: Sampling,
 ) -> None:
-    """Measure how well MODEL foretells the events of DATA: nats per event, the fewer the better.
+    """Measure how well MODEL predicts the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
     value occurred in training and nothing else; a model that is not below it has learned nothing. Fresh are events
@@ -103,7 +103,7 @@ def command(  # noqa: PLR0913  (click's options)
     if part and not split:
         raise click.UsageError("--part needs --split FILE")
     if drawn and (resolution or support):
-        raise click.UsageError("--resolution and --support score what is foretold, not what is drawn")
+        raise click.UsageError("--resolution and --support score what is predicted, not what is drawn")
     alone = {"--surprise": surprise, "--table": table, "--play": play, "options of gen": drawn}
     given = [option for option, value in alone.items() if value]
     if given and len(models) > 1:
@@ -246,7 +246,7 @@ def _show(
     if result.excluded:
         console.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
     elif gain <= 0:
-        console.print("This model foretells these events no better than a histogram of each feature would")
+        console.print("This model predicts these events no better than a histogram of each feature would")
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
     if trained := find_overlap(model.summary, sequences):
@@ -408,7 +408,7 @@ def _show_compared(
         console.print(f"That {first} is better than {second} by {_with_error(gap.nats, gap.stderr)} may be noise")
     for name, evaluation in zip(result.names, result.evaluations, strict=True):
         if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
-            console.print(f"{name} foretells these events no better than a histogram of each feature would")
+            console.print(f"{name} predicts these events no better than a histogram of each feature would")
     for name, model in models.items():
         if trained := find_overlap(model.summary, sequences):
             console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")

@@ -164,7 +164,7 @@ class TrainingProgress(L.Callback):
             self._show(trainer)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Leave the last line standing."""
+        """Leave the last line on the screen."""
         if self.bar.live.is_started:
             self.bar.stop()
         self._print()

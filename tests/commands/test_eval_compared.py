@@ -18,7 +18,7 @@ from tests.commands.conftest import Said
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models, a third that foretells badly, and data in six sequences."""
+    """Two models, a third that predicts badly, and data in six sequences."""
     folder = tmp_path_factory.mktemp("compared")
     pieces = [make_sequence([[60 + i % 7, 80] for i in range(90)], [i / 4 for i in range(90)], ["pitch", "velocity"])]
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def test_on_the_screen(hxmx_eval: Said, home: Path, monkeypatch: pytest.MonkeyPa
     assert [line.split()[0] for line in (time, pitch, velocity, total)] == ["time", "pitch", "velocity", "total"]
     assert total.endswith("*")
     assert "* more than noise, at 95 %; ± standard error over 6 sequences" in lines
-    assert "wild.pt foretells these events no better than a histogram of each feature would" in lines
+    assert "wild.pt predicts these events no better than a histogram of each feature would" in lines
     assert "b.pt" in lines[-2] or "a.pt" in lines[-2]
 
 

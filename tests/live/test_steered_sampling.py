@@ -1,4 +1,4 @@
-"""What is steered is played, and played as the model foretells it: frequencies of draws against its conditional."""
+"""What is steered is played, and played as the model predicts it: frequencies of draws against its conditional."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model(request: pytest.FixtureRequest, make_pieces: Pieces) -> EventModel:
     return model.eval()
 
 
-def test_a_steered_player_draws_what_is_asked_as_the_model_foretells_it(model: EventModel, make_pieces: Pieces) -> None:
+def test_a_steered_player_draws_what_is_asked_as_the_model_predicts_it(model: EventModel, make_pieces: Pieces) -> None:
     player, past = Player(model, 1), torch.from_numpy(make_pieces([12])[0].rows())
     steering = Steering(model.columns, player.sampling)
     for row in past.numpy():

@@ -29,7 +29,7 @@ def head(request: pytest.FixtureRequest) -> str:
 
 
 def before(model: EventModel, column: int, rows: torch.Tensor) -> torch.Tensor:
-    """Return rows that tell only the columns that are foretold before one."""
+    """Return rows that tell only the columns that are predicted before one."""
     known = rows.clone()
     order = model.head.order
     known[..., list(order[order.index(column) :])] = torch.nan

@@ -118,7 +118,7 @@ def reorder(model: EventModel, first: list[int]) -> None:
 
 @pytest.mark.parametrize("known", [(4,), (1,), (3, 4), (0, 2, 4), (1, 3), (2, 3, 4, 0)])
 def test_what_is_given_comes_first(make: Make, rows: Tensor, known: tuple[int, ...]) -> None:
-    """The table of a column is what the same weights foretell in an order that begins with what is given."""
+    """The table of a column is what the same weights predict in an order that begins with what is given."""
     model, past, row = make(head="autoregressive").double(), rows[0, :30], rows[0, 30]
     tables = model.table(past, {NAMES[place]: float(row[place]) for place in known})
     for place in range(5):

@@ -142,21 +142,21 @@ def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor)
     assert chi_square(count(time, rows[:, 0]), stated(coupled, past, {}, "time", Sampling(1.0))) > 5
 
 
-def test_the_table_of_what_is_drawn_is_that_of_what_is_foretold_reshaped(
+def test_the_table_of_what_is_drawn_is_that_of_what_is_predicted_reshaped(
     coupled: EventModel, past: torch.Tensor
 ) -> None:
     """Against the formulas, written down a second time; what is not played is the only difference."""
-    foretold = {name: table[2] for name, table in coupled.table(past).items()}
+    predicted = {name: table[2] for name, table in coupled.table(past).items()}
     first, last = coupled.columns[0].played
-    foretold["time"] = np.where((np.arange(51) >= first) & (np.arange(51) <= last), foretold["time"], 0)
-    real, kind = foretold["real"], foretold["kind"]
+    predicted["time"] = np.where((np.arange(51) >= first) & (np.arange(51) <= last), predicted["time"], 0)
+    real, kind = predicted["real"], predicted["kind"]
     allowed = (np.arange(21) >= 4) & (np.arange(21) <= 9)
     drawn = stated(coupled, past, {}, "real", Sampling(constraints={"real": Constraint.between(0.2, 0.45)}))
     np.testing.assert_allclose(drawn, real * allowed / (real * allowed).sum(), atol=1e-4)
     drawn = stated(coupled, past, {}, "kind", Sampling(0.5, constraints={"kind": Constraint.among([0, 2])}))
     squares = np.where([True, False, True, False, False], kind**2, 0)
     np.testing.assert_allclose(drawn, squares / squares.sum(), atol=1e-4)
-    time = foretold["time"]
+    time = predicted["time"]
     kept = np.where(time >= 0.1 * time.max(), time, 0)
     np.testing.assert_allclose(stated(coupled, past, {}, "time", Sampling(min_p=0.1)), kept / kept.sum(), atol=1e-4)
     falling = np.sort(time)[::-1]
