@@ -15,6 +15,7 @@ from hachimachi import EventSequence, io
 from hachimachi.checkpoint import save_model
 from hachimachi.cli import COMMANDS, LazyGroup, cli
 from hachimachi.models.event_model import build_model
+from tests.plugins_apart import plugins_apart
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md", "docs/generating.md", "docs/training.md", "docs/live.md", "docs/commands.md")
@@ -34,7 +35,7 @@ def test_its_python_runs(place: int, tmp_path: Path, make_pieces: Callable[[list
     before = Path.cwd()
     os.chdir(tmp_path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), plugins_apart():  # some register parts
             warnings.simplefilter("ignore")  # Lightning's advice
             exec(compile(BLOCKS[place], "README.md", "exec"), {})
     finally:
