@@ -86,10 +86,9 @@ def test_a_key_struck_again_ends_its_note_and_nothing_else_changes(spans: list[t
     (again,) = parse(render([sequence], report, "x"), "x", Report(), MidiOptions(NAMES[:3]))
     following = [min((other for other in starts.tolist() if other > start), default=10**6) for start, _ in spans]
     longest = [max(length for other, length in spans if other == start) for start, _ in spans]
-    held = [i + 1 == len(spans) or starts[i + 1] > starts[i] for i in range(len(spans))]  # of those begun together one
     ends = [
-        min(start + most, after) if sounds else start
-        for start, most, after, sounds in zip(starts, longest, following, held, strict=True)
+        min(start + most, after) if length == most else start  # shorter than another begun together: at once
+        for (start, length), most, after in zip(spans, longest, following, strict=True)
     ]
     assert rows(again) == sorted([start, end, 60, 80] for start, end in zip(starts.tolist(), ends, strict=True))
     said = {remark: files.total() for remark, files in report.remarks.items()}

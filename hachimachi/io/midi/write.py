@@ -22,7 +22,7 @@ NO_NOTE = "events of a pitch, instrument, channel, track or control that MIDI do
 SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"
 MISPLACED = "notes of drums off channel 10, or of other instruments on it: they sound as the channel says"
 CUT = "notes that go on when their key is struck again: they end there"
-TOGETHER = "notes of one key that begin together: the longest is held, the others end at once"
+TOGETHER = "notes that begin together with a longer one of their key: they end at once"
 NO_LENGTH = "notes shorter than a tick where no more may sound: they end at once"
 STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
@@ -311,21 +311,22 @@ def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
 
 
 def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[Whole, Whole]:
-    """End each note where its key is struck again; of those that begin together, all but the longest end at once.
+    """End each note where its key is struck again; of those that begin together, the shorter ones end at once.
 
     Returns:
-        Indices of the notes that are held, one for each key and start, and the ends of all.
+        Indices of the notes that are held, at least one for each key and start, and the ends of all.
     """
     order = np.lexsort((end, start, key))
-    last = np.append((np.diff(key[order]) != 0) | (np.diff(start[order]) != 0), True)[: len(key)]
-    held = order[last]
-    remark(TOGETHER, len(key) - len(held))
-    following = np.append(start[held[1:]], 0)
-    again = np.append(key[held[1:]] == key[held[:-1]], False)[: len(held)] & (following < end[held])
+    last = np.append((np.diff(key[order]) != 0) | (np.diff(start[order]) != 0), True)
+    lasts, group = order[last], np.append(0, np.cumsum(last)[:-1])
+    held = end[order] == end[lasts][group]
+    remark(TOGETHER, int((~held).sum()))
+    following = np.append(start[lasts[1:]], 0)
+    again = np.append(key[lasts[1:]] == key[lasts[:-1]], False) & (following < end[lasts])
     remark(CUT, int(again.sum()))
     ends = start.copy()
-    ends[held] = np.where(again, following, end[held])
-    return held, ends
+    ends[order[held]] = np.where(again, following, end[lasts])[group[held]]
+    return order[held], ends
 
 
 def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
