@@ -39,6 +39,9 @@ class _Score:
     def heard(self, row: Row, at: float) -> None:
         """Nothing to write."""
 
+    def released(self, note: Note, at: float) -> None:
+        """Nothing to write."""
+
     def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (the protocol has it)
         """Write it down."""
         self.times.append(at)

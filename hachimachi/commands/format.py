@@ -40,6 +40,11 @@ def _names(text: str) -> list[str]:
     show_default=True,
     help="Unit of time and duration of MIDI files; a beat is a quarter note.",
 )
+@click.option(
+    "--sustain/--no-sustain",
+    default=None,
+    help="Let notes ring as the sustain pedal says, or end them with their keys, as is done by default.",
+)
 @click.option("--controls", metavar="N,…", help="Controllers whose changes are the events, instead of notes.")
 @click.option(
     "--only", type=NamedValues("NAME=V,V,…"), multiple=True, help="Keep events whose column has one of the values."
@@ -65,6 +70,7 @@ def command(  # noqa: PLR0913  (click's options)
     columns: str | None,
     split_tracks: bool,
     unit: str,
+    sustain: bool | None,
     controls: str | None,
     only: tuple[dict[str, list[str]], ...],
     drop: tuple[str, ...],
@@ -85,6 +91,7 @@ def command(  # noqa: PLR0913  (click's options)
     hxmx format midi/ more/*.mid data.json --max-gap 5 --min-length 16
     hxmx format midi/ tables/ --columns pitch,velocity,duration,channel
     hxmx format midi/ knobs.json --controls 1,7,64
+    hxmx format midi/ piano.json --sustain
     hxmx format last_night.json mine.json --only player=0 --drop player
 
     One file that cannot be read, or that has other columns than most, does not end it: it is left out, and it is said
@@ -95,7 +102,7 @@ def command(  # noqa: PLR0913  (click's options)
     from hachimachi.io.files import check_output, is_csv_folder
     from hachimachi.io.report import check_report_path, write_report
 
-    midi = _midi_options(columns, split_tracks, unit == "beats", controls)
+    midi = _midi_options(columns, split_tracks, unit == "beats", controls, sustain)
     keep: dict[str, list[float]] = {}
     for name, text in ((name, text) for named in only for name, texts in named.items() for text in texts):
         try:
@@ -132,7 +139,9 @@ def command(  # noqa: PLR0913  (click's options)
     click.echo(f"→ {output}")
 
 
-def _midi_options(columns: str | None, split_tracks: bool, beats: bool, controls: str | None) -> MidiOptions:
+def _midi_options(
+    columns: str | None, split_tracks: bool, beats: bool, controls: str | None, sustain: bool | None
+) -> MidiOptions:
     from hachimachi.io.midi import MidiOptions
 
     try:
@@ -142,7 +151,7 @@ def _midi_options(columns: str | None, split_tracks: bool, beats: bool, controls
     if controls is not None and not numbers:
         raise click.UsageError("--controls: name at least one controller, such as 1 or 64")
     try:
-        return MidiOptions(None if columns is None else tuple(_names(columns)), split_tracks, beats, numbers)
+        return MidiOptions(None if columns is None else tuple(_names(columns)), split_tracks, beats, numbers, sustain)
     except HachimachiError as error:
         raise click.UsageError(str(error)) from error
 

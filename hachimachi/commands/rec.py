@@ -162,7 +162,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     """Record events of SIZE values, sent over OSC, into OUTPUT, a .json or .csv file ready for `hxmx train`.
 
     \b
-    /input f…   an event of SIZE values happened
+    /input f…   an event of SIZE values happened; of notes, velocity 0 ends one
     /reset      drop what was recorded
     /status     answers /status key value …
     /stop       end and save, as Ctrl-C does

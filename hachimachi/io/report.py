@@ -36,8 +36,17 @@ SILENT_BEATS = SILENCE.replace("seconds", "beats")
 FRAMES = "files that count frames (SMPTE) instead of quarter notes: read"
 SEQUENTIAL = "tracks of files of format 2: each is a sequence of its own"
 REPEATED = "control changes to the value that was there: kept"
+PEDAL_UNHEEDED = "messages of the sustain pedal: not heeded; hxmx format --sustain heeds them"
+PEDAL_COLUMN = "messages of the sustain pedal: its place at each note is the column pedal"
+PEDAL_RINGS = "messages of the sustain pedal: heeded"
+SUSTAINED = "notes that ring on under the sustain pedal: each ends where it lets them go"
 
-NOTICES = frozenset({EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED})
+NOTICES = frozenset(
+    {
+        *(EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED),
+        *(PEDAL_UNHEEDED, PEDAL_COLUMN, PEDAL_RINGS, SUSTAINED),
+    }
+)
 """Of these, what only explains how a file was read."""
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")

@@ -12,7 +12,8 @@ from pretty_midi import Instrument, Note, note_number_to_hz
 
 from hachimachi.events import EventSequence
 from hachimachi.io.midi import DRUMS
-from hachimachi.io.midi.write import NoteTable, only, report_to, take_notes
+from hachimachi.io.midi.pairing import sustain
+from hachimachi.io.midi.write import TICK, NoteTable, Remark, only, pedal_changes, report_to, settle, take_notes
 from hachimachi.io.report import Report
 
 RATE = 44100
@@ -23,11 +24,14 @@ _SHORTEST = 1e-4  # seconds
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping.
 
+    Notes sound as the MIDI file of them would: they end where their key is struck again, and with a column ``pedal``
+    they ring until it lets them go, at the latest with the last note.
+
     Raises:
         HachimachiError: More than one sequence, or events that are not notes.
     """
-    notes = take_notes(only(sequences), report_to(report, file))
-    samples = (_sound(notes, RATE) * _PEAK).astype("<i2")
+    remark = report_to(report, file)
+    samples = (_sound(take_notes(only(sequences), remark), RATE, remark) * _PEAK).astype("<i2")
     into = io.BytesIO()
     with wave.open(into, "wb") as out:
         out.setnchannels(1)
@@ -43,13 +47,19 @@ def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.floa
     Raises:
         HachimachiError: More than one sequence, or events that are not notes.
     """
-    return _sound(take_notes(only(sequences), report_to(None, "")), rate)
+    remark = report_to(None, "")
+    return _sound(take_notes(only(sequences), remark), rate, remark)
 
 
-def _sound(notes: NoteTable, rate: int) -> NDArray[np.float64]:
+def _sound(notes: NoteTable, rate: int, remark: Remark) -> NDArray[np.float64]:
+    settled = settle(notes, remark)
+    start, end, _, channel = settled
+    changes = [(tick, on, value) for tick, _, on, value in pedal_changes(notes, settled, remark)]
+    if changes:
+        end = sustain(channel << 7 | notes.pitch, start, end, np.full(len(end), end.max()), changes)
     program = np.zeros(len(notes.start), np.int64) if notes.program is None else notes.program
     found = {value: Instrument(value % DRUMS, is_drum=value == DRUMS) for value in np.unique(program).tolist()}
-    rows = (notes.velocity, notes.pitch, notes.start, np.maximum(notes.end, notes.start + _SHORTEST))
+    rows = (notes.velocity, notes.pitch, start * TICK, np.maximum(end * TICK, start * TICK + _SHORTEST))
     for value, *note in zip(program.tolist(), *(row.tolist() for row in rows), strict=True):
         found[value].notes.append(Note(*note))
     sound = np.zeros(max(round(rate * (instrument.get_end_time() + 2)) for instrument in found.values()))

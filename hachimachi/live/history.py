@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
-from hachimachi.live.protocols import PlayableModel, Refused, Row, quote
+from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
+from hachimachi.live.protocols import Note, PlayableModel, Refused, Row, quote
 
 LARGEST = 1e9
 """No feature has values beyond this; a network that observes one may not recover."""
@@ -194,10 +195,27 @@ class History:
         self.player.observe(row)
         self._recent.append(ObservedEvent(at, row, own))
         self._total += 1
+        if not own and self._duration is not None and (note := self._names.of(features.tolist())) is not None:
+            self._held[note] = self._recent[-1]
         # Time counts on from an older event too, unless it is the lookahead that put the last one ahead: one time tag
         # from the future must not hold up all that come after it.
         if self.last is None or not 0 < self.last - at <= self._lookahead:
             self.last = at
+
+    def find_release(self, features: Row) -> Note | None:
+        """Return the note that an input ends, ``None`` if it is an event; see `velocity_of_releases`."""
+        if self._velocity is None or features[self._velocity] != 0:
+            return None
+        return self._names.of(features.tolist())
+
+    def release(self, note: Note, at: float) -> None:
+        """Fill in the duration of a player's note that ends at a moment, if it was not known: for when another model
+        takes over, or the phrase is gone on from."""
+        event = self._held.pop(note, None)
+        if event is not None and self._duration is not None:
+            column = self._duration + self.player.temporal
+            if math.isnan(event.row[column]):
+                event.row[column] = max(0.0, at - event.at) * self.speed
 
     def predict(self) -> tuple[float, Row]:
         """Sample the next event: in how many seconds of the clock, and its features.
@@ -300,10 +318,12 @@ class History:
         self.player = player
         self.form = InputForm(player.features, player.constants)
         self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
+        self._names, self._velocity = NoteNames(player.features), velocity_of_releases(player.columns)
 
     def _clear(self) -> None:
         # outputs that may come back: those that the model has observed when they were played, and the others
         self._observed_outputs, self._other_outputs = Echoes(), Echoes()
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
+        self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None
         """When the event that was observed last happened."""

@@ -197,7 +197,7 @@ class Instrument:
         self.answer("seed", self.seed)
         for line in self.steering_lines:
             self.answer(*line)
-        for key in ("heard", "answered", "skipped", "played", "cancelled", "pending", "sounding"):
+        for key in ("heard", "released", "answered", "skipped", "played", "cancelled", "pending", "sounding"):
             self.answer(key, getattr(status, key))
         self.answer("late", *status.latency.in_ms())
 

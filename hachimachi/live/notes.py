@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from hachimachi.events import Feature
+from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Listener, Note, Row
 from hachimachi.live.schedule import Prediction
 
@@ -28,9 +29,8 @@ class ActiveNotes:
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        columns = {feature.name: i for i, feature in enumerate(features)}
-        self._pitch, self._duration = columns.get("pitch"), columns.get("duration")
-        self._channel = columns.get("channel", columns.get("instrument"))
+        self._duration = next((i for i, feature in enumerate(features) if feature.name == "duration"), None)
+        self._names = NoteNames(features)
         self._sounding: dict[Note, tuple[float, float]] = {}  # when each began, and when it ends
         self._ends: list[tuple[float, Note]] = []  # a heap; an entry that disagrees with `_sounding` is out of date
 
@@ -46,10 +46,9 @@ class ActiveNotes:
 
     def begin(self, row: Row, at: float) -> list[Note]:
         """Add the note of an event, features of shape (F,), and return those that it ends."""
-        if self._pitch is None:
+        note = self._names.of(row.tolist())
+        if note is None:
             return []
-        channel = None if self._channel is None else round(float(row[self._channel]))
-        note = Note(round(float(row[self._pitch])), channel)
         if self._duration is None:
             ended = [each for each, (began, _) in self._sounding.items() if began < at or each == note]
             end = math.inf

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hachimachi.events import TIME
 from hachimachi.live.history import History
 from hachimachi.live.notes import LatencyHistogram, NoteOutput
-from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
+from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused, quote
 from hachimachi.live.schedule import Counts, Input, Pending, Prediction, Schedule
 from hachimachi.sampling import Sampling
 
@@ -109,7 +109,7 @@ class TurnTaking:
 
 @dataclass(frozen=True)
 class Status:
-    """How a performer stands at one moment. The first six counts are those of `Counts`.
+    """How a performer stands at one moment. The first seven counts are those of `Counts`.
 
     Args:
         features: Names of all features, in column order.
@@ -125,6 +125,7 @@ class Status:
     """
 
     heard: int
+    released: int
     answered: int
     skipped: int
     predicted: int
@@ -319,7 +320,7 @@ class Performer:
 
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
         """Let the model observe an event. The answer comes with ``play``; of several events before it, the
-        newest is answered.
+        newest is answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`.
 
         Args:
             values: All features, or fewer as `InputForm` allows.
@@ -332,6 +333,9 @@ class Performer:
         features, now = self._history.form.row(values), self._clock()
         echo_of, observed = self._history.claim(features, now)
         if observed:
+            return
+        if echo_of is None and (note := self._history.find_release(features)) is not None:
+            self.release(note, now if at is None else at)
             return
         at = echo_of if echo_of is not None else now if at is None else at
         if not self._schedule.one:
@@ -351,6 +355,15 @@ class Performer:
         self._turns.yield_to_input(now)
         if self._turns.mode.answers:
             self._schedule.answer_later(Input(at, now, asker))
+
+    def release(self, note: Note, at: float) -> None:
+        """End a player's note, at a moment in seconds of the clock: how long it was is known from here on. Nothing that
+        waits or sounds changes, nor does anything where no such note had begun."""
+        self.counts.released += 1
+        self._history.release(note, at)
+        for listener in self._listeners:
+            if (released := getattr(listener, "released", None)) is not None:  # those of before this was told have none
+                released(note, at)
 
     def answer(self) -> None:
         """Predict what follows the newest input, if it has not been answered.

@@ -97,6 +97,9 @@ class Listener(Protocol):
     def heard(self, row: Row, at: float) -> None:
         """An input: features, shape (F,), NaN where unknown, and when."""
 
+    def released(self, note: Note, at: float) -> None:
+        """A player's note ends: with the time of its event that is how long it was. Perhaps none had begun."""
+
     def played(self, row: Row, at: float, asker: Address | None) -> None:
         """An output: features, shape (F,), when they sound, and who asked, if somebody did."""
 

@@ -18,9 +18,10 @@ Pending = Literal["one", "all"]
 @dataclass
 class Counts:
     """Counts so far. In the modes that answer, each input heard is answered, or skipped for a newer one; each
-    prediction is played, cancelled or pending."""
+    prediction is played, cancelled or pending. What is released, the end of a player's note, is no input heard."""
 
     heard: int = 0
+    released: int = 0
     answered: int = 0
     skipped: int = 0
     predicted: int = 0

@@ -18,7 +18,7 @@ from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.loop import Loop
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
-from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused
+from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
@@ -169,7 +169,7 @@ def assemble(
             raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
     ensemble = Ensemble(instruments, wire, begin=settings.begin)
     if midi.inlet is not None:
-        ensemble.inlets.append(partial(_take_midi, midi, ensemble, logbook))
+        ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
         ensemble.chores.append(logbook.flush)
     if screen is None:
@@ -179,21 +179,20 @@ def assemble(
     return ensemble, reporter
 
 
-def _take_midi(midi: MidiSetup, ensemble: Ensemble, logbook: Logbook | None) -> None:
+def _take_midi(midi: MidiSetup, ensemble: Ensemble) -> None:
     """Do what keys, knobs and a sequencer's transport ask for."""
     from hachimachi.live.midi.input import MidiEvent, TransportRequest
 
     for action in midi.inlet.take() if midi.inlet else ():
-        if isinstance(action, MidiEvent):
-            instrument = ensemble.instruments[action.model]
-            if not instrument.stopped:
-                ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
-        elif isinstance(action, TransportRequest):
+        if isinstance(action, TransportRequest):
             for instrument in ensemble.instruments:
                 if not instrument.stopped:
                     ensemble.guard(getattr(instrument.performer, action.action))
-        elif logbook is not None:
-            logbook.listeners[action.model].released(action.pitch, action.at)
+        elif not (instrument := ensemble.instruments[action.model]).stopped:
+            if isinstance(action, MidiEvent):
+                ensemble.guard(partial(instrument.performer.hear, action.values, action.at))
+            else:
+                instrument.performer.release(Note(action.pitch, action.channel), action.at)
 
 
 @contextmanager

@@ -175,3 +175,22 @@ def test_a_part_that_is_not_there(
     assert run(tmp_path / "log.csv", tmp_path / "part.csv", *words) == status
     assert message in capsys.readouterr().err
     assert not (tmp_path / "part.csv").exists()
+
+
+def test_notes_ring_under_the_pedal_where_that_is_asked_for(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piece = shared_data / "piano_midi_de_small" / "midi" / "Grieg__grieg_zwerge.mid"
+    mean: dict[str, float] = {}
+    for option, words in (
+        ("--no-sustain", r"^ *([\d,]+) +1  messages of the sustain pedal: not heeded; hxmx format"),
+        ("--sustain", r"^ *([\d,]+) +1  messages of the sustain pedal: heeded"),
+    ):
+        assert run(piece, tmp_path / "a.json", option, "--strict") == 0
+        mean[option] = float(read(tmp_path / "a.json")[0].column("duration").mean())
+        assert re.search(words, capsys.readouterr().out, re.M)
+    assert mean["--sustain"] > 1.2 * mean["--no-sustain"]
+    assert run(piece, tmp_path / "b.json", "--controls", "64", "--sustain") == 2
+    assert "sustain: it lengthens notes" in capsys.readouterr().err
+    assert run(tmp_path / "a.json", tmp_path / "c.json", "--sustain") == 1
+    assert "sustain: this is asked of MIDI files" in capsys.readouterr().err

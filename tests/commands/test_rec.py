@@ -218,3 +218,31 @@ def test_a_burst_of_nonsense_costs_no_event(rec: Callable[..., Rec], tmp_path: P
     assert status == 0
     assert "Traceback" not in printed
     assert read(tmp_path / "a.json")[0].column("0").tolist() == list(range(300))
+
+
+def test_a_velocity_of_0_ends_a_note(rec: Callable[..., Rec], tmp_path: Path) -> None:
+    one = rec("3", "a.json", "--temporal", "--masked", "duration", "--names", "pitch,velocity,duration")
+    for values in ([60, 80], [64, 90], [60, 0], [64, 0], [64, 0], [67, 70, 0.5], [67, 0]):
+        one.client.send_message("/input", [float(value) for value in values])
+    assert one.ask("recorded") == 3
+    one.client.send_message("/stop", [])
+    status, printed = one.end()
+    assert status == 0
+    assert "4 releases, of velocity 0: each ends the note of its pitch, but for 1 of a" in " ".join(printed.split())
+    assert "3 events in" in printed
+    [sequence] = read(tmp_path / "a.json")
+    assert sequence.data[:, :2].tolist() == [[60, 80], [64, 90], [67, 70]]
+    assert sequence.column("duration")[2] == 0.5  # what was sent with the note stays
+    assert "duration not known" not in printed
+    assert (sequence.column("duration") >= 0).all()
+
+
+def test_velocities_that_are_not_midis_keep_their_0(rec: Callable[..., Rec], tmp_path: Path) -> None:
+    one = rec("2", "a.json", "--names", "pitch,velocity")
+    rows = [[0.0, 0.0], [0.5, -0.25], [0.25, 0.0]]
+    for row in rows:
+        one.client.send_message("/input", row)
+    assert one.ask("recorded") == 3
+    one.client.send_message("/stop", [])
+    assert one.end()[0] == 0
+    assert read(tmp_path / "a.json")[0].data.tolist() == rows

@@ -169,3 +169,23 @@ def test_a_log_that_would_be_lost_is_told_at_once(models: dict[bool, Path], tmp_
     ):
         status, _, error = hxmx_said("run", models[True], "--log", name)
         assert status == 1 and said in error and error.count("\n") == 1
+
+
+def test_a_velocity_of_0_ends_a_note(models: dict[bool, Path], patch: Patch, tmp_path: Path) -> None:
+    patch.start(models[False], "--log", "night.json")
+    patch.send("/input", 60, LOUD)
+    outputs(patch, 1)
+    for pitch in (60, 60, 99):  # the last two are of keys that are not down
+        patch.send("/input", pitch, 0)
+    patch.send("/status")
+    answers: dict[str, list[Any]] = {}
+    while "refused" not in answers:
+        route, key, *values = patch.hear()
+        assert route == "/status"  # nothing is answered but this
+        answers[key] = values
+    assert (answers["heard"], answers["released"], answers["refused"]) == ([1], [3], [0])
+    patch.send("/stop")
+    status, rest = patch.end()
+    assert status == 0 and "duration not known" not in rest
+    kept = read(tmp_path / "night.json")[0]
+    assert [row[:2] for row in kept.data.tolist() if row[-1] == 0] == [[60, LOUD]]

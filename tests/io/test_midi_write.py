@@ -86,11 +86,71 @@ def test_a_key_struck_again_ends_its_note_and_nothing_else_changes(spans: list[t
     (again,) = parse(render([sequence], report, "x"), "x", Report(), MidiOptions(NAMES[:3]))
     following = [min((other for other in starts.tolist() if other > start), default=10**6) for start, _ in spans]
     longest = [max(length for other, length in spans if other == start) for start, _ in spans]
-    ends = [min(start + length, after) for start, length, after in zip(starts, longest, following, strict=True)]
+    ends = [
+        min(start + most, after) if length == most else start  # shorter than another begun together: at once
+        for (start, length), most, after in zip(spans, longest, following, strict=True)
+    ]
     assert rows(again) == sorted([start, end, 60, 80] for start, end in zip(starts.tolist(), ends, strict=True))
     said = {remark: files.total() for remark, files in report.remarks.items()}
     cut = {s for (s, _), most, after in zip(spans, longest, following, strict=True) if s + most > after}
     assert said.get(midi_write.CUT, 0) == len(cut)
+
+
+def most_at_once(sequence: EventSequence) -> int:
+    """Most notes at one moment; a note ends just before what begins at its end, and one of no length counts as none."""
+    assert sequence.time is not None
+    end = sequence.time + sequence.column("duration")
+    moments = np.concatenate([sequence.time, end])
+    steps = np.repeat([1, -1], len(sequence))
+    order = np.lexsort((steps, moments))
+    return int(np.cumsum(steps[order]).max(initial=0))
+
+
+@st.composite
+def ensembles(draw: st.DrawFn) -> EventSequence:
+    """Notes that end and begin within a tick of each other, some of no length, some with one key at one time."""
+    count = draw(st.integers(1, 25))
+    moments = st.sampled_from([0, 0, 0.2, 0.4, 0.6, 1, 1.3, 4])
+    times = np.cumsum(draw(st.lists(moments, min_size=count, max_size=count))) * TICK
+    ends = draw(st.lists(st.sampled_from([*times.tolist(), 0.0, 7.7 * TICK, 1e-3]), min_size=count, max_size=count))
+    keys = draw(st.lists(st.integers(60, 62), min_size=count, max_size=count))
+    programs = draw(st.lists(st.integers(0, 20), min_size=count, max_size=count))
+    data = np.column_stack([keys, np.maximum(np.array(ends) - times, 0), programs])
+    return make_sequence(data, times, ["pitch", "duration", "instrument"])
+
+
+@given(ensembles())
+def test_no_more_notes_sound_at_once_than_the_events_had(sequence: EventSequence) -> None:
+    report = Report()
+    (again,) = parse(render([sequence], report, "x"), "x", Report(), MidiOptions(("pitch", "duration", "instrument")))
+    assert len(again) == len(sequence)
+    assert again.time is not None
+    assert sequence.time is not None
+    np.testing.assert_allclose(again.time, sequence.time, atol=TICK / 2 + 1e-9)
+    # notes of no length are written as long as a tick, unless they came on top of the most at once
+    no_length = sequence.time[(sequence.column("duration") < TICK)]
+    chord = max(np.unique(no_length, return_counts=True)[1], default=0)
+    assert most_at_once(again) <= max(most_at_once(sequence), chord)
+
+
+def test_notes_of_no_length_last_a_tick_where_that_makes_no_more_of_them() -> None:
+    names = ["pitch", "duration"]
+    (drums,) = parse(render([make_sequence([[36, 0], [42, 0]], [0, 0], names)]), "x", Report())
+    assert drums.column("duration").tolist() == pytest.approx([TICK, TICK])
+    report = Report()
+    busy = make_sequence([[60, 1], [62, 0]], [0, 0.5], names)
+    (again,) = parse(render([busy], report, "x"), "x", Report())
+    assert again.column("duration").tolist() == [1, 0]
+    assert report.remarks == {midi_write.NO_LENGTH: {"x": 1}}
+
+
+def test_a_duration_never_reaches_beyond_what_begins_at_its_end(shared_data: Path) -> None:
+    for name in ("freedoom_small/midi/d_e3m9.mid", "piano_midi_de_small/midi/Grieg__grieg_zwerge.mid"):
+        (piece,) = parse((shared_data / name).read_bytes(), name, Report())
+        assert piece.time is not None
+        ends = piece.time + piece.column("duration")
+        nearest = piece.time[np.searchsorted(piece.time, ends - 1e-9).clip(max=len(piece) - 1)]
+        assert not ((ends > nearest) & (ends < nearest + 1e-9)).any()
 
 
 def heard(data: bytes) -> list[tuple[int, int, int]]:

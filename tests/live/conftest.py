@@ -102,12 +102,16 @@ class RecordingListener:
         self.played_rows: list[tuple[float, list[float]]] = []
         self.askers: list[object] = []
         self.ends: list[tuple[float, int, bool]] = []
+        self.releases: list[tuple[float, int]] = []
 
     def began(self) -> None:
         self.began_count += 1
 
     def heard(self, row, at) -> None:
         self.heard_rows.append((at, row.tolist()))
+
+    def released(self, note, at) -> None:
+        self.releases.append((at, note.pitch))
 
     def played(self, row, at, asker) -> None:
         self.played_rows.append((at, row.tolist()))

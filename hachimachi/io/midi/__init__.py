@@ -28,6 +28,8 @@ CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0
 """Columns of a control change."""
 BESIDE_CONTROLS = ("channel", "track")
 """Optional columns of a control change."""
+SUSTAIN = False
+"""Whether notes ring on under the sustain pedal where nothing else is asked for, and no column holds the pedal."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class MidiOptions:
         split_tracks: A sequence for each track that has events, named ``file.mid/`` and the track's name or number.
         beats: Time and duration in quarter notes instead of seconds.
         controls: Controllers, 0 to 127, whose changes are the events, instead of notes.
+        sustain: Whether a note lasts until the sustain pedal lets it go, see `hachimachi.io.midi.pairing.sustain`.
+            ``None``: as `SUSTAIN` says, but never with the column ``pedal``.
 
     Raises:
         HachimachiError: A value that is not allowed.
@@ -49,6 +53,7 @@ class MidiOptions:
     split_tracks: bool = False
     beats: bool = False
     controls: tuple[int, ...] = ()
+    sustain: bool | None = None
 
     def __post_init__(self) -> None:
         for number in self.controls:
@@ -56,6 +61,8 @@ class MidiOptions:
                 expected = "expected the number of a controller, 0 to 127, such as 1 or 64"
                 raise HachimachiError(f"control {number!r}: {expected}")
         _check_once(self.controls, "control")
+        if self.controls and self.sustain:
+            raise HachimachiError("sustain: it lengthens notes, and with controls there are none; ask for one of them")
         names = self.columns or ()
         allowed = BESIDE_CONTROLS if self.controls else tuple(COLUMNS)
         of = "a control change" if self.controls else "a note"
@@ -66,6 +73,11 @@ class MidiOptions:
         if self.columns is not None and not self.controls and "pitch" not in names:
             found = ", ".join(names) or "none"
             raise HachimachiError(f"columns: found {found}; notes need pitch, as in pitch,velocity,duration")
+
+    @property
+    def rings(self) -> bool:
+        """Whether the sustain pedal lengthens notes."""
+        return (SUSTAIN and "pedal" not in (self.columns or ())) if self.sustain is None else self.sustain
 
     @property
     def features(self) -> tuple[Feature, ...]:

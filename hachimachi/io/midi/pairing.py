@@ -1,4 +1,6 @@
-"""Pair note-ons and note-offs into notes with instrument and pedal; control changes; track names."""
+"""Pair note-ons and note-offs into notes with instrument and pedal, and let notes ring under the pedal; control
+changes; track names.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,21 @@ from numpy.typing import NDArray
 
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS, MidiOptions
 from hachimachi.io.midi.smf import TrackEvents
-from hachimachi.io.report import EMPTY, REPEATED, RESTARTED, UNENDED
+from hachimachi.io.report import (
+    EMPTY,
+    PEDAL_COLUMN,
+    PEDAL_RINGS,
+    PEDAL_UNHEEDED,
+    REPEATED,
+    RESTARTED,
+    SUSTAINED,
+    UNENDED,
+)
 
-DAMPER = 64
-"""Controller of the pedal that lets notes ring."""
+DAMPER, SOUND_OFF, RESET = 64, 120, 121
+"""Controllers: the pedal that lets notes ring, all sound off, and reset all controllers, which lifts the pedal."""
+DOWN = 64
+"""The least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)."""
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
 _NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
@@ -69,15 +82,19 @@ def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Co
     return notes, ends, remarks
 
 
-def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[Columns, Counter[str]]:
+def read_notes(
+    tracks: Sequence[TrackEvents], wanted: Collection[str], rings: bool = False
+) -> tuple[Columns, Counter[str]]:
     """Return the notes of tracks on one time line, track by track, and counts of what had to be mended.
 
     The instrument of a note is the last program that its own track set for the channel, else that of another track,
-    else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0.
+    else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0, and 0 again
+    after a reset of all controllers (MIDI recommended practice RP-015).
 
     Args:
         tracks: All tracks of the time line.
         wanted: Names of columns; ``pedal`` is read if it is one of them.
+        rings: Whether notes last until the pedal lets them go, as in `sustain`.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -95,12 +112,63 @@ def read_notes(tracks: Sequence[TrackEvents], wanted: Collection[str]) -> tuple[
         changes = [(tick, status, first) for tick, status, first, _ in _messages(tracks, 0xC)]
         instrument[unset] = _latest(changes, channel[unset], start[unset])
     instrument[drums] = DRUMS
+    controls = _messages(tracks, 0xB)
+    pedals = sum(control == DAMPER for _, _, control, _ in controls)
+    changes = [
+        (tick, status, value if control == DAMPER else 0)
+        for tick, status, control, value in controls
+        if control in (DAMPER, RESET)
+    ]
     if "pedal" in wanted:
-        changes = [
-            (tick, status, value) for tick, status, control, value in _messages(tracks, 0xB) if control == DAMPER
-        ]
         columns["pedal"] = _latest(changes, channel, start)
+    remarks[PEDAL_RINGS if rings else PEDAL_COLUMN if "pedal" in wanted else PEDAL_UNHEEDED] = pedals
+    if rings and pedals:
+        lasts = {track.number: track.messages[-1][0] for track in tracks if track.messages}
+        last = np.array([lasts[number] for number in columns["track"].tolist()], np.int64)
+        offs = [(tick, status) for tick, status, control, _ in controls if control == SOUND_OFF]
+        end = sustain(channel << 7 | columns["pitch"], start, columns["end"], last, changes, offs)
+        remarks[SUSTAINED] = int((end > columns["end"]).sum())
+        columns["end"] = end
     return columns, remarks
+
+
+def sustain(
+    key: NDArray[np.int64],
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    last: NDArray[np.int64],
+    changes: Sequence[tuple[int, int, int]],
+    offs: Sequence[tuple[int, int]] = (),
+) -> NDArray[np.int64]:
+    """Return where the sustain pedal lets notes go, in ticks, shape (N,): never before their own end.
+
+    A note whose end comes while the pedal of its channel is down, at `DOWN` or above, sounds until the pedal goes up,
+    all sound goes off, the same key of the same channel begins anew, or its track ends, whichever is first (MIDI 1.0
+    Detailed Specification; "all notes off", controller 123, releases keys, which ring on). Of notes of one key that
+    begin together one rings, that with the latest end.
+
+    Args:
+        key: Channel · 128 + pitch, shape (N,).
+        start: Ticks, shape (N,).
+        end: Ticks at which keys are released, shape (N,).
+        last: Ticks at which to end at the latest, shape (N,).
+        changes: Tick, status and value of each change of a pedal, in the order of the file. On one tick keys are
+            released before a pedal moves.
+        offs: Tick and status of each "all sound off".
+    """
+    channel = key >> 7
+    held = _latest(changes, channel, end - 1) >= DOWN
+    never = np.iinfo(np.int64).max
+    lets_go = np.full(len(key), never)
+    for number in np.unique(channel[held]).tolist():
+        ups = [tick for tick, status, value in changes if status & 15 == number and value < DOWN]
+        stops = np.array([*sorted([*ups, *(tick for tick, status in offs if status & 15 == number)]), never])
+        here = held & (channel == number)
+        lets_go[here] = stops[np.searchsorted(stops, end[here])]
+    order = np.lexsort((end, start, key))
+    again = np.full(len(key), never)
+    again[order[:-1]] = np.where(np.diff(key[order]) == 0, start[order[1:]], never)
+    return np.where(held, np.maximum(end, np.minimum(np.minimum(lets_go, again), last)), end)
 
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[int]]) -> Columns:
@@ -152,7 +220,7 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
         columns = _columns(("start", "end", "control", "value", "channel", "track"), changes)
     else:
         keys = ["end", "instrument", "pitch", "start"]
-        columns, remarks = read_notes(tracks, [feature.name for feature in options.features])
+        columns, remarks = read_notes(tracks, [feature.name for feature in options.features], options.rings)
     order = np.lexsort(
         [columns[name] for name in [*keys, *["track"] * options.split_tracks]]
     )  # the last is the primary key

@@ -119,7 +119,9 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
         last = 0.0
         for columns in parts:
             start, end = tempo_map.seconds(columns["start"]), tempo_map.seconds(columns["end"])
-            table = np.column_stack([{**columns, "duration": end - start}[each.name] for each in options.features])
+            duration = end - start  # rounded, it must not reach beyond what begins at the end
+            duration = np.where(start + duration > end, np.nextafter(duration, 0), duration)
+            table = np.column_stack([{**columns, "duration": duration}[each.name] for each in options.features])
             divided = options.split_tracks or chunks.sequential
             part = names[columns["track"][0] - 1] if options.split_tracks else str(columns["track"][0])
             sequences.append(EventSequence(options.features, table, start, f"{file}/{part}" if divided else file))

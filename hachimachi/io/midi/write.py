@@ -22,7 +22,8 @@ NO_NOTE = "events of a pitch, instrument, channel, track or control that MIDI do
 SHARED = "notes of a sixteenth instrument at once: on a channel where another still sounds"
 MISPLACED = "notes of drums off channel 10, or of other instruments on it: they sound as the channel says"
 CUT = "notes that go on when their key is struck again: they end there"
-TOGETHER = "notes of one key that begin together: they end with the longest"
+TOGETHER = "notes that begin together with a longer one of their key: they end at once"
+NO_LENGTH = "notes shorter than a tick where no more may sound: they end at once"
 STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
 MOST_TRACKS = 256
@@ -192,9 +193,9 @@ class _Timed(NamedTuple):
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence: notes, or control changes where there is no pitch but a value.
 
-    A note lasts at least one `TICK`: what is shorter would be lost on many programs. With the column ``track`` the
-    notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels` says on which
-    channels they sound. A column ``pedal`` becomes changes of the damper.
+    A note lasts at least one `TICK` as far as `settle` allows: what is shorter would be lost on many programs. With the
+    column ``track`` the notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels`
+    says on which channels they sound. A column ``pedal`` becomes changes of the damper.
 
     Args:
         sequences: One.
@@ -237,27 +238,72 @@ def _controls(sequence: EventSequence, remark: Remark) -> list[_Timed]:
     ]
 
 
-def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
+class SettledNotes(NamedTuple):
+    """Where a file has N notes; each of shape (N,).
+
+    Args:
+        start: Ticks.
+        end: Ticks.
+        track: From 0.
+        channel: From 0.
+    """
+
+    start: Whole
+    end: Whole
+    track: Whole
+    channel: Whole
+
+
+def settle(notes: NoteTable, remark: Remark) -> SettledNotes:
+    """Return notes as a file has them; of all together, never more sound at once than did before.
+
+    A note of less than a tick lasts one, unless as many notes sound then as ever do: that one ends at once.
+    """
     start = _ticks(notes.start)
-    end = np.maximum(_ticks(notes.end), start + 1)
-    channel = choose_channels(notes, start, end, remark)
+    end = np.maximum(_ticks(notes.end), start)
+    channel = choose_channels(notes, start, np.maximum(end, start + 1), remark)
     if notes.track is not None:
         track = notes.track - 1
     elif notes.program is not None:
         track = np.unique(notes.program, return_inverse=True)[1]
     else:
         track = np.zeros(len(start), np.int64)
-    key = (track * 16 + channel) * 128 + notes.pitch
-    last, end = _settle_ends(key, start, end, remark)
-    offs = [
-        _Timed(tick, _OFF, at, Message("note_off", channel=on, note=pitch, velocity=0))
-        for tick, at, on, pitch in _rows(end[last], track[last], channel[last], notes.pitch[last])
+    held, end = _settle_ends((track * 16 + channel) * 128 + notes.pitch, start, end, remark)
+    short = held[end[held] == start[held]]
+    if len(short):
+        begins, ends = (np.sort(ticks[end > start]) for ticks in (start, end))
+
+        def sounding(ticks: Whole) -> Whole:
+            return np.searchsorted(begins, ticks, side="right") - np.searchsorted(ends, ticks, side="right")
+
+        most = max(int(sounding(begins).max(initial=0)), *np.unique(notes.start[short], return_counts=True)[1].tolist())
+        short = short[np.argsort(start[short], kind="stable")]
+        among = np.arange(len(short)) - np.searchsorted(start[short], start[short])  # of those on one tick
+        longer = sounding(start[short]) + among < most
+        end[short[longer]] += 1
+        remark(NO_LENGTH, int((~longer).sum()))
+    return SettledNotes(start, end, track, channel)
+
+
+def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
+    settled = settle(notes, remark)
+    start, end, track, channel = settled
+    offs, ons = list[_Timed](), list[_Timed]()
+    order = np.lexsort((end, start))  # what ends at once comes before what begins then with its key
+    for begin, finish, at, on, pitch, velocity in _rows(
+        *(each[order] for each in (*settled, notes.pitch, notes.velocity))
+    ):
+        off = Message("note_off", channel=on, note=pitch, velocity=0)
+        ons.append(_Timed(begin, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity)))
+        if finish > begin:
+            offs.append(_Timed(finish, _OFF, at, off))
+        else:
+            ons.append(_Timed(begin, _ON, at, off))
+    pedals = [
+        _Timed(tick, _BEFORE, at, Message("control_change", channel=on, control=DAMPER, value=value))
+        for tick, at, on, value in pedal_changes(notes, settled, remark)
     ]
-    ons = [
-        _Timed(tick, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity))
-        for tick, at, on, pitch, velocity in _rows(start, track, channel, notes.pitch, notes.velocity)
-    ]
-    return [*offs, *_programs(notes, start, track, channel), *_pedals(notes, start, track, channel, remark), *ons]
+    return [*offs, *_programs(notes, start, track, channel), *pedals, *ons]
 
 
 def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
@@ -265,25 +311,22 @@ def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
 
 
 def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[Whole, Whole]:
-    """End each note where its key is struck again; notes that begin together end together.
+    """End each note where its key is struck again; of those that begin together, the shorter ones end at once.
 
     Returns:
-        Indices of the notes that need a note-off, the last of those that begin together, and the ends of all.
+        Indices of the notes that are held, at least one for each key and start, and the ends of all.
     """
-    order = np.lexsort((start, key))
-    key, start, sorted_end = key[order], start[order], end[order]
-    same = key[1:] == key[:-1]
-    first = np.append(True, ~same | (start[1:] != start[:-1]))[: len(key)]
-    group = np.cumsum(first) - 1
-    longest = np.maximum.reduceat(sorted_end, np.flatnonzero(first))
-    remark(TOGETHER, int((sorted_end != longest[group]).sum()))
-    begins = np.flatnonzero(first)
-    following = np.append(start[begins[1:]], 0)
-    again = np.append(key[begins[1:]] == key[begins[:-1]], False) & (following < longest)
+    order = np.lexsort((end, start, key))
+    last = np.append((np.diff(key[order]) != 0) | (np.diff(start[order]) != 0), True)
+    lasts, group = order[last], np.append(0, np.cumsum(last)[:-1])
+    held = end[order] == end[lasts][group]
+    remark(TOGETHER, int((~held).sum()))
+    following = np.append(start[lasts[1:]], 0)
+    again = np.append(key[lasts[1:]] == key[lasts[:-1]], False) & (following < end[lasts])
     remark(CUT, int(again.sum()))
-    ends = np.empty_like(end)
-    ends[order] = np.where(again, following, longest)[group]
-    return order[np.append(begins[1:], len(order)) - 1], ends
+    ends = start.copy()
+    ends[order[held]] = np.where(again, following, end[lasts])[group[held]]
+    return order[held], ends
 
 
 def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> list[_Timed]:
@@ -302,19 +345,18 @@ def _programs(notes: NoteTable, start: Whole, track: Whole, channel: Whole) -> l
     return found
 
 
-def _pedals(notes: NoteTable, start: Whole, track: Whole, channel: Whole, remark: Remark) -> list[_Timed]:
-    """Return a pedal change before each note whose channel has another value."""
-    found: list[_Timed] = []
+def pedal_changes(notes: NoteTable, settled: SettledNotes, remark: Remark) -> list[tuple[int, int, int, int]]:
+    """Return tick, track, channel and value of a change of the damper before each note whose channel has another."""
+    found: list[tuple[int, int, int, int]] = []
     if notes.pedal is None:
         return found
     values: dict[int, int] = {}
     moved: dict[int, int] = {}
     lost = 0
-    for tick, at, on, pedal in _rows(start, track, channel, notes.pedal):
+    for tick, at, on, pedal in _rows(settled.start, settled.track, settled.channel, notes.pedal):
         if values.get(on, 0) != pedal:
             lost += moved.get(on) == tick
-            change = Message("control_change", channel=on, control=DAMPER, value=pedal)
-            found.append(_Timed(tick, _BEFORE, at, change))
+            found.append((tick, at, on, pedal))
             values[on], moved[on] = pedal, tick
     remark(PEDALS, lost)
     return found

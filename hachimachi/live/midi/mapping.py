@@ -10,8 +10,9 @@ import numpy as np
 
 from hachimachi.columns import Categories, Column
 from hachimachi.errors import HachimachiError
-from hachimachi.events import TIME
+from hachimachi.events import TIME, Feature
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
+from hachimachi.live.protocols import Note
 
 FROM_KEYS = ("pitch", "velocity", "channel", "instrument")
 """Features that a key gives, where no controller stands for them."""
@@ -87,6 +88,42 @@ def first_channel(values: Collection[float]) -> int:
     """Return the number of the first channel in a feature ``channel`` that had these values in training: 0 as in files,
     1 as people count if there is a sixteenth."""
     return int(CHANNELS in values)
+
+
+class NoteNames:
+    """Which note an event is, as a note-off has to name it.
+
+    Args:
+        features: Those of the events.
+
+    >>> NoteNames([Feature("pitch"), Feature("velocity"), Feature("instrument")]).of([60.0, 80.0, 4.0])
+    Note(pitch=60, channel=4)
+    """
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        columns = {feature.name: i for i, feature in enumerate(features)}
+        self._pitch, self._channel = columns.get("pitch"), columns.get("channel", columns.get("instrument"))
+
+    def of(self, values: Sequence[float]) -> Note | None:
+        """Return the note of an event of F values; ``None`` where there is no feature ``pitch``, or it is unknown."""
+        pitch = math.nan if self._pitch is None else values[self._pitch]
+        channel = math.nan if self._channel is None else values[self._channel]
+        return None if math.isnan(pitch) else Note(round(pitch), None if math.isnan(channel) else round(channel))
+
+
+def velocity_of_releases(columns: Sequence[Column]) -> int | None:
+    """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it.
+
+    ``None`` where a velocity of 0 is a value like others: events without ``pitch`` or ``velocity``, velocities that are
+    not whole numbers from 1 to 127, or a model that has learned from velocities of 0.
+    """
+    features = features_of(columns)
+    by_name = {column.name: (i, column) for i, column in enumerate(features)}
+    if not {"pitch", "velocity"} <= by_name.keys():
+        return None
+    i, velocity = by_name["velocity"]
+    values = trained_values(velocity)
+    return i if velocity.whole and values[0] >= 1 and values[-1] <= 127 else None
 
 
 class Channels:

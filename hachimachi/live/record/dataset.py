@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from hachimachi.errors import count
 from hachimachi.events import EventSequence, Feature, check_alike
 from hachimachi.io import read, write
+from hachimachi.live.midi.mapping import NoteNames
+from hachimachi.live.protocols import Note
 
-DURATION, PLAYER = "duration", "player"
-"""The feature of a note's length, and the one that says who played."""
+PITCH, VELOCITY, DURATION, PLAYER = "pitch", "velocity", "duration", "player"
+"""The features of a note, and the one that says who played."""
 TOGETHER = 0.03
 """Seconds: notes that a hand strikes closer together are one chord, and one does not end the other."""
 LONGEST = 1.0
@@ -92,6 +94,47 @@ def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
     return rows, remarks
 
 
+def are_notes(features: Sequence[Feature], rows: NDArray[np.float64]) -> bool:
+    """Return whether events, shape (N, F), can all be MIDI's: whole pitches and velocities from 0 to 127.
+
+    Then a velocity of 0 is no event, but ends the note of its pitch (MIDI 1.0 Detailed Specification, note-on).
+    """
+    names = [feature.name for feature in features]
+    if not {PITCH, VELOCITY} <= set(names) or features[names.index(VELOCITY)].kind not in (None, "integer"):
+        return False
+    values = rows[:, [names.index(PITCH), names.index(VELOCITY)]]
+    return bool(((values == np.rint(values)) & (values >= 0) & (values <= 127)).all())
+
+
+def end_notes(recorded: Recorded) -> tuple[Recorded, list[str]]:
+    """Return the recording of a player's notes without the velocities of 0 that end them, and a sentence about these.
+
+    They give the note of their pitch and channel, or instrument, its ``duration`` where it is unknown. Other recordings
+    stay as they are.
+    """
+    names = [feature.name for feature in recorded.features]
+    if not are_notes(recorded.features, recorded.rows):
+        return recorded, []
+    ends = recorded.rows[:, names.index(VELOCITY)] == 0
+    if not ends.any():
+        return recorded, []
+    rows, note_of = recorded.rows.copy(), NoteNames(recorded.features).of
+    held: dict[tuple[int, Note | None], int] = {}
+    stray = 0
+    for i in np.lexsort((recorded.at, recorded.sequence)).tolist():
+        key = int(recorded.sequence[i]), note_of(rows[i].tolist())
+        if not ends[i]:
+            held[key] = i
+        elif (note := held.pop(key, None)) is None:
+            stray += 1
+        elif DURATION in names and np.isnan(rows[note, names.index(DURATION)]):
+            rows[note, names.index(DURATION)] = recorded.at[i] - recorded.at[note]
+    kept = {name: getattr(recorded, name)[~ends] for name in ("at", "player", "sequence")}
+    remark = f"{count(int(ends.sum()), 'release')}, of velocity 0: each ends the note of its pitch"
+    remark += f", but for {stray:,} of a key that was not down" if stray else ""
+    return replace(recorded, rows=rows[~ends], **kept), [remark]
+
+
 def _until_next(recorded: Recorded) -> NDArray[np.float64]:
     """Return the time from each event to the same player's next chord, shape (N,); infinity at a sequence's end."""
     until = np.full(len(recorded), np.inf)
@@ -112,9 +155,13 @@ def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[Event
         recorded: What a journal holds.
         one: As one sequence, whatever was reset in between.
     """
+    ended: list[str] = []
+    if len(recorded.who) == 1:  # what is heard in a performance has been told apart by what its model knows
+        recorded, ended = end_notes(recorded)
     if not len(recorded):
-        return [], []
+        return [], ended
     data, remarks = fill(recorded)
+    remarks = [*ended, *remarks]
     at, sequence = recorded.at, np.zeros_like(recorded.sequence) if one else recorded.sequence
     features = recorded.features
     if len(recorded.who) > 1:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hachimachi.errors import HachimachiError, count
 from hachimachi.live.instrument import LoadedModel
-from hachimachi.live.protocols import Address, Listener, Row
+from hachimachi.live.midi.mapping import NoteNames
+from hachimachi.live.protocols import Address, Listener, Note, Row
 from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
 
 FOLDER = Path("outputs/run")
@@ -33,8 +34,9 @@ class JournalListener(Listener):
         self._journal, self._who = journal, who
         self._shared: dict[EventKey, set[int]] = {} if shared is None else shared
         names = [feature.name for feature in journal.features]
-        self._pitch, self._duration = (names.index(name) if name in names else None for name in ("pitch", "duration"))
-        self._held: dict[int, tuple[int, float]] = {}  # pitch → number of the event and when it began
+        self._duration = names.index("duration") if "duration" in names else None
+        self._names = NoteNames(journal.features)
+        self._held: dict[Note, tuple[int, float]] = {}  # number of the event and when it began
 
     def began(self) -> None:
         """Begin a new sequence, if the present one has events."""
@@ -51,18 +53,18 @@ class JournalListener(Listener):
         self._shared.clear()
         self._shared[key] = {self._who}
         number = self._journal.event(at, 0, row)
-        if self._pitch is not None and self._duration is not None:
-            pitch, duration = float(row[self._pitch]), float(row[self._duration])
-            if math.isnan(duration) and pitch.is_integer() and 0 <= pitch < 128:
-                self._held[int(pitch)] = (number, at)
+        if self._duration is not None and math.isnan(row[self._duration]):
+            note = self._names.of(row.tolist())
+            if note is not None and 0 <= note.pitch < 128:
+                self._held[note] = (number, at)
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (of Listener)
         """Write a model's event."""
         self._journal.event(at, self._who, row)
 
-    def released(self, pitch: int, at: float) -> None:
+    def released(self, note: Note, at: float) -> None:
         """Write the duration of a player's note that was not known when it was heard."""
-        held = self._held.pop(pitch, None)
+        held = self._held.pop(note, None)
         if held is not None and self._duration is not None:
             number, began = held
             self._journal.amend(number, self._duration, max(0.0, at - began))

@@ -10,6 +10,7 @@ from hachimachi.errors import count
 from hachimachi.live.history import InputForm
 from hachimachi.live.osc import Message, Wire, parse
 from hachimachi.live.protocols import Address, Refused, quote
+from hachimachi.live.record.dataset import DURATION, PITCH, VELOCITY, are_notes
 from hachimachi.live.record.journal import Journal
 
 SHOW_SECONDS = 0.5  # how often the counter moves
@@ -41,8 +42,12 @@ class Recorder:
         self.refusals = wire.refusals
         self.stopped = False
         self.recorded = 0
-        # a recording holds every column, those too that a model does not hear
-        self._form = InputForm([replace(feature, masked=False) for feature in journal.features], {})
+        # a recording holds every column, those too that a model does not hear; but the end of a note tells its duration
+        names = {feature.name for feature in journal.features}
+        told = {DURATION} if {PITCH, VELOCITY} <= names else set[str]()
+        self._form = InputForm([replace(f, masked=f.masked and f.name in told) for f in journal.features], {})
+        self._velocity = next((i for i, f in enumerate(journal.features) if f.name == VELOCITY), None)
+        self._ends: int | None = 0  # velocities of 0 that end notes; ``None``: they are values like others
         self._wire, self._say, self._show = wire, say, show
         self._clock, self._wall = clock, wall
         self._shown = (clock(), 0)  # when the counter was shown, and the events heard until then
@@ -86,12 +91,18 @@ class Recorder:
         self._wire.post("/status", "ready", 0)
 
     def _input(self, message: Message, _: Address | None) -> None:
-        self.journal.event(message.time, 0, self._form.row(message.values))
-        self.recorded += 1
+        row = self._form.row(message.values)
+        self.journal.event(message.time, 0, row)
         self._heard += 1
+        self.recorded += 1
+        if self._ends is not None and not are_notes(self.journal.features, row[None]):
+            self.recorded, self._ends = self.recorded + self._ends, None
+        elif self._ends is not None and self._velocity is not None and row[self._velocity] == 0:
+            self.recorded, self._ends = self.recorded - 1, self._ends + 1
 
     def _reset(self, _: Message, __: Address | None) -> None:
-        if self.recorded:
+        if self.recorded or self._ends:
+            self._ends = 0
             self.journal.clear()
             self._say(f"/reset: {count(self.recorded, 'event')} dropped; until the end they are in {self.journal.file}")
         self.recorded = 0

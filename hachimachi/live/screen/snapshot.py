@@ -180,6 +180,9 @@ class Trace:
         """Keep an event of the player: features (F,), seconds of the clock."""
         self._heard.append((at, YOU, row.tolist()))
 
+    def released(self, note: Note, at: float) -> None:
+        """Nothing: a player's note has been drawn as it began."""
+
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (the same to the eye)
         """Keep an event of the model: features (F,), when it was due."""
         self._played.append((at, MODEL, row.tolist()))

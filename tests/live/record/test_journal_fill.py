@@ -96,10 +96,10 @@ def test_a_note_let_go_has_its_duration(journal: Journal) -> None:
     listener = JournalListener(journal)
     for at, pitch in ((1001, 60), (1001, 64), (1004, 67)):
         listener.heard(np.array([pitch, NAN]), at)
-    listener.released(64, 1003.5)
-    listener.released(60, 1002)
-    listener.released(60, 1009)  # not held any more
-    listener.released(1, 1009)  # never was
+    listener.released(Note(64), 1003.5)
+    listener.released(Note(60), 1002)
+    listener.released(Note(60), 1009)  # not held any more
+    listener.released(Note(1), 1009)  # never was
     rows, _ = finished(journal)
     assert [row[1] for row in rows] == [1, 2.5, 2.5]
 
@@ -113,3 +113,50 @@ def test_several_models_hear_one_event_once(tmp_path: Path, fake_clock: Any) -> 
     listeners[1].played(np.array([61, 0.5]), 1002, None)
     rows, _ = finished(journal)
     assert rows == [[60, 0.5, 0], [60, 0.5, 0], [61, 0.5, 2]]
+
+
+PIANO = (Feature("pitch"), Feature("velocity"), Feature("duration"), Feature("channel"))
+
+
+def recorded(folder: Path, clock: Any, rows: list[list[float]], features: tuple[Feature, ...] = PIANO) -> Any:
+    """Events a second apart, as a recording of one player."""
+    journal = Journal(folder / "take.json", features, clock=clock)
+    for second, row in enumerate(rows):
+        journal.event(1000 + second, 0, np.array(row))
+    return journal
+
+
+def test_releases_end_the_notes_of_a_recording(tmp_path: Path, fake_clock: Any) -> None:
+    rows = [
+        [60, 80, NAN, 1],
+        [60, 90, NAN, 2],
+        [60, 0, NAN, 1],
+        [62, 70, 0.5, 1],
+        [62, 0, NAN, 1],
+        [60, 0, NAN, 2],
+        [60, 0, NAN, 2],
+    ]
+    kept, [remark] = finished(recorded(tmp_path, fake_clock(), rows))
+    assert kept == [[60, 80, 2, 1], [60, 90, 4, 2], [62, 70, 0.5, 1]]
+    assert remark == "4 releases, of velocity 0: each ends the note of its pitch, but for 1 of a key that was not down"
+
+
+@pytest.mark.parametrize("odd", [[60.5, 80], [60, 0.5], [60, -1], [60, 128], [200, 80]])
+def test_a_value_that_midi_has_not_makes_0_a_velocity(tmp_path: Path, fake_clock: Any, odd: list[float]) -> None:
+    rows = [[60, 80], [60, 0], odd]
+    kept, remarks = finished(recorded(tmp_path, fake_clock(), rows, PIANO[:2]))
+    assert kept == rows
+    assert remarks == ()
+
+
+def test_releases_alone_are_nothing(tmp_path: Path, fake_clock: Any) -> None:
+    done = recorded(tmp_path, fake_clock(), [[60, 0]], PIANO[:2]).close()
+    assert done.path is None
+    assert "1 release" in done.remarks[0]
+
+
+def test_what_a_model_played_is_never_a_release(tmp_path: Path, fake_clock: Any) -> None:
+    journal = Journal(tmp_path / "take.json", PIANO[:2], ("you", "model"), clock=fake_clock())
+    journal.event(1000, 1, np.array([60.0, 0.0]))
+    journal.close()
+    assert read(journal.path)[0].data.tolist() == [[60, 0, 1]]
