@@ -355,7 +355,7 @@ def _time_resolution(values: NDArray[np.float64]) -> float:
     """
     moved = values[values > 0]
     finest = float(np.median(moved)) / 10 if len(moved) else 0.01
-    return next((step for step in TIME_STEPS if step <= finest), TIME_STEPS[-1])
+    return next((step for step in TIME_STEPS if step <= 1.1 * finest), TIME_STEPS[-1])
 
 
 def _resolution(summary: Summary) -> float:

@@ -40,7 +40,7 @@ def chords(request: pytest.FixtureRequest) -> EventModel:
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.3), Sampling(0.0), Sampling(polyphony=None, min_p=0.1)])
 def test_no_key_is_struck_twice_at_one_instant(chords: EventModel, sampling: Sampling) -> None:
-    made = generate(chords, 300, sampling=sampling)
+    made = generate(chords, 100, sampling=sampling)
     assert made.time is not None
     assert unisons(made) == 0
     if sampling.temperature:
@@ -55,8 +55,7 @@ def test_a_key_alone_is_struck_later_and_where_it_may_not_at_once(chords: EventM
 
 
 def test_a_memory_and_a_fork_know_what_is_struck(chords: EventModel) -> None:
-    sampling = Sampling(constraints={"time": Constraint.between(0, 0)})
-    player = Player(chords, 1, sampling=sampling)
+    player = Player(chords, 1)
     for row in ([np.nan, 60, 0], [0.0, 61, 0], [0.0, 62, 128]):
         player.observe(np.array(row))
     memory, fork = player.remember(), player.fork(2)
@@ -66,7 +65,10 @@ def test_a_memory_and_a_fork_know_what_is_struck(chords: EventModel) -> None:
     player.recall(memory)
     for each in (player, fork):
         assert each.voices.struck == struck
-        assert not {tuple(each.sample()[1:]) for _ in range(100)} & struck
+        drawn = [each.sample() for _ in range(100)]
+        at_once = {(row[1], row[2]) for row in drawn if row[0] == 0}
+        assert at_once
+        assert not at_once & struck
     player.reset()
     assert not player.voices.struck
 
@@ -83,7 +85,7 @@ def test_the_farthest_steps_are_those_of_the_training_data() -> None:
     assert fit_columns([gesture([1.0])])[1].steps is None
     names = Feature("control", kind="categorical"), Feature("value")
     values = np.array([[1, 0.0], [2, 50], [1, 1.0], [2, 40], [1, 3.0]])
-    control, value = fit_columns([EventSequence(names, values, np.arange(5.0))])
+    _, control, value = fit_columns([EventSequence(names, values, np.arange(5.0))])
     assert control.steps is None
     assert value.steps == (-10, 2)  # of each controller by itself
     notes = fit_columns([EventSequence((Feature("pitch"), Feature("velocity")), values + 1, np.arange(5.0))])

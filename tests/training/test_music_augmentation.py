@@ -143,9 +143,10 @@ def test_a_note_at_each_bound_holds_its_window() -> None:
     assert torch.equal(changed[..., [PITCH, VELOCITY]], rows[..., [PITCH, VELOCITY]])
 
 
-OPTIONS: dict[str, Any] = {
+DEFAULT: dict[str, Any] = {
     key: value for key, value in resolve_defaults(compose(), events=1000).augment.items() if key != "name"
 }
+OPTIONS: dict[str, Any] = {**DEFAULT, "transpose": 6}
 
 
 def decided(sequence: EventSequence, **options: Any) -> list[str]:
@@ -176,6 +177,12 @@ def test_what_is_varied_of_which_music(shared_data: Path, task: str, varied: Seq
     variation = data.decide_augmentation(**OPTIONS)
     assert variation.names(data.columns) == varied
     assert bool(variation) == bool(varied)
+
+
+def test_a_performance_keeps_its_key_and_a_collection_has_many(shared_data: Path) -> None:
+    assert "pitch" not in decided(music(shared_data, "fresh"), **DEFAULT)
+    assert resolve_defaults(compose(), events=10**6).augment.transpose == 6
+    assert resolve_defaults(compose(["augment.transpose=3"]), events=1000).augment.transpose == 3
 
 
 @pytest.mark.parametrize(
