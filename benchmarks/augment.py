@@ -19,8 +19,7 @@ from hachimachi.models.event_model import build_model
 from hachimachi.player.engine import one_thread
 from hachimachi.prelude import play_prelude
 from hachimachi.training.data import Windows
-from hachimachi.training.module import EventModule
-from hachimachi.training.window_augmentation import MusicAugmentation, OpsAugmentation, Shift, WindowAugmentation
+from hachimachi.training.window_augmentation import MusicAugmentation, OpsAugmentation, Shift
 
 ROUNDS = 7
 STEPS = 15
@@ -44,20 +43,22 @@ def main() -> None:
         f"by augment.ops, {name}": OpsAugmentation(SHARE, parse(ops).bind(columns)) for name, ops in WRITTEN.items()
     }
     batches = list(Windows([data], 64, 16, 0))
-    model = build_model([data], {"name": "gru", "size": 128, "layers": 1})
-    module = EventModule(model)
-    optimizer = torch.optim.AdamW(model.parameters())
+    models, optimizers = {}, {}
+    for name, case in cases.items():
+        backbone = {"name": "gru", "size": 128, "layers": 1}
+        models[name] = build_model([data], backbone, augmentation=case.size if case else 1)
+        optimizers[name] = torch.optim.AdamW(models[name].parameters())
 
-    def step(augmentation: WindowAugmentation | None, number: int) -> None:
+    def step(name: str, number: int) -> None:
         rows, augmented = batches[number % len(batches)], None
-        if augmentation:
+        if augmentation := cases[name]:
             rows, augmented = augmentation(rows)
-        optimizer.zero_grad()
-        (-module.model.log_prob(rows, augmented).mean()).backward()
-        optimizer.step()
+        optimizers[name].zero_grad()
+        (-models[name].log_prob(rows, augmented).mean()).backward()
+        optimizers[name].step()
 
     with one_thread():
-        rounds = [{name: measure(partial(step, case)) for name, case in cases.items()} for _ in range(ROUNDS + 1)]
+        rounds = [{name: measure(partial(step, name)) for name in cases} for _ in range(ROUNDS + 1)]
     medians = {name: statistics.median(costs[name] for costs in rounds[1:]) for name in cases}
     print(f"{'windows varied':24}{'ms a step':>10}{'share':>8}")
     for name, cost in medians.items():

@@ -116,7 +116,9 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "warmup", "average")}
     pace = Pace([], [])
     for turn in range(rounds + 1):
-        bare, ours = (EventModule(_build(cfg, data), augmentation=augmentation, **options) for _ in range(2))
+        bare, ours = (
+            EventModule(_build(cfg, data, augmentation.size), augmentation=augmentation, **options) for _ in range(2)
+        )
         first = learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val) if turn % 2 else None
         lightning = learn_by_lightning(cfg, data, ours, steps)
         bare_pace = first or learn_bare(data, bare, steps, cfg.trainer.gradient_clip_val)
@@ -126,11 +128,11 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     return pace
 
 
-def _build(cfg: DictConfig, data: EventDataModule) -> Any:
+def _build(cfg: DictConfig, data: EventDataModule, augmentation: int) -> Any:
     L.seed_everything(0, verbose=False)
     size, layers = choose_size(cfg.model.name, cfg.model.size, cfg.model.layers, data.events)
     backbone = {"name": cfg.model.name, **_given(cfg.model), "size": size, "layers": layers}
-    return build_model(data.train, backbone, {"name": cfg.head.name, **_given(cfg.head)}, data.columns)
+    return build_model(data.train, backbone, {"name": cfg.head.name, **_given(cfg.head)}, data.columns, augmentation)
 
 
 def _given(options: DictConfig) -> dict[str, Any]:

@@ -109,9 +109,12 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
                 needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
                 found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
                 raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
-        model = EventModel([Column.from_json(column) for column in spec["columns"]], **spec["parts"])
+        state = content["state_dict"]
+        augmentation = len(state.get("encoder.augmented", [0]))  # a file of version 1 has one number
+        columns = [Column.from_json(column) for column in spec["columns"]]
+        model = EventModel(columns, **spec["parts"], augmentation=augmentation)
         model.summary = dict(spec["summary"])
-        model.load_state_dict(rename_weights(content["state_dict"], model.state_dict()))
+        model.load_state_dict(rename_weights(state, model.state_dict()))
         grams = {name: symbols for name, symbols in content.get(GRAMS, {}).items() if name in KINDS}
         if not all(symbols.dtype == torch.int64 and symbols.ndim == 1 for symbols in grams.values()):
             raise ValueError("grams that are no hashes")

@@ -103,6 +103,8 @@ class Categories:
         return self.index(values) == len(self.values)
 
 
+TIME_STEPS = (0.01, 0.005, 0.002, 0.001, 5e-4, 2e-4, 1e-4)
+"""Resolutions of time in seconds that are derived from data."""
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
 BEYOND = 0.1
@@ -143,12 +145,14 @@ class Column:
         grid: Its bins.
         occupied: Indices of the bins that training values fell in, ascending.
         counts: How many fell in each of them; shares of one where the grid was restated.
+        steps: Of a controller's values, the farthest step down and up from one training event to the next.
     """
 
     feature: Feature
     grid: UniformGrid | Categories
     occupied: tuple[int, ...]
     counts: tuple[float, ...]
+    steps: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -182,6 +186,14 @@ class Column:
         first, last = self.occupied[0], self.occupied[-1]
         margin = round(BEYOND * (last - first))
         return max(first - margin, 0), min(last + margin, self.grid.bins - 1)
+
+    @property
+    def played_steps(self) -> tuple[float, float] | None:
+        """The farthest steps down and up that are played, where they are limited."""
+        if self.steps is None or isinstance(self.grid, Categories):
+            return None
+        (low, high), margin = self.steps, BEYOND * (self.steps[1] - self.steps[0]) + self.grid.resolution
+        return low - margin, high + margin
 
     @property
     def tilts(self) -> int:
@@ -236,12 +248,14 @@ class Column:
         """Make a column from what :meth:`to_json` returned."""
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
-        column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]))
+        steps = tuple(spec["steps"]) if spec.get("steps") else None
+        column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]), steps)
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
         rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
         counted = len(column.counts) == len(column.occupied) > 0 and min(column.counts) > 0
-        if not (sound and rising and counted):
+        ordered = steps is None or (len(steps) == 2 and -math.inf < steps[0] <= steps[1] < math.inf)
+        if not (sound and rising and counted and ordered):
             raise HachimachiError(f"column {column.name!r}: its grid and its histogram contradict each other")
         return column
 
@@ -289,11 +303,27 @@ def fit_columns(
     if not collection.events:
         raise HachimachiError("the data has no events to learn from")
     categorical = [i for i, feature in enumerate(declared) if feature.kind == "categorical"]
-    rows, summaries = collection.sampled().all_rows(), collection.summarise(categorical)
-    return tuple(_fit_column(*each, rows[:, i]) for i, each in enumerate(zip(declared, summaries, strict=True)))
+    sampled, summaries = collection.sampled(), collection.summarise(categorical)
+    rows, notes = sampled.all_rows(), any(feature.name == "pitch" for feature in declared)
+    columns = [
+        _fit_column(feature, summary, rows[:, i], notes=notes)
+        for i, (feature, summary) in enumerate(zip(declared, summaries, strict=True))
+    ]
+    numbers = [i for i, column in enumerate(columns) if column.name != TIME and i not in categorical]
+    if not notes and len(rows) and numbers:
+        # one event and the next of the same sequence and the same categories
+        groups = [np.repeat(np.arange(len(sampled)), sampled.lengths), *rows[:, categorical].T]
+        order = np.lexsort(groups[::-1])
+        same = np.all([group[order][1:] == group[order][:-1] for group in groups], axis=0)
+        for i in numbers:
+            steps = np.diff(rows[order, i])[same]
+            steps = steps[~np.isnan(steps)]
+            if len(steps):
+                columns[i] = replace(columns[i], steps=(float(steps.min()), float(steps.max())))
+    return tuple(columns)
 
 
-def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64]) -> Column:
+def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64], *, notes: bool) -> Column:
     """Decide a column from a summary of all its values, and its histogram from those values or a sample of them."""
     values = values[~np.isnan(values)]
     if summary.low > summary.high:  # a sequence's first inter-event time is NaN; single events leave nothing else
@@ -306,7 +336,7 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS
         kind = kind or ("integer" if summary.whole and not seconds else "continuous")
         if resolution is None and seconds:
-            resolution = 0.01
+            resolution = 0.01 if notes else _time_resolution(values)
         elif resolution is None:
             resolution = 1.0 if summary.whole or kind == "integer" else _resolution(summary)
         feature = replace(feature, kind=kind, resolution=resolution)
@@ -316,6 +346,16 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
     histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
     histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
     return Column(feature, grid, *zip(*sorted(histogram.items()), strict=True))
+
+
+def _time_resolution(values: NDArray[np.float64]) -> float:
+    """Return the resolution of times in seconds between events that are no notes: 10 ms, or a tenth of the median.
+
+    A sensor that is read 50 times a second has its whole jitter within 10 ms.
+    """
+    moved = values[values > 0]
+    finest = float(np.median(moved)) / 10 if len(moved) else 0.01
+    return next((step for step in TIME_STEPS if step <= 1.1 * finest), TIME_STEPS[-1])
 
 
 def _resolution(summary: Summary) -> float:

@@ -21,7 +21,7 @@ from hachimachi.events import TIME
 
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
-"""One number for all columns, or one by column name."""
+"""One number for all columns but time, see :func:`number_for`, or one by column name."""
 
 LEAST = sys.float_info.min
 """The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
@@ -92,7 +92,8 @@ class Sampling:
 
     Args:
         temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
-            One number for all, or one by column name (1 where not named).
+            One number for all but time, or one by column name (1 where not named): short times are the most probable
+            ones, so that a tamer time would rush. 0 for all is for time too.
         top_p: Only the fewest most probable bins that together hold this share (Holtzman et al. 2020,
             https://arxiv.org/abs/1904.09751).
         min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
@@ -125,7 +126,8 @@ class Sampling:
         """Return how to draw one column."""
         known: dict[str, ColumnSampling] = self._columns  # pyright: ignore[reportAttributeAccessIssue]  (set above)
         if name not in known:
-            numbers = (_of(self.temperature, name, 1.0), _of(self.top_p, name, 1.0), _of(self.min_p, name, 0.0))
+            given = (self.temperature, 1.0), (self.top_p, 1.0), (self.min_p, 0.0)
+            numbers = (number_for(name, number, default) for number, default in given)
             known[name] = ColumnSampling(*numbers, self.constraints.get(name))
         return known[name]
 
@@ -188,8 +190,15 @@ def _check_numbers(what: str, given: ByColumn, expected: str, bounds: tuple[floa
             raise HachimachiError(f"{what} is {value}; expected a number {expected}")
 
 
-def _of(given: ByColumn, name: str, default: float) -> float:
-    return given.get(name, default) if isinstance(given, Mapping) else given
+def number_for(name: str, given: ByColumn, default: float) -> float:
+    """Return what holds for one column: its own number, or that for all, which leaves time as it is unless it is 0.
+
+    >>> number_for("time", 0.8, 1.0), number_for("pitch", 0.8, 1.0), number_for("time", {"time": 0.8}, 1.0)
+    (1.0, 0.8, 0.8)
+    """
+    if isinstance(given, Mapping):
+        return given.get(name, default)
+    return default if name == TIME and given >= LEAST else given
 
 
 def draw_index(weights: Sequence[float], random: Random) -> int:

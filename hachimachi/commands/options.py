@@ -110,19 +110,19 @@ SAMPLING_OPTIONS = (
         "--temperature",
         type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 100), bare=True),
         multiple=True,
-        help="Below 1 tamer, above wilder.",
+        help="Below 1 tamer, above wilder; X leaves time as it is, time=X does not.",
     ),
     click.option(
         "--top-p",
         type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1, min_open=True), bare=True),
         multiple=True,
-        help="Keep only the most probable values, up to this share.",
+        help="Keep only the most probable values, up to this share; likewise.",
     ),
     click.option(
         "--min-p",
         type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1), bare=True),
         multiple=True,
-        help="Drop values less probable than this share of the most probable.",
+        help="Drop values less probable than this share of the most probable; likewise.",
     ),
     click.option(
         "--range", type=NamedValues("NAME=LOW:HIGH"), multiple=True, help="Values of a feature from low to high."

@@ -18,7 +18,7 @@ from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME
 from hachimachi.live.history import check_number
 from hachimachi.live.protocols import Refused, quote
-from hachimachi.sampling import Sampling
+from hachimachi.sampling import Sampling, number_for
 
 Line = tuple[str | float, ...]
 """One line of what is answered or described, as it is sent after ``/status``."""
@@ -73,7 +73,7 @@ class SamplingRequest:
         numbers: dict[str, float | dict[str, float]] = {}
         for what, default in NUMBERS.items():
             overall = self.numbers.get((what, ""), default)
-            by_name = {name: self.numbers.get((what, name), overall) for name in names}
+            by_name = {name: self.numbers.get((what, name), number_for(name, overall, default)) for name in names}
             numbers[what] = by_name if any(key[0] == what and key[1] for key in self.numbers) else overall
         constraints: dict[str, Constraint] = {}
         for (name, _), constraint in self.constraints.items():
@@ -103,8 +103,11 @@ class SamplingRequest:
 def _without_defaults(numbers: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
     """Leave out every number that holds without it too."""
     overall = {key: number for key, number in numbers.items() if not key[1] and number != NUMBERS[key[0]]}
-    named = {key: number for key, number in numbers.items() if key[1]}
-    return {**overall, **{key: n for key, n in named.items() if n != overall.get((key[0], ""), NUMBERS[key[0]])}}
+
+    def without(what: str, name: str) -> float:
+        return number_for(name, overall.get((what, ""), NUMBERS[what]), NUMBERS[what])
+
+    return {**overall, **{key: n for key, n in numbers.items() if key[1] and n != without(*key)}}
 
 
 class Steering:

@@ -24,32 +24,38 @@ class Encoder(nn.Module):
 
     A number becomes its :func:`symlog` on the column's scale; on a small grid of whole
     numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not known
-    (NaN) becomes zeros. The last number says whether a window was augmented in training (1) or is as it was (0).
+    (NaN) becomes zeros. The last numbers say how a window was augmented in training; all are 0 where it is as it was.
+
+    Args:
+        columns: What the rows hold.
+        augmentation: How many numbers that takes, K.
     """
 
     augmented: Tensor
-    """That last number where the caller does not give it: the one that predicts held-out data better."""
+    """Those last numbers where the caller does not give them, shape (K,)."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], augmentation: int = 1) -> None:
         super().__init__()
         parts = [encode_column(column, i) for i, column in enumerate(columns) if not column.feature.masked]
         if not parts:
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.parts = nn.ModuleList(parts)
-        self.size = sum(part.size for part in parts) + 1
-        self.register_buffer("augmented", torch.zeros(1))
+        self.size = sum(part.size for part in parts) + augmentation
+        self.register_buffer("augmented", torch.zeros(augmentation))
         starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
         self.offsets = {p.column: at for p, at in zip(parts, starts, strict=True) if isinstance(p, NumberEncoder)}
         """Where in the encoded vector each column's number stands, by column."""
 
     def forward(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
-        """Encode raw float64 values (B, ..., D) as (B, ..., E); ``augmented``, shape (B,), says which windows were."""
+        """Encode raw float64 values (B, ..., D) as (B, ..., E); ``augmented``, shape (B, K), says how windows were."""
         return self.append_augmented(torch.cat([part(rows) for part in self.parts], dim=-1), augmented)
 
     def append_augmented(self, encoded: Tensor, augmented: Tensor | None) -> Tensor:
-        """Append whether they were augmented to encoded columns, shape (B, ..., E - 1)."""
-        flag = self.augmented if augmented is None else augmented.view(-1, *[1] * (encoded.ndim - 1))  # (B, 1, ...)
-        return torch.cat([encoded, flag.to(encoded.dtype).expand(*encoded.shape[:-1], 1)], dim=-1)
+        """Append how they were augmented to encoded columns, shape (B, ..., E - K)."""
+        how = self.augmented if augmented is None else augmented
+        if augmented is not None:
+            how = how.view(len(how), *[1] * (encoded.ndim - 2), -1)  # (B, 1, ..., K)
+        return torch.cat([encoded, how.to(encoded.dtype).expand(*encoded.shape[:-1], -1)], dim=-1)
 
 
 class NumberEncoder(nn.Module):

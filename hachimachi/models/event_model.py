@@ -36,6 +36,7 @@ class EventModel(nn.Module):
         columns: What the rows hold.
         backbone: Name of the backbone and its options.
         head: Name of the head and its options.
+        augmentation: How many numbers say how a window was augmented in training, K.
     """
 
     backbone: Backbone
@@ -46,17 +47,18 @@ class EventModel(nn.Module):
         columns: Sequence[Column],
         backbone: Mapping[str, Any] | None = None,
         head: Mapping[str, Any] | None = None,
+        augmentation: int = 1,
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
-        self.encoder = Encoder(self.columns)
+        self.encoder = Encoder(self.columns, augmentation)
         self.backbone = plugins.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
         previous = {column: self.backbone.size + at for column, at in self.encoder.offsets.items()}
         context = {"columns": self.columns, "size": size, "previous": previous}
         self.head = plugins.build("head", context=context, **self.parts["head"])
-        self.bos = nn.Parameter(torch.zeros(self.encoder.size - 1))
+        self.bos = nn.Parameter(torch.zeros(self.encoder.size - augmentation))
         self.summary: dict[str, Any] = {}
         """How it was trained and what it scored; travels in the model file."""
         self.grams: dict[str, NGrams] = {}
@@ -80,8 +82,8 @@ class EventModel(nn.Module):
         Args:
             rows: Shape (B, T, D). The last row is not an input here, only carried.
             carry: What an earlier call returned, if these rows go on from there.
-            augmented: Which of the batch were augmented in training, shape (B,); where it is not given, see
-                :class:`~hachimachi.models.encoder.Encoder`.
+            augmented: How those of the batch were augmented in training, shape (B, K); where it is not given, they are
+                as they were, see :class:`~hachimachi.models.encoder.Encoder`.
         """
         last, state = carry or self.initial_carry(len(rows), augmented)
         encoded = self._encode(rows, augmented)  # (B, T, E)
@@ -177,6 +179,7 @@ def build_model(
     backbone: Mapping[str, Any] | None = None,
     head: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
+    augmentation: int = 1,
 ) -> EventModel:
     """Build a model for data; untrained, it already gives about the marginals of the data.
 
@@ -185,11 +188,13 @@ def build_model(
         backbone: Name of the backbone and its options, a GRU by default.
         head: Name of the head and its options, an autoregressive one by default.
         columns: What to predict, if decided already.
+        augmentation: How many numbers say how a window was augmented; see
+            :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
 
     Raises:
         HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
-    model = EventModel(columns or fit_columns(sequences), backbone, head)
+    model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation)
     model.grams = all_ngrams(sequences, model.columns)
     if plugins.plugin_of("backbone", model.parts["backbone"]["name"]):
         check_backbone(model.backbone, model.parts["backbone"]["name"])

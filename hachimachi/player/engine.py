@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column, UniformGrid
+from hachimachi.columns import Categories, Column, UniformGrid
 from hachimachi.constraints import Constraint, allowed_bins
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, Feature
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MARGIN = 1e-6
 """Seconds that a note waits beyond the end of another: times that are added up come out a little different."""
+REDRAWS = 8
+"""How often an event is drawn again that strikes a key twice at one instant, or steps further than any it learned."""
 
 
 class RowEncoder:
@@ -44,8 +46,9 @@ class RowEncoder:
         inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
         writers = [column_writer(columns[i], arrays, f"encoder.parts.{at}") for at, i in enumerate(inputs)]
         sizes = [size for size, _ in writers]
-        self.encoded = np.full(sum(sizes) + 1, arrays["encoder.augmented"], np.float32)
-        slots = np.split(self.encoded, np.cumsum(sizes))  # views; whether it is augmented is left over
+        augmented = arrays["encoder.augmented"]  # (K,)
+        self.encoded = np.concatenate([np.zeros(sum(sizes)), augmented]).astype(np.float32)
+        slots = np.split(self.encoded, np.cumsum(sizes))  # views; how it is augmented is left over
         self.parts = [(i, write, slot) for i, (_, write), slot in zip(inputs, writers, slots, strict=False)]
 
     def __call__(self, values: Sequence[float]) -> Vector:
@@ -68,15 +71,32 @@ class Voices:
     def __init__(self, columns: Sequence[Column]) -> None:
         by_name = {column.name: (i, column) for i, column in enumerate(columns)}
         self.time, self.duration = by_name.get(TIME), by_name.get("duration")
+        notes = self.time is not None and "pitch" in by_name
+        self.key = [i for i, c in enumerate(columns) if notes and (c.name == "pitch" or isinstance(c.grid, Categories))]
+        """Indices of the columns that tell one key from another: pitch, and what plays it."""
+        self.instant = self.time[1].describe()["resolution"] / 2 if self.time else 0.0
         self.left: tuple[float, ...] = ()
         """For how many seconds each note that sounds goes on after the last event."""
+        self.struck: frozenset[tuple[float, ...]] = frozenset()
+        """The keys that were struck at the instant of the last event."""
 
     def observe(self, row: Sequence[float]) -> None:
         """Take in one event, D values; a time or a duration that is not known (NaN) counts as 0."""
-        if self.time is None or self.duration is None:
+        if self.time is None:
             return
-        between, duration = (0.0 if math.isnan(row[i]) else row[i] for i in (self.time[0], self.duration[0]))
-        self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
+        between = 0.0 if math.isnan(row[self.time[0]]) else row[self.time[0]]
+        if self.key:
+            earlier = self.struck if between < self.instant else frozenset()
+            self.struck = earlier | {tuple(row[i] for i in self.key)}
+        if self.duration is not None:
+            duration = 0.0 if math.isnan(row[self.duration[0]]) else row[self.duration[0]]
+            self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
+
+    def repeats(self, row: Sequence[float]) -> bool:
+        """Return whether an event, D values, strikes a key again at the instant at which it was struck."""
+        if not self.struck or self.time is None or row[self.time[0]] >= self.instant:
+            return False
+        return tuple(row[i] for i in self.key) in self.struck
 
     def wait(self, polyphony: int) -> float:
         """Return after how many seconds at the earliest the next event may happen."""
@@ -110,6 +130,52 @@ class Voices:
             found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
             raise HachimachiError(f"{found}; allow longer times or shorter durations") from error
         return limited
+
+    def later(self, sampling: Sampling) -> Sampling:
+        """Return how to draw an event that does not come at this instant, if its time may be otherwise."""
+        assert self.time is not None
+        limited = sampling.with_constraint(TIME, Constraint.between(2 * self.instant, math.inf))
+        try:
+            allowed_bins(self.time[1], limited.constraints[TIME])
+        except HachimachiError:
+            return sampling
+        return limited
+
+
+class Steps:
+    """How far the values of controllers may move from one event to the next: as far as they did in training.
+
+    Values are compared with those of the previous event of the same categories. Notes leap as they like.
+
+    Args:
+        columns: The model's columns.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.limits = [
+            (i, column.name, *column.played_steps) for i, column in enumerate(columns) if column.played_steps
+        ]
+        self.categories = [i for i, column in enumerate(columns) if isinstance(column.grid, Categories)]
+        self.previous: Mapping[tuple[float, ...], Sequence[float]] = {}
+        """The last event of each combination of categories."""
+
+    def observe(self, row: Sequence[float]) -> None:
+        """Take in one event, D values."""
+        if self.limits:
+            self.previous = {**self.previous, tuple(row[i] for i in self.categories): row}
+
+    def clip(self, row: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+        """Return an event, shape (D,), with no value beyond its farthest step; constrained columns stay as they are."""
+        previous = self.previous.get(tuple(row[i] for i in self.categories)) if self.limits else None
+        if previous is None:
+            return row
+        clipped = row
+        for i, name, low, high in self.limits:
+            step = row[i] - previous[i]
+            if (step < low or step > high) and name not in sampling.constraints:
+                clipped = row.copy() if clipped is row else clipped
+                clipped[i] = previous[i] + (low if step < low else high)
+        return clipped
 
 
 def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
@@ -155,7 +221,7 @@ class Player:
         """Whether rows begin with an inter-event time."""
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(model.columns)
-        self.voices = Voices(model.columns)
+        self.voices, self.steps = Voices(model.columns), Steps(model.columns)
         self.random = Random(seed)
         arrays = to_arrays(model)
         self.encoder = RowEncoder(model.columns, arrays)
@@ -182,19 +248,30 @@ class Player:
 
     def reset(self) -> None:
         """Go back to the learned start state."""
-        self.voices.left = ()
+        self.voices, self.steps = Voices(self.columns), Steps(self.columns)
         self._advance(self.bos, [math.nan] * len(self.model.columns), self.backbone.initial_state())
 
     def observe(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
         values = row.tolist()
         self.voices.observe(values)
+        self.steps.observe(values)
         self._advance(self.encoder(values), values, self.state.backbone)
 
     def sample(self) -> NDArray[np.float64]:
-        """Draw a next event; the state stays as it is."""
-        state = self.state
-        return self.head.sample(state.hidden, state.last, self.voices.limit(self.sampling), self.random)
+        """Draw a next event; the state stays as it is.
+
+        One that strikes a key again at the same instant, or moves a controller further than it ever did in training, is
+        drawn again; after some tries the key is struck later, and the controller moves as far as it may.
+        """
+        state, sampling = self.state, self.voices.limit(self.sampling)
+        for _ in range(REDRAWS):
+            row = self.head.sample(state.hidden, state.last, sampling, self.random)
+            if not self.voices.repeats(row) and self.steps.clip(row, sampling) is row:
+                return row
+        if self.voices.repeats(row):
+            row = self.head.sample(state.hidden, state.last, self.voices.later(sampling), self.random)
+        return self.steps.clip(row, sampling)
 
     def reseed(self, seed: int | None) -> None:
         """Start the random numbers anew; ``None`` for a different start each time."""
@@ -202,16 +279,16 @@ class Player:
 
     def remember(self) -> Memory:
         """Return the state, to come back to with :meth:`recall`."""
-        return Memory(self.state, self.voices.left)
+        return Memory(self.state, self.voices.left, self.voices.struck, self.steps.previous)
 
     def recall(self, memory: Memory) -> None:
         """Go back to the state of a memory of this model; sampling and random numbers stay as they are."""
-        self.state, self.voices.left = memory
+        self.state, self.voices.left, self.voices.struck, self.steps.previous = memory
 
     def fork(self, seed: int | None) -> Player:
         """Return a player in the same state that goes on by itself, with random numbers of its own."""
         twin = copy.copy(self)  # states are never written to, and what else is shared holds nothing between two calls
-        twin.voices, twin.random = copy.copy(self.voices), Random(seed)
+        twin.voices, twin.steps, twin.random = copy.copy(self.voices), copy.copy(self.steps), Random(seed)
         return twin
 
     def _advance(self, encoded: Vector, last: Sequence[float], state: Any) -> None:
@@ -236,6 +313,10 @@ class Memory(NamedTuple):
     state: PlayerState
     left: tuple[float, ...]
     """For how many seconds each note that sounds goes on after the last event."""
+    struck: frozenset[tuple[float, ...]]
+    """The keys that were struck at the instant of the last event."""
+    previous: Mapping[tuple[float, ...], Sequence[float]]
+    """The last event of each combination of categories, where steps are limited."""
 
 
 def to_arrays(module: nn.Module) -> Arrays:

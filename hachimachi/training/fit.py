@@ -121,10 +121,10 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
     with quiet():
         # model
-        model, limits = _build_model(cfg, data), Limits.of(cfg, data)
+        augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
+        model, limits = _build_model(cfg, data, augmentation.size), Limits.of(cfg, data)
         if cfg.ckpt_path:
             check_checkpoint(cfg.ckpt_path, model, limits.epochs)
-        augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
         schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
         options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
         options |= {"augmentation": augmentation, "schedule": schedule, "compiled": compiles(cfg, data.events)}
@@ -163,7 +163,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     return run
 
 
-def _build_model(cfg: DictConfig, data: EventDataModule) -> EventModel:
+def _build_model(cfg: DictConfig, data: EventDataModule, augmentation: int) -> EventModel:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
@@ -172,7 +172,7 @@ def _build_model(cfg: DictConfig, data: EventDataModule) -> EventModel:
     for option, number in zip(("size", "layers"), shape, strict=True):
         if plugins.takes("backbone", cfg.model.name, option):
             backbone[option] = number
-    return build_model(data.train, backbone, _given(cfg.head), data.columns)
+    return build_model(data.train, backbone, _given(cfg.head), data.columns, augmentation)
 
 
 def _given(options: DictConfig, without: str = "") -> dict[str, Any]:

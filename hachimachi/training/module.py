@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
+from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.window_augmentation import WindowAugmentation
 
@@ -102,8 +103,7 @@ class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
     What is validated, kept and played is an average of the weights, an :class:`EMA`. Where windows are augmented, the
-    model is validated both as if they were and as if not, and the better one is kept; see
-    :class:`~hachimachi.models.encoder.Encoder`.
+    model is given how; it is validated, kept and played as if they were not.
 
     Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, which are
     sums over columns, each under its :func:`tag`; and under ``training/`` the learning rate, the mean norm of gradients
@@ -120,6 +120,9 @@ class EventModule(L.LightningModule):
         average: Decay of the average; 0 for none.
         augmentation: Of training windows.
         compiled: Whether to train with kernels from `torch.compile`.
+
+    Raises:
+        HachimachiError: A model that was built for another augmentation.
     """
 
     def __init__(
@@ -135,12 +138,14 @@ class EventModule(L.LightningModule):
         compiled: bool = False,
     ) -> None:
         super().__init__()
+        if augmentation and augmentation.size != (expected := len(model.encoder.augmented)):
+            found = f"a model that is given {expected} numbers, an augmentation of {augmentation.size}"
+            raise HachimachiError(f"{found}; build the model with augmentation={augmentation.size}")
         self.model = model
         self.lr, self.weight_decay, self.augmentation = lr, weight_decay, augmentation
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.compiled, self.log_prob = compiled, model.log_prob
         self.average = EMA(model, average) if average else None
-        self.flags = (0.0, 1.0) if augmentation else (float(model.encoder.augmented),)
         self.metrics = TrainingMetrics([tag("train", column.name) for column in model.columns])
         self.validated = False
 
@@ -198,22 +203,18 @@ class EventModule(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Reset the sums of nats."""
         self.validated = True
-        self._start_scoring(len(self.flags))
+        self._start_scoring()
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
-        """Add the nats of every event but each sequence's first, as not augmented and as augmented."""
-        self._score(rows, batch_idx, self.flags)
+        """Add the nats of every event but each sequence's first."""
+        self._score(rows, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the better flag, and log its nats, all processes taken together, and the training metrics."""
+        """Log nats per event, all processes taken together, and the training metrics."""
         self._add_up()
         self.log_dict(self._take_metrics(), sync_dist=True)
-        if not self.scored:
-            return
-        best = int(self.nats.sum(1).nan_to_num(torch.inf).argmin())
-        for model in (self.model, self.played):
-            model.encoder.augmented.fill_(self.flags[best])
-        self._log_scores("val", self.nats[best])
+        if self.scored:
+            self._log_scores("val")
 
     def on_validation_end(self) -> None:
         """Start the clock again."""
@@ -221,31 +222,29 @@ class EventModule(L.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Reset the sums of nats."""
-        self._start_scoring(1)
+        self._start_scoring()
 
     def test_step(self, rows: Tensor, batch_idx: int) -> None:
-        """Add the nats of every event but each sequence's first, with the flag that validation has kept."""
-        self._score(rows, batch_idx, (None,))
+        """Add the nats of every event but each sequence's first."""
+        self._score(rows, batch_idx)
 
     def on_test_epoch_end(self) -> None:
         """Log nats per event, in total and for each column."""
         self._add_up()
         if self.scored:
-            self._log_scores("test", self.nats[0])
+            self._log_scores("test")
 
-    def _start_scoring(self, flags: int) -> None:
-        self.nats = torch.zeros(flags, len(self.model.columns), dtype=torch.float64, device=self.device)
+    def _start_scoring(self) -> None:
+        self.nats = torch.zeros(len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
-    def _score(self, rows: Tensor, batch_idx: int, flags: Sequence[float | None]) -> None:
+    def _score(self, rows: Tensor, batch_idx: int) -> None:
         """Add up a batch; of several processes each takes its share of the batches."""
         shared = torch.distributed.is_initialized()
         if shared and batch_idx % torch.distributed.get_world_size() != torch.distributed.get_rank():
             return
         self.scored += int(_count(rows[:, 1:]))
-        for i, flag in enumerate(flags):
-            augmented = None if flag is None else torch.full(rows.shape[:1], flag, device=rows.device)
-            self.nats[i] -= self.played.log_prob(rows, augmented)[:, 1:].double().sum((0, 1))
+        self.nats -= self.played.log_prob(rows)[:, 1:].double().sum((0, 1))
 
     def _add_up(self) -> None:
         """Add the sums of all processes, so that each has the same."""
@@ -255,8 +254,8 @@ class EventModule(L.LightningModule):
                 torch.distributed.all_reduce(total)
             self.scored = int(scored)
 
-    def _log_scores(self, group: str, nats: Tensor) -> None:
-        means = nats / self.scored
+    def _log_scores(self, group: str) -> None:
+        means = self.nats / self.scored
         self.log(f"{group}/nll", means.sum().float())
         for column, value in zip(self.model.columns, means.float(), strict=True):
             self.log(tag(group, column.name), value)

@@ -31,19 +31,21 @@ CONSTANT = 0.9
 
 
 class WindowAugmentation(ABC):
-    """Augments some windows of a batch, and returns which.
+    """Augments some windows of a batch, and returns how.
 
-    The model is given that flag, so that it learns both the music as it is and what holds in any key and at any pace;
-    validation decides which of the two it plays (distribution augmentation, Jun et al. 2020,
+    The model is given those numbers, so that it learns both the music as it is and what holds in any key and at any
+    pace; it is validated and played with zeros, as the music is (distribution augmentation, Jun et al. 2020,
     https://proceedings.mlr.press/v119/jun20a.html). False where it changes nothing.
     """
 
     share: float
     """Share of the windows that are augmented."""
+    size: int
+    """How many numbers say how a window was augmented, K."""
 
     @abstractmethod
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
+        """Return windows, shape (B, T, D), some of them augmented, and how, shape (B, K), 0 where they are not."""
 
     @abstractmethod
     def names(self, columns: Sequence[Column]) -> list[str]:
@@ -67,6 +69,7 @@ class OpsAugmentation(WindowAugmentation):
     among: float
     bound: Bound
     counts: list[OpCounts] = field(default_factory=list)
+    size = 1
 
     def __bool__(self) -> bool:
         """Whether anything is augmented."""
@@ -78,14 +81,14 @@ class OpsAugmentation(WindowAugmentation):
         return self.among * (1 - math.prod(1 - op.p for op, _ in self.bound.ops))
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
+        """Return windows, shape (B, T, D), some of them augmented, and 1 for those, shape (B, 1)."""
         # drawn from torch, so that the seed of a run, and what a checkpoint keeps of it, holds for this too
         random = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
         among = random.random(len(rows)) < self.among
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
         pairs = zip(self.counts, outcome.counts, strict=True)
         self.counts = [before + now for before, now in pairs] if self.counts else outcome.counts
-        return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied).to(rows.device)
+        return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied[:, None]).to(rows)
 
     def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every augmentation)
         """Return the names of the columns that are augmented."""
@@ -104,16 +107,39 @@ class OpsAugmentation(WindowAugmentation):
 
 @dataclass(frozen=True)
 class Shift:
-    """How far a column, by its index, may be shifted either way without leaving its bounds; drums stay as they are."""
+    """How far a column, by its index, may be shifted either way without leaving its bounds; drums stay as they are.
+
+    Args:
+        column: Index of the column.
+        most: Steps either way.
+        low: Lowest value.
+        high: Highest value.
+        instrument: Index of the column that tells drums, if there is one.
+        one_hot: Whether the model is given each number of steps as an input of its own: another key is no more of the
+            same.
+    """
 
     column: int
     most: int
     low: float
     high: float
     instrument: int | None = None
+    one_hot: bool = False
 
-    def __call__(self, rows: Tensor, augmented: Tensor) -> Tensor:
-        """Return the column of rows (B, T, D), shape (B, T), shifted in the windows that are augmented (B,)."""
+    @property
+    def size(self) -> int:
+        """How many numbers say how far a window was shifted: one, or one for each number of steps."""
+        return 2 * self.most if self.one_hot else 1
+
+    def encode(self, steps: Tensor) -> Tensor:
+        """Return how far windows were shifted, shape (B,), as numbers, shape (B, size), 0 where they were not."""
+        if not self.one_hot:
+            return steps[:, None] / self.most
+        each = [number for number in range(-self.most, self.most + 1) if number]
+        return (steps[:, None] == torch.tensor(each, device=steps.device)).to(steps.dtype)
+
+    def __call__(self, rows: Tensor, augmented: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the column of rows (B, T, D) with some windows shifted, shape (B, T), and by how much, shape (B,)."""
         values = rows[..., self.column]
         fixed = values.isnan()
         if self.instrument is not None:
@@ -122,7 +148,7 @@ class Shift:
         highest = values.masked_fill(fixed, -torch.inf).amax(-1)
         steps = torch.randint(-self.most, self.most + 1, augmented.shape, device=rows.device)
         steps = torch.clamp(steps, (self.low - lowest).clamp_max(0), (self.high - highest).clamp_min(0)) * augmented
-        return torch.where(fixed, values, values + steps[:, None])
+        return torch.where(fixed, values, values + steps[:, None]), steps
 
 
 @dataclass(frozen=True)
@@ -141,20 +167,26 @@ class MusicAugmentation(WindowAugmentation):
     stretched: Sequence[int]
     stretch: float
 
+    @property
+    def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """How many numbers say how a window was augmented: those of the shifts, and one for the stretch."""
+        return sum(shift.size for shift in self.shifts) + 1
+
     def __bool__(self) -> bool:
         """Whether anything is augmented."""
         return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (B, T, D), some of them augmented, and which, bool, shape (B,)."""
+        """Return windows, shape (B, T, D), some of them augmented, and how, shape (B, K), 0 where they are not."""
         augmented = torch.rand(len(rows), device=rows.device) < self.share
-        rows = rows.clone()
+        rows, how = rows.clone(), []
         for shift in self.shifts:
-            rows[..., shift.column] = shift(rows, augmented)
-        factor = (self.stretch * (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented).exp()
+            rows[..., shift.column], steps = shift(rows, augmented)
+            how.append(shift.encode(steps))
+        amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented
         for column in self.stretched:
-            rows[..., column] *= factor[:, None]
-        return rows, augmented
+            rows[..., column] *= (self.stretch * amount).exp()[:, None]
+        return rows, torch.cat([*how, amount[:, None].to(rows.dtype)], dim=-1)
 
     def names(self, columns: Sequence[Column]) -> list[str]:
         """Return the names of the columns that are augmented."""
@@ -200,10 +232,10 @@ def decide_augmentation(
     whole = {name: i for name, i in index.items() if columns[i].feature.resolution == 1}
     drums = next((i for i, column in enumerate(columns) if column.name == "instrument"), None)
 
-    def make_shift(i: int, most: int, instrument: int | None) -> Shift:
+    def make_shift(i: int, most: int, instrument: int | None, *, one_hot: bool = False) -> Shift:
         grid = columns[i].grid
         assert isinstance(grid, UniformGrid)
-        return Shift(i, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument)
+        return Shift(i, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument, one_hot)
 
     def pitches(rows: NDArray[np.float64]) -> NDArray[np.int64]:
         kept = ~np.isnan(rows[:, whole["pitch"]])
@@ -213,7 +245,7 @@ def decide_augmentation(
 
     shifts, stretched = [], []
     if transpose and "pitch" in whole and _is_smooth(pitches(train), pitches(held_out)):
-        shifts.append(make_shift(whole["pitch"], transpose, drums))
+        shifts.append(make_shift(whole["pitch"], transpose, drums, one_hot=True))
     if louder and "velocity" in whole and not _is_gridded(train[:, whole["velocity"]]):
         shifts.append(make_shift(whole["velocity"], louder, None))
     if stretch and "time" in index and not _is_gridded(train[:, index["time"]]):

@@ -29,7 +29,7 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     assert sampler.grid.every.size > 3000
     location = (np.log(0.12) - mean) / std
     params = MixtureParams(weight, 0.0, np.array([1 - weight]), np.array([location]), np.array([-6.0]))
-    how, random = Sampling(temperature).of("time"), Random(0)
+    how, random = Sampling({"time": temperature}).of("time"), Random(0)
     drawn = column.grid.index(np.array([sampler.draw(params, how, random) for _ in range(DRAWS)]))
     found = np.array([(drawn == index).mean() for index in column.grid.index(VALUES)])
     counted = np.array(column.counts)[np.searchsorted(column.occupied, column.grid.index(VALUES))] / column.events

@@ -1,4 +1,4 @@
-"""What is varied of a window and what never is; what is varied of which music."""
+"""What is augmented of a window and what never is, how the model is told; what is augmented of which music."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def windows(seed: int) -> Tensor:
 
 
 def vary(share: float, transpose: int = 6, louder: int = 10, stretch: float = 0.2) -> MusicAugmentation:
-    shifts = [Shift(PITCH, transpose, 0, 127, INSTRUMENT), Shift(VELOCITY, louder, 1, 127)]
+    shifts = [Shift(PITCH, transpose, 0, 127, INSTRUMENT, one_hot=True), Shift(VELOCITY, louder, 1, 127)]
     return MusicAugmentation(share, shifts, [TIME, DURATION], stretch)
 
 
@@ -56,11 +56,14 @@ def test_what_is_varied_and_what_never_is(seed: int, share: float, transpose: in
     rows = windows(seed)
     before = rows.clone()
     torch.manual_seed(seed)
-    changed, varied = vary(share, transpose, louder, stretch)(rows)
+    augmentation = vary(share, transpose, louder, stretch)
+    changed, how = augmentation(rows)
     assert same(rows, before)
     assert torch.equal(changed.isnan(), rows.isnan())
-    assert varied.shape == (len(rows),)
-    assert same(changed[~varied], rows[~varied])
+    assert how.shape == (len(rows), augmentation.size)
+    as_it_is = (how == 0).all(-1)
+    assert same(changed[as_it_is], rows[as_it_is])
+    check_encoding(rows, changed, how, transpose, louder, stretch)
     assert same(changed[..., INSTRUMENT], rows[..., INSTRUMENT])
     drums = rows[..., INSTRUMENT] == DRUMS
     assert torch.equal(changed[drums][:, PITCH], rows[drums][:, PITCH])
@@ -69,6 +72,21 @@ def test_what_is_varied_and_what_never_is(seed: int, share: float, transpose: in
         check_shift(old[known & (old[:, INSTRUMENT] != DRUMS), PITCH], new[..., PITCH], old[..., PITCH], transpose, 0)
         check_shift(old[known, VELOCITY], new[..., VELOCITY], old[..., VELOCITY], louder, 1)
         check_stretch(old[:, [TIME, DURATION]], new[:, [TIME, DURATION]], stretch)
+
+
+def check_encoding(old: Tensor, new: Tensor, how: Tensor, transpose: int, louder: int, stretch: float) -> None:
+    """Check that the numbers say by how much each window was shifted and stretched, where there was anything to."""
+    semitones = [number for number in range(-transpose, transpose + 1) if number]
+    for before, after, numbers in zip(old, new, how, strict=True):
+        pitched = ~before[:, PITCH].isnan() & (before[:, INSTRUMENT] != DRUMS)
+        steps = (after - before)[pitched, PITCH]
+        if len(steps):
+            assert numbers[:-2].tolist() == [float(number == steps[0]) for number in semitones]
+        louder_by = (after - before)[~before[:, VELOCITY].isnan(), VELOCITY]
+        if len(louder_by) and louder:
+            assert float(numbers[-2]) * louder == pytest.approx(float(louder_by[0]), abs=1e-9)
+        for factor in (after / before)[:, [TIME, DURATION]][before[:, [TIME, DURATION]] > 0]:
+            assert float(numbers[-1]) * stretch == pytest.approx(float(factor.log()), abs=1e-6)
 
 
 def check_shift(shifted: Tensor, new: Tensor, old: Tensor, most: int, low: int) -> None:
@@ -93,12 +111,12 @@ def check_stretch(old: Tensor, new: Tensor, stretch: float) -> None:
 
 
 @given(SEED)
-def test_a_share_of_zero_is_the_identity_and_one_marks_every_window(seed: int) -> None:
+def test_a_share_of_zero_is_the_identity_and_one_changes_every_window(seed: int) -> None:
     rows = windows(seed)
-    changed, varied = vary(0)(rows)
+    changed, how = vary(0)(rows)
     assert same(changed, rows)
-    assert not varied.any()
-    assert vary(1)(rows)[1].all()
+    assert not how.any()
+    assert vary(1)(rows)[1].any(-1).all()
     assert not vary(0)
     assert not MusicAugmentation(1, [], [], 0.2)
     assert vary(1)
@@ -107,7 +125,8 @@ def test_a_share_of_zero_is_the_identity_and_one_marks_every_window(seed: int) -
 def test_it_varies_as_far_as_it_may_and_as_often_as_it_is_told() -> None:
     torch.manual_seed(0)
     rows = torch.tensor([0.5, 60, 64, 1.0, 0], dtype=torch.float64).repeat(4000, 3, 1)
-    changed, varied = vary(0.75)(rows)
+    changed, how = vary(0.75)(rows)
+    varied = how.any(-1)
     assert float(varied.double().mean()) == pytest.approx(0.75, abs=0.03)
     assert (changed - rows)[..., PITCH].unique().tolist() == list(range(-6, 7))
     assert (changed - rows)[..., VELOCITY].unique().tolist() == list(range(-10, 11))
@@ -124,9 +143,10 @@ def test_a_note_at_each_bound_holds_its_window() -> None:
     assert torch.equal(changed[..., [PITCH, VELOCITY]], rows[..., [PITCH, VELOCITY]])
 
 
-OPTIONS: dict[str, Any] = {
+DEFAULT: dict[str, Any] = {
     key: value for key, value in resolve_defaults(compose(), events=1000).augment.items() if key != "name"
 }
+OPTIONS: dict[str, Any] = {**DEFAULT, "transpose": 6}
 
 
 def decided(sequence: EventSequence, **options: Any) -> list[str]:
@@ -157,6 +177,12 @@ def test_what_is_varied_of_which_music(shared_data: Path, task: str, varied: Seq
     variation = data.decide_augmentation(**OPTIONS)
     assert variation.names(data.columns) == varied
     assert bool(variation) == bool(varied)
+
+
+def test_a_performance_keeps_its_key_and_a_collection_has_many(shared_data: Path) -> None:
+    assert "pitch" not in decided(music(shared_data, "fresh"), **DEFAULT)
+    assert resolve_defaults(compose(), events=10**6).augment.transpose == 6
+    assert resolve_defaults(compose(["augment.transpose=3"]), events=1000).augment.transpose == 3
 
 
 @pytest.mark.parametrize(

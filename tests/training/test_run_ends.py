@@ -145,5 +145,4 @@ def test_interrupted_before_the_first_validation_it_leaves_a_model(
     run = go("trainer.max_epochs=50")
     assert run.interrupted == "Ctrl-C"
     assert run.model.summary["steps"] == step + 1
-    assert float(run.model.encoder.augmented) == 0.0  # nothing is known yet of the other one
     assert run.score < run.marginal + 1

@@ -135,7 +135,7 @@ class AugmentConfig:
 
     name: str = _part("augment")
     share: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
-    transpose: int = _whole(0)
+    transpose: int | None = _whole(0, null=True)
     louder: int = _whole(0)
     stretch: float = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
     ops: Any = _key(  # noqa: RUF009
