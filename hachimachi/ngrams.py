@@ -230,17 +230,60 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.places) for pair in equal}
     rarity = -(-sum(map(len, sequences)) // _MOST)
-    # what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation
-    data = np.concatenate([sequence.data for sequence in sequences])
-    reach = np.abs(data).max(axis=0, initial=0.0)
-    reach[reach == 0] = 1.0
-    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
-    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
-    unit = np.where(whole | (deviation == 0), 1.0, deviation)
+    unit = _step_units(sequences)
     sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
     suspects = [pair for pair in _find_suspects([each.hashes for each in sketches]) if frozenset(pair) not in known]
     alike = [found for pair in suspects if (found := _compare(sequences, sketches, *pair)).score >= ALIKE]
     return sorted(equal + alike, key=lambda pair: (-pair.score, pair.name, pair.of))
+
+
+COMPARED = 2_000_000
+"""Events of a collection in which near duplicates are grouped, at most: some two seconds of work."""
+
+
+def group_near_duplicates(sequences: Collection) -> tuple[NDArray[np.int64], list[Duplicate], str]:
+    """Group sequences that are near duplicates of each other, in a bounded time; what is on disk is read in part.
+
+    Of more than `COMPARED` events the beginnings of the sequences are compared, all equally long and at least as long
+    as an opening; where they are too many for that, some from everywhere. Rows of one sequence are no copies.
+
+    Returns:
+        For each sequence, shape (S,), the index of the first one in its group; the pairs as from
+        :func:`find_near_duplicates`; a line that says what was left uncompared, empty if nothing was.
+    """
+    group, known = np.arange(len(sequences)), np.flatnonzero(sequences.lengths >= 2)
+    if len(known) < 2:
+        return group, [], ""
+    chosen, most, note = known, COMPARED // OPENING, ""
+    if len(known) > most:
+        chosen = known[np.linspace(0, len(known) - 1, most).astype(np.int64)]
+    compared = sequences.take(chosen)
+    if compared.events > COMPARED or len(chosen) < len(known):
+        compared = compared.cut(0, COMPARED // len(chosen))
+        where = "each sequence" if len(chosen) == len(known) else f"{len(chosen):,} of {len(known):,} sequences"
+        note = f"near copies are looked for in the first {COMPARED // len(chosen):,} events of {where}"
+    pairs = []
+    for pair in find_near_duplicates(list(compared)):
+        one, other = chosen[list(pair.places)].tolist()
+        if sequences.which[one] != sequences.which[other]:
+            pairs.append(pair._replace(places=(one, other)))
+            first, second = sorted((group[one], group[other]))
+            group[group == second] = first
+    return group, pairs, note
+
+
+def find_continuation(copy: EventSequence, original: EventSequence, start: int) -> int:
+    """Return from which event on a near duplicate holds what the original holds from event ``start`` on.
+
+    That is where most n-grams begin to be of the original's end and not of its beginning, one in five counting as most:
+    a copy may be played again, or be an excerpt. The length of the copy where it holds none.
+    """
+    unit = _step_units([copy, original])
+    beginning, end, runs = (_runs(each, unit)[0] for each in (original[:start], original[start:], copy))
+    of_end = np.isin(runs, end) & ~np.isin(runs, beginning)
+    gain = np.cumsum(np.where(of_end, 1.0, -0.25)[::-1])[::-1]
+    best = int(gain.argmax()) if len(gain) else 0
+    return best if len(gain) and gain[best] > 0 else len(copy)
 
 
 def drop_near_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
@@ -276,7 +319,20 @@ def _pitch_column(sequence: EventSequence) -> int | None:
     return next((i for i, feature in enumerate(sequence.features) if feature.name == "pitch"), None)
 
 
-def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:
+def _step_units(sequences: Sequence[EventSequence]) -> NDArray[np.float64]:
+    """Return what a step is counted in, for each column: a semitone, a category, else a quarter of the deviation."""
+    data = np.concatenate([sequence.data for sequence in sequences])
+    reach = np.abs(data).max(axis=0, initial=0.0)
+    reach[reach == 0] = 1.0
+    deviation = np.std(data / reach, axis=0) * (reach / 4)  # squares of the largest numbers would be infinite
+    whole = [feature.name == "pitch" or feature.kind == "categorical" for feature in sequences[0].features]
+    return np.where(whole | (deviation == 0), 1.0, deviation)
+
+
+def _runs(
+    sequence: EventSequence, unit: NDArray[np.float64]
+) -> tuple[Hashes, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the n-grams, and pitches and times of the events, those that sound together from low to high."""
     pitch = _pitch_column(sequence)
     time = np.zeros(len(sequence)) if sequence.time is None else sequence.time
     values = np.clip(np.round(sequence.data / unit), -_WHOLE, _WHOLE)
@@ -288,11 +344,15 @@ def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> 
         order = np.lexsort((values[:, 0], np.cumsum(np.diff(time, prepend=time[:1]) >= TOGETHER)))
         values, time = values[order], time[order]
     runs = hash_runs(hash_steps(np.diff(values, axis=0, prepend=values[:1]).T), GRAM)
+    return runs, values[:, 0] if pitch is not None else np.zeros(len(values)), time
+
+
+def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:
+    runs, pitches, time = _runs(sequence, unit)
     kept, first = np.unique(runs, return_index=True)
     rare = kept % np.uint64(rarity) == 0
     kept, first = kept[rare], first[rare]
-    pitches = values[first, 0] if pitch is not None else np.zeros(len(kept))
-    return _Sketch(kept, pitches, time[first + GRAM] - time[first])
+    return _Sketch(kept, pitches[first], time[first + GRAM] - time[first])
 
 
 def _find_suspects(sketches: Sequence[Hashes]) -> list[tuple[int, int]]:

@@ -15,12 +15,15 @@ from hachimachi import ngrams
 from hachimachi.columns import fit_columns
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io import Report, read
+from hachimachi.io.collection import Collection
 from hachimachi.ngrams import (
     ALIKE,
     NGrams,
     all_ngrams,
     drop_near_duplicates,
+    find_continuation,
     find_near_duplicates,
+    group_near_duplicates,
 )
 
 LETTERS = st.lists(st.integers(0, 2), min_size=1, max_size=30)
@@ -134,6 +137,35 @@ def test_a_copy_is_found_whatever_became_of_it(case: str, first: bool) -> None:
     assert least <= pair.score <= 1
     assert pair.transposed == (shift if pair.name == "copy" else -shift)
     assert pair.name == "copy" or case != "excerpt"
+
+
+@pytest.mark.parametrize(
+    ("rows", "stray", "expected"),
+    [
+        (slice(None), 0.0, 150),
+        (slice(None), 0.004, 150),
+        (slice(30, 180), 0.0, 120),
+        (slice(0, 140), 0.0, 140),
+        (slice(160, 200), 0.0, 0),
+    ],
+)
+def test_a_copy_is_told_where_it_goes_on_as_the_original(rows: slice, stray: float, expected: int) -> None:
+    copy = again(PIECES[3], "copy", shift=2, tempo=1.05, stray=stray)[rows]
+    assert abs(find_continuation(copy, PIECES[3], 150) - expected) <= (4 if stray else 0)
+    assert find_continuation(PIECES[4], PIECES[3], 150) == 200
+    assert find_continuation(copy[:5], PIECES[3], 150) == 5
+
+
+def test_copies_are_grouped_and_rows_of_one_sequence_are_none() -> None:
+    copies = [again(PIECES[0], "copy 0", shift=1), again(PIECES[5], "copy 5"), again(PIECES[0], "copy 1", shift=2)]
+    group, pairs, note = group_near_duplicates(Collection.of([copies[0], *PIECES, *copies[1:]]))
+    assert group.tolist() == [0, 0, *range(2, 13), 6, 0]
+    assert sorted(pair.places for pair in pairs) == [(1, 0), (13, 6), (14, 1)]
+    assert note == ""
+    whole = Collection.of([PIECES[0], copies[0]])
+    group, pairs, _ = group_near_duplicates(whole.take([0, 0]))
+    assert (group.tolist(), pairs) == ([0, 1], [])
+    assert group_near_duplicates(whole.take([0]))[0].tolist() == [0]
 
 
 def test_what_is_different_is_left_alone() -> None:

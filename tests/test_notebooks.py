@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,12 @@ def test_is_stored_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("epochs", [8, pytest.param(None, marks=pytest.mark.slow)], ids=["briefly", "as it stands"])
+def test_runs(path: Path, epochs: int | None, tmp_path: Path) -> None:
+    """Quickly with models that learn little, slowly as it stands."""
     notebook = _read(path)
+    for cell in notebook.cells if epochs else ():
+        cell.source = re.sub(r"max_epochs=\d+", f"max_epochs={epochs}", cell.source)
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)

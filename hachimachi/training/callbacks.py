@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 from torch import Tensor
 
-from hachimachi.checkpoint import save_model
+from hachimachi.checkpoint import read_summary, save_model
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.playing import PlayReport
 from hachimachi.events import EventSequence
@@ -38,6 +39,11 @@ OFTEN = 0.1
 """Seconds between two moves of the bar."""
 SELDOM = 10.0
 """Seconds between two lines of progress where there is no terminal."""
+
+
+def epochs_of(trainer: L.Trainer) -> int:
+    """Return how many epochs have begun; Lightning's own count depends on whether the last one is over."""
+    return trainer.fit_loop.epoch_progress.current.ready
 
 
 def score_of(trainer: L.Trainer) -> float | None:
@@ -83,17 +89,27 @@ class KeepBest(L.Callback):
         return {"best": self.best, "path": str(self.path.resolve())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best score, if the model that has it is still where this run writes."""
-        if self.path.is_file() and str(self.path.resolve()) == state_dict["path"]:
-            self.best = state_dict["best"]
+        """Take up the best score, if the model that has it, or a later one, is still where this run writes."""
+        if str(self.path.resolve()) != state_dict["path"]:
+            return
+        with suppress(HachimachiError):  # gone, or no longer a model
+            kept = read_summary(self.path)
+            score = kept.get("val_nll", state_dict["best"])  # older files do not say
+            if _fingerprint(kept) == _fingerprint(self.summary) and score <= state_dict["best"]:
+                self.best = score
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, EventModule)
         self.diverged = not all(weight.isfinite().all() for weight in module.parameters())
         if not self.diverged and trainer.is_global_zero:
-            done = {"epochs": trainer.current_epoch + 1, "steps": trainer.global_step}
-            module.played.summary = {**self.summary, **done}
+            done = {"epochs": epochs_of(trainer), "steps": trainer.global_step}
+            score = {} if math.isnan(self.best) else {"val_nll": self.best}
+            module.played.summary = {**self.summary, **done, **score}
             save_model(module.played, self.path)
+
+
+def _fingerprint(summary: Mapping[str, Any]) -> str | None:
+    return summary.get("data", {}).get("fingerprint")
 
 
 class Baseline(L.Callback):
@@ -117,7 +133,6 @@ class Baseline(L.Callback):
 class TrainingProgress(L.Callback):
     """A bar of the share used of the limits, and one line: time, training and held-out nats per event, the best.
 
-
     Args:
         marginal: The marginal baseline on the held-out part, NaN if there is none.
         keep: Has the best score.
@@ -129,6 +144,7 @@ class TrainingProgress(L.Callback):
         self.marginal, self.keep, self.limits, self.console = marginal, keep, limits, console
         self.line: Text | None = None
         self.losses: list[Tensor] = []
+        self.train = math.nan
         self.bar = Progress(BarColumn(bar_width=7), TextColumn("{task.description}"), console=console, transient=True)
         self.task = self.bar.add_task("", total=1.0)
         self.started = self.printed = self.moved = time.monotonic()
@@ -163,18 +179,30 @@ class TrainingProgress(L.Callback):
         if self.losses:
             self._show(trainer)
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Leave the last line on the screen."""
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Leave the last line on the screen; where the last steps are still to be validated it comes after that."""
         if self.bar.live.is_started:
             self.bar.stop()
-        self._print()
+        assert isinstance(pl_module, EventModule)
+        if math.isnan(self.marginal) or not pl_module.unvalidated:
+            self._print()
 
-    on_exception = on_train_end
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave the last line on the screen, likewise."""
+        self.on_train_end(trainer, pl_module)
+        if not isinstance(exception, SIGTERMException):
+            self._print()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Leave the last line on the screen, after the last validation."""
+        if stage == "validate":
+            self._print()
 
     def _show(self, trainer: L.Trainer) -> None:
         score, seconds = score_of(trainer), time.monotonic() - self.started
-        train = float(torch.stack(self.losses).mean()) if self.losses else math.nan
-        self.line = Text(f"epoch {trainer.current_epoch + 1:4d} {seconds:4.0f} s  train {train:.2f}")
+        if self.losses:
+            self.train = float(torch.stack(self.losses).mean())
+        self.line = Text(f"epoch {epochs_of(trainer):4d} {seconds:4.0f} s  train {self.train:.2f}")
         if score is not None:
             self.line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
         self.losses.clear()
@@ -184,14 +212,13 @@ class TrainingProgress(L.Callback):
             self._print()
 
     def _print(self) -> None:
-
         if self.line:
             self.console.print(self.line)
         self.line, self.printed = None, time.monotonic()
 
     def _used(self, trainer: L.Trainer) -> float:
         minutes = (time.monotonic() - self.started) / 60
-        return self.limits.used(trainer.current_epoch + 1, trainer.global_step, minutes)
+        return self.limits.used(epochs_of(trainer), trainer.global_step, minutes)
 
 
 class SameBatches(L.Callback):

@@ -209,8 +209,9 @@ def _score(run: Run, data: EventDataModule) -> Run:
         return run
     model = run.model
     if "held_out" in model.summary:  # a run that went on found nothing better than what had been scored before
-        scored = model.summary["held_out"]
-        return replace(run, score=scored["nats_per_event"], marginal=scored["marginal"])
+        scored, kept = model.summary["held_out"], model.summary.get("kept", {})
+        score, marginal = scored["nats_per_event"], scored["marginal"]
+        return replace(run, score=score, marginal=marginal, kept=kept, refit="refit" in model.summary)
     kept = model.summary["kept"] = shrink(model, data.valid_sample)
     result = evaluate(model, data.scored_sample)
     model.summary["held_out"] = {

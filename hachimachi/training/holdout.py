@@ -12,7 +12,9 @@ from hachimachi.errors import HachimachiError, count, listed
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
 from hachimachi.io.collection import Collection
+from hachimachi.io.report import Duplicate
 from hachimachi.io.split import Split, select_indices
+from hachimachi.ngrams import find_continuation, group_near_duplicates
 
 FEW = 20
 """Under this many events nothing is held out."""
@@ -44,30 +46,49 @@ class DataSplit:
 
 
 def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> DataSplit:
-    """Hold out about a fraction of the events, the same for the same seed.
+    """Hold out about a fraction of the events, the same for the same seed, and no near copy of what is learned from.
 
-    Whole sequences, drawn by seed, where at least five have two events; otherwise the last part of each one in time.
-    Under 20 events nothing is held out.
+    Whole sequences, drawn by seed, where at least five have two events and are no near copies of each other; copies are
+    held out together, or learned from together. Otherwise the last part of each sequence in time, and of a copy what
+    holds the music of that part of the longest one. What a sequence repeats of itself may stand in both of its parts:
+    that is music. Under 20 events nothing is held out.
     """
     whole = Collection.of(sequences)
     lengths = whole.lengths
     if whole.events < FEW or fraction == 0:
         return DataSplit(whole, whole.take([]), whole, by_sequence=False)
-    if np.count_nonzero(lengths >= 2) < SEVERAL:
+    group, pairs, note = group_near_duplicates(whole)
+    notes = [note] if note else []
+    if pairs:
+        copies = len(group) - len(np.unique(group))
+        notes.append(f"near copies of others, kept on one side: {count(copies, 'sequence')}, {_first(pairs)}")
+    if len(np.unique(group[lengths >= 2])) < SEVERAL:
         held = np.rint(lengths * fraction).astype(np.int64)
         held[held < 2] = 0
+        for first in {int(group[pair.places[0]]) for pair in pairs}:
+            members = np.flatnonzero(group == first)
+            longest = members[lengths[members].argmax()]
+            start = lengths[longest] - held[longest]
+            for i in members[members != longest].tolist():
+                continued = lengths[i] - find_continuation(whole[i], whole[int(longest)], int(start))
+                # an equal copy is cut alike, however much it repeats
+                held[i] = max(continued, held[i] if lengths[i] == lengths[longest] else 0)
+        held[held < 2] = 0
         ends = whole.cut(lengths - held, lengths).take(np.flatnonzero(held))
-        return DataSplit(whole.cut(0, lengths - held), ends, whole, by_sequence=False)
+        return DataSplit(whole.cut(0, lengths - held), ends, whole, by_sequence=False, notes=notes)
+    sizes = np.bincount(group, lengths, len(group))
     order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
+    order = list(dict.fromkeys(group[order].tolist()))
     drawn: list[int] = []
     wanted = fraction * whole.events
     for i in order:
-        if lengths[i] <= 2 * wanted:  # brings it nearer; one much too long is passed over
+        if sizes[i] <= 2 * wanted:  # brings it nearer; what is much too long is passed over
             drawn.append(i)
-            wanted -= lengths[i]
-    drawn = drawn or [min(order, key=lambda i: lengths[i])]
-    kept = np.setdiff1d(np.arange(len(whole)), drawn)
-    return DataSplit(whole.take(kept), whole.take(np.sort(drawn)), whole, by_sequence=True)
+            wanted -= sizes[i]
+    drawn = drawn or [min(order, key=lambda i: sizes[i])]
+    held = np.isin(group, drawn)
+    train, valid = (whole.take(np.flatnonzero(chosen)) for chosen in (~held, held))
+    return DataSplit(train, valid, whole, by_sequence=True, notes=notes)
 
 
 def split_by_file(
@@ -101,6 +122,7 @@ def split_by_file(
                 where = " and ".join(named[name])
                 raise HachimachiError(f"{split.path}: {name!r} is named under {where}; expected it in one")
     notes = [f"left alone for the test: {_count(test)}"] if test else []
+    notes += _copies_across(train, valid.join(test), split)
     notes += [f"under test in {split.path.name}, but not in the data: {missing}"] if missing else []
     known = {*train.names, *valid.names, *test.names}
     if rest := [i for i, name in enumerate(everything.names) if name not in known]:
@@ -109,7 +131,8 @@ def split_by_file(
         notes.append(f"left out, in no part of {split.path.name}: {_count(left)}: {first}")
     if not valid:
         notes.append(f"nothing under 'valid' in {split.path.name}: held out of what is under 'train'")
-        return replace(hold_out(train, fraction, seed), notes=notes, test=test)
+        parts = hold_out(train, fraction, seed)
+        return replace(parts, notes=[*notes, *parts.notes], test=test)
     if not (valid.lengths >= 2).any():
         raise HachimachiError(f"{split.path}: valid: no sequence has two events; expected something to validate by")
     return DataSplit(train, valid, train.join(valid), by_sequence=True, notes=notes, test=test)
@@ -138,6 +161,21 @@ def _select(everything: Collection, split: Split, part: str, report: Report) -> 
     chosen = everything.take(indexes)
     ends = [length if each.stop is None else each.stop for each, length in zip(rows, chosen.lengths, strict=True)]
     return chosen.cut(np.array([each.start or 0 for each in rows]), np.array(ends))
+
+
+def _copies_across(train: Collection, others: Collection, split: Split) -> list[str]:
+    """Say how many of those that a split scores on are near copies of what it learns from."""
+    group, pairs, note = group_near_duplicates(train.join(others))
+    notes = [note] if note else []
+    if copies := np.count_nonzero(np.isin(group[len(train) :], group[: len(train)])):
+        first = _first([pair for pair in pairs if (pair.places[0] < len(train)) != (pair.places[1] < len(train))])
+        which = f"{copies} of {count(len(others), 'sequence')} under 'valid' or 'test' in {split.path.name}"
+        notes.append(f"near copies of what is under 'train', so that scores flatter: {which}: {first}")
+    return notes
+
+
+def _first(pairs: Sequence[Duplicate]) -> str:
+    return f"{pairs[0].name} of {pairs[0].of}{' …' * (len(pairs) > 1)}"
 
 
 def _count(sequences: Collection) -> str:

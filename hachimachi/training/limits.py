@@ -68,6 +68,7 @@ class ValidationInterval:
 
     A piece is learned from as a whole between two of them, so that each is worth counting for early stopping. A
     collection is validated several times an epoch: the best model may lie in between, and patience be the whole run.
+    What is learned after the last of them is validated when the run has ended.
     """
 
     epochs: int | None

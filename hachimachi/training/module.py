@@ -147,12 +147,17 @@ class EventModule(L.LightningModule):
         self.compiled, self.log_prob = compiled, model.log_prob
         self.average = EMA(model, average) if average else None
         self.metrics = TrainingMetrics([tag("train", column.name) for column in model.columns])
-        self.validated = False
+        self.validated_step: int | None = None
 
     @property
     def played(self) -> EventModel:
         """The model as it is validated, kept and played."""
         return self.average.module if self.average else self.model
+
+    @property
+    def unvalidated(self) -> bool:
+        """Whether anything was learned since the last validation."""
+        return self.validated_step != self.global_step
 
     def on_fit_start(self) -> None:
         """Have kernels made at the first step, if that is wanted."""
@@ -185,12 +190,12 @@ class EventModule(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the training metrics, where no validation does, at a pace."""
-        if not self.validated and self.metrics.steps >= PACE:
+        if self.validated_step is None and self.metrics.steps >= PACE:
             self.log_dict(self._take_metrics(), sync_dist=True)
 
     def on_train_end(self) -> None:
         """Log what is left of a run that was never validated."""
-        metrics = {} if self.validated else self._take_metrics()
+        metrics = self._take_metrics() if self.validated_step is None else {}
         for logger in self.loggers if metrics else ():
             logger.log_metrics(metrics, self.trainer.global_step)
 
@@ -202,7 +207,6 @@ class EventModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Reset the sums of nats."""
-        self.validated = True
         self._start_scoring()
 
     def validation_step(self, rows: Tensor, batch_idx: int) -> None:
@@ -211,6 +215,7 @@ class EventModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log nats per event, all processes taken together, and the training metrics."""
+        self.validated_step = self.global_step
         self._add_up()
         self.log_dict(self._take_metrics(), sync_dist=True)
         if self.scored:

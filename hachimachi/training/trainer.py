@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.profilers import AdvancedProfiler, SimpleProfiler
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -57,6 +58,10 @@ def fit(
 ) -> str:
     """Train, with logs and checkpoints in a folder; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
+    What was learned since the last validation is validated at the end, whatever ended the run, so that the last steps
+    count: only a second Ctrl-C and an error leave at once. It leaves no trace in what a run goes on from but the best
+    score, so that the patience of early stopping and all random numbers are those of a run that was never stopped.
+
     Args:
         cfg: The whole config.
         data: What to learn from, set up.
@@ -90,10 +95,7 @@ def fit(
         "default_root_dir": folder,
     }
     checkpoint = LastCheckpoint(last, SAVE_EVERY)
-    trainer, ended = _run(cfg, module, data, callbacks, limits.minutes, checkpoint, ckpt_path=cfg.ckpt_path, **options)
-    if not ended:
-        trainer.save_checkpoint(last)
-    return ended
+    return _run(cfg, module, data, callbacks, limits.minutes, checkpoint, ckpt_path=cfg.ckpt_path, **options)
 
 
 def fit_on(
@@ -101,7 +103,7 @@ def fit_on(
 ) -> str:
     """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
     options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
-    return _run(cfg, module, data, callbacks, None, **options)[1]
+    return _run(cfg, module, data, callbacks, None, **options)
 
 
 def _run(
@@ -114,23 +116,42 @@ def _run(
     *,
     ckpt_path: str | None = None,
     **options: Any,
-) -> tuple[L.Trainer, str]:
-    """Make a trainer and fit; return it, and what ended it from outside."""
+) -> str:
+    """Make a trainer, fit, and validate what was learned last; return what ended it from outside."""
     together = distributed.StopTogether(minutes) if distributed.count(cfg) > 1 else None
     if together:
         callbacks = [*callbacks, together]
     elif minutes:
         callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
     trainer = make_trainer(cfg, callbacks=[*callbacks, *([checkpoint] if checkpoint else [])], **options)
-    ended, before = "", signal.getsignal(signal.SIGINT)
+    ended = _interruption(
+        trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    )
+    if checkpoint and not ended:
+        trainer.save_checkpoint(checkpoint.path)
+    at_once = ended == "Ctrl-C"  # a second one: the first ends a run as SIGTERM does
+    ended = (together.ended if together else "") or ended
+    if isinstance(data, EventDataModule) and data.valid and module.unvalidated and not at_once:
+        with isolate_rng():
+            interrupted = _interruption(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
+        if checkpoint and not interrupted:  # for the best score
+            trainer.save_checkpoint(checkpoint.path)
+        # which lets a validation come to its end
+        ended = ended or interrupted or ("SIGTERM" if trainer.received_sigterm else "")
+    return ended
+
+
+def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
+    """Let a trainer work; return what ended that, Ctrl-C or SIGTERM, or nothing."""
+    before = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+        work()
     except SIGTERMException:
-        ended = "SIGTERM"
+        return "SIGTERM"
     except SystemExit:  # which Lightning makes of Ctrl-C
         if not trainer.interrupted:
             raise
-        ended = "Ctrl-C"
+        return "Ctrl-C"
     except Exception as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
@@ -139,7 +160,7 @@ def _run(
     finally:
         if threading.current_thread() is threading.main_thread():  # Lightning leaves Ctrl-C ignored after the first
             signal.signal(signal.SIGINT, before)
-    return trainer, (together.ended if together else "") or ended
+    return ""
 
 
 def make_trainer(cfg: DictConfig, **options: Any) -> L.Trainer:

@@ -74,7 +74,7 @@ def test_blocks_of_one_length_give_the_error_of_their_means() -> None:
 def test_noise_is_taken_for_more_in_one_case_of_twenty(blocks: int) -> None:
     chance = np.random.default_rng(blocks)
     sure = []
-    for _ in range(1000):
+    for _ in range(400):
         lengths = chance.integers(20, 60, blocks)
         drift = np.repeat(chance.normal(0, 0.3, blocks), lengths)  # events of a piece are alike
         noise = drift + chance.normal(0, 0.5, len(drift))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hachimachi import io
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.split import PARTS, read_split
@@ -77,6 +78,95 @@ def test_of_several_sequences_whole_ones_are_held_out(lengths: list[int], seed: 
     assert held <= max(0.2 * total, min(lengths))
     missing = 0.1 * total - held
     assert all(len(piece) > 2 * missing for piece in train)
+
+
+def chance(seed: int, count: int, lengths: Sequence[int] = (60,)) -> list[EventSequence]:
+    """Make melodies of chance, no two alike."""
+    random, pieces = np.random.default_rng(seed), []
+    for i in range(count):
+        length = lengths[i % len(lengths)]
+        time = np.cumsum(random.choice([0.1, 0.25, 0.5], length))
+        piece = make_sequence(random.integers(40, 90, (length, 1)), time, ["pitch"])
+        pieces.append(replace(piece, name=f"{i}.mid"))
+    return pieces
+
+
+def copied(piece: EventSequence, name: str, shift: int = 0, rows: slice = slice(None)) -> EventSequence:
+    return replace(replace(piece, data=piece.data + shift)[rows], name=name)
+
+
+def intervals(sequences: Sequence[EventSequence]) -> set[tuple[float, ...]]:
+    """Return all runs of nine notes, as intervals."""
+    steps = [np.diff(each.column("pitch")) for each in sequences]
+    return {tuple(each[i : i + 8]) for each in steps for i in range(len(each) - 7)}
+
+
+SEEDS = st.integers(0, 10**6)
+COPIES = st.lists(st.tuples(st.integers(0, 11), st.integers(-6, 6)), min_size=1, max_size=10)
+
+
+@settings(deadline=None, max_examples=50)
+@given(SEEDS, COPIES, st.sampled_from([0.1, 0.3, 0.5]), st.integers(0, 9))
+def test_a_duplicated_piece_never_lands_in_both_parts(
+    made: int, copies: list[tuple[int, int]], fraction: float, seed: int
+) -> None:
+    pieces = chance(made, 12)
+    pieces += [copied(pieces[i], f"{i}.mid copy {n}", shift) for n, (i, shift) in enumerate(copies)]
+    order = np.random.default_rng(made).permutation(len(pieces))
+    parts = hold_out([pieces[i] for i in order], fraction, seed)
+    originals = [{name.split()[0] for name in part.names} for part in (parts.train, parts.valid)]
+    assert not originals[0] & originals[1]
+    assert len(originals[0]) > 0 < len(originals[1])
+    assert len(parts.train) + len(parts.valid) == len(pieces)
+    assert parts.by_sequence
+    [note] = parts.notes
+    assert note.startswith(f"near copies of others, kept on one side: {count(len(copies), 'sequence')}, ")
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    SEEDS,
+    st.integers(1, 3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(-6, 6), st.integers(0, 100), st.integers(45, 200))),
+    st.sampled_from([0.1, 0.2, 0.5]),
+)
+def test_of_few_pieces_no_end_stands_in_a_copy(
+    made: int, count: int, copies: list[tuple[int, int, int, int]], fraction: float
+) -> None:
+    pieces = chance(made, count, (200, 150, 170))
+    pieces += [
+        copied(pieces[i % count], f"copy {n}", shift, slice(start, start + length))
+        for n, (i, shift, start, length) in enumerate(copies)
+    ]
+    parts = hold_out(pieces, fraction, 0)
+    assert not intervals(parts.train) & intervals(parts.valid)
+    assert sum(map(len, (*parts.train, *parts.valid))) == sum(map(len, pieces))
+    assert parts.valid
+    assert not parts.by_sequence
+
+
+def test_what_a_piece_repeats_may_stand_in_both_its_parts() -> None:
+    [piece] = chance(0, 1, (60,))
+    assert piece.time is not None
+    rondo = replace(piece, data=np.tile(piece.data, (5, 1)), time=np.cumsum(np.tile(np.diff(piece.time, prepend=0), 5)))
+    parts = hold_out([rondo], 0.2, 0)
+    assert intervals(parts.valid) <= intervals(parts.train)
+    equal = hold_out([rondo, copied(rondo, "copy", 2)], 0.2, 0)  # and an equal copy is cut where it is
+    assert [len(part) for part in equal.train] == [240, 240]
+
+
+def test_of_a_large_collection_the_beginnings_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = chance(0, 20, (200,))
+    pieces += [copied(pieces[i], f"{i}.mid copy", 3) for i in range(10)]
+    for compared, looked in [
+        (3000, "in the first 100 events of each sequence"),
+        (640, "in the first 64 events of 10 of 30 sequences"),
+    ]:
+        monkeypatch.setattr("hachimachi.ngrams.COMPARED", compared)
+        parts = hold_out(pieces, 0.3, 0)
+        assert parts.notes[0] == f"near copies are looked for {looked}"
+        originals = [{name.split()[0] for name in part.names} for part in (parts.train, parts.valid)]
+        assert compared == 640 or not originals[0] & originals[1]
 
 
 def test_one_long_sequence_among_short_ones_is_never_held_out() -> None:
@@ -152,6 +242,33 @@ def test_a_split_that_cannot_be_followed_is_one_line(divide: Any, listed: dict[s
     with pytest.raises(HachimachiError, match=told) as error:
         divide(**listed)
     assert "\n" not in str(error.value)
+
+
+def test_copies_across_a_split_are_told_and_left(tmp_path: Path) -> None:
+    pieces = chance(1, 6)
+    pieces += [copied(pieces[0], "again.mid", 5), copied(pieces[1], "part.mid", rows=slice(10, 55)), pieces[2]]
+    pieces[-1] = replace(pieces[-1], name="same.mid")
+    listed = {"train": ["0.mid", "1.mid", "2.mid"], "valid": ["3.mid", "again.mid", "part.mid"], "test": ["same.mid"]}
+    (tmp_path / "split.json").write_text(json.dumps(listed))
+    parts = split_by_file(pieces, read_split(tmp_path / "split.json"), 0.2, 0, io.Report())
+    [told] = [note for note in parts.notes if "copies" in note]
+    which = "3 of 4 sequences under 'valid' or 'test' in split.json"
+    assert told.startswith(f"near copies of what is under 'train', so that scores flatter: {which}: ")
+    assert told.endswith(" …")
+    assert names(parts.train) == listed["train"]
+    assert names(parts.valid) == listed["valid"]
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["0.mid"], "valid": ["3.mid"], "test": ["again.mid"]}))
+    parts = split_by_file(pieces, read_split(tmp_path / "split.json"), 0.2, 0, io.Report())
+    assert parts.notes[1].endswith(
+        "flatter: 1 of 2 sequences under 'valid' or 'test' in split.json: again.mid of 0.mid"
+    )
+
+
+def test_what_one_piece_repeats_is_no_copy_across_a_split(tmp_path: Path) -> None:
+    [piece] = chance(0, 1, (60,))
+    rondo = replace(piece, data=np.tile(piece.data, (2, 1)), time=None)
+    (tmp_path / "split.json").write_text(json.dumps({"train": {"0.mid": [0, 60]}, "valid": {"0.mid": [60, 120]}}))
+    assert split_by_file([rondo], read_split(tmp_path / "split.json"), 0.2, 0, io.Report()).notes == []
 
 
 def test_rows_of_one_sequence_may_be_in_different_parts(divide: Any) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
 
 from hachimachi.io.collection import Collection
 from hachimachi.training.config.compose import compose
 from hachimachi.training.holdout import sample
 from hachimachi.training.limits import LEAST, OFTEN, SHARE, Limits, ValidationInterval
 from tests.training.test_holdout import tagged
+
+COMPOSED = compose()
 
 
 def data(events: int, held: int, window: int = 64, batch_size: int = 16) -> Any:
@@ -99,7 +102,7 @@ def test_a_run_that_is_told_its_end_is_validated_before_it(
 @given(st.integers(1, 10**6), st.integers(0, 10**5), st.integers(2, 512), st.integers(1, 256))
 def test_validation_never_eats_the_run(events: int, held: int, window: int, batch_size: int) -> None:
     here = data(events, held, window, batch_size)
-    pace = ValidationInterval.of(compose(), here)
+    pace = ValidationInterval.of(COMPOSED, here)
     learned = events * pace.epochs if pace.epochs else (pace.batches or 0) * window * batch_size
     enough = max(LEAST, SHARE * sum(map(len, here.valid_sample)))
     assert learned >= enough
@@ -119,7 +122,9 @@ def test_validation_never_eats_the_run(events: int, held: int, window: int, batc
 def test_a_limit_that_is_told_leaves_room_for_validation(
     events: int, held: int, window: int, batch_size: int, limit: str, most: int
 ) -> None:
-    pace = ValidationInterval.of(compose([f"trainer.{limit}={most}"]), data(events, held, window, batch_size))
+    cfg = OmegaConf.merge(COMPOSED, {"trainer": {limit: most}})
+    assert isinstance(cfg, DictConfig)
+    pace = ValidationInterval.of(cfg, data(events, held, window, batch_size))
     batches = -(-events // (window * batch_size))  # of an epoch, at least
     if limit == "max_epochs":
         assert (pace.epochs or math.inf) <= most or (pace.batches or math.inf) <= batches * most

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import lightning as L
 import pytest
 import torch
 
+from hachimachi import io
 from hachimachi.checkpoint import load_model
+from hachimachi.training.fit import Run
 from hachimachi.training.interruption import StopGracefully
 from tests.training.test_run import go
 
@@ -38,11 +42,22 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert [name for name in one if not torch.equal(torch.as_tensor(one[name]), torch.as_tensor(other[name]))] == []
 
 
-@pytest.fixture
-def whole(save: Callable[..., None]) -> Any:
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Run:
     """A run that nothing stopped; its data has some five batches an epoch."""
-    save(170)
-    return go(*WORDS, "output=whole.pt", folder="whole")
+    home = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as there:
+        there.chdir(home)
+        io.write("data.json", make_pieces([170]))
+        run = go(*WORDS, "output=whole.pt", folder="whole")
+    return replace(run, path=home / run.path, folder=home / run.folder)
+
+
+@pytest.fixture
+def whole(undisturbed: Run, folder: Path) -> Run:
+    """The same run, its data and what it left in the working directory."""
+    shutil.copytree(undisturbed.path.parent, folder, dirs_exist_ok=True)
+    return undisturbed
 
 
 class At(L.Callback):

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from hachimachi.checkpoint import load_model
+from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
 from tests.training.test_run import TINY, files, go
 
@@ -69,28 +70,35 @@ def test_data_that_cannot_be_read_leaves_nothing(folder: Path) -> None:
     assert files(folder) == {"data.json"}
 
 
-def test_an_output_that_cannot_be_written_is_one_line(save: Callable[..., None], hxmx_process: Any) -> None:
+def test_an_output_that_cannot_be_written_is_one_line(
+    save: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     save(60)
     Path("model.pt").mkdir()
     Path("file").touch()
     for output in ("model.pt", "file/model.pt", "absent/model.pt"):
-        done = hxmx_process("train", "data.json", output, *TINY, "trainer.max_epochs=1", cwd=Path.cwd())
-        assert done.returncode == 1
-        assert done.stderr.count("\n") == 1
-        assert output in done.stderr
+        with pytest.raises(SystemExit) as done:
+            main(["train", "data.json", output, *TINY, "trainer.max_epochs=1"])
+        errors = capsys.readouterr().err
+        assert done.value.code == 1
+        assert errors.count("\n") == 1
+        assert output in errors
     assert not Path("outputs").exists()
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the administrator may write anywhere")
-def test_a_folder_without_permission_is_one_line(save: Callable[..., None], folder: Path, hxmx_process: Any) -> None:
+def test_a_folder_without_permission_is_one_line(
+    save: Callable[..., None], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(60)
     folder.chmod(0o500)
     try:
-        done = hxmx_process("train", "data.json", *TINY, "trainer.max_epochs=1", cwd=folder)
+        with pytest.raises(SystemExit) as done:
+            main(["train", "data.json", *TINY, "trainer.max_epochs=1"])
     finally:
         folder.chmod(0o700)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+    assert done.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_ctrl_c_keeps_the_best_model(save: Callable[..., None], folder: Path) -> None:

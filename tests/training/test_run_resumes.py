@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hachimachi import io
-from hachimachi.checkpoint import load_model
+from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
 from tests.training.test_run import go, scalars
 
@@ -37,8 +37,10 @@ def test_a_resumed_run_that_gets_no_better_leaves_the_best_model(save: Callable[
     weights = load_model("model.pt").state_dict()
     words = ["trainer.max_epochs=3", "optimizer.lr=1e3", "ckpt_path=first/checkpoints/last.ckpt"]
     state = torch.load("first/checkpoints/last.ckpt", weights_only=True)
-    state["callbacks"]["KeepBest"]["best"] = -1.0  # nothing can be better
+    model = load_model("model.pt")
+    state["callbacks"]["KeepBest"]["best"] = model.summary["val_nll"] = -1.0  # nothing can be better
     torch.save(state, "first/checkpoints/last.ckpt")
+    save_model(model, "model.pt")
     go(*words)
     assert all(torch.equal(weight, weights[name]) for name, weight in load_model("model.pt").state_dict().items())
     go(*words, "output=other.pt")  # where there is none yet, one is written

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import lightning as L
 from hydra.experimental.callback import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
 from rich.console import Console, Group
 from rich.live import Live
@@ -111,7 +112,7 @@ class Prune(L.Callback):
         if trainer.is_global_zero:
             self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
         behind = False
-        if self.after is not None and step >= self.warmup:
+        if self.after is not None and step >= self.warmup and trainer.state.fn == TrainerFn.FITTING:  # not over yet
             self.others |= dict(_read_finished(self.sweep, {self.folder, *self.others}))
             there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
             behind = len(there) >= max(1, self.after) and self.best > median(there)
