@@ -203,3 +203,5 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield f"refit: then learned from all {count(summary['refit']['events'], 'event')}; the score is from before it"
     playing = summary.get("playing", {})
     yield from filter(None, (playing.get("sentence"), playing.get("warning")))
+    if "verdict" in summary:
+        yield f"Verdict: {summary['verdict']['grade']}"

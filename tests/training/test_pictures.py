@@ -201,23 +201,39 @@ def test_a_diverged_model_is_not_shown(notes: Run) -> None:
 
 def test_the_model_file_tells_how_it_plays(notes: Run) -> None:
     told = notes.model.summary["playing"]
-    assert told["sentence"].startswith("Repeats the training piece for up to ")
+    assert notes.playing is not None
+    assert told["sentence"] == notes.playing.sentence()
     assert told["generations"] >= 1
-    assert set(told) >= {"collapse", "copying", "likeness", "worst_likeness", "warning"}
+    assert set(told) >= {"collapse", "copying", "descriptors", "likeness", "worst_likeness", "warning"}
+    assert notes.verdict is not None
+    assert notes.model.summary["verdict"] == {"grade": notes.verdict.grade, "advice": list(notes.verdict.advice)}
 
 
 def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert notes.playing is not None
+    assert notes.verdict is not None
     stuck = replace(notes.playing.generated[0], repeats=65)
     lost = replace(notes, playing=replace(notes.playing, generated=(stuck, *notes.playing.generated[1:])))
     for run, warned in ((notes, bool(notes.playing.collapsed)), (lost, True)):
         conclude(Console(soft_wrap=True), compose([]), run, diverged=False)
         said = capsys.readouterr().out
-        assert notes.playing.sentence() in said.splitlines()
+        assert notes.playing.sentence() in " ".join(said.split())
+        assert f"Verdict: {notes.verdict.grade}" in said.splitlines()
         assert ("again and again" in said) == warned
+        assert max(map(len, said.splitlines()[:-2])) <= 80  # but for commands, which hold the path of a test
     with pytest.raises(SystemExit):
         main(["info", str(notes.path)])
-    assert notes.playing.sentence() in capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out.splitlines()
+    assert notes.playing.sentence() in said
+    assert f"Verdict: {notes.verdict.grade}" in said
+
+
+def test_what_was_taken_back_is_said_in_plain_words(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    some = replace(notes, kept={"time": 0.0, "pitch": 1.0, "velocity": 0.0, "duration": 0.25})
+    conclude(Console(soft_wrap=True), compose([]), some, diverged=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Could not learn when each value of time and velocity comes, only how often" in said
+    assert "Of what it learned so much holds for new music, and is kept: duration 25%" in said
 
 
 def test_pictures_come_ever_more_seldom(notes: Run, monkeypatch: pytest.MonkeyPatch) -> None:
