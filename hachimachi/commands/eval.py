@@ -366,7 +366,8 @@ def _show_playing(report: PlayReport) -> None:
     table.add_row("collapsed", "", *(f"{each.collapsed}{'!' if each.collapsed else ' '}" for each in reports))
     table.add_row("least like the data", "", *(f"{each.worst.ratio:.1f} " if each.worst else "" for each in reports))
     console.print(table)
-    console.print("! beyond the aim; key: correlation of pitch classes; least like: times as far as halves")
+    console.print("! beyond the aim; key: how far pitch classes are those of the data, at most 1;")
+    console.print("least like: distance from the data in its worst aspect, beside that of halves")
     right = ("model", "data", "at most")
     table = make_table(("", "", *right, ""), right)
     group = ""
@@ -376,10 +377,8 @@ def _show_playing(report: PlayReport) -> None:
         cells = ("" if value is None else _cell(value, form) for value in values)
         table.add_row("" if figure.group == group else figure.group, title, *cells, "" if figure.held else "over")
         group = figure.group
-    primed = "primed" if report.condition.primed else "from nothing"
-    console.print(
-        f"\nmore closely, at {report.condition}, {primed}:" if report.condition.temperature else "\nmore closely:"
-    )
+    at = "" if report.condition.temperature is None else "at "
+    console.print(f"\nmore closely, {at}{report.condition}, from nothing:")
     console.print(table)
     console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
     if report.worst:

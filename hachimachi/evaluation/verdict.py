@@ -63,7 +63,7 @@ def judge(
         gain: Held-out nats per event below the marginal baseline.
         stderr: Its standard error, NaN where it is not known.
         report: How it plays, where that was looked at.
-        events: Events that it learned from.
+        events: Events that it learned from, 0 where that is not known.
         varied: Columns that augmentation varied.
         improving: Whether training was ended while the model was still getting better.
     """
@@ -76,7 +76,7 @@ def judge(
         most = 3 - (len(found) > 0)
         level = min(level, 1 if collapsing or len(found) >= MANY or math.isnan(stderr) else most)
     advice = ["longer training, such as trainer.max_minutes=5"] if improving else []
-    if events < FEW and (level == 0 or "copying" in found or ("collapse" in found and not improving)):
+    if 0 < events < FEW and (level == 0 or "copying" in found or ("collapse" in found and not improving)):
         advice.append(f"more data: it has learned from {events:,} events")
     if report and found and level:
         advice += _advise_playing(report, found, varied)
@@ -128,8 +128,9 @@ def _describe_descriptors(report: PlayReport) -> list[str]:
         beyond = {t: found[name] for t, found in others if found[name].beyond}
         if beyond and not descriptor.beyond:
             temperature = max(beyond, key=lambda t: abs(beyond[t].gap))
-            but = f"at temperature {temperature:g} {_fault(beyond[temperature], report)}"
-            phrase = f"{phrase}, but {but}" if phrase else but
+            fault = _fault(beyond[temperature], report, short=bool(phrase))
+            phrase = f"{phrase}, but {fault}" if phrase else fault
+            phrase += f" at temperature {temperature:g}"
         phrases.append(phrase)
     ranges = [each for each in first.values() if each.name.startswith("range ")]
     if ranges and not any(each.beyond for each in ranges):
@@ -150,26 +151,25 @@ def _merit(descriptor: Descriptor, report: PlayReport) -> str:
     return "never jumps further" if descriptor.name == "jumps" and not descriptor.generated else ""
 
 
-def _fault(descriptor: Descriptor, report: PlayReport) -> str:
-    """Say what is not as it should be."""
-    name, made, real = descriptor.name, descriptor.generated, descriptor.real
-    if name == "key":
-        return "changes key more than {it}" if report.several else "leaves the key of {it}"
-    if name == "silence":
-        return f"silent for {made:.0%} of the time ({real:.0%} in {{it}})"
-    if name == "polyphony":
-        return f"{made:.1f} notes at once ({real:.1f} in {{it}})"
-    if name == "jumps":
-        return f"jumps further than {{it}} ever does in {made:.1%} of its steps"
-    if name == "density":
-        return f"{descriptor.gap + 1:.2g} times as {'dense' if report.notes else 'many events a second'} as {{it}}"
-    return f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
+def _fault(descriptor: Descriptor, report: PlayReport, *, short: bool = False) -> str:
+    """Say what is not as it should be; short after what is said of temperature 1."""
+    name, made, real, times = descriptor.name, descriptor.generated, descriptor.real, f"{descriptor.gap + 1:.2g} times"
+    brief = {"key": "less so", "density": f"{times} that", "polyphony": f"{made:.1f} for {real:.1f}"}
+    whole = {
+        "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
+        "density": f"{times} as {'dense' if report.notes else 'many events a second'} as {{it}}",
+        "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
+        "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
+        "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+    }
+    range_of = f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
+    return (brief if short else {}).get(name) or whole.get(name, range_of)
 
 
 def _describe_copying(report: PlayReport) -> list[str]:
     if report.copying is None:
         return []
-    noun = "note" if report.notes else "event"
+    noun, unheard = ("note", "music") if report.notes else ("event", "data")
     longest, real = report.copying.generated.longest, report.copying.real.longest
     verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
-    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row (what it has not heard does {real})"]
+    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row ({unheard} it has not heard: {real})"]

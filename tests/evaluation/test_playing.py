@@ -57,7 +57,7 @@ def test_what_is_copied_is_seen(model: EventModel, unheard: EventSequence) -> No
     assert told.copying.generated.share == pytest.approx(grams[100] / sum(grams.values()))
     assert limits_broken(told, "copying") == {"share", "longest"}
     real = told.copying.real.longest
-    assert told.sentence().endswith(f"copies up to 99 notes of it in a row (what it has not heard does {real})")
+    assert told.sentence().endswith(f"copies up to 99 notes of it in a row (music it has not heard: {real})")
     again = evaluate_playing(model, [copied], [copied])
     assert not limits_broken(again, "copying")
     assert again.copying is not None

@@ -43,7 +43,7 @@ def report(
 def test_all_is_well() -> None:
     assert report().sentence() == (
         "Stays in the key of the piece; as dense as it; as many notes at once; "
-        "repeats at most 6 notes of it in a row (what it has not heard does 9)"
+        "repeats at most 6 notes of it in a row (music it has not heard: 9)"
     )
     assert not find_faults(report())
 
@@ -67,8 +67,12 @@ def test_a_fault_is_said_with_its_figures(change: dict[str, float], phrase: str)
 
 def test_a_fault_of_another_temperature_is_said_with_it() -> None:
     faulty = report(at={0.8: {"density": 9.6, "silence": 0.43}})
-    assert "as dense as it, but at temperature 0.8 1.6 times as dense as it" in faulty.sentence()
-    assert "; at temperature 0.8 silent for 43% of the time (10% in it)" in faulty.sentence()
+    assert "as dense as it, but 1.6 times that at temperature 0.8; " in faulty.sentence()
+    assert "; silent for 43% of the time (10% in it) at temperature 0.8; " in faulty.sentence()
+    assert "Stays in the key of the piece; as dense" in faulty.sentence()
+    lost = report(at={0.9: {"key": 0.5, "polyphony": 5.0}, 0.8: {"key": 0.4}})
+    assert "Stays in the key of the piece, but less so at temperature 0.8; " in lost.sentence()
+    assert "as many notes at once, but 5.0 for 2.5 at temperature 0.9; " in lost.sentence()
     assert not find_faults(faulty)
 
 
@@ -81,7 +85,7 @@ def test_what_cannot_be_told_is_not_said() -> None:
 
 def test_copying_is_said() -> None:
     copying = report(longest=120)
-    assert copying.sentence().endswith("copies up to 120 notes of it in a row (what it has not heard does 9)")
+    assert copying.sentence().endswith("copies up to 120 notes of it in a row (music it has not heard: 9)")
     assert find_faults(copying) == ["copying"]
     assert "repeats at most 1 note of it" in report(longest=1).sentence()
 
@@ -92,7 +96,7 @@ KNOBS = {"density": 50.0, "range x": 1.0, "range y": 1.0, "jumps": 0.0}
 def test_controllers_have_words_of_their_own() -> None:
     assert report(real=KNOBS, notes=False).sentence() == (
         "As many events a second as the data; reaches as far; never jumps further; "
-        "repeats at most 6 events of it in a row (what it has not heard does 9)"
+        "repeats at most 6 events of it in a row (data it has not heard: 9)"
     )
     wild = report(real=KNOBS, notes=False, at={1.0: {"density": 20.0, "range x": 0.3, "jumps": 0.031}})
     assert wild.sentence().startswith(
