@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,8 @@ from hachimachi.evaluation.playing import (
     play,
     play_briefly,
 )
-from hachimachi.events import EventSequence, make_sequence
+from hachimachi.evaluation.verdict import judge
+from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.generation import generate
 from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import EventModel, build_model
@@ -157,6 +159,31 @@ def test_a_report_has_every_condition_beside_the_source(model: EventModel, unhea
     mean = source[:200].column("velocity").mean()
     assert figures["descriptors"]["velocity"]["generated"] == pytest.approx(mean)
     assert set(figures["descriptors"]) == {each.name for each in told.descriptors}
+
+
+ODD = {
+    "no time": (NOTES[:3], None),
+    "pitch alone": (NOTES[:1], 0.25),
+    "all at once": (NOTES[:3], 0.0),
+    "one number": ((Feature("x"),), 0.02),
+    "categories": ((Feature("mode", "categorical"),), 0.5),
+}
+
+
+@pytest.mark.parametrize("events", [1, 2, 3, 150])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_and_tiny_data_has_a_report_in_words(name: str, events: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "BRIEF", (1, 12, 12, 1e9))
+    features, step = ODD[name]
+    values = 60.0 + np.random.default_rng(0).integers(0, 8, (events, len(features)))
+    data = [EventSequence(features, values, None if step is None else step * np.arange(events))]
+    odd = build_model(data, {"name": "gru", "size": 4}).eval()
+    told = evaluate_playing(odd, data, play_briefly(odd, cut_primers(data)), data)
+    assert len(told.conditions) == (3 if events == 1 else 6)
+    assert "nan" not in told.sentence() and "{" not in told.sentence()
+    json.dumps(told.to_json(), allow_nan=False)
+    for stderr in (0.1, math.nan):
+        assert judge(1.0, stderr, told, events=events).lines()[0].startswith("Verdict: ")
 
 
 @pytest.mark.parametrize("wrong", [[], [make_sequence([[1.0]], [0.0])]])

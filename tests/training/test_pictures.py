@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import wave
 from dataclasses import replace
@@ -92,6 +93,14 @@ def test_scores_stand_beside_hyper_parameters(notes: Run) -> None:
     ratios = {each.aspect: each.ratio for each in notes.playing.likeness}
     assert {f"likeness/{aspect}" for aspect in ratios} <= set(log.Tags()["scalars"])
     assert log.Scalars("score/likeness")[-1].value == pytest.approx(max(ratios.values()), rel=1e-4)
+    as_learned, *_ = notes.playing.by_temperature().values()
+    for figure in as_learned:
+        if math.isfinite(figure.generated):
+            assert log.Scalars(f"score/{figure.name}")[-1].value == pytest.approx(figure.generated, rel=1e-4)
+    for condition, played in notes.playing.conditions.items():
+        [density] = [figure for figure in played.descriptors if figure.name == "density"]
+        assert log.Scalars(f"playing/density, {condition}")[-1].value == pytest.approx(density.generated, rel=1e-4)
+        assert log.Scalars("playing/density, real")[-1].value == pytest.approx(density.real, rel=1e-4)
     content = log.PluginTagToContent("hparams")
     begun = HParamsPluginData.FromString(content["_hparams_/session_start_info"]).session_start_info.hparams
     assert begun["model/size"].number_value == 8
