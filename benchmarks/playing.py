@@ -266,7 +266,8 @@ def show(results: Sequence[dict[str, Any]], console: Console) -> None:
                 condition, line = max(lines[name].items(), key=lambda pair: abs(pair[1].most))
                 console.print(f"worst {name}: {line.most:+.2f} at {condition}: {_short(line.worst)}")
     console.print("\n× as a multiple of the source's; ! beyond the aim: key 0.1 below the source's,")
-    console.print("density a fifth, silence ten points, notes at once (polyphony) and range a quarter")
+    console.print("density a fifth, silence ten points, notes at once (polyphony) and range a")
+    console.print("quarter, jumps one point")
 
 
 def _short(name: str) -> str:

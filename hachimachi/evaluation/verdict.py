@@ -132,7 +132,7 @@ def _describe_descriptors(report: PlayReport) -> list[str]:
             phrase = f"{phrase}, but {fault}" if phrase else fault
             phrase += f" at temperature {temperature:g}"
         phrases.append(phrase)
-    ranges = [each for each in first.values() if each.name.startswith("range ")]
+    ranges = [each for each in first.values() if each.name.startswith("range ") and not math.isnan(each.gap)]
     if ranges and not any(each.beyond for each in ranges):
         phrases.insert(1, "reaches as far")
     return [phrase for phrase in phrases if phrase]
