@@ -22,6 +22,8 @@ TONAL = 0.5
 """Correlation of the piece's own windows below which it has no key that could be said to be kept."""
 CHORDS = 1.05
 """Notes at once above which there are any chords to speak of."""
+HEARD = 0.9
+"""Share of copied n-grams above which real data must have been heard in training, and is no measure of copying."""
 FEW = 5000
 """Events to learn from below which more of them are likely to help."""
 
@@ -172,4 +174,5 @@ def _describe_copying(report: PlayReport) -> list[str]:
     noun, unheard = ("note", "music") if report.notes else ("event", "data")
     longest, real = report.copying.generated.longest, report.copying.real.longest
     verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
-    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row ({unheard} it has not heard: {real})"]
+    beside = "" if report.copying.real.share > HEARD else f" ({unheard} it has not heard: {real})"
+    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}"]

@@ -88,6 +88,8 @@ def test_copying_is_said() -> None:
     assert copying.sentence().endswith("copies up to 120 notes of it in a row (music it has not heard: 9)")
     assert find_faults(copying) == ["copying"]
     assert "repeats at most 1 note of it" in report(longest=1).sentence()
+    trained = report(copying=Copying(8, Copies(0.1, 6), Copies(0.99, 500)))
+    assert trained.sentence().endswith("; repeats at most 6 notes of it in a row")
 
 
 KNOBS = {"density": 50.0, "range x": 1.0, "range y": 1.0, "jumps": 0.0}
