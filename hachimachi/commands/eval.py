@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +151,7 @@ def command(  # noqa: PLR0913  (click's options)
     verdict = _judge(model, result, report) if not drawn else None
     if as_json:
         played = {"playing": report.to_json()} if report else {}
-        judged = {"verdict": {"grade": verdict.grade, "advice": list(verdict.advice)}} if verdict else {}
+        judged = {"verdict": asdict(verdict)} if verdict else {}
         click.echo(json.dumps(_figures(result, model, sequences, remarks) | played | judged, indent=2))
         return
     _show(data, result, model, sequences, remarks)
@@ -416,6 +417,7 @@ def _print_compared_json(
         features = {feature: figures(result.difference(index, best, feature)) for feature in _features(result)}
         from_best = figures(result.difference(index, best)) | {"features": features}
         of_model = _figures(evaluation, models[name], sequences, [])
+        of_model["verdict"] = asdict(_judge(models[name], evaluation, None))
         by_model.append({"model": name, **of_model, "from_best": from_best})
     comparison = {
         "best": result.names[best],

@@ -175,7 +175,7 @@ ODD = {
 def test_odd_and_tiny_data_has_a_report_in_words(name: str, events: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "BRIEF", (1, 12, 12, 1e9))
     features, step = ODD[name]
-    values = 60.0 + np.random.default_rng(0).integers(0, 8, (events, len(features)))
+    values = np.random.default_rng(0).integers(60, 68, (events, len(features))).astype(np.float64)
     data = [EventSequence(features, values, None if step is None else step * np.arange(events))]
     odd = build_model(data, {"name": "gru", "size": 4}).eval()
     told = evaluate_playing(odd, data, play_briefly(odd, cut_primers(data)), data)
