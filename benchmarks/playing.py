@@ -194,7 +194,7 @@ class Line:
 
     Args:
         mean: Mean of the takes; of ratios and ranges as a multiple of the source's.
-        stderr: Its standard error; NaN for a single result.
+        stderr: Standard error of the mean gap to the source; NaN for a single result.
         source: Mean of the source.
         beyond: Whether the mean gap is beyond what is aimed at.
         worst: Name of the piece with the largest gap.
@@ -277,6 +277,7 @@ def _short(name: str) -> str:
 def _cell(line: Line | None, times: int, digits: int) -> str:
     if line is None:
         return ""
+    digits = min(digits, 1) if line.stderr * times >= 1 else digits
     error = "" if math.isnan(line.stderr) else f"±{line.stderr * times:.{digits}f}".replace("±0.", "±.")
     return f"{line.mean * times:.{digits}f}{error}{'!' if line.beyond else ' '}"
 
