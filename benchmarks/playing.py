@@ -277,9 +277,10 @@ def _short(name: str) -> str:
 def _cell(line: Line | None, times: int, digits: int) -> str:
     if line is None:
         return ""
-    digits = min(digits, 1) if line.stderr * times >= 1 else digits
-    error = "" if math.isnan(line.stderr) else f"±{line.stderr * times:.{digits}f}".replace("±0.", "±.")
-    return f"{line.mean * times:.{digits}f}{error}{'!' if line.beyond else ' '}"
+    error = line.stderr * times
+    digits = 0 if error >= 10 else min(digits, 1) if error >= 1 else digits
+    told = "" if math.isnan(error) else f"±{error:.{digits}f}".replace("±0.", "±.")
+    return f"{line.mean * times:.{digits}f}{told}{'!' if line.beyond else ' '}"
 
 
 def _with_error(values: np.ndarray) -> str:
