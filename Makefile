@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint house bench bench-model bench-recipe bench-step bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-recipe bench-step bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -28,6 +28,9 @@ bench: bench-model bench-step bench-train bench-live bench-data bench-augment  #
 
 bench-model: .venv/installed  ## how well models predict; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
+
+bench-playing: .venv/installed  ## how models play what they learned; ARGS=--quick, ARGS="--kinds piano", ARGS=--help
+	@$(BIN)/python -m benchmarks.playing $(ARGS)
 
 bench-recipe: .venv/installed  ## what each part of the training recipe is worth
 	@$(BIN)/python -m benchmarks.recipe $(ARGS)

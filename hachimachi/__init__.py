@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from hachimachi.errors import HachimachiError as HachimachiError
     from hachimachi.evaluation.compare import compare as compare
     from hachimachi.evaluation.likelihood import evaluate as evaluate
+    from hachimachi.evaluation.playing import evaluate_playing as evaluate_playing
     from hachimachi.events import EventSequence as EventSequence
     from hachimachi.events import Feature as Feature
     from hachimachi.generation import generate as generate
@@ -52,6 +53,7 @@ _HOMES = {
     "Constraint": "constraints",
     "evaluate": "evaluation.likelihood",
     "compare": "evaluation.compare",
+    "evaluate_playing": "evaluation.playing",
     "EventDataModule": "training.data",
     "EventModule": "training.module",
     "train": "training.fit",

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hachimachi.evaluation.compare import Comparison, Difference
     from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.evaluation.playing import PlayReport
+    from hachimachi.evaluation.verdict import Verdict
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
     from hachimachi.sampling import Sampling
@@ -60,7 +63,7 @@ ENDS = NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high")
     "--play",
     type=click.IntRange(1),
     metavar="N",
-    help="Let it play N times 1,000 events too: does it collapse, copy, sound like DATA?",
+    help="Let it play N times 1,000 events, at three temperatures, from nothing and primed: does it sound like DATA?",
 )
 @sampling_options
 @plugin_option
@@ -144,25 +147,18 @@ def command(  # noqa: PLR0913  (click's options)
         _write_csv(surprise, header, ([*index, *nll, math.fsum(nll)] for index, nll in rows))
     if table and event:
         _write_table(table[1], model, *event, grid, drawn)
-    report = None
-    if play:
-        from rich.console import Console
-        from rich.progress import track
-
-        from hachimachi.evaluation import playing
-
-        console = Console(stderr=True)
-        generations = playing.play(model, play, sampling=drawn)
-        hidden = not console.is_terminal
-        shown = track(generations, "playing", play, console=console, transient=True, disable=hidden)
-        report = playing.evaluate_playing(model, sequences, list(shown))
+    report = _play(model, sequences, play, drawn) if play else None
+    verdict = _judge(model, result, report) if not drawn else None
     if as_json:
         played = {"playing": report.to_json()} if report else {}
-        click.echo(json.dumps(_figures(result, model, sequences, remarks) | played, indent=2))
+        judged = {"verdict": asdict(verdict)} if verdict else {}
+        click.echo(json.dumps(_figures(result, model, sequences, remarks) | played | judged, indent=2))
         return
     _show(data, result, model, sequences, remarks)
     if report:
         _show_playing(report)
+    for line in verdict.lines() if verdict else ():
+        _print(line)
 
 
 def _load(
@@ -299,6 +295,34 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
         beside.write_text(text.getvalue(), encoding="utf-8")
 
 
+def _play(model: EventModel, sequences: Sequence[EventSequence], count: int, sampling: Sampling | None) -> PlayReport:
+    from rich.console import Console
+    from rich.progress import track
+
+    from hachimachi.evaluation import playing
+
+    console, primers = Console(stderr=True), playing.cut_primers(sequences)
+    conditions, hidden = playing.list_conditions(primers, sampling), not console.is_terminal
+    takes = (
+        (condition, take)
+        for condition, drawn in conditions.items()
+        for take in playing.play(model, count, sampling=drawn, primers=primers if condition.primed else ())
+    )
+    made: dict[playing.Condition, list[EventSequence]] = {}
+    total = count * len(conditions)
+    for condition, take in track(takes, "playing", total, console=console, transient=True, disable=hidden):
+        made.setdefault(condition, []).append(take)
+    return playing.evaluate_playing(model, sequences, made)
+
+
+def _judge(model: EventModel, result: Evaluation, report: PlayReport | None) -> Verdict:
+    from hachimachi.evaluation.verdict import judge
+
+    known = {key: model.summary[key] for key in ("varied", "improving") if key in model.summary}
+    events = model.summary.get("data", {}).get("events", 0)
+    return judge(result.gain, result.gain_stderr, report, events=events, **known)
+
+
 FIGURES = {
     "collapsed": ("generations", ".0f"),
     "repetition": ("longest cycle, events", ".0f"),
@@ -309,21 +333,53 @@ FIGURES = {
     "longest": ("longest run, events", ".0f"),
 }
 """What each figure is called and how it is written; aspects of likeness go by their own names."""
+DESCRIPTORS = {
+    "key": ("key", ".2f"),
+    "density": ("events a second", ".2f"),
+    "silence": ("silence", ".0%"),
+    "polyphony": ("notes at once", ".2f"),
+    "velocity": ("velocity", ".0f"),
+    "repetition": ("pitch again", ".1%"),
+    "unisons": ("unisons", ".1%"),
+    "jumps": ("jumps", ".1%"),
+}
+"""What each descriptor is called and how it is written; a range is of its feature."""
 
 
 def _show_playing(report: PlayReport) -> None:
     number = len(report.generated)
+    console = make_console()
+    console.print(f"\n{count(number, 'generation')} of {report.events // number:,} events at each temperature:")
+    right = ("data", *(str(condition).replace(", ", "\n") for condition in report.conditions))
+    table = make_table(("", *right), right)
+    for index, descriptor in enumerate(report.descriptors):
+        made = [each.descriptors[index] for each in report.conditions.values()]
+        title, form = DESCRIPTORS.get(descriptor.name, (descriptor.name, ".2f"))
+        if any(not math.isnan(value) for each in made for value in (each.generated, each.real)):
+            cells = (f"{_cell(each.generated, form)}{'!' if each.beyond else ' '}" for each in made)
+            table.add_row(title, _cell(descriptor.real, form), *cells)
+    reports = report.conditions.values()
+    if report.copying:
+        shares = (_cell(each.copying.generated.share, ".1%") + " " for each in reports if each.copying)
+        table.add_row("8-grams of training", _cell(report.copying.real.share, ".1%"), *shares)
+        runs = (f"{each.copying.generated.longest} " for each in reports if each.copying)
+        table.add_row("longest run of it", f"{report.copying.real.longest}", *runs)
+    table.add_row("collapsed", "", *(f"{each.collapsed}{'!' if each.collapsed else ' '}" for each in reports))
+    table.add_row("least like the data", "", *(f"{each.worst.ratio:.1f} " if each.worst else "" for each in reports))
+    console.print(table)
+    console.print("! beyond the aim; key: how far pitch classes are those of the data, at most 1;")
+    console.print("least like: distance from the data in its worst aspect, beside that of halves")
     right = ("model", "data", "at most")
     table = make_table(("", "", *right, ""), right)
     group = ""
     for figure in report.figures():
         title, form = FIGURES[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
         values = (figure.generated, figure.real, figure.limit)
-        cells = ("" if value is None or math.isnan(value) else format(value, form) for value in values)
+        cells = ("" if value is None else _cell(value, form) for value in values)
         table.add_row("" if figure.group == group else figure.group, title, *cells, "" if figure.held else "over")
         group = figure.group
-    console = make_console()
-    console.print(f"\n{count(number, 'generation')} of {report.events // number:,} events, from nothing:")
+    at = "" if report.condition.temperature is None else "at "
+    console.print(f"\nmore closely, {at}{report.condition}, from nothing:")
     console.print(table)
     console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
     if report.worst:
@@ -331,6 +387,16 @@ def _show_playing(report: PlayReport) -> None:
         console.print(f"          worst in {report.worst.aspect}, {report.worst.ratio:.1f} times as far")
     if report.copying is None:
         console.print("This model does not know its training data: no figures on copying; train it again")
+    for text in filter(None, (report.sentence(), report.warning())):
+        _print(text)
+
+
+def _cell(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
+
+
+def _print(text: str) -> None:
+    make_console().print(textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False))
 
 
 BESIDE = 3
@@ -351,6 +417,7 @@ def _print_compared_json(
         features = {feature: figures(result.difference(index, best, feature)) for feature in _features(result)}
         from_best = figures(result.difference(index, best)) | {"features": features}
         of_model = _figures(evaluation, models[name], sequences, [])
+        of_model["verdict"] = asdict(_judge(models[name], evaluation, None))
         by_model.append({"model": name, **of_model, "from_best": from_best})
     comparison = {
         "best": result.names[best],

@@ -202,4 +202,7 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
     if "refit" in summary:
         yield f"refit: then learned from all {count(summary['refit']['events'], 'event')}; the score is from before it"
     playing = summary.get("playing", {})
-    yield from filter(None, (playing.get("sentence"), playing.get("warning")))
+    for text in filter(None, (playing.get("sentence"), playing.get("warning"))):
+        yield textwrap.fill(text, 80, break_on_hyphens=False)
+    if "verdict" in summary:
+        yield f"Verdict: {summary['verdict']['grade']}"

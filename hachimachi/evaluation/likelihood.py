@@ -88,13 +88,26 @@ class Evaluation:
         return int(np.isinf(self.nll).any(1).sum())
 
     @property
+    def gain(self) -> float:
+        """Nats per event below the marginal baseline."""
+        return self.marginal_nats_per_event - self.nats_per_event
+
+    @property
     def stderr(self) -> float:
         """Standard error of the mean NLL, from blocks of neighbouring events; NaN for fewer than two blocks."""
-        blocks = len(self.nll) // BLOCK
+        return self._block_error(self.nll.sum(1))
+
+    @property
+    def gain_stderr(self) -> float:
+        """Standard error of the gain, from the same blocks."""
+        return self._block_error(self.marginal.sum(1) - self.nll.sum(1))
+
+    def _block_error(self, totals: NDArray[np.float64]) -> float:
+        blocks = len(totals) // BLOCK
         if blocks < 2 or self.excluded:
             return float("nan")
-        totals = self.nll.sum(1)[: blocks * BLOCK].reshape(blocks, BLOCK).mean(1)
-        return float(totals.std(ddof=1) / blocks**0.5)
+        means = totals[: blocks * BLOCK].reshape(blocks, BLOCK).mean(1)
+        return float(means.std(ddof=1) / blocks**0.5)
 
     def by_feature(self) -> dict[str, dict[str, float]]:
         """Return the mean NLL and the marginal baseline of each column; they add up to the totals."""

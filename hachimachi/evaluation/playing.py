@@ -1,21 +1,22 @@
-"""How a model plays: whether it collapses, copies its training data, and is like real music."""
+"""How a model plays: whether it collapses, copies its training data, and sounds like real music."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hachimachi.columns import BEYOND, Categories, Column
 from hachimachi.errors import HachimachiError
+from hachimachi.evaluation import verdict
+from hachimachi.evaluation.collapse import ASTRAY, REPEATS, CollapseStats, measure_collapse
+from hachimachi.evaluation.descriptors import Descriptor, Reference
 from hachimachi.evaluation.likeness import TIMES, Likeness, measure_likeness
-from hachimachi.events import TIME, EventSequence, check_alike
+from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features, generate
 from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import NGrams
@@ -23,119 +24,17 @@ from hachimachi.sampling import Sampling
 
 EVENTS = 1000
 """Events in a generation that is examined."""
-BRIEF = 4, 500, 1.5
-"""Generations and events in a look at the end of training, and seconds after which no further one begins."""
-CYCLE = 8
-"""Events in the longest cycle that is searched for."""
-REPEATS = 64
-"""Events that a cycle may fill."""
-SILENCE = 10.0
-"""Seconds that may pass between two events."""
-ASTRAY = 8
-"""Events in a row that may have a value far beyond the training range: a stray one is no collapse, staying away is."""
-CLOSE = 0.02, 0.2
-"""Times that differ by so many seconds, or by such a share, are the same: small noise hides no repetition."""
+PRIMER = 64
+"""Events of real music that a primed generation goes on from, at most half of what there is."""
+TEMPERATURES = 1.0, 0.9, 0.8
+"""At which generations are examined: as learned, and the two that are played most."""
+BRIEF = 2, 500, 250, 1.5
+"""In a look at the end of training: generations from nothing as learned and events in each, events under each other
+condition, and seconds after which no further generation begins."""
 POINTS = 0.05
 """Share of n-grams by which a model may copy more than unheard music does."""
 RUN_TIMES = 2
 """How many times as long as that of unheard music the longest copied run may be."""
-
-
-@dataclass(frozen=True)
-class CollapseStats:
-    """How one sequence behaves.
-
-    Args:
-        repeats: Events in the longest stretch that is one event or a cycle of up to :data:`CYCLE` events.
-        silence: Longest time between two events in seconds, 0 without time.
-        astray: Most events in a row with a value of one feature far beyond its training range.
-        beyond: Share of events with a value beyond the training range, however near; no collapse by itself.
-        allowed: Seconds that may pass between two events.
-    """
-
-    repeats: int
-    silence: float
-    astray: int
-    beyond: float = 0.0
-    allowed: float = SILENCE
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """In which ways it collapses: ``repeats``, ``silence``, ``astray``; none for what goes on as it should."""
-        found = self.repeats > REPEATS, self.silence > self.allowed, self.astray > ASTRAY
-        return tuple(name for name, bad in zip(("repeats", "silence", "astray"), found, strict=True) if bad)
-
-
-def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:
-    """Return how a sequence behaves.
-
-    Args:
-        sequence: Generated or real events.
-        columns: Those of the model: their bins, and the training range.
-    """
-    between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
-    near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
-    allowed = SILENCE  # of music; a controller may rest as long as it did in training if that is more
-    for column in columns:
-        if column.name == TIME and all(other.name != "pitch" for other in columns):
-            allowed = max(SILENCE, _range(column)[1])
-    return CollapseStats(
-        repeats=_longest_cycle(sequence, columns),
-        silence=float(between.max(initial=0.0)),
-        astray=max((_longest_run(flags) for flags in far.T), default=0),
-        beyond=float(near.any(1).mean()) if len(near) else 0.0,
-        allowed=allowed,
-    )
-
-
-def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
-    """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again.
-
-    Two notes are the same if their pitch and categories are, two other events if all their input features are.
-    """
-    features = columns[-len(sequence.features) :]
-    notes = any(column.name == "pitch" for column in features)
-    compared = [
-        column.grid.index(values)
-        for column, values in zip(features, sequence.data.T, strict=True)
-        if (column.name == "pitch" or isinstance(column.grid, Categories) if notes else not column.feature.masked)
-    ]
-    bins = np.stack(compared, axis=1) if compared else np.zeros((len(sequence), 1), dtype=np.int64)  # (N, K)
-    between, longest = sequence.rows()[:, 0], min(len(bins), 1)
-    for period in range(1, min(CYCLE, len(bins) - 1) + 1):
-        same = (bins[period:] == bins[:-period]).all(1)
-        if sequence.temporal:
-            some, others = between[period:], between[:-period]
-            apart = np.abs(some - others)  # NaN before the first event
-            same &= np.isnan(apart) | (apart <= np.maximum(CLOSE[0], CLOSE[1] * np.maximum(some, others)))
-        run = _longest_run(same)
-        longest = max(longest, run + period if run >= period else 1)
-    return longest
-
-
-def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
-    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers).
-
-    Inter-event time is no range to leave: another tempo is no collapse, and silence is judged by itself.
-    """
-    flags = []
-    for column, values in zip(columns, sequence.rows().T, strict=True):
-        if column.name != TIME and not isinstance(column.grid, Categories):
-            low, high = _range(column)
-            beyond = column.grid.resolution / 2 + margin * (high - low)
-            flags.append((values < low - beyond) | (values > high + beyond))
-    return np.stack(flags, axis=1) if flags else np.zeros((len(sequence), 0), dtype=bool)
-
-
-def _range(column: Column) -> tuple[float, float]:
-    assert not isinstance(column.grid, Categories)
-    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]])).tolist()
-    return low, high
-
-
-def _longest_run(flags: NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -183,11 +82,6 @@ class Copying:
         return RUN_TIMES * self.real.longest
 
 
-def measure_copying(generated: Sequence[EventSequence], real: Sequence[EventSequence], ngrams: NGrams) -> Copying:
-    """Compare generations and unheard music by what they share with the training data."""
-    return Copying(ngrams.n, Copies.of(generated, ngrams), Copies.of(real, ngrams))
-
-
 @dataclass(frozen=True)
 class Figure:
     """One figure of how a model plays.
@@ -213,8 +107,25 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """How generations are played.
+
+    Args:
+        temperature: Of all columns; ``None`` where other options of drawing were given.
+        primed: Whether the model observes the beginning of real music first, and not nothing.
+    """
+
+    temperature: float | None = 1.0
+    primed: bool = False
+
+    def __str__(self) -> str:
+        drawn = "as given" if self.temperature is None else f"{self.temperature:g}"
+        return f"{drawn}, primed" if self.primed else drawn
+
+
+@dataclass(frozen=True)
 class PlayReport:
-    """How a model plays.
+    """How a model plays under one condition, and under others.
 
     Args:
         generated: How each generation behaves.
@@ -223,6 +134,10 @@ class PlayReport:
         likeness: Distances from real music; empty for data with nothing to compare.
         events: Number of events of all generations.
         notes: Whether the events are notes.
+        descriptors: Key, density and the like; see :class:`~hachimachi.evaluation.descriptors.Reference`.
+        several: Whether they are compared with several sequences.
+        condition: How these generations were played.
+        others: The same of generations under other conditions.
     """
 
     generated: tuple[CollapseStats, ...]
@@ -231,6 +146,10 @@ class PlayReport:
     likeness: tuple[Likeness, ...]
     events: int
     notes: bool
+    descriptors: tuple[Descriptor, ...] = ()
+    several: bool = False
+    condition: Condition = Condition()
+    others: tuple[PlayReport, ...] = ()
 
     @property
     def collapsed(self) -> int:
@@ -242,8 +161,26 @@ class PlayReport:
         """The aspect in which generations are least like real music."""
         return max(self.likeness, key=lambda aspect: aspect.ratio, default=None)
 
+    @property
+    def conditions(self) -> dict[Condition, PlayReport]:
+        """This report and the others, by condition."""
+        return {each.condition: each for each in (self, *self.others)}
+
+    def by_temperature(self) -> dict[float | None, list[Descriptor]]:
+        """Return the descriptors at each temperature, the mean of those from nothing and of those primed."""
+        found: dict[float | None, list[PlayReport]] = {}
+        for condition, report in self.conditions.items():
+            found.setdefault(condition.temperature, []).append(report)
+        return {
+            temperature: [
+                Descriptor(each[0].name, _mean(one.generated for one in each), each[0].real)
+                for each in zip(*(report.descriptors for report in reports), strict=True)
+            ]
+            for temperature, reports in found.items()
+        }
+
     def figures(self) -> list[Figure]:
-        """Return all figures, each beside that of real music and its limit."""
+        """Return all figures that have a limit, each beside that of real music."""
 
         def collapse(name: str, measure: Callable[[Sequence[CollapseStats]], float], limit: float | None) -> Figure:
             return Figure("collapse", name, measure(self.generated), measure(self.real), limit)
@@ -269,21 +206,23 @@ class PlayReport:
         groups: dict[str, dict[str, Any]] = {}
         for figure in self.figures():
             values = {"generated": figure.generated, "real": figure.real, "at_most": figure.limit}
-            clean = {key: None if value is None or math.isnan(value) else value for key, value in values.items()}
+            clean = {key: None if value is None else _finite(value) for key, value in values.items()}
             groups.setdefault(figure.group, {})[figure.name] = clean
         for aspect in self.likeness:
             groups["likeness"][aspect.aspect]["ratio"] = aspect.ratio
+        descriptors = {
+            each.name: {"generated": _finite(each.generated), "real": _finite(each.real), "beyond": each.beyond}
+            for each in self.descriptors
+        }
+        condition = {"temperature": self.condition.temperature, "primed": self.condition.primed}
         counts = {"generations": len(self.generated), "events": self.events}
         worst = {"worst": self.worst.aspect, "ratio": self.worst.ratio} if self.worst else None
-        return {**counts, **groups, "worst_likeness": worst}
+        others = {"others": [each.to_json() for each in self.others]} if self.others else {}
+        return {**condition, **counts, "descriptors": descriptors, **groups, "worst_likeness": worst, **others}
 
     def sentence(self) -> str:
-        """Say in plain words how much is copied, nothing for a model that does not know its training data."""
-        if self.copying is None:
-            return ""
-        heard, unheard = ("the training piece", "unheard music") if self.notes else ("its training", "unheard data")
-        longest, real = self.copying.generated.longest, self.copying.real.longest
-        return f"Repeats {heard} for up to {longest} event{'' if longest == 1 else 's'}; {unheard} does for {real}"
+        """Say in the words of a musician how it plays."""
+        return verdict.describe_playing(self)
 
     def warning(self) -> str:
         """Say in plain words how it collapses, nothing if it does not."""
@@ -295,50 +234,102 @@ class PlayReport:
         return f"Collapses in {self.collapsed} of {len(self.generated)} generations: {reasons}"
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def list_conditions(primers: Sequence[EventSequence], sampling: Sampling | None = None) -> dict[Condition, Sampling]:
+    """Return under which conditions a model is examined: from nothing and, where there are primers, primed.
+
+    At three temperatures, or by the given options of drawing alone.
+    """
+    drawn = {None: sampling} if sampling else {temperature: Sampling(temperature) for temperature in TEMPERATURES}
+    primed = (False, True) if primers else (False,)
+    return {Condition(temperature, each): how for each in primed for temperature, how in drawn.items()}
+
+
+def cut_primers(sequences: Sequence[EventSequence], most: int = 64) -> list[EventSequence]:
+    """Return the beginnings of the first real sequences, for a model to go on from."""
+    found = (sequences[i] for i in range(min(most, len(sequences))))
+    return [each[: min(PRIMER, len(each) // 2)].from_zero() for each in found if len(each) > 1]
+
+
 def play(
-    model: EventModel, count: int, events: int = EVENTS, sampling: Sampling | None = None
+    model: EventModel,
+    count: int,
+    events: int = EVENTS,
+    sampling: Sampling | None = None,
+    primers: Sequence[EventSequence] = (),
 ) -> Iterator[EventSequence]:
-    """Let a model play from nothing, again and again, with the seeds 0, 1, 2 and so on."""
+    """Let a model play again and again, with the seeds 0, 1, 2 and so on: from nothing, or after one primer each."""
     for seed in range(count):
-        yield generate(model, events, sampling=sampling, seed=seed)
+        primer = primers[seed % len(primers)] if primers else None
+        yield generate(model, events, primer=primer, sampling=sampling, seed=seed)
 
 
-def play_briefly(model: EventModel) -> list[EventSequence]:
-    """Let a model play a little, at most about two seconds of the user's time."""
-    count, events, seconds = BRIEF
-    began, made = time.monotonic(), []
-    for generation in play(model, count, events):
-        made.append(generation)
-        if time.monotonic() - began > seconds:
-            break
+def play_briefly(model: EventModel, primers: Sequence[EventSequence] = ()) -> dict[Condition, list[EventSequence]]:
+    """Let a model play a little under each condition, at most about two seconds of the user's time."""
+    count, events, fewer, seconds = BRIEF
+    began, made = time.monotonic(), {}
+    for condition, sampling in list_conditions(primers).items():
+        first = not made
+        for take in play(
+            model, *((count, events) if first else (1, fewer)), sampling, primers if condition.primed else ()
+        ):
+            made.setdefault(condition, []).append(take)
+            if time.monotonic() - began > seconds:
+                return made
     return made
 
 
 def evaluate_playing(
-    model: EventModel, held_out: Sequence[EventSequence], generations: Sequence[EventSequence]
+    model: EventModel,
+    held_out: Sequence[EventSequence],
+    generations: Sequence[EventSequence] | Mapping[Condition, Sequence[EventSequence]],
+    source: Sequence[EventSequence] = (),
 ) -> PlayReport:
-    """Measure how a model plays, beside real music that it was not trained on.
+    """Measure how a model plays, beside real music.
 
     Args:
         model: The model; only its columns and what it keeps of its training data are used.
-        held_out: Real sequences, not of its training data.
-        generations: What it played; see :func:`play`.
+        held_out: Real sequences, not of its training data, whose likeness to that is what is no copying.
+        generations: What it played, see :func:`play`; or that by condition, the one that the report is of first.
+        source: Real sequences that generations are to sound like, those that it learned from if they are at hand;
+            ``held_out`` where there are none.
 
     Raises:
         HachimachiError: No sequences, or other features than the model's.
     """
-    for sequences in (held_out, generations):
+    conditions = generations if isinstance(generations, Mapping) else {Condition(): generations}
+    for sequences in (held_out, *conditions.values(), *([source] if len(source) else [])):
         check_alike(sequences)
         check_features(model, sequences[0])
     if not any(map(len, held_out)):
         raise HachimachiError("the real music has no events; expected some to compare with")
-    made, real = ([measure_collapse(each, model.columns) for each in part] for part in (generations, held_out))
-    ngrams = model.grams.get("copying")
-    return PlayReport(
-        generated=tuple(made),
-        real=tuple(real),
-        copying=measure_copying(generations, held_out, ngrams) if ngrams else None,
-        likeness=measure_likeness(generations, held_out, model.columns),
-        events=sum(map(len, generations)),
-        notes=any(feature.name == "pitch" for feature in model.features),
+    source = source if len(source) else held_out
+    real, reference = (
+        tuple(measure_collapse(each, model.columns) for each in held_out),
+        Reference(source, model.columns),
     )
+    ngrams = model.grams.get("copying")
+    unheard = Copies.of(held_out, ngrams) if ngrams else None
+    first, *others = [
+        PlayReport(
+            generated=tuple(measure_collapse(each, model.columns) for each in made),
+            real=real,
+            copying=Copying(ngrams.n, Copies.of(made, ngrams), unheard) if ngrams and unheard else None,
+            likeness=measure_likeness(made, held_out, model.columns),
+            events=sum(map(len, made)),
+            notes=reference.notes,
+            descriptors=tuple(reference.compare(made)),
+            several=len(source) > 1,
+            condition=condition,
+        )
+        for condition, made in conditions.items()
+    ]
+    return replace(first, others=tuple(others))

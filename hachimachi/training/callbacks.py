@@ -306,8 +306,11 @@ class Pictures(L.Callback):
         if self.logger is None:
             return
         self.show(model)
-        likeness = {f"likeness/{each.aspect}": each.ratio for each in playing.likeness}
-        self.logger.log_metrics(likeness, self.step)
+        metrics = {f"likeness/{each.aspect}": each.ratio for each in playing.likeness}
+        for condition, report in playing.conditions.items():
+            metrics |= {f"playing/{each.name}, {condition}": each.generated for each in report.descriptors}
+        metrics |= {f"playing/{each.name}, real": each.real for each in playing.descriptors}
+        self.logger.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)}, self.step)
         config = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(config, dict)
         options = {name: config[name] for name in (*GROUPS, "seed")}
@@ -317,6 +320,8 @@ class Pictures(L.Callback):
             scores |= {"copied": copies.share, "longest_run": float(copies.longest)}
         if playing.worst:
             scores["likeness"] = playing.worst.ratio
+        as_learned = next(iter(playing.by_temperature().values()))
+        scores |= {each.name: each.generated for each in as_learned if math.isfinite(each.generated)}
         self.logger.log_hyperparams(options, {f"score/{name}": value for name, value in scores.items()}, self.step)
         self.logger.experiment.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,14 +23,16 @@ from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, show_reading
 from hachimachi.errors import HachimachiError, count
 from hachimachi.evaluation.likelihood import evaluate
-from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play_briefly
+from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
+from hachimachi.evaluation.verdict import GRADES, Verdict, judge
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.models.sizes import AUTO, choose_size, explain_size
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
 from hachimachi.training.config.compose import DEFAULTS, resolve_defaults
-from hachimachi.training.data import EventDataModule
+from hachimachi.training.data import SCORED, EventDataModule
 from hachimachi.training.distributed import agree, is_first
 from hachimachi.training.finish import refit, shrink
+from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
 from hachimachi.training.limits import LearningRateSchedule, Limits
 from hachimachi.training.module import EventModule
@@ -39,6 +42,8 @@ from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugme
 
 SMALL = 50
 """Under this many events a model can learn little, which a line says."""
+LATE = 0.9
+"""Share of a run's steps after which the best model shows that it was still getting better."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Run:
         marginal: The marginal baseline on the same events.
         interrupted: What ended it early, Ctrl-C or SIGTERM, or nothing.
         playing: How the model plays, from a few short generations; ``None`` where that was not measured.
+        verdict: How good it is in all, and what would help; ``None`` where nothing was held out to tell.
         kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
     """
@@ -62,6 +68,7 @@ class Run:
     marginal: float
     interrupted: str
     playing: PlayReport | None = None
+    verdict: Verdict | None = None
     kept: dict[str, float] = field(default_factory=dict)
     refit: bool = False
 
@@ -152,7 +159,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
         # score
         run = Run(keep.path, folder, math.nan, math.nan, interrupted)
         if is_first():
-            run = _score(run, data)
+            run = _score(run, data, augmentation, module.global_step)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
         again = cfg.dataset.refit and data.valid and not interrupted
@@ -203,8 +210,11 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
     }
 
 
-def _score(run: Run, data: EventDataModule) -> Run:
-    """Score the model in the file on what was held out, evaluate how it plays, and store both there."""
+def _score(run: Run, data: EventDataModule, augmentation: WindowAugmentation, steps: int) -> Run:
+    """Score the model in the file on what was held out, evaluate how it plays, and store both and the verdict there.
+
+    Steps are those of the whole run: a model that was at its best at the end might have become better.
+    """
     if not data.valid or not run.path.is_file():
         return run
     model = run.model
@@ -223,13 +233,20 @@ def _score(run: Run, data: EventDataModule) -> Run:
         "events": len(result.surprise),
         "by_feature": result.by_feature(),
     }
-    playing = None if run.interrupted else evaluate_playing(model, data.scored_sample, play_briefly(model))
+    playing = None
+    if not run.interrupted:
+        source = list(sample(data.train, SCORED, data.seed))
+        playing = evaluate_playing(model, data.scored_sample, play_briefly(model, cut_primers(source)), source)
+    varied, improving = augmentation.names(model.columns) if augmentation else [], model.summary["steps"] > LATE * steps
+    verdict = judge(result.gain, result.gain_stderr, playing, events=data.events, varied=varied, improving=improving)
+    model.summary["verdict"] = {"grade": verdict.grade, "advice": list(verdict.advice)}
+    model.summary |= {"varied": varied, "improving": improving}
     if playing:
         texts = {"sentence": playing.sentence(), "warning": playing.warning()}
         model.summary["playing"] = playing.to_json() | texts
     save_model(model, run.path)
     score, marginal = result.nats_per_event, result.marginal_nats_per_event
-    return replace(run, score=score, marginal=marginal, playing=playing, kept=kept)
+    return replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
 
 
 def introduce(
@@ -284,26 +301,27 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         gain = run.marginal - run.score
         console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
-        emptied = len(run.kept) > 0 and not any(run.kept.values())
-        if (gain <= 0 or emptied) and not diverged:
-            console.print("It has learned nothing that holds: let it learn longer, or from more data", style="yellow")
-    if run.taken_back:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in run.taken_back.items())
-        console.print("Taken back to the histogram, for no more of what was learned holds than")
-        console.print(shares)
+    if unlearned := [name for name, share in run.kept.items() if not share]:
+        _print(console, f"Could not learn when each value of {' and '.join(unlearned)} comes, only how often")
+    if partly := [f"{name} {share:.0%}" for name, share in run.kept.items() if 0 < share < 1]:
+        _print(console, f"Of what it learned so much holds for new music, and is kept: {', '.join(partly)}")
     if run.refit:
         console.print("Then it learned from that too: the score is from before it")
     if run.playing:
-        if run.playing.copying:
-            console.print(run.playing.sentence())
+        _print(console, run.playing.sentence())
         if run.playing.collapsed:
-            console.print(f"{run.playing.warning()};", style="yellow")
-            console.print("try more data, or let it play with --temperature 1.1", style="yellow")
+            _print(console, run.playing.warning(), style="yellow")
+    for line in run.verdict.lines() if run.verdict and not diverged else ():
+        _print(console, line, style="" if run.verdict and run.verdict.grade != GRADES[0] else "yellow")
     model = shlex.quote(str(run.path))
     more = "".join(f" --plugin {name}" for name in cfg.plugins)
     console.print(f"Next: hxmx gen {model} output.csv{more}, or live: hxmx run {model}{more}")
     if "tensorboard" in cfg.logger.name:
         console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    console.print(textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False), style=style)
 
 
 def _short(path: Path) -> str:

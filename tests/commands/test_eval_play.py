@@ -11,7 +11,8 @@ import torch
 
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.evaluation import playing
-from hachimachi.evaluation.playing import evaluate_playing, play
+from hachimachi.evaluation.playing import cut_primers, evaluate_playing, list_conditions, play
+from hachimachi.evaluation.verdict import GRADES
 from hachimachi.io import read, write
 from hachimachi.models.event_model import build_model
 from tests.commands.conftest import Said
@@ -20,7 +21,7 @@ from tests.commands.conftest import Said
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(playing.play, "__defaults__", (60, None))
+        patch.setattr(playing.play, "__defaults__", (60, None, ()))
         yield
 
 
@@ -42,21 +43,42 @@ def test_the_figures_are_those_of_the_functions(hxmx: Any, home: Path) -> None:
     status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 3, "--json")
     assert (status, err) == (0, "")
     model = load_model(home / "model.pt")
-    report = evaluate_playing(model, read(home / "data.json"), list(play(model, 3)))
+    data = read(home / "data.json")
+    primers = cut_primers(data)
+    made = {
+        condition: list(play(model, 3, sampling=sampling, primers=primers if condition.primed else ()))
+        for condition, sampling in list_conditions(primers).items()
+    }
+    report = evaluate_playing(model, data, made)
     assert json.loads(out)["playing"] == json.loads(json.dumps(report.to_json()))
+    assert json.loads(out)["verdict"]["grade"] in GRADES
 
 
 def test_every_figure_is_on_the_screen_beside_its_limit(hxmx: Any, home: Path) -> None:
     status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 2)
     assert (status, err) == (0, "")
-    lines = out[out.index("2 generations of 60 events") :].splitlines()
+    lines = out[out.index("2 generations of 60 events at each temperature:") :].splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[1].split() == ["model", "data", "at", "most"]
+    assert lines[1].split() == ["1", "0.9", "0.8"]  # under the next three stands that they are primed
+    assert lines[2].split() == ["data", "1", "0.9", "0.8", *["primed"] * 3]
+    for title in ("events a second", "silence", "notes at once", "velocity", "unisons", "longest run of it"):
+        [line] = [line for line in lines if line.startswith(title)]
+        assert len(line.removeprefix(title).split()) == 7
     for group in ("collapse", "copying", "likeness"):
         assert any(line.startswith(group) for line in lines)
     for title in ("longest cycle, events", "8-grams of training", "pitch class", "density"):
-        [line] = [line for line in lines if title in line]
+        line = [line for line in lines if title in line][-1]
         assert len(line.partition(title)[2].split()) in (3, 4)
+    [verdict] = [line for line in lines if line.startswith("Verdict: ")]
+    assert verdict.removeprefix("Verdict: ") in GRADES
+
+
+def test_what_is_asked_for_is_played_alone(hxmx: Any, home: Path) -> None:
+    status, out, err = hxmx(home / "model.pt", home / "data.json", "--play", 2, "--min-p", 0.1)
+    assert (status, err) == (0, "")
+    assert out.count("as given") == 3
+    assert "more closely, as given, from nothing:" in out
+    assert "Verdict" not in out
 
 
 def test_without_it_nothing_is_played(hxmx: Any, home: Path) -> None:

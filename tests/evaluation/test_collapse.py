@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.columns import Column, fit_columns
-from hachimachi.evaluation.playing import CYCLE, REPEATS, measure_collapse
+from hachimachi.evaluation.collapse import CYCLE, REPEATS, measure_collapse
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
 from hachimachi.io.midi.read import NOTES

@@ -71,6 +71,10 @@ def test_the_standard_error_is_of_blocks_of_fifty(model: EventModel, data: Event
     total = result.surprise.sum(1)
     means = [total[start : start + 50].mean() for start in (0, 50, 100)]
     assert result.stderr == pytest.approx(np.std(means, ddof=1) / 3**0.5)
+    gains = (result.marginal - result.nll).sum(1)
+    assert result.gain == pytest.approx(gains.mean())
+    blocks = [gains[start : start + 50].mean() for start in (0, 50, 100)]
+    assert result.gain_stderr == pytest.approx(np.std(blocks, ddof=1) / 3**0.5)
     assert math.isnan(evaluate(model, data[:60]).stderr)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,23 @@ import torch
 
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import playing
-from hachimachi.evaluation.playing import PlayReport, evaluate_playing, play, play_briefly
-from hachimachi.events import EventSequence, make_sequence
+from hachimachi.evaluation.descriptors import Reference
+from hachimachi.evaluation.playing import (
+    Condition,
+    PlayReport,
+    cut_primers,
+    evaluate_playing,
+    list_conditions,
+    play,
+    play_briefly,
+)
+from hachimachi.evaluation.verdict import judge
+from hachimachi.events import EventSequence, Feature, make_sequence
+from hachimachi.generation import generate
 from hachimachi.io.midi.read import NOTES
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.prelude import play_prelude
+from hachimachi.sampling import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +59,7 @@ def test_what_is_copied_is_seen(model: EventModel, unheard: EventSequence) -> No
     assert told.copying.generated.share == pytest.approx(grams[100] / sum(grams.values()))
     assert limits_broken(told, "copying") == {"share", "longest"}
     real = told.copying.real.longest
-    assert told.sentence() == f"Repeats the training piece for up to 99 events; unheard music does for {real}"
+    assert told.sentence().endswith(f"copies up to 99 notes of it in a row (music it has not heard: {real})")
     again = evaluate_playing(model, [copied], [copied])
     assert not limits_broken(again, "copying")
     assert again.copying is not None
@@ -85,7 +98,7 @@ def test_a_model_that_does_not_know_its_training_data(unheard: EventSequence) ->
     old.grams = {}
     told = evaluate_playing(old, [unheard], [unheard])
     assert told.copying is None
-    assert told.sentence() == ""
+    assert "in a row" not in told.sentence()
     assert "copying" not in told.to_json()
 
 
@@ -96,11 +109,81 @@ def test_generations_are_those_of_the_first_seeds(model: EventModel) -> None:
     assert made[0] != made[1]
 
 
+def test_primed_generations_go_on_from_real_music(model: EventModel) -> None:
+    pieces = [play_prelude(times=1), play_prelude(times=1)[20:60], play_prelude(times=1)[:1]]
+    primers = cut_primers(pieces)
+    assert [len(each) for each in primers] == [64, 20]
+    assert primers[1] == pieces[1][:20].from_zero()
+    made = list(play(model, 3, 10, primers=primers))
+    expected = [generate(model, 10, primer=primers[seed % 2], seed=seed) for seed in range(3)]
+    assert made == expected
+
+
+def test_conditions_are_three_temperatures_or_what_is_asked_for() -> None:
+    primers = cut_primers([play_prelude(times=1)])
+    names = ["1", "0.9", "0.8", "1, primed", "0.9, primed", "0.8, primed"]
+    assert [str(condition) for condition in list_conditions(primers)] == names
+    assert [sampling.temperature for sampling in list_conditions([]).values()] == [1.0, 0.9, 0.8]
+    asked = list_conditions(primers, Sampling(min_p=0.1))
+    assert {str(condition): sampling.min_p for condition, sampling in asked.items()} == {
+        "as given": 0.1,
+        "as given, primed": 0.1,
+    }
+
+
 def test_a_brief_look_ends_in_time(model: EventModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(playing, "BRIEF", (3, 10, 1e9))
-    assert [len(each) for each in play_briefly(model)] == [10] * 3
-    monkeypatch.setattr(playing, "BRIEF", (3, 10, -1.0))
-    assert len(play_briefly(model)) == 1
+    primers = cut_primers([play_prelude(times=1)])
+    monkeypatch.setattr(playing, "BRIEF", (3, 10, 5, 1e9))
+    made = play_briefly(model, primers)
+    assert [[len(take) for take in takes] for takes in made.values()] == [[10] * 3, *[[5]] * 5]
+    assert list(made) == list(list_conditions(primers))
+    monkeypatch.setattr(playing, "BRIEF", (3, 10, 5, -1.0))
+    assert [len(takes) for takes in play_briefly(model, primers).values()] == [1]
+
+
+def test_a_report_has_every_condition_beside_the_source(model: EventModel, unheard: EventSequence) -> None:
+    source = play_prelude(times=1)
+    high = replace(source, data=np.add(source.data, [0, 20, 0]))
+    played = {Condition(): [source[:200]], Condition(0.8): [high[:200]], Condition(0.8, primed=True): [source[:200]]}
+    told = evaluate_playing(model, [unheard], played, [source])
+    assert list(told.conditions) == list(played)
+    reference = Reference([source], model.columns)
+    for report, takes in zip(told.conditions.values(), played.values(), strict=True):
+        assert list(report.descriptors) == reference.compare(takes)
+    louder = {each.name: each.generated for each in told.by_temperature()[0.8]}
+    as_it_is = {each.name: each.generated for each in told.by_temperature()[1.0]}
+    assert louder.pop("velocity") == pytest.approx(as_it_is.pop("velocity") + 10)
+    assert louder == pytest.approx(as_it_is, nan_ok=True)
+    figures = json.loads(json.dumps(told.to_json(), allow_nan=False))
+    assert [(each["temperature"], each["primed"]) for each in figures["others"]] == [(0.8, False), (0.8, True)]
+    mean = source[:200].column("velocity").mean()
+    assert figures["descriptors"]["velocity"]["generated"] == pytest.approx(mean)
+    assert set(figures["descriptors"]) == {each.name for each in told.descriptors}
+
+
+ODD = {
+    "no time": (NOTES[:3], None),
+    "pitch alone": (NOTES[:1], 0.25),
+    "all at once": (NOTES[:3], 0.0),
+    "one number": ((Feature("x"),), 0.02),
+    "categories": ((Feature("mode", "categorical"),), 0.5),
+}
+
+
+@pytest.mark.parametrize("events", [1, 2, 3, 150])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_and_tiny_data_has_a_report_in_words(name: str, events: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "BRIEF", (1, 12, 12, 1e9))
+    features, step = ODD[name]
+    values = np.random.default_rng(0).integers(60, 68, (events, len(features))).astype(np.float64)
+    data = [EventSequence(features, values, None if step is None else step * np.arange(events))]
+    odd = build_model(data, {"name": "gru", "size": 4}).eval()
+    told = evaluate_playing(odd, data, play_briefly(odd, cut_primers(data)), data)
+    assert len(told.conditions) == (3 if events == 1 else 6)
+    assert "nan" not in told.sentence() and "{" not in told.sentence()
+    json.dumps(told.to_json(), allow_nan=False)
+    for stderr in (0.1, math.nan):
+        assert judge(1.0, stderr, told, events=events).lines()[0].startswith("Verdict: ")
 
 
 @pytest.mark.parametrize("wrong", [[], [make_sequence([[1.0]], [0.0])]])

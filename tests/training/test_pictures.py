@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import wave
 from dataclasses import replace
@@ -92,6 +93,14 @@ def test_scores_stand_beside_hyper_parameters(notes: Run) -> None:
     ratios = {each.aspect: each.ratio for each in notes.playing.likeness}
     assert {f"likeness/{aspect}" for aspect in ratios} <= set(log.Tags()["scalars"])
     assert log.Scalars("score/likeness")[-1].value == pytest.approx(max(ratios.values()), rel=1e-4)
+    as_learned, *_ = notes.playing.by_temperature().values()
+    for figure in as_learned:
+        if math.isfinite(figure.generated):
+            assert log.Scalars(f"score/{figure.name}")[-1].value == pytest.approx(figure.generated, rel=1e-4)
+    for condition, played in notes.playing.conditions.items():
+        [density] = [figure for figure in played.descriptors if figure.name == "density"]
+        assert log.Scalars(f"playing/density, {condition}")[-1].value == pytest.approx(density.generated, rel=1e-4)
+        assert log.Scalars("playing/density, real")[-1].value == pytest.approx(density.real, rel=1e-4)
     content = log.PluginTagToContent("hparams")
     begun = HParamsPluginData.FromString(content["_hparams_/session_start_info"]).session_start_info.hparams
     assert begun["model/size"].number_value == 8
@@ -201,23 +210,39 @@ def test_a_diverged_model_is_not_shown(notes: Run) -> None:
 
 def test_the_model_file_tells_how_it_plays(notes: Run) -> None:
     told = notes.model.summary["playing"]
-    assert told["sentence"].startswith("Repeats the training piece for up to ")
+    assert notes.playing is not None
+    assert told["sentence"] == notes.playing.sentence()
     assert told["generations"] >= 1
-    assert set(told) >= {"collapse", "copying", "likeness", "worst_likeness", "warning"}
+    assert set(told) >= {"collapse", "copying", "descriptors", "likeness", "worst_likeness", "warning"}
+    assert notes.verdict is not None
+    assert notes.model.summary["verdict"] == {"grade": notes.verdict.grade, "advice": list(notes.verdict.advice)}
 
 
 def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert notes.playing is not None
+    assert notes.verdict is not None
     stuck = replace(notes.playing.generated[0], repeats=65)
     lost = replace(notes, playing=replace(notes.playing, generated=(stuck, *notes.playing.generated[1:])))
     for run, warned in ((notes, bool(notes.playing.collapsed)), (lost, True)):
         conclude(Console(soft_wrap=True), compose([]), run, diverged=False)
         said = capsys.readouterr().out
-        assert notes.playing.sentence() in said.splitlines()
+        assert notes.playing.sentence() in " ".join(said.split())
+        assert f"Verdict: {notes.verdict.grade}" in said.splitlines()
         assert ("again and again" in said) == warned
+        assert max(map(len, [line for line in said.splitlines() if str(run.path.parent) not in line])) <= 80
     with pytest.raises(SystemExit):
         main(["info", str(notes.path)])
-    assert notes.playing.sentence() in capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out
+    assert notes.playing.sentence() in " ".join(said.split())
+    assert f"Verdict: {notes.verdict.grade}" in said.splitlines()
+
+
+def test_what_was_taken_back_is_said_in_plain_words(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    some = replace(notes, kept={"time": 0.0, "pitch": 1.0, "velocity": 0.0, "duration": 0.25})
+    conclude(Console(soft_wrap=True), compose([]), some, diverged=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Could not learn when each value of time and velocity comes, only how often" in said
+    assert "Of what it learned so much holds for new music, and is kept: duration 25%" in said
 
 
 def test_pictures_come_ever_more_seldom(notes: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,120 @@
+"""Collapse: a sequence that repeats itself for ever, falls silent, or stays away from the training range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.columns import BEYOND, Categories, Column
+from hachimachi.events import TIME, EventSequence
+
+CYCLE = 8
+"""Events in the longest cycle that is searched for."""
+REPEATS = 64
+"""Events that a cycle may fill."""
+SILENCE = 10.0
+"""Seconds that may pass between two events."""
+ASTRAY = 8
+"""Events in a row that may have a value far beyond the training range: a stray one is no collapse, staying away is."""
+CLOSE = 0.02, 0.2
+"""Times that differ by so many seconds, or by such a share, are the same: small noise hides no repetition."""
+
+
+@dataclass(frozen=True)
+class CollapseStats:
+    """How one sequence behaves.
+
+    Args:
+        repeats: Events in the longest stretch that is one event or a cycle of up to :data:`CYCLE` events.
+        silence: Longest time between two events in seconds, 0 without time.
+        astray: Most events in a row with a value of one feature far beyond its training range.
+        beyond: Share of events with a value beyond the training range, however near; no collapse by itself.
+        allowed: Seconds that may pass between two events.
+    """
+
+    repeats: int
+    silence: float
+    astray: int
+    beyond: float = 0.0
+    allowed: float = SILENCE
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """In which ways it collapses: ``repeats``, ``silence``, ``astray``; none for what goes on as it should."""
+        found = self.repeats > REPEATS, self.silence > self.allowed, self.astray > ASTRAY
+        return tuple(name for name, bad in zip(("repeats", "silence", "astray"), found, strict=True) if bad)
+
+
+def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:
+    """Return how a sequence behaves.
+
+    Args:
+        sequence: Generated or real events.
+        columns: Those of the model: their bins, and the training range.
+    """
+    between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
+    near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
+    allowed = SILENCE  # of music; a controller may rest as long as it did in training if that is more
+    for column in columns:
+        if column.name == TIME and all(other.name != "pitch" for other in columns):
+            allowed = max(SILENCE, _range(column)[1])
+    return CollapseStats(
+        repeats=_longest_cycle(sequence, columns),
+        silence=float(between.max(initial=0.0)),
+        astray=max((_longest_run(flags) for flags in far.T), default=0),
+        beyond=float(near.any(1).mean()) if len(near) else 0.0,
+        allowed=allowed,
+    )
+
+
+def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
+    """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again.
+
+    Two notes are the same if their pitch and categories are, two other events if all their input features are.
+    """
+    features = columns[-len(sequence.features) :]
+    notes = any(column.name == "pitch" for column in features)
+    compared = [
+        column.grid.index(values)
+        for column, values in zip(features, sequence.data.T, strict=True)
+        if (column.name == "pitch" or isinstance(column.grid, Categories) if notes else not column.feature.masked)
+    ]
+    bins = np.stack(compared, axis=1) if compared else np.zeros((len(sequence), 1), dtype=np.int64)  # (N, K)
+    between, longest = sequence.rows()[:, 0], min(len(bins), 1)
+    for period in range(1, min(CYCLE, len(bins) - 1) + 1):
+        same = (bins[period:] == bins[:-period]).all(1)
+        if sequence.temporal:
+            some, others = between[period:], between[:-period]
+            apart = np.abs(some - others)  # NaN before the first event
+            same &= np.isnan(apart) | (apart <= np.maximum(CLOSE[0], CLOSE[1] * np.maximum(some, others)))
+        run = _longest_run(same)
+        longest = max(longest, run + period if run >= period else 1)
+    return longest
+
+
+def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
+    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers).
+
+    Inter-event time is no range to leave: another tempo is no collapse, and silence is judged by itself.
+    """
+    flags = []
+    for column, values in zip(columns, sequence.rows().T, strict=True):
+        if column.name != TIME and not isinstance(column.grid, Categories):
+            low, high = _range(column)
+            beyond = column.grid.resolution / 2 + margin * (high - low)
+            flags.append((values < low - beyond) | (values > high + beyond))
+    return np.stack(flags, axis=1) if flags else np.zeros((len(sequence), 0), dtype=bool)
+
+
+def _range(column: Column) -> tuple[float, float]:
+    assert not isinstance(column.grid, Categories)
+    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]])).tolist()
+    return low, high
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))

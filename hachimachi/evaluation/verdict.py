@@ -1,0 +1,178 @@
+"""In words: how a model plays, how good it is in all, and what would help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hachimachi.evaluation.descriptors import Descriptor
+    from hachimachi.evaluation.playing import PlayReport
+
+GRADES = ("no better than guessing", "fair", "good", "very good")
+SURE = 2.0
+"""Standard errors by which a model has to predict better than the marginal baseline; below that it is guessing."""
+GAINS = 0.5, 1.5
+"""Nats per event below the marginal baseline from which a model predicts well, and very well."""
+MANY = 3
+"""Faults of playing that make a model fair at best; one makes it good at best."""
+TONAL = 0.5
+"""Correlation of the piece's own windows below which it has no key that could be said to be kept."""
+CHORDS = 1.05
+"""Notes at once above which there are any chords to speak of."""
+HEARD = 0.9
+"""Share of copied n-grams above which real data must have been heard in training, and is no measure of copying."""
+FEW = 5000
+"""Events to learn from below which more of them are likely to help."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How good a model is, and what would help.
+
+    Args:
+        grade: One of :data:`GRADES`.
+        advice: What would help, one thing each, only what follows from what was found.
+    """
+
+    grade: str
+    advice: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Say it in one or two plain lines."""
+        return [f"Verdict: {self.grade}", *([f"What would help: {'; '.join(self.advice)}"] if self.advice else [])]
+
+
+def judge(
+    gain: float,
+    stderr: float,
+    report: PlayReport | None,
+    *,
+    events: int,
+    varied: Collection[str] = (),
+    improving: bool = False,
+) -> Verdict:
+    """Return the verdict on a model, from how it predicts and how it plays.
+
+    It is *no better than guessing* where its gain is not two standard errors above zero; *very good* from 1.5 nats on,
+    *good* from 0.5, else *fair*. One fault of playing makes it good at best; three, a collapse in half of the
+    generations, or too little held out to know the error make it fair at best. Faults are a descriptor beyond its aim
+    (:data:`~hachimachi.evaluation.descriptors.AIMS`) as learned, copying beyond its limits, and any collapse.
+
+    Args:
+        gain: Held-out nats per event below the marginal baseline.
+        stderr: Its standard error, NaN where it is not known.
+        report: How it plays, where that was looked at.
+        events: Events that it learned from, 0 where that is not known.
+        varied: Columns that augmentation varied.
+        improving: Whether training was ended while the model was still getting better.
+    """
+    found = find_faults(report) if report else []
+    if not gain > (0 if math.isnan(stderr) else SURE * stderr):
+        level = 0
+    else:
+        level = 1 + sum(gain >= nats for nats in GAINS)
+        collapsing = report is not None and 2 * report.collapsed >= len(report.generated)
+        most = 3 - (len(found) > 0)
+        level = min(level, 1 if collapsing or len(found) >= MANY or math.isnan(stderr) else most)
+    advice = ["longer training, such as trainer.max_minutes=5"] if improving else []
+    if 0 < events < FEW and (level == 0 or "copying" in found or ("collapse" in found and not improving)):
+        advice.append(f"more data: it has learned from {events:,} events")
+    if report and found and level:
+        advice += _advise_playing(report, found, varied)
+    return Verdict(GRADES[level], tuple(advice))
+
+
+def find_faults(report: PlayReport) -> list[str]:
+    """Return the names of what is wrong with how a model plays as learned, none where all is well."""
+    as_learned = next(iter(report.by_temperature().values()))
+    faults = [each.name for each in as_learned if each.beyond]
+    ranges = [name for name in faults if name.startswith("range ")]
+    faults = [name for name in faults if name not in ranges] + ["range"] * bool(ranges)
+    over = {figure.group for figure in report.figures() if figure.group in ("collapse", "copying") and not figure.held}
+    return faults + sorted(over)
+
+
+def _advise_playing(report: PlayReport, found: Collection[str], varied: Collection[str]) -> list[str]:
+    """Return the temperature at which nothing is wrong, if there is one, and for a lost key to vary nothing."""
+    advice = []
+    wrong = [name for name in found if name != "copying"]
+    if wrong:
+        for temperature, descriptors in list(report.by_temperature().items())[1:]:
+            collapses = any(
+                each.collapsed for condition, each in report.conditions.items() if condition.temperature == temperature
+            )
+            if not collapses and not any(each.beyond for each in descriptors):
+                advice.append(f"--temperature {temperature:g}")
+                break
+    if "key" in found and "pitch" in varied:
+        advice.append("augment=none")
+    return advice
+
+
+def describe_playing(report: PlayReport) -> str:
+    """Say how a model plays in the words of a musician, where its temperatures differ of each."""
+    nouns = ("the piece", "the pieces") if report.notes else ("the data", "the data")
+    pronouns = ("it", "them") if report.notes else ("it", "it")
+    phrases = [*_describe_descriptors(report), *_describe_copying(report)]
+    text = "; ".join(phrases).replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])
+    return text[:1].upper() + text[1:]
+
+
+def _describe_descriptors(report: PlayReport) -> list[str]:
+    temperatures = {t: {each.name: each for each in found} for t, found in report.by_temperature().items()}
+    (_, first), *others = temperatures.items()
+    phrases = []
+    for name, descriptor in first.items():
+        phrase = _fault(descriptor, report) if descriptor.beyond else _merit(descriptor, report)
+        beyond = {t: found[name] for t, found in others if found[name].beyond}
+        if beyond and not descriptor.beyond:
+            temperature = max(beyond, key=lambda t: abs(beyond[t].gap))
+            fault = _fault(beyond[temperature], report, short=bool(phrase))
+            phrase = f"{phrase}, but {fault}" if phrase else fault
+            phrase += f" at temperature {temperature:g}"
+        phrases.append(phrase)
+    ranges = [each for each in first.values() if each.name.startswith("range ") and not math.isnan(each.gap)]
+    if ranges and not any(each.beyond for each in ranges):
+        phrases.insert(1, "reaches as far")
+    return [phrase for phrase in phrases if phrase]
+
+
+def _merit(descriptor: Descriptor, report: PlayReport) -> str:
+    """Say what is as it should be; nothing where that would say nothing, or is not known."""
+    if math.isnan(descriptor.gap):
+        return ""
+    if descriptor.name == "key" and descriptor.real >= TONAL:
+        return "stays in a key as {it} do" if report.several else "stays in the key of {it}"
+    if descriptor.name == "density":
+        return "as dense as {it}" if report.notes else "as many events a second as {it}"
+    if descriptor.name == "polyphony" and descriptor.real > CHORDS:
+        return "as many notes at once"
+    return "never jumps further" if descriptor.name == "jumps" and not descriptor.generated else ""
+
+
+def _fault(descriptor: Descriptor, report: PlayReport, *, short: bool = False) -> str:
+    """Say what is not as it should be; short after what is said of temperature 1."""
+    name, made, real, times = descriptor.name, descriptor.generated, descriptor.real, f"{descriptor.gap + 1:.2g} times"
+    brief = {"key": "less so", "density": f"{times} that", "polyphony": f"{made:.1f} for {real:.1f}"}
+    whole = {
+        "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
+        "density": f"{times} as {'dense' if report.notes else 'many events a second'} as {{it}}",
+        "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
+        "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
+        "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+    }
+    range_of = f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
+    return (brief if short else {}).get(name) or whole.get(name, range_of)
+
+
+def _describe_copying(report: PlayReport) -> list[str]:
+    if report.copying is None:
+        return []
+    noun, unheard = ("note", "music") if report.notes else ("event", "data")
+    longest, real = report.copying.generated.longest, report.copying.real.longest
+    verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
+    beside = "" if report.copying.real.share > HEARD else f" ({unheard} it has not heard: {real})"
+    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}"]
