@@ -178,8 +178,8 @@ def train(
 
     with quiet():
         # score
-        size = {"weights": sum(weight.numel() for weight in model.parameters()), "events": data.events}
-        run = Run(keep.path, folder, math.nan, math.nan, interrupted, **size)
+        weights = sum(weight.numel() for weight in model.parameters())
+        run = Run(keep.path, folder, math.nan, math.nan, interrupted, weights=weights, events=data.events)
         if is_first():
             run = _score(run, data)
             run = _test(run, test) if test and not interrupted else run

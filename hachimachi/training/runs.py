@@ -148,7 +148,7 @@ def _name(run: Path, home: Path) -> str:
     return run.relative_to(home).as_posix() if run != home else run.resolve().name
 
 
-def flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the keys of a config with dots between, ``model.name``, and their values."""
     for key, value in config.items():
         if isinstance(value, Mapping):

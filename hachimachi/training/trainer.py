@@ -175,7 +175,7 @@ def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, *
     elif minutes:
         callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
     together = cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1
-    defaults = {
+    defaults: dict[str, Any] = {
         "callbacks": callbacks,
         "accelerator": _accelerator(cfg.trainer.accelerator),
         "devices": cfg.trainer.devices,
@@ -197,7 +197,7 @@ def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, *
         return L.Trainer(**defaults | options)
     except refusals as error:
         try:
-            L.Trainer(**defaults | {"logger": False})
+            L.Trainer(**defaults, logger=False)
         except refusals:
             wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
             raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
