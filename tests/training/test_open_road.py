@@ -10,19 +10,21 @@ from typing import Any
 
 import lightning as L
 import pytest
-import torch
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
 from hachimachi import io
+from hachimachi.checkpoint import save_model
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
-from hachimachi.training.config.compose import ConfigError, check_words, compose, start_from
-from hachimachi.training.config.targets import build_trainer_options, list_more
+from hachimachi.models.event_model import build_model
+from hachimachi.training.config.compose import ConfigError, check, check_words, compose, start_from
+from hachimachi.training.config.groups import find_conf
+from hachimachi.training.config.overrides import list_all_options, parse
+from hachimachi.training.config.targets import build_section, build_trainer_options, list_more
 from hachimachi.training.fit import train
 from hachimachi.training.runs import read_runs
 from tests.training.test_run import QUIET, TINY, go
-from tests.training.test_start_from import change
 
 MONITOR = "+callbacks.mine={_target_: lightning.pytorch.callbacks.DeviceStatsMonitor}"
 LOGGER = "+logger.mine={_target_: lightning.pytorch.loggers.CSVLogger, save_dir: logs, name: '', version: mine}"
@@ -57,6 +59,12 @@ def spy(folder: Path) -> Iterator[None]:
     yield
     sys.path[:] = path
     sys.modules.pop("road_spy", None)
+
+
+@pytest.fixture(scope="module")
+def defaults() -> Any:
+    """The config where nothing is said."""
+    return OmegaConf.to_container(compose())
 
 
 def hxmx_train(*words: str) -> int:
@@ -215,9 +223,13 @@ def test_from_a_folder_of_ones_own_and_from_python(save: Callable[..., None], fo
         (["test=maybe"], "test: found 'maybe', expected true or false"),
     ],
 )
-def test_what_is_misspelt_is_one_line_with_the_nearest(words: list[str], said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        compose(words)
+def test_what_is_misspelt_is_one_line_with_the_nearest(defaults: Any, words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:  # composing anew for each would take most of the time
+        overrides = parse(words, list_all_options(find_conf()))
+        cfg = OmegaConf.create(defaults)
+        for override in overrides:
+            OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
+        check(cfg)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -230,19 +242,24 @@ def test_a_misspelt_line_ends_with_2_before_anything_is_read(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("word", "said"),
     [
-        (["+trainer.limit_train_batches=-3"], "trainer: Lightning does not take this: .*-3"),
-        (["+optimizer._target_=torch.optim.LBFGS"], "optimizer: torch.optim.LBFGS: .*per-parameter options"),
-        (["+optimizer._target_=torch.optim.RAdam", "+optimizer.eps=-1.0"], "RAdam: .*Invalid epsilon"),
-        (["+callbacks.mine={_target_: lightning.pytorch.callbacks.Timer, interval: year}"], "callbacks.mine: .*year"),
-        (["+callbacks.mine={_target_: lightning.pytorch.callbacks.LearningRateMonitor}"], "Lightning: .*logger"),
+        ("+trainer.limit_train_batches=-3", "trainer: Lightning does not take this: .*-3"),
+        ("+callbacks.mine={_target_: lightning.pytorch.callbacks.LearningRateMonitor}", "Lightning: .*logger"),
+        ("+optimizer._target_=torch.optim.LBFGS", "optimizer: torch.optim.LBFGS: .*per-parameter options"),
     ],
 )
-def test_what_lightning_or_torch_refuses_is_one_line(save: Callable[..., None], words: list[str], said: str) -> None:
+def test_what_lightning_or_torch_refuses_is_one_line(save: Callable[..., None], word: str, said: str) -> None:
     save(60)
     with pytest.raises(HachimachiError, match=said) as caught:
-        go(*words, "trainer.max_steps=1")
+        go(word, "trainer.max_steps=1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_refuses_its_arguments_is_one_line() -> None:
+    cfg = compose(["+callbacks.mine={_target_: lightning.pytorch.callbacks.Timer, interval: year}"])
+    with pytest.raises(HachimachiError, match=r"callbacks\.mine: .*year") as caught:
+        build_section(cfg, "callbacks", L.Callback)
     assert "\n" not in str(caught.value)
 
 
@@ -264,33 +281,34 @@ def test_a_sweep_over_them_is_checked() -> None:
         check_words(["trainer.accumulate_grad_batches=1,0"], multirun=True)
 
 
-def test_none_is_taken_from_a_model_file(save: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    save(60)
-    words = ["+trainer.gradient_clip_algorithm=norm", *RADAM, "+callbacks.spy={_target_: road_spy.Spy}"]
-    model = go(*words, "trainer.max_steps=1", "tags=[a]").path
-    cfg = compose(source=model)
-    assert list_more(cfg, "callbacks") == list_more(cfg, "optimizer") == {}
-    assert (cfg.optimizer.lr, cfg.trainer.gradient_clip_algorithm, cfg.tags) == (1e-3, "norm", ["a"])
-    stored = json.loads(torch.load(model, weights_only=True)["spec"])["summary"]
-    stored["config"]["plugins"] = ["evil"]
-    stored["config"]["trainer"]["profiler"] = {"_target_": "evil.Profiler"}
-    stored["config"]["trainer"]["plugins"] = [{"_target_": "evil.Plugin"}]
-    stored["config"]["augment"]["ops"] = "${oc.create:{_target_: evil.Op}}"  # as text it would become a class
-    stored["config"]["logger"]["mine"] = "${oc.decode:'{_target_: evil.Logger}'}"
-    change(model, summary=stored)
+def test_none_is_taken_from_a_model_file(make_pieces: Any) -> None:
+    spy = "+callbacks.spy={_target_: road_spy.Spy}"
+    words = ["+trainer.gradient_clip_algorithm=norm", *RADAM, spy, "tags=[a]", "dataset.path='\\${odd}.json'"]
+    stored: Any = OmegaConf.to_container(compose(words))
+    stored["plugins"] = ["evil"]
+    stored["trainer"] |= {"profiler": {"_target_": "evil.Profiler"}, "plugins": [{"_target_": "evil.Plugin"}]}
+    stored["augment"]["ops"] = "${oc.create:{_target_: evil.Op}}"  # as text it would become a class
+    stored["logger"]["mine"] = "${oc.decode:'{_target_: evil.Logger}'}"
     Path("evil.py").write_text("raise SystemExit('ran')")
-    Path("spy.json").unlink()
-    assert hxmx_train("new.pt", "--from", "model.pt", "trainer.max_steps=1") == 0
-    said = " ".join(capsys.readouterr().out.split())
+    model = build_model(make_pieces([30]), {"name": "gru", "size": 2})
+    model.summary = {"config": stored}
+    save_model(model, "model.pt")
+
+    words, lines = start_from(Path("model.pt"), [])
+    _, cfg = check_words(words)
+    assert list_more(cfg, "callbacks") == list_more(cfg, "optimizer") == list_more(cfg, "logger") == {}
+    assert list_more(cfg, "trainer") == {"gradient_clip_algorithm": "norm"}
+    assert (cfg.trainer.profiler, cfg.augment.ops, cfg.plugins) == (None, None, [])
+    assert (cfg.optimizer.lr, cfg.tags, cfg.dataset.path) == (1e-3, ["a"], "${odd}.json")
+    said = " ".join(lines)
     assert "Left out, for a model file brings in no code; name what you trust yourself: " in said
     for left in (
         *("optimizer._target_ (torch.optim.RAdam)", "optimizer.betas", "callbacks.spy (road_spy.Spy)"),
         *("trainer.profiler (evil.Profiler)", "trainer.plugins", "augment.ops", "logger.mine", "plugins (evil)"),
     ):
         assert left in said
-    assert not Path("spy.json").exists()
-    again, _ = start_from(model, ["+callbacks.spy={_target_: road_spy.Spy}"])
-    assert "spy" in check_words(again)[1].callbacks
+    again, _ = start_from(Path("model.pt"), [spy])
+    assert list(list_more(check_words(again)[1], "callbacks")) == ["spy"]
 
 
 def test_the_test_part_is_scored_at_the_end(folder: Path, make_pieces: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,9 +318,8 @@ def test_the_test_part_is_scored_at_the_end(folder: Path, make_pieces: Any, caps
         io.write(folder / "pieces" / f"{i}.json", piece)
     parts = {"train": ["0.json", "1.json"], "valid": ["2.json"], "test": ["3.json"]}
     (folder / "split.json").write_text(json.dumps(parts))
-    run = go(
-        "dataset.path=pieces", "dataset.split=split.json", "test=true", "trainer.max_steps=2", "callbacks.progress=true"
-    )
+    words = ["head.components=2", "logger=none", "dataset.path=pieces", "dataset.split=split.json", "test=true"]
+    run = train(compose([*words, "trainer.max_minutes=0.002", "callbacks.pictures=false"]), "run")
     scored = run.model.summary["test"]
     assert scored["nats_per_event"] == run.test
     assert scored["events"] == 29
@@ -311,7 +328,10 @@ def test_the_test_part_is_scored_at_the_end(folder: Path, make_pieces: Any, caps
     assert row["score/test"] == run.test
     assert (row["weights"], row["events"]) == (sum(each.numel() for each in run.model.parameters()), 103)
     assert row["seconds"] > 0
-    assert (row["model.layers"], row["trainer.max_steps"], row["dataset.window"]) == (1, 2, 64)
+    decided = {"model.size": 128, "model.layers": 1, "dataset.window": 64, "trainer.check_val_every_n_epoch": 40}
+    assert {key: row[key] for key in [*decided, "trainer.max_minutes"]} == decided | {"trainer.max_minutes": 0.002}
+    assert decided.items() <= run.model.summary["decided"].items()
+    assert run.model.summary["config"]["model"]["size"] == "auto"
 
 
 def test_a_test_part_that_is_not_there_is_told_before_learning(save: Callable[..., None]) -> None:
@@ -319,16 +339,3 @@ def test_a_test_part_that_is_not_there_is_told_before_learning(save: Callable[..
     with pytest.raises(HachimachiError, match="no test part: there is no split"):
         go("test=true")
     assert not Path("model.pt").exists()
-
-
-def test_the_config_of_a_run_has_what_the_data_decided(save: Callable[..., None]) -> None:
-    save(60)
-    run = train(compose([*QUIET, "head.components=2", "trainer.max_minutes=0.001", "model.layers=2"]), "run")
-    kept = OmegaConf.load("run/config.yaml")
-    told = [
-        OmegaConf.select(kept, key) for key in ("model.size", "model.layers", "dataset.window", "trainer.max_minutes")
-    ]
-    assert told == [128, 2, 64, 0.001]
-    assert run.model.summary["decided"]["model.size"] == 128
-    assert run.model.summary["config"]["model"]["size"] == "auto"
-    assert {"trainer.check_val_every_n_epoch", "augment.share"} <= set(run.model.summary["decided"])
