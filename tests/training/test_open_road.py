@@ -135,6 +135,9 @@ def test_from_a_folder_of_ones_own_and_from_python(save: Callable[..., None], fo
     _, cfg = check_words(words, config_dir=folder / "conf")
     assert (cfg.callbacks.patience, cfg.callbacks.pictures, cfg.callbacks.progress) == (30, False, False)
 
+    _, both = check_words(["callbacks=[default,mine]", "callbacks.pictures=true"], config_dir=folder / "conf")
+    assert (both.callbacks.pictures, list(list_more(both, "callbacks"))) == (True, ["spy"])
+
     class Counter(L.Callback):
         steps = 0
 
