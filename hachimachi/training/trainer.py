@@ -9,10 +9,10 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -37,6 +37,7 @@ from hachimachi.training.interruption import LastCheckpoint
 from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval
 from hachimachi.training.module import EventModule
 
+Found = TypeVar("Found")
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
@@ -121,15 +122,32 @@ def fit(
     Raises:
         HachimachiError: What Lightning does not take, or kernels that cannot be made.
     """
-    ended, before = "", signal.getsignal(signal.SIGINT)
+    together = _find(trainer, distributed.StopTogether)
+    ended = _interruption(
+        trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    )
+    ended = (together.ended if together else "") or ended
+    if (checkpoint := _find(trainer, LastCheckpoint)) and not ended:
+        trainer.save_checkpoint(checkpoint.path)
+    return ended
+
+
+def _find(trainer: L.Trainer, kind: type[Found]) -> Found | None:
+    callbacks: list[L.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    return next((callback for callback in callbacks if isinstance(callback, kind)), None)
+
+
+def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
+    """Let a trainer work; return what ended that, Ctrl-C or SIGTERM, or nothing."""
+    before = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+        work()
     except SIGTERMException:
-        ended = "SIGTERM"
+        return "SIGTERM"
     except SystemExit:  # which Lightning makes of Ctrl-C
         if not trainer.interrupted:
             raise
-        ended = "Ctrl-C"
+        return "Ctrl-C"
     except (MisconfigurationException, ModuleNotFoundError) as error:
         raise HachimachiError(f"Lightning: {' '.join(str(error).split())}") from error
     except Exception as error:
@@ -140,12 +158,7 @@ def fit(
     finally:
         if threading.current_thread() is threading.main_thread():  # Lightning leaves Ctrl-C ignored after the first
             signal.signal(signal.SIGINT, before)
-    for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
-        if isinstance(callback, distributed.StopTogether):
-            ended = callback.ended or ended
-        if isinstance(callback, LastCheckpoint) and not ended:
-            trainer.save_checkpoint(callback.path)
-    return ended
+    return ""
 
 
 def fit_on(
