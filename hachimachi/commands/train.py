@@ -32,7 +32,7 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
   hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
   hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
   hxmx train new.pt --from model.pt seed=2    begin again with its config
-  hxmx train +trainer.min_epochs=9            any argument of Lightning's Trainer
+  hxmx train +trainer.min_epochs=9            any argument of lightning.Trainer
 """
 OPTIONS = """
 Options:
