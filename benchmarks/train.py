@@ -38,7 +38,7 @@ from hachimachi.training.config.groups import find_conf, list_options
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule
-from hachimachi.training.trainer import fit, quiet
+from hachimachi.training.trainer import fit, make_loggers, make_trainer, quiet
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def learn_by_lightning(cfg: DictConfig, data: EventDataModule, module: EventModu
         keep = KeepBest(Path(folder) / "model.pt", {})
         callbacks = [watch, keep, TrainingProgress(float("nan"), keep, limits, make_console(quiet=True))]
         with quiet():
-            fit(cfg, data, module, callbacks, limits, Path(folder))
+            fit(make_trainer(cfg, data, limits, callbacks, make_loggers(cfg, Path(folder)), Path(folder)), module, data)
     return watch.events / watch.seconds
 
 

@@ -141,10 +141,7 @@ def load(modules: Iterable[str]) -> None:
             continue
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
             raise HachimachiError(f"plug-in {name!r}: expected the name of a Python module, as in mypackage.mymodule")
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.append(here)
-        importlib.invalidate_caches()
+        here = look_here()
         count = len(_registered)
         try:
             module = importlib.import_module(name)
@@ -163,6 +160,15 @@ def load(modules: Iterable[str]) -> None:
             file = getattr(module, "__file__", None) or "built in"
             raise HachimachiError(f"plug-in {name} ({file}): registers nothing; expected a part under @register")
         _loaded.append(name)
+
+
+def look_here() -> str:
+    """Have Python look for modules in the working directory too, last of all, and return it."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    importlib.invalidate_caches()
+    return here
 
 
 def _belongs(module: str, package: str) -> bool:

@@ -41,7 +41,7 @@ def command(folder: Path) -> None:
     click.echo(f"{source}: {len(music):,} notes in {music.seconds / 60:.1f} minutes")
     from hachimachi import plot  # these take a second: there is something to read by now
     from hachimachi.checkpoint import load_model
-    from hachimachi.training.config.schema import quote
+    from hachimachi.training.config.overrides import quote
 
     click.echo("\n1. Format: MIDI becomes a sequence of events")
     _hxmx("format", source, data)

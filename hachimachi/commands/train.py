@@ -32,6 +32,7 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
   hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
   hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
   hxmx train new.pt --from model.pt seed=2    begin again with its config
+  hxmx train +trainer.min_epochs=9            any argument of lightning.Trainer
 """
 OPTIONS = """
 Options:
@@ -118,19 +119,23 @@ def command(
     if (shown["package"] or shown["resolve"]) and not shown["cfg"]:
         raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
     from hachimachi.training.config.compose import check_words, start_from
-    from hachimachi.training.config.schema import ConfigError, as_overrides
+    from hachimachi.training.config.overrides import as_overrides
+    from hachimachi.training.config.schema import ConfigError
     from hachimachi.training.distributed import is_first
     from hachimachi.training.sweep.job import check_sweep, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
+    lines: list[str] = []
     try:
         check_sweep(words, sweep)
-        given, lines = as_overrides(words) if source is None else [], []
+        given = as_overrides(words) if source is None else []
         if source is not None:
             given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
         more = resume_words(cfg) if sweep else []
     except ConfigError as error:
+        if lines:
+            click.echo("\n".join(lines), err=True)
         raise WrongCall(str(error)) from error
     if not any(shown.values()):
         with _os_errors():

@@ -229,6 +229,13 @@ class EventDataModule(L.LightningDataModule):
         """Held-out sequences that a model is scored on at the end: all, or a larger sample."""
         return sample(self.valid, SCORED, self.seed)
 
+    @property
+    def batches(self) -> int:
+        """Batches of the first epoch in each process; others have about as many, for windows are cut anew."""
+        starts = cut(self.train.lengths, self.window, np.random.default_rng([self.seed, 0]))[1]
+        processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        return -(-len(starts) // (self.batch_size * processes))
+
     def marginals(self) -> dict[str, float]:
         """Return nats per event of :attr:`valid_sample` under the training histogram of each column, by its name."""
         rows = _join_rows(self.valid_sample)
@@ -281,8 +288,9 @@ class EventDataModule(L.LightningDataModule):
         """Whole sequences of :attr:`valid_sample`, shape (B, T, D), padded with NaN."""
         return DataLoader(_batch(self.valid_sample), batch_size=None)  # pyright: ignore[reportArgumentType]
 
-    def test_dataloader(self) -> DataLoader[Tensor]:
-        """Whole sequences of the split's test part, shape (B, T, D), padded with NaN.
+    @property
+    def test(self) -> Collection:
+        """What a split keeps for the test.
 
         Raises:
             HachimachiError: No split, or none of what it lists under ``test`` is in the data.
@@ -290,7 +298,11 @@ class EventDataModule(L.LightningDataModule):
         if not self.parts.test:
             found = f"{self.split} names nothing under 'test' that is there" if self.split else "there is no split"
             raise HachimachiError(f"{self.path}: no test part: {found}; expected a split with sequences under 'test'")
-        return DataLoader(_batch(self.parts.test), batch_size=None)  # pyright: ignore[reportArgumentType]
+        return self.parts.test
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        """Whole sequences of :attr:`test`, shape (B, T, D), padded with NaN; raises as that does."""
+        return DataLoader(_batch(self.test), batch_size=None)  # pyright: ignore[reportArgumentType]
 
 
 def _batch(sequences: Collection) -> list[Tensor]:

@@ -18,6 +18,7 @@ from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import all_ngrams
 from hachimachi.training.callbacks import KeepBest, TrainingProgress
+from hachimachi.training.config.targets import build_optimizer
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import is_first
 from hachimachi.training.limits import Limits
@@ -55,6 +56,7 @@ def refit(
     rate = RATE * cfg.optimizer.lr
     console.print(f"Last pass: {count(steps, 'step')} on all {count(whole.events, 'event')}, held out or not")
     options = {"lr": rate, "weight_decay": cfg.optimizer.weight_decay, "average": 0, "augmentation": augmentation}
+    options["optimizer"] = build_optimizer(cfg)
     module = EventModule(model.train(), **options)
     progress = TrainingProgress(math.nan, KeepBest(path, {}), Limits(None, steps, None), console)
     ended = fit_on(cfg, data.load(whole), module, [progress], steps)

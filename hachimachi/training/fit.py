@@ -15,20 +15,22 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, show_reading
 from hachimachi.errors import HachimachiError, count
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
 from hachimachi.evaluation.verdict import GRADES, Verdict, judge
+from hachimachi.io.collection import Collection
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import AUTO, choose_size, explain_size
+from hachimachi.models.sizes import explain_size
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
-from hachimachi.training.config.compose import DEFAULTS, resolve_defaults
+from hachimachi.training.config.compose import resolve_defaults
+from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
 from hachimachi.training.distributed import agree, is_first
 from hachimachi.training.finish import refit, shrink
@@ -36,8 +38,9 @@ from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
 from hachimachi.training.limits import LearningRateSchedule, Limits
 from hachimachi.training.module import EventModule
-from hachimachi.training.runs import find_platform, find_revision, find_versions
-from hachimachi.training.trainer import compiles, fit, quiet
+from hachimachi.training.runs import find_platform, find_revision, find_versions, flatten
+from hachimachi.training.sweep.results import Score
+from hachimachi.training.trainer import compiles, decide_interval, fit, make_loggers, make_trainer, quiet
 from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation
 
 SMALL = 50
@@ -60,6 +63,10 @@ class Run:
         verdict: How good it is in all, and what would help; ``None`` where nothing was held out to tell.
         kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
+        test: Nats per event of the split's test part, NaN where it was not scored.
+        weights: Numbers in the model.
+        events: Events it learned from.
+        seconds: How long the run took.
     """
 
     path: Path
@@ -71,6 +78,16 @@ class Run:
     verdict: Verdict | None = None
     kept: dict[str, float] = field(default_factory=dict)
     refit: bool = False
+    test: float = math.nan
+    weights: int = 0
+    events: int = 0
+    seconds: float = 0.0
+
+    @property
+    def result(self) -> Score:
+        """What is left in ``score.json``."""
+        score = Score(self.score, self.marginal, round(self.seconds, 1), stopped=self.interrupted or None)
+        return replace(score, test_nll=self.test, weights=self.weights, events=self.events)
 
     @property
     def taken_back(self) -> dict[str, float]:
@@ -83,13 +100,19 @@ class Run:
         return load_model(self.path)
 
 
-def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence[L.Callback] = ()) -> Run:
+def train(
+    cfg: DictConfig,
+    folder: str | Path | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    loggers: Sequence[Logger] = (),
+) -> Run:
     """Train what a config describes.
 
     Args:
         cfg: What :func:`~hachimachi.training.config.compose.compose` returns.
         folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
-        callbacks: Called in training besides the run's own.
+        callbacks: Called in training besides the run's own and those that the config names.
+        loggers: Take curves, config and scores besides the run's own and those that the config names.
 
     Raises:
         HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
@@ -107,6 +130,7 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     ('model.pt', True, 58)
     >>> folder.cleanup()
     """
+    began = time.monotonic()
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
 
     # data module
@@ -116,70 +140,97 @@ def train(cfg: DictConfig, folder: str | Path | None = None, callbacks: Sequence
     if cfg.callbacks.progress and is_first():
         data.progress = show_reading
     data.setup()
-    composed, cfg = cfg, resolve_defaults(cfg, data.events)
+    test = data.test if cfg.test else None  # before anything is learned: there may be none
+    composed = cfg
+    cfg, limits = _decide(composed, data)
     summary = _summarize(composed, cfg, data)
-    if is_first():  # beside the config, what else it takes to have the run again
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-        origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
-        origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
-        (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    if is_first():
+        _write_origin(cfg, summary, folder)
 
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
     with quiet():
         # model
         augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
-        model, limits = _build_model(cfg, data, augmentation.size), Limits.of(cfg, data)
+        model = _build_model(cfg, data, augmentation.size)
         if cfg.ckpt_path:
             check_checkpoint(cfg.ckpt_path, model, limits.epochs)
         schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
         options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
-        options |= {"augmentation": augmentation, "schedule": schedule, "compiled": compiles(cfg, data.events)}
-        module = EventModule(model, **options)
-        introduce(console, cfg, data, model, limits, augmentation)
+        options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
+        module = EventModule(model, **options, optimizer=build_optimizer(cfg))
+        introduce(console, composed, data, model, limits, augmentation)
 
         # callbacks
         marginals = data.marginals() if data.valid else {}
         keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(), Pictures(data)
         inner = [ResumeState(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
         inner.append(TrainingProgress(sum(marginals.values()) if marginals else math.nan, keep, limits, console))
-        if cfg.callbacks.pictures:
-            inner.append(pictures)
+        inner += [pictures] if cfg.callbacks.pictures else []
+        callbacks = [*inner, *build_section(cfg, "callbacks", L.Callback), *callbacks]
+
+        # loggers
+        loggers = [*build_section(cfg, "logger", Logger), *loggers]
+        for logger in loggers:
+            logger.log_hyperparams(_given(cfg))
 
         # trainer and fit
-        ended = fit(cfg, data, module, [*inner, *callbacks], limits, folder)
+        trainer = make_trainer(cfg, data, limits, callbacks, [*make_loggers(cfg, folder), *loggers], folder)
+        ended = fit(trainer, module, data, cfg.ckpt_path)
         interrupted = ended and (stop.reason or ended)  # Lightning calls both SIGTERM
-        for line in augmentation.lines() if isinstance(augmentation, OpsAugmentation) else ():
-            console.print(line)
+        if isinstance(augmentation, OpsAugmentation):
+            console.print("".join(f"{line}\n" for line in augmentation.lines()), end="")
     if keep.diverged and math.isnan(keep.best):
         advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
         raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
 
     with quiet():
         # score
-        run = Run(keep.path, folder, math.nan, math.nan, interrupted)
+        weights = sum(weight.numel() for weight in model.parameters())
+        run = Run(keep.path, folder, math.nan, math.nan, interrupted, weights=weights, events=data.events)
         if is_first():
             run = _score(run, data, augmentation, module.global_step)
+            run = _test(run, test) if test and not interrupted else run
+            _log_scores(run, loggers, trainer.global_step)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
         again = cfg.dataset.refit and data.valid and not interrupted
         if again and agree(is_first() and "refit" not in run.model.summary):
             run = replace(run, interrupted=refit(cfg, data, run.path, augmentation, console))
             run = replace(run, refit="refit" in run.model.summary)
+    run = replace(run, seconds=time.monotonic() - began)
+    if is_first():
+        run.result.write(folder)
     conclude(console, cfg, run, diverged=keep.diverged)
     return run
+
+
+def _decide(cfg: DictConfig, data: EventDataModule) -> tuple[DictConfig, Limits]:
+    """Return a config in which all has a value that the data decides, and the limits of the run."""
+    limits, interval = Limits.of(cfg, data), decide_interval(cfg, data)
+    cfg = resolve_defaults(cfg, data.events)
+    cfg.trainer.max_epochs, cfg.trainer.max_minutes = limits.epochs, limits.minutes
+    cfg.trainer.max_steps = limits.steps or -1
+    cfg.trainer.check_val_every_n_epoch = interval.epochs
+    if interval.batches is not None:
+        cfg.trainer.val_check_interval = interval.batches
+    cfg.trainer.compile = compiles(cfg, data.events)
+    return cfg, limits
+
+
+def _write_origin(cfg: DictConfig, summary: dict[str, Any], folder: Path) -> None:
+    """Write the config and, beside it, what else it takes to have the run again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
+    origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
+    (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 
 def _build_model(cfg: DictConfig, data: EventDataModule, augmentation: int) -> EventModel:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    backbone = _given(cfg.model)
-    shape = choose_size(cfg.model.name, backbone.get("size", AUTO), backbone.get("layers"), data.events)
-    for option, number in zip(("size", "layers"), shape, strict=True):
-        if plugins.takes("backbone", cfg.model.name, option):
-            backbone[option] = number
-    return build_model(data.train, backbone, _given(cfg.head), data.columns, augmentation)
+    return build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation)
 
 
 def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
@@ -191,8 +242,7 @@ def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
 
 def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     """Return what the model file has of its training: the config as it was composed, and what was decided of it."""
-    left_open = [key for key in DEFAULTS if OmegaConf.select(composed, key) is None]
-    decided = {key: OmegaConf.select(cfg, key) for key in left_open}
+    before, after = (dict(flatten(OmegaConf.to_container(each))) for each in (composed, cfg))
     return {
         "data": {
             "name": data.path.name,
@@ -202,7 +252,7 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
             "openings": data.openings(data.train),
         },
         "config": OmegaConf.to_container(composed, resolve=False),
-        "decided": {key: value for key, value in decided.items() if value is not None},
+        "decided": {key: value for key, value in after.items() if value != before.get(key)},
         "versions": find_versions(),
         "platform": find_platform(),
         "git": find_revision(Path.cwd()),
@@ -247,6 +297,26 @@ def _score(run: Run, data: EventDataModule, augmentation: WindowAugmentation, st
     save_model(model, run.path)
     score, marginal = result.nats_per_event, result.marginal_nats_per_event
     return replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
+
+
+def _test(run: Run, test: Collection) -> Run:
+    """Score the model in the file on the test part, and store that there."""
+    if not run.path.is_file():
+        return run
+    model = run.model
+    result = evaluate(model, test)
+    score = {"nats_per_event": result.nats_per_event, "marginal": result.marginal_nats_per_event}
+    stderr = result.stderr if math.isfinite(result.stderr) else None
+    model.summary["test"] = score | {"stderr": stderr, "events": len(result.nll), "by_feature": result.by_feature()}
+    save_model(model, run.path)
+    return replace(run, test=result.nats_per_event)
+
+
+def _log_scores(run: Run, loggers: Sequence[Logger], step: int) -> None:
+    scores = {"score/nll": run.score, "score/gain": run.marginal - run.score, "score/test": run.test}
+    for logger in loggers:
+        logger.log_metrics({name: value for name, value in scores.items() if math.isfinite(value)}, step)
+        logger.save()
 
 
 def introduce(
@@ -301,6 +371,8 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         gain = run.marginal - run.score
         console.print(f"{run.path}: {run.score:.2f} nats per event on what was held out,")
         console.print(f"{abs(gain):.2f} {'below' if gain > 0 else 'above'} the marginal baseline of {run.marginal:.2f}")
+    if math.isfinite(run.test):
+        console.print(f"{run.test:.2f} nats per event on the test part")
     if unlearned := [name for name, share in run.kept.items() if not share]:
         _print(console, f"Could not learn when each value of {' and '.join(unlearned)} comes, only how often")
     if partly := [f"{name} {share:.0%}" for name, share in run.kept.items() if 0 < share < 1]:
@@ -316,7 +388,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
     model = shlex.quote(str(run.path))
     more = "".join(f" --plugin {name}" for name in cfg.plugins)
     console.print(f"Next: hxmx gen {model} output.csv{more}, or live: hxmx run {model}{more}")
-    if "tensorboard" in cfg.logger.name:
+    if (run.folder / "tensorboard").is_dir():
         console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
 
 

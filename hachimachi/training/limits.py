@@ -41,6 +41,8 @@ class Limits:
     @staticmethod
     def of(cfg: DictConfig, data: EventDataModule) -> Limits:
         """Take the limits of the config; where it has none, decide from the data."""
+        if cfg.trainer.get("fast_dev_run"):  # a number of batches, and then Lightning counts nothing else
+            return Limits(1, int(cfg.trainer.fast_dev_run), None)
         epochs, minutes = cfg.trainer.max_epochs, cfg.trainer.max_minutes
         steps = cfg.trainer.max_steps if cfg.trainer.max_steps > 0 else None
         if epochs or steps:

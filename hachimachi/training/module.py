@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -112,20 +113,21 @@ class EventModule(L.LightningModule):
 
     Args:
         model: What to train.
-        lr: Learning rate of AdamW.
-        weight_decay: Its weight decay, on matrices only.
+        lr: Learning rate.
+        weight_decay: Weight decay, on matrices only.
         warmup: Steps over which the learning rate rises.
         schedule: Share of the rate at a step, in place of the warm-up, as
             :class:`~hachimachi.training.limits.LearningRateSchedule`.
         average: Decay of the average; 0 for none.
         augmentation: Of training windows.
         compiled: Whether to train with kernels from `torch.compile`.
+        optimizer: Makes the optimizer of groups of weights and `lr`, such as ``torch.optim.RAdam``; AdamW if ``None``.
 
     Raises:
         HachimachiError: A model that was built for another augmentation.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the keys of a group of the config)
         self,
         model: EventModel,
         *,
@@ -136,6 +138,7 @@ class EventModule(L.LightningModule):
         average: float = 0.99,
         augmentation: WindowAugmentation | None = None,
         compiled: bool = False,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     ) -> None:
         super().__init__()
         if augmentation and augmentation.size != (expected := len(model.encoder.augmented)):
@@ -143,6 +146,7 @@ class EventModule(L.LightningModule):
             raise HachimachiError(f"{found}; build the model with augmentation={augmentation.size}")
         self.model = model
         self.lr, self.weight_decay, self.augmentation = lr, weight_decay, augmentation
+        self.optimizer = optimizer
         self.schedule = schedule or (lambda step: min(1.0, (step + 1) / max(1, warmup)))
         self.compiled, self.log_prob = compiled, model.log_prob
         self.average = EMA(model, average) if average else None
@@ -273,7 +277,9 @@ class EventModule(L.LightningModule):
         return metrics | rate
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) and its learning rate schedule."""
+        """Return the optimizer, AdamW by default (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), and its
+        learning rate schedule.
+        """
         weights = list(self.model.parameters())
         groups = [
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
@@ -281,7 +287,8 @@ class EventModule(L.LightningModule):
         ]
         # one pass over all weights; under mixed precision it would unscale gradients itself, and none could be clipped
         mixed = "mixed" in str(getattr(self._trainer, "precision", ""))
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=not mixed)
+        make = self.optimizer or partial(torch.optim.AdamW, fused=not mixed)
+        optimizer = make(groups, lr=self.lr)
         # of a function, as against an object, a checkpoint keeps nothing
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

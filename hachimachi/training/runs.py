@@ -70,8 +70,10 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
 
     Returns:
         Columns ``run`` (the path below ``folder``), every key of the config, such as ``model.name``, and scores:
-        ``score/nll`` is the held-out nats per event, ``score/gain`` how far that is below the marginal baseline; others
-        are there where TensorBoard's log was kept. What a run does not have is missing: the score of one still going.
+        ``score/nll`` is the held-out nats per event, ``score/gain`` how far that is below the marginal baseline,
+        ``score/test`` those of the test part; others are there where TensorBoard's log was kept. ``weights``,
+        ``events`` and ``seconds`` say how large the model is, and how much and how long it learned. What a run does not
+        have is missing: the score of one still going.
 
     Raises:
         HachimachiError: No such folder, no runs in it, or no pandas.
@@ -91,10 +93,7 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
         config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
         assert isinstance(config, dict)
         scores = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
-        written = run / "score.json"
-        if f"{SCORE}nll" not in scores and written.is_file():  # only the command line's, where nothing else was logged
-            scores[f"{SCORE}nll"] = json.loads(written.read_text(encoding="utf-8"))["val_nll"]
-        rows.append({"run": _name(run, home), **dict(_flatten(config)), **scores})
+        rows.append({"run": _name(run, home), **dict(flatten(config)), **scores, **_read_score(run)})
     return pandas.DataFrame(rows)
 
 
@@ -115,6 +114,17 @@ def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]
     table = pandas.DataFrame(points, columns=list(CURVE_COLUMNS)).astype({"epoch": "Int64"})
     return table.drop_duplicates(["run", "step", "name"], keep="last", ignore_index=True)  # several loggers
+
+
+def _read_score(run: Path) -> dict[str, float]:
+    """Return what score.json has; the run may still be going."""
+    path = run / "score.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("val_nll") is not None and kept.get("marginal") is not None:
+        kept["gain"] = kept["marginal"] - kept["val_nll"]
+    names = {"val_nll": f"{SCORE}nll", "gain": f"{SCORE}gain", "test_nll": f"{SCORE}test"}
+    names |= {name: name for name in ("weights", "events", "seconds")}
+    return {names[key]: value for key, value in kept.items() if key in names and value is not None}
 
 
 def _pandas() -> Any:
@@ -138,10 +148,11 @@ def _name(run: Path, home: Path) -> str:
     return run.relative_to(home).as_posix() if run != home else run.resolve().name
 
 
-def _flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a config with dots between, ``model.name``, and their values."""
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

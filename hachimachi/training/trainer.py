@@ -1,9 +1,10 @@
-"""Lightning's trainer as a config describes it, and a run of it: quiet, and ended gently."""
+"""Lightning's loggers and trainer as a config describes them, and a run: quiet, and ended gently."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -31,11 +32,13 @@ from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.callbacks import SameBatches
 from hachimachi.training.config.compose import COLLECTION
+from hachimachi.training.config.targets import build_trainer_options
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.interruption import LastCheckpoint
 from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval
 from hachimachi.training.module import EventModule
 
+Found = TypeVar("Found")
 SAVE_EVERY = timedelta(seconds=30)
 """Time between two checkpoints to resume from."""
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
@@ -48,82 +51,83 @@ def compiles(cfg: DictConfig, events: int) -> bool:
     return cfg.trainer.compile
 
 
-def fit(
+def make_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
+    """Return the loggers that a config knows by name, which write into a folder."""
+    loggers: list[Logger] = []
+    if "tensorboard" in cfg.logger.name:
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
+    if "csv" in cfg.logger.name:
+        loggers.append(CSVLogger(folder, name="", version="csv"))
+    return loggers
+
+
+def decide_interval(cfg: DictConfig, data: EventDataModule) -> ValidationInterval:
+    """Return how often a run is validated: as `val_check_interval` says, a share of an epoch or a number of batches
+    counted over epochs; else as :class:`~hachimachi.training.limits.ValidationInterval` decides.
+    """
+    given, epochs = cfg.trainer.get("val_check_interval"), cfg.trainer.check_val_every_n_epoch
+    if given is None:
+        return ValidationInterval.of(cfg, data)
+    return ValidationInterval(epochs or 1, None) if given == 1.0 else ValidationInterval(epochs, _batches(given, data))
+
+
+def _batches(share: Any, data: EventDataModule) -> Any:
+    """Return a share of an epoch as batches: how many there are Lightning cannot know, for windows are cut anew."""
+    return max(1, math.floor(share * data.batches)) if isinstance(share, float) and 0 < share < 1 else share
+
+
+def make_trainer(
     cfg: DictConfig,
     data: EventDataModule,
-    module: EventModule,
-    callbacks: list[L.Callback],
     limits: Limits,
+    callbacks: list[L.Callback],
+    loggers: list[Logger],
     folder: Path,
-) -> str:
-    """Train, with logs and checkpoints in a folder; return what ended it early, Ctrl-C or SIGTERM, or nothing.
-
-    What was learned since the last validation is validated at the end, whatever ended the run, so that the last steps
-    count: only a second Ctrl-C and an error leave at once. It leaves no trace in what a run goes on from but the best
-    score, so that the patience of early stopping and all random numbers are those of a run that was never stopped.
-
-    Args:
-        cfg: The whole config.
-        data: What to learn from, set up.
-        callbacks: Called besides early stopping and checkpoints.
+) -> L.Trainer:
+    """Return the trainer of a run: besides callbacks it has early stopping, a clock, and checkpoints in a folder.
 
     Raises:
-        HachimachiError: A device that is not there.
+        HachimachiError: As :func:`_make`.
     """
-    last = folder / "checkpoints" / "last.ckpt"
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
         stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
         callbacks = [*callbacks, EarlyStopping("val/nll", strict=False, **stopping)]
     if cfg.trainer.overfit_batches:
         callbacks = [*callbacks, SameBatches()]
-    loggers: list[Logger] = []
-    if "tensorboard" in cfg.logger.name:
-        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
-    if "csv" in cfg.logger.name:
-        loggers.append(CSVLogger(folder, name="", version="csv"))
     profiler = PROFILERS.get(cfg.trainer.profiler)
-    interval = ValidationInterval.of(cfg, data)
     options = {
         "max_epochs": limits.epochs or -1,
         "max_steps": limits.steps or -1,
-        "check_val_every_n_epoch": interval.epochs,
-        "val_check_interval": interval.batches,
         "logger": loggers,
         "limit_train_batches": cfg.trainer.overfit_batches or None,
         "profiler": profiler(dirpath=folder, filename="profile") if profiler else None,
         "default_root_dir": folder,
+        **build_trainer_options(cfg),
     }
-    checkpoint = LastCheckpoint(last, SAVE_EVERY)
-    return _run(cfg, module, data, callbacks, limits.minutes, checkpoint, ckpt_path=cfg.ckpt_path, **options)
+    interval = decide_interval(cfg, data)
+    options = {"val_check_interval": interval.batches, **options, "check_val_every_n_epoch": interval.epochs}
+    options["limit_train_batches"] = _batches(options["limit_train_batches"], data)
+    last = LastCheckpoint(folder / "checkpoints" / "last.ckpt", SAVE_EVERY)
+    return _make(cfg, [*callbacks, last], limits.minutes, **options)
 
 
-def fit_on(
-    cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
-) -> str:
-    """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
-    options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
-    return _run(cfg, module, data, callbacks, None, **options)
-
-
-def _run(
-    cfg: DictConfig,
+def fit(
+    trainer: L.Trainer,
     module: EventModule,
     data: EventDataModule | DataLoader[Tensor],
-    callbacks: list[L.Callback],
-    minutes: float | None,
-    checkpoint: LastCheckpoint | None = None,
-    *,
     ckpt_path: str | None = None,
-    **options: Any,
 ) -> str:
-    """Make a trainer, fit, and validate what was learned last; return what ended it from outside."""
-    together = distributed.StopTogether(minutes) if distributed.count(cfg) > 1 else None
-    if together:
-        callbacks = [*callbacks, together]
-    elif minutes:
-        callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
-    trainer = make_trainer(cfg, callbacks=[*callbacks, *([checkpoint] if checkpoint else [])], **options)
+    """Train; return what ended it early, Ctrl-C or SIGTERM, or nothing.
+
+    What was learned since the last validation is validated at the end, whatever ended the run, so that the last steps
+    count: only a second Ctrl-C and an error leave at once. It leaves no trace in what a run goes on from but the best
+    score, so that the patience of early stopping and all random numbers are those of a run that was never stopped.
+
+    Raises:
+        HachimachiError: What Lightning does not take, or kernels that cannot be made.
+    """
+    together, checkpoint = _find(trainer, distributed.StopTogether), _find(trainer, LastCheckpoint)
     ended = _interruption(
         trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     )
@@ -141,6 +145,11 @@ def _run(
     return ended
 
 
+def _find(trainer: L.Trainer, kind: type[Found]) -> Found | None:
+    callbacks: list[L.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    return next((callback for callback in callbacks if isinstance(callback, kind)), None)
+
+
 def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
     """Let a trainer work; return what ended that, Ctrl-C or SIGTERM, or nothing."""
     before = signal.getsignal(signal.SIGINT)
@@ -152,6 +161,8 @@ def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
         if not trainer.interrupted:
             raise
         return "Ctrl-C"
+    except (MisconfigurationException, ModuleNotFoundError) as error:
+        raise HachimachiError(f"Lightning: {' '.join(str(error).split())}") from error
     except Exception as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
@@ -163,11 +174,21 @@ def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
     return ""
 
 
-def make_trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
-    """Return Lightning's trainer for the devices of a config.
+def fit_on(
+    cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
+) -> str:
+    """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
+    options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
+    options |= {key: cfg.trainer[key] for key in ("accumulate_grad_batches",) if key in cfg.trainer}
+    return fit(_make(cfg, callbacks, None, **options), module, data)
+
+
+def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, **options: Any) -> L.Trainer:
+    """Return Lightning's trainer for the devices of a config, with a clock.
 
     Raises:
-        HachimachiError: A device that is not there, or several machines that do not know of each other.
+        HachimachiError: A device that is not there, several machines that do not know of each other, or arguments that
+            Lightning does not take.
     """
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
     if cfg.trainer.num_nodes > 1 and missing and not distributed.is_external():
@@ -175,28 +196,38 @@ def make_trainer(cfg: DictConfig, **options: Any) -> L.Trainer:
         raise HachimachiError(f"trainer.num_nodes={cfg.trainer.num_nodes}: {', '.join(missing)} not set; {advice}")
     if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
         os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
+    if distributed.count(cfg) > 1:
+        callbacks = [*callbacks, distributed.StopTogether(minutes)]
+    elif minutes:
+        callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
     together = cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1
+    defaults: dict[str, Any] = {
+        "callbacks": callbacks,
+        "accelerator": _accelerator(cfg.trainer.accelerator),
+        "devices": cfg.trainer.devices,
+        "num_nodes": cfg.trainer.num_nodes,
+        # buffers are the same in all processes, for all have the scores of what is held out
+        "strategy": DDPStrategy(broadcast_buffers=False) if together else "auto",
+        "plugins": [] if distributed.is_external() else [LightningEnvironment()],
+        "precision": cfg.trainer.precision,
+        "gradient_clip_val": cfg.trainer.gradient_clip_val or None,
+        "deterministic": cfg.trainer.deterministic,
+        "detect_anomaly": cfg.trainer.detect_anomaly,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,  # windows are shared out already, and so is what is held out
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    refusals = (MisconfigurationException, RuntimeError, TypeError, ValueError, ImportError)
     try:
-        return L.Trainer(
-            accelerator=_accelerator(cfg.trainer.accelerator),
-            devices=cfg.trainer.devices,
-            num_nodes=cfg.trainer.num_nodes,
-            # buffers are the same in all processes, for all have the scores of what is held out
-            strategy=DDPStrategy(broadcast_buffers=False) if together else "auto",
-            plugins=[] if distributed.is_external() else [LightningEnvironment()],
-            precision=cfg.trainer.precision,
-            gradient_clip_val=cfg.trainer.gradient_clip_val or None,
-            deterministic=cfg.trainer.deterministic,
-            detect_anomaly=cfg.trainer.detect_anomaly,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # windows are shared out already, and so is what is held out
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            **options,
-        )
-    except (MisconfigurationException, RuntimeError, ValueError, ImportError) as error:
-        wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
-        raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
+        return L.Trainer(**defaults | options)
+    except refusals as error:
+        try:
+            L.Trainer(**defaults, logger=False)
+        except refusals:
+            wanted = f"trainer.accelerator={cfg.trainer.accelerator} trainer.devices={cfg.trainer.devices}"
+            raise HachimachiError(f"{wanted}: not on this machine; `hxmx devices` lists what is") from error
+        raise HachimachiError(f"trainer: Lightning does not take this: {' '.join(str(error).split())}") from error
 
 
 def _accelerator(name: str) -> str:

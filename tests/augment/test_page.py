@@ -11,7 +11,7 @@ import pytest
 from hachimachi.augment.apply import parse
 from hachimachi.augment.augmentation import known
 from hachimachi.training.config.compose import check_words, compose
-from hachimachi.training.config.schema import as_overrides
+from hachimachi.training.config.overrides import as_overrides
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `((\w+)\(.*?\))` \| .+ \| `(.+?)` \|$", PAGE, re.M)

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature
+from hachimachi.training.sweep.results import Score
 
 from .patch import Patch
 
@@ -82,7 +83,8 @@ class Training:
         Path(cfg.output).write_text(f"seed {cfg.seed}")
         score = math.nan if cfg.seed == 99 else 10.0 - cfg.seed
         ended = "Ctrl-C" if self.interrupted(cfg) else ""
-        return SimpleNamespace(score=score, marginal=12.0, path=Path(cfg.output), folder=folder, interrupted=ended)
+        result = Score(score, 12.0, 1.0, stopped=ended or None)
+        return SimpleNamespace(result=result, path=Path(cfg.output), folder=folder)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 
 import hachimachi.training.data as data_module
 from hachimachi.training.config.compose import compose
-from hachimachi.training.config.schema import quote
+from hachimachi.training.config.overrides import quote
 from hachimachi.training.fit import train
 
 data_module.PASS = 64  # several batches to validate, so that each process has a share

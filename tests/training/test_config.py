@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from hachimachi.training.config.compose import FROM, ConfigError, check, check_words, compose
 from hachimachi.training.config.groups import find_conf, list_defaults, list_keys, list_options
-from hachimachi.training.config.schema import as_overrides, list_schema_keys, quote
+from hachimachi.training.config.overrides import as_overrides, quote
+from hachimachi.training.config.schema import list_schema_keys
 
 OPTIONS = [(group, option) for group, names in list_options(find_conf()).items() for option in names]
 
@@ -104,7 +105,7 @@ def test_composes_twice_and_inside_another_hydra() -> None:
         ("debug=slow", ["anomaly, fast, overfit, profiler"]),
         ("logger.name=[csv,wandb]", ["logger.name", "tensorboard, csv, none, or a list"]),
         ("logger.name=[]", ["logger.name"]),
-        ("trainer.profiler=deep", ["'deep'", "simple, advanced, or null"]),
+        ("trainer.profiler=deep", ["'deep'", "one of simple, advanced, a class {_target_: …}, or null"]),
         ("trainer.overfit_batches=-1", ["found -1", "whole number from 0"]),
         ("plugins=mine", ["plugins", "found 'mine'", "a list of modules"]),
         ("plugins=[not_there]", ["plug-in not_there", "no module 'not_there'"]),

@@ -52,7 +52,7 @@ def test_what_a_run_leaves(finished: Run) -> None:
     left = files(finished.folder.parent)
     events = {name for name in left if "events.out.tfevents" in name}
     assert events
-    others = {"config.yaml", "origin.json", "checkpoints/last.ckpt", "tensorboard/hparams.yaml"}
+    others = {"config.yaml", "origin.json", "score.json", "checkpoints/last.ckpt", "tensorboard/hparams.yaml"}
     assert left == {"data.json", "model.pt", *events, *(f"run/{name}" for name in others)}
     assert not finished.interrupted
     kept = (finished.folder / "config.yaml").read_text()
@@ -105,6 +105,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "model.dropout": 0.4,
         "head.dropout": 0.2,
         "augment.share": 0.75,
+        "model.layers": 1,
     }
     assert finished.model.parts["backbone"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}
     assert {"hachimachi", "torch", "lightning", "python"} < set(summary["versions"])
@@ -202,7 +203,7 @@ def test_other_loggers(save: Callable[..., None], capsys: pytest.CaptureFixture[
     save(60)
     run = go("trainer.max_epochs=2", f"logger={name}", "callbacks.progress=true")
     left = files(run.folder)
-    assert left == {"config.yaml", "origin.json", "checkpoints/last.ckpt"} | (
+    assert left == {"config.yaml", "origin.json", "score.json", "checkpoints/last.ckpt"} | (
         {"csv/metrics.csv"} if name == "csv" else set()
     )
     if name == "csv":

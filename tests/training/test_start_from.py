@@ -99,9 +99,12 @@ def test_what_holds_no_config(model: Path) -> None:
 
 
 def test_code_is_never_taken_from_a_file(model: Path) -> None:
-    stored = json.loads(torch.load(model, weights_only=True)["spec"])["summary"]
-    stored["config"]["plugins"] = ["evil"]
-    change(model, summary=stored)
+    content = torch.load(model, weights_only=True)
+    spec = json.loads(content["spec"])
+    spec["summary"]["config"]["plugins"] = ["evil"]
     Path("evil.py").write_text("raise SystemExit('ran')")
+    change(model, summary=spec["summary"])
+    assert compose(source=model).plugins == []  # what is not needed is left out
+    change(model, plugins=["evil"])
     with pytest.raises(ConfigError, match=r"plug-in evil, kept outside.*'plugins=\[evil\]'"):
         start_from(model, [])

@@ -77,7 +77,7 @@ def test_the_score_is_that_of_one_process_alone(both: tuple[Path, list[dict[str,
 def test_one_of_them_writes(both: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, _ = both
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    run = {"run/config.yaml", "run/origin.json", "run/checkpoints/last.ckpt"}
+    run = {"run/config.yaml", "run/origin.json", "run/score.json", "run/checkpoints/last.ckpt"}
     assert left == {"data.json", "model.pt", "0.json", "1.json", *run}
     assert load_model(folder / "model.pt").summary["held_out"]["nats_per_event"] > 0
 

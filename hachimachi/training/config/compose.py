@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
+import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +25,35 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from hachimachi import plugins
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.checkpoint import read_summary
-from hachimachi.errors import HachimachiError
+from hachimachi.models.sizes import AUTO, choose_size
 from hachimachi.training.config.groups import find_conf, list_defaults, list_option_keys
-from hachimachi.training.config.schema import (
+from hachimachi.training.config.overrides import (
     FROM,
     STORED,
-    ConfigError,
     Options,
-    explain_key,
     find_plugins,
     list_all_options,
     list_choices,
-    list_schema_keys,
     offer,
     parse,
     quote,
     read_key,
     read_words,
-    schema_of,
-    show,
 )
+from hachimachi.training.config.schema import OPEN, ConfigError, explain_key, list_schema_keys, schema_of, show
+from hachimachi.training.config.targets import check_open, split_stored, trainer_arguments
 
 NAMED = ("model", "head", "augment")
 """Groups whose options have keys of their own, so that the same option is chosen before its values are set."""
 LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
-"""Keys not taken from a model: where a run writes, what it went on from, the sweep it was a job of, and code."""
+"""Keys not taken from a model: where a run writes, what it went on from, the sweep it was a job of, and plug-ins."""
 
 
 def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None) -> tuple[list[str], list[str]]:
     """Let Hydra know the config in a model file (``.pt``) or checkpoint (``.ckpt``) as an option of the group `from`.
 
     A group of which the words choose an option, themselves or by an experiment, is the words' alone: what the model had
-    in it is left out.
+    in it is left out. So is what would run: classes, and plug-ins that the words do not name.
 
     Returns:
         The overrides, with that option chosen, and lines to print.
@@ -68,15 +67,16 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     if not isinstance(stored, dict):
         raise ConfigError(f"--from {path}: holds no config; expected a model that hxmx train has made")
     folders = [find_conf(), *([config_dir] if config_dir else [])]
-    needed, named = [*summary["plugins"], *stored.get("plugins", [])], find_plugins(overrides, folders, "train")
-    missing = [name for name in dict.fromkeys(needed) if name not in named]
-    if missing:
+    named = find_plugins(overrides, folders, "train")
+    if missing := [name for name in summary["plugins"] if name not in named]:  # it has a part from there
         reason = f"it was made with the plug-in {missing[0]}, kept outside hachimachi"
         raise ConfigError(f"--from {path}: {reason}; if you trust it, add 'plugins=[{','.join([*named, *missing])}]'")
     offer(named)
     options = list_all_options(*folders)
     chosen = _choose(overrides, options, folders)
-    kept, gone = _split_known(stored, chosen & set(options))
+    inert, dropped = split_stored(stored)
+    dropped += [f"plugins ({name})" for name in inert.get("plugins") or [] if name not in named]
+    kept, gone = _split_known(inert, chosen & set(options))
     names = {group: kept[group].get("name") for group in NAMED if group in kept and group not in chosen}
     defaults = [{f"override /{group}": name} for group, name in names.items() if name in options.get(group, [])]
     node = {"defaults": [*defaults, "_self_"], **kept}
@@ -87,7 +87,10 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     lines = [f"From {path}: its config" + (", with what you say on top" if given else "")]
     left = [key for key in summary.get("decided", {}) if key not in given and key.partition(".")[0] not in given]
     if left:
-        lines.append(f"Decided from the data again: {', '.join(left)}")
+        lines += textwrap.wrap(f"Decided from the data again: {', '.join(left)}", 80)
+    if dropped:
+        text = "Left out, for a model file brings in no code; name what you trust yourself"
+        lines += textwrap.wrap(f"{text}: {', '.join(dropped)}", 80, break_on_hyphens=False)
     if gone:
         version = summary.get("versions", {}).get("hachimachi", "another version")
         lines.append(f"Left out, for this hachimachi does not have them ({version} did): {', '.join(gone)}")
@@ -120,8 +123,10 @@ def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str,
         elif not isinstance(value, dict):
             gone.append(section)
         else:
-            gone += [f"{section}.{key}" for key in value if f"{section}.{key}" not in known]
-            if there := {key: each for key, each in value.items() if f"{section}.{key}" in known}:
+            more = [key for key in value if f"{section}.{key}" not in known]
+            unknown = [key for key in more if section != "trainer" or key not in trainer_arguments()]
+            gone += [f"{section}.{key}" for key in unknown]
+            if there := {key: each for key, each in value.items() if key not in unknown}:
                 kept[section] = there
     return kept, gone
 
@@ -162,7 +167,7 @@ def check_words(
         ConfigError: As `compose`.
     """
     folders = [find_conf(), *([config_dir] if config_dir else [])]
-    _offer(find_plugins(read_words(words), folders, config_name))
+    offer(find_plugins(read_words(words), folders, config_name))
     options = list_all_options(*folders)
     given = parse(words, options, multirun)
     overrides = list(given)
@@ -191,14 +196,19 @@ def check_words(
 def check(cfg: DictConfig) -> DictConfig:
     """Merge a composed config into the schema: types are converted, ranges checked.
 
+    Of an open section, a key that its option does not set has the default.
+
     Raises:
         ConfigError: A key that is unknown, missing, or of a wrong type or range.
     """
     named = cfg.get("plugins")
-    _offer(map(str, named if OmegaConf.is_list(named) else []))
+    offer(map(str, named if OmegaConf.is_list(named) else []))
     schema = schema_of(cfg)
+    structured = OmegaConf.structured(schema)
+    for section in OPEN:
+        OmegaConf.set_struct(structured[section], False)
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(schema), cfg)
+        typed = OmegaConf.merge(structured, {name: keys for name, keys in _open_defaults().items() if name in cfg}, cfg)
     except ConfigKeyError as error:
         key = str(error.full_key)
         group, _, rest = key.partition(".")
@@ -223,14 +233,14 @@ def check(cfg: DictConfig) -> DictConfig:
             raise ConfigError(f"{key}: {error}") from error
         if not accepted:
             raise _wrong(key, value)
+    check_open(typed)
     return typed
 
 
-def _offer(names: Iterable[str]) -> None:
-    try:
-        offer(names)
-    except HachimachiError as error:
-        raise ConfigError(f"plugins: {error}") from error
+@cache
+def _open_defaults() -> dict[str, Any]:
+    files = {entry.name: f"{entry.value}.yaml" for entry in list_defaults() if entry.name in OPEN}
+    return {name: OmegaConf.load(find_conf() / name / file) for name, file in files.items()}
 
 
 def _walk(schema: Any, node: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig, Field[Any]]]:
@@ -313,7 +323,9 @@ def default_for(key: str, events: int) -> float:
 
 
 def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
-    """Return a config in which keys of `DEFAULTS` that are null have values, where the chosen part takes them."""
+    """Return a config with values for the keys of `DEFAULTS` that are null, and for the size and layers of the model,
+    where the chosen part takes them.
+    """
     resolved = cfg.copy()
     for key in DEFAULTS:
         group, option = key.split(".")
@@ -321,4 +333,9 @@ def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
         taken = kind is None or plugins.takes(kind, cfg[group].name, option)
         if taken and OmegaConf.select(resolved, key) is None:
             OmegaConf.update(resolved, key, default_for(key, events))
+    size, layers = (OmegaConf.select(cfg, f"model.{key}") for key in ("size", "layers"))  # a plug-in may have neither
+    shape = choose_size(cfg.model.name, size or AUTO, layers, events)
+    for option, number in zip(("size", "layers"), shape, strict=True):
+        if plugins.takes("backbone", cfg.model.name, option):
+            resolved.model[option] = number
     return resolved

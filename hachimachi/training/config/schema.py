@@ -1,25 +1,17 @@
-"""The schema of a training run, each key with its type and range, and the overrides that name its keys."""
+"""The schema of a training run: each key with its type and range, and what is said of one that is not there."""
 
 from __future__ import annotations
 
+import inspect
 import math
-import os
-import re
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from difflib import get_close_matches
-from itertools import takewhile
-from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from functools import partial
+from typing import Any, Literal, Union, get_args, get_origin
 
-import yaml
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
-from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from hachimachi import plugins
 from hachimachi.augment import apply
@@ -32,6 +24,10 @@ LOGGERS = ("tensorboard", "csv")
 """Loggers of the curves."""
 SHAPES = ("constant", "cosine", "onecycle")
 """Shapes of the learning rate over a run; see :mod:`hachimachi.training.limits`."""
+OPEN = ("optimizer", "trainer", "callbacks", "logger")
+"""Sections that take more than their own keys; see :mod:`hachimachi.training.config.targets`."""
+TARGET = "_target_"
+"""Key that names a class."""
 
 
 def _is_any(value: Any) -> bool:  # noqa: ARG001  (as any key accepts a value)
@@ -55,6 +51,16 @@ def _number(expected: str, accepts: Callable[[float], bool] = lambda _: True, nu
 
 def _one_of(*names: str, null: bool = False) -> Any:
     return _key(f"one of {', '.join(names)}", lambda value: value in names, null)
+
+
+def _one_of_or_class(*names: str, null: bool = False) -> Any:
+    expected = f"one of {', '.join(names)}, a class {{{TARGET}: …}}"
+    return _key(expected, lambda value: value in names if isinstance(value, str) else has_target(value), null)
+
+
+def has_target(value: Any) -> bool:
+    """Return whether a value names a class."""
+    return isinstance(value, Mapping) and TARGET in value
 
 
 def _part(group: str) -> Any:
@@ -145,7 +151,7 @@ class AugmentConfig:
 
 @dataclass
 class OptimizerConfig:
-    """The optimizer."""
+    """The optimizer; with `_target_` one of another class, whose arguments are keys besides."""
 
     name: str = _part("optimizer")
     lr: float = _number("a number above 0", lambda value: value > 0)
@@ -157,12 +163,13 @@ class OptimizerConfig:
 
 @dataclass
 class TrainerConfig:
-    """On what it computes, and for how long. Names are those of `lightning.Trainer` where it has them."""
+    """On what it computes, and for how long. Names are those of `lightning.Trainer` where it has them, and all others
+    that it has may be there too."""
 
     accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _key("a whole number from 1, a list of device numbers, or auto", _is_devices)  # noqa: RUF009
     num_nodes: int = _whole(1)
-    strategy: str = _one_of("auto", "ddp")
+    strategy: Any = _one_of_or_class("auto", "ddp")  # noqa: RUF009
     max_epochs: int | None = _whole(1, null=True)
     max_steps: int = _key("a whole number from 1, or -1 for no limit", lambda value: value == -1 or value >= 1)
     max_minutes: float | None = _number("a number above 0", lambda value: value > 0, null=True)
@@ -174,12 +181,12 @@ class TrainerConfig:
     threads: int | None = _whole(1, null=True)
     overfit_batches: int = _whole(0)
     detect_anomaly: bool = _flag()
-    profiler: str | None = _one_of("simple", "advanced", null=True)
+    profiler: Any = _one_of_or_class("simple", "advanced", null=True)  # noqa: RUF009
 
 
 @dataclass
 class CallbacksConfig:
-    """When to stop, and what to show."""
+    """When to stop, and what to show; besides, callbacks by their classes."""
 
     patience: int = _whole(1)
     min_delta: float = _number("a number from 0", lambda value: value >= 0)
@@ -189,7 +196,7 @@ class CallbacksConfig:
 
 @dataclass
 class LoggerConfig:
-    """The loggers of the curves: one, or a list of them."""
+    """The loggers of the curves: one, or a list of them; besides, others by their classes."""
 
     name: Any = _key(f"one of {', '.join(LOGGERS)}, none, or a list of them", _is_loggers)  # noqa: RUF009
 
@@ -235,146 +242,85 @@ class TrainConfig:
     output: str = _file()
     seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)
     ckpt_path: str | None = _file(null=True)
+    test: bool = _flag()
+    tags: list[str] = _key("a list of words, such as [baseline,evening]", _is_any)  # noqa: RUF009
     plugins: list[str] = _key("a list of modules, such as [mypackage.mymodule]", _is_any)  # noqa: RUF009
-
-
-Options = dict[str, list[str]]
-_OVERRIDE = re.compile(r"~|\+{0,2}[\w$][\w$./@:-]*=")
 
 
 GROUPS: dict[str, tuple[str, type]] = {"model": ("backbone", ModelConfig), "head": ("head", HeadConfig)}
 """Groups of configs whose options are parts: their kind, and the keys that parts of this package have."""
-FROM, STORED = "from", "stored"
-"""Group and option as which the config in a model file is composed; see :mod:`hachimachi.training.config.compose`."""
-EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-"""Types that are checked, and how errors name them; of any other type a key takes what it is given."""
 
 
 class ConfigError(HachimachiError):
     """An override or a config that does not say what a run needs: a wrong call, not bad data."""
 
 
-def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
-    """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
+NAMES = {
+    **{int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"},
+    **{list: "a list", tuple: "a list", dict: "keys and values"},
+}
+"""Types that YAML has, and how errors name them."""
+
+
+def accepts(kind: Any, value: Any) -> bool:  # noqa: PLR0911  (one a kind)
+    """Return whether a value of YAML is of the type that a constructor's argument is annotated with.
+
+    A reference to another key is of any. Of classes that YAML does not have, none is: they come by `_target_`.
+    """
+    if kind in (inspect.Parameter.empty, Any) or (isinstance(value, str) and "${" in value):
+        return True
+    if get_origin(kind) in (Union, types.UnionType):
+        return any(accepts(each, value) for each in get_args(kind))
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    kind = type(None) if kind is None else get_origin(kind) or kind
+    if kind in (list, tuple):
+        return isinstance(value, Sequence) and not isinstance(value, str)
+    if kind is dict:
+        return isinstance(value, Mapping)
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if kind in NAMES or not isinstance(kind, type):
+        return kind not in NAMES or isinstance(value, kind)
+    wider = any(issubclass(each, kind) for each in NAMES)  # a sequence, a number, an object
+    return wider or (isinstance(value, str) and hasattr(kind, "__fspath__"))
+
+
+def name_kind(kind: Any) -> str:
+    """Return how an error names the type of an argument."""
+    if kind in (inspect.Parameter.empty, Any):
+        return "a value"
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(name_kind(each) for each in get_args(kind)))
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    kind = type(None) if kind is None else get_origin(kind) or kind
+    return NAMES.get(kind) or f"a {getattr(kind, '__name__', kind)}, {{{TARGET}: …}}"
+
+
+def explain_key(key: str, others: Sequence[str] = (), also: str = "") -> str:
+    """Say that there is no such key, and which is nearest or what its section holds.
 
     Args:
-        words: Files, then overrides.
-        named: What a lone file that ends in `.pt` stands for.
-
-    Raises:
-        ConfigError: A third file, or a file after an override.
+        key: The key.
+        others: Groups and keys that there are besides those of the schema.
+        also: What else the section takes.
     """
-
-    def is_file(word: str) -> bool:
-        key = _OVERRIDE.match(word)
-        if key is None or os.path.exists(word):  # noqa: PTH110  (Path.exists raises for a word too long for a name)
-            return True
-        # a model in a folder
-        return "/" in key[0] and not key[0].startswith("hydra/") and Path(word).parent.is_dir()
-
-    files = list(takewhile(is_file, words))
-    rest = list(words[len(files) :])
-    if len(files) > 2:
-        raise ConfigError(f"{files[2]}: a third file; expected hxmx train [DATA [MODEL.pt]] [key=value …]")
-    for word in rest:
-        if "=" not in word and not word.startswith("~"):
-            raise ConfigError(f"{word}: a file after an override; files come first, overrides are key=value")
-    keys = named if len(files) == 1 and files[0].endswith(".pt") else ("dataset.path", "output")
-    return [f"{key}={quote(name)}" for key, name in zip(keys, files, strict=False)] + rest
-
-
-def quote(name: str) -> str:
-    r"""Quote a file name so that Hydra and OmegaConf give it back as it is.
-
-    >>> print(quote("it's ${odd}.json"))
-    'it\'s \${odd}.json'
-    """
-    return QuotedString(plain(name), Quote.single).with_quotes()
-
-
-def plain(name: str) -> str:
-    """Write a file name so that OmegaConf sees no reference, `${…}`, and no missing value, `???`, in it."""
-    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", "./???" if name == "???" else name)
-
-
-def parse(words: Sequence[str], options: Options, multirun: bool = False) -> list[Override]:
-    """Parse overrides and check the groups, options and keys they name. Keys of `hydra.` are left to Hydra.
-
-    Raises:
-        ConfigError: A word that is wrong, and what is allowed.
-    """
-    overrides = read_words(words)
-    for override in overrides:
-        if override.is_hydra_override():
-            continue
-        if override.is_sweep_override() and not multirun:
-            raise ConfigError(f"{override.input_line}: several values; -m tries each, [a,b] is one list")
-        if override.is_sweep_override() and override.key_or_group == "output":
-            raise ConfigError(f"{override.input_line}: several files; expected one, for the best model of the sweep")
-        key = override.key_or_group
-        if key not in options:
-            known = list_schema_keys(key.partition(".")[2].partition(".")[0] or "<name>")
-            if key != "feature" and not any(key == other or other.startswith(f"{key}.") for other in known):
-                raise ConfigError(explain_key(key, list(options)))
-        elif not override.is_delete():
-            _check_option(override, options[key])
-    return overrides
-
-
-def _check_option(override: Override, names: list[str]) -> None:
-    group, value = override.key_or_group, override.value()
-    chosen = list_choices(override, {group: names}) if override.is_sweep_override() else value
-    if not chosen:
-        raise ConfigError(f"{override.input_line}: fits no option; expected one of {', '.join(names)}")
-    for name in chosen if isinstance(chosen, list) else [chosen]:
-        if name not in names:
-            near = get_close_matches(str(name), names, n=1)
-            hint = f"; did you mean {group}={near[0]}?" if near else ""
-            raise ConfigError(f"{override.input_line}: {name} is not one of {', '.join(names)}{hint}")
-
-
-def read_words(words: Sequence[str]) -> list[Override]:
-    """Read overrides as Hydra does, whatever they name; a `ConfigError` is raised for a word that cannot be read."""
-    overrides = []
-    for word in words:
-        # names of features come from the data, so no config can hold these keys beforehand
-        text = f"++{word}" if re.match(r"feature[.=]", word) else word
-        try:
-            overrides.append(OverridesParser.create().parse_override(text))
-        except HydraException as error:
-            hint = "expected key=value; text with special characters stands in quotes: \"key='a, b'\""
-            raise ConfigError(f"{text}: cannot be read; {hint}") from error
-    return overrides
-
-
-def list_choices(override: Override, options: Options) -> list[str]:
-    """Return the values that a sweep will give to its key, as text; of a range or interval, only its ends."""
-    value = override.value()
-    if not override.is_sweep_override():
-        return [override.input_line.partition("=")[2] if override.input_line else ""]
-    if isinstance(value, Glob):
-        return value.filter(options.get(override.key_or_group, []))
-    if isinstance(value, IntervalSweep):
-        return [str(value.start), str(value.end)]
-    if isinstance(value, RangeSweep):
-        numbers = list(value.range())
-        return [str(min(numbers)), str(max(numbers))]
-    return list(override.sweep_string_iterator())
-
-
-def explain_key(key: str, groups: Sequence[str] = ()) -> str:
-    """Say that there is no such key, and which is nearest or what its section holds."""
     section, _, rest = key.partition(".")
-    known = [*list_schema_keys(rest.partition(".")[0] or "<name>"), *groups]
+    known = [*list_schema_keys(rest.partition(".")[0] or "<name>"), *others]
     siblings = [other for other in known if rest and other.startswith(f"{section}.")]
     ends = {other.rpartition(".")[2]: other for other in siblings}
-    near = [ends[end] for end in get_close_matches(rest.rpartition(".")[2], list(ends), n=1, cutoff=0.5)]
-    if not siblings:
-        near = [other for other in known if other.endswith(f".{key}")] or get_close_matches(key, known, n=1)
+    last = key.rpartition(".")[2]
+    near = [other for other in known if other.endswith(f".{last}") and section != "feature" and last != "name"]
+    if not near:
+        near = [ends[end] for end in get_close_matches(last, list(ends), n=1, cutoff=0.6 if also else 0.5)]
+    if not near and not siblings:
+        near = get_close_matches(key, known, n=1)
     if near:
         return f"{key}: no such key; did you mean {' or '.join(near)}?"
+    own = [end for end, other in ends.items() if other not in others]
     tops = dict.fromkeys(other.partition(".")[0] for other in known)
-    return f"{key}: no such key; {section if ends else 'a run'} has {', '.join(ends or tops)}"
+    return f"{key}: no such key; {section if ends else 'a run'} has {', '.join(own or tops)}{also}"
 
 
 def show(value: object) -> str:
@@ -384,59 +330,9 @@ def show(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def offer(names: Iterable[str]) -> None:
-    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults.
-
-    Raises:
-        HachimachiError: As :func:`hachimachi.plugins.load`.
-    """
-    plugins.load(names)
-    for group, name in _list_custom():
-        taken = plugins.options(GROUPS[group][0], name)
-        options = {key: MISSING if each.default is each.empty else each.default for key, each in taken.items()}
-        ConfigStore.instance().store(group=group, name=name, node={"name": name, **options})
-
-
-def list_all_options(*folders: Path) -> dict[str, list[str]]:
-    """Return the options of each group, as `list_options`, custom parts included."""
-    found = list_options(*folders)
-    for group, name in _list_custom():
-        found[group] = sorted({*found[group], name})
-    return found | ({FROM: [STORED]} if FROM in ConfigStore.instance().repo else {})
-
-
-def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_name: str) -> list[str]:
-    """Return what `plugins=` names, in the overrides or at the top of the configs that they choose."""
-    files = [folder / f"{config_name}.yaml" for folder in folders]
-    named: list[str] = []
-    for override in overrides:
-        if override.key_or_group == "plugins" and not override.is_delete():
-            named += _as_names(override.value())
-        elif "/" not in override.key_or_group:
-            files += [folder / override.key_or_group / f"{override.value()}.yaml" for folder in folders]
-    for file in files:
-        named += _as_names(read_key(file, "plugins")) if file.is_file() else []
-    return named
-
-
-def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key, as it stands there; nothing if it cannot be read.
-
-    Raises:
-        ConfigError: What is no YAML; Hydra would not name the file.
-    """
-    try:
-        value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-    except (OSError, ValueError, OmegaConfBaseException):  # Hydra will say what is wrong with it
-        return None
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-
 def schema_of(cfg: DictConfig) -> type[TrainConfig]:
     """Return the schema of a run, in which parts of plug-ins have the keys that their constructors take."""
-    custom = [(group, name) for group, name in _list_custom() if OmegaConf.select(cfg, f"{group}.name") == name]
+    custom = [(group, name) for group, name in list_custom_parts() if OmegaConf.select(cfg, f"{group}.name") == name]
     schemas = [(group, _part_schema(group, name)) for group, name in custom]
     entries = [(group, schema, field(default_factory=schema)) for group, schema in schemas]
     return make_dataclass("CustomTrainConfig", entries, bases=(TrainConfig,)) if entries else TrainConfig
@@ -456,12 +352,12 @@ def list_schema_keys(feature: str = "<name>") -> dict[str, str]:
             expected |= list_section(each.name, each.default_factory)
         else:
             expected[each.name] = each.metadata["expected"]
-    for group, name in _list_custom():
+    for group, name in list_custom_parts():
         expected = {**list_section(group, _part_schema(group, name)), **expected}
     return expected
 
 
-def _list_custom() -> list[tuple[str, str]]:
+def list_custom_parts() -> list[tuple[str, str]]:
     """Return group and name of each backbone and head that a plug-in has registered."""
     return [(group, name) for group, (kind, _) in GROUPS.items() for name in plugins.plugin_names(kind)]
 
@@ -478,17 +374,7 @@ def _part_schema(group: str, name: str) -> type:
         if like := known.get(key):
             entries.append((key, like.type, field(default=like.default, metadata=dict(like.metadata))))
             continue
-        union = get_origin(option.annotation) in (Union, types.UnionType)
-        kinds = get_args(option.annotation) if union else (option.annotation,)
-        null = option.default is None or type(None) in kinds
-        [first, *others] = [each for each in kinds if each is not type(None)] or [Any]
-        checked = first if first in EXPECTED and not others else Any
-        expected = EXPECTED.get(checked, "a value") + (", or null" if null else "")
-        annotation = checked | None if null and checked is not Any else checked
-        default = field(default=None if null else MISSING, metadata={"expected": expected, "accepts": _is_any})
-        entries.append((key, annotation, default))
+        kind = option.annotation
+        rule = {"expected": name_kind(kind), "accepts": partial(accepts, kind)}
+        entries.append((key, Any, field(default=None if option.default is None else MISSING, metadata=rule)))
     return make_dataclass(f"{name.title()}Config", entries)
-
-
-def _as_names(value: Any) -> list[str]:
-    return [str(name) for name in value] if isinstance(value, list) else []

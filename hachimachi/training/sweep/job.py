@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from omegaconf import DictConfig, read_write
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
-from hachimachi.training.config.schema import ConfigError, plain, quote
+from hachimachi.training.config.overrides import plain, quote
+from hachimachi.training.config.schema import ConfigError
 from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
 from hachimachi.training.sweep.search import BASIC, Prune
 
@@ -104,7 +104,7 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
 def _run(cfg: DictConfig, site: Site) -> Score:
     from hachimachi.training.fit import train
 
-    began, number = time.monotonic(), distributed.count(cfg)
+    number = distributed.count(cfg)
     if number > 1 and site.beside and not distributed.is_started():
         wanted = f"trainer.devices={cfg.trainer.devices}"
         advice = "leave out hydra/launcher, or use srun"
@@ -115,8 +115,7 @@ def _run(cfg: DictConfig, site: Site) -> Score:
     callbacks: list[Any] = [prune] if prune else []
     with distributed.LaunchedProcesses(number) if number > 1 else nullcontext() as processes:
         run = train(cfg, site.folder, [*callbacks, processes] if processes else callbacks)
-    seconds = round(time.monotonic() - began, 1)
-    score = Score(run.score, run.marginal, seconds, prune.pruned if prune else None, run.interrupted or None)
+    score = replace(run.result, pruned=prune.pruned if prune else None)
     if distributed.is_first():
         score.write(site.folder)
     return score

@@ -34,6 +34,9 @@ class Score:
         pruned: The step at which it was ended for falling behind.
         stopped: What ended it from outside, Ctrl-C or SIGTERM.
         error: Why it failed.
+        test_nll: Nats per event of the test part, if it was scored.
+        weights: Numbers that the model has learned.
+        events: Events it has learned from.
     """
 
     val_nll: float | None = None
@@ -42,6 +45,9 @@ class Score:
     pruned: int | None = None
     stopped: str | None = None
     error: str | None = None
+    test_nll: float | None = None
+    weights: int | None = None
+    events: int | None = None
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of a job, whole or not at all; NaN and infinity are left out."""

@@ -1,0 +1,261 @@
+"""Parts of Lightning and torch in a config: any argument of `L.Trainer`, and classes that ``_target_`` names.
+
+Open sections take them besides their own keys: ``trainer`` arguments of the trainer, ``callbacks`` and ``logger``
+classes under names of one's own, ``optimizer`` one class and its arguments. They are checked against signatures before
+any data is read, and built by Hydra. What is named here runs, so none is taken from a model file: :func:`split_stored`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeVar
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hachimachi import plugins
+from hachimachi.errors import HachimachiError
+from hachimachi.training.config.schema import (
+    OPEN,
+    TARGET,
+    ConfigError,
+    TrainConfig,
+    accepts,
+    explain_key,
+    has_target,
+    list_schema_keys,
+    name_kind,
+    show,
+)
+
+Built = TypeVar("Built")
+OWNED = {
+    "logger": "+logger.mine={_target_: …} adds one",
+    "callbacks": "+callbacks.mine={_target_: …} adds one",
+    "default_root_dir": "hydra.run.dir=… says where a run writes",
+    "enable_checkpointing": "+callbacks.mine={_target_: lightning.pytorch.callbacks.ModelCheckpoint} adds to its own",
+}
+"""Arguments of the trainer that the run decides, and what to say in place of them."""
+COUNTED = ("accumulate_grad_batches",)
+"""Arguments whose range the trainer does not check."""
+HYDRA = (TARGET, "_args_", "_partial_", "_recursive_", "_convert_")
+"""Keys beside ``_target_`` that are for Hydra."""
+KINDS = {
+    "callbacks": "lightning.pytorch.callbacks.Callback",
+    "logger": "lightning.pytorch.loggers.Logger",
+    "optimizer": "torch.optim.Optimizer",
+}
+"""What the classes of each section are to be."""
+_SECTIONS: dict[str, Any] = {each.name: each.default_factory for each in fields(TrainConfig) if each.name in OPEN}
+_OWN = {name: {key.name for key in fields(section)} for name, section in _SECTIONS.items()}
+
+
+def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
+    """Return what an open section has besides its own keys, as it stands there."""
+    more = OmegaConf.to_container(cfg[section], resolve=False)
+    assert isinstance(more, dict)
+    return {str(key): value for key, value in more.items() if key not in _OWN[section]}
+
+
+def check_open(cfg: DictConfig) -> None:
+    """Check what open sections have besides their own keys: names, classes, arguments and their types.
+
+    Raises:
+        ConfigError: What is wrong, and the nearest right spelling.
+    """
+    if more := list_more(cfg, "trainer"):
+        _check_trainer(more)
+    for key in ("strategy", "profiler"):
+        if has_target(value := cfg.trainer.get(key)):
+            _check_call(f"trainer.{key}", value)
+    for section in ("callbacks", "logger"):
+        for name, value in list_more(cfg, section).items():
+            key = f"{section}.{name}"
+            if has_target(value):
+                _check_call(key, value, section)
+            elif isinstance(value, Mapping):
+                near = [each for each in value if get_close_matches(str(each), [TARGET])]
+                found = f"; did you mean {TARGET} for {near[0]}?" if near else ""
+                raise ConfigError(f"{key}: names no class; expected {{{TARGET}: package.Class, …}}{found}")
+            elif value is not None:
+                raise ConfigError(explain_key(key, also=f", and names of your own, +{section}.mine={{{TARGET}: …}}"))
+    if more := list_more(cfg, "optimizer"):
+        if TARGET not in more:
+            also = f"; arguments of another optimizer come with its class, +optimizer.{TARGET}=torch.optim.RAdam"
+            [key, *_] = more
+            raise ConfigError(explain_key(f"optimizer.{key}", [f"optimizer.{TARGET}"], also))
+        _check_call("optimizer", more, "optimizer")
+
+
+def _check_trainer(more: Mapping[str, Any]) -> None:
+    known = trainer_arguments()
+    for name, value in more.items():
+        key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
+        near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
+        owned = name if name in OWNED else near[0] if near and near[0] in OWNED and name not in known else ""
+        if owned:
+            raise ConfigError(f"{key}: {f'trainer.{owned} is ' * (owned != name)}the run's own; {OWNED[owned]}")
+        if name not in known:
+            raise ConfigError(explain_key(key, others, ", and what lightning.Trainer takes"))
+        if has_target(value):
+            _check_call(key, value)
+        elif not accepts(known[name], value) or (name in COUNTED and isinstance(value, int) and value < 1):
+            raise ConfigError(
+                f"{key}: found {show(value)}, expected {name_kind(known[name])}{' from 1' * (name in COUNTED)}"
+            )
+
+
+@cache
+def trainer_arguments() -> dict[str, Any]:
+    """Return the arguments of Lightning's trainer with their types."""
+    import lightning as L
+
+    return {name: each.annotation for name, each in _parameters(L.Trainer).items()}
+
+
+def _check_call(key: str, node: Any, section: str = "") -> None:
+    """Check that a class is there and of the kind of its section, and that it takes the arguments it is given."""
+    path, kind = node[TARGET], KINDS.get(section)
+    target = _find(f"{key}.{TARGET}", path)
+    if kind and isinstance(target, type) and not issubclass(target, pkgutil.resolve_name(kind)):
+        raise ConfigError(f"{key}.{TARGET}: {path} is no {kind}")
+    if not callable(target):
+        raise ConfigError(f"{key}.{TARGET}: {path} is no class; expected one, package.Class")
+    try:
+        taken = _parameters(target)
+    except (TypeError, ValueError):  # built in, without a signature
+        return
+    if any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+        return
+    given = {str(name): node[name] for name in node if name not in HYDRA}
+    names = list(taken)
+    if section == "optimizer":  # weights come first, and rate and decay are keys of ours
+        names = [name for name in names[1:] if name not in _OWN[section]]
+    for name, value in given.items():
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {key}.{near[0]}?" if near else f"it takes {', '.join(names) or 'nothing'}"
+            raise ConfigError(f"{key}.{name}: {path} has no such argument; {hint}")
+        if not has_target(value) and not accepts(taken[name].annotation, value):
+            raise ConfigError(f"{key}.{name}: found {show(value)}, expected {name_kind(taken[name].annotation)}")
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [
+        name for name in names if taken[name].default is inspect.Parameter.empty and taken[name].kind not in variadic
+    ]
+    missing = [name for name in needed if name not in given]
+    if missing and "_args_" not in node and "_partial_" not in node:
+        raise ConfigError(f"{key}: {path} needs {', '.join(missing)}; expected {key}.{missing[0]}=…")
+
+
+def _find(key: str, path: Any) -> Any:
+    """Return what a dotted path names; modules in the working directory are found last."""
+    plugins.look_here()
+    try:
+        return pkgutil.resolve_name(path)
+    except AttributeError as error:
+        known = [name for name in dir(error.obj) if not name.startswith("_")]
+        near = get_close_matches(str(error.name), known, n=1)
+        where = getattr(error.obj, "__name__", path)
+        hint = f"; did you mean {where}.{near[0]}?" if near else ""
+        raise ConfigError(f"{key}: {where} has no {error.name}{hint}") from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{key}: {path}: no module {error.name!r}, neither installed nor here") from error
+    except Exception as error:
+        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(f"{key}: found {show(path)}, expected package.Class ({found})") from error
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(target, eval_str=True).parameters
+    except (NameError, TypeError, AttributeError):  # a type that is imported for type checkers only
+        return inspect.signature(target).parameters
+
+
+def build_trainer_options(cfg: DictConfig) -> dict[str, Any]:
+    """Return arguments of the trainer that are no keys of our own, and strategy and profiler where they are classes."""
+    keys = [*list_more(cfg, "trainer"), *(key for key in ("strategy", "profiler") if has_target(cfg.trainer.get(key)))]
+    return {key: _build(f"trainer.{key}", cfg.trainer[key]) for key in keys}
+
+
+def build_section(cfg: DictConfig, section: str, kind: type[Built]) -> list[Built]:
+    """Build the classes that ``callbacks`` or ``logger`` names, in their order; one that is null is left out."""
+    named = [name for name, value in list_more(cfg, section).items() if value is not None]
+    built = [_build(f"{section}.{name}", cfg[section][name]) for name in named]
+    for name, each in zip(named, built, strict=True):
+        if not isinstance(each, kind):
+            raise HachimachiError(f"{section}.{name}: made a {type(each).__name__}, expected a {kind.__name__}")
+    return built
+
+
+def build_optimizer(cfg: DictConfig) -> Callable[..., Any] | None:
+    """Return what makes the optimizer a config names, given groups of weights and `lr`; nothing if it names none."""
+    more = list_more(cfg, "optimizer")
+    if TARGET not in more:
+        return None
+    resolved = {key: cfg.optimizer[key] for key in more}
+    make = _build("optimizer", OmegaConf.create(resolved), _partial_=True)
+
+    def make_optimizer(groups: Iterable[Any], lr: float) -> Any:
+        try:
+            return make(groups, lr=lr)
+        except Exception as error:
+            raise HachimachiError(f"optimizer: {more[TARGET]}: {' '.join(str(error).split())}") from error
+
+    return make_optimizer
+
+
+def _build(key: str, node: Any, **options: Any) -> Any:
+    if not OmegaConf.is_config(node):
+        return node
+    plugins.look_here()
+    try:
+        return instantiate(node, _convert_="all", **options)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise HachimachiError(f"{key}: {' '.join(str(error.__cause__ or error).split())}") from error
+
+
+def split_stored(stored: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Take from the config in a model file all that names a class or would compute something.
+
+    A file that came from anywhere says what was learned and how, and nothing of it runs: neither ``_target_`` nor
+    ``${…}`` other than a reference to another key, which might write one.
+
+    Returns:
+        What is left, and what was taken, by key.
+    """
+    left, taken, known = {}, [], list_schema_keys()
+    for section, value in stored.items():
+        if not isinstance(value, Mapping):
+            kept = {section: value} if _is_inert(value) else {}
+            left |= kept
+            taken += [] if kept else [section]
+            continue
+        left[section] = {}
+        for key, each in value.items():
+            foreign = section in OPEN and section != "trainer" and f"{section}.{key}" not in known
+            if each is None or (_is_inert(each) and not foreign):
+                left[section][key] = each
+            else:
+                name = each[TARGET] if has_target(each) else each if key == TARGET else ""
+                taken.append(f"{section}.{key}" + (f" ({name})" if name else ""))
+    return left, taken
+
+
+def _is_inert(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return TARGET not in value and all(map(_is_inert, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_inert, value))
+    if not isinstance(value, str):
+        return True
+    plain = re.sub(r"(?<!\\)(\\\\)*\\\$\{", "", value)  # escaped, as in a file's name
+    return "${" not in plain or re.fullmatch(r"\$\{\w+(\.\w+)*\}", plain) is not None
