@@ -134,6 +134,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
     Raises:
         HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
+        ModuleNotFoundError: Torch is not installed.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_model, save_model
@@ -145,6 +146,8 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     (['0', '1'], True)
     >>> folder.cleanup()
     """
+    import torch  # noqa: F401  (without it there is no model, whatever the file)
+
     registry.load(plugins)
     stored = read_model(path)
     with _one_line(path):
@@ -302,7 +305,11 @@ def _read_by_torch(path: Path) -> StoredModel:
     """Return what is in a file of version 1, or in a checkpoint."""
     import pickle
 
-    torch = _import_torch(path, "a checkpoint, or a model of version 1, which are read by PyTorch")
+    with _one_line(path):
+        torch = _import_torch(
+            "a checkpoint, or a model of version 1, which are read by PyTorch",
+            "pip install torch, or renew it where PyTorch is: hxmx upgrade OLD NEW",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of archives of other kinds, refused all the same
@@ -356,7 +363,7 @@ def _stored(
 
 def _build(stored: StoredModel) -> EventModel:
     """Return the torch model of what a file holds, ready to play."""
-    torch = _import_torch(None, "its parts are played by PyTorch")
+    torch = _import_torch("its parts are played by PyTorch")
     from hachimachi.models.event_model import EventModel
 
     for kind, chosen in stored.parts.items():  # parts of plug-ins have to be named: a file brings in no code
@@ -381,13 +388,11 @@ def _build(stored: StoredModel) -> EventModel:
     return model.eval()
 
 
-def _import_torch(path: Path | None, reason: str) -> Any:
+def _import_torch(reason: str, advice: str = "pip install torch") -> Any:
     try:
         import torch
     except ModuleNotFoundError as error:
-        where = "" if path is None else f"{path}: "
-        advice = "pip install torch, or where there is one: hxmx upgrade OLD NEW"
-        raise HachimachiError(f"{where}{reason}, and that is not installed here; {advice}") from error
+        raise HachimachiError(f"{reason}, and that is not installed here; {advice}") from error
     return torch
 
 

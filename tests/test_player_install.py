@@ -98,7 +98,7 @@ ALL = "torch lightning hydra-core tensorboard matplotlib"
         (["gen", "old.pt", "new.csv"], r"old\.pt: a checkpoint, or a model of version 1, .*pip install torch, .*"),
         (["run", "old.pt"], r"old\.pt: a checkpoint, or a model of version 1, which are read by PyTorch, .*"),
         (["info", "old.pt"], r"old\.pt: a checkpoint, or a model of version 1, .*: hxmx upgrade OLD NEW"),
-        (["upgrade", "old.pt", "new.pt"], r"old\.pt: a checkpoint, or a model of version 1, .*"),
+        (["upgrade", "old.pt", "new.pt"], r"upgrade needs torch, which is not installed here; pip install torch"),
         (["gen", "data.mid", "new.csv"], r"data\.mid: damaged, or not a model file; .*"),
     ],
     ids=lambda each: each[0] if isinstance(each, list) else "",
