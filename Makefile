@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-recipe bench-step bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -24,7 +24,7 @@ clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with;
 	then echo "Installed $(CLIENTS)"; \
 	else echo "Pure Data and SuperCollider are not here and cannot be installed: their tests will say how to get them"; fi
 
-bench: bench-model bench-step bench-train bench-live bench-data bench-augment  ## everything that is measured
+bench: bench-model bench-step bench-start bench-train bench-live bench-data bench-augment  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models predict; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
@@ -37,6 +37,9 @@ bench-recipe: .venv/installed  ## what each part of the training recipe is worth
 
 bench-step: .venv/installed  ## how many events a second a model plays
 	@$(BIN)/python benchmarks/step.py
+
+bench-start: .venv/installed  ## how long gen, run and info take from the prompt on, and how much memory
+	@$(BIN)/python -m benchmarks.start $(ARGS)
 
 bench-train: .venv/installed  ## how many events a second are learned from, and what Lightning's loop takes of it
 	@$(BIN)/python -m benchmarks.train $(ARGS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what type checkers and editors see
     from hachimachi import plot as plot
     from hachimachi.checkpoint import load_model as load_model
+    from hachimachi.checkpoint import load_player as load_player
     from hachimachi.checkpoint import save_model as save_model
     from hachimachi.constraints import Constraint as Constraint
     from hachimachi.description.describe import describe as describe
@@ -46,6 +47,7 @@ _HOMES = {
     "build_model": "models.event_model",
     "EventModel": "models.event_model",
     "load_model": "checkpoint",
+    "load_player": "checkpoint",
     "save_model": "checkpoint",
     "generate": "generation",
     "generate_many": "generation",

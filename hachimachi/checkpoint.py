@@ -1,29 +1,55 @@
-"""The model file: safe, versioned, complete."""
+"""The model file: safe, versioned, complete, and read without torch.
+
+Version 2 is a zip archive that ``torch.load(weights_only=True)`` reads. Beside the entries of torch it has one named
+``hachimachi.json``: the model's description, and for each array its entry, dtype and shape. The entries of arrays are
+their bytes, row by row, little-endian and not compressed, so NumPy is enough to read them and nothing is unpickled.
+Version 1 and Lightning checkpoints lack that entry and are read through torch.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-import pickle
+import math
 import re
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from hachimachi import plugins as registry
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.io.atomic import replacing
-from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import KINDS, NGrams
+from hachimachi.player.engine import Player, StoredModel, has_numpy_form
+from hachimachi.sampling import Sampling
+
+if TYPE_CHECKING:
+    import torch
+
+    from hachimachi.models.event_model import EventModel
 
 FORMAT = "hachimachi.model"
 VERSION = 2
+INDEX = "hachimachi.json"
+"""The entry of the archive that says where which array is."""
+DTYPES = re.compile(r"<f[248]|<[iu][248]|\|[biu]1|<c(8|16)")
+"""What an array may be made of, as NumPy names it."""
+SPEC = "hachimachi_spec"
+"""Key under which a Lightning checkpoint carries the spec."""
+GRAMS = "hachimachi_grams"
+"""Key under which a model file and a Lightning checkpoint carry runs of events of the training data."""
+WEIGHTS = "model."
+"""Prefix of the model's weights in a Lightning checkpoint."""
+AVERAGE = "average.module."
+"""Prefix of their running average, which is what is played, if one was kept."""
 RENAMED = [
     (r"^first$", "bos"),
     (r"^encoder\.mark$", "encoder.augmented"),
@@ -43,15 +69,156 @@ RENAMED = [
     (r"^(backbone\.layers\.\d+)\.norm_wide\.", r"\1.norm_mlp."),
 ]
 """Names of weights in files of version 1, and in checkpoints of its time, and what they are called since."""
-SPEC = "hachimachi_spec"
-"""Key under which a Lightning checkpoint carries the spec."""
-GRAMS = "hachimachi_grams"
-"""Key under which a model file and a Lightning checkpoint carry runs of events of the training data."""
-WEIGHTS = "model."
-"""Prefix of the model's weights in a Lightning checkpoint."""
-AVERAGE = "average.module."
-"""Prefix of their running average, which is what is played, if one was kept."""
 _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
+_EXPECTED = "expected one written by hxmx train"
+_UNSOUND = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+)
+"""What comes of a description that does not fit its arrays, or that is none."""
+
+
+def load_player(
+    path: str | Path, seed: int | None = 0, sampling: Sampling | None = None, plugins: Iterable[str] = ()
+) -> Player:
+    """Read a model to play it, without torch where its parts have a form in NumPy and the file is of version 2.
+
+    Args:
+        path: A model file (``.pt``) or a Lightning checkpoint (``.ckpt``).
+        seed: As ``sampling``, see :class:`~hachimachi.player.engine.Player`.
+        sampling: How to draw, until it is set otherwise.
+        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
+
+    Raises:
+        HachimachiError: As :func:`load_model`; a sampling that the model cannot play; or torch is needed and missing.
+
+    >>> import tempfile
+    >>> from hachimachi import build_model, load_player, save_model
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save_model(build_model([make_sequence([[60, 80], [64, 75]], [0, 0.25])]), f"{folder.name}/model.pt")
+    >>> player = load_player(f"{folder.name}/model.pt", seed=3)
+    >>> player.observe(player.sample())
+    >>> player.sample().shape
+    (3,)
+    >>> folder.cleanup()
+    """
+    registry.load(plugins)
+    stored = read_model(path)
+    with _one_line(path):
+        in_numpy = stored.version == VERSION and has_numpy_form(stored.parts)
+        player = Player(stored if in_numpy else _build(stored))
+        if sampling is not None:
+            sampling.check(player.columns)
+            player.sampling = sampling
+        with suppress(HachimachiError):  # as of a column too fine for tables, which only some draws need
+            player.sample()  # arrays that do not fit fail here, and not on stage
+        player.reseed(seed)
+        return player
+
+
+def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
+    """Read a model, as a torch module, from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``).
+
+    Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
+
+    Args:
+        path: The file.
+        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
+
+    Raises:
+        HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
+        ModuleNotFoundError: Torch is not installed.
+
+    >>> import tempfile
+    >>> from hachimachi import build_model, load_model, save_model
+    >>> from hachimachi.events import make_sequence
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save_model(build_model([make_sequence([[60, 80], [64, 75]], [0, 0.25])]), f"{folder.name}/model.pt")
+    >>> model = load_model(f"{folder.name}/model.pt")
+    >>> [feature.name for feature in model.features], model.temporal
+    (['0', '1'], True)
+    >>> folder.cleanup()
+    """
+    import torch  # noqa: F401  (without it there is no model, whatever the file)
+
+    registry.load(plugins)
+    stored = read_model(path)
+    with _one_line(path):
+        return _build(stored)
+
+
+def read_model(path: str | Path) -> StoredModel:
+    """Return what is in a model file of any version, or in a checkpoint; nothing is built of it.
+
+    Raises:
+        HachimachiError: As :func:`load_model`, but that parts may be unknown and need not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise HachimachiError(f"{path}: {found}; expected a model written by hxmx train")
+    damaged = f"{path}: damaged, or not a model file; {_EXPECTED}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            top = archive.namelist()[0].partition("/")[0]
+            if f"{top}/{INDEX}" in archive.namelist():
+                return _read_index(path, archive, top)
+            if f"{top}/data.pkl" not in archive.namelist():
+                raise HachimachiError(damaged)
+    except (OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, RuntimeError) as error:
+        raise HachimachiError(damaged) from error
+    return _read_by_torch(path)
+
+
+def read_summary(path: str | Path) -> dict[str, Any]:
+    """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
+
+    Nothing is built, so parts that are not known do no harm.
+
+    Raises:
+        HachimachiError: As :func:`load_model`.
+    """
+    stored = read_model(path)
+    return {**stored.summary, "plugins": list(stored.plugins)}
+
+
+def save_model(model: EventModel, path: str | Path) -> None:
+    """Write a model file, beside first and then renamed, so that there is never half a file."""
+    import torch
+
+    state = {}
+    for name, array in model.state_dict().items():
+        kept = array.float() if array.dtype == torch.bfloat16 else array  # which NumPy does not know
+        state[name] = kept.detach().cpu().contiguous().clone()  # what is written of a view is all that it is a view of
+    learned, grams, spec = {name for name, _ in model.named_parameters()}, keep_grams(model), describe(model)
+    content = {"format": FORMAT, "version": VERSION, "spec": spec, "state_dict": state, GRAMS: grams}
+    groups = {
+        "weights": {name: array for name, array in state.items() if name in learned},
+        "buffers": {name: array for name, array in state.items() if name not in learned},
+        "grams": grams,
+    }
+    written = io.BytesIO()
+    torch.save(content, written)
+    with zipfile.ZipFile(written, "a") as archive:
+        top = archive.namelist()[0].partition("/")[0]  # torch takes no entry beside its folder
+        entries = {archive.read(name): name.removeprefix(f"{top}/") for name in archive.namelist() if "/data/" in name}
+        index: dict[str, Any] = {"format": FORMAT, "version": VERSION, "spec": json.loads(spec)}
+        for group, tensors in groups.items():
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            index[group] = {
+                name: {"entry": entries[array.tobytes()], "dtype": array.dtype.str, "shape": list(array.shape)}
+                for name, array in arrays.items()
+            }
+        archive.writestr(zipfile.ZipInfo(f"{top}/{INDEX}"), json.dumps(index))
+    with replacing(path) as temporary:
+        temporary.write_bytes(written.getvalue())
 
 
 def describe(model: EventModel) -> str:
@@ -65,86 +232,11 @@ def describe(model: EventModel) -> str:
     return json.dumps(spec | ({"plugins": sorted(map(str, needed))} if needed else {}))
 
 
-def save_model(model: EventModel, path: str | Path) -> None:
-    """Write a model file, beside first and then renamed, so that there is never half a file."""
-    content = {"format": FORMAT, "version": VERSION, "spec": describe(model), "state_dict": model.state_dict()}
-    content[GRAMS] = keep_grams(model)
-    with replacing(Path(path)) as temporary:
-        torch.save(content, temporary)
-
-
 def keep_grams(model: EventModel) -> dict[str, torch.Tensor]:
     """Return the symbols of the training data by the names of grams, int64, empty where the model has none."""
-    return {name: torch.from_numpy(grams.symbols.view(np.int64)) for name, grams in model.grams.items()}
+    import torch
 
-
-def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
-    """Read a model from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``), ready to play.
-
-    Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
-
-    Args:
-        path: The file.
-        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
-
-    Raises:
-        HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
-
-    >>> import tempfile
-    >>> from hachimachi import build_model, load_model, save_model
-    >>> from hachimachi.events import make_sequence
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> save_model(build_model([make_sequence([[60, 80], [64, 75]], [0, 0.25])]), f"{folder.name}/model.pt")
-    >>> model = load_model(f"{folder.name}/model.pt")
-    >>> [feature.name for feature in model.features], model.temporal
-    (['0', '1'], True)
-    >>> folder.cleanup()
-    """
-    registry.load(plugins)
-    content = _read(Path(path))
-    try:
-        spec = json.loads(content["spec"])
-        for kind, chosen in spec["parts"].items():  # parts of plug-ins have to be named: a file brings in no code
-            if spec.get("plugins") and chosen["name"] not in registry.names(kind):
-                needed = " ".join(f"--plugin {name}" for name in spec["plugins"])
-                found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
-                raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
-        state = content["state_dict"]
-        augmentation = len(state.get("encoder.augmented", [0]))  # a file of version 1 has one number
-        columns = [Column.from_json(column) for column in spec["columns"]]
-        model = EventModel(columns, **spec["parts"], augmentation=augmentation)
-        model.summary = dict(spec["summary"])
-        model.load_state_dict(rename_weights(state, model.state_dict()))
-        grams = {name: symbols for name, symbols in content.get(GRAMS, {}).items() if name in KINDS}
-        if not all(symbols.dtype == torch.int64 and symbols.ndim == 1 for symbols in grams.values()):
-            raise ValueError("grams that are no hashes")
-        for name, symbols in grams.items():
-            model.grams[name] = NGrams(model.columns, *KINDS[name], symbols.numpy().view(np.uint64))
-        if not all(weight.isfinite().all() for weight in model.parameters()):
-            raise HachimachiError("its weights are not all finite numbers; train it again")
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
-        reason = textwrap.shorten(str(error).removeprefix(_PREAMBLE), 100)
-        found = f"its description and its weights do not fit ({reason})"
-        raise HachimachiError(f"{path}: {found}; train it again") from error
-    return model.eval()
-
-
-def read_summary(path: str | Path) -> dict[str, Any]:
-    """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
-
-    Nothing is built, so parts that are not known do no harm.
-
-    Raises:
-        HachimachiError: As :func:`load_model`.
-    """
-    content = _read(Path(path))
-    try:
-        spec = json.loads(content["spec"])
-        return {**spec["summary"], "plugins": list(spec.get("plugins", []))}
-    except (LookupError, TypeError, ValueError) as error:
-        raise HachimachiError(f"{path}: its description cannot be read; train it again") from error
+    return {name: torch.from_numpy(np.array(grams.symbols).view(np.int64)) for name, grams in model.grams.items()}
 
 
 def rename_weights(state: Mapping[str, Any], expected: Collection[str]) -> dict[str, Any]:
@@ -174,35 +266,145 @@ def pick(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {str(key).removeprefix(prefix): weight for key, weight in state.items() if str(key).startswith(prefix)}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what is in the file, in the form of a model file."""
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "no such file"
-        raise HachimachiError(f"{path}: {found}; expected a model written by hxmx train")
-    content = _load(path)
-    if isinstance(content, dict) and isinstance(content.get(SPEC), str):
-        weights = content.get("state_dict")
-        weights = weights if isinstance(weights, dict) else {}
-        named = pick(weights, AVERAGE) or pick(weights, WEIGHTS)
-        return {"spec": content[SPEC], "state_dict": named, GRAMS: content.get(GRAMS, {})}
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise HachimachiError(f"{path}: not a model file; expected one written by hxmx train")
-    if content.get("version") not in range(1, VERSION + 1):
-        found = content.get("version")
-        raise HachimachiError(f"{path}: a model of version {found}, this hxmx reads version {VERSION}; train it again")
-    return content
+def _read_index(path: Path, archive: zipfile.ZipFile, top: str) -> StoredModel:
+    """Return what is in a file of version 2; nothing larger than the file is made of it."""
+    size = path.stat().st_size
+
+    def read(entry: str) -> bytes:
+        info = archive.getinfo(f"{top}/{entry}")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
+            raise ValueError(f"{entry} is compressed")
+        return archive.read(info)
+
+    def array(described: Mapping[str, Any]) -> NDArray[Any]:
+        nonlocal left
+        entry, dtype, shape = (described[key] for key in ("entry", "dtype", "shape"))
+        if not DTYPES.fullmatch(dtype) or not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError(f"{entry} is {dtype} of shape {shape}")
+        expected = math.prod(shape) * np.dtype(dtype).itemsize
+        left -= expected
+        content = read(entry) if left >= 0 else b""  # many names of one entry may not add up to more than there is
+        if len(content) != expected:
+            raise ValueError(f"{entry} has {len(content):,} bytes in place of {expected:,}")
+        return np.frombuffer(content, dtype).reshape(shape)
+
+    left = size
+    with _one_line(path):
+        index = json.loads(read(INDEX))
+        _check_version(index)
+        weights, buffers, grams = (
+            {name: array(described) for name, described in index[group].items()}
+            for group in ("weights", "buffers", "grams")
+        )
+        if not all(np.isfinite(weight).all() for weight in weights.values()):
+            raise HachimachiError("its weights are not all finite numbers; train it again")
+        return _stored(index["spec"], weights, buffers, grams, VERSION)
 
 
-def _load(path: Path) -> object:
-    """Unpickle tensors, numbers and texts; anything that is no zip file is not even looked into."""
-    damaged = f"{path}: damaged, or not a model file; expected one written by hxmx train"
-    if not zipfile.is_zipfile(path):
-        raise HachimachiError(damaged)
+def _read_by_torch(path: Path) -> StoredModel:
+    """Return what is in a file of version 1, or in a checkpoint."""
+    import pickle
+
+    with _one_line(path):
+        torch = _import_torch(
+            "a checkpoint, or a model of version 1, which are read by PyTorch",
+            "pip install torch, or renew it where PyTorch is: hxmx upgrade OLD NEW",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of archives of other kinds, refused all the same
-            return torch.load(path, map_location="cpu", weights_only=True)
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise HachimachiError(f"{path}: refused, it holds more than numbers and texts and may run code") from error
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as error:
-        raise HachimachiError(damaged) from error
+        raise HachimachiError(f"{path}: damaged, or not a model file; {_EXPECTED}") from error
+    content = content if isinstance(content, dict) else {}
+    with _one_line(path):
+        state, version = content.get("state_dict"), 0
+        if isinstance(content.get(SPEC), str):
+            spec, state = content[SPEC], state if isinstance(state, dict) else {}
+            state = pick(state, AVERAGE) or pick(state, WEIGHTS)
+        else:
+            _check_version(content)
+            spec, version = content["spec"], 1
+        weights = {str(name): weight for name, weight in state.items()}
+        arrays, grams = (
+            {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in group.items()}
+            for group in (weights, content.get(GRAMS, {}))
+        )
+        return _stored(json.loads(spec), arrays, {}, grams, version)
+
+
+def _check_version(content: Mapping[str, Any]) -> None:
+    if content.get("format") != FORMAT:
+        raise HachimachiError(f"not a model file; {_EXPECTED}")
+    if content.get("version") not in range(1, VERSION + 1):
+        found = f"a model of version {content.get('version')}, this hxmx reads version {VERSION}"
+        raise HachimachiError(f"{found}; train it again")
+
+
+def _stored(
+    spec: Mapping[str, Any],
+    weights: dict[str, NDArray[Any]],
+    buffers: dict[str, NDArray[Any]],
+    grams: Mapping[str, NDArray[Any]],
+    version: int,
+) -> StoredModel:
+    """Return a model by what a file says of it."""
+    columns = tuple(Column.from_json(column) for column in spec["columns"])
+    parts = {kind: dict(spec["parts"][kind]) for kind in spec["parts"]}
+    known = {name: symbols for name, symbols in grams.items() if name in KINDS}
+    if not all(symbols.dtype == np.int64 and symbols.ndim == 1 for symbols in known.values()):
+        raise ValueError("grams that are no hashes")
+    runs = {name: NGrams(columns, *KINDS[name], symbols.view(np.uint64)) for name, symbols in known.items()}
+    plugins = tuple(map(str, spec.get("plugins", ())))
+    return StoredModel(columns, parts, weights, buffers, dict(spec["summary"]), plugins, runs, version)
+
+
+def _build(stored: StoredModel) -> EventModel:
+    """Return the torch model of what a file holds, ready to play."""
+    torch = _import_torch("its parts are played by PyTorch")
+    from hachimachi.models.event_model import EventModel
+
+    for kind, chosen in stored.parts.items():  # parts of plug-ins have to be named: a file brings in no code
+        if stored.plugins and chosen["name"] not in registry.names(kind):
+            needed = " ".join(f"--plugin {name}" for name in stored.plugins)
+            found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
+            raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
+    state = {name: torch.from_numpy(np.array(array)) for name, array in stored.arrays.items()}
+    augmentation = len(state.get("encoder.augmented", [0]))  # a file of version 1 has one number
+    if has_numpy_form(stored.parts):  # a description may lie: nothing is made that is larger than what is in the file
+        numbers = sum(array.size for array in stored.arrays.values())
+        sizes = [value for part in stored.parts.values() for value in part.values() if isinstance(value, int)]
+        if max(sizes, default=0) > numbers or stored.parts["backbone"].get("layers", 1) > len(state):
+            raise ValueError(f"{max(sizes):,} units or layers in {numbers:,} numbers")
+        with torch.device("meta"):
+            described = EventModel(stored.columns, **stored.parts, augmentation=augmentation)
+        described.load_state_dict(rename_weights(state, described.state_dict()), assign=True)
+    model = EventModel(stored.columns, **stored.parts, augmentation=augmentation)
+    model.summary, model.grams = dict(stored.summary), dict(stored.grams)
+    model.load_state_dict(rename_weights(state, model.state_dict()))
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        raise HachimachiError("its weights are not all finite numbers; train it again")
+    return model.eval()
+
+
+def _import_torch(reason: str, advice: str = "pip install torch") -> Any:
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise HachimachiError(f"{reason}, and that is not installed here; {advice}") from error
+    return torch
+
+
+@contextmanager
+def _one_line(path: str | Path) -> Iterator[None]:
+    """Say in one line, and with the path, what is wrong with a file."""
+    try:
+        yield
+    except HachimachiError as error:
+        raise HachimachiError(f"{path}: {error}") from error
+    except _UNSOUND as error:
+        reason = textwrap.shorten(str(error).removeprefix(_PREAMBLE), 100)
+        found = f"its description and its weights do not fit ({reason})"
+        raise HachimachiError(f"{path}: {found}; train it again") from error

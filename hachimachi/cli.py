@@ -19,9 +19,23 @@ COMMANDS = {
     "eval": "Measure how well a model predicts events it has not heard",
     "board": "Look at and listen to training runs in TensorBoard",
     "info": "Show what is in a model or a data set",
+    "upgrade": "Write a model of an earlier version as one of today",
     "devices": "List what this machine can compute on, and its MIDI ports",
     "demo": "Walk the whole road once, on a piece of its own",
 }
+
+
+LEARNING = {
+    "torch": "torch",
+    "lightning": "lightning",
+    "hydra": "hydra-core",
+    "omegaconf": "hydra-core",
+    "tensorboard": "tensorboard",
+    "matplotlib": "matplotlib",
+}
+"""Packages that playing does without, and what to install for them."""
+LEARNS = {"train", "demo"}
+"""Commands that need them all."""
 
 
 class LazyGroup(click.Group):
@@ -83,9 +97,25 @@ def main(words: list[str] | None = None) -> None:
             raise
         click.echo(f"hxmx: {error}", err=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if debug or package not in LEARNING:
+            raise
+        command = next((word for word in words if word in COMMANDS), "this")
+        click.echo(f"hxmx: {_describe_missing(command, package)}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _describe_missing(command: str, package: str) -> str:
+    """Return in one line what a command needs, where only what plays is installed."""
+    from importlib.util import find_spec
+
+    packages = LEARNING if command in LEARNS else [package]
+    missing = dict.fromkeys(LEARNING[name] for name in packages if name == package or find_spec(name) is None)
+    return f"{command} needs {package}, which is not installed here; pip install {' '.join(missing)}"
 
 
 if __name__ == "__main__":

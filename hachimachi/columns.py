@@ -81,6 +81,19 @@ def check_bins(name: str, bins: int) -> None:
         raise HachimachiError(f"feature {name!r} has {bins} bins, too many to tabulate; {advice}")
 
 
+def arrange(names: Sequence[str], first: Sequence[str]) -> tuple[int, ...]:
+    """Return the indices of names, those to come first at the front.
+
+    Raises:
+        HachimachiError: One to come first that is not there, or comes twice.
+    """
+    for i, name in enumerate(first):
+        if name not in names or name in first[:i]:
+            found = "stands there twice" if name in names else "is no column"
+            raise HachimachiError(f"head.order: {name!r} {found}; the columns are {', '.join(names)}")
+    return (*map(names.index, first), *(i for i, name in enumerate(names) if name not in first))
+
+
 @dataclass(frozen=True)
 class Categories:
     """One bin for each category of the training data, and a last one for a category never seen."""

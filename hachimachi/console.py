@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hachimachi.io import Report
     from hachimachi.models.event_model import EventModel
+    from hachimachi.player.engine import StoredModel
 
 
 def make_console(*, quiet: bool = False) -> Console:
@@ -69,7 +70,7 @@ def make_table(headings: Sequence[str], right: Collection[str] = ()) -> Table:
     return table
 
 
-def column_table(model: EventModel, scores: Mapping[str, Mapping[str, float]] | None = None) -> Table:
+def column_table(model: EventModel | StoredModel, scores: Mapping[str, Mapping[str, float]] | None = None) -> Table:
     """Return what each column of a model is; with scores, its nats and those of the marginal baseline."""
     from hachimachi.columns import Categories
 

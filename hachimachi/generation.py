@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import read
-from hachimachi.models.event_model import EventModel
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling, choose_sampling
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
 
 DENSEST = 1000
 """Events per second at which a generation by seconds gives up."""
@@ -22,7 +25,7 @@ LONGEST = 10**9
 
 
 def generate(
-    model: EventModel,
+    model: EventModel | Player,
     n_events: int | None = None,
     *,
     seconds: float | None = None,
@@ -34,7 +37,7 @@ def generate(
     """Let a model go on by itself; the same seed gives the same events.
 
     Args:
-        model: The model.
+        model: The model; or a player of it, which stays as it is: it goes on from the start, and not from its state.
         n_events: How many events, 1,000 unless seconds are given.
         seconds: How long, for models that know time; the first of both limits ends it.
         primer: What the model observes first; it is not part of what is returned.
@@ -61,7 +64,7 @@ def generate(
 
 
 def generate_many(
-    model: EventModel,
+    model: EventModel | Player,
     count: int,
     n_events: int | None = None,
     *,
@@ -118,7 +121,7 @@ def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> l
     return rows
 
 
-def check_features(model: EventModel, data: EventSequence) -> None:
+def check_features(model: EventModel | Player, data: EventSequence) -> None:
     """Check that data has the columns a model was trained on.
 
     Raises:
@@ -134,7 +137,7 @@ def check_features(model: EventModel, data: EventSequence) -> None:
         raise HachimachiError(f"{where}: {has}, but the model was trained on data that {trained}")
 
 
-def read_primer(path: str | Path, model: EventModel) -> EventSequence:
+def read_primer(path: str | Path, model: EventModel | Player) -> EventSequence:
     """Read what a model is to observe first, with the columns that it knows.
 
     Raises:

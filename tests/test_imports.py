@@ -12,9 +12,12 @@ from hachimachi import io
 from hachimachi.checkpoint import SPEC, describe, save_model
 from hachimachi.cli import COMMANDS
 from hachimachi.models.event_model import build_model
+from hachimachi.player.numpy_backbones import NUMPY_BACKBONES
+from hachimachi.player.numpy_heads import NUMPY_HEADS
 
 TRAINING = {"lightning", "pytorch_lightning", "hydra", "omegaconf", "tensorboard", "torchmetrics"}
 HEAVY = {"torch", "matplotlib", "pythonosc", *TRAINING}
+PAIRS = [(backbone, head) for backbone in NUMPY_BACKBONES for head in NUMPY_HEADS]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_pieces: Any) -> Path:
     io.write(home / "data.mid", pieces)
     model = build_model(pieces, {"name": "gru", "size": 4})
     save_model(model, home / "model.pt")
+    for backbone, head in PAIRS:
+        parts = {"name": backbone, "size": 32, "layers": 1}, {"name": head}
+        save_model(build_model(pieces, *parts), home / f"{backbone}_{head}.pt")
     weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     torch.save({SPEC: describe(model), "state_dict": weights, "callbacks": {}, "epoch": 1}, home / "model.ckpt")
     return home
@@ -64,8 +70,9 @@ def run_and_stop(wire, instrument, run=Loop.run):
 
 Loop.run = run_and_stop
 model = sys.argv[1]
-for words in (["gen", model, "out.csv", "-n", "5"], ["eval", model, "data.json"], ["info", model],
-              ["run", model, "--in-port", "0"]):
+calls = {"gen": ["out.csv", "-n", "5"], "eval": ["data.json"], "info": [], "run": ["--in-port", "0"]}
+for name in sys.argv[2].split():
+    words = [name, model, *calls[name]]
     try:
         main(words)
     except SystemExit as done:
@@ -73,13 +80,45 @@ for words in (["gen", model, "out.csv", "-n", "5"], ["eval", model, "data.json"]
 """
 
 
+PLAY = f"""
+import sys
+from contextlib import closing
+from pythonosc.udp_client import SimpleUDPClient
+from hachimachi import Performer, generate, load_player, perform
+
+player = load_player("model.pt")
+performer = Performer(load_player("model.pt"))
+performer.hear([60, 80, 0])
+with perform(player) as stage, closing(SimpleUDPClient(*stage.address)) as patch:
+    patch.send_message("/sample", [])
+    answer = next(message for message in patch.get_messages(10) if message.address == "/output")
+heavy = {sorted(HEAVY - {"pythonosc"})}
+print(len(generate(player, 3)), 1 + len(answer.params), [name for name in heavy if name in sys.modules])
+"""
+
+
 @pytest.mark.parametrize("model", ["model.pt", "model.ckpt"])
 def test_using_a_model_loads_nothing_of_training(python_process: Any, folder: Path, model: str) -> None:
-    done = python_process("-c", USE, model, cwd=folder)
+    done = python_process("-c", USE, model, "gen eval info run", cwd=folder)
     ends = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("status ")]
     assert [(name, status) for name, status, *_ in ends] == [(name, "0") for name in ("gen", "eval", "info", "run")]
     assert {"torch", "pythonosc"} < set(ends[-1])
     assert not set(ends[-1]) & (TRAINING | {"matplotlib"})
+
+
+@pytest.mark.parametrize("model", ["model.pt", *(f"{backbone}_{head}.pt" for backbone, head in PAIRS)])
+def test_playing_needs_no_torch(python_process: Any, folder: Path, model: str) -> None:
+    done = python_process("-c", USE, model, "gen info run", cwd=folder)
+    ends = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("status ")]
+    assert [(name, status) for name, status, *_ in ends] == [(name, "0") for name in ("gen", "info", "run")]
+    assert {"numpy", "pythonosc", "rich"} < set(ends[-1])
+    assert not set(ends[-1]) & (HEAVY - {"pythonosc"})
+
+
+def test_playing_from_python_needs_no_torch(python_process: Any, folder: Path) -> None:
+    done = python_process("-c", PLAY, cwd=folder)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout == "3 5 []\n"
 
 
 def test_the_package_alone_loads_nothing(python_process: Any, tmp_path: Path) -> None:

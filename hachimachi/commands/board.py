@@ -11,6 +11,7 @@ import webbrowser
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +42,8 @@ def command(folder: Path, port: int | None, show: bool) -> None:
     hxmx board
     hxmx board outputs/sweep --port 6010 --open
     """
+    if find_spec("tensorboard") is None:  # it runs as another process
+        raise ModuleNotFoundError("No module named 'tensorboard'", name="tensorboard")
     if not any(folder.rglob("*tfevents*")):
         where = "no runs with curves in it" if folder.is_dir() else "there is no such folder"
         raise HachimachiError(f"{folder}: {where}; `hxmx train data.json model.pt` leaves a run in outputs/train/")

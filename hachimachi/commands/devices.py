@@ -15,12 +15,15 @@ from hachimachi.errors import HachimachiError
 @click.command("devices")
 def command() -> None:
     """List what this machine can compute on and the words that choose it for training, and its MIDI ports."""
-    import torch
-
     from hachimachi.live.midi.ports import port_names
 
-    _print_table(("device", "what", "to train on it"), _list_devices())
-    click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
+    try:
+        import torch
+    except ModuleNotFoundError:
+        click.echo("PyTorch is not installed: models play here, but none can be trained.\n")
+    else:
+        _print_table(("device", "what", "to train on it"), _list_devices())
+        click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
     try:
         names = port_names()
     except HachimachiError as error:

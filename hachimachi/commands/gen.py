@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,7 @@ def command(  # noqa: PLR0913  (click's options)
     What is asked of a feature shapes what the model chooses, and the other features follow: such features are drawn
     first. Options by NAME may be repeated.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: a step is too small to share with another core
     from hachimachi.io.files import check_output
 
     check_output(output)
@@ -75,12 +77,12 @@ def command(  # noqa: PLR0913  (click's options)
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
 
-    from hachimachi.checkpoint import load_model
+    from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many, read_primer
     from hachimachi.io import Report, write
 
-    loaded, opening = load_model(model), None
+    loaded, opening = load_player(model), None
     if primer is not None:
         opening = read_primer(primer, loaded)[:primer_events]
         if primer_seconds is not None and len(opening):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import textwrap
 from collections import Counter
@@ -157,23 +158,30 @@ def _show_findings(console: Console, data: Description) -> None:
 
 
 def _show_model(path: Path) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: threads take memory, and there is little to do
     from hachimachi import plugins as plug_ins
-    from hachimachi.checkpoint import load_model
+    from hachimachi.checkpoint import load_player, read_model
 
-    model, console = load_model(path), make_console()
-    weights = sum(weight.numel() for weight in model.parameters())
-    console.print(f"{path}: {weights:,} weights")
+    stored, model, console = read_model(path), load_player(path).model, make_console()
+    learned = sum(array.size for array in stored.weights.values())
+    if (parameters := getattr(model, "parameters", None)) is not None:  # a torch model knows what of it is learned
+        learned = sum(weight.numel() for weight in parameters())
+    console.print(f"{path}: {learned:,} weights")
+    if stored.version == 1:
+        renew = shlex.join(["hxmx", "upgrade", str(path), "new.pt"])
+        console.print("of version 1, which is read through PyTorch; one that plays without, and sooner:")
+        console.print(f"  {renew}")
     for kind in ("backbone", "head"):
-        options = dict(model.parts[kind])
+        options = dict(stored.parts[kind])
         name = options.pop("name")
         rest = f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
-        home = plug_ins.plugin_of(kind, name)
+        home = plug_ins.plugin_of(kind, name) if stored.plugins else None
         console.print(f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
-    console.print(column_table(model, model.summary.get("held_out", {}).get("by_feature")))
-    for line in _training_lines(model.summary):
+    console.print(column_table(stored, stored.summary.get("held_out", {}).get("by_feature")))
+    for line in _training_lines(stored.summary):
         console.print(line)
-    if model.summary.get("config"):
-        plugins = ",".join(model.summary["config"].get("plugins") or ())
+    if stored.summary.get("config"):
+        plugins = ",".join(stored.summary["config"].get("plugins") or ())
         words = ["hxmx", "train", "again.pt", "--from", str(path), *([f"plugins=[{plugins}]"] if plugins else [])]
         console.print(f"again: {shlex.join(words)}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 import textwrap
 from collections.abc import Callable
@@ -196,16 +195,17 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     from hachimachi.live.loop import realtime
     from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
-    from hachimachi.live.stage import Outputs, assemble, check_names, load_playable, quick_steps
+    from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
+    from hachimachi.player.quick_steps import quick_steps
 
-    stack.enter_context(quick_steps())
-    seed = secrets.randbits(32) if options.seed is None else options.seed
+    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
     check_names(options.standby, "--standby", options.models)
     check_names(options.primer_file, "--primer-file")
     loaded = [
         load_playable(path, options.sampling, (seed + i) % 2**32, options.primer_file)
         for i, path in enumerate(options.models + options.standby)
     ]
+    stack.enter_context(quick_steps())
     models, standbys = loaded[: len(options.models)], loaded[len(options.models) :]
     shows = [_warn]  # until there is a screen
 

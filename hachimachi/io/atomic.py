@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     check_file(path)
     target = Path(os.path.realpath(path))  # a link stays a link
-    temporary = target.with_name(f".hxmx-{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f".hxmx-{os.urandom(6).hex()}{target.suffix}")
     try:
         temporary.touch(exist_ok=False)
         yield temporary
@@ -41,7 +40,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     check_free(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".hxmx-{secrets.token_hex(6)}")
+    temporary = target.with_name(f".hxmx-{os.urandom(6).hex()}")
     try:
         temporary.mkdir()
         yield temporary

@@ -9,13 +9,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature, check_alike
@@ -24,6 +22,9 @@ from hachimachi.io.formats import FORMATS, READERS, find_module, is_midi
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.report import Report
 from hachimachi.io.transform import PART
+
+if TYPE_CHECKING:  # slow to import, and most commands read one file
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,6 +48,8 @@ def parallel_map(
         lost: Gives the result for an item that kills its process.
         count: Number of processes. If none can be started, this process does the work.
     """
+    from concurrent.futures import BrokenExecutor
+
     done = 0
     while done < len(items):
         try:
@@ -72,6 +75,9 @@ def parallel_map(
 @contextmanager
 def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool whose processes are killed if the block ends by an exception."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     pool = ProcessPoolExecutor(count, get_context("spawn"), _prepare_worker)
     try:
         yield pool
@@ -91,6 +97,8 @@ def _submit(
     The new processes must not import this process's script, which may have no ``if __name__ == "__main__"``, and
     Ctrl-C must not reach them: their parent ends them.
     """
+    from concurrent.futures import BrokenExecutor
+
     futures: list[Future[Result]] = []
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
@@ -107,6 +115,8 @@ def _submit(
 
 def _prepare_worker() -> None:
     """Ignore Ctrl-C, and end with the parent."""
+    from multiprocessing import parent_process
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None

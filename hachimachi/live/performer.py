@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hachimachi.events import TIME
 from hachimachi.live.history import History
@@ -161,7 +161,7 @@ class Performer:
     to call again.
 
     Args:
-        player: The model, or a `hachimachi.player.engine.Player` of it.
+        player: A `hachimachi.player.engine.Player`, which it plays from where it is; or a model.
         listeners: Are called when something happens.
         clock: Seconds that never go back.
         mode: Name of one of `MODES`.
@@ -184,10 +184,13 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        from hachimachi.models.event_model import EventModel
-        from hachimachi.player.engine import Player
+        model: PlayableModel
+        if hasattr(player, "sample"):
+            model = cast("PlayableModel", player)
+        else:  # a torch model, of which nothing is imported to ask for it
+            from hachimachi.player.engine import Player
 
-        model = Player(player) if isinstance(player, EventModel) else player
+            model = Player(cast("EventModel", player))
         self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
         self._turns = TurnTaking(find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence)
         self._history = History(model, lookahead)

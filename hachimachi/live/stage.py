@@ -8,10 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from hachimachi.checkpoint import load_model
+from hachimachi.checkpoint import load_player
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
@@ -22,9 +21,12 @@ from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Re
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
-from hachimachi.models.event_model import EventModel
-from hachimachi.player.engine import Player, one_thread
+from hachimachi.player.engine import Player
+from hachimachi.player.quick_steps import quick_steps
 from hachimachi.sampling import Sampling
+
+if TYPE_CHECKING:
+    from hachimachi.models.event_model import EventModel
 
 PRIMER_EVENTS = 512  # the last of a primer: a longer past changes little in what a model of this size predicts
 WARM_STEPS = 50  # after these the first answer is as quick as the others
@@ -80,18 +82,15 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
     Raises:
         HachimachiError: A file that is no model, a sampling that the model cannot play, or a primer it cannot observe.
     """
-    model = load_model(path)
-    try:
-        player = Player(model, seed=seed, sampling=sampling)
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
+    player = load_player(path, seed, sampling)
     primers = {}
-    for file in primer_files:
-        player.reset()
-        for row in read_primer(file, model).rows()[-PRIMER_EVENTS:]:
-            player.observe(row)
-        primers[file.stem] = player.remember()
-    warm_up(player)
+    with quick_steps():
+        for file in primer_files:
+            player.reset()
+            for row in read_primer(file, player).rows()[-PRIMER_EVENTS:]:
+                player.observe(row)
+            primers[file.stem] = player.remember()
+        warm_up(player)
     return LoadedModel(path.stem, player, primers, seed)
 
 
@@ -195,17 +194,6 @@ def _take_midi(midi: MidiSetup, ensemble: Ensemble) -> None:
                 instrument.performer.release(Note(action.pitch, action.channel), action.at)
 
 
-@contextmanager
-def quick_steps() -> Iterator[None]:
-    """Compute as is best for steps: on one thread, and without the numbers so small that processors slow down."""
-    with one_thread(), torch.inference_mode():
-        torch.set_flush_denormal(True)
-        try:
-            yield
-        finally:
-            torch.set_flush_denormal(False)
-
-
 @dataclass(frozen=True)
 class Stage:
     """Where a model plays while other work goes on: host and port where it listens, and the model behind its routes."""
@@ -226,7 +214,7 @@ class Stage:
 
 @contextmanager
 def perform(
-    model: EventModel,
+    model: EventModel | Player,
     *outs: Address,
     listen: Address = ("127.0.0.1", 0),
     seed: int = 0,
@@ -238,7 +226,7 @@ def perform(
     """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
 
     Args:
-        model: The model.
+        model: The model, or a player of it, which stays as it is.
         outs: Hosts and ports to play to; without any, who sends is answered.
         listen: Host and port to listen on; port 0 takes any that is free.
         seed: Where the random numbers begin.

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,14 +25,43 @@ from hachimachi.sampling import Numbers, Sampling, choose_sampling
 if TYPE_CHECKING:
     from torch import nn
 
-    from hachimachi.models.backbones.backbone import Backbone
     from hachimachi.models.event_model import EventModel
-    from hachimachi.models.heads.head import Head
+    from hachimachi.ngrams import NGrams
 
 MARGIN = 1e-6
 """Seconds that a note waits beyond the end of another: times that are added up come out a little different."""
 REDRAWS = 8
 """How often an event is drawn again that strikes a key twice at one instant, or steps further than any it learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """What a model file holds: all that it takes to build the model again, or to play it, and how it was trained.
+
+    Args:
+        columns: What a row holds, D of them.
+        parts: The backbone and the head, each by its name and options.
+        weights: What was learned, by name.
+        buffers: What else the parts keep, by name.
+        summary: How it was trained and what it scored.
+        plugins: Modules outside this package that its parts come from.
+        grams: N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`.
+        version: Of the file; 0 for a checkpoint.
+    """
+
+    columns: tuple[Column, ...]
+    parts: dict[str, dict[str, Any]]
+    weights: Arrays
+    buffers: Arrays
+    summary: dict[str, Any]
+    plugins: tuple[str, ...] = ()
+    grams: dict[str, NGrams] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def arrays(self) -> Arrays:
+        """Weights and buffers."""
+        return {**self.weights, **self.buffers}
 
 
 class RowEncoder:
@@ -46,6 +76,8 @@ class RowEncoder:
         inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
         writers = [column_writer(columns[i], arrays, f"encoder.parts.{at}") for at, i in enumerate(inputs)]
         sizes = [size for size, _ in writers]
+        self.starts = dict(zip(inputs, np.cumsum([0, *sizes]).tolist(), strict=False))
+        """Where the encoding of each column begins, by column; that of a number begins with the number."""
         augmented = arrays["encoder.augmented"]  # (K,)
         self.encoded = np.concatenate([np.zeros(sum(sizes)), augmented]).astype(np.float32)
         slots = np.split(self.encoded, np.cumsum(sizes))  # views; how it is augmented is left over
@@ -199,7 +231,8 @@ class Player:
     A row holds float64 values, shape (D,): the inter-event time first where the model knows time, then the features.
 
     Args:
-        model: The model; it is set to evaluation, and played with a copy of its weights as they are now.
+        model: The model, set to evaluation and played with a copy of its weights as they are now; or what a file
+            holds, or another player, of the same model then and with a state of its own.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
@@ -211,45 +244,52 @@ class Player:
 
     def __init__(
         self,
-        model: EventModel,
+        model: EventModel | StoredModel | Player,
         seed: int | None = 0,
         temperature: float | Mapping[str, float] = 1.0,
         sampling: Sampling | None = None,
     ) -> None:
-        self.model = model.eval()
-        self.temporal = model.temporal
+        model = model.model if isinstance(model, Player) else model
+        self.model = model
+        """What it plays: a torch model, or what a file holds."""
+        self.columns = tuple(model.columns)
+        """What the model knows of each value of a row, D of them, time included."""
+        self.temporal = self.columns[0].name == TIME
         """Whether rows begin with an inter-event time."""
         self.sampling = choose_sampling(temperature, sampling)
-        self.sampling.check(model.columns)
-        self.voices, self.steps = Voices(model.columns), Steps(model.columns)
+        self.sampling.check(self.columns)
+        self.voices, self.steps = Voices(self.columns), Steps(self.columns)
         self.random = Random(seed)
-        arrays = to_arrays(model)
-        self.encoder = RowEncoder(model.columns, arrays)
-        self.backbone = numpy_backbone(model.backbone, **model.parts["backbone"])
-        self.head = numpy_head(model.head, model.parts["head"]["name"], model.columns)
+        stored = isinstance(model, StoredModel)
+        arrays = to_double(model.arrays) if stored else to_arrays(model.eval())
+        self.encoder = RowEncoder(self.columns, arrays)
+        self.backbone = numpy_backbone(model.parts["backbone"], arrays, None if stored else model.backbone)
+        # counted from the end of what the head predicts from, so that the size of the backbone does not matter
+        previous = {
+            i: start - len(self.encoder.encoded)
+            for i, start in self.encoder.starts.items()
+            if isinstance(self.columns[i].grid, UniformGrid)
+        }
+        head = None if stored else model.head
+        self.head = numpy_head(model.parts["head"], self.columns, previous, arrays, head)
         self.bos = as_array(np.append(arrays["bos"], arrays["encoder.augmented"]))
         self.reset()
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """The features of an event, time left out."""
-        return self.model.features
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """What the model knows of each value of a row, D of them, time included."""
-        return self.model.columns
+        return tuple(column.feature for column in self.columns[self.temporal :])
 
     @property
     def constants(self) -> dict[int, float]:
         """Features that had one value only in training, by index, and the value."""
-        columns = self.model.columns[self.temporal :]
+        columns = self.columns[self.temporal :]
         return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
     def reset(self) -> None:
         """Go back to the learned start state."""
         self.voices, self.steps = Voices(self.columns), Steps(self.columns)
-        self._advance(self.bos, [math.nan] * len(self.model.columns), self.backbone.initial_state())
+        self._advance(self.bos, [math.nan] * len(self.columns), self.backbone.initial_state())
 
     def observe(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
@@ -319,33 +359,74 @@ class Memory(NamedTuple):
     """The last event of each combination of categories, where steps are limited."""
 
 
+def to_double(arrays: Arrays) -> Arrays:
+    """Return weights in double precision: what is made of them is rounded once."""
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
 def to_arrays(module: nn.Module) -> Arrays:
     """Return a module's weights by name, in double precision."""
     return {name: weight.detach().cpu().double().numpy() for name, weight in module.state_dict().items()}
 
 
-def numpy_backbone(backbone: Backbone, name: str, **options: Any) -> NumpyBackbone:
-    """Return a backbone as it is now for playing: in NumPy, or by its own ``stepper``, or else by torch's step."""
-    stepper: Any = getattr(backbone, "stepper", None)
+def has_numpy_form(parts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether a model of these parts can be played without torch."""
+    forms = {"backbone": NUMPY_BACKBONES, "head": NUMPY_HEADS}
+    return all(parts.get(kind, {}).get("name") in known for kind, known in forms.items())
+
+
+def numpy_backbone(part: Mapping[str, Any], arrays: Arrays, module: nn.Module | None = None) -> NumpyBackbone:
+    """Return a backbone for playing: by its own ``stepper``, in NumPy, or else by torch's step.
+
+    Args:
+        part: Its name and options.
+        arrays: The model's weights.
+        module: The torch module, where there is one.
+    """
+    name, options = _split(part)
+    stepper: Any = getattr(module, "stepper", None)
     if stepper is not None:
         return stepper()
     if name in NUMPY_BACKBONES:
-        return NUMPY_BACKBONES[name](to_arrays(backbone), **options)
+        return NUMPY_BACKBONES[name](_within(arrays, "backbone."), **options)
     from hachimachi.models.torch_player import TorchBackbone
 
-    return TorchBackbone(backbone)
+    return TorchBackbone(module)  # pyright: ignore[reportArgumentType]
 
 
-def numpy_head(head: Head, name: str, columns: Sequence[Column]) -> NumpyHead:
-    """Return a head as it is now for playing: in NumPy, or by its own ``sampler``, or else by torch's tables."""
-    sampler: Any = getattr(head, "sampler", None)
+def numpy_head(
+    part: Mapping[str, Any],
+    columns: Sequence[Column],
+    previous: dict[int, int],
+    arrays: Arrays,
+    module: nn.Module | None = None,
+) -> NumpyHead:
+    """Return a head for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
+
+    Args:
+        part: Its name and options.
+        columns: The model's columns, D.
+        previous: Where in what it predicts from the previous value of a column stands, by column.
+        arrays: The model's weights.
+        module: The torch module, where there is one.
+    """
+    name, options = _split(part)
+    sampler: Any = getattr(module, "sampler", None)
     if sampler is not None:
         return sampler()
     if name in NUMPY_HEADS:
-        return NUMPY_HEADS[name](columns, head.previous, head.order, to_arrays(head))
+        return NUMPY_HEADS[name](columns, previous, _within(arrays, "head."), **options)
     from hachimachi.models.torch_player import TorchHead
 
-    return TorchHead(head, columns)
+    return TorchHead(module, columns)  # pyright: ignore[reportArgumentType]
+
+
+def _split(part: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    return part["name"], {key: value for key, value in part.items() if key != "name"}
+
+
+def _within(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import FLOOR, LIMIT, Categories, Column
+from hachimachi.columns import FLOOR, LIMIT, Categories, Column, arrange
 from hachimachi.player.column_samplers import CategorySampler, MixtureParams, NumberSampler, softmax
 from hachimachi.player.numpy_backbones import Arrays, Vector, as_array
 from hachimachi.sampling import PLAIN, ColumnSampling, Numbers, Sampling, draw_index, sigmoid
@@ -45,6 +46,8 @@ def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str)
     embedding = arrays.get(f"{prefix}.embedding.weight")
     rows = [] if embedding is None else list(as_array(embedding))
     grid = column.grid
+    if len(rows) != grid.bins and (rows or isinstance(grid, Categories)):
+        raise ValueError(f"{len(rows)} rows of {prefix} for {grid.bins} bins")
     if isinstance(grid, Categories):
         known, unknown = dict(zip(grid.values, rows, strict=False)), rows[-1]
 
@@ -97,18 +100,19 @@ class NumpyAutoregressive(NumpyHead):
     Args:
         columns: The model's columns, D.
         previous: Where in the hidden vector the previous value of a column stands, by column.
-        order: Indices of the columns, the first to be drawn first.
         arrays: The head's weights.
+        order: Names of the columns to draw first.
     """
 
     def __init__(
-        self, columns: Sequence[Column], previous: dict[int, int], order: Sequence[int], arrays: Arrays
+        self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, order: Sequence[str] = (), **_: Any
     ) -> None:
-        self.order, self.names = order, [column.name for column in columns]
+        self.names = [column.name for column in columns]
+        self.order = arrange(self.names, order)
         self.previous = [previous.get(i) for i in range(len(columns))]
         linears = [tuple(arrays[f"out_proj.{i}.{part}"] for part in ("weight", "bias")) for i in range(len(columns))]
         self.samplers = [
-            _CategoryColumn(column.grid) if isinstance(column.grid, Categories) else _NumberColumn(column, len(bias))
+            (_CategoryColumn if isinstance(column.grid, Categories) else _NumberColumn)(column, len(bias))
             for column, (_, bias) in zip(columns, linears, strict=True)
         ]
         self.out_proj = [(as_array(weight.T), as_array(bias)) for weight, bias in linears]
@@ -171,7 +175,9 @@ class _NumberColumn:
     def __init__(self, column: Column, size: int) -> None:
         self.numbers = NumberSampler(column)
         self.snap = self.numbers.grid.snap
-        components = (size - 2 - column.tilts) // 3
+        components, rest = divmod(size - 2 - column.tilts, 3)
+        if components < 1 or rest:
+            raise ValueError(f"{size} parameters for {column.name}")
         self.ends = 2 + components, 2 + 2 * components, 2 + 3 * components
         self.tilted = column.tilts > 0
         self.moving = np.arange(components) % 2 == 0
@@ -220,8 +226,11 @@ class _NumberColumn:
 class _CategoryColumn:
     """Draws from a :class:`~hachimachi.models.heads.column_distribution.CategoryDistribution`."""
 
-    def __init__(self, grid: Categories) -> None:
-        self.categories = CategorySampler(grid)
+    def __init__(self, column: Column, size: int) -> None:
+        assert isinstance(column.grid, Categories)
+        if size != len(column.grid.values):
+            raise ValueError(f"{size} parameters for {column.name}")
+        self.categories = CategorySampler(column.grid)
 
     def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:  # noqa: ARG002
         """Draw a category; see :meth:`_NumberColumn.draw`."""
@@ -240,22 +249,21 @@ class NumpyMixture(NumpyHead):
     Args:
         columns: The model's columns, D.
         previous: Not needed: what a component says of the previous event stands in the hidden vector.
-        order: Indices of the columns, the first to be drawn first.
         arrays: The head's weights.
     """
 
-    def __init__(
-        self, columns: Sequence[Column], previous: dict[int, int], order: Sequence[int], arrays: Arrays
-    ) -> None:
+    def __init__(self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, **_: Any) -> None:
         del previous
-        self.order, self.names = order, [column.name for column in columns]
+        self.order, self.names = range(len(columns)), [column.name for column in columns]
         self.columns = [
             _CategoryComponents(column) if isinstance(column.grid, Categories) else _NumberComponents(column)
             for column in columns
         ]
         self.weight, self.bias = as_array(arrays["out_proj.weight"].T), as_array(arrays["out_proj.bias"])
         sizes = [part.size for part in self.columns]
-        self.components = len(self.bias) // (1 + sum(sizes))
+        self.components, rest = divmod(len(self.bias), 1 + sum(sizes))
+        if self.components < 1 or rest:
+            raise ValueError(f"{len(self.bias)} parameters")
         self.ends = np.cumsum([self.components, *(self.components * size for size in sizes)])[:-1].tolist()
 
     def parameters(self, hidden: Vector) -> list[Vector]:

@@ -16,7 +16,7 @@ from hachimachi import plugins
 from hachimachi.models.backbones.backbone import Backbone
 from hachimachi.models.backbones.mingru import scan, scan_by_doubling
 from hachimachi.models.torch_player import TorchBackbone
-from hachimachi.player.engine import numpy_backbone
+from hachimachi.player.engine import numpy_backbone, to_arrays
 from hachimachi.player.numpy_backbones import NumpyBackbone
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -45,7 +45,8 @@ def build(name: str, options: dict[str, Any]) -> Backbone:
 def fast(backbone: Backbone) -> NumpyBackbone:
     """Return the form in NumPy."""
     chosen: Any = backbone.chosen
-    return numpy_backbone(backbone, **chosen)
+    arrays = {f"backbone.{name}": array for name, array in to_arrays(backbone).items()}
+    return numpy_backbone(chosen, arrays)
 
 
 @pytest.fixture(params=CASES, ids=str)

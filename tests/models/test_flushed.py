@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hachimachi.errors import HachimachiError
+from hachimachi.player.quick_steps import flush_denormals
 from hachimachi.sampling import ColumnSampling, Sampling
 
 
@@ -18,6 +19,23 @@ def flushed() -> Iterator[None]:
         pytest.skip("this processor cannot flush denormal numbers")
     yield
     torch.set_flush_denormal(False)
+
+
+def test_flushing_ends_with_its_block() -> None:
+    torch.set_flush_denormal(False)
+    small = np.full(4, 1e-30, np.float32)
+
+    def product() -> float:
+        return float((small * np.float32(1e-12)).sum())
+
+    assert product() > 0
+    with flush_denormals() as granted:
+        assert granted
+        assert product() == 0
+        with flush_denormals():
+            assert product() == 0
+        assert product() == 0
+    assert product() > 0
 
 
 def test_a_share_of_nothing_is_refused() -> None:

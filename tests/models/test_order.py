@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hachimachi.checkpoint import load_model, save_model
+from hachimachi.columns import arrange
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.heads.autoregressive import AutoregressiveHead, arrange, precedes
+from hachimachi.models.heads.autoregressive import AutoregressiveHead, precedes
 from hachimachi.player.engine import Player
 from tests.models.test_step import of_autoregressive
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hachimachi.columns import Categories, Column
+from hachimachi.columns import Categories, Column, arrange
 from hachimachi.errors import HachimachiError
 from hachimachi.models.backbones.rnn import LockedDropout
 from hachimachi.models.encoder import encode_column, symexp
@@ -165,19 +165,6 @@ class AutoregressiveDistribution(Distribution):
             return {}
         index = torch.tensor(list(offsets.values()), device=self.hidden.device)
         return dict(zip(offsets, symexp(self.hidden.index_select(-1, index)).unbind(-1), strict=True))
-
-
-def arrange(names: Sequence[str], first: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of names, those to come first at the front.
-
-    Raises:
-        HachimachiError: One to come first that is not there, or comes twice.
-    """
-    for i, name in enumerate(first):
-        if name not in names or name in first[:i]:
-            found = "stands there twice" if name in names else "is no column"
-            raise HachimachiError(f"head.order: {name!r} {found}; the columns are {', '.join(names)}")
-    return (*map(names.index, first), *(i for i, name in enumerate(names) if name not in first))
 
 
 def precedes(ranks: Tensor) -> Tensor:
