@@ -90,7 +90,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     """Measure, and print a table."""
-    parser = argparse.ArgumentParser(prog="make bench-start", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="make bench-start", description="How soon commands are ready.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as name:
@@ -123,7 +123,7 @@ def measure(row: Row, folder: Path) -> Cost:
         if live:
             words = (*words, "--out-port", str(wire.getsockname()[1]), "--log", "none")
         quiet = subprocess.DEVNULL
-        began = perf_counter()
+        began, seconds = perf_counter(), 0.0
         process = subprocess.Popen(
             [sys.executable, *words], cwd=folder, env=environment(), stdin=quiet, stdout=quiet, stderr=quiet
         )

@@ -126,9 +126,12 @@ class Sampling:
         """Return how to draw one column."""
         known: dict[str, ColumnSampling] = self._columns  # pyright: ignore[reportAttributeAccessIssue]  (set above)
         if name not in known:
-            given = (self.temperature, 1.0), (self.top_p, 1.0), (self.min_p, 0.0)
-            numbers = (number_for(name, number, default) for number, default in given)
-            known[name] = ColumnSampling(*numbers, self.constraints.get(name))
+            known[name] = ColumnSampling(
+                number_for(name, self.temperature, 1.0),
+                number_for(name, self.top_p, 1.0),
+                number_for(name, self.min_p, 0.0),
+                self.constraints.get(name),
+            )
         return known[name]
 
     def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:

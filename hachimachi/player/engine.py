@@ -124,7 +124,7 @@ class Voices:
             duration = 0.0 if math.isnan(row[self.duration[0]]) else row[self.duration[0]]
             self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
 
-    def repeats(self, row: Sequence[float]) -> bool:
+    def repeats(self, row: Sequence[float] | NDArray[np.float64]) -> bool:
         """Return whether an event, D values, strikes a key again at the instant at which it was struck."""
         if not self.struck or self.time is None or row[self.time[0]] >= self.instant:
             return False
@@ -305,10 +305,11 @@ class Player:
         drawn again; after some tries the key is struck later, and the controller moves as far as it may.
         """
         state, sampling = self.state, self.voices.limit(self.sampling)
+        row = self.head.sample(state.hidden, state.last, sampling, self.random)
         for _ in range(REDRAWS):
-            row = self.head.sample(state.hidden, state.last, sampling, self.random)
             if not self.voices.repeats(row) and self.steps.clip(row, sampling) is row:
                 return row
+            row = self.head.sample(state.hidden, state.last, sampling, self.random)
         if self.voices.repeats(row):
             row = self.head.sample(state.hidden, state.last, self.voices.later(sampling), self.random)
         return self.steps.clip(row, sampling)

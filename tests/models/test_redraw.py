@@ -32,7 +32,7 @@ def chords(request: pytest.FixtureRequest) -> EventModel:
     """Chords of few keys on two instruments; untrained, so that they are struck again at once as often as can be."""
     chance = np.random.default_rng(0)
     values = np.column_stack([chance.integers(60, 63, 200), chance.choice([0, 128], 200)]).astype(float)
-    time = np.cumsum(0.25 * (chance.random(200) < 0.4))
+    time = np.cumsum(0.25 * (chance.random(200) < 0.4)).astype(np.float64)
     features = Feature("pitch", min=0, max=127), Feature("instrument", kind="categorical")
     torch.manual_seed(0)
     return build_model([EventSequence(features, values, time)], {"name": "gru", "size": 8}, {"name": request.param})
@@ -74,7 +74,7 @@ def test_a_memory_and_a_fork_know_what_is_struck(chords: EventModel) -> None:
 
 
 def gesture(values: Sequence[float], between: float = 0.02) -> EventSequence:
-    return EventSequence((Feature("x"),), np.array(values)[:, None], between * np.arange(len(values)))
+    return EventSequence((Feature("x"),), np.array(values)[:, None], between * np.arange(len(values), dtype=np.float64))
 
 
 def test_the_farthest_steps_are_those_of_the_training_data() -> None:
@@ -122,5 +122,7 @@ def test_fast_streams_have_a_finer_step_of_time(hertz: float, expected: float) -
     times = np.cumsum(random.normal(1 / hertz, 0.05 / hertz, 500))
     [time, _] = fit_columns([EventSequence((Feature("x"),), random.random((500, 1)), times)])
     assert time.feature.resolution == expected
-    [time, *_] = fit_columns([EventSequence((Feature("pitch"),), random.integers(60, 70, (500, 1)) * 1.0, times)])
+    [time, *_] = fit_columns(
+        [EventSequence((Feature("pitch"),), random.integers(60, 70, (500, 1)).astype(np.float64), times)]
+    )
     assert time.feature.resolution == 0.01

@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 import pytest
 from lightning.pytorch.loggers import CSVLogger
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from hachimachi import io
 from hachimachi.checkpoint import save_model
@@ -230,6 +230,7 @@ def test_what_is_misspelt_is_one_line_with_the_nearest(defaults: Any, words: lis
     with pytest.raises(ConfigError) as caught:  # composing anew for each would take most of the time
         overrides = parse(words, list_all_options(find_conf()))
         cfg = OmegaConf.create(defaults)
+        assert isinstance(cfg, DictConfig)
         for override in overrides:
             OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
         check(cfg)

@@ -104,6 +104,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "dataset.window": 64,
         "model.dropout": 0.4,
         "head.dropout": 0.2,
+        "augment.transpose": 0,
         "augment.share": 0.75,
         "model.layers": 1,
     }

@@ -39,7 +39,11 @@ def go(*words: str, folder: str = "run", after: After | None = None) -> Run:
 
 
 def interrupt(times: int) -> Callable[[], None]:
-    return lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(times)] and None
+    def signals() -> None:
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return signals
 
 
 def nothing_better() -> None:
