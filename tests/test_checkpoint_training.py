@@ -36,11 +36,12 @@ def test_saving_leaves_the_old_file_or_the_new_one(
     save_model(model, path)
     before = path.read_bytes()
 
-    def full_disk(_: object, file: Path) -> None:
-        Path(file).write_bytes(b"half of a mod")
+    def full_disk(file: Path, _: bytes) -> None:
+        with file.open("wb") as half:
+            half.write(b"half of a mod")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(HachimachiError, match="No space left on device"):
         save_model(model, path)
     assert path.read_bytes() == before

@@ -140,8 +140,7 @@ def fit(
             interrupted = _interruption(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
         if checkpoint and not interrupted:  # for the best score
             trainer.save_checkpoint(checkpoint.path)
-        # which lets a validation come to its end
-        ended = ended or interrupted or ("SIGTERM" if trainer.received_sigterm else "")
+        ended = ended or interrupted
     return ended
 
 

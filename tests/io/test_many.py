@@ -207,7 +207,7 @@ def test_where_no_process_can_be_started_the_work_is_done_here(
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(many, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", refuse)
     assert list(parallel_map(eval, [WHERE] * 3, lose, 2)) == [os.getpid()] * 3
 
 

@@ -58,7 +58,7 @@ def coupled(request: pytest.FixtureRequest) -> EventModel:
     values = np.column_stack([kind, (kind * 2 + chance.integers(0, 3, 300)), chance.beta(2, 5, 300)]).astype(float)
     torch.manual_seed(5)
     data = EventSequence(features, values, np.cumsum(steps))
-    columns = fit_columns([data], overrides={"time": {"max": 0.5}})  # small tables are quick
+    columns = fit_columns([data], overrides={"time": {"max": 0.5, "resolution": 0.01}})  # small tables are quick
     columns = [replace(column, steps=None) for column in columns]  # what is drawn again is no part of a table
     options = {"components": 4} if request.param == "mixture" else {}
     model = build_model([data], {"name": "gru", "size": 8}, {"name": request.param, **options}, columns)
@@ -140,7 +140,7 @@ def most_frequent(columns: list[Column], values: Floats) -> Floats:
 
 
 def test_a_wrong_table_would_be_noticed(coupled: EventModel, past: torch.Tensor) -> None:
-    rows, time = draw(coupled, past, Sampling(0.7)), coupled.columns[0]
+    rows, time = draw(coupled, past, Sampling({"time": 0.7})), coupled.columns[0]
     assert chi_square(count(time, rows[:, 0]), stated(coupled, past, {}, "time", Sampling(1.0))) > 5
 
 

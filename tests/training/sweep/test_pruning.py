@@ -20,6 +20,7 @@ class Fit:
 
     def __init__(self) -> None:
         self.strategy = SimpleNamespace(reduce_boolean_decision=lambda said, all: said)  # noqa: ARG005
+        self.state = SimpleNamespace(fn="fit")
         self.callback_metrics: dict[str, Any] = {}
         self.global_step = 0
 
