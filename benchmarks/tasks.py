@@ -51,7 +51,7 @@ class Task:
 
     def eval_words(self) -> list[str]:
         """Return the options of `hxmx eval`."""
-        resolution = ["--resolution", f"time={RESOLUTION}"]  # models of controllers may have a finer one
+        resolution = ["--resolution", f"time={RESOLUTION}"]
         return [*resolution, *(["--split", str(self.split), "--part", self.part] if self.split else [])]
 
     def read(self) -> tuple[Sequence[EventSequence], Sequence[EventSequence]]:

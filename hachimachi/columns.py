@@ -116,8 +116,6 @@ class Categories:
         return self.index(values) == len(self.values)
 
 
-TIME_STEPS = (0.01, 0.005, 0.002, 0.001, 5e-4, 2e-4, 1e-4)
-"""Resolutions of time in seconds that are derived from data."""
 SECONDS = (TIME, "duration")
 """Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
 BEYOND = 0.1
@@ -319,7 +317,7 @@ def fit_columns(
     sampled, summaries = collection.sampled(), collection.summarise(categorical)
     rows, notes = sampled.all_rows(), any(feature.name == "pitch" for feature in declared)
     columns = [
-        _fit_column(feature, summary, rows[:, i], notes=notes)
+        _fit_column(feature, summary, rows[:, i])
         for i, (feature, summary) in enumerate(zip(declared, summaries, strict=True))
     ]
     numbers = [i for i, column in enumerate(columns) if column.name != TIME and i not in categorical]
@@ -336,7 +334,7 @@ def fit_columns(
     return tuple(columns)
 
 
-def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64], *, notes: bool) -> Column:
+def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64]) -> Column:
     """Decide a column from a summary of all its values, and its histogram from those values or a sample of them."""
     values = values[~np.isnan(values)]
     if summary.low > summary.high:  # a sequence's first inter-event time is NaN; single events leave nothing else
@@ -349,7 +347,7 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64],
         kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS
         kind = kind or ("integer" if summary.whole and not seconds else "continuous")
         if resolution is None and seconds:
-            resolution = 0.01 if notes else _time_resolution(values)
+            resolution = 0.01
         elif resolution is None:
             resolution = 1.0 if summary.whole or kind == "integer" else _resolution(summary)
         feature = replace(feature, kind=kind, resolution=resolution)
@@ -359,16 +357,6 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64],
     histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
     histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
     return Column(feature, grid, *zip(*sorted(histogram.items()), strict=True))
-
-
-def _time_resolution(values: NDArray[np.float64]) -> float:
-    """Return the resolution of times in seconds between events that are no notes: 10 ms, or a tenth of the median.
-
-    A sensor that is read 50 times a second has its whole jitter within 10 ms.
-    """
-    moved = values[values > 0]
-    finest = float(np.median(moved)) / 10 if len(moved) else 0.01
-    return next((step for step in TIME_STEPS if step <= 1.1 * finest), TIME_STEPS[-1])
 
 
 def _resolution(summary: Summary) -> float:

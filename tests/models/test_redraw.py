@@ -112,17 +112,3 @@ def test_a_constraint_may_ask_for_a_leap() -> None:
     assert player.sample()[1] >= 0.89
     player.sampling = Sampling()
     assert player.sample()[1] < 0.1
-
-
-@pytest.mark.parametrize(
-    ("hertz", "expected"), [(1, 0.01), (9, 0.01), (20, 0.005), (50, 0.002), (100, 0.001), (1000, 1e-4), (9999, 1e-4)]
-)
-def test_fast_streams_have_a_finer_step_of_time(hertz: float, expected: float) -> None:
-    random = np.random.default_rng(0)
-    times = np.cumsum(random.normal(1 / hertz, 0.05 / hertz, 500))
-    [time, _] = fit_columns([EventSequence((Feature("x"),), random.random((500, 1)), times)])
-    assert time.feature.resolution == expected
-    [time, *_] = fit_columns(
-        [EventSequence((Feature("pitch"),), random.integers(60, 70, (500, 1)).astype(np.float64), times)]
-    )
-    assert time.feature.resolution == 0.01
