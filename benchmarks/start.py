@@ -41,7 +41,8 @@ size, layers = choose_size("gru", "auto", None, len(data))
 save_model(build_model([data], {"name": "gru", "size": size, "layers": layers}), "model.pt")
 """
 STEPS = """
-import time
+import os, time
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as hxmx run has it
 from hachimachi import load_player
 player = load_player("model.pt")
 def per_second(steps):
