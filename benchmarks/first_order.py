@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tasks import RESOLUTION
 from hachimachi.columns import Column, fit_columns
 from hachimachi.events import EventSequence
 
@@ -33,7 +32,7 @@ class Baselines:
 
 def score_baselines(train: Sequence[EventSequence], test: Sequence[EventSequence]) -> Baselines:
     """Learn both histograms from one part and score another by them."""
-    columns = fit_columns(train, {"time": {"resolution": RESOLUTION}} if train[0].temporal else None)
+    columns = fit_columns(train)
     learned, told = [each.rows() for each in train], [each.rows() for each in test]
     scored = [rows[1:] for rows in told]
     marginal = [column.marginal_nats(np.concatenate(scored)[:, i]) for i, column in enumerate(columns)]

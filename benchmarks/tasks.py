@@ -23,10 +23,6 @@ CORPORA = {
 """Name of a corpus → the folder in it that holds its files."""
 
 
-RESOLUTION = 0.01
-"""Seconds in a bin of time, for all figures to compare."""
-
-
 @dataclass(frozen=True)
 class Task:
     """Something to learn from and something to be judged by.
@@ -51,8 +47,7 @@ class Task:
 
     def eval_words(self) -> list[str]:
         """Return the options of `hxmx eval`."""
-        resolution = ["--resolution", f"time={RESOLUTION}"]
-        return [*resolution, *(["--split", str(self.split), "--part", self.part] if self.split else [])]
+        return ["--split", str(self.split), "--part", self.part] if self.split else []
 
     def read(self) -> tuple[Sequence[EventSequence], Sequence[EventSequence]]:
         """Return what is learned from and what is judged by."""

@@ -110,7 +110,13 @@ def load_player(
     >>> folder.cleanup()
     """
     registry.load(plugins)
-    stored = read_model(path)
+    return make_player(path, read_model(path), seed, sampling)
+
+
+def make_player(
+    path: str | Path, stored: StoredModel, seed: int | None = 0, sampling: Sampling | None = None
+) -> Player:
+    """Return a player of what :func:`read_model` has found in a file; see :func:`load_player`."""
     with _one_line(path):
         in_numpy = stored.version == VERSION and has_numpy_form(stored.parts)
         player = Player(stored if in_numpy else _build(stored))

@@ -39,6 +39,11 @@ def narrow_console() -> Console:
     return console
 
 
+def print_filled(console: Console, text: str, style: str = "") -> None:
+    """Print a text in lines of at most 80 columns, names and paths in one piece, on any terminal and in any file."""
+    console.print(textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False), style=style)
+
+
 def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
     """Return what a live command prints first: lines of what, where and a text that may be long, in columns.
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.options import NamedValues, finite, plugin_option, sampling_options
-from hachimachi.console import column_table, make_console, make_table
+from hachimachi.console import column_table, make_console, make_table, print_filled
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def command(  # noqa: PLR0913  (click's options)
     if report:
         _show_playing(report)
     for line in verdict.lines() if verdict else ():
-        _print(line)
+        print_filled(make_console(), line)
 
 
 def _load(
@@ -388,15 +387,11 @@ def _show_playing(report: PlayReport) -> None:
     if report.copying is None:
         console.print("This model does not know its training data: no figures on copying; train it again")
     for text in filter(None, (report.sentence(), report.warning())):
-        _print(text)
+        print_filled(console, text)
 
 
 def _cell(value: float, form: str) -> str:
     return "" if math.isnan(value) else format(value, form)
-
-
-def _print(text: str) -> None:
-    make_console().print(textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False))
 
 
 BESIDE = 3

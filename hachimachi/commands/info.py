@@ -160,13 +160,11 @@ def _show_findings(console: Console, data: Description) -> None:
 def _show_model(path: Path) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: threads take memory, and there is little to do
     from hachimachi import plugins as plug_ins
-    from hachimachi.checkpoint import load_player, read_model
+    from hachimachi.checkpoint import make_player, read_model
 
-    stored, model, console = read_model(path), load_player(path).model, make_console()
-    learned = sum(array.size for array in stored.weights.values())
-    if (parameters := getattr(model, "parameters", None)) is not None:  # a torch model knows what of it is learned
-        learned = sum(weight.numel() for weight in parameters())
-    console.print(f"{path}: {learned:,} weights")
+    stored, console = read_model(path), make_console()
+    model = make_player(path, stored).model
+    console.print(f"{path}: {model.parameter_count:,} weights")
     if stored.version == 1:
         renew = shlex.join(["hxmx", "upgrade", str(path), "new.pt"])
         console.print("of version 1, which is read through PyTorch; one that plays without, and sooner:")

@@ -70,6 +70,11 @@ class EventModel(nn.Module):
         return self.columns[0].name == TIME
 
     @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """The features of an event, time left out."""
         return tuple(column.feature for column in self.columns[self.temporal :])

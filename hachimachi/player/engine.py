@@ -59,6 +59,11 @@ class StoredModel:
     version: int = 0
 
     @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
+        return sum(array.size for array in self.weights.values())
+
+    @property
     def arrays(self) -> Arrays:
         """Weights and buffers."""
         return {**self.weights, **self.buffers}
@@ -153,24 +158,26 @@ class Voices:
         if TIME not in sampling.constraints and isinstance(grid, UniformGrid):
             # as late as times are played, or as it must where that is later
             latest = max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
-        limited = sampling.with_constraint(TIME, Constraint.between(wait, latest))
         try:
-            allowed_bins(column, limited.constraints[TIME])
+            return self._within(sampling, wait, latest)
         except HachimachiError as error:
             if sampling.yields:
                 return sampling
             found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
             raise HachimachiError(f"{found}; allow longer times or shorter durations") from error
-        return limited
 
     def later(self, sampling: Sampling) -> Sampling:
         """Return how to draw an event that does not come at this instant, if its time may be otherwise."""
-        assert self.time is not None
-        limited = sampling.with_constraint(TIME, Constraint.between(2 * self.instant, math.inf))
         try:
-            allowed_bins(self.time[1], limited.constraints[TIME])
+            return self._within(sampling, 2 * self.instant, math.inf)
         except HachimachiError:
             return sampling
+
+    def _within(self, sampling: Sampling, earliest: float, latest: float) -> Sampling:
+        """Return a sampling by which the next event comes after so many seconds, if its time may be any of those."""
+        assert self.time is not None
+        limited = sampling.with_constraint(TIME, Constraint.between(earliest, latest))
+        allowed_bins(self.time[1], limited.constraints[TIME])
         return limited
 
 
@@ -258,7 +265,6 @@ class Player:
         """Whether rows begin with an inter-event time."""
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(self.columns)
-        self.voices, self.steps = Voices(self.columns), Steps(self.columns)
         self.random = Random(seed)
         stored = isinstance(model, StoredModel)
         arrays = to_double(model.arrays) if stored else to_arrays(model.eval())

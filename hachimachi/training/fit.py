@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from hachimachi.checkpoint import load_model, save_model
-from hachimachi.console import column_table, make_console, show_reading
+from hachimachi.console import column_table, make_console, print_filled, show_reading
 from hachimachi.errors import HachimachiError, count
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
@@ -185,8 +184,8 @@ def train(
 
     with quiet():
         # score
-        weights = sum(weight.numel() for weight in model.parameters())
-        run = Run(keep.path, folder, math.nan, math.nan, interrupted, weights=weights, events=data.events)
+        run = Run(keep.path, folder, math.nan, math.nan, interrupted)
+        run = replace(run, weights=model.parameter_count, events=data.events)
         if is_first():
             run = _score(run, data, augmentation, module.global_step)
             run = _test(run, test) if test and not interrupted else run
@@ -341,14 +340,13 @@ def introduce(
         advice = "expect little of this model; a few hundred are a start"
         console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
-    weights = sum(weight.numel() for weight in model.parameters())
     backbone = model.parts["backbone"]
     if {"layers", "size"} <= set(backbone):
         size = f"{backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, data.events)}"
     else:  # one from a plug-in may have other options
         size = " ".join(f"{key}={value}" for key, value in backbone.items() if key != "name")
     console.print(f"{backbone['name']} {size}".rstrip() + ",")
-    console.print(f"{cfg.head.name} head, {weights:,} weights")
+    console.print(f"{cfg.head.name} head, {model.parameter_count:,} weights")
     if augmentation:
         names = ", ".join(augmentation.names(model.columns))
         console.print(f"{augmentation.share:.0%} of the windows varied, and marked as such: {names}")
@@ -374,26 +372,22 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
     if math.isfinite(run.test):
         console.print(f"{run.test:.2f} nats per event on the test part")
     if unlearned := [name for name, share in run.kept.items() if not share]:
-        _print(console, f"Could not learn when each value of {' and '.join(unlearned)} comes, only how often")
+        print_filled(console, f"Could not learn when each value of {' and '.join(unlearned)} comes, only how often")
     if partly := [f"{name} {share:.0%}" for name, share in run.kept.items() if 0 < share < 1]:
-        _print(console, f"Of what it learned so much holds for new music, and is kept: {', '.join(partly)}")
+        print_filled(console, f"Of what it learned so much holds for new music, and is kept: {', '.join(partly)}")
     if run.refit:
         console.print("Then it learned from that too: the score is from before it")
     if run.playing:
-        _print(console, run.playing.sentence())
+        print_filled(console, run.playing.sentence())
         if run.playing.collapsed:
-            _print(console, run.playing.warning(), style="yellow")
+            print_filled(console, run.playing.warning(), style="yellow")
     for line in run.verdict.lines() if run.verdict and not diverged else ():
-        _print(console, line, style="" if run.verdict and run.verdict.grade != GRADES[0] else "yellow")
+        print_filled(console, line, style="" if run.verdict and run.verdict.grade != GRADES[0] else "yellow")
     model = shlex.quote(str(run.path))
     more = "".join(f" --plugin {name}" for name in cfg.plugins)
     console.print(f"Next: hxmx gen {model} output.csv{more}, or live: hxmx run {model}{more}")
     if (run.folder / "tensorboard").is_dir():
         console.print(f"Curves, pictures and sound: hxmx board {shlex.quote(_short(run.folder))}")
-
-
-def _print(console: Console, text: str, style: str = "") -> None:
-    console.print(textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False), style=style)
 
 
 def _short(path: Path) -> str:

@@ -184,8 +184,9 @@ class MusicAugmentation(WindowAugmentation):
             rows[..., shift.column], steps = shift(rows, augmented)
             how.append(shift.encode(steps))
         amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented
+        factor = (self.stretch * amount).exp()
         for column in self.stretched:
-            rows[..., column] *= (self.stretch * amount).exp()[:, None]
+            rows[..., column] *= factor[:, None]
         return rows, torch.cat([*how, amount[:, None].to(rows.dtype)], dim=-1)
 
     def names(self, columns: Sequence[Column]) -> list[str]:

@@ -25,7 +25,7 @@ def test_the_peak_is_that_of_the_command(python_process: Callable[..., Any], mon
     done = python_process("-c", WEIGH, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     little, much = json.loads(done.stdout)
-    assert 150 < much - little < 250
+    assert 150 < much - little < 210  # a system may take back what is not looked at
 
 
 def test_a_command_that_fails_is_not_counted(tmp_path: Path) -> None:

@@ -156,9 +156,7 @@ def test_the_marginal_baseline_of_five_performances(shared_data: Path) -> None:
     for task, expected in figures.items():
         (train,), (test,) = (read(shared_data / "single" / f"{task}_{part}.json") for part in ("train", "test"))
         model = build_model([train], SMALL, {"name": "mixture", "components": 2})
-        assert evaluate(model, test, resolution={"time": 0.01}).marginal_nats_per_event == pytest.approx(
-            expected, abs=0.03
-        )
+        assert evaluate(model, test).marginal_nats_per_event == pytest.approx(expected, abs=0.03)
 
 
 def test_what_lies_outside_is_counted(model: EventModel) -> None:

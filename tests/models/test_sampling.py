@@ -58,7 +58,7 @@ def coupled(request: pytest.FixtureRequest) -> EventModel:
     values = np.column_stack([kind, (kind * 2 + chance.integers(0, 3, 300)), chance.beta(2, 5, 300)]).astype(float)
     torch.manual_seed(5)
     data = EventSequence(features, values, np.cumsum(steps))
-    columns = fit_columns([data], overrides={"time": {"max": 0.5, "resolution": 0.01}})  # small tables are quick
+    columns = fit_columns([data], overrides={"time": {"max": 0.5}})  # small tables are quick
     columns = [replace(column, steps=None) for column in columns]  # what is drawn again is no part of a table
     options = {"components": 4} if request.param == "mixture" else {}
     model = build_model([data], {"name": "gru", "size": 8}, {"name": request.param, **options}, columns)

@@ -16,6 +16,7 @@ import torch
 from hachimachi.checkpoint import load_model
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
+from hachimachi.training.module import EventModule
 from tests.training.test_run import TINY, files, go
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -36,17 +37,18 @@ def test_training_that_diverges(save: Callable[..., None], folder: Path, rate: s
         assert all(weight.isfinite().all() for weight in run.model.parameters())
 
 
+def diverge(monkeypatch: pytest.MonkeyPatch, when: Callable[[EventModule], bool]) -> None:
+    """Make the loss NaN as soon as something is true of a module."""
+    step = EventModule.training_step
+    monkeypatch.setattr(
+        EventModule, "training_step", lambda self, rows, i: step(self, rows, i) * (math.nan if when(self) else 1)
+    )
+
+
 def test_training_that_diverges_keeps_the_best_before(
     save: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hachimachi.training.module import EventModule
-
-    step = EventModule.training_step
-    monkeypatch.setattr(
-        EventModule,
-        "training_step",
-        lambda self, rows, place: step(self, rows, place) * (math.nan if self.current_epoch > 1 else 1),
-    )
+    diverge(monkeypatch, lambda module: module.current_epoch > 1)
     save(100)
     run = go("trainer.max_epochs=30", "trainer.check_val_every_n_epoch=1", "callbacks.progress=true")
     assert math.isfinite(run.score)
@@ -139,8 +141,6 @@ def test_ctrl_c_keeps_the_best_model(save: Callable[..., None], folder: Path) ->
 def test_interrupted_before_the_first_validation_it_leaves_a_model(
     save: Callable[..., None], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    from hachimachi.training.module import EventModule
-
     follow = EventModule.on_train_batch_end
 
     def interrupt(self: EventModule, *of: Any) -> None:

@@ -1,6 +1,5 @@
 """The score on the screen is that of the model in the file, on every road that leads to one."""
 
-import math
 import os
 import signal
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.training.config.compose import compose
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.fit import Run, train
-from hachimachi.training.module import EventModule
 from tests.training.test_run import TINY
+from tests.training.test_run_ends import diverge
 
 pytestmark = pytest.mark.usefixtures("folder")
 WORDS = [*TINY, "logger=none", "callbacks.pictures=false", "trainer.check_val_every_n_epoch=2", "optimizer.lr=0.01"]
@@ -117,12 +116,7 @@ def test_diverged_after_the_best(
     save: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the last validation that was due: only the one at the end can know."""
-    step = EventModule.training_step
-    monkeypatch.setattr(
-        EventModule,
-        "training_step",
-        lambda self, rows, i: step(self, rows, i) * (math.nan if self.global_step >= 4 else 1),
-    )
+    diverge(monkeypatch, lambda module: module.global_step >= 4)
     save(300)
     run = go()
     printed = capsys.readouterr().out
