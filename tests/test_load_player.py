@@ -304,6 +304,23 @@ def test_a_damaged_file_plays_or_is_refused_in_one_line(whole: bytes, tmp_path: 
         assert np.isfinite(player.sample()).all()
 
 
+@pytest.mark.parametrize(("column", "masked"), [(3, True), (4, False)])
+def test_columns_that_are_not_observed_as_described_are_refused(
+    whole: bytes, tmp_path: Path, column: int, masked: bool
+) -> None:
+    def change(index: dict[str, Any]) -> None:
+        feature = index["spec"]["columns"][column]["feature"]
+        assert feature["masked"] != masked
+        feature["masked"] = masked
+
+    path = tmp_path / "model.pt"
+    path.write_bytes(altered(whole, change))
+    for load in (load_player, load_model):
+        with pytest.raises(HachimachiError, match="its description and its weights do not fit") as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_whatever_the_description_says_there_is_one_message(whole: bytes, tmp_path: Path, data: Any) -> None:

@@ -279,6 +279,8 @@ class Player:
         head = None if stored else model.head
         self.head = numpy_head(model.parts["head"], self.columns, previous, arrays, head)
         self.bos = as_array(np.append(arrays["bos"], arrays["encoder.augmented"]))
+        if len(self.bos) != len(self.encoder.encoded):  # of a file that misdescribes its columns
+            raise ValueError(f"events of {len(self.encoder.encoded)} numbers after a first of {len(self.bos)}")
         self.reset()
 
     @property
