@@ -147,6 +147,23 @@ finally:
 """
 
 
+# packages that only an extra installs, hidden before anything is imported
+WITHOUT_EXTRAS = """
+import sys
+for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper", "joblib", "submitit", "pyarrow", "pandas", "polars"):
+    sys.modules[name] = None
+from hachimachi.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_training_needs_no_extra(python_process: Any, folder: Path) -> None:
+    words = ["trainer.max_epochs=1", "model.size=4", "head.components=2", "logger=none", "callbacks=quiet"]
+    done = python_process("-c", WITHOUT_EXTRAS, "train", "data.json", "alone.pt", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert (folder / "alone.pt").is_file()
+
+
 def test_recording_needs_no_torch(python_process: Any, folder: Path) -> None:
     done = python_process("-c", RECORD, cwd=folder)
     assert done.returncode == 0, done.stderr[-500:]
