@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hachimachi.checkpoint import load_model
 from hachimachi.cli import main
 from hachimachi.commands import demo
+from hachimachi.evaluation.playing import cut_primers, evaluate_playing, list_conditions, play
 from hachimachi.io import read
 
 MADE = {"prelude.mid", "prelude.json", "model.pt", "output.csv", "output.mid", "output.wav", "picture.png", "train"}
@@ -82,9 +84,20 @@ def test_a_folder_that_cannot_be(hurried: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
-def test_the_demo_itself_learns(
+def test_the_demo_itself_learns_and_stays_in_c(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run() == 0
     assert "below the marginal baseline" in capsys.readouterr().out
+    model, [data] = load_model("outputs/demo/model.pt"), read("outputs/demo/prelude.json")
+    conditions = list_conditions(cut_primers([data]))
+    takes = {
+        condition: list(play(model, 4, 500, sampling, cut_primers([data]) if condition.primed else ()))
+        for condition, sampling in conditions.items()
+    }
+    for condition, report in evaluate_playing(model, [data], takes).conditions.items():
+        found = {each.name: each for each in report.descriptors}
+        assert found["key"].generated > found["key"].real - 0.25, condition  # 0.1 to 0.5 where it is lost
+        assert 0.6 < found["density"].generated / found["density"].real < 1.6, condition
+        assert report.collapsed == 0, condition
