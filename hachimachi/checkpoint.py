@@ -38,18 +38,13 @@ if TYPE_CHECKING:
 
 FORMAT = "hachimachi.model"
 VERSION = 2
-INDEX = "hachimachi.json"
-"""The entry of the archive that says where which array is."""
-DTYPES = re.compile(r"<f[248]|<[iu][248]|\|[biu]1|<c(8|16)")
-"""What an array may be made of, as NumPy names it."""
-SPEC = "hachimachi_spec"
-"""Key under which a Lightning checkpoint carries the spec."""
+INDEX = "hachimachi.json"  # the entry of the archive that says where which array is
+DTYPES = re.compile(r"<f[248]|<[iu][248]|\|[biu]1|<c(8|16)")  # what an array may be made of, as NumPy names it
+SPEC = "hachimachi_spec"  # key under which a Lightning checkpoint carries the spec
 GRAMS = "hachimachi_grams"
 """Key under which a model file and a Lightning checkpoint carry runs of events of the training data."""
-WEIGHTS = "model."
-"""Prefix of the model's weights in a Lightning checkpoint."""
-AVERAGE = "average.module."
-"""Prefix of their running average, which is what is played, if one was kept."""
+WEIGHTS = "model."  # prefix of the model's weights in a Lightning checkpoint
+AVERAGE = "average.module."  # prefix of their running average, which is what is played, if one was kept
 RENAMED = [
     (r"^first$", "bos"),
     (r"^encoder\.mark$", "encoder.augmented"),

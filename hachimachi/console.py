@@ -95,10 +95,8 @@ def column_table(model: EventModel | StoredModel, scores: Mapping[str, Mapping[s
     return table
 
 
-NAMES = 3
-"""Files of each kind that a report names."""
-LONGEST = 64
-"""Characters of a name."""
+NAMES = 3  # files of each kind that a report names
+LONGEST = 64  # characters of a name
 
 
 def report_table(report: Report) -> Table | None:
@@ -132,14 +130,10 @@ def shorten(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 
 
-SOON = 0.5
-"""Seconds within which reading is over before a bar could be read."""
-OFTEN = 10.0
-"""Seconds between two lines where there is no terminal."""
-MANY = 2_000_000
-"""Events; fewer are counted before a bar could be read."""
-LONG = 300_000
-"""Events; with fewer, work such as writing them is done at once."""
+SOON = 0.5  # seconds within which reading is over before a bar could be read
+OFTEN = 10.0  # seconds between two lines where there is no terminal
+MANY = 2_000_000  # events; fewer are counted before a bar could be read
+LONG = 300_000  # events; with fewer, work such as writing them is done at once
 
 
 def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterator[Path]:

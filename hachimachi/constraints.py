@@ -43,8 +43,7 @@ SCALES = {
 """Semitones above the tonic. Melodic minor is the rising one; diminished, or octatonic, begins with a whole step."""
 TONICS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
-NOTES = range(128)
-"""The notes of MIDI."""
+NOTES = range(128)  # the notes of MIDI
 
 
 def notes_of_scale(name: str) -> tuple[int, ...]:
@@ -77,25 +76,17 @@ def known_scales() -> str:
 
 
 Interval = tuple[float, float]
-NEARLY = 1e-9
-"""Share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision."""
-SHOWN = 8
-"""As many values of a clause are shown."""
+NEARLY = 1e-9  # share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision
+SHOWN = 8  # as many values of a clause are shown
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One of the things that a column is limited to.
+    """One of the things that a column is limited to."""
 
-    Args:
-        kind: ``range``, ``scale``, ``values`` or an option's name.
-        intervals: What it allows.
-        name: What a scale is called.
-    """
-
-    kind: str
-    intervals: tuple[Interval, ...]
-    name: str = ""
+    kind: str  # ``range``, ``scale``, ``values`` or an option's name
+    intervals: tuple[Interval, ...]  # what it allows
+    name: str = ""  # what a scale is called
 
     @property
     def words(self) -> tuple[str | float, ...]:
@@ -194,17 +185,11 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Bins:
-    """Bins of a column, by index.
+    """Bins of a column, by index."""
 
-    Args:
-        start: The first.
-        stop: One past the last.
-        allowed: Which of them count, shape (stop − start,); ``None`` for all.
-    """
-
-    start: int
-    stop: int
-    allowed: NDArray[np.bool_] | None = None
+    start: int  # the first
+    stop: int  # one past the last
+    allowed: NDArray[np.bool_] | None = None  # which of them count, shape (stop − start,); ``None`` for all
 
     @property
     def empty(self) -> bool:

@@ -14,8 +14,7 @@ from hachimachi.errors import HachimachiError
 
 Kind = Literal["continuous", "integer", "categorical"]
 KINDS: tuple[str, ...] = get_args(Kind)
-TIME = "time"
-"""Name of the inter-event time among a model's columns. No feature of a data set may take it."""
+TIME = "time"  # name of the inter-event time among a model's columns. No feature of a data set may take it.
 _NAME = re.compile(r"(?! )[^,=:#~\"\x00-\x1f\x7f]+(?<! )")
 
 

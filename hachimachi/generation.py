@@ -18,10 +18,8 @@ from hachimachi.sampling import Sampling, choose_sampling
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
-DENSEST = 1000
-"""Events per second at which a generation by seconds gives up."""
-LONGEST = 10**9
-"""Events at which every generation by seconds gives up."""
+DENSEST = 1000  # events per second at which a generation by seconds gives up
+LONGEST = 10**9  # events at which every generation by seconds gives up
 
 
 def generate(

@@ -26,10 +26,8 @@ PACKAGE = __name__.partition(".")[0]
 CONTEXT: dict[str, tuple[str, ...]] = {"backbone": ("size_in",), "head": ("columns", "size", "previous")}
 """What the model decides for a part of each kind, by the names under which its constructor is given it."""
 _parts: dict[str, dict[str, type]] = {kind: {} for kind in CONTEXT}
-_registered: dict[tuple[str, str], str] = {}
-"""Kind and name of each part from a plug-in → the module that defines it."""
-_loaded: list[str] = []
-"""Modules that the user named and that were imported, in that order."""
+_registered: dict[tuple[str, str], str] = {}  # kind and name of each part from a plug-in → the module that defines it
+_loaded: list[str] = []  # modules that the user named and that were imported, in that order
 
 
 def register(kind: str, name: str) -> Callable[[Part], Part]:

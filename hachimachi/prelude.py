@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 
 # The Well-Tempered Clavier I, 1722. Every bar breaks one chord of five notes, twice, in sixteenths
 _CHORDS = """

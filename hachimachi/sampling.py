@@ -25,12 +25,9 @@ ByColumn = float | Mapping[str, float]
 
 LEAST = sys.float_info.min
 """The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
-COLD = 1e-3
-"""Below this temperature the most probable bin is taken."""
-HOT = 100.0
-"""Highest temperature."""
-BLOCK = 128
-"""Bins that are summed up before one of them is drawn, in tables of many."""
+COLD = 1e-3  # below this temperature the most probable bin is taken
+HOT = 100.0  # highest temperature
+BLOCK = 128  # bins that are summed up before one of them is drawn, in tables of many
 
 
 @dataclass(frozen=True)

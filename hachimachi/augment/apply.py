@@ -18,10 +18,8 @@ from hachimachi.errors import HachimachiError, listed
 from hachimachi.events import TIME, EventSequence, check_alike
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
-MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}
-"""Ranges of columns in MIDI, for whole numbers."""
-NEARLY = 1e-9
-"""Relative tolerance of rounding at the bounds of a range."""
+MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}  # ranges of columns in MIDI, for whole numbers
+NEARLY = 1e-9  # relative tolerance of rounding at the bounds of a range
 
 Rows = NDArray[np.float64]
 
@@ -120,19 +118,12 @@ def _extent(column: Column) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class OpCounts:
-    """What one augmentation did.
+    """What one augmentation did."""
 
-    Args:
-        windows: Windows it was applied to.
-        seen: Values it may have changed, by column, shape (D,).
-        changed: Values it changed.
-        held: Values clipped to their range, or left unchanged since the result was not finite.
-    """
-
-    windows: int
-    seen: NDArray[np.int64]
-    changed: NDArray[np.int64]
-    held: NDArray[np.int64]
+    windows: int  # windows it was applied to
+    seen: NDArray[np.int64]  # values it may have changed, by column, shape (D,)
+    changed: NDArray[np.int64]  # values it changed
+    held: NDArray[np.int64]  # values clipped to their range, or left unchanged since the result was not finite
 
     def __add__(self, other: OpCounts) -> OpCounts:
         return OpCounts(
@@ -142,17 +133,11 @@ class OpCounts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Augmented windows.
+    """Augmented windows."""
 
-    Args:
-        rows: Their events, shape (B, T, D).
-        applied: Whether any augmentation was applied, shape (B,).
-        counts: Of each augmentation.
-    """
-
-    rows: Rows
-    applied: NDArray[np.bool_]
-    counts: list[OpCounts]
+    rows: Rows  # their events, shape (B, T, D)
+    applied: NDArray[np.bool_]  # whether any augmentation was applied, shape (B,)
+    counts: list[OpCounts]  # of each augmentation
 
 
 @dataclass(frozen=True)
@@ -294,19 +279,12 @@ def _build(call: Call, text: str) -> Augmentation:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Augmented sequences.
+    """Augmented sequences."""
 
-    Args:
-        sequences: The copies, with ``keep`` each original before its copies.
-        ops: The augmentations.
-        counts: Of each augmentation.
-        copies: Number of copies.
-    """
-
-    sequences: list[EventSequence]
-    ops: Chain
-    counts: list[OpCounts]
-    copies: int
+    sequences: list[EventSequence]  # the copies, with ``keep`` each original before its copies
+    ops: Chain  # the augmentations
+    counts: list[OpCounts]  # of each augmentation
+    copies: int  # number of copies
 
 
 def augment(

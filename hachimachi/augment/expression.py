@@ -21,10 +21,8 @@ from rich.cells import cell_len
 
 from hachimachi.errors import HachimachiError
 
-WIDTH = 72
-"""Columns of an expression shown around a mistake."""
-LONGEST = 20_000
-"""Most characters of an expression."""
+WIDTH = 72  # columns of an expression shown around a mistake
+LONGEST = 20_000  # most characters of an expression
 _VALUE = "a value: a number, a name, or several in parentheses"
 _OPERATION = "the name of an operation"
 _WHOLE = ast.Name | ast.Constant | ast.Call
@@ -72,19 +70,12 @@ Scalar = float | int | str
 
 @dataclass(frozen=True)
 class Value:
-    """The value of an argument.
+    """The value of an argument."""
 
-    Args:
-        value: A number, a :class:`Word`, a string, or a tuple of these.
-        source: As written.
-        at: Offset of the value.
-        key_at: Offset of the argument's name.
-    """
-
-    value: Scalar | tuple[Scalar, ...]
-    source: str
-    at: int
-    key_at: int
+    value: Scalar | tuple[Scalar, ...]  # a number, a :class:`Word`, a string, or a tuple of these
+    source: str  # as written
+    at: int  # offset of the value
+    key_at: int  # offset of the argument's name
 
 
 @dataclass(frozen=True)

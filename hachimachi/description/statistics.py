@@ -12,25 +12,17 @@ from numpy.typing import NDArray
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.collection import Collection
 
-_CELLS = 1_000_000
-"""Approximate numbers in a block."""
+_CELLS = 1_000_000  # approximate numbers in a block
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive events of one sequence.
+    """Consecutive events of one sequence."""
 
-    Args:
-        events: The events.
-        first: Index of the first one in its sequence.
-        before: Time of the event before the first one, ``None`` at the start of a sequence.
-        last: Whether the sequence ends here.
-    """
-
-    events: EventSequence
-    first: int
-    before: float | None
-    last: bool
+    events: EventSequence  # the events
+    first: int  # index of the first one in its sequence
+    before: float | None  # time of the event before the first one, ``None`` at the start of a sequence
+    last: bool  # whether the sequence ends here
 
     def rows(self) -> NDArray[np.float64]:
         """Return inter-event time (if temporal), NaN at the start of a sequence, and features."""
@@ -114,10 +106,8 @@ def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]
         before = None if events.time is None else float(events.time[-1])
 
 
-FAR = 20
-"""Number of lowest and of highest values that are kept with their locations."""
-_ROOM = 4_000_000
-"""Numbers kept of all columns together."""
+FAR = 20  # number of lowest and of highest values that are kept with their locations
+_ROOM = 4_000_000  # numbers kept of all columns together
 
 _Located = tuple[float, EventLocation]
 
@@ -129,19 +119,13 @@ class ColumnStatistics:
         self.column = column
         self.events = 0
         self.low, self.high = np.inf, -np.inf
-        self.fraction: float | None = None
-        """A value that is not whole, if there is any."""
-        self.values: NDArray[np.float64] = np.empty(0)
-        """All distinct values, ascending, unless `many`."""
-        self.counts: NDArray[np.int64] = np.empty(0, np.int64)
-        """Count of each of them."""
+        self.fraction: float | None = None  # a value that is not whole, if there is any
+        self.values: NDArray[np.float64] = np.empty(0)  # all distinct values, ascending, unless `many`
+        self.counts: NDArray[np.int64] = np.empty(0, np.int64)  # count of each of them
         self.most = min(65_536, max(_ROOM // columns, 256))
-        self.many = False
-        """Whether there are more distinct values than that."""
-        self.lowest: list[_Located] = []
-        """The `FAR` + 1 lowest values, ascending."""
-        self.highest: list[_Located] = []
-        """The `FAR` + 1 highest values, descending."""
+        self.many = False  # whether there are more distinct values than that
+        self.lowest: list[_Located] = []  # the `FAR` + 1 lowest values, ascending
+        self.highest: list[_Located] = []  # the `FAR` + 1 highest values, descending
 
     @property
     def whole(self) -> bool:
@@ -196,8 +180,7 @@ class ReservoirSample:
     def __init__(self, columns: int) -> None:
         self.most = min(200_000, max(_ROOM // columns, 1000))
         self.seen = 0
-        self.rows = np.empty((0, columns))
-        """The rows kept, in their order."""
+        self.rows = np.empty((0, columns))  # the rows kept, in their order
         self._keys = np.empty(0)
         self._random = np.random.default_rng(0)
 
@@ -213,10 +196,8 @@ class ReservoirSample:
             self.rows, self._keys = self.rows[kept], self._keys[kept]
 
 
-_COMPARED = 2000
-"""Number of sequences, the first ones, whose means are compared."""
-_TYPICAL = 100
-"""Events of a sequence that is long enough as an example."""
+_COMPARED = 2000  # number of sequences, the first ones, whose means are compared
+_TYPICAL = 100  # events of a sequence that is long enough as an example
 
 
 class SequenceStatistics:
@@ -225,8 +206,7 @@ class SequenceStatistics:
     def __init__(self) -> None:
         self.seconds, self.latest, self.whole = 0.0, 0.0, True
         self.shortest, self.longest = "", ""
-        self.names: list[str] = []
-        """Names of the compared sequences."""
+        self.names: list[str] = []  # names of the compared sequences
         self.means: list[NDArray[np.float64]] = []
         """Mean absolute value of each of their columns, with inter-event time."""
         self._lengths, self._least, self._most = array("q"), 0, 0

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.atomic import check_file, check_folder, check_free, is_dir, replacing, replacing_folder
@@ -17,7 +19,6 @@ from hachimachi.io.csv_format import render
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
 from hachimachi.io.many import (
     DEFAULT,
-    SPLIT,
     FileEvents,
     InputFile,
     Progress,
@@ -27,7 +28,7 @@ from hachimachi.io.many import (
     read_each,
     read_one,
 )
-from hachimachi.io.midi import MidiOptions
+from hachimachi.io.midi import NOTES, MidiOptions
 from hachimachi.io.report import Report
 
 _ILLEGAL = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')  # on Windows; names must travel
@@ -53,21 +54,8 @@ def file_names(names: Sequence[str]) -> list[str]:
     return files
 
 
-__all__ = [
-    "READERS",
-    "SPLIT",
-    "WRITERS",
-    "PathLike",
-    "Progress",
-    "check_output",
-    "check_suffix",
-    "is_folder",
-    "read",
-    "write",
-]
 PathLike = str | os.PathLike[str]
-Sources = PathLike | Sequence[PathLike]
-"""A file, a folder or a pattern, or several of these."""
+Sources = PathLike | Sequence[PathLike]  # a file, a folder or a pattern, or several of these
 
 
 def read(
@@ -167,7 +155,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
 
 def paths_of(source: Sources) -> list[Path]:
-    """Return one or several sources as a list."""
+    """Return sources as a list."""
     return [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
 
 
@@ -182,12 +170,7 @@ def is_csv_folder(path: PathLike) -> bool:
 
 
 def check_output(path: PathLike) -> None:
-    """Refuse, before any work is done, an output path that cannot be written.
-
-    Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, a folder that is not empty, a file where a folder is meant,
-            or no folder to write into.
-    """
+    """Raise HachimachiError, before any work is done, for an output path that cannot be written."""
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
         check_file(path)
@@ -198,15 +181,21 @@ def check_output(path: PathLike) -> None:
 
 
 def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvents]:
-    """Leave out a constant instrument of notes, unless other files have such a column."""
     notes = [each for each in found if each.notes]
     others = [feature.name for each in found if not each.notes for feature in each.features]
     if not notes or "instrument" in others:
         return found
-    from hachimachi.io.midi.read import without_constant_instrument
+    values = {
+        float(value) for each in notes for part in each.sequences for value in np.unique(part.column("instrument"))
+    }
+    if len(values) > 1:
+        return found
+    report.constants["instrument"] = values.pop()
 
-    kept = iter(without_constant_instrument([sequence for each in notes for sequence in each.sequences], report))
-    return [replace(each, sequences=[next(kept) for _ in each.sequences]) if each.notes else each for each in found]
+    def without(each: EventSequence) -> EventSequence:
+        return replace(each, features=NOTES[:-1], data=each.data[:, :-1])
+
+    return [replace(each, sequences=list(map(without, each.sequences))) if each.notes else each for each in found]
 
 
 def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:

@@ -27,8 +27,7 @@ WRITERS = {
     ".arrow": "arrow",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
-ARROW = ".arrow"
-"""Suffix of what `open_collection` leaves on disk, and of folders that can be added to."""
+ARROW = ".arrow"  # suffix of what `open_collection` leaves on disk, and of folders that can be added to
 LOSSY = (".mid", ".midi", ".wav")
 """Formats that cannot hold every event: `render(sequences, report, file)` reports what is lost."""
 
@@ -58,8 +57,7 @@ Parse = Callable[[bytes, str, Report], list[EventSequence]]
 """From the bytes of a file, its name and a report to its sequences."""
 Render = Callable[[Sequence[EventSequence]], bytes]
 """From sequences, all with the same features, to the bytes of a file."""
-FORMATS: dict[str, SimpleNamespace] = {}
-"""Suffix → `parse` and `render` of plug-ins, `None` where there is none."""
+FORMATS: dict[str, SimpleNamespace] = {}  # suffix → `parse` and `render` of plug-ins, `None` where there is none
 
 
 def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:

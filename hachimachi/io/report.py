@@ -50,26 +50,17 @@ NOTICES = frozenset(
 """Of these, what only explains how a file was read."""
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
-Account = dict[str, Counter[str]]
-"""What happened → how often in which file or sequence."""
+Account = dict[str, Counter[str]]  # what happened → how often in which file or sequence
 
 
 class Duplicate(NamedTuple):
-    """Two near-identical sequences.
+    """Two near-identical sequences."""
 
-    Args:
-        name: The later one, or the shorter.
-        of: The other one.
-        score: Share of ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times.
-        transposed: Semitones from ``of`` to ``name``; 0 without pitches.
-        places: Indices of ``name`` and of ``of`` among the sequences compared.
-    """
-
-    name: str
-    of: str
-    score: float
-    transposed: int = 0
-    places: tuple[int, int] = (0, 0)
+    name: str  # the later one, or the shorter
+    of: str  # the other one
+    score: float  # share of ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times
+    transposed: int = 0  # semitones from ``of`` to ``name``; 0 without pitches
+    indices: tuple[int, int] = (0, 0)  # of ``name`` and of ``of`` among the sequences compared
 
 
 @dataclass
@@ -146,11 +137,7 @@ class Report:
         return refused + mended
 
     def check(self, most: int = 3) -> None:
-        """Refuse any of `faults` if the report is strict.
-
-        Raises:
-            HachimachiError: The first ``most`` of them.
-        """
+        """Raise HachimachiError for the first ``most`` of `faults` if the report is strict."""
         if self.strict and self.faults:
             rest = len(self.faults) - most
             more = f"; and for {count(rest, 'more reason')}, see --report" if rest > 0 else ""
@@ -193,22 +180,14 @@ HEADER = ("what", "name", "count", "why")
 
 
 def check_report_path(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that ends in neither .csv nor .json, or cannot be written.
-
-    Raises:
-        HachimachiError: In either case.
-    """
+    """Raise HachimachiError for a path that ends in neither .csv nor .json, or cannot be written."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"{path}: a report ends in {' or '.join(SUFFIXES)}")
     check_file(path)
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
-    """Write a whole report, as CSV (a row for each thing that happened) or JSON.
-
-    Raises:
-        HachimachiError: As `check_report_path`.
-    """
+    """Write a whole report, as CSV (a row for each thing that happened) or JSON."""
     check_report_path(path)
     file = io.StringIO()
     if Path(path).suffix.lower() == ".csv":

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid, check_bins
 from hachimachi.errors import HachimachiError
 
-EMBEDDING = 24
-"""Width of the embedding of a whole number or a category."""
-FEW = 256
-"""A grid of at most this many whole numbers gets an embedding besides the number."""
+EMBEDDING = 24  # width of the embedding of a whole number or a category
+FEW = 256  # a grid of at most this many whole numbers gets an embedding besides the number
 UNKNOWN_SHARE = 0.01
 """Share of categories shown as unknown in training, so that the unknown one has a trained embedding."""
 
@@ -31,8 +29,7 @@ class Encoder(nn.Module):
         augmentation: How many numbers that takes, K.
     """
 
-    augmented: Tensor
-    """Those last numbers where the caller does not give them, shape (K,)."""
+    augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
 
     def __init__(self, columns: Sequence[Column], augmentation: int = 1) -> None:
         super().__init__()
@@ -114,19 +111,12 @@ def encode_column(described: Column, column: int) -> NumberEncoder | CategoryEnc
 
 @dataclass(frozen=True)
 class Scale:
-    """Raw values ↔ distance from the training mean in standard deviations, on a log scale where the grid says so.
+    """Raw values ↔ distance from the training mean in standard deviations, on a log scale where the grid says so."""
 
-    Args:
-        grid: The column's bins.
-        mean: Mean of the warped training values.
-        std: Their standard deviation, at least a quarter of the first bin above the mean.
-        whole: Whether only whole multiples of the resolution are played.
-    """
-
-    grid: UniformGrid
-    mean: float
-    std: float
-    whole: bool = False
+    grid: UniformGrid  # the column's bins
+    mean: float  # mean of the warped training values
+    std: float  # their standard deviation, at least a quarter of the first bin above the mean
+    whole: bool = False  # whether only whole multiples of the resolution are played
 
     @staticmethod
     def of(column: Column) -> Scale:

@@ -59,8 +59,7 @@ class EventModel(nn.Module):
         context = {"columns": self.columns, "size": size, "previous": previous}
         self.head = plugins.build("head", context=context, **self.parts["head"])
         self.bos = nn.Parameter(torch.zeros(self.encoder.size - augmentation))
-        self.summary: dict[str, Any] = {}
-        """How it was trained and what it scored; travels in the model file."""
+        self.summary: dict[str, Any] = {}  # how it was trained and what it scored; travels in the model file
         self.grams: dict[str, NGrams] = {}
         """N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 

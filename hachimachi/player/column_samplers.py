@@ -17,16 +17,12 @@ from hachimachi.columns import FAR, NUDGE, ROUNDING, SPREAD, WIDTHS, Categories,
 from hachimachi.constraints import Bins, Constraint, category_bins, number_bins
 from hachimachi.sampling import ColumnSampling, Numbers, clip, draw_bin, draw_index, logit, sigmoid
 
-CACHED_CONSTRAINTS = 64
-"""Constraints whose bins are kept."""
+CACHED_CONSTRAINTS = 64  # constraints whose bins are kept
 STEEPEST = 300.0
 """Distances from a location beyond this many widths count as this many: e^300 squared is still a number."""
-WARM = 1.5
-"""Up to this temperature no more comes of what :meth:`NumberSampler.quick_masses` misses than is negligible."""
-ENOUGH = 1e-4
-"""Mass beside which it is so."""
-TRIES = 4
-"""Draws from the model that are made in a fraction of the time of a table, before there is one."""
+WARM = 1.5  # up to this temperature no more comes of what :meth:`NumberSampler.quick_masses` misses than is negligible
+ENOUGH = 1e-4  # mass beside which it is so
+TRIES = 4  # draws from the model that are made in a fraction of the time of a table, before there is one
 
 
 class PlayedGrid:
@@ -201,22 +197,14 @@ class HistogramSampler:
 class MixtureParams(NamedTuple):
     """What a column of numbers may follow, each with a weight; the weights sum to 1."""
 
-    histogram: float
-    """Weight of the training histogram."""
-    same: float
-    """Weight of the previous value."""
-    smooth: Numbers
-    """Weights of the logistics, shape (K,)."""
-    locations: Numbers
-    """Where they stand on the scale, shape (K,)."""
-    log_scales: Numbers
-    """ln of their widths, shape (K,)."""
-    tilt: Numbers | None = None
-    """Logits added to those of the histogram's occupied bins, shape (distinct,)."""
-    previous: int = -1
-    """Index of the previous value's bin."""
-    last: float = math.nan
-    """The previous value, NaN where only its bin is known."""
+    histogram: float  # weight of the training histogram
+    same: float  # weight of the previous value
+    smooth: Numbers  # weights of the logistics, shape (K,)
+    locations: Numbers  # where they stand on the scale, shape (K,)
+    log_scales: Numbers  # ln of their widths, shape (K,)
+    tilt: Numbers | None = None  # logits added to those of the histogram's occupied bins, shape (distinct,)
+    previous: int = -1  # index of the previous value's bin
+    last: float = math.nan  # the previous value, NaN where only its bin is known
 
 
 class NumberSampler:

@@ -36,27 +36,17 @@ REDRAWS = 8
 
 @dataclass(frozen=True, eq=False)
 class StoredModel:
-    """What a model file holds: all that it takes to build the model again, or to play it, and how it was trained.
+    """What a model file holds: all that it takes to build the model again, or to play it, and how it was trained."""
 
-    Args:
-        columns: What a row holds, D of them.
-        parts: The backbone and the head, each by its name and options.
-        weights: What was learned, by name.
-        buffers: What else the parts keep, by name.
-        summary: How it was trained and what it scored.
-        plugins: Modules outside this package that its parts come from.
-        grams: N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`.
-        version: Of the file; 0 for a checkpoint.
-    """
-
-    columns: tuple[Column, ...]
-    parts: dict[str, dict[str, Any]]
-    weights: Arrays
-    buffers: Arrays
-    summary: dict[str, Any]
-    plugins: tuple[str, ...] = ()
+    columns: tuple[Column, ...]  # what a row holds, D of them
+    parts: dict[str, dict[str, Any]]  # the backbone and the head, each by its name and options
+    weights: Arrays  # what was learned, by name
+    buffers: Arrays  # what else the parts keep, by name
+    summary: dict[str, Any]  # how it was trained and what it scored
+    plugins: tuple[str, ...] = ()  # modules outside this package that its parts come from
+    # n-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`
     grams: dict[str, NGrams] = field(default_factory=dict)
-    version: int = 0
+    version: int = 0  # of the file; 0 for a checkpoint
 
     @property
     def parameter_count(self) -> int:
@@ -112,8 +102,7 @@ class Voices:
         self.key = [i for i, c in enumerate(columns) if notes and (c.name == "pitch" or isinstance(c.grid, Categories))]
         """Indices of the columns that tell one key from another: pitch, and what plays it."""
         self.instant = self.time[1].describe()["resolution"] / 2 if self.time else 0.0
-        self.left: tuple[float, ...] = ()
-        """For how many seconds each note that sounds goes on after the last event."""
+        self.left: tuple[float, ...] = ()  # for how many seconds each note that sounds goes on after the last event
         self.struck: frozenset[tuple[float, ...]] = frozenset()
         """The keys that were struck at the instant of the last event."""
 
@@ -257,12 +246,9 @@ class Player:
         sampling: Sampling | None = None,
     ) -> None:
         model = model.model if isinstance(model, Player) else model
-        self.model = model
-        """What it plays: a torch model, or what a file holds."""
-        self.columns = tuple(model.columns)
-        """What the model knows of each value of a row, D of them, time included."""
-        self.temporal = self.columns[0].name == TIME
-        """Whether rows begin with an inter-event time."""
+        self.model = model  # what it plays: a torch model, or what a file holds
+        self.columns = tuple(model.columns)  # what the model knows of each value of a row, D of them, time included
+        self.temporal = self.columns[0].name == TIME  # whether rows begin with an inter-event time
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(self.columns)
         self.random = Random(seed)
@@ -348,22 +334,18 @@ class Player:
 class PlayerState(NamedTuple):
     """What a player has observed, as far as the model needs it to go on. Never written to, so forks share it."""
 
-    last: Sequence[float]
-    """The raw values of the previous event, shape (D,), NaN where there was none."""
+    last: Sequence[float]  # the raw values of the previous event, shape (D,), NaN where there was none
     hidden: Vector
     """What the head predicts from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
-    backbone: Any
-    """The state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`."""
+    backbone: Any  # the state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`
 
 
 class Memory(NamedTuple):
     """A player's state, the notes that sound included. Never written to, and of use to every player of the model."""
 
     state: PlayerState
-    left: tuple[float, ...]
-    """For how many seconds each note that sounds goes on after the last event."""
-    struck: frozenset[tuple[float, ...]]
-    """The keys that were struck at the instant of the last event."""
+    left: tuple[float, ...]  # for how many seconds each note that sounds goes on after the last event
+    struck: frozenset[tuple[float, ...]]  # the keys that were struck at the instant of the last event
     previous: Mapping[tuple[float, ...], Sequence[float]]
     """The last event of each combination of categories, where steps are limited."""
 

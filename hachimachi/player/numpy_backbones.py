@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
-Arrays = Mapping[str, NDArray[np.floating]]
-"""Weights by the names that they have in the torch module."""
+Arrays = Mapping[str, NDArray[np.floating]]  # weights by the names that they have in the torch module
 
 
 class NumpyBackbone(ABC):
@@ -112,15 +111,13 @@ class FusedLinear:
         return out
 
 
-RecurrentState = tuple[tuple[Vector, ...], ...]
-"""For each layer, the vectors of its state, hidden vector first."""
+RecurrentState = tuple[tuple[Vector, ...], ...]  # for each layer, the vectors of its state, hidden vector first
 
 
 class NumpyRecurrent(NumpyBackbone):
     """Layers of recurrent units; options of the torch module that are not needed here are passed over."""
 
-    parts = 1
-    """Vectors in the state of a layer."""
+    parts = 1  # vectors in the state of a layer
 
     def __init__(self, arrays: Arrays, **_: Any) -> None:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -198,8 +195,7 @@ class NumpyLSTM(NumpyRecurrent):
         return gates[3 * size :] * np.tanh(cell), cell
 
 
-KERNEL = 4
-"""Events that the convolution of a minimal GRU's layer sees at once."""
+KERNEL = 4  # events that the convolution of a minimal GRU's layer sees at once
 MinGRUState = tuple[tuple[Vector, Vector], ...]
 """For each layer the hidden vector, (H,), and the last inputs of the convolution, (3, H)."""
 
@@ -240,14 +236,12 @@ class NumpyMinGRU(NumpyBackbone):
         return self.norm(stream), tuple(last)
 
 
-HEAD = 32
-"""Width of an attention head."""
+HEAD = 32  # width of an attention head
 PAIRED = np.arange(HEAD).reshape(2, -1).T.reshape(-1)
 """The numbers of a head with those that are rotated together side by side."""
 SPEED = 1j * 10_000.0 ** -np.arange(0, 1, 2 / HEAD)
 """Angles by which pairs are rotated at each event, as imaginary numbers, (16,)."""
-SPARE = 3
-"""A cache has room for so many windows more than one; the less seldom it is copied, the more memory it takes."""
+SPARE = 3  # a cache has room for so many windows more than one; the less seldom it is copied, the more memory it takes
 
 
 class KVCache:

@@ -17,10 +17,8 @@ from hachimachi.player.column_samplers import CategorySampler, MixtureParams, Nu
 from hachimachi.player.numpy_backbones import Arrays, Vector, as_array
 from hachimachi.sampling import PLAIN, ColumnSampling, Numbers, Sampling, draw_index, sigmoid
 
-CACHED_VALUES = 256
-"""Values of a column for which it is kept what they say to the others: most columns have no more."""
-Write = Callable[[float, Vector], None]
-"""Writes the encoding of one value of a column over a vector, shape (size,)."""
+CACHED_VALUES = 256  # values of a column for which it is kept what they say to the others: most columns have no more
+Write = Callable[[float, Vector], None]  # writes the encoding of one value of a column over a vector, shape (size,)
 
 
 def symlog(x: float) -> float:

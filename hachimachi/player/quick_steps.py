@@ -17,8 +17,7 @@ from hachimachi.player.engine import one_thread
 CONTROL_WORDS = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
 """By processor, on Linux: where in the ``fenv_t`` of its C libraries the control word is, and the bits for flushing
 results and inputs: FTZ and DAZ of MXCSR, FZ of FPCR."""
-ROOM = 64
-"""Bytes that hold a ``fenv_t``."""
+ROOM = 64  # bytes that hold a ``fenv_t``
 
 
 @contextmanager

@@ -37,10 +37,8 @@ from hachimachi.plot.canvas import (
 
 __all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
 Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
-_SECONDS, _EVENTS = 30.0, 400
-"""Length of the sequence in an overview, whichever is less, but at least a hundred events."""
-_LANES, _SPREADS = 12, 40
-"""Most features and distributions on a page."""
+_SECONDS, _EVENTS = 30.0, 400  # length of the sequence in an overview, whichever is less, but at least a hundred events
+_LANES, _SPREADS = 12, 40  # most features and distributions on a page
 
 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:

@@ -39,17 +39,11 @@ TITLE: dict[str, Any] = {"loc": "left", "color": INK, "fontsize": 11, "fontweigh
 
 @dataclass(frozen=True)
 class Scales:
-    """Common scales of pictures that are compared.
+    """Common scales of pictures that are compared."""
 
-    Args:
-        length: Width in seconds, or in events without time.
-        ranges: Lowest and highest value of each feature.
-        hues: Colour of each instrument, most frequent first.
-    """
-
-    length: float
-    ranges: dict[str, tuple[float, float]]
-    hues: dict[float, str]
+    length: float  # width in seconds, or in events without time
+    ranges: dict[str, tuple[float, float]]  # lowest and highest value of each feature
+    hues: dict[float, str]  # colour of each instrument, most frequent first
 
     @staticmethod
     def of(*sequences: EventSequence) -> Scales:
@@ -202,14 +196,10 @@ def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
 
 TITLES = {TIME: "inter-event time, s", "duration": "duration, s", "density": "events per second"}
 """Titles of aspects that differ from their names."""
-ACROSS = 3
-"""Panels in a row."""
-LIKENESS_BINS = 40
-"""Bins of a panel, unless values are few whole numbers."""
-LIKENESS_CATEGORIES = 12
-"""Categories that are labelled."""
-RARE = 1.0
-"""Percent of the values at either end that are outside of a panel, such as a long rest."""
+ACROSS = 3  # panels in a row
+LIKENESS_BINS = 40  # bins of a panel, unless values are few whole numbers
+LIKENESS_CATEGORIES = 12  # categories that are labelled
+RARE = 1.0  # percent of the values at either end that are outside of a panel, such as a long rest
 COLUMN_BINS = 64
 COLUMN_CATEGORIES = 8
 _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1000.0: "1000 s"}

@@ -51,8 +51,7 @@ class Backbone(nn.Module, ABC):
 
 
 CHECKED_STEPS = 8
-TOLERANCE = 1e-3
-"""Most by which `step` may differ from `forward`: single precision comes to a hundredth of that."""
+TOLERANCE = 1e-3  # most by which `step` may differ from `forward`: single precision comes to a hundredth of that
 
 
 @torch.no_grad()

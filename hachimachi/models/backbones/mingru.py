@@ -13,10 +13,8 @@ from torch.nn.functional import silu
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.plugins import register
 
-LONGEST = 64.0
-"""Events over which the slowest unit of an untrained layer remembers; the fastest remembers two."""
-KERNEL = 4
-"""Events that the convolution of a layer sees at once."""
+LONGEST = 64.0  # events over which the slowest unit of an untrained layer remembers; the fastest remembers two
+KERNEL = 4  # events that the convolution of a layer sees at once
 
 
 @register("backbone", "mingru")

@@ -25,8 +25,7 @@ class Recurrent(Backbone):
     """
 
     unit: ClassVar[type[nn.GRU] | type[nn.LSTM]]
-    parts: ClassVar[int]
-    """Tensors in the state of the unit."""
+    parts: ClassVar[int]  # tensors in the state of the unit
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__(size_in, size)

@@ -11,10 +11,8 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.plugins import register
 
-HEAD = 32
-"""Width of an attention head; there are as many as the size asks for, at least one."""
-BASE = 10_000.0
-"""Slowest rotation: about this many events for a radian."""
+HEAD = 32  # width of an attention head; there are as many as the size asks for, at least one
+BASE = 10_000.0  # slowest rotation: about this many events for a radian
 
 
 @register("backbone", "transformer")

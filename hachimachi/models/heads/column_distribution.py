@@ -13,12 +13,9 @@ from torch import Tensor, nn
 from hachimachi.columns import FLOOR, SPREAD, WIDTHS, Categories, Column
 from hachimachi.models.encoder import Scale, category_index
 
-START = (0.9, 0.02)
-"""Weights of the histogram and of the previous value before training."""
-MOST_UNKNOWN = 0.01
-"""Most that the class of unknown categories may weigh."""
-NARROW = 1e-30
-"""Least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite."""
+START = (0.9, 0.02)  # weights of the histogram and of the previous value before training
+MOST_UNKNOWN = 0.01  # most that the class of unknown categories may weigh
+NARROW = 1e-30  # least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite
 
 
 class ColumnDistribution(nn.Module, ABC):
@@ -50,14 +47,10 @@ class ColumnDistribution(nn.Module, ABC):
 class NumberParams(NamedTuple):
     """What the parameters of a :class:`NumberDistribution` are."""
 
-    logits: Tensor
-    """ln of the weights but for a constant: histogram, previous value, K logistics, shape (..., 2 + K)."""
-    locations: Tensor
-    """Where the logistics stand on the column's scale, shape (..., K)."""
-    log_scales: Tensor
-    """ln of their widths, shape (..., K)."""
-    tilt: Tensor | None = None
-    """Logits added to those of the histogram's occupied bins, shape (..., distinct)."""
+    logits: Tensor  # ln of the weights but for a constant: histogram, previous value, K logistics, shape (..., 2 + K)
+    locations: Tensor  # where the logistics stand on the column's scale, shape (..., K)
+    log_scales: Tensor  # ln of their widths, shape (..., K)
+    tilt: Tensor | None = None  # logits added to those of the histogram's occupied bins, shape (..., distinct)
 
 
 class NumberDistribution(ColumnDistribution):

@@ -87,8 +87,7 @@ class SampledTables:
         sampling.check(columns)
         self.columns, self.sampling = columns, sampling
         self.order = tuple(sampling.order([column.name for column in columns], order))
-        self.only: dict[int, float] = {}
-        """Value of each column to which the constraints leave one bin."""
+        self.only: dict[int, float] = {}  # value of each column to which the constraints leave one bin
         for i, column in enumerate(columns):
             constraint, grid = sampling.constraints.get(column.name), column.grid
             only = allowed_bins(column, constraint).only if constraint else None
