@@ -156,11 +156,7 @@ class EventSequence:
     def rows(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
 
-        The inter-event time of the first event is NaN: there is none.
-
-        Args:
-            start: The first event.
-            stop: One past the last.
+        The inter-event time of a sequence's first event is NaN: there is none.
         """
         data = self.data[start:stop]
         if self.time is None:
@@ -170,11 +166,7 @@ class EventSequence:
 
 
 def check_alike(sequences: Sequence[EventSequence]) -> None:
-    """Check that sequences share features and all or none of them carry time.
-
-    Raises:
-        HachimachiError: The first sequence that differs, and in what; or no sequences at all.
-    """
+    """Raise HachimachiError unless there are sequences, with the same features, and all or none of them carry time."""
     if not sequences:
         raise HachimachiError("no sequences: expected at least one")
     first = sequences[0]

@@ -64,8 +64,7 @@ class EventLayout:
     def indices(self, op: Augmentation) -> list[int]:
         """Return the indices of an augmentation's columns, each once, in order; for whole events, all.
 
-        Raises:
-            ExpressionError: An unknown feature, or a category; it shows the augmentation as an expression.
+        An unknown feature or a category raises an ExpressionError that shows the augmentation as an expression.
         """
         if op.dims is None:
             return list(range(len(self.names)))
@@ -142,7 +141,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bound:
-    """Augmentations with the indices of their columns; made by :func:`bind`."""
+    """Augmentations with the indices of their columns; made by :meth:`Chain.bind`."""
 
     layout: EventLayout
     ops: tuple[tuple[Augmentation, list[int]], ...]
@@ -160,9 +159,6 @@ class Bound:
                 end of a window, the inter-event time NaN without a previous event.
             random: The same state gives the same outcome.
             among: Which windows may be changed, shape (B,); all by default.
-
-        Raises:
-            HachimachiError: An augmentation that returned another shape.
         """
         applied, counts = np.zeros(len(rows), dtype=np.bool_), []
         for op, indices in self.ops:
@@ -198,23 +194,9 @@ class Bound:
         return Outcome(rows, applied, counts)
 
 
-def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
-    """Bind augmentations to columns.
-
-    Args:
-        ops: In the order in which they are applied.
-        columns: Of the rows, from :func:`~hachimachi.columns.fit_columns`.
-
-    Raises:
-        ExpressionError: An unknown feature, or a category.
-    """
-    layout = EventLayout(tuple(columns))
-    return Bound(layout, tuple((op, layout.indices(op)) for op in ops))
-
-
 @dataclass(frozen=True)
 class Chain:
-    """A sequence of augmentations. ``str()`` returns an expression that parses to it."""
+    """A sequence of augmentations, applied in this order. ``str()`` returns an expression that parses to it."""
 
     ops: tuple[Augmentation, ...]
 
@@ -222,8 +204,9 @@ class Chain:
         return "; ".join(map(str, self.ops))
 
     def bind(self, columns: Sequence[Column]) -> Bound:
-        """Bind it to columns; see :func:`~hachimachi.augment.apply.bind`."""
-        return bind(self.ops, columns)
+        """Find the columns of rows, fitted to data; an ExpressionError for an unknown feature, or a category."""
+        layout = EventLayout(tuple(columns))
+        return Bound(layout, tuple((op, layout.indices(op)) for op in self.ops))
 
 
 def parse(source: str | Sequence[str] | Chain) -> Chain:

@@ -149,9 +149,6 @@ class Augmentation(ABC):
     :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
     drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
-    Raises:
-        ArgumentError: An invalid value.
-
     >>> from dataclasses import dataclass
     >>> from hachimachi.augment import Augmentation, augment, register
     >>> from hachimachi.augment.augmentation import number
@@ -229,11 +226,7 @@ _KNOWN: dict[str, type[Augmentation]] = {}
 
 
 def register(name: str) -> Callable[[Class], Class]:
-    """Register an augmentation under a name.
-
-    Raises:
-        HachimachiError: A name that cannot be in an expression, or that another class has.
-    """
+    """Register an augmentation under a name that can be in an expression and that no other class has."""
     if not is_word(name):
         raise HachimachiError(f"augmentation {name!r}: expected a name of letters, digits and _, a letter first")
 

@@ -29,13 +29,7 @@ _WHOLE = ast.Name | ast.Constant | ast.Call
 
 
 class ExpressionError(HachimachiError):
-    """An invalid expression: its message has three lines, the last a caret under the mistake.
-
-    Args:
-        message: What was found, and what was expected.
-        text: The whole expression.
-        at: Offset of the mistake in it.
-    """
+    """An invalid expression: its message has three lines, the last a caret under the mistake, ``at`` an offset."""
 
     def __init__(self, message: str, text: str, at: int) -> None:
         first = text.rfind("\n", 0, at) + 1
@@ -88,11 +82,7 @@ class Call:
 
 
 def read_calls(text: str) -> list[Call]:
-    """Return the operations of an expression, in order.
-
-    Raises:
-        ExpressionError: Invalid syntax.
-    """
+    """Return the operations of an expression, in order; ExpressionError where its syntax is invalid."""
     return _Reader(text).read()
 
 

@@ -79,7 +79,7 @@ class Description:
         return next(column for column in self.columns if column.name == name)
 
     def size(self) -> str:
-        """Return the number of events and sequences and the duration, in s, min (from 2) or h (from 2), as text."""
+        """Return the number of events and sequences, and the duration in s, min or h, as text."""
         sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
         if self.seconds is None:
             duration = ", without time"
@@ -93,7 +93,7 @@ class Description:
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "example"}
-        findings = [{**vars(finding)} for finding in self.findings]
+        findings = list(map(vars, self.findings))
         return plain | {"columns": [column.to_json() for column in self.columns], "findings": findings}
 
 
@@ -179,7 +179,7 @@ def describe(
         sample.add(block.rows)
         sequences.add(block)
         progress(sample.seen)
-    if not features:
+    if sequences.example is None:
         raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
     columns, refused = [], []
     for feature, each in zip(features, statistics, strict=True):

@@ -69,7 +69,6 @@ def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding
 
 
 def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
-    """Find sequences whose numbers are much smaller or larger than in most others."""
     if len(sequences.names) < 3:
         return
     for column, means in zip(data.columns, np.array(sequences.means).T, strict=True):

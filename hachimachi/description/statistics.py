@@ -33,17 +33,6 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class EventLocation:
-    """The name of a sequence, and the number of an event in it, from 1."""
-
-    sequence: str
-    event: int
-
-    def __str__(self) -> str:
-        return f"event {self.event:,}" + (f" of {self.sequence}" if self.sequence else "")
-
-
-@dataclass(frozen=True)
 class EventBlock:
     """Rows of several pieces, shape (N, columns), and the first row of each."""
 
@@ -58,19 +47,16 @@ class EventBlock:
         starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
         return EventBlock(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
 
-    def locate(self, row: int) -> EventLocation:
-        """Return the event of a row."""
+    def locate(self, row: int) -> str:
+        """Return which event of which sequence a row is: ``event 1,234 of a.csv``, from 1."""
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         piece = self.pieces[number]
-        return EventLocation(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
+        event = f"event {piece.first + row - int(self.starts[number]) + 1:,}"
+        return f"{event} of {piece.events.name}" if piece.events.name else event
 
 
 def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
-    """Yield blocks of all sequences in order, reading each once; of a collection one block at a time.
-
-    Raises:
-        HachimachiError: Sequences that differ in features or in having time.
-    """
+    """Yield blocks of all sequences, which must be alike, in order, reading each event once."""
     waiting: list[Piece] = []
     cells, first = 0, None
     for piece in _pieces_of(sequences):
@@ -86,7 +72,6 @@ def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
 
 
 def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
-    """Yield sequences, cut into pieces if longer than a block."""
     if isinstance(sequences, Collection):
         width = len(sequences.features)
         for i, length in enumerate(sequences.lengths.tolist()):
@@ -109,7 +94,7 @@ def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]
 FAR = 20  # number of lowest and of highest values that are kept with their locations
 _ROOM = 4_000_000  # numbers kept of all columns together
 
-_Located = tuple[float, EventLocation]
+_Located = tuple[float, str]
 
 
 class ColumnStatistics:
@@ -159,11 +144,7 @@ class ColumnStatistics:
 
 
 def _further(
-    known: list[_Located],
-    values: NDArray[np.float64],
-    rows: NDArray[np.intp],
-    block: EventBlock,
-    sign: int,
+    known: list[_Located], values: NDArray[np.float64], rows: NDArray[np.intp], block: EventBlock, sign: int
 ) -> list[_Located]:
     """Return the lowest (sign 1) or highest (−1) values with their locations; of equal ones the first."""
     if len(known) > FAR:
@@ -210,7 +191,7 @@ class SequenceStatistics:
         self.means: list[NDArray[np.float64]] = []
         """Mean absolute value of each of their columns, with inter-event time."""
         self._lengths, self._least, self._most = array("q"), 0, 0
-        self._example: EventSequence | None = None
+        self.example: EventSequence | None = None  # the first sequence of `_TYPICAL` events, or else the longest
         self._sums: list[NDArray[np.float64]] = []  # of the pieces of a sequence that goes on in the next block
         self._start = 0.0
 
@@ -225,12 +206,6 @@ class SequenceStatistics:
         lengths = np.asarray(self._lengths)
         return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
 
-    @property
-    def example(self) -> EventSequence:
-        """The first sequence of `_TYPICAL` events, or else the longest."""
-        assert self._example is not None
-        return self._example
-
     def add(self, block: EventBlock) -> None:
         """Count the sequences of a block, of which the first and last may be partial."""
         with np.errstate(over="ignore"):  # what is not finite is not compared
@@ -242,8 +217,8 @@ class SequenceStatistics:
                 self.latest = max(self.latest, float(time[-1]))
                 self.whole = self.whole and bool(np.all(time == np.round(time)))
             self._sums.append(total)
-            if self._example is None or len(self._example) < min(len(piece.events), _TYPICAL):
-                self._example = piece.events
+            if self.example is None or len(self.example) < min(len(piece.events), _TYPICAL):
+                self.example = piece.events
             if piece.last:
                 self._end(piece)
                 self._sums = []

@@ -49,12 +49,6 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
             ``instrument``.
         ax: Axes to draw on, a new figure by default.
         scales: Common scales of several pictures; see `Scales.of`.
-
-    Returns:
-        The figure.
-
-    Raises:
-        HachimachiError: No time, or no pitch.
     """
     if not is_notes(sequence):
         raise HachimachiError("a piano roll needs time and a feature named pitch; draw traces instead")
@@ -77,9 +71,6 @@ def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | 
         sequence: Any events.
         ax: Axes to draw on, a new figure by default.
         scales: Common scales of several pictures; see `Scales.of`.
-
-    Returns:
-        The figure.
     """
     features = sequence.features
     ax = ax or make_figure(1, _lanes_height(sequence))[1][0]
@@ -110,17 +101,14 @@ def compare(
     seconds: float | None = None,
     titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw real and generated events, one above the other on the same scales.
+    """Draw real and generated events of the same features, one above the other on the same scales.
 
     Args:
         real: Training data.
-        generated: Events with the same features.
+        generated: Generated events.
         path: File to save the picture to.
         seconds: Duration to draw of each, from its first event; all by default.
         titles: Of each.
-
-    Raises:
-        HachimachiError: Different features, or a file that cannot be written.
     """
     if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
         raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
@@ -142,14 +130,7 @@ def compare(
 
 
 def overview(data: Data) -> Figure:
-    """Draw data on one page: the beginning of a sequence, and the distribution of every column.
-
-    Args:
-        data: A description, or what `describe` takes: a file or a folder, sequences.
-
-    Raises:
-        HachimachiError: Data that cannot be described.
-    """
+    """Draw data, given as to :func:`distributions`, on a page: the beginning of a sequence, and all distributions."""
     described = data if isinstance(data, Description) else describe(data)
     example = described.example
     most = min(len(_beginning(example, _SECONDS)), _EVENTS) if example.temporal else _EVENTS
@@ -178,11 +159,7 @@ def overview(data: Data) -> Figure:
 def distributions(data: Data) -> Figure:
     """Draw the distribution of every column of data, the time between events first.
 
-    Args:
-        data: A description, or what `describe` takes: a file or a folder, sequences.
-
-    Raises:
-        HachimachiError: Data that cannot be described.
+    The data are a description, or what `describe` takes: a file or a folder, sequences.
     """
     described = data if isinstance(data, Description) else describe(data)
     across, down = _grid(len(described.columns))
