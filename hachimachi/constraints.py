@@ -47,14 +47,9 @@ NOTES = range(128)  # the notes of MIDI
 
 
 def notes_of_scale(name: str) -> tuple[int, ...]:
-    """Return the MIDI notes of a scale in all octaves.
+    """Return the MIDI notes of a scale in all octaves: ``C minor``, ``F# dorian``, ``Bb blues``.
 
-    Args:
-        name: Tonic and scale: ``C minor``, ``F# dorian``, ``Bb blues``. A tonic alone is major; ``chromatic`` needs
-            none.
-
-    Raises:
-        HachimachiError: A tonic or a scale that is not known.
+    A tonic alone is major; ``chromatic`` needs none. HachimachiError for a tonic or a scale that is not known.
 
     >>> notes_of_scale("Eb minor pentatonic")[:5]
     (1, 3, 6, 8, 10)
@@ -66,13 +61,9 @@ def notes_of_scale(name: str) -> tuple[int, ...]:
     elif found and (found[3] or "major") in SCALES:
         tonic, steps = TONICS[found[1]] + ACCIDENTALS[found[2]], SCALES[found[3] or "major"]
     else:
-        raise HachimachiError(f"scale {name!r}: expected a note and a scale, such as 'C# dorian'; {known_scales()}")
+        expected = f"expected a note and a scale, such as 'C# dorian'; scales are {', '.join(SCALES)}"
+        raise HachimachiError(f"scale {name!r}: {expected}")
     return tuple(note for note in NOTES if (note - tonic) % 12 in steps)
-
-
-def known_scales() -> str:
-    """Return the names of all scales, in words."""
-    return f"scales are {', '.join(SCALES)}"
 
 
 Interval = tuple[float, float]
@@ -196,37 +187,26 @@ class Bins:
         """Whether there are none."""
         return self.start >= self.stop
 
-    @property
-    def size(self) -> int:
-        """How many there are from the first to the last."""
-        return self.stop - self.start
-
     def __contains__(self, index: int) -> bool:
         """Return whether a bin counts."""
         inside = self.start <= index < self.stop
         return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
 
-    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which bins from one to another, within these, count."""
-        if self.allowed is None:
-            return np.ones(stop - start, dtype=bool)
-        return self.allowed[start - self.start : stop - self.start]
-
     @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which of them count, shape (stop − start,)."""
+        return np.ones(self.stop - self.start, dtype=bool) if self.allowed is None else self.allowed
+
+    @property
     def only(self) -> int | None:
         """The index of the bin, where there is just one."""
         return self.start if self.stop - self.start == 1 else None
 
 
 def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
-    """Return the bins of numbers in which something may be played.
+    """Return the bins of numbers in which something may be played, where ``whole`` only by their middles.
 
     A bin that a bound cuts counts whole in probability; its values are played within the bound.
-
-    Args:
-        grid: The bins.
-        whole: Whether only their middles are played.
-        constraint: What may be played.
     """
     spans: list[tuple[int, int]] = []
     for lowest, highest in constraint.intervals:
@@ -267,11 +247,7 @@ NO_NOTES = ("time", "duration", "velocity", "instrument", "channel")
 
 
 def allowed_bins(column: Column, constraint: Constraint) -> Bins:
-    """Return the bins of a column in which something may be played.
-
-    Raises:
-        HachimachiError: There are none, or a scale for what are not notes.
-    """
+    """Return the bins of a column in which something may be played; HachimachiError if none, or a scale of no notes."""
     grid = column.grid
     scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
     whole = column.whole and isinstance(grid, UniformGrid) and grid.resolution == 1

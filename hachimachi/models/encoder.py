@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid, check_bins
+from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid
 from hachimachi.errors import HachimachiError
 
 EMBEDDING = 24  # width of the embedding of a whole number or a category
@@ -20,13 +20,9 @@ UNKNOWN_SHARE = 0.01
 class Encoder(nn.Module):
     """Rows of raw values → vectors, column by column; masked columns are left out.
 
-    A number becomes its :func:`symlog` on the column's scale; on a small grid of whole
-    numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not known
-    (NaN) becomes zeros. The last numbers say how a window was augmented in training; all are 0 where it is as it was.
-
-    Args:
-        columns: What the rows hold.
-        augmentation: How many numbers that takes, K.
+    A number becomes its :func:`symlog` on the column's scale; on a small grid of whole numbers, and for categories, an
+    embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. The last K
+    numbers say how a window was augmented in training; all are 0 where it is as it was.
     """
 
     augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
@@ -49,10 +45,10 @@ class Encoder(nn.Module):
 
     def append_augmented(self, encoded: Tensor, augmented: Tensor | None) -> Tensor:
         """Append how they were augmented to encoded columns, shape (B, ..., E - K)."""
-        how = self.augmented if augmented is None else augmented
+        numbers = self.augmented
         if augmented is not None:
-            how = how.view(len(how), *[1] * (encoded.ndim - 2), -1)  # (B, 1, ..., K)
-        return torch.cat([encoded, how.to(encoded.dtype).expand(*encoded.shape[:-1], -1)], dim=-1)
+            numbers = augmented.view(len(augmented), *[1] * (encoded.ndim - 2), -1)  # (B, 1, ..., K)
+        return torch.cat([encoded, numbers.to(encoded.dtype).expand(*encoded.shape[:-1], -1)], dim=-1)
 
 
 class NumberEncoder(nn.Module):
@@ -170,15 +166,6 @@ class Scale:
         lower = self.standardise(middle - half) - FAR * (index == 0)
         upper = self.standardise(middle + half) + FAR * (index == self.grid.high - self.grid.low)
         return lower, upper
-
-    def all_bins(self, name: str) -> Tensor:
-        """Return the indices of all bins, shape (bins,), if a table of them can be held.
-
-        Raises:
-            HachimachiError: There are too many; the message has the column's name.
-        """
-        check_bins(name, self.grid.bins)
-        return torch.arange(self.grid.bins)
 
 
 def symlog(x: Tensor) -> Tensor:

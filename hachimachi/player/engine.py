@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,12 +62,7 @@ class StoredModel:
 
 
 class RowEncoder:
-    """Encodes rows, one at a time.
-
-    Args:
-        columns: The model's columns, D.
-        arrays: The model's weights.
-    """
+    """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
         inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
@@ -90,9 +87,6 @@ class Voices:
 
     Polyphony stays inside the model's distribution: with N notes allowed and N sounding, the time of the next event is
     drawn first, given that it is not before the moment at which the first of them has ended.
-
-    Args:
-        columns: The model's columns.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -132,11 +126,7 @@ class Voices:
         return longest + MARGIN if longest > MARGIN else 0.0
 
     def limit(self, sampling: Sampling) -> Sampling:
-        """Return how to draw the next event.
-
-        Raises:
-            HachimachiError: The time that it must wait is not allowed, and polyphony does not yield.
-        """
+        """Return how to draw the next event; an error where it may not wait as it must, unless polyphony yields."""
         if sampling.polyphony is None or self.time is None:
             return sampling
         column = self.time[1]
@@ -174,9 +164,6 @@ class Steps:
     """How far the values of controllers may move from one event to the next: as far as they did in training.
 
     Values are compared with those of the previous event of the same categories. Notes leap as they like.
-
-    Args:
-        columns: The model's columns.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -207,13 +194,7 @@ class Steps:
 
 
 def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
-    """Return how each event and the one after the last is drawn, N + 1 of them: polyphony looks at those before.
-
-    Args:
-        columns: The model's columns, D.
-        rows: The events, shape (N, D).
-        sampling: How to draw.
-    """
+    """Return how each of N events, shape (N, D), and the next is drawn, N + 1: polyphony looks at those before."""
     voices, found = Voices(columns), [sampling]
     for row in rows.tolist():
         voices.observe(row)
@@ -253,7 +234,8 @@ class Player:
         self.sampling.check(self.columns)
         self.random = Random(seed)
         stored = isinstance(model, StoredModel)
-        arrays = to_double(model.arrays) if stored else to_arrays(model.eval())
+        # in double precision: what is made of weights is rounded once
+        arrays = {n: a.astype(np.float64) for n, a in model.arrays.items()} if stored else to_arrays(model.eval())
         self.encoder = RowEncoder(self.columns, arrays)
         self.backbone = numpy_backbone(model.parts["backbone"], arrays, None if stored else model.backbone)
         # counted from the end of what the head predicts from, so that the size of the backbone does not matter
@@ -350,11 +332,6 @@ class Memory(NamedTuple):
     """The last event of each combination of categories, where steps are limited."""
 
 
-def to_double(arrays: Arrays) -> Arrays:
-    """Return weights in double precision: what is made of them is rounded once."""
-    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
-
-
 def to_arrays(module: nn.Module) -> Arrays:
     """Return a module's weights by name, in double precision."""
     return {name: weight.detach().cpu().double().numpy() for name, weight in module.state_dict().items()}
@@ -367,13 +344,7 @@ def has_numpy_form(parts: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def numpy_backbone(part: Mapping[str, Any], arrays: Arrays, module: nn.Module | None = None) -> NumpyBackbone:
-    """Return a backbone for playing: by its own ``stepper``, in NumPy, or else by torch's step.
-
-    Args:
-        part: Its name and options.
-        arrays: The model's weights.
-        module: The torch module, where there is one.
-    """
+    """Return a backbone, a name and options, for playing: by its own ``stepper``, in NumPy, or else by torch's step."""
     name, options = _split(part)
     stepper: Any = getattr(module, "stepper", None)
     if stepper is not None:
@@ -392,14 +363,9 @@ def numpy_head(
     arrays: Arrays,
     module: nn.Module | None = None,
 ) -> NumpyHead:
-    """Return a head for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
+    """Return a head, a name and options, for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
 
-    Args:
-        part: Its name and options.
-        columns: The model's columns, D.
-        previous: Where in what it predicts from the previous value of a column stands, by column.
-        arrays: The model's weights.
-        module: The torch module, where there is one.
+    In what it predicts from, the previous value of column i stands at ``previous[i]``.
     """
     name, options = _split(part)
     sampler: Any = getattr(module, "sampler", None)
@@ -422,15 +388,58 @@ def _within(arrays: Arrays, prefix: str) -> Arrays:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch, if it is loaded, use one thread: the steps of playing are too small to share, and waiting for another
-    core costs far more."""
+    """Let torch, if it is loaded, use one thread: steps of playing are too small to share, waiting for a core costs."""
     torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = torch.get_num_threads() if torch else 1
+    if torch:
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def quick_steps() -> Iterator[None]:
+    """Compute in this thread as is best for playing, until the block ends: see the other two; torch infers only."""
+    torch = sys.modules.get("torch")
+    with one_thread(), flush_denormals(), torch.inference_mode() if torch else nullcontext():
+        yield
+
+
+CONTROL_WORDS = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
+"""By processor, on Linux: where in the ``fenv_t`` of its C libraries the control word is, and the bits for flushing
+results and inputs: FTZ and DAZ of MXCSR, FZ of FPCR."""
+ROOM = 64  # bytes that hold a ``fenv_t``
+
+
+@contextmanager
+def flush_denormals() -> Iterator[bool]:
+    """Flush denormal numbers to zero in this thread until the block ends; yield whether that can be done here.
+
+    Numbers below the smallest normal one take processors up to a hundred times as long. A bit of the floating-point
+    environment (fenv.h), which belongs to the thread, makes them zeros.
+    """
+    torch = sys.modules.get("torch")
+    control = CONTROL_WORDS.get(os.uname().machine) if sys.platform == "linux" else None
+    if control is not None:
+        libm = ctypes.CDLL(None)  # Python itself is linked with it
+        before, flushing = ctypes.create_string_buffer(ROOM), ctypes.create_string_buffer(ROOM)
+        libm.fegetenv(before)
+        libm.fegetenv(flushing)
+        offset, bits = control
+        ctypes.c_uint32.from_buffer(flushing, offset).value |= bits
+        libm.fesetenv(flushing)
+        try:
+            yield True
+        finally:
+            libm.fesetenv(before)
+    elif torch is not None:
+        granted = torch.set_flush_denormal(True)
+        try:
+            yield granted
+        finally:
+            torch.set_flush_denormal(False)
+    else:
+        yield False

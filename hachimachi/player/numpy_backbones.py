@@ -84,12 +84,8 @@ class FusedLinear:
     """A linear layer for one vector; with a layer norm before it, both in one product.
 
     The norm's gain and the taking away of the mean are linear and go into the matrix, its shift into the bias. What is
-    left is one number, the inverse standard deviation, by which the product is multiplied.
-
-    Args:
-        arrays: Weights.
-        name: The linear layer's name.
-        norm: That of the norm of its inputs, if there is one.
+    left is one number, the inverse standard deviation, by which the product is multiplied. The weights go by the names
+    of the linear layer, and of the norm of its inputs, if there is one.
     """
 
     def __init__(self, arrays: Arrays, name: str, norm: str | None = None) -> None:

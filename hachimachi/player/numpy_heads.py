@@ -34,13 +34,7 @@ def symexp(x: float) -> float:
 
 
 def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[int, Write]:
-    """Return the width of a column's encoding, and what writes it.
-
-    Args:
-        column: The column.
-        arrays: The model's weights.
-        prefix: Under which those of the column's encoder stand.
-    """
+    """Return the width of a column's encoding, and what writes it, by the weights under a prefix."""
     embedding = arrays.get(f"{prefix}.embedding.weight")
     rows = [] if embedding is None else list(as_array(embedding))
     grid = column.grid
@@ -94,12 +88,7 @@ class NumpyAutoregressive(NumpyHead):
 
     First :meth:`begin`; then, in any order, ask for the :meth:`parameters` of a column and :meth:`reveal` its value.
     What a column says to the others is added to their hidden layers once it is revealed, and never computed again.
-
-    Args:
-        columns: The model's columns, D.
-        previous: Where in the hidden vector the previous value of a column stands, by column.
-        arrays: The head's weights.
-        order: Names of the columns to draw first.
+    In the hidden vector, the previous value of column i stands at ``previous[i]``.
     """
 
     def __init__(
@@ -181,15 +170,7 @@ class _NumberColumn:
         self.moving = np.arange(components) % 2 == 0
 
     def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:
-        """Draw a value.
-
-        Args:
-            raw: The parameters, float32, shape (P,).
-            previous: The column's previous value on its scale, NaN where it is never known.
-            last: That value itself.
-            options: How to draw.
-            random: Where random numbers come from.
-        """
+        """Draw a value by parameters of shape (P,), the previous value on its scale (NaN if unknown), and as it was."""
         logits = raw[: self.ends[0]].tolist()
         highest = max(logits)
         weights = [math.exp(logit - highest) for logit in logits]
@@ -243,11 +224,7 @@ class NumpyMixture(NumpyHead):
     """A :class:`~hachimachi.models.heads.mixture.MixtureHead` for one event at a time.
 
     Draws a component and then its columns where all are drawn as predicted, else column by column from their tables.
-
-    Args:
-        columns: The model's columns, D.
-        previous: Not needed: what a component says of the previous event stands in the hidden vector.
-        arrays: The head's weights.
+    The previous values have no part in it: what a component says of them follows from the hidden vector.
     """
 
     def __init__(self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, **_: Any) -> None:

@@ -58,10 +58,7 @@ TOLERANCE = 1e-3  # most by which `step` may differ from `forward`: single preci
 def check_backbone(backbone: Backbone, name: str) -> None:
     """Check on random inputs that a backbone plays what it learned: that ``step`` and ``forward`` agree.
 
-    Both go through two sequences of inputs, ``forward`` in two pieces.
-
-    Raises:
-        HachimachiError: They differ.
+    Both go through two sequences of inputs, ``forward`` in two pieces. HachimachiError if they differ.
     """
     training = backbone.training
     backbone.eval()

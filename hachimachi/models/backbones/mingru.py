@@ -92,12 +92,8 @@ def scan(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
 
     On a CPU it walks through time with one fused operation a step and a backward pass written by hand: for windows of
     64 that measured six times faster than scanning by doubling and twenty times faster than in log space, and it is
-    exact. Elsewhere, where every operation is a launch, it scans by doubling.
-
-    Args:
-        decay: a, shape (B, T, H), from 0 to 1.
-        drive: b, shape (B, T, H).
-        start: h before the first step, shape (B, H).
+    exact. Elsewhere, where every operation is a launch, it scans by doubling. Decay a, from 0 to 1, and drive b have
+    shape (B, T, H), h before the first step has (B, H).
     """
     if decay.device.type == "cpu":
         return _SequentialScan.apply(decay, drive, start)  # pyright: ignore[reportReturnType]

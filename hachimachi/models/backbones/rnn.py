@@ -85,9 +85,6 @@ class LockedDropout(nn.Module):
 
     As good as a new draw at each step or better (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287), and drawn in
     a fraction of its time.
-
-    Args:
-        share: Share of the units that is left out in training.
     """
 
     def __init__(self, share: float) -> None:

@@ -34,9 +34,6 @@ class AutoregressiveHead(Head):
         dropout: Share of it left out at random in training.
         order: Names of the columns to predict first; those not named follow as they stand in the data.
         any_order: Share of the events that are learned in a random order.
-
-    Raises:
-        HachimachiError: An order that names what is no column, or a column twice.
     """
 
     owner: Tensor
@@ -114,10 +111,8 @@ class AutoregressiveHead(Head):
     def column_hidden(self, hidden: Tensor, encoded: Tensor, before: Tensor) -> Tensor:
         """Return the hidden layer of each column, shape (..., D, W).
 
-        Args:
-            hidden: The past, shape (..., H).
-            encoded: What :meth:`encode` returns, shape (..., G).
-            before: Which columns (last dimension) each column sees, shape (..., D, D).
+        They come of the past, shape (..., H), of what :meth:`encode` returns, shape (..., G), and of which columns
+        (last dimension) each column sees, shape (..., D, D).
         """
         known = before.to(hidden.dtype) @ self.owner.to(hidden.dtype)  # (..., D, G)
         inputs = encoded.to(hidden.dtype)[..., None, :] * known  # (..., D, G)

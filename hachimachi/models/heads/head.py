@@ -73,14 +73,6 @@ class SampledTables:
 
     The columns come in the order in which they are drawn, constrained ones first; each is given those before it. One
     that is left with a single bin is given as that bin, whatever the event at hand has there.
-
-    Args:
-        columns: The model's columns, D.
-        order: The model's order of them.
-        sampling: How to draw.
-
-    Raises:
-        HachimachiError: What the model cannot play.
     """
 
     def __init__(self, columns: Sequence[Column], order: Sequence[int], sampling: Sampling) -> None:
@@ -135,5 +127,5 @@ def _masks(column: Column, constraints: Sequence[Constraint | None]) -> NDArray[
     masks = np.zeros((len(constraints), column.grid.bins))
     for mask, constraint in zip(masks, constraints, strict=True):
         bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
-        mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
+        mask[bins.start : bins.stop] = bins.mask
     return masks
