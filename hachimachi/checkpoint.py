@@ -66,6 +66,7 @@ RENAMED = [
 """Names of weights in files of version 1, and in checkpoints of its time, and what they are called since."""
 _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
 _EXPECTED = "expected one written by hxmx train"
+# what comes of a description that does not fit its arrays, or that is none
 _UNSOUND = (
     LookupError,
     TypeError,
@@ -76,7 +77,6 @@ _UNSOUND = (
     MemoryError,
     AssertionError,
 )
-"""What comes of a description that does not fit its arrays, or that is none."""
 
 
 def load_player(
@@ -156,11 +156,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 
 def read_model(path: str | Path) -> StoredModel:
-    """Return what is in a model file of any version, or in a checkpoint; nothing is built of it.
-
-    Raises:
-        HachimachiError: As :func:`load_model`, but that parts may be unknown and need not fit.
-    """
+    """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit."""
     path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
@@ -182,9 +178,6 @@ def read_summary(path: str | Path) -> dict[str, Any]:
     """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
 
     Nothing is built, so parts that are not known do no harm.
-
-    Raises:
-        HachimachiError: As :func:`load_model`.
     """
     stored = read_model(path)
     return {**stored.summary, "plugins": list(stored.plugins)}
@@ -252,11 +245,7 @@ def rename_weights(state: Mapping[str, Any], expected: Collection[str]) -> dict[
 
 
 def check_resumable(path: str, state: Mapping[str, Any]) -> None:
-    """Check that training can go on from a checkpoint's state: that its weights have the names they have now.
-
-    Raises:
-        HachimachiError: It was written before they were renamed.
-    """
+    """Raise HachimachiError unless training can go on from a checkpoint: its weights have the names they have now."""
     if f"{WEIGHTS}first" in state:
         found = "a checkpoint of an earlier hachimachi; it plays, but training cannot go on from it"
         raise HachimachiError(f"ckpt_path={path}: {found}; train again")

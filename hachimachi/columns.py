@@ -62,22 +62,14 @@ class UniformGrid:
 
 
 def check_bins(name: str, bins: int) -> None:
-    """Check that a table of a column's bins can be held.
-
-    Raises:
-        HachimachiError: There are too many.
-    """
+    """Raise HachimachiError for a column of too many bins to hold a table of."""
     if bins > MAX_BINS:
         advice = f"train with a coarser feature.{name}.resolution"
         raise HachimachiError(f"feature {name!r} has {bins} bins, too many to tabulate; {advice}")
 
 
 def arrange(names: Sequence[str], first: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of names, those to come first at the front.
-
-    Raises:
-        HachimachiError: One to come first that is not there, or comes twice.
-    """
+    """Return the indices of names, those to come first, each there and given once, at the front."""
     for i, name in enumerate(first):
         if name not in names or name in first[:i]:
             found = "stands there twice" if name in names else "is no column"
@@ -250,13 +242,9 @@ class Column:
 def histogram_nats(
     occupied: NDArray[np.int64], counts: NDArray[Any], index: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
-    """Return what numbers cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
+    """Return what numbers, ``index`` of any shape, cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
 
-    Args:
-        occupied: The numbers that were counted, ascending.
-        counts: How often each was.
-        index: The numbers to cost, of any shape.
-        bins: How many numbers there might be.
+    Numbers that occurred, ascending, were counted as often as ``counts`` says; ``bins`` there might be.
     """
     found = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
     count = np.where(occupied[found] == index, counts[found], 0)
@@ -264,8 +252,7 @@ def histogram_nats(
 
 
 def fit_columns(
-    sequences: Sequence[EventSequence],
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    sequences: Sequence[EventSequence], overrides: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[Column, ...]:
     """Decide kind, grid and histogram of every column from data.
 
@@ -277,9 +264,6 @@ def fit_columns(
 
     Returns:
         Inter-event time first where there is time, then the features in the data's order.
-
-    Raises:
-        HachimachiError: No events, or an override for a feature that is not there.
     """
     collection = Collection.of(sequences)
     declared = [*([Feature(TIME, min=0.0)] if collection.temporal else []), *collection.features]

@@ -37,14 +37,9 @@ def step_symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool
     """Return one hashed symbol for each event, shape (N,): the step that leads to it, 0 for the first event.
 
     The step is the pitch interval where there is a feature ``pitch``, so that a transposed copy is one too; else how
-    far each input feature goes in quarters of its training standard deviation, and which category it is.
-
-    Args:
-        sequence: The events.
-        columns: The model's.
-        timed: Whether the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note
-            values are at least a factor of 4/3 apart, and under 30 ms two notes sound together. A grid of a fixed
-            width would hold slow repeats for different and fast rhythms for the same.
+    far each input feature goes in quarters of its training standard deviation, and which category it is. If ``timed``,
+    the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note values are at least a
+    factor of 4/3 apart, and under 30 ms two notes sound together.
     """
     rows = sequence.rows()
     pairs = list(zip(columns[-len(sequence.features) :], rows[:, -len(sequence.features) :].T, strict=True))
@@ -269,12 +264,7 @@ def find_continuation(copy: EventSequence, original: EventSequence, start: int) 
 
 
 def drop_near_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
-    """Leave out one of each pair in ``report.duplicates`` from a score of `SAME` on: the shorter, or the later.
-
-    Args:
-        sequences: Those in which :func:`find_near_duplicates` found them.
-        report: Takes note of what is left out.
-    """
+    """Leave out one of each pair in ``report.duplicates`` from a score of `SAME` on: the shorter, or the later."""
     dropped = {pair.indices[0] for pair in report.duplicates if pair.score >= SAME}
     for i in sorted(dropped):
         report.drop("in sequences that tell the same as others", sequences[i].name, len(sequences[i]))

@@ -50,10 +50,9 @@ class ColumnSampling:
         return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
 
     def shape(self, table: Numbers) -> Numbers:
-        """Return the probabilities with which bins are drawn, shape (..., bins).
+        """Return with which probabilities bins are drawn, shape (..., bins), by those predicted: 0 if not allowed.
 
-        Args:
-            table: Probabilities of the bins that are allowed, 0 for others; they need not sum to 1.
+        What is given need not sum to 1.
         """
         weights = self.weigh(table)
         total = weights.sum(-1, keepdims=True)
@@ -140,20 +139,14 @@ class Sampling:
         return [*first, *(i for i in order if i not in first)]
 
     def check(self, columns: Sequence[Column]) -> None:
-        """Check that a model with these columns can play it.
+        """Raise HachimachiError unless a model with these columns can play it.
 
-        Raises:
-            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
-                tabulate, or polyphony of what are not notes.
+        It cannot if a name is no column's, if a column is left with nothing to play or has too many bins to tabulate,
+        or with polyphony of what are not notes.
         """
         by_name = {column.name: column for column in columns}
-        options = {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "min_p": self.min_p,
-            "constraint": self.constraints,
-        }
-        for what, named in options.items():
+        options = (self.temperature, self.top_p, self.min_p, self.constraints)
+        for what, named in zip(("temperature", "top_p", "min_p", "constraint"), options, strict=True):
             for name in named if isinstance(named, Mapping) else ():
                 if name not in by_name:
                     raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
@@ -174,11 +167,7 @@ class Sampling:
 
 
 def choose_sampling(temperature: ByColumn, sampling: Sampling | None) -> Sampling:
-    """Return the sampling that is given, or one of a temperature alone.
-
-    Raises:
-        HachimachiError: Both are given.
-    """
+    """Return the sampling that is given, or one of a temperature alone; HachimachiError if both are given."""
     if sampling is not None and temperature != 1:
         raise HachimachiError("temperature and sampling are both given; Sampling(temperature=…) holds both")
     return sampling or Sampling(temperature)
