@@ -90,9 +90,6 @@ def load_player(
         sampling: How to draw, until it is set otherwise.
         plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
 
-    Raises:
-        HachimachiError: As :func:`load_model`; a sampling that the model cannot play; or torch is needed and missing.
-
     >>> import tempfile
     >>> from hachimachi import build_model, load_player, save_model
     >>> from hachimachi.events import make_sequence
@@ -130,12 +127,8 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
 
     Args:
-        path: The file.
+        path: The file; HachimachiError if it is no model, or names parts that are not registered.
         plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
-
-    Raises:
-        HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
-        ModuleNotFoundError: Torch is not installed.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_model, save_model

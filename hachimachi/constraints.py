@@ -98,15 +98,11 @@ class Clause:
 class Constraint:
     """Values that a column may take: closed intervals, kept ascending and apart.
 
-    Args:
-        intervals: Lowest and highest values, infinite where there is no bound.
-        clauses: What leaves them; constraints are equal that allow the same.
-
-    Raises:
-        HachimachiError: A bound that is not a number, or a lowest value above the highest.
+    Constraints are equal that allow the same. HachimachiError for a lowest value that is not below the highest.
     """
 
-    intervals: tuple[Interval, ...]
+    intervals: tuple[Interval, ...]  # lowest and highest values, infinite where there is no bound
+    # what leaves them
     clauses: tuple[Clause, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:

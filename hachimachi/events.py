@@ -29,9 +29,6 @@ class Feature:
         min: Lowest value of the support, or ``None``.
         max: Highest value of the support, or ``None``.
         resolution: Width of the bins on which likelihood is stated, or ``None``.
-
-    Raises:
-        HachimachiError: A description that contradicts itself.
     """
 
     name: str
@@ -67,9 +64,7 @@ class EventSequence:
         time: Seconds since the start, shape (N,), never decreasing, from 0; ``None`` where events have an order only.
         name: Where the events come from, usually a file's name.
 
-    Raises:
-        HachimachiError: Shapes that do not fit, values that are not finite, time that is negative or goes back. Rows
-            are counted from 1.
+    HachimachiError where shapes do not fit, values are not finite, or time is negative or goes back.
     """
 
     features: tuple[Feature, ...]

@@ -98,9 +98,6 @@ class Sampling:
         polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
         yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
             many is better than none.
-
-    Raises:
-        HachimachiError: A number out of range.
     """
 
     temperature: ByColumn = field(default=1.0)

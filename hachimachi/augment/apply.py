@@ -287,10 +287,6 @@ def augment(
         count: Copies of each sequence.
         keep: Return the originals too. With them or several copies, copies are named ``name~1`` and so on.
 
-    Raises:
-        ExpressionError: An invalid expression, or an unknown feature.
-        HachimachiError: Sequences that differ in features, or without events.
-
     >>> from hachimachi.events import make_sequence
     >>> scale = make_sequence([[60], [62], [64]], [0.0, 0.5, 2.0], names=["pitch"])
     >>> [turned] = augment([scale], "rev(); add(value=12, dims=pitch)").sequences

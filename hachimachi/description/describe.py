@@ -157,9 +157,6 @@ def describe(
         report: Takes what was mended or left out while reading.
         name: Name of the data; by default that of their file or sequence.
         progress: Called with the number of events so far.
-
-    Raises:
-        HachimachiError: Data that cannot be read, sequences that differ in features, or no events.
     """
     if isinstance(data, EventSequence):
         name, data = name or data.name, [data]

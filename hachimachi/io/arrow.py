@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.atomic import replacing
 from hachimachi.io.collection import BLOCK, Statistics
@@ -128,11 +128,9 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     ends = np.cumsum(index.lengths).tolist()
     for name, first, stop in zip(index.names, [0, *ends], ends, strict=False):
         time = table[first:stop, 0].copy() if index.temporal else None
-        try:
+        with located(f"sequence {name!r}, from row {first + 1}"):
             values = np.ascontiguousarray(table[first:stop, index.temporal :])
             sequences.append(EventSequence(index.features, values, time, name))
-        except HachimachiError as error:
-            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
     return sequences
 
 
@@ -192,14 +190,7 @@ class RowBlock(NamedTuple):
 
 
 class ArrowFile:
-    """An Arrow IPC file.
-
-    Args:
-        source: Its path, mapped into memory anew for each block, or all of its bytes.
-
-    Raises:
-        HachimachiError: No such file, not an Arrow file, no rows, or columns that are not numeric.
-    """
+    """An Arrow IPC file with numeric columns: its path, mapped into memory anew for each block, or all of its bytes."""
 
     def __init__(self, source: Path | bytes) -> None:
         self.source = source
@@ -350,10 +341,7 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
     """Add sequences to a folder, made if missing, as new shards ``part-00000.arrow`` and so on.
 
     Each shard is written atomically; existing ones are not changed. A column keeps its type in the last shard if that
-    holds the new numbers too.
-
-    Raises:
-        HachimachiError: A folder that holds other data, other features, or a sequence of the same name.
+    holds the new numbers too. The folder may hold neither other data nor a sequence of the same name.
     """
     shards, previous, first = sorted(folder.glob("*.arrow")), None, sequences[0]
     others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
@@ -401,7 +389,5 @@ def describe_difference(found: Sequence[Feature], expected: Sequence[Feature]) -
 
 def open_arrow(path: Path) -> ArrowFile:
     """Return an Arrow file; its path is part of the message of any error."""
-    try:
+    with located(path):
         return ArrowFile(path)
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
@@ -45,16 +45,7 @@ class Header:
 
 
 def read_header(cells: Sequence[str], row: int) -> Header:
-    """Parse the names of columns.
-
-    Args:
-        cells: The names as written.
-        row: Their line, for messages.
-
-    Raises:
-        HachimachiError: Numbers instead of names, a missing, repeated or invalid name, time that is not first or in an
-            unknown unit.
-    """
+    """Parse the names of columns as written; errors name their line in the file."""
     if are_numbers(cells):
         example = ",".join([TIME, *"xyz", "…"][: max(len(cells), 2)])
         found = f"row {row} holds numbers ({cells[0]}, …), there is no header"
@@ -71,10 +62,8 @@ def read_header(cells: Sequence[str], row: int) -> Header:
         late = _TIME.fullmatch(cell)
         if late and late[1].lower() != BETWEEN and not match:
             raise HachimachiError(f"{where}: {cell!r} stands here; expected the time as the first column")
-        try:
+        with located(where):
             features.append(feature_of(cell))
-        except HachimachiError as error:
-            raise HachimachiError(f"{where}: {error}") from error
     seen: dict[str, int] = {}
     for column, feature in enumerate(features, first + 1):
         if (earlier := seen.setdefault(feature.name, column)) != column:
@@ -119,11 +108,7 @@ class CsvLayout:
     rows: Sequence[int]  # line of the file of each of them, from 1
 
     def cells(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line of the file and the cells of each row of numbers.
-
-        Raises:
-            HachimachiError: A cell longer than the csv module allows.
-        """
+        """Yield the line of the file and the cells of each row of numbers."""
         reader = csv.reader(self.lines, delimiter=self.separator, skipinitialspace=True)
         try:
             for cells in reader:
@@ -133,11 +118,7 @@ class CsvLayout:
 
 
 def find_layout(text: str, file: str, report: Report) -> CsvLayout:
-    """Detect separator, header and comments of a text.
-
-    Raises:
-        HachimachiError: Nothing that could be a header, or another known format.
-    """
+    """Detect separator, header and comments of a text; HachimachiError if nothing could be a header."""
     lines = _lines(text)
     directive = _DIRECTIVE.match(lines[0])
     plain = [row for row, line in enumerate(lines, 1) if not _is_comment(line)]
@@ -226,8 +207,7 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
 def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
     """Return all numbers, shape (N, columns), and the line of the file of each row.
 
-    Raises:
-        HachimachiError: A row of the wrong length, or a cell that is not unambiguously a finite number.
+    HachimachiError for a row of the wrong length, or a cell that is not unambiguously a finite number.
     """
     lines, decimal = layout.lines, "."
     if not lines:
@@ -298,11 +278,7 @@ def _found(cell: str) -> str:
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
-    """Read one sequence. Rows in messages are lines of the file.
-
-    Raises:
-        HachimachiError: No header, rows of the wrong length, numbers that are not clear, or time that goes back.
-    """
+    """Read one sequence; HachimachiError for anything else, with the line of the file."""
     layout = find_layout(decode(data, file, report), file, report)
     header = read_header(layout.header, layout.row)
     table, rows = read_table(layout, file, report)
@@ -321,11 +297,7 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence.
-
-    Raises:
-        HachimachiError: More than one sequence, or names that the header cannot hold.
-    """
+    """Write one sequence; HachimachiError for several, or names that the header cannot hold."""
     if len(sequences) != 1:
         raise HachimachiError(
             f"CSV holds one sequence, there are {len(sequences):,}; write .json, .arrow, or a folder/ of CSV files"

@@ -64,9 +64,6 @@ def register_format(suffix: str, *, parse: Parse | None = None, render: Render |
     """Register custom functions for files with a suffix, such as ``.toy``.
 
     Both raise HachimachiError with one line that says what is wrong; the path is put before it.
-
-    Raises:
-        HachimachiError: No suffix, one that exists already, or no function.
     """
     kinds = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
     given = {kind: each for kind, each in kinds.items() if each[2] is not None}

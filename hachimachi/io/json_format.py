@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
@@ -80,10 +80,8 @@ def _feature(described: object, column: int) -> Feature:
     if categorical is not None and "kind" in options and categorical != (options["kind"] == "categorical"):
         pair = f"categorical is {json.dumps(categorical)} and kind is {options['kind']!r}"
         raise HachimachiError(f"{where}: {pair}, a contradiction; leave one of them out")
-    try:
+    with located(where):
         return Feature(**options)
-    except HachimachiError as error:
-        raise HachimachiError(f"{where}: {error}") from error
 
 
 def _whole(value: float) -> float:

@@ -153,16 +153,6 @@ class FileEvents:
     sequences: list[EventSequence]  # at least one, all with the same features
     notes: bool = False  # whether they are notes of a MIDI file with the default columns
 
-    @property
-    def features(self) -> Features:
-        """Of each of its sequences."""
-        return self.sequences[0].features
-
-    @property
-    def temporal(self) -> bool:
-        """Whether its events carry time."""
-        return self.sequences[0].temporal
-
 
 def read_one(file: InputFile, report: Report) -> list[EventSequence]:
     """Read one file. Unnamed sequences get the name of the file, with a number if there are several.
@@ -264,7 +254,7 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
     """
     alike: dict[tuple[Features, bool], list[FileEvents]] = {}
     for each in found:
-        alike.setdefault((each.features, each.temporal), []).append(each)
+        alike.setdefault((each.sequences[0].features, each.sequences[0].temporal), []).append(each)
     groups: list[_FeatureGroup] = []
     for (features, temporal), files in sorted(alike.items(), key=lambda item: -len(item[1])):
         for group in groups:
@@ -288,7 +278,7 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
             report.refuse(each.name, f"{difference} as in {len(most.files):,} of {len(found):,} files")
     return [
         each
-        if each.features == most.features
+        if each.sequences[0].features == most.features
         else replace(each, sequences=[replace(sequence, features=most.features) for sequence in each.sequences])
         for each in most.files
     ]

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hachimachi.errors import HachimachiError, listed
+from hachimachi.errors import HachimachiError, listed, located
 from hachimachi.events import EventSequence
 from hachimachi.io.files import READERS, PathLike
 from hachimachi.io.report import Report
@@ -38,13 +38,12 @@ def read_split(path: PathLike) -> Split:
     """Read a split; HachimachiError where the file is missing or invalid, or a name is in two parts."""
     path = Path(path)
     try:
-        content = json.loads(decode(path.read_bytes()))
+        with located(path):
+            content = json.loads(decode(path.read_bytes()))
     except OSError as error:
         raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise HachimachiError(f"{path}: not JSON: {error}") from error
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
     if not isinstance(content, dict) or not any(part in content for part in PARTS):
         raise HachimachiError(f"{path}: not a split; expected lists of names under {', '.join(PARTS)}")
     parts = {part: _names(content[part], f"{path}: {part}") for part in PARTS if part in content}

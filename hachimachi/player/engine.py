@@ -214,9 +214,6 @@ class Player:
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
             one that has been checked against the model's columns.
-
-    Raises:
-        HachimachiError: A temperature and a sampling, or what the model cannot play.
     """
 
     def __init__(

@@ -73,13 +73,9 @@ class NumpyHead(ABC):
 
     @abstractmethod
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event, raw values of shape (D,).
+        """Draw an event, raw values of shape (D,), given what the head predicts from, float32, shape (H,).
 
-        Args:
-            hidden: What the head predicts from, float32, shape (H,); it is not written to.
-            last: The raw values of the previous event, NaN where there was none.
-            sampling: How to draw.
-            random: Where random numbers come from.
+        ``last`` are the raw values of the previous event, NaN where there was none.
         """
 
 
@@ -246,13 +242,7 @@ class NumpyMixture(NumpyHead):
         logits, *raws = np.split(hidden.dot(self.weight) + self.bias, self.ends)
         return [logits, *(raw.reshape(self.components, -1) for raw in raws)]
 
-    def sample(
-        self,
-        hidden: Vector,
-        last: Sequence[float],  # noqa: ARG002
-        sampling: Sampling,
-        random: Random,
-    ) -> NDArray[np.float64]:
+    def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:  # noqa: ARG002
         """Draw an event that follows a hidden vector of shape (H,)."""
         logits, *raws = (part.astype(np.float64) for part in self.parameters(hidden))
         weights = np.exp(logits - logits.max())

@@ -78,12 +78,8 @@ def read_notes(
 
     The instrument of a note is the last program that its own track set for the channel, else that of another track,
     else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0, and 0 again
-    after a reset of all controllers (MIDI recommended practice RP-015).
-
-    Args:
-        tracks: All tracks of the time line.
-        wanted: Names of columns; ``pedal`` is read if it is one of them.
-        rings: Whether notes last until the pedal lets them go, as in `sustain`.
+    after a reset of all controllers (MIDI recommended practice RP-015). It is read if it is among the columns wanted;
+    with ``rings``, notes last until it lets them go, as in `sustain`.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -110,9 +106,8 @@ def read_notes(
     ]
     if "pedal" in wanted:
         columns["pedal"] = _latest(changes, channel, start)
-    remarks[wording.PEDAL_RINGS if rings else wording.PEDAL_COLUMN if "pedal" in wanted else wording.PEDAL_UNHEEDED] = (
-        pedals
-    )
+    unless = wording.PEDAL_COLUMN if "pedal" in wanted else wording.PEDAL_UNHEEDED
+    remarks[wording.PEDAL_RINGS if rings else unless] = pedals
     if rings and pedals:
         lasts = {track.number: track.messages[-1][0] for track in tracks if track.messages}
         last = np.array([lasts[number] for number in columns["track"].tolist()], np.int64)
@@ -140,9 +135,7 @@ def sustain(
 
     Args:
         key: Channel · 128 + pitch, shape (N,).
-        start: Ticks, shape (N,).
-        end: Ticks at which keys are released, shape (N,).
-        last: Ticks at which to end at the latest, shape (N,).
+        start: Ticks, shape (N,), as are ``end``, where keys are released, and ``last``, where notes end at the latest.
         changes: Tick, status and value of each change of a pedal, in the order of the file. On one tick keys are
             released before a pedal moves.
         offs: Tick and status of each "all sound off".

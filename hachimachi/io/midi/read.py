@@ -17,15 +17,7 @@ from hachimachi.events import EventSequence
 from hachimachi.io import report as wording
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.midi.pairing import name_tracks, read_rows
-from hachimachi.io.midi.smf import (
-    BREAKS_OFF,
-    EXPORT_AGAIN,
-    PADDING,
-    MidiChunks,
-    TrackEvents,
-    read_track,
-    split_chunks,
-)
+from hachimachi.io.midi.smf import BREAKS_OFF, EXPORT_AGAIN, PADDING, MidiChunks, TrackEvents, read_track, split_chunks
 from hachimachi.io.report import Report
 
 DEFAULT = MidiOptions()
@@ -64,11 +56,7 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
 
     Time is in seconds from the start of the file. HachimachiError if it is not MIDI, or has no such events.
 
-    Args:
-        data: Its bytes.
-        file: Its name, for the report and for sequences.
-        report: Takes what had to be mended, see `hachimachi.io.report`.
-        options: What to read.
+    The report takes what had to be mended, under the file's name, which sequences are given too.
     """
     chunks = split_chunks(data)
     if options.beats and chunks.ticks_per_second:

@@ -21,7 +21,8 @@ class Backbone(nn.Module, ABC):
 
     Args:
         size_in: Width of the input, E.
-        size: Width of the output, H.
+        size: Width of the output, H, and of each layer. Every backbone also takes ``layers``, their number, and
+            ``dropout``, the share left out at random in training of what goes into, between and out of them.
     """
 
     def __init__(self, size_in: int, size: int) -> None:
@@ -35,14 +36,9 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on from a state.
+        """Go on from a state: inputs (B, T, E) → hidden vectors (B, T, H), each of what came up to its own step.
 
-        Args:
-            x: Inputs, shape (B, T, E).
-            state: What came before, as returned by an earlier call or by :meth:`initial_state`.
-
-        Returns:
-            Hidden vectors, shape (B, T, H), each of what came up to its own step; and the state after the last.
+        The state is what an earlier call or :meth:`initial_state` returned; returned is the one after the last step.
         """
 
     @abstractmethod

@@ -25,12 +25,6 @@ class MinGRU(Backbone):
     are computed at once but for one multiplication and one addition. So that a gate knows at least the last events, a
     convolution over four of them stands before it, as in the paper's language models: without it an exact echo after
     five events was not learned at all.
-
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs, of what each layer adds and of outputs left out at random in training.
     """
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 2, dropout: float = 0.0) -> None:

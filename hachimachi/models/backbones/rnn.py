@@ -15,14 +15,7 @@ from hachimachi.plugins import register
 
 
 class Recurrent(Backbone):
-    """Layers of PyTorch's own recurrent units.
-
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs and outputs of the layers left out at random in training.
-    """
+    """Layers of PyTorch's own recurrent units."""
 
     unit: ClassVar[type[nn.GRU] | type[nn.LSTM]]
     parts: ClassVar[int]  # tensors in the state of the unit

@@ -26,9 +26,7 @@ class AutoregressiveHead(Head):
     can be given and the others follow (Uria et al. 2014, https://arxiv.org/abs/1310.1757).
 
     Args:
-        columns: What to predict, D columns.
-        size: Width of the hidden vectors.
-        previous: Where in the hidden vector the previous value of a column stands, by column.
+        columns: As of every :class:`Head`, and so are ``size`` and ``previous``.
         components: Number of logistics for each column of numbers.
         width: Width of each column's hidden layer, W.
         dropout: Share of it left out at random in training.

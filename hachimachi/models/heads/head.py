@@ -24,13 +24,9 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, rows: Tensor) -> Tensor:
-        """Return ln P of each column given the past and the columns before it.
+        """Return ln P of each column given the past and the columns before it, shape (..., D), as precise as weights.
 
-        Args:
-            rows: Raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
-
-        Returns:
-            Shape (..., D), in the weights' precision.
+        Rows are raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
         """
 
     @abstractmethod
@@ -47,13 +43,13 @@ class Distribution(ABC):
 class Head(nn.Module, ABC):
     """Hidden vector → distribution of the next event.
 
-    ``order`` holds the indices of the columns, the first to be predicted first. A plug-in's head plays by its tables,
-    unless it has a method ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
+    It is made of the columns to predict, D of them, the ``size`` of the hidden vectors, H, and ``previous``, where in
+    these the previous value of a column stands. A plug-in's head plays by its tables, unless it has a method
+    ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
     """
 
-    order: tuple[int, ...]
+    order: tuple[int, ...]  # indices of the columns, the first to be predicted first
     previous: dict[int, int]
-    """Where in the hidden vector the previous value of a column stands, by column, in heads of this package."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:
@@ -90,10 +86,8 @@ class SampledTables:
     def tables(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> dict[int, Numbers]:
         """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
 
-        Args:
-            distribution: The model's, for a batch of one sequence, shape (1, N).
-            rows: The events, shape (N, D), NaN where not given.
-            samplings: How each is drawn, N, as :func:`~hachimachi.player.engine.limits` says.
+        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given; how each is drawn,
+        :func:`~hachimachi.player.engine.limits` says.
         """
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:
