@@ -50,10 +50,7 @@ class ColumnSampling:
         return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
 
     def shape(self, table: Numbers) -> Numbers:
-        """Return with which probabilities bins are drawn, shape (..., bins), by those predicted: 0 if not allowed.
-
-        What is given need not sum to 1.
-        """
+        """Return the probabilities of being drawn, shape (..., bins), by those predicted, 0 for what is not allowed."""
         weights = self.weigh(table)
         total = weights.sum(-1, keepdims=True)
         return weights / np.where(total > 0, total, 1)
@@ -136,11 +133,7 @@ class Sampling:
         return [*first, *(i for i in order if i not in first)]
 
     def check(self, columns: Sequence[Column]) -> None:
-        """Raise HachimachiError unless a model with these columns can play it.
-
-        It cannot if a name is no column's, if a column is left with nothing to play or has too many bins to tabulate,
-        or with polyphony of what are not notes.
-        """
+        """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""
         by_name = {column.name: column for column in columns}
         options = (self.temperature, self.top_p, self.min_p, self.constraints)
         for what, named in zip(("temperature", "top_p", "min_p", "constraint"), options, strict=True):

@@ -265,9 +265,9 @@ class Augmented:
     """Augmented sequences."""
 
     sequences: list[EventSequence]  # the copies, with ``keep`` each original before its copies
-    ops: Chain  # the augmentations
+    ops: Chain
     counts: list[OpCounts]  # of each augmentation
-    copies: int  # number of copies
+    copies: int
 
 
 def augment(

@@ -258,8 +258,8 @@ class Round(Augmentation):
 class Clip(Augmentation):
     """Holds values between two bounds, one of which may be left out."""
 
-    min: float | None = number(default=None)  # lowest value
-    max: float | None = number(default=None)  # highest value
+    min: float | None = number(default=None)
+    max: float | None = number(default=None)
 
     def check(self) -> None:
         """Refuse no bounds, and bounds the wrong way round."""

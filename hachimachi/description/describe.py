@@ -38,8 +38,8 @@ class ColumnDescription:
     resolution: float | None  # the grid of its likelihood, as in training; ``None`` for categories
     declared: tuple[str, ...]  # which of kind, min, max and resolution the data declare; the others are derived
     events: int  # number of values
-    low: float  # the lowest value
-    high: float  # the highest value
+    low: float
+    high: float
     distinct: int | None  # number of distinct values; ``None`` if too many to count
     quantiles: dict[float, float]  # share of the values → value
     counts: dict[float, int] = field(repr=False)  # value → how often it occurs; empty if there are many
@@ -59,8 +59,8 @@ class Description:
     """The description of a data set."""
 
     name: str  # name of the data, or empty
-    sequences: int  # number of sequences
-    events: int  # number of events
+    sequences: int
+    events: int
     # total duration of the sequences, each from its first event to its last; ``None`` without time
     seconds: float | None
     lengths: tuple[int, int, int]  # events in the shortest, the median and the longest sequence

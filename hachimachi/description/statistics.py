@@ -19,7 +19,7 @@ _CELLS = 1_000_000  # approximate numbers in a block
 class Piece:
     """Consecutive events of one sequence."""
 
-    events: EventSequence  # the events
+    events: EventSequence
     first: int  # index of the first one in its sequence
     before: float | None  # time of the event before the first one, ``None`` at the start of a sequence
     last: bool  # whether the sequence ends here

@@ -38,9 +38,9 @@ VERSION = 1
 class Index:
     """What is known of a file without reading its events."""
 
-    features: tuple[Feature, ...]  # its features
+    features: tuple[Feature, ...]
     temporal: bool  # whether there is time
-    names: tuple[str, ...]  # names of its sequences
+    names: tuple[str, ...]  # of its sequences
     lengths: NDArray[np.int64]  # events in each sequence, shape (S,)
     statistics: Statistics  # of its sequences; inter-event time first if there is time, then the features
 

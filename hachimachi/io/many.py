@@ -149,7 +149,7 @@ class InputFile(NamedTuple):
 class FileEvents:
     """The sequences of a file."""
 
-    name: str  # of the file
+    name: str
     sequences: list[EventSequence]  # at least one, all with the same features
     notes: bool = False  # whether they are notes of a MIDI file with the default columns
 

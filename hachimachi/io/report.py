@@ -73,8 +73,8 @@ class Report:
     cut: Counter[str] = field(default_factory=Counter)  # sequence that was cut → into how many
     passed: Counter[str] = field(default_factory=Counter)  # suffix of files below a folder that are no data → how many
     files: int = 0  # files that gave events
-    sequences: int = 0  # number of sequences
-    events: int = 0  # number of events
+    sequences: int = 0
+    events: int = 0
     seconds: float = 0.0  # total duration, from the first event of each sequence to its last; 0 without time
     duplicates: list[Duplicate] = field(default_factory=list)  # near-identical sequences; they are kept
     strict: bool = False  # whether any of `faults` is an error in `read` and `write`

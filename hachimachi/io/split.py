@@ -64,13 +64,8 @@ def select(
     """Return the sequences of a part, in the order in which the split names them.
 
     Names match with or without folders and suffixes, where that is unambiguous. The name of a file selects all its
-    tracks and parts, the name of one of these only that one.
-
-    Args:
-        sequences: The whole data set.
-        split: The names in each part.
-        part: ``train``, ``valid`` or ``test``; HachimachiError if it is missing or empty.
-        report: Takes names that the data does not have; without one they are an error, as ambiguous names are always.
+    tracks and parts, the name of one of these only that one. HachimachiError for a part that is missing or empty, and
+    for ambiguous names; the report takes names that the data does not have, without one they are an error too.
     """
     available = [sequence.name for sequence in sequences]
     return [sequences[i][rows] for i, rows in select_indices(available, split, part, report)]

@@ -33,7 +33,7 @@ class MidiChunks(NamedTuple):
     ticks_per_second: float  # time in frames (SMPTE), or 0 for metrical time
     sequential: bool  # whether tracks are independent sequences (format 2)
     announced: int  # number of tracks in the header
-    spans: list[Span]  # the tracks
+    spans: list[Span]
     stray: int  # bytes outside all chunks
     misled: bool  # whether the header's length led to no chunk
 
