@@ -33,7 +33,7 @@ HXMX = "from hachimachi.cli import main; main()"  # as the installed script does
 MODEL = """
 import torch
 from hachimachi import build_model, save_model
-from hachimachi.models.sizes import choose_size
+from hachimachi.models.backbones import choose_size
 from hachimachi.prelude import play_prelude
 torch.manual_seed(0)
 data = play_prelude()

@@ -16,8 +16,8 @@ import torch
 
 from hachimachi import plugins
 from hachimachi.events import EventSequence
+from hachimachi.models.backbones import choose_size
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import choose_size
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.prelude import play_prelude
 

@@ -30,8 +30,8 @@ from torch import Tensor
 from benchmarks.tasks import BESIDE, find_tasks
 from hachimachi.console import make_console
 from hachimachi.errors import HachimachiError
+from hachimachi.models.backbones import choose_size
 from hachimachi.models.event_model import build_model
-from hachimachi.models.sizes import choose_size
 from hachimachi.training.callbacks import KeepBest, TrainingProgress
 from hachimachi.training.config.compose import compose, resolve_defaults
 from hachimachi.training.config.groups import find_conf, list_options

@@ -38,18 +38,13 @@ if TYPE_CHECKING:
 
 FORMAT = "hachimachi.model"
 VERSION = 2
-INDEX = "hachimachi.json"
-"""The entry of the archive that says where which array is."""
-DTYPES = re.compile(r"<f[248]|<[iu][248]|\|[biu]1|<c(8|16)")
-"""What an array may be made of, as NumPy names it."""
-SPEC = "hachimachi_spec"
-"""Key under which a Lightning checkpoint carries the spec."""
+INDEX = "hachimachi.json"  # the entry of the archive that says where which array is
+DTYPES = re.compile(r"<f[248]|<[iu][248]|\|[biu]1|<c(8|16)")  # what an array may be made of, as NumPy names it
+SPEC = "hachimachi_spec"  # key under which a Lightning checkpoint carries the spec
 GRAMS = "hachimachi_grams"
 """Key under which a model file and a Lightning checkpoint carry runs of events of the training data."""
-WEIGHTS = "model."
-"""Prefix of the model's weights in a Lightning checkpoint."""
-AVERAGE = "average.module."
-"""Prefix of their running average, which is what is played, if one was kept."""
+WEIGHTS = "model."  # prefix of the model's weights in a Lightning checkpoint
+AVERAGE = "average.module."  # prefix of their running average, which is what is played, if one was kept
 RENAMED = [
     (r"^first$", "bos"),
     (r"^encoder\.mark$", "encoder.augmented"),
@@ -71,6 +66,7 @@ RENAMED = [
 """Names of weights in files of version 1, and in checkpoints of its time, and what they are called since."""
 _PREAMBLE = "Error(s) in loading state_dict for EventModel:"
 _EXPECTED = "expected one written by hxmx train"
+# what comes of a description that does not fit its arrays, or that is none
 _UNSOUND = (
     LookupError,
     TypeError,
@@ -81,7 +77,6 @@ _UNSOUND = (
     MemoryError,
     AssertionError,
 )
-"""What comes of a description that does not fit its arrays, or that is none."""
 
 
 def load_player(
@@ -94,9 +89,6 @@ def load_player(
         seed: As ``sampling``, see :class:`~hachimachi.player.engine.Player`.
         sampling: How to draw, until it is set otherwise.
         plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
-
-    Raises:
-        HachimachiError: As :func:`load_model`; a sampling that the model cannot play; or torch is needed and missing.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_player, save_model
@@ -135,12 +127,8 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
 
     Args:
-        path: The file.
+        path: The file; HachimachiError if it is no model, or names parts that are not registered.
         plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
-
-    Raises:
-        HachimachiError: A file that is missing, damaged, not a model, of another version, or that names unknown parts.
-        ModuleNotFoundError: Torch is not installed.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_model, save_model
@@ -161,11 +149,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 
 def read_model(path: str | Path) -> StoredModel:
-    """Return what is in a model file of any version, or in a checkpoint; nothing is built of it.
-
-    Raises:
-        HachimachiError: As :func:`load_model`, but that parts may be unknown and need not fit.
-    """
+    """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit."""
     path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
@@ -187,9 +171,6 @@ def read_summary(path: str | Path) -> dict[str, Any]:
     """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
 
     Nothing is built, so parts that are not known do no harm.
-
-    Raises:
-        HachimachiError: As :func:`load_model`.
     """
     stored = read_model(path)
     return {**stored.summary, "plugins": list(stored.plugins)}
@@ -257,11 +238,7 @@ def rename_weights(state: Mapping[str, Any], expected: Collection[str]) -> dict[
 
 
 def check_resumable(path: str, state: Mapping[str, Any]) -> None:
-    """Check that training can go on from a checkpoint's state: that its weights have the names they have now.
-
-    Raises:
-        HachimachiError: It was written before they were renamed.
-    """
+    """Raise HachimachiError unless training can go on from a checkpoint: its weights have the names they have now."""
     if f"{WEIGHTS}first" in state:
         found = "a checkpoint of an earlier hachimachi; it plays, but training cannot go on from it"
         raise HachimachiError(f"ckpt_path={path}: {found}; train again")

@@ -20,23 +20,14 @@ MAX_BINS = 2**20
 
 @dataclass(frozen=True)
 class UniformGrid:
-    """Bins of equal width; value v falls in bin ``floor(v / resolution + 1/2)``.
+    """Bins of equal width; value v falls in bin ``floor(v / resolution + 1/2)``."""
 
-    Args:
-        resolution: Width of a bin.
-        low: Number of the first bin.
-        high: Number of the last bin.
-        open_low: Whether the first bin holds everything below it too.
-        open_high: Whether the last bin holds everything above it too.
-        log: Whether models look at the values on a log scale.
-    """
-
-    resolution: float
-    low: int
-    high: int
-    open_low: bool = True
-    open_high: bool = True
-    log: bool = False
+    resolution: float  # width of a bin
+    low: int  # number of the first bin
+    high: int  # number of the last bin
+    open_low: bool = True  # whether the first bin holds everything below it too
+    open_high: bool = True  # whether the last bin holds everything above it too
+    log: bool = False  # whether models look at the values on a log scale
 
     @property
     def bins(self) -> int:
@@ -71,22 +62,14 @@ class UniformGrid:
 
 
 def check_bins(name: str, bins: int) -> None:
-    """Check that a table of a column's bins can be held.
-
-    Raises:
-        HachimachiError: There are too many.
-    """
+    """Raise HachimachiError for a column of too many bins to hold a table of."""
     if bins > MAX_BINS:
         advice = f"train with a coarser feature.{name}.resolution"
         raise HachimachiError(f"feature {name!r} has {bins} bins, too many to tabulate; {advice}")
 
 
 def arrange(names: Sequence[str], first: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of names, those to come first at the front.
-
-    Raises:
-        HachimachiError: One to come first that is not there, or comes twice.
-    """
+    """Return the indices of names, those to come first, each there and given once, at the front."""
     for i, name in enumerate(first):
         if name not in names or name in first[:i]:
             found = "stands there twice" if name in names else "is no column"
@@ -116,53 +99,38 @@ class Categories:
         return self.index(values) == len(self.values)
 
 
-SECONDS = (TIME, "duration")
-"""Columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale."""
+SECONDS = (TIME, "duration")  # columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale
 BEYOND = 0.1
 """How far beyond the training range a model plays, as a share of its width. An input may lie anywhere and has its
 probability; played, one value far out in a thousand would be a pause of half a minute, or a note nobody wrote."""
-LARGEST = 2**53
-"""Whole numbers beyond this are not distinguished in double precision."""
+LARGEST = 2**53  # whole numbers beyond this are not distinguished in double precision
 
 # The numbers of the likelihood that `models` (torch) and `player` (NumPy) share.
 FLOOR = 1e-5
 """Weight of the uniform distribution mixed into every column: no event costs more than ln(bins / FLOOR) a column.
 
 It is there for what is observed and is never played: among a thousand events it would throw in one at random."""
-WIDTHS = (-7.0, 3.0)
-"""Bounds of the ln s of a logistic, in standard deviations of the training values."""
+WIDTHS = (-7.0, 3.0)  # bounds of the ln s of a logistic, in standard deviations of the training values
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
-FEW = 256
-"""Up to so many distinct training values, their histogram may follow the context."""
-OFTEN = 25
-"""So often a value has to occur on average for that: what is rarer would be learned by heart."""
-SPREAD = math.sqrt(3) / math.pi
-"""The s of a logistic whose variance is 1."""
+FEW = 256  # up to so many distinct training values, their histogram may follow the context
+OFTEN = 25  # so often a value has to occur on average for that: what is rarer would be learned by heart
+SPREAD = math.sqrt(3) / math.pi  # the s of a logistic whose variance is 1
 LIMIT = 5.0
 """So many standard deviations from the mean numbers stay as they are under symlog; beyond, they grow as a logarithm."""
-ROUNDING = 1e-5
-"""A number on a log scale that was rounded to float32 is off by less than this share of its value."""
-NUDGE = 1e-3
-"""Share of a bin that is taken for rounding."""
+ROUNDING = 1e-5  # a number on a log scale that was rounded to float32 is off by less than this share of its value
+NUDGE = 1e-3  # share of a bin that is taken for rounding
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a model predicts: one feature, or the inter-event time, with its grid and its training histogram.
+    """What a model predicts: one feature, or the inter-event time, with its grid and its training histogram."""
 
-    Args:
-        feature: The feature, its kind and resolution decided.
-        grid: Its bins.
-        occupied: Indices of the bins that training values fell in, ascending.
-        counts: How many fell in each of them; shares of one where the grid was restated.
-        steps: Of a controller's values, the farthest step down and up from one training event to the next.
-    """
-
-    feature: Feature
-    grid: UniformGrid | Categories
-    occupied: tuple[int, ...]
-    counts: tuple[float, ...]
+    feature: Feature  # the feature, its kind and resolution decided
+    grid: UniformGrid | Categories  # its bins
+    occupied: tuple[int, ...]  # indices of the bins that training values fell in, ascending
+    counts: tuple[float, ...]  # how many fell in each of them; shares of one where the grid was restated
+    # of a controller's values, the farthest step down and up from one training event to the next
     steps: tuple[float, float] | None = None
 
     @property
@@ -274,13 +242,9 @@ class Column:
 def histogram_nats(
     occupied: NDArray[np.int64], counts: NDArray[Any], index: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
-    """Return what numbers cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
+    """Return what numbers, ``index`` of any shape, cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
 
-    Args:
-        occupied: The numbers that were counted, ascending.
-        counts: How often each was.
-        index: The numbers to cost, of any shape.
-        bins: How many numbers there might be.
+    Numbers that occurred, ascending, were counted as often as ``counts`` says; ``bins`` there might be.
     """
     found = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
     count = np.where(occupied[found] == index, counts[found], 0)
@@ -288,8 +252,7 @@ def histogram_nats(
 
 
 def fit_columns(
-    sequences: Sequence[EventSequence],
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    sequences: Sequence[EventSequence], overrides: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[Column, ...]:
     """Decide kind, grid and histogram of every column from data.
 
@@ -301,9 +264,6 @@ def fit_columns(
 
     Returns:
         Inter-event time first where there is time, then the features in the data's order.
-
-    Raises:
-        HachimachiError: No events, or an override for a feature that is not there.
     """
     collection = Collection.of(sequences)
     declared = [*([Feature(TIME, min=0.0)] if collection.temporal else []), *collection.features]

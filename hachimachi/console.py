@@ -61,12 +61,7 @@ def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
 
 
 def make_table(headings: Sequence[str], right: Collection[str] = ()) -> Table:
-    """Return an empty table without lines.
-
-    Args:
-        headings: Of the columns; cells too long are broken, not cut.
-        right: Those of columns that are aligned to the right.
-    """
+    """Return an empty table without lines, some of its columns aligned to the right; long cells are broken, not cut."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -95,10 +90,8 @@ def column_table(model: EventModel | StoredModel, scores: Mapping[str, Mapping[s
     return table
 
 
-NAMES = 3
-"""Files of each kind that a report names."""
-LONGEST = 64
-"""Characters of a name."""
+NAMES = 3  # files of each kind that a report names
+LONGEST = 64  # characters of a name
 
 
 def report_table(report: Report) -> Table | None:
@@ -132,23 +125,14 @@ def shorten(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 
 
-SOON = 0.5
-"""Seconds within which reading is over before a bar could be read."""
-OFTEN = 10.0
-"""Seconds between two lines where there is no terminal."""
-MANY = 2_000_000
-"""Events; fewer are counted before a bar could be read."""
-LONG = 300_000
-"""Events; with fewer, work such as writing them is done at once."""
+SOON = 0.5  # seconds within which reading is over before a bar could be read
+OFTEN = 10.0  # seconds between two lines where there is no terminal
+MANY = 2_000_000  # events; fewer are counted before a bar could be read
+LONG = 300_000  # events; with fewer, work such as writing them is done at once
 
 
 def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterator[Path]:
-    """Give files one by one and show how many are done: a bar on a terminal, else a line every ten seconds.
-
-    Args:
-        files: The files.
-        clock: Seconds.
-    """
+    """Give files one by one and show how many are done: a bar on a terminal, else a line every ten seconds."""
     if len(files) < 2:
         yield from files
         return
@@ -183,11 +167,7 @@ def show_work(description: str, events: int) -> Iterator[None]:
 
 @contextmanager
 def show_events(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal where there are many events; yield what sets it to the number that is done.
-
-    Args:
-        total: How many there are.
-    """
+    """Show a bar on a terminal where there are many events; yield what sets it to the number that is done."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)

@@ -43,19 +43,13 @@ SCALES = {
 """Semitones above the tonic. Melodic minor is the rising one; diminished, or octatonic, begins with a whole step."""
 TONICS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
-NOTES = range(128)
-"""The notes of MIDI."""
+NOTES = range(128)  # the notes of MIDI
 
 
 def notes_of_scale(name: str) -> tuple[int, ...]:
-    """Return the MIDI notes of a scale in all octaves.
+    """Return the MIDI notes of a scale in all octaves: ``C minor``, ``F# dorian``, ``Bb blues``.
 
-    Args:
-        name: Tonic and scale: ``C minor``, ``F# dorian``, ``Bb blues``. A tonic alone is major; ``chromatic`` needs
-            none.
-
-    Raises:
-        HachimachiError: A tonic or a scale that is not known.
+    A tonic alone is major; ``chromatic`` needs none. HachimachiError for a tonic or a scale that is not known.
 
     >>> notes_of_scale("Eb minor pentatonic")[:5]
     (1, 3, 6, 8, 10)
@@ -67,35 +61,23 @@ def notes_of_scale(name: str) -> tuple[int, ...]:
     elif found and (found[3] or "major") in SCALES:
         tonic, steps = TONICS[found[1]] + ACCIDENTALS[found[2]], SCALES[found[3] or "major"]
     else:
-        raise HachimachiError(f"scale {name!r}: expected a note and a scale, such as 'C# dorian'; {known_scales()}")
+        expected = f"expected a note and a scale, such as 'C# dorian'; scales are {', '.join(SCALES)}"
+        raise HachimachiError(f"scale {name!r}: {expected}")
     return tuple(note for note in NOTES if (note - tonic) % 12 in steps)
 
 
-def known_scales() -> str:
-    """Return the names of all scales, in words."""
-    return f"scales are {', '.join(SCALES)}"
-
-
 Interval = tuple[float, float]
-NEARLY = 1e-9
-"""Share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision."""
-SHOWN = 8
-"""As many values of a clause are shown."""
+NEARLY = 1e-9  # share of a bin by which a bound may miss a value: 0.3 is not 3 · 0.1 in double precision
+SHOWN = 8  # as many values of a clause are shown
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One of the things that a column is limited to.
+    """One of the things that a column is limited to."""
 
-    Args:
-        kind: ``range``, ``scale``, ``values`` or an option's name.
-        intervals: What it allows.
-        name: What a scale is called.
-    """
-
-    kind: str
-    intervals: tuple[Interval, ...]
-    name: str = ""
+    kind: str  # ``range``, ``scale``, ``values`` or an option's name
+    intervals: tuple[Interval, ...]  # what it allows
+    name: str = ""  # what a scale is called
 
     @property
     def words(self) -> tuple[str | float, ...]:
@@ -116,15 +98,11 @@ class Clause:
 class Constraint:
     """Values that a column may take: closed intervals, kept ascending and apart.
 
-    Args:
-        intervals: Lowest and highest values, infinite where there is no bound.
-        clauses: What leaves them; constraints are equal that allow the same.
-
-    Raises:
-        HachimachiError: A bound that is not a number, or a lowest value above the highest.
+    Constraints are equal that allow the same. HachimachiError for a lowest value that is not below the highest.
     """
 
-    intervals: tuple[Interval, ...]
+    intervals: tuple[Interval, ...]  # lowest and highest values, infinite where there is no bound
+    # what leaves them
     clauses: tuple[Clause, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -194,54 +172,37 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Bins:
-    """Bins of a column, by index.
+    """Bins of a column, by index."""
 
-    Args:
-        start: The first.
-        stop: One past the last.
-        allowed: Which of them count, shape (stop − start,); ``None`` for all.
-    """
-
-    start: int
-    stop: int
-    allowed: NDArray[np.bool_] | None = None
+    start: int  # the first
+    stop: int  # one past the last
+    allowed: NDArray[np.bool_] | None = None  # which of them count, shape (stop − start,); ``None`` for all
 
     @property
     def empty(self) -> bool:
         """Whether there are none."""
         return self.start >= self.stop
 
-    @property
-    def size(self) -> int:
-        """How many there are from the first to the last."""
-        return self.stop - self.start
-
     def __contains__(self, index: int) -> bool:
         """Return whether a bin counts."""
         inside = self.start <= index < self.stop
         return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
 
-    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which bins from one to another, within these, count."""
-        if self.allowed is None:
-            return np.ones(stop - start, dtype=bool)
-        return self.allowed[start - self.start : stop - self.start]
-
     @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which of them count, shape (stop − start,)."""
+        return np.ones(self.stop - self.start, dtype=bool) if self.allowed is None else self.allowed
+
+    @property
     def only(self) -> int | None:
         """The index of the bin, where there is just one."""
         return self.start if self.stop - self.start == 1 else None
 
 
 def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
-    """Return the bins of numbers in which something may be played.
+    """Return the bins of numbers in which something may be played, where ``whole`` only by their middles.
 
     A bin that a bound cuts counts whole in probability; its values are played within the bound.
-
-    Args:
-        grid: The bins.
-        whole: Whether only their middles are played.
-        constraint: What may be played.
     """
     spans: list[tuple[int, int]] = []
     for lowest, highest in constraint.intervals:
@@ -282,11 +243,7 @@ NO_NOTES = ("time", "duration", "velocity", "instrument", "channel")
 
 
 def allowed_bins(column: Column, constraint: Constraint) -> Bins:
-    """Return the bins of a column in which something may be played.
-
-    Raises:
-        HachimachiError: There are none, or a scale for what are not notes.
-    """
+    """Return the bins of a column in which something may be played; HachimachiError if none, or a scale of no notes."""
     grid = column.grid
     scale = next((clause for clause in constraint.clauses if clause.kind == "scale"), None)
     whole = column.whole and isinstance(grid, UniformGrid) and grid.resolution == 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class HachimachiError(Exception):
@@ -11,6 +12,15 @@ class HachimachiError(Exception):
     The message is the interface. It says what is wrong, where (file, row, column, key, route), what was found, what
     was expected, and what to do. It is one line without a full stop at its end.
     """
+
+
+@contextmanager
+def located(where: object) -> Iterator[None]:
+    """Put before the message of any HachimachiError where it was: a file, a row, a key."""
+    try:
+        yield
+    except HachimachiError as error:
+        raise HachimachiError(f"{where}: {error}") from error
 
 
 def count(number: int, noun: str) -> str:

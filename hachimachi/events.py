@@ -14,8 +14,7 @@ from hachimachi.errors import HachimachiError
 
 Kind = Literal["continuous", "integer", "categorical"]
 KINDS: tuple[str, ...] = get_args(Kind)
-TIME = "time"
-"""Name of the inter-event time among a model's columns. No feature of a data set may take it."""
+TIME = "time"  # name of the inter-event time among a model's columns. No feature of a data set may take it.
 _NAME = re.compile(r"(?! )[^,=:#~\"\x00-\x1f\x7f]+(?<! )")
 
 
@@ -30,9 +29,6 @@ class Feature:
         min: Lowest value of the support, or ``None``.
         max: Highest value of the support, or ``None``.
         resolution: Width of the bins on which likelihood is stated, or ``None``.
-
-    Raises:
-        HachimachiError: A description that contradicts itself.
     """
 
     name: str
@@ -68,9 +64,7 @@ class EventSequence:
         time: Seconds since the start, shape (N,), never decreasing, from 0; ``None`` where events have an order only.
         name: Where the events come from, usually a file's name.
 
-    Raises:
-        HachimachiError: Shapes that do not fit, values that are not finite, time that is negative or goes back. Rows
-            are counted from 1.
+    HachimachiError where shapes do not fit, values are not finite, or time is negative or goes back.
     """
 
     features: tuple[Feature, ...]
@@ -157,11 +151,7 @@ class EventSequence:
     def rows(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
 
-        The inter-event time of the first event is NaN: there is none.
-
-        Args:
-            start: The first event.
-            stop: One past the last.
+        The inter-event time of a sequence's first event is NaN: there is none.
         """
         data = self.data[start:stop]
         if self.time is None:
@@ -171,11 +161,7 @@ class EventSequence:
 
 
 def check_alike(sequences: Sequence[EventSequence]) -> None:
-    """Check that sequences share features and all or none of them carry time.
-
-    Raises:
-        HachimachiError: The first sequence that differs, and in what; or no sequences at all.
-    """
+    """Raise HachimachiError unless there are sequences, with the same features, and all or none of them carry time."""
     if not sequences:
         raise HachimachiError("no sequences: expected at least one")
     first = sequences[0]

@@ -18,10 +18,8 @@ from hachimachi.sampling import Sampling, choose_sampling
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
-DENSEST = 1000
-"""Events per second at which a generation by seconds gives up."""
-LONGEST = 10**9
-"""Events at which every generation by seconds gives up."""
+DENSEST = 1000  # events per second at which a generation by seconds gives up
+LONGEST = 10**9  # events at which every generation by seconds gives up
 
 
 def generate(
@@ -122,11 +120,7 @@ def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> l
 
 
 def check_features(model: EventModel | Player, data: EventSequence) -> None:
-    """Check that data has the columns a model was trained on.
-
-    Raises:
-        HachimachiError: Other names, or time in one and not in the other.
-    """
+    """Raise HachimachiError unless data has the columns a model was trained on, and time if it had."""
     expected = [feature.name for feature in model.features]
     found = [feature.name for feature in data.features]
     where = data.name or "the data"
@@ -138,11 +132,7 @@ def check_features(model: EventModel | Player, data: EventSequence) -> None:
 
 
 def read_primer(path: str | Path, model: EventModel | Player) -> EventSequence:
-    """Read what a model is to observe first, with the columns that it knows.
-
-    Raises:
-        HachimachiError: It cannot be read, holds several sequences, or has other features than the model.
-    """
+    """Read what a model is to observe first: one sequence, with the columns that it knows."""
     # a MIDI file says which instrument plays even if only one does; a model of one instrument does not ask
     all_columns = any(feature.name == "instrument" for feature in model.features)
     sequences = read(path, all_columns=all_columns)

@@ -19,21 +19,16 @@ from hachimachi.events import EventSequence
 from hachimachi.io.collection import Collection
 from hachimachi.io.report import Duplicate, Report
 
-MOST = 500_000
-"""Events of the training data that are kept; what comes after them is forgotten."""
+MOST = 500_000  # events of the training data that are kept; what comes after them is forgotten
 KINDS: Mapping[str, tuple[int, bool]] = {"fresh": (7, False), "copying": (8, True)}
 """What a model keeps: length of an n-gram, and whether time counts."""
-TOGETHER = 0.03
-"""Seconds between events that sound as one; the hands of a pianist are so far apart in a chord."""
-EIGHTH = 0.25
-"""Seconds in the middle of a bin of time: a quaver at 120 beats a minute."""
-FINE = 4
-"""Quantised steps in a standard deviation of the training data."""
+TOGETHER = 0.03  # seconds between events that sound as one; the hands of a pianist are so far apart in a chord
+EIGHTH = 0.25  # seconds in the middle of a bin of time: a quaver at 120 beats a minute
+FINE = 4  # quantised steps in a standard deviation of the training data
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
 _WHOLE = 2.0**52  # up to which rounded numbers are exact
-_START = np.uint64(0)
-"""Symbol of a sequence's first event, which no step leads to; no n-gram holds it."""
+_START = np.uint64(0)  # symbol of a sequence's first event, which no step leads to; no n-gram holds it
 
 Hashes = NDArray[np.uint64]
 
@@ -42,14 +37,9 @@ def step_symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool
     """Return one hashed symbol for each event, shape (N,): the step that leads to it, 0 for the first event.
 
     The step is the pitch interval where there is a feature ``pitch``, so that a transposed copy is one too; else how
-    far each input feature goes in quarters of its training standard deviation, and which category it is.
-
-    Args:
-        sequence: The events.
-        columns: The model's.
-        timed: Whether the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note
-            values are at least a factor of 4/3 apart, and under 30 ms two notes sound together. A grid of a fixed
-            width would hold slow repeats for different and fast rhythms for the same.
+    far each input feature goes in quarters of its training standard deviation, and which category it is. If ``timed``,
+    the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note values are at least a
+    factor of 4/3 apart, and under 30 ms two notes sound together.
     """
     rows = sequence.rows()
     pairs = list(zip(columns[-len(sequence.features) :], rows[:, -len(sequence.features) :].T, strict=True))
@@ -111,19 +101,12 @@ def _mix(hashes: Hashes) -> Hashes:
 
 @dataclass(frozen=True, eq=False)
 class NGrams:
-    """All runs of ``n`` events of training data, as hashes of 64 bits.
+    """All runs of ``n`` events of training data, as hashes of 64 bits."""
 
-    Args:
-        columns: The model's; they say how steps are quantised.
-        n: Steps in an n-gram.
-        timed: Whether time counts.
-        symbols: Of the training data in its order, sequence after sequence; see :func:`step_symbols`.
-    """
-
-    columns: tuple[Column, ...]
-    n: int
-    timed: bool
-    symbols: Hashes
+    columns: tuple[Column, ...]  # the model's; they say how steps are quantised
+    n: int  # steps in an n-gram
+    timed: bool  # whether time counts
+    symbols: Hashes  # of the training data in its order, sequence after sequence; see :func:`step_symbols`
     _sorted: dict[int, Hashes] = field(default_factory=dict, init=False, repr=False)
 
     def __deepcopy__(self, memo: dict[int, object]) -> NGrams:
@@ -168,8 +151,7 @@ def all_ngrams(sequences: Sequence[EventSequence], columns: Sequence[Column]) ->
     return {name: NGrams.of(sequences, columns, n, timed) for name, (n, timed) in KINDS.items()}
 
 
-OPENING = 64
-"""Events at the start of a sequence by which it is known again: its end may have been held out."""
+OPENING = 64  # events at the start of a sequence by which it is known again: its end may have been held out
 
 
 def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
@@ -191,14 +173,10 @@ def _hash_opening(sequence: EventSequence) -> str:
     return hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
 
-GRAM = 8
-"""Steps in an n-gram by which sequences are compared."""
-LEAST = 24
-"""Different n-grams that a sequence must have: of fewer, as of a bar of drums, only equal ones are found."""
-ALIKE = 0.5
-"""Share of n-grams in common from which on two sequences are near duplicates."""
-SAME = 0.9
-"""Share of n-grams in common from which on one of two sequences may be left out."""
+GRAM = 8  # steps in an n-gram by which sequences are compared
+LEAST = 24  # different n-grams that a sequence must have: of fewer, as of a bar of drums, only equal ones are found
+ALIKE = 0.5  # share of n-grams in common from which on two sequences are near duplicates
+SAME = 0.9  # share of n-grams in common from which on one of two sequences may be left out
 _SUSPECT = 0.2  # share of n-grams in common with a neighbour from which on two sequences are compared
 _STRAY = np.log2(1.25)  # how far the tempo of an n-gram may stray from that of the whole
 _MOST = 4_000_000  # n-grams compared; of larger collections a sample, the same of every sequence
@@ -219,16 +197,11 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     of eight steps, in quarters of the standard deviation. The score is the share of the shorter sequence's different
     runs that the other has, all at one transposition and one tempo (±25 %): its containment (Broder 1997,
     https://doi.org/10.1109/SEQUEN.1997.666900). Which pairs are compared at all follows from the runs that two have in
-    common, each with the next sequence that has it: time and memory are linear in the number of events.
-
-    Args:
-        sequences: All with the same features.
-
-    Returns:
-        Pairs of a score of at least `ALIKE`. Each of many copies is in one pair, with the one before.
+    common, each with the next sequence that has it: time and memory are linear in the number of events. Pairs have a
+    score of at least `ALIKE`; each of many copies is in one pair, with the one before.
     """
     equal = list(_find_equal(sequences))
-    known = {frozenset(pair.places) for pair in equal}
+    known = {frozenset(pair.indices) for pair in equal}
     rarity = -(-sum(map(len, sequences)) // _MOST)
     unit = _step_units(sequences)
     sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
@@ -237,8 +210,7 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     return sorted(equal + alike, key=lambda pair: (-pair.score, pair.name, pair.of))
 
 
-COMPARED = 2_000_000
-"""Events of a collection in which near duplicates are grouped, at most: some two seconds of work."""
+COMPARED = 2_000_000  # events of a collection in which near duplicates are grouped, at most: some two seconds of work
 
 
 def group_near_duplicates(sequences: Collection) -> tuple[NDArray[np.int64], list[Duplicate], str]:
@@ -264,9 +236,9 @@ def group_near_duplicates(sequences: Collection) -> tuple[NDArray[np.int64], lis
         note = f"near copies are looked for in the first {COMPARED // len(chosen):,} events of {where}"
     pairs = []
     for pair in find_near_duplicates(list(compared)):
-        one, other = chosen[list(pair.places)].tolist()
+        one, other = chosen[list(pair.indices)].tolist()
         if sequences.which[one] != sequences.which[other]:
-            pairs.append(pair._replace(places=(one, other)))
+            pairs.append(pair._replace(indices=(one, other)))
             first, second = sorted((group[one], group[other]))
             group[group == second] = first
     return group, pairs, note
@@ -287,13 +259,8 @@ def find_continuation(copy: EventSequence, original: EventSequence, start: int) 
 
 
 def drop_near_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
-    """Leave out one of each pair in ``report.duplicates`` from a score of `SAME` on: the shorter, or the later.
-
-    Args:
-        sequences: Those in which :func:`find_near_duplicates` found them.
-        report: Takes note of what is left out.
-    """
-    dropped = {pair.places[0] for pair in report.duplicates if pair.score >= SAME}
+    """Leave out one of each pair in ``report.duplicates`` from a score of `SAME` on: the shorter, or the later."""
+    dropped = {pair.indices[0] for pair in report.duplicates if pair.score >= SAME}
     for i in sorted(dropped):
         report.drop("in sequences that tell the same as others", sequences[i].name, len(sequences[i]))
     return [sequence for i, sequence in enumerate(sequences) if i not in dropped]

@@ -26,18 +26,12 @@ PACKAGE = __name__.partition(".")[0]
 CONTEXT: dict[str, tuple[str, ...]] = {"backbone": ("size_in",), "head": ("columns", "size", "previous")}
 """What the model decides for a part of each kind, by the names under which its constructor is given it."""
 _parts: dict[str, dict[str, type]] = {kind: {} for kind in CONTEXT}
-_registered: dict[tuple[str, str], str] = {}
-"""Kind and name of each part from a plug-in → the module that defines it."""
-_loaded: list[str] = []
-"""Modules that the user named and that were imported, in that order."""
+_registered: dict[tuple[str, str], str] = {}  # kind and name of each part from a plug-in → the module that defines it
+_loaded: list[str] = []  # modules that the user named and that were imported, in that order
 
 
 def register(kind: str, name: str) -> Callable[[Part], Part]:
-    """Give a class its name among the parts of a kind (``backbone`` or ``head``).
-
-    Raises:
-        HachimachiError: No such kind, or a name that another part has.
-    """
+    """Give a class its name, which no other may have, among the parts of a kind (``backbone`` or ``head``)."""
     if kind not in _parts:
         raise HachimachiError(f"no kind of part is called {kind!r}; expected one of {', '.join(_parts)}")
 
@@ -87,17 +81,7 @@ def takes(kind: str, name: str, option: str) -> bool:
 
 
 def build(kind: str, name: str, context: Mapping[str, Any], **chosen: Any) -> Any:
-    """Build a part by its name.
-
-    Args:
-        kind: ``backbone`` or ``head``.
-        name: Its name.
-        context: What the model decides for it; see :data:`CONTEXT`.
-        chosen: What the user decides.
-
-    Raises:
-        HachimachiError: A name that is not registered, or options the part does not take.
-    """
+    """Build a backbone or a head by its name, of what the model (:data:`CONTEXT`) and the user decide for it."""
     known = names(kind)
     if name not in known:
         raise HachimachiError(f"{kind} {name!r} is not known; known are {', '.join(known)}")
@@ -120,22 +104,14 @@ def home(part: type | Callable[..., Any]) -> str | None:
 
 
 def note(kind: str, name: str, part: type | Callable[..., Any]) -> None:
-    """Take note of a part from a plug-in that registers itself.
-
-    Raises:
-        HachimachiError: Another module has given that name already.
-    """
+    """Take note of a part from a plug-in that registers itself; HachimachiError if another module has that name."""
     before = _registered.setdefault((kind, name), part.__module__)
     if before != part.__module__:
         raise HachimachiError(f"{kind} {name!r} of {part.__module__}: {before} has that name; choose another")
 
 
 def load(modules: Iterable[str]) -> None:
-    """Import plug-ins, each of which registers a backbone, a head, a reader, a writer or an augmentation.
-
-    Raises:
-        HachimachiError: A name that is no module's, a module that is not there, that fails, or that registers nothing.
-    """
+    """Import plug-ins, each of which registers a backbone, a head, a reader, a writer or an augmentation."""
     for name in modules:
         if name in _loaded:
             continue

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 
 # The Well-Tempered Clavier I, 1722. Every bar breaks one chord of five notes, twice, in sixteenths
 _CHORDS = """
@@ -31,16 +31,9 @@ _ACCENTS = np.array([14, 6, 0, 2, 6, 0, 2, 5])
 
 
 def play_prelude(times: int = 4, seed: int = 0) -> EventSequence:
-    """Play the prelude, 549 notes in some 80 seconds, several times and never quite the same.
+    """Play the prelude, 549 notes in some 80 seconds, never quite the same: pitch, velocity, ~duration.
 
     Of a piece that is played once, the end is like nothing before it: holding it out would say little.
-
-    Args:
-        times: How often.
-        seed: Of the draws: when keys are struck, how hard, and how long they are held.
-
-    Returns:
-        Notes with the columns pitch, velocity, ~duration.
     """
     random = np.random.default_rng(seed)
     data, time = [], []

@@ -25,12 +25,9 @@ ByColumn = float | Mapping[str, float]
 
 LEAST = sys.float_info.min
 """The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
-COLD = 1e-3
-"""Below this temperature the most probable bin is taken."""
-HOT = 100.0
-"""Highest temperature."""
-BLOCK = 128
-"""Bins that are summed up before one of them is drawn, in tables of many."""
+COLD = 1e-3  # below this temperature the most probable bin is taken
+HOT = 100.0  # highest temperature
+BLOCK = 128  # bins that are summed up before one of them is drawn, in tables of many
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,7 @@ class ColumnSampling:
         return self.constraint is not None and (self.temperature, self.top_p, self.min_p) == (1, 1, 0)
 
     def shape(self, table: Numbers) -> Numbers:
-        """Return the probabilities with which bins are drawn, shape (..., bins).
-
-        Args:
-            table: Probabilities of the bins that are allowed, 0 for others; they need not sum to 1.
-        """
+        """Return the probabilities of being drawn, shape (..., bins), by those predicted, 0 for what is not allowed."""
         weights = self.weigh(table)
         total = weights.sum(-1, keepdims=True)
         return weights / np.where(total > 0, total, 1)
@@ -102,9 +95,6 @@ class Sampling:
         polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
         yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
             many is better than none.
-
-    Raises:
-        HachimachiError: A number out of range.
     """
 
     temperature: ByColumn = field(default=1.0)
@@ -143,20 +133,10 @@ class Sampling:
         return [*first, *(i for i in order if i not in first)]
 
     def check(self, columns: Sequence[Column]) -> None:
-        """Check that a model with these columns can play it.
-
-        Raises:
-            HachimachiError: A name that is no column's, a column left with nothing to play or with too many bins to
-                tabulate, or polyphony of what are not notes.
-        """
+        """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""
         by_name = {column.name: column for column in columns}
-        options = {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "min_p": self.min_p,
-            "constraint": self.constraints,
-        }
-        for what, named in options.items():
+        options = (self.temperature, self.top_p, self.min_p, self.constraints)
+        for what, named in zip(("temperature", "top_p", "min_p", "constraint"), options, strict=True):
             for name in named if isinstance(named, Mapping) else ():
                 if name not in by_name:
                     raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
@@ -177,11 +157,7 @@ class Sampling:
 
 
 def choose_sampling(temperature: ByColumn, sampling: Sampling | None) -> Sampling:
-    """Return the sampling that is given, or one of a temperature alone.
-
-    Raises:
-        HachimachiError: Both are given.
-    """
+    """Return the sampling that is given, or one of a temperature alone; HachimachiError if both are given."""
     if sampling is not None and temperature != 1:
         raise HachimachiError("temperature and sampling are both given; Sampling(temperature=…) holds both")
     return sampling or Sampling(temperature)

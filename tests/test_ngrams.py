@@ -160,7 +160,7 @@ def test_copies_are_grouped_and_rows_of_one_sequence_are_none() -> None:
     copies = [again(PIECES[0], "copy 0", shift=1), again(PIECES[5], "copy 5"), again(PIECES[0], "copy 1", shift=2)]
     group, pairs, note = group_near_duplicates(Collection.of([copies[0], *PIECES, *copies[1:]]))
     assert group.tolist() == [0, 0, *range(2, 13), 6, 0]
-    assert sorted(pair.places for pair in pairs) == [(1, 0), (13, 6), (14, 1)]
+    assert sorted(pair.indices for pair in pairs) == [(1, 0), (13, 6), (14, 1)]
     assert note == ""
     whole = Collection.of([PIECES[0], copies[0]])
     group, pairs, _ = group_near_duplicates(whole.take([0, 0]))
@@ -253,6 +253,6 @@ def test_others_of_the_same_name_stay() -> None:
     pieces = [replace(piece, name="take") for piece in PIECES[:3]]
     report = Report(duplicates=find_near_duplicates([*pieces, pieces[1]]))
     assert drop_near_duplicates([*pieces, pieces[1]], report) == pieces
-    assert [pair.places for pair in report.duplicates] == [(3, 1)]
+    assert [pair.indices for pair in report.duplicates] == [(3, 1)]
     [files] = report.dropped.values()
     assert files == {"take": len(pieces[1])}

@@ -18,7 +18,7 @@ from hachimachi import plot
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.prelude import play_prelude
 
 

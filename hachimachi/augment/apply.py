@@ -18,10 +18,8 @@ from hachimachi.errors import HachimachiError, listed
 from hachimachi.events import TIME, EventSequence, check_alike
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
-MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}
-"""Ranges of columns in MIDI, for whole numbers."""
-NEARLY = 1e-9
-"""Relative tolerance of rounding at the bounds of a range."""
+MIDI_RANGES = {"pitch": (0, 127), "velocity": (1, 127)}  # ranges of columns in MIDI, for whole numbers
+NEARLY = 1e-9  # relative tolerance of rounding at the bounds of a range
 
 Rows = NDArray[np.float64]
 
@@ -66,8 +64,7 @@ class EventLayout:
     def indices(self, op: Augmentation) -> list[int]:
         """Return the indices of an augmentation's columns, each once, in order; for whole events, all.
 
-        Raises:
-            ExpressionError: An unknown feature, or a category; it shows the augmentation as an expression.
+        An unknown feature or a category raises an ExpressionError that shows the augmentation as an expression.
         """
         if op.dims is None:
             return list(range(len(self.names)))
@@ -120,19 +117,12 @@ def _extent(column: Column) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class OpCounts:
-    """What one augmentation did.
+    """What one augmentation did."""
 
-    Args:
-        windows: Windows it was applied to.
-        seen: Values it may have changed, by column, shape (D,).
-        changed: Values it changed.
-        held: Values clipped to their range, or left unchanged since the result was not finite.
-    """
-
-    windows: int
-    seen: NDArray[np.int64]
-    changed: NDArray[np.int64]
-    held: NDArray[np.int64]
+    windows: int  # windows it was applied to
+    seen: NDArray[np.int64]  # values it may have changed, by column, shape (D,)
+    changed: NDArray[np.int64]  # values it changed
+    held: NDArray[np.int64]  # values clipped to their range, or left unchanged since the result was not finite
 
     def __add__(self, other: OpCounts) -> OpCounts:
         return OpCounts(
@@ -142,22 +132,16 @@ class OpCounts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Augmented windows.
+    """Augmented windows."""
 
-    Args:
-        rows: Their events, shape (B, T, D).
-        applied: Whether any augmentation was applied, shape (B,).
-        counts: Of each augmentation.
-    """
-
-    rows: Rows
-    applied: NDArray[np.bool_]
-    counts: list[OpCounts]
+    rows: Rows  # their events, shape (B, T, D)
+    applied: NDArray[np.bool_]  # whether any augmentation was applied, shape (B,)
+    counts: list[OpCounts]  # of each augmentation
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Augmentations with the indices of their columns; made by :func:`bind`."""
+    """Augmentations with the indices of their columns; made by :meth:`Chain.bind`."""
 
     layout: EventLayout
     ops: tuple[tuple[Augmentation, list[int]], ...]
@@ -175,9 +159,6 @@ class Bound:
                 end of a window, the inter-event time NaN without a previous event.
             random: The same state gives the same outcome.
             among: Which windows may be changed, shape (B,); all by default.
-
-        Raises:
-            HachimachiError: An augmentation that returned another shape.
         """
         applied, counts = np.zeros(len(rows), dtype=np.bool_), []
         for op, indices in self.ops:
@@ -213,23 +194,9 @@ class Bound:
         return Outcome(rows, applied, counts)
 
 
-def bind(ops: Sequence[Augmentation], columns: Sequence[Column]) -> Bound:
-    """Bind augmentations to columns.
-
-    Args:
-        ops: In the order in which they are applied.
-        columns: Of the rows, from :func:`~hachimachi.columns.fit_columns`.
-
-    Raises:
-        ExpressionError: An unknown feature, or a category.
-    """
-    layout = EventLayout(tuple(columns))
-    return Bound(layout, tuple((op, layout.indices(op)) for op in ops))
-
-
 @dataclass(frozen=True)
 class Chain:
-    """A sequence of augmentations. ``str()`` returns an expression that parses to it."""
+    """A sequence of augmentations, applied in this order. ``str()`` returns an expression that parses to it."""
 
     ops: tuple[Augmentation, ...]
 
@@ -237,8 +204,9 @@ class Chain:
         return "; ".join(map(str, self.ops))
 
     def bind(self, columns: Sequence[Column]) -> Bound:
-        """Bind it to columns; see :func:`~hachimachi.augment.apply.bind`."""
-        return bind(self.ops, columns)
+        """Find the columns of rows, fitted to data; an ExpressionError for an unknown feature, or a category."""
+        layout = EventLayout(tuple(columns))
+        return Bound(layout, tuple((op, layout.indices(op)) for op in self.ops))
 
 
 def parse(source: str | Sequence[str] | Chain) -> Chain:
@@ -294,18 +262,11 @@ def _build(call: Call, text: str) -> Augmentation:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Augmented sequences.
+    """Augmented sequences."""
 
-    Args:
-        sequences: The copies, with ``keep`` each original before its copies.
-        ops: The augmentations.
-        counts: Of each augmentation.
-        copies: Number of copies.
-    """
-
-    sequences: list[EventSequence]
+    sequences: list[EventSequence]  # the copies, with ``keep`` each original before its copies
     ops: Chain
-    counts: list[OpCounts]
+    counts: list[OpCounts]  # of each augmentation
     copies: int
 
 
@@ -325,10 +286,6 @@ def augment(
         seed: Of the random numbers, which also depend on the index of a sequence, not on the others.
         count: Copies of each sequence.
         keep: Return the originals too. With them or several copies, copies are named ``name~1`` and so on.
-
-    Raises:
-        ExpressionError: An invalid expression, or an unknown feature.
-        HachimachiError: Sequences that differ in features, or without events.
 
     >>> from hachimachi.events import make_sequence
     >>> scale = make_sequence([[60], [62], [64]], [0.0, 0.5, 2.0], names=["pitch"])

@@ -17,29 +17,21 @@ from hachimachi.augment.expression import Word, is_word
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 
-ALL = ":"
-"""All numeric features; no feature's name holds a colon."""
+ALL = ":"  # all numeric features; no feature's name holds a colon
 _RESERVED = {"t": TIME, TIME: TIME, "all": ALL}
 """Words that do not name a feature; a feature of that name is written in quotes."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """The type of an argument.
+    """The type of an argument."""
 
-    Args:
-        expected: Its values, for messages.
-        accepts: Returns whether a value is valid.
-        show: Writes a value as in an expression.
-        read: Returns the value of a parsed one; see :class:`~hachimachi.augment.expression.Value`.
-        words: The words it may be, each with its value.
-    """
-
-    expected: str
-    accepts: Callable[[Any], bool]
-    show: Callable[[Any], str]
+    expected: str  # its values, for messages
+    accepts: Callable[[Any], bool]  # returns whether a value is valid
+    show: Callable[[Any], str]  # writes a value as in an expression
+    # returns the value of a parsed one; see :class:`~hachimachi.augment.expression.Value`
     read: Callable[[Any], Any] = lambda written: written
-    words: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)  # the words it may be, each with its value
 
 
 def _is_number(value: Any) -> bool:
@@ -157,14 +149,6 @@ class Augmentation(ABC):
     :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
     drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
-    Args:
-        dims: Features by number or name, ``time`` for the inter-event time; ``None``, if a class allows it, for
-            whole events, which may only be reordered.
-        p: Probability with which a sequence, or a window of one, is changed.
-
-    Raises:
-        ArgumentError: An invalid value.
-
     >>> from dataclasses import dataclass
     >>> from hachimachi.augment import Augmentation, augment, register
     >>> from hachimachi.augment.augmentation import number
@@ -180,12 +164,14 @@ class Augmentation(ABC):
     [[0.4], [0.1]]
     """
 
-    name: ClassVar[str] = ""
-    """Its name in expressions, given by :func:`~hachimachi.augment.augmentation.register`."""
+    name: ClassVar[str] = ""  # its name in expressions, given by :func:`~hachimachi.augment.augmentation.register`
     along: ClassVar[bool] = False
     """Whether values move between events; then the inter-event time of a window's first event is not changed."""
 
+    # features by number or name, ``time`` for the inter-event time; ``None``, if a class allows it, for whole
+    # events, which may only be reordered
     dims: tuple[str | int, ...] | None = features()
+    # probability with which a sequence, or a window of one, is changed
     p: float = number("a number from 0 to 1", 1.0, lambda value: 0 <= value <= 1)
 
     def __post_init__(self) -> None:
@@ -240,11 +226,7 @@ _KNOWN: dict[str, type[Augmentation]] = {}
 
 
 def register(name: str) -> Callable[[Class], Class]:
-    """Register an augmentation under a name.
-
-    Raises:
-        HachimachiError: A name that cannot be in an expression, or that another class has.
-    """
+    """Register an augmentation under a name that can be in an expression and that no other class has."""
     if not is_word(name):
         raise HachimachiError(f"augmentation {name!r}: expected a name of letters, digits and _, a letter first")
 

@@ -21,23 +21,15 @@ from rich.cells import cell_len
 
 from hachimachi.errors import HachimachiError
 
-WIDTH = 72
-"""Columns of an expression shown around a mistake."""
-LONGEST = 20_000
-"""Most characters of an expression."""
+WIDTH = 72  # columns of an expression shown around a mistake
+LONGEST = 20_000  # most characters of an expression
 _VALUE = "a value: a number, a name, or several in parentheses"
 _OPERATION = "the name of an operation"
 _WHOLE = ast.Name | ast.Constant | ast.Call
 
 
 class ExpressionError(HachimachiError):
-    """An invalid expression: its message has three lines, the last a caret under the mistake.
-
-    Args:
-        message: What was found, and what was expected.
-        text: The whole expression.
-        at: Offset of the mistake in it.
-    """
+    """An invalid expression: its message has three lines, the last a caret under the mistake, ``at`` an offset."""
 
     def __init__(self, message: str, text: str, at: int) -> None:
         first = text.rfind("\n", 0, at) + 1
@@ -72,19 +64,12 @@ Scalar = float | int | str
 
 @dataclass(frozen=True)
 class Value:
-    """The value of an argument.
+    """The value of an argument."""
 
-    Args:
-        value: A number, a :class:`Word`, a string, or a tuple of these.
-        source: As written.
-        at: Offset of the value.
-        key_at: Offset of the argument's name.
-    """
-
-    value: Scalar | tuple[Scalar, ...]
-    source: str
-    at: int
-    key_at: int
+    value: Scalar | tuple[Scalar, ...]  # a number, a :class:`Word`, a string, or a tuple of these
+    source: str  # as written
+    at: int  # offset of the value
+    key_at: int  # offset of the argument's name
 
 
 @dataclass(frozen=True)
@@ -97,11 +82,7 @@ class Call:
 
 
 def read_calls(text: str) -> list[Call]:
-    """Return the operations of an expression, in order.
-
-    Raises:
-        ExpressionError: Invalid syntax.
-    """
+    """Return the operations of an expression, in order; ExpressionError where its syntax is invalid."""
     return _Reader(text).read()
 
 

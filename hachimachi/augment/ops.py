@@ -29,17 +29,14 @@ AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic(Augmentation, ABC):
-    """Arithmetic of each value and a number.
-
-    Args:
-        value: The number: a constant, or the ``mean`` or ``std`` (of a population, by n) of the values.
-        per: Of what the mean or deviation is: each ``feature`` of a sequence, each ``step`` across its features, or all
-            values of a ``sequence``.
-    """
+    """Arithmetic of each value and a number."""
 
     compute: ClassVar[Callable[[Any, Any], Any]]
 
+    # the number: a constant, or the ``mean`` or ``std`` (of a population, by n) of the values
     value: float | str = number_or("mean", "std")
+    # of what the mean or deviation is: each ``feature`` of a sequence, each ``step`` across its features, or all
+    # values of a ``sequence``
     per: str = one_of("feature", "step", "sequence", default="feature")
 
     def check(self) -> None:
@@ -99,25 +96,18 @@ _PER = {"sequence": (0, 0), "step": (1, 0), "feature": (0, 1), "element": (1, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Draw(Augmentation, ABC):
-    """Arithmetic of each value and a number that is drawn.
-
-    Args:
-        range: Lowest and highest number, with ``dist=uniform``.
-        dist: Distribution of the numbers.
-        mean: Of the numbers, with ``dist=normal``.
-        std: Their standard deviation, with ``dist=normal``.
-        per: For what one is drawn: all values of a ``sequence``, each ``step``, each ``feature``, each ``element``.
-        log: Whether the number is the binary logarithm of what is calculated with: 2 to its power.
-    """
+    """Arithmetic of each value and a number that is drawn."""
 
     compute: ClassVar[Callable[[Any, Any], Any]]
 
-    range: tuple[float, float] | None = limits(None)
-    dist: str = one_of("uniform", "normal", default="uniform")
-    mean: float = number(default=0.0)
+    range: tuple[float, float] | None = limits(None)  # lowest and highest number, with ``dist=uniform``
+    dist: str = one_of("uniform", "normal", default="uniform")  # distribution of the numbers
+    mean: float = number(default=0.0)  # of the numbers, with ``dist=normal``
+    # their standard deviation, with ``dist=normal``
     std: float = number("a number from 0", 1.0, lambda value: value >= 0)
+    # for what one is drawn: all values of a ``sequence``, each ``step``, each ``feature``, each ``element``
     per: str = one_of("sequence", "step", "feature", "element", default="sequence")
-    log: bool = flag()
+    log: bool = flag()  # whether the number is the binary logarithm of what is calculated with: 2 to its power
 
     def check(self) -> None:
         """Refuse what belongs to the other distribution."""
@@ -231,13 +221,9 @@ class CumSum(Along):
 @register("sort")
 @dataclass(frozen=True, kw_only=True)
 class Sort(Along):
-    """Puts the values of each feature in rising order.
+    """Puts the values of each feature in rising order."""
 
-    Args:
-        falling: Whether in falling order.
-    """
-
-    falling: bool = flag()
+    falling: bool = flag()  # whether in falling order
 
     def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there sorts to the end)
         """Return the values in order."""
@@ -256,13 +242,9 @@ class Abs(Augmentation):
 @register("round")
 @dataclass(frozen=True, kw_only=True)
 class Round(Augmentation):
-    """Rounds to the nearest multiple of a step: times to a pulse, knobs to notches.
+    """Rounds to the nearest multiple of a step: times to a pulse, knobs to notches."""
 
-    Args:
-        step: Distance of two results.
-    """
-
-    step: float = number("a number above 0", 1.0, lambda value: value > 0)
+    step: float = number("a number above 0", 1.0, lambda value: value > 0)  # distance of two results
 
     def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
         """Return the nearest multiples; what lies in the middle goes up."""
@@ -274,12 +256,7 @@ class Round(Augmentation):
 @register("clip")
 @dataclass(frozen=True, kw_only=True)
 class Clip(Augmentation):
-    """Holds values between two bounds, one of which may be left out.
-
-    Args:
-        min: Lowest value.
-        max: Highest value.
-    """
+    """Holds values between two bounds, one of which may be left out."""
 
     min: float | None = number(default=None)
     max: float | None = number(default=None)

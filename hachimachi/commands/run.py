@@ -196,7 +196,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
-    from hachimachi.player.quick_steps import quick_steps
+    from hachimachi.player.engine import quick_steps
 
     seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
     check_names(options.standby, "--standby", options.models)

@@ -21,47 +21,29 @@ from hachimachi.io.midi import instrument_name
 from hachimachi.io.text import numerals
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-SHORTEST = 1e-3
-"""Upper edge of the first bin of a log scale in seconds; the bin begins at 0."""
-_EXAMPLE = 2000
-"""Most events of the example."""
-_MANY = 256
-"""Most distinct values of a column whose counts are kept."""
-_STEPS = 4096
-"""Most steps for which bins are of whole steps."""
+SHORTEST = 1e-3  # upper edge of the first bin of a log scale in seconds; the bin begins at 0
+_EXAMPLE = 2000  # most events of the example
+_MANY = 256  # most distinct values of a column whose counts are kept
+_STEPS = 4096  # most steps for which bins are of whole steps
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """One column of events.
+    """One column of events."""
 
-    Args:
-        name: Name of the feature; ``time`` for the inter-event time.
-        kind: ``continuous``, ``integer`` or ``categorical``, as in training.
-        masked: Whether it is predicted only, never an input.
-        resolution: The grid of its likelihood, as in training; ``None`` for categories.
-        declared: Which of kind, min, max and resolution the data declare; the others are derived.
-        events: Number of values.
-        low: The lowest value.
-        high: The highest value.
-        distinct: Number of distinct values; ``None`` if too many to count.
-        quantiles: Share of the values → value.
-        counts: Value → how often it occurs; empty if there are many.
-        values: The values, ascending; a uniform sample if there are many.
-    """
-
-    name: str
-    kind: Kind
-    masked: bool
-    resolution: float | None
-    declared: tuple[str, ...]
-    events: int
+    name: str  # name of the feature; ``time`` for the inter-event time
+    kind: Kind  # ``continuous``, ``integer`` or ``categorical``, as in training
+    masked: bool  # whether it is predicted only, never an input
+    resolution: float | None  # the grid of its likelihood, as in training; ``None`` for categories
+    declared: tuple[str, ...]  # which of kind, min, max and resolution the data declare; the others are derived
+    events: int  # number of values
     low: float
     high: float
-    distinct: int | None
-    quantiles: dict[float, float]
-    counts: dict[float, int] = field(repr=False)
+    distinct: int | None  # number of distinct values; ``None`` if too many to count
+    quantiles: dict[float, float]  # share of the values → value
+    counts: dict[float, int] = field(repr=False)  # value → how often it occurs; empty if there are many
+    # the values, ascending; a uniform sample if there are many
     values: NDArray[np.float64] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,46 +56,30 @@ class ColumnDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """The description of a data set.
+    """The description of a data set."""
 
-    Args:
-        name: Name of the data, or empty.
-        sequences: Number of sequences.
-        events: Number of events.
-        seconds: Total duration of the sequences, each from its first event to its last; ``None`` without time.
-        lengths: Events in the shortest, the median and the longest sequence.
-        shortest: Name of the shortest sequence.
-        longest: Name of the longest sequence.
-        columns: Inter-event time, if there is time, and the features.
-        at_zero: Share of events exactly 0 s after the previous one; ``None`` without time.
-        at_once: Share of events less than 5 ms after the previous one.
-        instruments: Events by General MIDI instrument, most frequent first; empty without such a column.
-        findings: What looks wrong.
-        sampled: Number of events behind quantiles, shares and pictures; all if not too many.
-        example: The beginning of a sequence.
-    """
-
-    name: str
+    name: str  # name of the data, or empty
     sequences: int
     events: int
+    # total duration of the sequences, each from its first event to its last; ``None`` without time
     seconds: float | None
-    lengths: tuple[int, int, int]
-    shortest: str
-    longest: str
-    columns: tuple[ColumnDescription, ...]
-    at_zero: float | None
-    at_once: float | None
-    instruments: dict[str, int]
-    findings: tuple[Finding, ...]
-    sampled: int
-    example: EventSequence = field(repr=False)
+    lengths: tuple[int, int, int]  # events in the shortest, the median and the longest sequence
+    shortest: str  # name of the shortest sequence
+    longest: str  # name of the longest sequence
+    columns: tuple[ColumnDescription, ...]  # inter-event time, if there is time, and the features
+    at_zero: float | None  # share of events exactly 0 s after the previous one; ``None`` without time
+    at_once: float | None  # share of events less than 5 ms after the previous one
+    instruments: dict[str, int]  # events by General MIDI instrument, most frequent first; empty without such a column
+    findings: tuple[Finding, ...]  # what looks wrong
+    sampled: int  # number of events behind quantiles, shares and pictures; all if not too many
+    example: EventSequence = field(repr=False)  # the beginning of a sequence
 
     def __getitem__(self, name: str) -> ColumnDescription:
         """Return a column by its name."""
         return next(column for column in self.columns if column.name == name)
 
     def size(self) -> str:
-        """Return the number of events and sequences and the duration, in s, min (from 2) or h (from 2), as text."""
+        """Return the number of events and sequences, and the duration in s, min or h, as text."""
         sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
         if self.seconds is None:
             duration = ", without time"
@@ -127,23 +93,17 @@ class Description:
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "example"}
-        findings = [{**vars(finding)} for finding in self.findings]
+        findings = list(map(vars, self.findings))
         return plain | {"columns": [column.to_json() for column in self.columns], "findings": findings}
 
 
 @dataclass(frozen=True)
 class ValueHistogram:
-    """Counts by bin.
+    """Counts by bin."""
 
-    Args:
-        edges: Edges of bins, shape (bins + 1,); of categories, their values, shape (bins,).
-        counts: Number of values in each, shape (bins,).
-        scale: ``linear``; ``log``, with a first bin from 0 to `SHORTEST`; ``categories``, most frequent first.
-    """
-
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    scale: str
+    edges: NDArray[np.float64]  # edges of bins, shape (bins + 1,); of categories, their values, shape (bins,)
+    counts: NDArray[np.int64]  # number of values in each, shape (bins,)
+    scale: str  # ``linear``; ``log``, with a first bin from 0 to `SHORTEST`; ``categories``, most frequent first
 
     @staticmethod
     def of(column: ColumnDescription, bins: int) -> ValueHistogram:
@@ -197,9 +157,6 @@ def describe(
         report: Takes what was mended or left out while reading.
         name: Name of the data; by default that of their file or sequence.
         progress: Called with the number of events so far.
-
-    Raises:
-        HachimachiError: Data that cannot be read, sequences that differ in features, or no events.
     """
     if isinstance(data, EventSequence):
         name, data = name or data.name, [data]
@@ -219,7 +176,7 @@ def describe(
         sample.add(block.rows)
         sequences.add(block)
         progress(sample.seen)
-    if not features:
+    if sequences.example is None:
         raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
     columns, refused = [], []
     for feature, each in zip(features, statistics, strict=True):

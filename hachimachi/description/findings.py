@@ -17,36 +17,24 @@ from hachimachi.io.text import are_milliseconds
 if TYPE_CHECKING:
     from hachimachi.description.describe import ColumnDescription, Description
 
-AT_ONCE = 0.005
-"""Seconds between events below which they sound simultaneous."""
-LEAST = 20
-"""Events below which nothing can be held out."""
-ENOUGH = 1000
-"""Events, a few minutes of playing, from which a model learns more than frequencies of values."""
-_PAUSE = 5.0
-"""Seconds of a gap that is always worth a finding."""
+AT_ONCE = 0.005  # seconds between events below which they sound simultaneous
+LEAST = 20  # events below which nothing can be held out
+ENOUGH = 1000  # events, a few minutes of playing, from which a model learns more than frequencies of values
+_PAUSE = 5.0  # seconds of a gap that is always worth a finding
 _SCALES_APART = 50.0
 _FAR_BEYOND, _FAR_IN_TIME = 5.0, 2.0
 """Widths of the other values that a value may lie beyond them; inter-event times are skewed."""
-_NOT_NAMES = ("pitch", "velocity", *SECONDS)
-"""Columns that are never names, however few values they have."""
+_NOT_NAMES = ("pitch", "velocity", *SECONDS)  # columns that are never names, however few values they have
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that looks wrong.
+    """Something that looks wrong."""
 
-    Args:
-        kind: ``constant``, ``outlier``, ``rare category`` and so on.
-        column: Its column; empty for all.
-        found: What was found, and where.
-        advice: What to do.
-    """
-
-    kind: str
-    column: str
-    found: str
-    advice: str
+    kind: str  # ``constant``, ``outlier``, ``rare category`` and so on
+    column: str  # its column; empty for all
+    found: str  # what was found, and where
+    advice: str  # what to do
 
     def __str__(self) -> str:
         return f"{self.column}: {self.found}; {self.advice}" if self.column else f"{self.found}; {self.advice}"
@@ -81,7 +69,6 @@ def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding
 
 
 def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
-    """Find sequences whose numbers are much smaller or larger than in most others."""
     if len(sequences.names) < 3:
         return
     for column, means in zip(data.columns, np.array(sequences.means).T, strict=True):

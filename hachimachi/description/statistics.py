@@ -12,25 +12,17 @@ from numpy.typing import NDArray
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.collection import Collection
 
-_CELLS = 1_000_000
-"""Approximate numbers in a block."""
+_CELLS = 1_000_000  # approximate numbers in a block
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive events of one sequence.
-
-    Args:
-        events: The events.
-        first: Index of the first one in its sequence.
-        before: Time of the event before the first one, ``None`` at the start of a sequence.
-        last: Whether the sequence ends here.
-    """
+    """Consecutive events of one sequence."""
 
     events: EventSequence
-    first: int
-    before: float | None
-    last: bool
+    first: int  # index of the first one in its sequence
+    before: float | None  # time of the event before the first one, ``None`` at the start of a sequence
+    last: bool  # whether the sequence ends here
 
     def rows(self) -> NDArray[np.float64]:
         """Return inter-event time (if temporal), NaN at the start of a sequence, and features."""
@@ -38,17 +30,6 @@ class Piece:
         if self.before is not None and self.events.time is not None:
             rows[0, 0] = self.events.time[0] - self.before
         return rows
-
-
-@dataclass(frozen=True)
-class EventLocation:
-    """The name of a sequence, and the number of an event in it, from 1."""
-
-    sequence: str
-    event: int
-
-    def __str__(self) -> str:
-        return f"event {self.event:,}" + (f" of {self.sequence}" if self.sequence else "")
 
 
 @dataclass(frozen=True)
@@ -66,19 +47,16 @@ class EventBlock:
         starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
         return EventBlock(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
 
-    def locate(self, row: int) -> EventLocation:
-        """Return the event of a row."""
+    def locate(self, row: int) -> str:
+        """Return which event of which sequence a row is: ``event 1,234 of a.csv``, from 1."""
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         piece = self.pieces[number]
-        return EventLocation(piece.events.name, piece.first + row - int(self.starts[number]) + 1)
+        event = f"event {piece.first + row - int(self.starts[number]) + 1:,}"
+        return f"{event} of {piece.events.name}" if piece.events.name else event
 
 
 def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
-    """Yield blocks of all sequences in order, reading each once; of a collection one block at a time.
-
-    Raises:
-        HachimachiError: Sequences that differ in features or in having time.
-    """
+    """Yield blocks of all sequences, which must be alike, in order, reading each event once."""
     waiting: list[Piece] = []
     cells, first = 0, None
     for piece in _pieces_of(sequences):
@@ -94,7 +72,6 @@ def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
 
 
 def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
-    """Yield sequences, cut into pieces if longer than a block."""
     if isinstance(sequences, Collection):
         width = len(sequences.features)
         for i, length in enumerate(sequences.lengths.tolist()):
@@ -114,12 +91,10 @@ def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]
         before = None if events.time is None else float(events.time[-1])
 
 
-FAR = 20
-"""Number of lowest and of highest values that are kept with their locations."""
-_ROOM = 4_000_000
-"""Numbers kept of all columns together."""
+FAR = 20  # number of lowest and of highest values that are kept with their locations
+_ROOM = 4_000_000  # numbers kept of all columns together
 
-_Located = tuple[float, EventLocation]
+_Located = tuple[float, str]
 
 
 class ColumnStatistics:
@@ -129,19 +104,13 @@ class ColumnStatistics:
         self.column = column
         self.events = 0
         self.low, self.high = np.inf, -np.inf
-        self.fraction: float | None = None
-        """A value that is not whole, if there is any."""
-        self.values: NDArray[np.float64] = np.empty(0)
-        """All distinct values, ascending, unless `many`."""
-        self.counts: NDArray[np.int64] = np.empty(0, np.int64)
-        """Count of each of them."""
+        self.fraction: float | None = None  # a value that is not whole, if there is any
+        self.values: NDArray[np.float64] = np.empty(0)  # all distinct values, ascending, unless `many`
+        self.counts: NDArray[np.int64] = np.empty(0, np.int64)  # count of each of them
         self.most = min(65_536, max(_ROOM // columns, 256))
-        self.many = False
-        """Whether there are more distinct values than that."""
-        self.lowest: list[_Located] = []
-        """The `FAR` + 1 lowest values, ascending."""
-        self.highest: list[_Located] = []
-        """The `FAR` + 1 highest values, descending."""
+        self.many = False  # whether there are more distinct values than that
+        self.lowest: list[_Located] = []  # the `FAR` + 1 lowest values, ascending
+        self.highest: list[_Located] = []  # the `FAR` + 1 highest values, descending
 
     @property
     def whole(self) -> bool:
@@ -175,11 +144,7 @@ class ColumnStatistics:
 
 
 def _further(
-    known: list[_Located],
-    values: NDArray[np.float64],
-    rows: NDArray[np.intp],
-    block: EventBlock,
-    sign: int,
+    known: list[_Located], values: NDArray[np.float64], rows: NDArray[np.intp], block: EventBlock, sign: int
 ) -> list[_Located]:
     """Return the lowest (sign 1) or highest (−1) values with their locations; of equal ones the first."""
     if len(known) > FAR:
@@ -196,8 +161,7 @@ class ReservoirSample:
     def __init__(self, columns: int) -> None:
         self.most = min(200_000, max(_ROOM // columns, 1000))
         self.seen = 0
-        self.rows = np.empty((0, columns))
-        """The rows kept, in their order."""
+        self.rows = np.empty((0, columns))  # the rows kept, in their order
         self._keys = np.empty(0)
         self._random = np.random.default_rng(0)
 
@@ -213,10 +177,8 @@ class ReservoirSample:
             self.rows, self._keys = self.rows[kept], self._keys[kept]
 
 
-_COMPARED = 2000
-"""Number of sequences, the first ones, whose means are compared."""
-_TYPICAL = 100
-"""Events of a sequence that is long enough as an example."""
+_COMPARED = 2000  # number of sequences, the first ones, whose means are compared
+_TYPICAL = 100  # events of a sequence that is long enough as an example
 
 
 class SequenceStatistics:
@@ -225,12 +187,11 @@ class SequenceStatistics:
     def __init__(self) -> None:
         self.seconds, self.latest, self.whole = 0.0, 0.0, True
         self.shortest, self.longest = "", ""
-        self.names: list[str] = []
-        """Names of the compared sequences."""
+        self.names: list[str] = []  # names of the compared sequences
         self.means: list[NDArray[np.float64]] = []
         """Mean absolute value of each of their columns, with inter-event time."""
         self._lengths, self._least, self._most = array("q"), 0, 0
-        self._example: EventSequence | None = None
+        self.example: EventSequence | None = None  # the first sequence of `_TYPICAL` events, or else the longest
         self._sums: list[NDArray[np.float64]] = []  # of the pieces of a sequence that goes on in the next block
         self._start = 0.0
 
@@ -245,12 +206,6 @@ class SequenceStatistics:
         lengths = np.asarray(self._lengths)
         return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
 
-    @property
-    def example(self) -> EventSequence:
-        """The first sequence of `_TYPICAL` events, or else the longest."""
-        assert self._example is not None
-        return self._example
-
     def add(self, block: EventBlock) -> None:
         """Count the sequences of a block, of which the first and last may be partial."""
         with np.errstate(over="ignore"):  # what is not finite is not compared
@@ -262,8 +217,8 @@ class SequenceStatistics:
                 self.latest = max(self.latest, float(time[-1]))
                 self.whole = self.whole and bool(np.all(time == np.round(time)))
             self._sums.append(total)
-            if self._example is None or len(self._example) < min(len(piece.events), _TYPICAL):
-                self._example = piece.events
+            if self.example is None or len(self.example) < min(len(piece.events), _TYPICAL):
+                self.example = piece.events
             if piece.last:
                 self._end(piece)
                 self._sums = []

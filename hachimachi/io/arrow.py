@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.atomic import replacing
 from hachimachi.io.collection import BLOCK, Statistics
+from hachimachi.io.csv_format import feature_of
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
 
@@ -27,30 +29,20 @@ try:
 except ImportError as error:
     raise HachimachiError(".arrow files need pyarrow; pip install 'hachimachi[columnar]'") from error
 
-KEY = b"hachimachi"
-"""Key of the schema metadata."""
-SEQUENCE = "sequence"
-"""Column with the name of each event's sequence."""
+KEY = b"hachimachi"  # key of the schema metadata
+SEQUENCE = "sequence"  # column with the name of each event's sequence
 VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """What is known of a file without reading its events.
-
-    Args:
-        features: Its features.
-        temporal: Whether there is time.
-        names: Names of its sequences.
-        lengths: Events in each sequence, shape (S,).
-        statistics: Of its sequences; inter-event time first if there is time, then the features.
-    """
+    """What is known of a file without reading its events."""
 
     features: tuple[Feature, ...]
-    temporal: bool
-    names: tuple[str, ...]
-    lengths: NDArray[np.int64]
-    statistics: Statistics
+    temporal: bool  # whether there is time
+    names: tuple[str, ...]  # of its sequences
+    lengths: NDArray[np.int64]  # events in each sequence, shape (S,)
+    statistics: Statistics  # of its sequences; inter-event time first if there is time, then the features
 
     @property
     def columns(self) -> list[str]:
@@ -69,7 +61,7 @@ class Index:
         return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:
-        """Return the schema metadata; features are written as in JSON."""
+        """Return the schema metadata, with features as in JSON."""
         content = {
             "version": VERSION,
             "features": {str(i): describe(feature) for i, feature in enumerate(self.features)},
@@ -81,11 +73,7 @@ class Index:
 
 
 def read_index(schema: pa.Schema, events: int) -> Index | None:
-    """Return the index in a schema, ``None`` where there is none or it does not fit the columns or number of events.
-
-    Raises:
-        HachimachiError: An index of a newer version, or one that contradicts itself.
-    """
+    """Return the index in a schema, ``None`` where there is none or it does not fit the columns or number of events."""
     text = (schema.metadata or {}).get(KEY)
     if text is None:
         return None
@@ -119,10 +107,10 @@ def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, 
         known = {}
     features = []
     for name in names:
-        categorical = name.endswith("#") or pa.types.is_dictionary(schema.field(name).type)
-        plain = name.removeprefix("~").removesuffix("#").strip()
-        kind = "categorical" if categorical else None
-        features.append(known.get(name) or Feature(plain, kind, masked=name.startswith("~")))
+        described = known.get(name) or feature_of(name)
+        if name not in known and pa.types.is_dictionary(schema.field(name).type):
+            described = replace(described, kind="categorical")
+        features.append(described)
     return tuple(features)
 
 
@@ -131,11 +119,7 @@ TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
-    """Read all sequences of a file into memory. Rows in messages are counted from 1.
-
-    Raises:
-        HachimachiError: Not an Arrow file, columns that are not numeric, or numbers that cannot be events.
-    """
+    """Read all sequences of a file into memory, as :class:`ArrowFile`; rows in messages are counted from 1."""
     arrow = ArrowFile(data)
     note_left_out(arrow, file, report)
     index = arrow.index
@@ -144,20 +128,14 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     ends = np.cumsum(index.lengths).tolist()
     for name, first, stop in zip(index.names, [0, *ends], ends, strict=False):
         time = table[first:stop, 0].copy() if index.temporal else None
-        try:
+        with located(f"sequence {name!r}, from row {first + 1}"):
             values = np.ascontiguousarray(table[first:stop, index.temporal :])
             sequences.append(EventSequence(index.features, values, time, name))
-        except HachimachiError as error:
-            raise HachimachiError(f"sequence {name!r}, from row {first + 1}: {error}") from error
     return sequences
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write sequences, one or many, as an Arrow IPC file.
-
-    Raises:
-        HachimachiError: A feature is named ``sequence``.
-    """
+    """Write sequences, one or many, as an Arrow IPC file; none of their features may be named ``sequence``."""
     sink = pa.BufferOutputStream()
     write_table(sink, sequences, choose_types(sequences))
     return sink.getvalue().to_pybytes()
@@ -187,7 +165,8 @@ def choose_types(sequences: Sequence[EventSequence], previous: Sequence[type] | 
     for i in range(len(sequences[0].features)):
         columns = [each.data[:, i] for each in sequences]
         wanted = TYPES if previous is None else (previous[i], *TYPES)
-        chosen.append(next(kind for kind in wanted if all(_holds(kind, column) for column in columns)))
+        with np.errstate(over="ignore", invalid="ignore"):  # what does not fit comes out as another number
+            chosen.append(next(kind for kind in wanted if all((each.astype(kind) == each).all() for each in columns)))
     return chosen
 
 
@@ -197,20 +176,8 @@ def note_left_out(arrow: ArrowFile, file: str, report: Report) -> None:
         report.count(f"column {name!r} left out: row numbers of pandas", file, 1)
 
 
-def _holds(kind: type, values: NDArray[np.float64]) -> bool:
-    """Return whether a type holds numbers exactly."""
-    if np.issubdtype(kind, np.integer):
-        ends = np.iinfo(kind)
-        within = values.size == 0 or (values.min() >= ends.min and values.max() <= ends.max)
-        return bool(within) and bool(np.all(values == np.round(values)))
-    with np.errstate(over="ignore"):
-        return bool(np.all(values.astype(kind).astype(np.float64) == values))
-
-
-PANDAS = "__index_level_"
-"""Prefix of the columns in which pandas stores row numbers."""
+PANDAS = "__index_level_"  # prefix of the columns in which pandas stores row numbers
 Column = NDArray[Any]
-T = TypeVar("T")
 
 
 class RowBlock(NamedTuple):
@@ -223,14 +190,7 @@ class RowBlock(NamedTuple):
 
 
 class ArrowFile:
-    """An Arrow IPC file.
-
-    Args:
-        source: Its path, mapped into memory anew for each block, or all of its bytes.
-
-    Raises:
-        HachimachiError: No such file, not an Arrow file, no rows, or columns that are not numeric.
-    """
+    """An Arrow IPC file with numeric columns: its path, mapped into memory anew for each block, or all of its bytes."""
 
     def __init__(self, source: Path | bytes) -> None:
         self.source = source
@@ -239,7 +199,8 @@ class ArrowFile:
         self.blocks: list[RowBlock] = []
         start = 0
         for batch in range(reader.num_record_batches):  # of any size in files of other programs
-            rows = _guard(lambda batch=batch: reader.get_batch(batch)).num_rows
+            with _as_one_line():
+                rows = reader.get_batch(batch).num_rows
             for first in range(0, rows, BLOCK):
                 self.blocks.append(RowBlock(batch, first, min(first + BLOCK, rows), start + first))
             start += rows
@@ -255,8 +216,7 @@ class ArrowFile:
     def read(self, block: RowBlock) -> list[Column]:
         """Return the numbers of all columns in a block, each of shape (N,); they may be views of the mapped file.
 
-        Raises:
-            HachimachiError: A null, with its row and column; NaN is not checked.
+        A null is refused with its row and column; NaN is not checked.
         """
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
@@ -271,7 +231,8 @@ class ArrowFile:
     def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:
         """Return columns of a block as Arrow arrays."""
         reader = self._open([self.schema.get_field_index(name) for name in names])
-        batch = _guard(lambda: reader.get_batch(block.batch)).slice(block.first, block.stop - block.first)
+        with _as_one_line():
+            batch = reader.get_batch(block.batch).slice(block.first, block.stop - block.first)
         return [batch.column(name) for name in names]
 
     def find(self, row: int) -> int:
@@ -289,13 +250,9 @@ class ArrowFile:
 
     def _open(self, included: list[int] | None = None) -> pa.RecordBatchFileReader:
         options = pa.ipc.IpcReadOptions(included_fields=sorted(included) if included else None)
-        where = self.source
-
-        def start() -> pa.RecordBatchFileReader:
-            whole = pa.BufferReader(where) if isinstance(where, bytes) else pa.memory_map(str(where))
+        with _as_one_line():
+            whole = pa.BufferReader(self.source) if isinstance(self.source, bytes) else pa.memory_map(str(self.source))
             return pa.ipc.open_file(whole, options=options)
-
-        return _guard(start)
 
 
 def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
@@ -313,10 +270,11 @@ def _pick_columns(schema: pa.Schema, index: Index | None) -> list[str]:
     return wanted
 
 
-def _guard(act: Callable[[], T]) -> T:
+@contextmanager
+def _as_one_line() -> Iterator[None]:
     """Turn an error of Arrow into a HachimachiError of one line."""
     try:
-        return act()
+        yield
     except FileNotFoundError as error:
         raise HachimachiError("there is no such file") from error
     except (pa.ArrowException, OSError, IndexError) as error:
@@ -327,11 +285,8 @@ def _guard(act: Callable[[], T]) -> T:
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
     """Describe a file without an index by reading all of it.
 
-    A sequence is a run of rows with one value under ``sequence``; without that column all rows are one.
-
-    Raises:
-        HachimachiError: A value that is not finite, time that goes back, or a sequence that begins again; with row and
-            column.
+    A sequence is a run of rows with one value under ``sequence``; without that column all rows are one. Values that are
+    not finite, time that goes back and sequences that begin again are refused with their row and column.
     """
     names, starts = _runs(file)
     lengths = np.diff(starts, append=file.events)
@@ -379,18 +334,14 @@ def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
     return names, starts
 
 
-SHARD = 2**22
-"""Approximate events in a shard, some 100 MB; sequences are not cut."""
+SHARD = 2**22  # approximate events in a shard, some 100 MB; sequences are not cut
 
 
 def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
     """Add sequences to a folder, made if missing, as new shards ``part-00000.arrow`` and so on.
 
     Each shard is written atomically; existing ones are not changed. A column keeps its type in the last shard if that
-    holds the new numbers too.
-
-    Raises:
-        HachimachiError: A folder that holds other data, other features, or a sequence of the same name.
+    holds the new numbers too. The folder may hold neither other data nor a sequence of the same name.
     """
     shards, previous, first = sorted(folder.glob("*.arrow")), None, sequences[0]
     others = [path.name for path in folder.glob("*") if path not in shards and not path.name.startswith(".")]
@@ -438,7 +389,5 @@ def describe_difference(found: Sequence[Feature], expected: Sequence[Feature]) -
 
 def open_arrow(path: Path) -> ArrowFile:
     """Return an Arrow file; its path is part of the message of any error."""
-    try:
+    with located(path):
         return ArrowFile(path)
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error

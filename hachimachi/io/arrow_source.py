@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import EventSequence
 from hachimachi.io.arrow import Column, describe_difference, note_left_out, open_arrow
 from hachimachi.io.collection import BLOCK, POOL, Summary, join
@@ -22,13 +22,7 @@ that its pages, which count as the process's own, are freed with it."""
 
 
 class ArrowSource:
-    """One Arrow file or several as the source of a :class:`~hachimachi.io.collection.Collection`.
-
-    Pickled without its memory maps.
-
-    Raises:
-        HachimachiError: A file that cannot be read, or files that differ in features.
-    """
+    """Arrow files, alike in features, as the source of a collection; pickled without its memory maps."""
 
     resident = False
 
@@ -78,11 +72,8 @@ class ArrowSource:
         """Return events of a sequence."""
         table = self._read(sequence, start, stop)
         time = table[:, 0].copy() if self.temporal else None
-        try:
+        with located(f"{self.paths[int(self.owner[sequence])]}: sequence {self.names[sequence]!r}"):
             return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
-        except HachimachiError as error:
-            path = self.paths[int(self.owner[sequence])]
-            raise HachimachiError(f"{path}: sequence {self.names[sequence]!r}: {error}") from error
 
     def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
         """Summarise each column of some sequences from the statistics in their files."""
@@ -113,10 +104,8 @@ class ArrowSource:
             self._open.move_to_end(key)
             return self._open[key]
         file = self.files[number]
-        try:
+        with located(self.paths[number]):
             self._open[key] = file.read(file.blocks[i])
-        except HachimachiError as error:
-            raise HachimachiError(f"{self.paths[number]}: {error}") from error
         self._opened += len(self._open[key][0])
         while self._opened > OPEN and len(self._open) > 1:
             _, columns = self._open.popitem(last=False)

@@ -59,33 +59,21 @@ def is_dir(path: str | os.PathLike[str]) -> bool:
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Refuse a path where no file can be written.
-
-    Raises:
-        HachimachiError: There is a folder of that name, or none to write into.
-    """
+    """Raise HachimachiError where no file can be written: a folder has this name, or there is none to write into."""
     _check_parent(path)
     if is_dir(path):
         raise HachimachiError(f"{path}: is a folder; name a file to write")
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that cannot be a folder to add files to.
-
-    Raises:
-        HachimachiError: There is a file of that name, or no folder to make it in.
-    """
+    """Raise HachimachiError for a path that cannot be a folder to add files to."""
     _check_parent(path)
     if os.path.exists(Path(path)) and not is_dir(path):  # noqa: PTH110  (as in is_dir; a last / goes)
         raise HachimachiError(f"{path}: is a file; name a folder to write")
 
 
 def check_free(path: str | os.PathLike[str]) -> None:
-    """Refuse a path where no new folder can be made.
-
-    Raises:
-        HachimachiError: There is a file, or a folder with something in it, or no folder to make it in.
-    """
+    """Raise HachimachiError for a path that can be neither a new folder nor an empty one."""
     check_folder(path)
     if is_dir(path) and any(Path(path).iterdir()):
         raise HachimachiError(f"{path}: there is something in this folder; name a new one, or an empty one")

@@ -14,33 +14,22 @@ from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, Feature, check_alike
 
-LATTICES = (127, 128)
-"""Steps per unit in which controllers are often recorded."""
-NEAR = 1e-5
-"""Tolerance of a lattice: the error of float32 and of six decimals."""
-FEW = 256
-"""Most categories of a column for which a file holds which sequence has which."""
+LATTICES = (127, 128)  # steps per unit in which controllers are often recorded
+NEAR = 1e-5  # tolerance of a lattice: the error of float32 and of six decimals
+FEW = 256  # most categories of a column for which a file holds which sequence has which
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Range and kind of one column's numbers.
+    """Range and kind of one column's numbers."""
 
-    Args:
-        low: Minimum; infinity without numbers.
-        high: Maximum; minus infinity without numbers.
-        whole: Whether all are whole numbers.
-        lattices: For each of :data:`LATTICES` whether all lie on it.
-        values: All categories, ascending, if requested.
-    """
-
-    low: float
-    high: float
-    whole: bool
-    lattices: tuple[bool, ...]
-    values: tuple[float, ...] | None = None
+    low: float  # minimum; infinity without numbers
+    high: float  # maximum; minus infinity without numbers
+    whole: bool  # whether all are whole numbers
+    lattices: tuple[bool, ...]  # for each of :data:`LATTICES` whether all lie on it
+    values: tuple[float, ...] | None = None  # all categories, ascending, if requested
 
     @staticmethod
     def of(values: Values, categorical: bool = False) -> Summary:
@@ -54,21 +43,13 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Summaries of S sequences of D columns, from which any subset can be summarised without reading events.
+    """Summaries of S sequences of D columns, from which any subset can be summarised without reading events."""
 
-    Args:
-        low: Minima, shape (S, D); infinity where there are no values.
-        high: Maxima, shape (S, D); minus infinity where there are no values.
-        holds: Whether values are whole, and on each lattice, shape (S, D, 1 + lattices).
-        categories: Column → its categories, for categorical columns with few.
-        has: Column → which sequence has which category, shape (S, categories).
-    """
-
-    low: Values
-    high: Values
-    holds: NDArray[np.bool_]
-    categories: Mapping[int, Values]
-    has: Mapping[int, NDArray[np.bool_]]
+    low: Values  # minima, shape (S, D); infinity where there are no values
+    high: Values  # maxima, shape (S, D); minus infinity where there are no values
+    holds: NDArray[np.bool_]  # whether values are whole, and on each lattice, shape (S, D, 1 + lattices)
+    categories: Mapping[int, Values]  # column → its categories, for categorical columns with few
+    has: Mapping[int, NDArray[np.bool_]]  # column → which sequence has which category, shape (S, categories)
 
     @staticmethod
     def of(columns: Sequence[Values], lengths: NDArray[np.int64], categorical: AnyCollection[int]) -> Statistics:
@@ -151,37 +132,24 @@ def _unpack(text: str, kind: Any) -> NDArray[Any]:
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
 
 
-BLOCK = 65_536
-"""Events that are read, mapped and shuffled together."""
-POOL = 64
-"""Blocks that are shuffled together."""
-SAMPLED = 2**19
-"""Most events on disk from which histograms and starting points are taken."""
-RUN = 2048
-"""Consecutive events in such a sample."""
+BLOCK = 65_536  # events that are read, mapped and shuffled together
+POOL = 64  # blocks that are shuffled together
+SAMPLED = 2**19  # most events on disk from which histograms and starting points are taken
+RUN = 2048  # consecutive events in such a sample
 
 Indices = NDArray[np.int64]
 Rows = NDArray[np.float64]
 
 
 class Source(Protocol):
-    """Storage of S sequences.
+    """Storage of S sequences."""
 
-    Args:
-        features: Of every event.
-        temporal: Whether they carry time.
-        resident: Whether all of it is in memory.
-        names: Of the sequences.
-        lengths: Of the sequences, in events, shape (S,).
-        positions: Position of each sequence's first event in storage, shape (S,).
-    """
-
-    features: tuple[Feature, ...]
-    temporal: bool
-    resident: bool
-    names: Sequence[str]
-    lengths: Indices
-    positions: Indices
+    features: tuple[Feature, ...]  # of every event
+    temporal: bool  # whether they carry time
+    resident: bool  # whether all of it is in memory
+    names: Sequence[str]  # of the sequences
+    lengths: Indices  # of the sequences, in events, shape (S,)
+    positions: Indices  # position of each sequence's first event in storage, shape (S,)
 
     def rows(self, sequence: int, start: int, stop: int) -> Rows:
         """Return rows as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
@@ -198,19 +166,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Collection(Sequence[EventSequence]):
-    """Sequences, or parts of them, in an order. Those on disk are read on access and not kept.
+    """Sequences, or parts of them, in an order. Those on disk are read on access and not kept."""
 
-    Args:
-        source: Their storage.
-        which: Index of each one's sequence in the source, shape (S,).
-        first: Its first event, shape (S,).
-        stop: One past its last event, shape (S,).
-    """
-
-    source: Source
-    which: Indices
-    first: Indices
-    stop: Indices
+    source: Source  # their storage
+    which: Indices  # index of each one's sequence in the source, shape (S,)
+    first: Indices  # its first event, shape (S,)
+    stop: Indices  # one past its last event, shape (S,)
 
     @staticmethod
     def of(sequences: Sequence[EventSequence]) -> Collection:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
@@ -28,42 +28,24 @@ _SECONDS = {
     1e-9: ("ns", "nanosecond", "nanoseconds"),
     60.0: ("min", "minute", "minutes"),
 }
-UNITS = {unit: seconds for seconds, units in _SECONDS.items() for unit in units}
-"""Unit of time → its length in seconds."""
+UNITS = {unit: seconds for seconds, units in _SECONDS.items() for unit in units}  # unit of time → its length in seconds
 _TIME = re.compile(r"(time|timestamp|dt)(?:\s*[(\[]\s*(.*?)\s*[)\]]|[ _](ms|us|µs|μs|ns|s))?", re.I)
 _INDEX = ("", "Unnamed: 0")  # names of the row numbers that pandas writes and reads
 
 
 @dataclass(frozen=True)
 class Header:
-    """The columns of a CSV file.
+    """The columns of a CSV file."""
 
-    Args:
-        features: Those after time.
-        time: Name of the time column as written, empty where there is none.
-        between: Whether it holds the time since the previous row.
-        seconds: Length of its unit.
-        numbered: Whether the first column has no name; it must then hold row numbers.
-    """
-
-    features: tuple[Feature, ...]
-    time: str = ""
-    between: bool = False
-    seconds: float = 1.0
-    numbered: bool = False
+    features: tuple[Feature, ...]  # those after time
+    time: str = ""  # name of the time column as written, empty where there is none
+    between: bool = False  # whether it holds the time since the previous row
+    seconds: float = 1.0  # length of its unit
+    numbered: bool = False  # whether the first column has no name; it must then hold row numbers
 
 
 def read_header(cells: Sequence[str], row: int) -> Header:
-    """Parse the names of columns.
-
-    Args:
-        cells: The names as written.
-        row: Their line, for messages.
-
-    Raises:
-        HachimachiError: Numbers instead of names, a missing, repeated or invalid name, time that is not first or in an
-            unknown unit.
-    """
+    """Parse the names of columns as written; errors name their line in the file."""
     if are_numbers(cells):
         example = ",".join([TIME, *"xyz", "…"][: max(len(cells), 2)])
         found = f"row {row} holds numbers ({cells[0]}, …), there is no header"
@@ -80,10 +62,8 @@ def read_header(cells: Sequence[str], row: int) -> Header:
         late = _TIME.fullmatch(cell)
         if late and late[1].lower() != BETWEEN and not match:
             raise HachimachiError(f"{where}: {cell!r} stands here; expected the time as the first column")
-        try:
+        with located(where):
             features.append(feature_of(cell))
-        except HachimachiError as error:
-            raise HachimachiError(f"{where}: {error}") from error
     seen: dict[str, int] = {}
     for column, feature in enumerate(features, first + 1):
         if (earlier := seen.setdefault(feature.name, column)) != column:
@@ -113,37 +93,22 @@ def mark(feature: Feature) -> str:
 SEPARATORS = {"\t": "TAB", ";": "';'", ",": "','"}
 """Separator → its name in messages. White space of any length is one too."""
 SPACE = " "
-SEPARATED = "files with {} between values"
-COMMENTS = "lines that begin with # or %: taken for comments"
-_DIRECTIVE = re.compile(r"sep=([\t;, ])", re.I)
-"""The separator as spreadsheets declare it, in a line above the header."""
+_DIRECTIVE = re.compile(r"sep=([\t;, ])", re.I)  # the separator as spreadsheets declare it, in a line above the header
 _COLL = re.compile(r"\s*\d+, [-\d.e ]+;")
 
 
 @dataclass(frozen=True)
 class CsvLayout:
-    """The lines of a CSV file, and how to read them.
+    """The lines of a CSV file, and how to read them."""
 
-    Args:
-        separator: Between values.
-        header: Names as written.
-        row: Line of the header, from 1.
-        lines: The lines of numbers.
-        rows: Line of the file of each of them, from 1.
-    """
-
-    separator: str
-    header: list[str]
-    row: int
-    lines: list[str]
-    rows: Sequence[int]
+    separator: str  # between values
+    header: list[str]  # names as written
+    row: int  # line of the header, from 1
+    lines: list[str]  # the lines of numbers
+    rows: Sequence[int]  # line of the file of each of them, from 1
 
     def cells(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line of the file and the cells of each row of numbers.
-
-        Raises:
-            HachimachiError: A cell longer than the csv module allows.
-        """
+        """Yield the line of the file and the cells of each row of numbers."""
         reader = csv.reader(self.lines, delimiter=self.separator, skipinitialspace=True)
         try:
             for cells in reader:
@@ -153,11 +118,7 @@ class CsvLayout:
 
 
 def find_layout(text: str, file: str, report: Report) -> CsvLayout:
-    """Detect separator, header and comments of a text.
-
-    Raises:
-        HachimachiError: Nothing that could be a header, or another known format.
-    """
+    """Detect separator, header and comments of a text; HachimachiError if nothing could be a header."""
     lines = _lines(text)
     directive = _DIRECTIVE.match(lines[0])
     plain = [row for row, line in enumerate(lines, 1) if not _is_comment(line)]
@@ -175,8 +136,11 @@ def find_layout(text: str, file: str, report: Report) -> CsvLayout:
     above = split(lines[row - 2].lstrip().lstrip("#% "), separator) if row > 1 and _is_comment(lines[row - 2]) else []
     if are_numbers(header) and len(above) == len(header) and not any(map(is_number, above)):
         header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
-    report.understand(SEPARATED.format(SEPARATORS.get(separator, "spaces")), file, separator != ",")
-    report.understand(COMMENTS, file, len(lines) - len(plain) - (header is above))
+    between = SEPARATORS.get(separator, "spaces")
+    report.understand(f"files with {between} between values", file, separator != ",")
+    report.understand(
+        "lines that begin with # or %: taken for comments", file, len(lines) - len(plain) - (header is above)
+    )
     chosen = [lines[row - 1] for row in below]
     chosen = [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
     return CsvLayout(separator, header, row, chosen, below)
@@ -235,7 +199,6 @@ def _separator(first: str, second: str) -> str:
     return max(reversed(SEPARATORS), key=lambda separator: len(split(first, separator)))
 
 
-DECIMAL_COMMAS = "files with decimal commas"
 _WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.I)
 _OF_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
@@ -244,8 +207,7 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
 def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
     """Return all numbers, shape (N, columns), and the line of the file of each row.
 
-    Raises:
-        HachimachiError: A row of the wrong length, or a cell that is not unambiguously a finite number.
+    HachimachiError for a row of the wrong length, or a cell that is not unambiguously a finite number.
     """
     lines, decimal = layout.lines, "."
     if not lines:
@@ -258,7 +220,7 @@ def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np
         clear = all(map(_WITH_COMMA.fullmatch, commas)) and not any("." in cell for cell in cells)
         if clear and not all(map(_OF_THOUSANDS.fullmatch, commas)):
             decimal = ","
-            report.understand(DECIMAL_COMMAS, file, 1)
+            report.understand("files with decimal commas", file, 1)
             if layout.separator != decimal:
                 table = _read_at_once([line.replace(",", ".") for line in lines], layout)
     return (table, layout.rows) if table is not None else _read_each(layout, decimal)
@@ -315,16 +277,8 @@ def _found(cell: str) -> str:
     return f"found {shown}, expected a finite number"
 
 
-NUMBERED = "files whose first column, without a name, numbers the rows: left out"
-UNIT = "files whose column {!r} is the time, turned into seconds"
-
-
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
-    """Read one sequence. Rows in messages are lines of the file.
-
-    Raises:
-        HachimachiError: No header, rows of the wrong length, numbers that are not clear, or time that goes back.
-    """
+    """Read one sequence; HachimachiError for anything else, with the line of the file."""
     layout = find_layout(decode(data, file, report), file, report)
     header = read_header(layout.header, layout.row)
     table, rows = read_table(layout, file, report)
@@ -333,21 +287,17 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
             found = "has no name, and does not number the rows"
             raise HachimachiError(f"row {layout.row}, column 1 {found}; expected a name, or the column left out")
         table = table[:, 1:]
-        report.understand(NUMBERED, file, 1)
+        report.understand("files whose first column, without a name, numbers the rows: left out", file, 1)
     if not header.time:
         return [EventSequence(header.features, table)]
     time = _time(table[:, 0], header, rows)
-    report.understand(UNIT.format(header.time), file, header.seconds != 1)
+    report.understand(f"files whose column {header.time!r} is the time, turned into seconds", file, header.seconds != 1)
     note_milliseconds([time], file, report)
     return [EventSequence(header.features, table[:, 1:], time)]
 
 
 def render(sequences: Sequence[EventSequence]) -> bytes:
-    """Write one sequence.
-
-    Raises:
-        HachimachiError: More than one sequence, or names that the header cannot hold.
-    """
+    """Write one sequence; HachimachiError for several, or names that the header cannot hold."""
     if len(sequences) != 1:
         raise HachimachiError(
             f"CSV holds one sequence, there are {len(sequences):,}; write .json, .arrow, or a folder/ of CSV files"

@@ -9,25 +9,17 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
-from hachimachi.errors import HachimachiError
+import numpy as np
+
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import EventSequence, check_alike
+from hachimachi.io import many
 from hachimachi.io.atomic import check_file, check_folder, check_free, is_dir, replacing, replacing_folder
 from hachimachi.io.collection import Collection
 from hachimachi.io.csv_format import render
 from hachimachi.io.formats import ARROW, LOSSY, READERS, WRITERS, check_suffix, find_module, is_midi
-from hachimachi.io.many import (
-    DEFAULT,
-    SPLIT,
-    FileEvents,
-    InputFile,
-    Progress,
-    find_files,
-    keep_agreeing,
-    names_of,
-    read_each,
-    read_one,
-)
-from hachimachi.io.midi import MidiOptions
+from hachimachi.io.many import DEFAULT, FileEvents, InputFile, Progress
+from hachimachi.io.midi import NOTES, MidiOptions
 from hachimachi.io.report import Report
 
 _ILLEGAL = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')  # on Windows; names must travel
@@ -53,21 +45,8 @@ def file_names(names: Sequence[str]) -> list[str]:
     return files
 
 
-__all__ = [
-    "READERS",
-    "SPLIT",
-    "WRITERS",
-    "PathLike",
-    "Progress",
-    "check_output",
-    "check_suffix",
-    "is_folder",
-    "read",
-    "write",
-]
 PathLike = str | os.PathLike[str]
-Sources = PathLike | Sequence[PathLike]
-"""A file, a folder or a pattern, or several of these."""
+Sources = PathLike | Sequence[PathLike]  # a file, a folder or a pattern, or several of these
 
 
 def read(
@@ -86,8 +65,8 @@ def read(
 
     Args:
         source: File, folder or pattern such as ``midi/*.mid``, or several.
-        report: Takes what was mended, and which of several files could not be read or differ in features from most.
-            Without one, a warning names those files.
+        report: Takes what was mended, and which of several files could not be read or differ in features from most;
+            a warning names those where there is none. If it is strict, any fault is an error.
         midi: What to read of MIDI files.
         all_columns: Keep a MIDI file's ``instrument`` even if it is constant throughout the data set, as for a primer,
             whose columns must be the model's.
@@ -95,16 +74,12 @@ def read(
         progress: Wraps the list of files, to show progress.
 
     Returns:
-        At least one sequence; all have the same features, and all or none carry time.
-
-    Raises:
-        HachimachiError: Nothing could be read, no set of features is that of most files, MIDI options without MIDI
-            files, or any fault if the report is strict.
+        At least one sequence, else HachimachiError; all have the same features, and all or none carry time.
     """
     sources = paths_of(source)
     notes = Report() if report is None else report
-    files = find_files(sources, READERS, notes, [Path(each) for each in without])
-    jobs = [InputFile(path, name, midi) for path, name in zip(files, names_of(files, sources), strict=True)]
+    files = many.find_files(sources, READERS, notes, [Path(each) for each in without])
+    jobs = [InputFile(path, name, midi) for path, name in zip(files, many.names_of(files, sources), strict=True)]
     others = [job.name for job in jobs if not is_midi(job.path)]
     options = [each.name for each in fields(midi) if getattr(midi, each.name) != getattr(DEFAULT, each.name)]
     if options and len(others) == len(jobs):
@@ -112,10 +87,10 @@ def read(
     if midi.beats and others:
         raise HachimachiError(f"beats: {others[0]} is no MIDI file; its time would stay in seconds; read it apart")
     if len(files) == 1 and not is_dir(sources[0]):
-        found = [FileEvents(jobs[0].name, read_one(jobs[0], notes), jobs[0].notes)]
+        found = [FileEvents(jobs[0].name, many.read_one(jobs[0], notes), jobs[0].notes)]
     else:
-        found = read_each(jobs, notes, progress)
-    agreeing = keep_agreeing(found if all_columns else _without_constant(found, notes), notes)
+        found = many.read_each(jobs, notes, progress)
+    agreeing = many.keep_agreeing(found if all_columns else _without_constant(found, notes), notes)
     notes.files += len(agreeing)
     if report is None and notes.refused:
         warnings.warn("; ".join(Report(refused=notes.refused).lines()), stacklevel=2)
@@ -131,13 +106,8 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
     A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. If its name ends in
     ``.arrow`` or it holds Arrow files, the sequences are added to it as Arrow files.
 
-    Args:
-        path: File or folder.
-        sequences: One or several, alike in features.
-        report: Takes what the format cannot hold; if it is strict, nothing is written then.
-
-    Raises:
-        HachimachiError: An unknown suffix, sequences that the format cannot hold, or a path that cannot be written.
+    The report takes what the format cannot hold; if it is strict, nothing is written then. HachimachiError for an
+    unknown suffix, sequences that differ in features or do not fit the format, or a path that cannot be written.
     """
     several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
     check_output(path)
@@ -155,11 +125,9 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
         append(Path(path), several)
         return
     format_module = find_module(Path(path), WRITERS, "write")
-    try:
-        options = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+    options = (report, Path(path).name) if Path(path).suffix.lower() in LOSSY else ()
+    with located(path):
         data: bytes = format_module.render(several, *options)
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
     if report is not None:
         report.check()
     with replacing(path) as temporary:
@@ -167,7 +135,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
 
 def paths_of(source: Sources) -> list[Path]:
-    """Return one or several sources as a list."""
+    """Return sources as a list."""
     return [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
 
 
@@ -182,12 +150,7 @@ def is_csv_folder(path: PathLike) -> bool:
 
 
 def check_output(path: PathLike) -> None:
-    """Refuse, before any work is done, an output path that cannot be written.
-
-    Raises:
-        HachimachiError: A suffix that is not in `WRITERS`, a folder that is not empty, a file where a folder is meant,
-            or no folder to write into.
-    """
+    """Raise HachimachiError, before any work is done, for an output path that cannot be written."""
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
         check_file(path)
@@ -198,29 +161,28 @@ def check_output(path: PathLike) -> None:
 
 
 def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvents]:
-    """Leave out a constant instrument of notes, unless other files have such a column."""
     notes = [each for each in found if each.notes]
-    others = [feature.name for each in found if not each.notes for feature in each.features]
+    others = [feature.name for each in found if not each.notes for feature in each.sequences[0].features]
     if not notes or "instrument" in others:
         return found
-    from hachimachi.io.midi.read import without_constant_instrument
+    values = {
+        float(value) for each in notes for part in each.sequences for value in np.unique(part.column("instrument"))
+    }
+    if len(values) > 1:
+        return found
+    report.constants["instrument"] = values.pop()
 
-    kept = iter(without_constant_instrument([sequence for each in notes for sequence in each.sequences], report))
-    return [replace(each, sequences=[next(kept) for _ in each.sequences]) if each.notes else each for each in found]
+    def without(each: EventSequence) -> EventSequence:
+        return replace(each, features=NOTES[:-1], data=each.data[:, :-1])
+
+    return [replace(each, sequences=list(map(without, each.sequences))) if each.notes else each for each in found]
 
 
 def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:
     """Open a data set: Arrow files stay on disk, everything else is read into memory.
 
-    So are Arrow files that are compressed or beside files of other formats.
-
-    Args:
-        source: What :func:`~hachimachi.io.read` takes.
-        report: Takes what was mended or left out.
-        progress: Wraps the list of files, to show progress.
-
-    Raises:
-        HachimachiError: As :func:`~hachimachi.io.read`; of Arrow files any that cannot be read.
+    So are Arrow files that are compressed or beside files of other formats. For arguments and errors see
+    :func:`~hachimachi.io.read`.
 
     >>> import tempfile
     >>> from hachimachi import io
@@ -233,11 +195,11 @@ def open_collection(source: Sources, report: Report | None = None, *, progress: 
     >>> folder.cleanup()
     """
     sources, found = paths_of(source), Report()
-    files = find_files(sources, READERS, found)
+    files = many.find_files(sources, READERS, found)
     if all(file.suffix.lower() == ARROW for file in files):
         from hachimachi.io.arrow_source import ArrowSource
 
-        opened = ArrowSource(list(progress(files)), names_of(files, sources), found)
+        opened = ArrowSource(list(progress(files)), many.names_of(files, sources), found)
         if not opened.is_compressed():
             found.files += len(files)
             if report is not None:

@@ -27,8 +27,7 @@ WRITERS = {
     ".arrow": "arrow",
 }
 """Suffix → the module in `hachimachi.io` that renders it."""
-ARROW = ".arrow"
-"""Suffix of what `open_collection` leaves on disk, and of folders that can be added to."""
+ARROW = ".arrow"  # suffix of what `open_collection` leaves on disk, and of folders that can be added to
 LOSSY = (".mid", ".midi", ".wav")
 """Formats that cannot hold every event: `render(sequences, report, file)` reports what is lost."""
 
@@ -58,17 +57,13 @@ Parse = Callable[[bytes, str, Report], list[EventSequence]]
 """From the bytes of a file, its name and a report to its sequences."""
 Render = Callable[[Sequence[EventSequence]], bytes]
 """From sequences, all with the same features, to the bytes of a file."""
-FORMATS: dict[str, SimpleNamespace] = {}
-"""Suffix → `parse` and `render` of plug-ins, `None` where there is none."""
+FORMATS: dict[str, SimpleNamespace] = {}  # suffix → `parse` and `render` of plug-ins, `None` where there is none
 
 
 def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:
     """Register custom functions for files with a suffix, such as ``.toy``.
 
     Both raise HachimachiError with one line that says what is wrong; the path is put before it.
-
-    Raises:
-        HachimachiError: No suffix, one that exists already, or no function.
     """
     kinds = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
     given = {kind: each for kind, each in kinds.items() if each[2] is not None}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, located
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
@@ -38,11 +38,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def read_features(described: object, columns: int) -> tuple[Feature, ...]:
-    """Return a feature for each column; those not described are named by their index.
-
-    Raises:
-        HachimachiError: A key that is not a column, or an invalid or contradictory description.
-    """
+    """Return a feature for each column, named by its index if not described; HachimachiError where that is invalid."""
     if not isinstance(described, dict):
         raise HachimachiError(f'features: found {json.dumps(described)[:30]}, expected an object such as {{"0": {{}}}}')
     for key in described:
@@ -84,10 +80,8 @@ def _feature(described: object, column: int) -> Feature:
     if categorical is not None and "kind" in options and categorical != (options["kind"] == "categorical"):
         pair = f"categorical is {json.dumps(categorical)} and kind is {options['kind']!r}"
         raise HachimachiError(f"{where}: {pair}, a contradiction; leave one of them out")
-    try:
+    with located(where):
         return Feature(**options)
-    except HachimachiError as error:
-        raise HachimachiError(f"{where}: {error}") from error
 
 
 def _whole(value: float) -> float:
@@ -101,12 +95,7 @@ _LARGEST = int(sys.float_info.max)
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
-    """Read one sequence or many. Rows in messages are counted from 1.
-
-    Raises:
-        HachimachiError: Not JSON, an unknown or repeated key, rows of different lengths, numbers that are not finite,
-            time that goes back or is not one for each row, a contradictory feature, or no events.
-    """
+    """Read one sequence or many; HachimachiError for anything else, with the key and the row, counted from 1."""
     top = _load(decode(data, file, report))
     many = "sequences" in top
     _check_keys(top, _MANY if many else _PLAIN, "")
@@ -144,7 +133,7 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, refusing repeated keys, of which Python would take the last."""
+    """Refuse repeated keys, of which Python would take the last."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence, Feature, check_alike
 from hachimachi.io.atomic import is_dir
+from hachimachi.io.csv_format import mark
 from hachimachi.io.formats import FORMATS, READERS, find_module, is_midi
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.report import Report
@@ -38,15 +39,10 @@ def cores() -> int:
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result], count: int
 ) -> Generator[Result]:
-    """Yield ``function(item)`` for each item, in order. Closing the generator kills the processes.
+    """Yield ``function(item)`` for each item, in order, from ``count`` processes, or this one if none can be started.
 
-    Once a process dies, a single one does the rest, so that it is known which item kills it.
-
-    Args:
-        function: At a module's top level.
-        items: Picklable.
-        lost: Gives the result for an item that kills its process.
-        count: Number of processes. If none can be started, this process does the work.
+    Once a process dies, a single one does the rest, so that it is known which item kills it; ``lost`` gives its result.
+    Closing the generator kills the processes.
     """
     from concurrent.futures import BrokenExecutor
 
@@ -124,8 +120,7 @@ def _prepare_worker() -> None:
 
 
 DEFAULT = MidiOptions()
-APART = 3_000_000
-"""Bytes above which files are read by several processes."""
+APART = 3_000_000  # bytes above which files are read by several processes
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
@@ -152,34 +147,17 @@ class InputFile(NamedTuple):
 
 @dataclass(frozen=True)
 class FileEvents:
-    """The sequences of a file.
-
-    Args:
-        name: Of the file.
-        sequences: At least one, all with the same features.
-        notes: Whether they are notes of a MIDI file with the default columns.
-    """
+    """The sequences of a file."""
 
     name: str
-    sequences: list[EventSequence]
-    notes: bool = False
-
-    @property
-    def features(self) -> Features:
-        """Of each of its sequences."""
-        return self.sequences[0].features
-
-    @property
-    def temporal(self) -> bool:
-        """Whether its events carry time."""
-        return self.sequences[0].temporal
+    sequences: list[EventSequence]  # at least one, all with the same features
+    notes: bool = False  # whether they are notes of a MIDI file with the default columns
 
 
 def read_one(file: InputFile, report: Report) -> list[EventSequence]:
     """Read one file. Unnamed sequences get the name of the file, with a number if there are several.
 
-    Raises:
-        HachimachiError: It cannot be read, or holds no events; the message begins with its path.
+    The message of any HachimachiError begins with the path.
     """
     try:
         if not os.path.exists(file.path):  # noqa: PTH110  (Path.exists raises for a name too long)
@@ -205,11 +183,7 @@ def read_one(file: InputFile, report: Report) -> list[EventSequence]:
 
 
 def read_each(files: Sequence[InputFile], report: Report, progress: Progress = iter) -> list[FileEvents]:
-    """Read several files, on all cores if that is faster; those that cannot be read are left out and reported.
-
-    Raises:
-        HachimachiError: None could be read.
-    """
+    """Read several files, on all cores if that is faster; those that cannot be read are reported, unless all cannot."""
     plugin = any(file.path.suffix.lower() in FORMATS for file in files)  # other processes do not load it
     count = min(cores(), len(files)) if sum(file.size for file in files) >= APART and not plugin else 1
 
@@ -231,7 +205,6 @@ def read_each(files: Sequence[InputFile], report: Report, progress: Progress = i
 
 
 def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
-    """Return the sequences of a file, none if it cannot be read, and its report."""
     report = Report()
     try:
         return read_one(file, report), report
@@ -258,8 +231,7 @@ class _FeatureGroup:
     @property
     def columns(self) -> str:
         """The names of the columns, marked as in CSV."""
-        names = ("~" * f.masked + f.name + "#" * (f.kind == "categorical") for f in self.features)
-        return ",".join([TIME] * self.temporal + list(names))
+        return ",".join([TIME] * self.temporal + [mark(feature) for feature in self.features])
 
     def difference(self, expected: _FeatureGroup) -> str:
         """Describe how these files differ from the expected ones."""
@@ -277,18 +249,12 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
     """Return the largest group of files with the same features, with their combined declarations.
 
     Names, masks and presence of time must be the same, and declarations must not contradict each other; one file may
-    declare what another, such as CSV, leaves open.
-
-    Args:
-        found: At least one.
-        report: Takes the others.
-
-    Raises:
-        HachimachiError: No set of features has more files than any other.
+    declare what another, such as CSV, leaves open. The report takes the others. HachimachiError where no set of
+    features has more files than any other.
     """
     alike: dict[tuple[Features, bool], list[FileEvents]] = {}
     for each in found:
-        alike.setdefault((each.features, each.temporal), []).append(each)
+        alike.setdefault((each.sequences[0].features, each.sequences[0].temporal), []).append(each)
     groups: list[_FeatureGroup] = []
     for (features, temporal), files in sorted(alike.items(), key=lambda item: -len(item[1])):
         for group in groups:
@@ -312,7 +278,7 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
             report.refuse(each.name, f"{difference} as in {len(most.files):,} of {len(found):,} files")
     return [
         each
-        if each.features == most.features
+        if each.sequences[0].features == most.features
         else replace(each, sequences=[replace(sequence, features=most.features) for sequence in each.sequences])
         for each in most.files
     ]
@@ -337,10 +303,8 @@ def _merge(one: Features, other: Features) -> Features | None:
     return tuple(merged)
 
 
-SPLIT = "split.json"
-"""File beside the data that lists names under train, valid and test."""
-Identity = tuple[int, int]
-"""Device and inode of a file or folder."""
+SPLIT = "split.json"  # file beside the data that lists names under train, valid and test
+Identity = tuple[int, int]  # device and inode of a file or folder
 
 
 def find_files(
@@ -348,16 +312,14 @@ def find_files(
 ) -> list[Path]:
     """Return the given files and every file below the given folders that has one of the suffixes, each once.
 
-    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped.
+    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped. HachimachiError
+    for no sources, a folder without such files, or a pattern that fits nothing.
 
     Args:
         sources: Files, folders, or patterns such as ``midi/*.mid``, which not every shell expands.
         suffixes: In lower case, with the dot.
         report: Counts files with other suffixes, and takes folders that cannot be read.
         without: Files to skip below folders and among those that fit a pattern.
-
-    Raises:
-        HachimachiError: No sources, a folder without such files, or a pattern that fits nothing.
     """
     apart = {identity for path in without if (identity := _identity(path))}
     files: dict[str, Path] = {}

@@ -41,70 +41,43 @@ PEDAL_COLUMN = "messages of the sustain pedal: its place at each note is the col
 PEDAL_RINGS = "messages of the sustain pedal: heeded"
 SUSTAINED = "notes that ring on under the sustain pedal: each ends where it lets them go"
 
-NOTICES = frozenset(
-    {
-        *(EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED),
-        *(PEDAL_UNHEEDED, PEDAL_COLUMN, PEDAL_RINGS, SUSTAINED),
-    }
-)
-"""Of these, what only explains how a file was read."""
+# of these, what only explains how a file was read
+NOTICES = {EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED}
+NOTICES |= {PEDAL_UNHEEDED, PEDAL_COLUMN, PEDAL_RINGS, SUSTAINED}
 
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
-Account = dict[str, Counter[str]]
-"""What happened → how often in which file or sequence."""
+Account = dict[str, Counter[str]]  # what happened → how often in which file or sequence
 
 
 class Duplicate(NamedTuple):
-    """Two near-identical sequences.
+    """Two near-identical sequences."""
 
-    Args:
-        name: The later one, or the shorter.
-        of: The other one.
-        score: Share of ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times.
-        transposed: Semitones from ``of`` to ``name``; 0 without pitches.
-        places: Indices of ``name`` and of ``of`` among the sequences compared.
-    """
-
-    name: str
-    of: str
-    score: float
-    transposed: int = 0
-    places: tuple[int, int] = (0, 0)
+    name: str  # the later one, or the shorter
+    of: str  # the other one
+    score: float  # share of ``name`` that is in ``of`` too, 0 to 1; 1 for the same events at the same times
+    transposed: int = 0  # semitones from ``of`` to ``name``; 0 without pitches
+    indices: tuple[int, int] = (0, 0)  # of ``name`` and of ``of`` among the sequences compared
 
 
 @dataclass
 class Report:
-    """What was mended or left out: every event was read, or is counted in ``dropped``, or its file is in ``refused``.
+    """What was mended or left out: every event was read, or counted in ``dropped``, or its file is in ``refused``."""
 
-    Args:
-        understood: Interpretation of ambiguous notation, such as decimal commas → how often in which file. No fault.
-        remarks: What was mended, or is odd → how often in which file.
-        refused: File or sequence left out → why, in one line.
-        constants: Column left out because it has one value throughout → that value.
-        dropped: Why events were left out → how many of which sequence.
-        cut: Sequence that was cut → into how many.
-        passed: Suffix of files below a folder that are no data → how many.
-        files: Files that gave events.
-        sequences: Number of sequences.
-        events: Number of events.
-        seconds: Total duration, from the first event of each sequence to its last; 0 without time.
-        duplicates: Near-identical sequences; they are kept.
-        strict: Whether any of `faults` is an error in `read` and `write`.
-    """
-
+    # interpretation of ambiguous notation, such as decimal commas → how often in which file. No fault.
     understood: Account = field(default_factory=dict)
-    remarks: Account = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    remarks: Account = field(default_factory=dict)  # what was mended, or is odd → how often in which file
+    refused: dict[str, str] = field(default_factory=dict)  # file or sequence left out → why, in one line
+    # column left out because it has one value throughout → that value
     constants: dict[str, float] = field(default_factory=dict)
-    dropped: Account = field(default_factory=dict)
-    cut: Counter[str] = field(default_factory=Counter)
-    passed: Counter[str] = field(default_factory=Counter)
-    files: int = 0
+    dropped: Account = field(default_factory=dict)  # why events were left out → how many of which sequence
+    cut: Counter[str] = field(default_factory=Counter)  # sequence that was cut → into how many
+    passed: Counter[str] = field(default_factory=Counter)  # suffix of files below a folder that are no data → how many
+    files: int = 0  # files that gave events
     sequences: int = 0
     events: int = 0
-    seconds: float = 0.0
-    duplicates: list[Duplicate] = field(default_factory=list)
-    strict: bool = False
+    seconds: float = 0.0  # total duration, from the first event of each sequence to its last; 0 without time
+    duplicates: list[Duplicate] = field(default_factory=list)  # near-identical sequences; they are kept
+    strict: bool = False  # whether any of `faults` is an error in `read` and `write`
 
     def count(self, remark: str, file: str, times: int = 1) -> None:
         """Count what was mended or is odd in a file; 0 times is not recorded."""
@@ -146,11 +119,7 @@ class Report:
         return refused + mended
 
     def check(self, most: int = 3) -> None:
-        """Refuse any of `faults` if the report is strict.
-
-        Raises:
-            HachimachiError: The first ``most`` of them.
-        """
+        """Raise HachimachiError for the first ``most`` of `faults` if the report is strict."""
         if self.strict and self.faults:
             rest = len(self.faults) - most
             more = f"; and for {count(rest, 'more reason')}, see --report" if rest > 0 else ""
@@ -193,22 +162,14 @@ HEADER = ("what", "name", "count", "why")
 
 
 def check_report_path(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that ends in neither .csv nor .json, or cannot be written.
-
-    Raises:
-        HachimachiError: In either case.
-    """
+    """Raise HachimachiError for a path that ends in neither .csv nor .json, or cannot be written."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"{path}: a report ends in {' or '.join(SUFFIXES)}")
     check_file(path)
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
-    """Write a whole report, as CSV (a row for each thing that happened) or JSON.
-
-    Raises:
-        HachimachiError: As `check_report_path`.
-    """
+    """Write a whole report, as CSV (a row for each thing that happened) or JSON."""
     check_report_path(path)
     file = io.StringIO()
     if Path(path).suffix.lower() == ".csv":

@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
-from hachimachi.errors import HachimachiError, listed
+from hachimachi.errors import HachimachiError, listed, located
 from hachimachi.events import EventSequence
 from hachimachi.io.files import READERS, PathLike
 from hachimachi.io.report import Report
@@ -34,20 +35,15 @@ class Split:
 
 
 def read_split(path: PathLike) -> Split:
-    """Read a split.
-
-    Raises:
-        HachimachiError: A file that is missing or invalid, or a name that is in two parts.
-    """
+    """Read a split; HachimachiError where the file is missing or invalid, or a name is in two parts."""
     path = Path(path)
     try:
-        content = json.loads(decode(path.read_bytes()))
+        with located(path):
+            content = json.loads(decode(path.read_bytes()))
     except OSError as error:
         raise HachimachiError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise HachimachiError(f"{path}: not JSON: {error}") from error
-    except HachimachiError as error:
-        raise HachimachiError(f"{path}: {error}") from error
     if not isinstance(content, dict) or not any(part in content for part in PARTS):
         raise HachimachiError(f"{path}: not a split; expected lists of names under {', '.join(PARTS)}")
     parts = {part: _names(content[part], f"{path}: {part}") for part in PARTS if part in content}
@@ -68,17 +64,8 @@ def select(
     """Return the sequences of a part, in the order in which the split names them.
 
     Names match with or without folders and suffixes, where that is unambiguous. The name of a file selects all its
-    tracks and parts, the name of one of these only that one.
-
-    Args:
-        sequences: The whole data set.
-        split: The names in each part.
-        part: ``train``, ``valid`` or ``test``.
-        report: Takes names that the data does not have; without one they are an error.
-
-    Raises:
-        HachimachiError: A part that is missing or empty, names that are not found or ambiguous, or rows of a file that
-            was cut.
+    tracks and parts, the name of one of these only that one. HachimachiError for a part that is missing or empty, and
+    for ambiguous names; the report takes names that the data does not have, without one they are an error too.
     """
     available = [sequence.name for sequence in sequences]
     return [sequences[i][rows] for i, rows in select_indices(available, split, part, report)]
@@ -93,11 +80,23 @@ def select_indices(
         reason = f"has no names under {part!r}" if part in split.parts else f"has no part {part!r}"
         others = ", ".join(f"{len(listed)} under {name!r}" for name, listed in split.parts.items() if listed)
         raise HachimachiError(f"{split.path}: {reason}; found {others or 'none at all'}")
-    tables = [_NameTable(form, of, {}) for of in (str, source_of) for form in _FORMS]
-    for table in tables:
+    found: dict[str, list[int]] = {name: [] for name in names}
+    for of, form in product((str, source_of), _FORMS):
+        indices: dict[str, list[int]] = {}
         for i, name in enumerate(available):
-            table.indices.setdefault(table.form(table.of(name)), []).append(i)
-    found = {name: _find(name, rows, tables, available, split.path) for name, rows in names.items()}
+            indices.setdefault(form(of(name)), []).append(i)
+        for name, rows in names.items():
+            if found[name] or not (matches := indices.get(form(name))):
+                continue
+            several = sorted({of(available[i]) for i in matches})
+            if len(several) > 1:
+                whole = f"{several[0]!r} or {several[1]!r}; name it in full"
+                raise HachimachiError(f"{split.path}: {name!r} may be {whole}")
+            if of is source_of and rows != slice(None):
+                parts = f"{available[matches[0]]!r}" + (" and others" if len(matches) > 1 else "")
+                reason = f"rows of {name!r}, which the data has in parts; name {parts} instead"
+                raise HachimachiError(f"{split.path}: {reason}")
+            found[name] = matches
     chosen = [(i, rows) for name, rows in names.items() for i in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
@@ -134,28 +133,6 @@ _FORMS: tuple[Form, ...] = (
     lambda name: PurePosixPath(name).stem if _is_file(PurePosixPath(name)) else PurePosixPath(name).name,
 )
 """Forms in which names are compared, the strictest first."""
-
-
-class _NameTable(NamedTuple):
-    """Indices of sequences by a form of their names, or of the names of their files."""
-
-    form: Form
-    of: Form
-    indices: dict[str, list[int]]
-
-
-def _find(name: str, rows: slice, tables: list[_NameTable], available: Sequence[str], path: Path) -> list[int]:
-    for table in tables:
-        found = table.indices.get(table.form(name), [])
-        several = sorted({table.of(available[i]) for i in found})
-        if len(several) > 1:
-            raise HachimachiError(f"{path}: {name!r} may be {several[0]!r} or {several[1]!r}; name it in full")
-        if found and table.of is source_of and rows != slice(None):
-            parts = f"{available[found[0]]!r}" + (" and others" if len(found) > 1 else "")
-            raise HachimachiError(f"{path}: rows of {name!r}, which the data has in parts; name {parts} instead")
-        if found:
-            return found
-    return []
 
 
 def _names(listed: Any, where: str) -> dict[str, slice]:

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.io.report import Report
 
-LATIN = "files read as Latin-1 text, since they are not UTF-8"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does, so it comes first
@@ -25,11 +24,7 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
-    """Return text without a byte order mark: UTF-8, UTF-16 or UTF-32; with a report, also Latin-1.
-
-    Raises:
-        HachimachiError: Bytes that are no text in any of these.
-    """
+    """Return UTF-8, UTF-16 or UTF-32 without byte order mark; with a report, also Latin-1; else HachimachiError."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and (found := _NO_TEXT.search(data)):
         raise HachimachiError(
@@ -45,7 +40,7 @@ def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
         text = data.decode("cp1252")  # Latin-1 as Windows fills it: what it leaves undefined is no text
     except UnicodeDecodeError as error:
         raise HachimachiError(where) from error
-    report.understand(LATIN, file, 1)
+    report.understand("files read as Latin-1 text, since they are not UTF-8", file)
     return text
 
 
@@ -68,8 +63,7 @@ def numerals(values: ArrayLike) -> list[str]:
 MILLISECONDS = "files whose times look like milliseconds, taken for seconds: if so, call the CSV column 'time (ms)'"
 _WHOLE_APART = 5.0
 _APART = 30.0
-_LATEST = 1e11
-"""Seconds since 1970 reach this in the year 5138; milliseconds did in 1973."""
+_LATEST = 1e11  # seconds since 1970 reach this in the year 5138; milliseconds did in 1973
 
 
 def note_milliseconds(times: Sequence[NDArray[np.float64]], file: str, report: Report) -> None:

@@ -20,9 +20,6 @@ def cut_at_gaps(sequences: Sequence[EventSequence], longest: float, report: Repo
     """Cut sequences wherever more than ``longest`` seconds lie between an event and the next.
 
     The parts of ``a.mid`` are ``a.mid#1``, ``a.mid#2``, …; each begins at time 0.
-
-    Raises:
-        HachimachiError: Events without time.
     """
     if not sequences[0].temporal:
         raise HachimachiError("--max-gap: these events carry no time, so there are no gaps between them")
@@ -40,11 +37,7 @@ def cut_at_gaps(sequences: Sequence[EventSequence], longest: float, report: Repo
 
 
 def keep_long(sequences: Sequence[EventSequence], least: int, report: Report) -> list[EventSequence]:
-    """Leave out sequences of fewer than ``least`` events, counted in the report.
-
-    Raises:
-        HachimachiError: None is long enough.
-    """
+    """Leave out sequences of fewer than ``least`` events, counted in the report; HachimachiError if that is all."""
     kept = [sequence for sequence in sequences if len(sequence) >= least]
     if not kept:
         longest = max(map(len, sequences))
@@ -58,11 +51,7 @@ def keep_long(sequences: Sequence[EventSequence], least: int, report: Report) ->
 def keep_events(
     sequences: Sequence[EventSequence], wanted: Mapping[str, Collection[float]], report: Report
 ) -> list[EventSequence]:
-    """Return the events that have one of the values wanted in each column; times are not changed.
-
-    Raises:
-        HachimachiError: An unknown column, or no event left.
-    """
+    """Return the events, at least one, that have one of the values wanted in each column; times are not changed."""
     _check_columns("--only", wanted, sequences)
     kept = []
     for sequence in sequences:
@@ -81,11 +70,7 @@ def keep_events(
 
 
 def drop_columns(sequences: Sequence[EventSequence], names: Collection[str]) -> list[EventSequence]:
-    """Return the events without some columns; without ``time`` only their order remains.
-
-    Raises:
-        HachimachiError: An unknown column, or none left.
-    """
+    """Return the events without some columns, but for one; without ``time`` only their order remains."""
     time = (TIME,) if sequences[0].temporal else ()
     _check_columns("--drop", names, sequences, time)
     kept = [i for i, feature in enumerate(sequences[0].features) if feature.name not in names]

@@ -26,9 +26,6 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
 
     Notes sound as the MIDI file of them would: they end where their key is struck again, and with a column ``pedal``
     they ring until it lets them go, at the latest with the last note.
-
-    Raises:
-        HachimachiError: More than one sequence, or events that are not notes.
     """
     remark = report_to(report, file)
     samples = (_sound(take_notes(only(sequences), remark), RATE, remark) * _PEAK).astype("<i2")
@@ -42,11 +39,7 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
 
 
 def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.float64]:
-    """Return the sound of one sequence of notes at a rate in Hz, shape (samples,), from -1 to 1.
-
-    Raises:
-        HachimachiError: More than one sequence, or events that are not notes.
-    """
+    """Return the sound of one sequence of notes at a rate in Hz, shape (samples,), from -1 to 1."""
     remark = report_to(None, "")
     return _sound(take_notes(only(sequences), remark), rate, remark)
 

@@ -21,8 +21,7 @@ from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Re
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
-from hachimachi.player.engine import Player
-from hachimachi.player.quick_steps import quick_steps
+from hachimachi.player.engine import Player, quick_steps
 from hachimachi.sampling import Sampling
 
 if TYPE_CHECKING:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid, check_bins
+from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid
 from hachimachi.errors import HachimachiError
 
-EMBEDDING = 24
-"""Width of the embedding of a whole number or a category."""
-FEW = 256
-"""A grid of at most this many whole numbers gets an embedding besides the number."""
+EMBEDDING = 24  # width of the embedding of a whole number or a category
+FEW = 256  # a grid of at most this many whole numbers gets an embedding besides the number
 UNKNOWN_SHARE = 0.01
 """Share of categories shown as unknown in training, so that the unknown one has a trained embedding."""
 
@@ -22,17 +20,12 @@ UNKNOWN_SHARE = 0.01
 class Encoder(nn.Module):
     """Rows of raw values → vectors, column by column; masked columns are left out.
 
-    A number becomes its :func:`symlog` on the column's scale; on a small grid of whole
-    numbers, and for categories, an embedding is added; a time of zero (a chord) has its own flag. What is not known
-    (NaN) becomes zeros. The last numbers say how a window was augmented in training; all are 0 where it is as it was.
-
-    Args:
-        columns: What the rows hold.
-        augmentation: How many numbers that takes, K.
+    A number becomes its :func:`symlog` on the column's scale; on a small grid of whole numbers, and for categories, an
+    embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. The last K
+    numbers say how a window was augmented in training; all are 0 where it is as it was.
     """
 
-    augmented: Tensor
-    """Those last numbers where the caller does not give them, shape (K,)."""
+    augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
 
     def __init__(self, columns: Sequence[Column], augmentation: int = 1) -> None:
         super().__init__()
@@ -52,10 +45,10 @@ class Encoder(nn.Module):
 
     def append_augmented(self, encoded: Tensor, augmented: Tensor | None) -> Tensor:
         """Append how they were augmented to encoded columns, shape (B, ..., E - K)."""
-        how = self.augmented if augmented is None else augmented
+        numbers = self.augmented
         if augmented is not None:
-            how = how.view(len(how), *[1] * (encoded.ndim - 2), -1)  # (B, 1, ..., K)
-        return torch.cat([encoded, how.to(encoded.dtype).expand(*encoded.shape[:-1], -1)], dim=-1)
+            numbers = augmented.view(len(augmented), *[1] * (encoded.ndim - 2), -1)  # (B, 1, ..., K)
+        return torch.cat([encoded, numbers.to(encoded.dtype).expand(*encoded.shape[:-1], -1)], dim=-1)
 
 
 class NumberEncoder(nn.Module):
@@ -114,19 +107,12 @@ def encode_column(described: Column, column: int) -> NumberEncoder | CategoryEnc
 
 @dataclass(frozen=True)
 class Scale:
-    """Raw values ↔ distance from the training mean in standard deviations, on a log scale where the grid says so.
+    """Raw values ↔ distance from the training mean in standard deviations, on a log scale where the grid says so."""
 
-    Args:
-        grid: The column's bins.
-        mean: Mean of the warped training values.
-        std: Their standard deviation, at least a quarter of the first bin above the mean.
-        whole: Whether only whole multiples of the resolution are played.
-    """
-
-    grid: UniformGrid
-    mean: float
-    std: float
-    whole: bool = False
+    grid: UniformGrid  # the column's bins
+    mean: float  # mean of the warped training values
+    std: float  # their standard deviation, at least a quarter of the first bin above the mean
+    whole: bool = False  # whether only whole multiples of the resolution are played
 
     @staticmethod
     def of(column: Column) -> Scale:
@@ -180,15 +166,6 @@ class Scale:
         lower = self.standardise(middle - half) - FAR * (index == 0)
         upper = self.standardise(middle + half) + FAR * (index == self.grid.high - self.grid.low)
         return lower, upper
-
-    def all_bins(self, name: str) -> Tensor:
-        """Return the indices of all bins, shape (bins,), if a table of them can be held.
-
-        Raises:
-            HachimachiError: There are too many; the message has the column's name.
-        """
-        check_bins(name, self.grid.bins)
-        return torch.arange(self.grid.bins)
 
 
 def symlog(x: Tensor) -> Tensor:

@@ -59,8 +59,7 @@ class EventModel(nn.Module):
         context = {"columns": self.columns, "size": size, "previous": previous}
         self.head = plugins.build("head", context=context, **self.parts["head"])
         self.bos = nn.Parameter(torch.zeros(self.encoder.size - augmentation))
-        self.summary: dict[str, Any] = {}
-        """How it was trained and what it scored; travels in the model file."""
+        self.summary: dict[str, Any] = {}  # how it was trained and what it scored; travels in the model file
         self.grams: dict[str, NGrams] = {}
         """N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`. In the model file too."""
 
@@ -139,9 +138,6 @@ class EventModel(nn.Module):
             For each column the low and the high ends of its bins and their probabilities, each of shape (bins,); for
             categories both ends are the category, NaN for the unknown one. Open end bins reach on beyond their ends.
 
-        Raises:
-            HachimachiError: A name that is no column's, or a grid with too many bins to tabulate.
-
         >>> from hachimachi.events import make_sequence
         >>> data = make_sequence([[60.0]] * 39 + [[64.0]], [0.25 * i for i in range(40)], ["pitch"])
         >>> low, high, p = build_model([data]).table(torch.from_numpy(data.rows()), {"time": 0.25})["pitch"]
@@ -195,9 +191,6 @@ def build_model(
         columns: What to predict, if decided already.
         augmentation: How many numbers say how a window was augmented; see
             :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
-
-    Raises:
-        HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation)
     model.grams = all_ngrams(sequences, model.columns)

@@ -40,12 +40,7 @@ class TorchBackbone(NumpyBackbone):
 
 
 class TorchHead(NumpyHead):
-    """Any head, by its tables and with a copy of its weights: inside a bin values are drawn evenly.
-
-    Args:
-        head: The head.
-        columns: The model's columns, D.
-    """
+    """Any head, by its tables and with a copy of its weights: inside a bin values are drawn evenly."""
 
     def __init__(self, head: Head, columns: Sequence[Column]) -> None:
         self.head = copy.deepcopy(head).float().cpu().eval()
@@ -63,9 +58,8 @@ class TorchHead(NumpyHead):
                 bins = self.grids[i].allowed(options.constraint)
             else:
                 bins = category_bins(grid, options.constraint) if options.constraint else Bins(0, len(grid.values))
-            mask = bins.mask(bins.start, bins.stop)
-            table = distribution.table(i, row, playable=True)[0, bins.start : bins.stop].double().numpy() * mask
-            index = bins.start + draw_bin(options.weigh(table if table.any() else mask.astype(np.float64)), random)
+            table = distribution.table(i, row, playable=True)[0, bins.start : bins.stop].double().numpy() * bins.mask
+            index = bins.start + draw_bin(options.weigh(table if table.any() else bins.mask.astype(np.float64)), random)
             if isinstance(grid, Categories):
                 row[0, i] = grid.values[index]
                 continue

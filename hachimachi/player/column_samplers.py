@@ -17,20 +17,17 @@ from hachimachi.columns import FAR, NUDGE, ROUNDING, SPREAD, WIDTHS, Categories,
 from hachimachi.constraints import Bins, Constraint, category_bins, number_bins
 from hachimachi.sampling import ColumnSampling, Numbers, clip, draw_bin, draw_index, logit, sigmoid
 
-CACHED_CONSTRAINTS = 64
-"""Constraints whose bins are kept."""
 STEEPEST = 300.0
 """Distances from a location beyond this many widths count as this many: e^300 squared is still a number."""
-WARM = 1.5
-"""Up to this temperature no more comes of what :meth:`NumberSampler.quick_masses` misses than is negligible."""
-ENOUGH = 1e-4
-"""Mass beside which it is so."""
-TRIES = 4
-"""Draws from the model that are made in a fraction of the time of a table, before there is one."""
+WARM = 1.5  # up to this temperature no more comes of what :meth:`NumberSampler.quick_masses` misses than is negligible
+ENOUGH = 1e-4  # mass beside which it is so
+TRIES = 4  # draws from the model that are made in a fraction of the time of a table, before there is one
 
 
 class PlayedGrid:
     """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0.
+
+    In plain numbers, it does what :class:`~hachimachi.models.encoder.Scale` does.
 
     Args:
         name: The column's name.
@@ -55,7 +52,6 @@ class PlayedGrid:
         self.ends = grid.low * grid.resolution, grid.high * grid.resolution
         first, last = played or (0, self.highest)
         self.every = Bins(first, last + 1)
-        self._bins: dict[Constraint | None, Bins] = {}
         self._latest: tuple[Constraint | None, Bins] = (None, self.every)
 
     @staticmethod
@@ -65,8 +61,7 @@ class PlayedGrid:
         return PlayedGrid(column.name, column.grid, column.moments, column.whole, column.played)
 
     def raw(self, scaled: float) -> float:
-        """Return the raw value of a number on the scale, kept within the grid; see
-        :meth:`hachimachi.models.encoder.Scale.raw`."""
+        """Return the raw value of a number on the scale, kept within the grid."""
         value = scaled * self.std + self.mean
         if self.log:
             value = math.exp(min(value, 700.0))
@@ -123,16 +118,10 @@ class PlayedGrid:
 
     def allowed(self, constraint: Constraint | None) -> Bins:
         """Return the bins that a constraint leaves."""
-        known, bins = self._latest
-        if constraint is known:  # to look up a scale takes as long as to draw from it
-            return bins
-        if constraint not in self._bins:
-            if len(self._bins) >= CACHED_CONSTRAINTS:
-                self._bins.clear()
+        if constraint is not self._latest[0]:
             bins = number_bins(self.grid, self.whole, constraint) if constraint else self.every
-            self._bins[constraint] = bins
-        self._latest = constraint, self._bins[constraint]
-        return self._bins[constraint]
+            self._latest = constraint, bins
+        return self._latest[1]
 
     @cached_property
     def edges(self) -> Numbers:
@@ -201,22 +190,14 @@ class HistogramSampler:
 class MixtureParams(NamedTuple):
     """What a column of numbers may follow, each with a weight; the weights sum to 1."""
 
-    histogram: float
-    """Weight of the training histogram."""
-    same: float
-    """Weight of the previous value."""
-    smooth: Numbers
-    """Weights of the logistics, shape (K,)."""
-    locations: Numbers
-    """Where they stand on the scale, shape (K,)."""
-    log_scales: Numbers
-    """ln of their widths, shape (K,)."""
-    tilt: Numbers | None = None
-    """Logits added to those of the histogram's occupied bins, shape (distinct,)."""
-    previous: int = -1
-    """Index of the previous value's bin."""
-    last: float = math.nan
-    """The previous value, NaN where only its bin is known."""
+    histogram: float  # weight of the training histogram
+    same: float  # weight of the previous value
+    smooth: Numbers  # weights of the logistics, shape (K,)
+    locations: Numbers  # where they stand on the scale, shape (K,)
+    log_scales: Numbers  # ln of their widths, shape (K,)
+    tilt: Numbers | None = None  # logits added to those of the histogram's occupied bins, shape (distinct,)
+    previous: int = -1  # index of the previous value's bin
+    last: float = math.nan  # the previous value, NaN where only its bin is known
 
 
 class NumberSampler:
@@ -225,9 +206,6 @@ class NumberSampler:
     A draw from a table picks its bin by the table and its value inside the bin by what gave the bin its mass: a
     logistic's density, evenly for the histogram, the very value that was observed for the previous one. So time is not
     quantised.
-
-    Args:
-        column: The column.
     """
 
     def __init__(self, column: Column) -> None:
@@ -241,14 +219,7 @@ class NumberSampler:
         params: Callable[[], MixtureParams],
         random: Random,
     ) -> float:
-        """Draw a value.
-
-        Args:
-            options: How to draw.
-            ancestral: Draws a value from the model as it is, with no table.
-            params: Returns what there is to be drawn from.
-            random: Where random numbers come from.
-        """
+        """Draw a value: ``ancestral`` draws from the model as it is, ``params`` returns what a table is made of."""
         if options.plain:
             value = ancestral()
             if self.grid.plays(value):
@@ -265,31 +236,27 @@ class NumberSampler:
 
     def draw(self, params: MixtureParams, options: ColumnSampling, random: Random) -> float:
         """Draw a value from the table."""
-        bins = self.grid.allowed(options.constraint)
+        bins, constraint = self.grid.allowed(options.constraint), options.constraint
         table = self.table(params, bins, options.temperature)
         offset = draw_bin(options.weigh(table), random)
-        value = self._within(params, bins.start + offset, float(table[offset]), random)
-        return (
-            value
-            if options.constraint is None
-            else self.grid.confine(value, bins.start + offset, options.constraint, random)
-        )
+        index = bins.start + offset
+        value = self._within(params, index, float(table[offset]), random)
+        return value if constraint is None else self.grid.confine(value, index, constraint, random)
 
     def table(self, params: MixtureParams, bins: Bins, temperature: float = math.inf) -> Numbers:
-        """Return the masses of bins, shape (bins.size,), as exactly as a temperature needs them."""
+        """Return the masses of bins, shape (stop − start,), as exactly as a temperature needs them."""
         widths = np.exp(np.minimum(np.maximum(params.log_scales, WIDTHS[0]), WIDTHS[1]))
         logistics = params.smooth, params.locations, widths, bins.start, bins.stop
         counted = params.histogram * self.histogram.table(bins.start, bins.stop, params.tilt)
         if bins.start <= params.previous < bins.stop:
             counted[params.previous - bins.start] += params.same
-        mask = True if bins.allowed is None else bins.allowed
         if temperature <= WARM:
-            table = (self.quick_masses(*logistics) + counted) * mask
+            table = (self.quick_masses(*logistics) + counted) * bins.mask
             if table.sum() >= ENOUGH:
                 return table
-        table = (self.exact_masses(*logistics) + counted) * mask
+        table = (self.exact_masses(*logistics) + counted) * bins.mask
         # where all underflows, what is allowed is as good as impossible, and all of it alike
-        return table if table.any() else bins.mask(bins.start, bins.stop).astype(np.float64)
+        return table if table.any() else bins.mask.astype(np.float64)
 
     def quick_masses(self, weights: Numbers, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
         """Return the mass of bins under K weighted logistics, right to within about 10⁻¹⁵ of all mass.
@@ -370,11 +337,7 @@ def _between(above: Numbers) -> Numbers:
 
 
 class CategorySampler:
-    """Draws categories; an unknown one cannot be played and is left out.
-
-    Args:
-        grid: The categories.
-    """
+    """Draws categories; an unknown one cannot be played and is left out."""
 
     def __init__(self, grid: Categories) -> None:
         self.grid, self.known = grid, list(grid.values)
@@ -389,10 +352,9 @@ class CategorySampler:
             bins = category_bins(self.grid, constraint) if constraint else Bins(0, len(self.known))
             self._latest = constraint, bins
         bins = self._latest[1]
-        mask = bins.mask(bins.start, bins.stop)
-        table = table[bins.start : bins.stop] * mask
+        table = table[bins.start : bins.stop] * bins.mask
         if not table.any():  # all underflow: what is allowed is as good as impossible
-            table = mask.astype(np.float64)
+            table = bins.mask.astype(np.float64)
         return self.known[bins.start + draw_bin(options.weigh(table), random)]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,27 +38,17 @@ REDRAWS = 8
 
 @dataclass(frozen=True, eq=False)
 class StoredModel:
-    """What a model file holds: all that it takes to build the model again, or to play it, and how it was trained.
+    """What a model file holds: all that it takes to build the model again, or to play it, and how it was trained."""
 
-    Args:
-        columns: What a row holds, D of them.
-        parts: The backbone and the head, each by its name and options.
-        weights: What was learned, by name.
-        buffers: What else the parts keep, by name.
-        summary: How it was trained and what it scored.
-        plugins: Modules outside this package that its parts come from.
-        grams: N-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`.
-        version: Of the file; 0 for a checkpoint.
-    """
-
-    columns: tuple[Column, ...]
-    parts: dict[str, dict[str, Any]]
-    weights: Arrays
-    buffers: Arrays
-    summary: dict[str, Any]
-    plugins: tuple[str, ...] = ()
+    columns: tuple[Column, ...]  # what a row holds, D of them
+    parts: dict[str, dict[str, Any]]  # the backbone and the head, each by its name and options
+    weights: Arrays  # what was learned, by name
+    buffers: Arrays  # what else the parts keep, by name
+    summary: dict[str, Any]  # how it was trained and what it scored
+    plugins: tuple[str, ...] = ()  # modules outside this package that its parts come from
+    # n-grams of its training data; see :data:`~hachimachi.ngrams.KINDS`
     grams: dict[str, NGrams] = field(default_factory=dict)
-    version: int = 0
+    version: int = 0  # of the file; 0 for a checkpoint
 
     @property
     def parameter_count(self) -> int:
@@ -70,12 +62,7 @@ class StoredModel:
 
 
 class RowEncoder:
-    """Encodes rows, one at a time.
-
-    Args:
-        columns: The model's columns, D.
-        arrays: The model's weights.
-    """
+    """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
         inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
@@ -100,9 +87,6 @@ class Voices:
 
     Polyphony stays inside the model's distribution: with N notes allowed and N sounding, the time of the next event is
     drawn first, given that it is not before the moment at which the first of them has ended.
-
-    Args:
-        columns: The model's columns.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -112,8 +96,7 @@ class Voices:
         self.key = [i for i, c in enumerate(columns) if notes and (c.name == "pitch" or isinstance(c.grid, Categories))]
         """Indices of the columns that tell one key from another: pitch, and what plays it."""
         self.instant = self.time[1].describe()["resolution"] / 2 if self.time else 0.0
-        self.left: tuple[float, ...] = ()
-        """For how many seconds each note that sounds goes on after the last event."""
+        self.left: tuple[float, ...] = ()  # for how many seconds each note that sounds goes on after the last event
         self.struck: frozenset[tuple[float, ...]] = frozenset()
         """The keys that were struck at the instant of the last event."""
 
@@ -143,11 +126,7 @@ class Voices:
         return longest + MARGIN if longest > MARGIN else 0.0
 
     def limit(self, sampling: Sampling) -> Sampling:
-        """Return how to draw the next event.
-
-        Raises:
-            HachimachiError: The time that it must wait is not allowed, and polyphony does not yield.
-        """
+        """Return how to draw the next event; an error where it may not wait as it must, unless polyphony yields."""
         if sampling.polyphony is None or self.time is None:
             return sampling
         column = self.time[1]
@@ -185,9 +164,6 @@ class Steps:
     """How far the values of controllers may move from one event to the next: as far as they did in training.
 
     Values are compared with those of the previous event of the same categories. Notes leap as they like.
-
-    Args:
-        columns: The model's columns.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -218,13 +194,7 @@ class Steps:
 
 
 def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
-    """Return how each event and the one after the last is drawn, N + 1 of them: polyphony looks at those before.
-
-    Args:
-        columns: The model's columns, D.
-        rows: The events, shape (N, D).
-        sampling: How to draw.
-    """
+    """Return how each of N events, shape (N, D), and the next is drawn, N + 1: polyphony looks at those before."""
     voices, found = Voices(columns), [sampling]
     for row in rows.tolist():
         voices.observe(row)
@@ -244,9 +214,6 @@ class Player:
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
             one that has been checked against the model's columns.
-
-    Raises:
-        HachimachiError: A temperature and a sampling, or what the model cannot play.
     """
 
     def __init__(
@@ -257,17 +224,15 @@ class Player:
         sampling: Sampling | None = None,
     ) -> None:
         model = model.model if isinstance(model, Player) else model
-        self.model = model
-        """What it plays: a torch model, or what a file holds."""
-        self.columns = tuple(model.columns)
-        """What the model knows of each value of a row, D of them, time included."""
-        self.temporal = self.columns[0].name == TIME
-        """Whether rows begin with an inter-event time."""
+        self.model = model  # what it plays: a torch model, or what a file holds
+        self.columns = tuple(model.columns)  # what the model knows of each value of a row, D of them, time included
+        self.temporal = self.columns[0].name == TIME  # whether rows begin with an inter-event time
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(self.columns)
         self.random = Random(seed)
         stored = isinstance(model, StoredModel)
-        arrays = to_double(model.arrays) if stored else to_arrays(model.eval())
+        # in double precision: what is made of weights is rounded once
+        arrays = {n: a.astype(np.float64) for n, a in model.arrays.items()} if stored else to_arrays(model.eval())
         self.encoder = RowEncoder(self.columns, arrays)
         self.backbone = numpy_backbone(model.parts["backbone"], arrays, None if stored else model.backbone)
         # counted from the end of what the head predicts from, so that the size of the backbone does not matter
@@ -348,29 +313,20 @@ class Player:
 class PlayerState(NamedTuple):
     """What a player has observed, as far as the model needs it to go on. Never written to, so forks share it."""
 
-    last: Sequence[float]
-    """The raw values of the previous event, shape (D,), NaN where there was none."""
+    last: Sequence[float]  # the raw values of the previous event, shape (D,), NaN where there was none
     hidden: Vector
     """What the head predicts from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
-    backbone: Any
-    """The state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`."""
+    backbone: Any  # the state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`
 
 
 class Memory(NamedTuple):
     """A player's state, the notes that sound included. Never written to, and of use to every player of the model."""
 
     state: PlayerState
-    left: tuple[float, ...]
-    """For how many seconds each note that sounds goes on after the last event."""
-    struck: frozenset[tuple[float, ...]]
-    """The keys that were struck at the instant of the last event."""
+    left: tuple[float, ...]  # for how many seconds each note that sounds goes on after the last event
+    struck: frozenset[tuple[float, ...]]  # the keys that were struck at the instant of the last event
     previous: Mapping[tuple[float, ...], Sequence[float]]
     """The last event of each combination of categories, where steps are limited."""
-
-
-def to_double(arrays: Arrays) -> Arrays:
-    """Return weights in double precision: what is made of them is rounded once."""
-    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
 
 
 def to_arrays(module: nn.Module) -> Arrays:
@@ -385,13 +341,7 @@ def has_numpy_form(parts: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def numpy_backbone(part: Mapping[str, Any], arrays: Arrays, module: nn.Module | None = None) -> NumpyBackbone:
-    """Return a backbone for playing: by its own ``stepper``, in NumPy, or else by torch's step.
-
-    Args:
-        part: Its name and options.
-        arrays: The model's weights.
-        module: The torch module, where there is one.
-    """
+    """Return a backbone, a name and options, for playing: by its own ``stepper``, in NumPy, or else by torch's step."""
     name, options = _split(part)
     stepper: Any = getattr(module, "stepper", None)
     if stepper is not None:
@@ -410,14 +360,9 @@ def numpy_head(
     arrays: Arrays,
     module: nn.Module | None = None,
 ) -> NumpyHead:
-    """Return a head for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
+    """Return a head, a name and options, for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
 
-    Args:
-        part: Its name and options.
-        columns: The model's columns, D.
-        previous: Where in what it predicts from the previous value of a column stands, by column.
-        arrays: The model's weights.
-        module: The torch module, where there is one.
+    In what it predicts from, the previous value of column i stands at ``previous[i]``.
     """
     name, options = _split(part)
     sampler: Any = getattr(module, "sampler", None)
@@ -440,15 +385,58 @@ def _within(arrays: Arrays, prefix: str) -> Arrays:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch, if it is loaded, use one thread: the steps of playing are too small to share, and waiting for another
-    core costs far more."""
+    """Let torch, if it is loaded, use one thread: steps of playing are too small to share, waiting for a core costs."""
     torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = torch.get_num_threads() if torch else 1
+    if torch:
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def quick_steps() -> Iterator[None]:
+    """Compute in this thread as is best for playing, until the block ends: see the other two; torch infers only."""
+    torch = sys.modules.get("torch")
+    with one_thread(), flush_denormals(), torch.inference_mode() if torch else nullcontext():
+        yield
+
+
+CONTROL_WORDS = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
+"""By processor, on Linux: where in the ``fenv_t`` of its C libraries the control word is, and the bits for flushing
+results and inputs: FTZ and DAZ of MXCSR, FZ of FPCR."""
+ROOM = 64  # bytes that hold a ``fenv_t``
+
+
+@contextmanager
+def flush_denormals() -> Iterator[bool]:
+    """Flush denormal numbers to zero in this thread until the block ends; yield whether that can be done here.
+
+    Numbers below the smallest normal one take processors up to a hundred times as long. A bit of the floating-point
+    environment (fenv.h), which belongs to the thread, makes them zeros.
+    """
+    torch = sys.modules.get("torch")
+    control = CONTROL_WORDS.get(os.uname().machine) if sys.platform == "linux" else None
+    if control is not None:
+        libm = ctypes.CDLL(None)  # Python itself is linked with it
+        before, flushing = ctypes.create_string_buffer(ROOM), ctypes.create_string_buffer(ROOM)
+        libm.fegetenv(before)
+        libm.fegetenv(flushing)
+        offset, bits = control
+        ctypes.c_uint32.from_buffer(flushing, offset).value |= bits
+        libm.fesetenv(flushing)
+        try:
+            yield True
+        finally:
+            libm.fesetenv(before)
+    elif torch is not None:
+        granted = torch.set_flush_denormal(True)
+        try:
+            yield granted
+        finally:
+            torch.set_flush_denormal(False)
+    else:
+        yield False

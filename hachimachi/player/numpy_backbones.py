@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
-Arrays = Mapping[str, NDArray[np.floating]]
-"""Weights by the names that they have in the torch module."""
+Arrays = Mapping[str, NDArray[np.floating]]  # weights by the names that they have in the torch module
 
 
 class NumpyBackbone(ABC):
@@ -85,12 +84,8 @@ class FusedLinear:
     """A linear layer for one vector; with a layer norm before it, both in one product.
 
     The norm's gain and the taking away of the mean are linear and go into the matrix, its shift into the bias. What is
-    left is one number, the inverse standard deviation, by which the product is multiplied.
-
-    Args:
-        arrays: Weights.
-        name: The linear layer's name.
-        norm: That of the norm of its inputs, if there is one.
+    left is one number, the inverse standard deviation, by which the product is multiplied. The weights go by the names
+    of the linear layer, and of the norm of its inputs, if there is one.
     """
 
     def __init__(self, arrays: Arrays, name: str, norm: str | None = None) -> None:
@@ -112,15 +107,13 @@ class FusedLinear:
         return out
 
 
-RecurrentState = tuple[tuple[Vector, ...], ...]
-"""For each layer, the vectors of its state, hidden vector first."""
+RecurrentState = tuple[tuple[Vector, ...], ...]  # for each layer, the vectors of its state, hidden vector first
 
 
 class NumpyRecurrent(NumpyBackbone):
     """Layers of recurrent units; options of the torch module that are not needed here are passed over."""
 
-    parts = 1
-    """Vectors in the state of a layer."""
+    parts = 1  # vectors in the state of a layer
 
     def __init__(self, arrays: Arrays, **_: Any) -> None:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -198,8 +191,7 @@ class NumpyLSTM(NumpyRecurrent):
         return gates[3 * size :] * np.tanh(cell), cell
 
 
-KERNEL = 4
-"""Events that the convolution of a minimal GRU's layer sees at once."""
+KERNEL = 4  # events that the convolution of a minimal GRU's layer sees at once
 MinGRUState = tuple[tuple[Vector, Vector], ...]
 """For each layer the hidden vector, (H,), and the last inputs of the convolution, (3, H)."""
 
@@ -240,14 +232,12 @@ class NumpyMinGRU(NumpyBackbone):
         return self.norm(stream), tuple(last)
 
 
-HEAD = 32
-"""Width of an attention head."""
+HEAD = 32  # width of an attention head
 PAIRED = np.arange(HEAD).reshape(2, -1).T.reshape(-1)
 """The numbers of a head with those that are rotated together side by side."""
 SPEED = 1j * 10_000.0 ** -np.arange(0, 1, 2 / HEAD)
 """Angles by which pairs are rotated at each event, as imaginary numbers, (16,)."""
-SPARE = 3
-"""A cache has room for so many windows more than one; the less seldom it is copied, the more memory it takes."""
+SPARE = 3  # a cache has room for so many windows more than one; the less seldom it is copied, the more memory it takes
 
 
 class KVCache:

@@ -17,10 +17,8 @@ from hachimachi.player.column_samplers import CategorySampler, MixtureParams, Nu
 from hachimachi.player.numpy_backbones import Arrays, Vector, as_array
 from hachimachi.sampling import PLAIN, ColumnSampling, Numbers, Sampling, draw_index, sigmoid
 
-CACHED_VALUES = 256
-"""Values of a column for which it is kept what they say to the others: most columns have no more."""
-Write = Callable[[float, Vector], None]
-"""Writes the encoding of one value of a column over a vector, shape (size,)."""
+CACHED_VALUES = 256  # values of a column for which it is kept what they say to the others: most columns have no more
+Write = Callable[[float, Vector], None]  # writes the encoding of one value of a column over a vector, shape (size,)
 
 
 def symlog(x: float) -> float:
@@ -36,13 +34,7 @@ def symexp(x: float) -> float:
 
 
 def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[int, Write]:
-    """Return the width of a column's encoding, and what writes it.
-
-    Args:
-        column: The column.
-        arrays: The model's weights.
-        prefix: Under which those of the column's encoder stand.
-    """
+    """Return the width of a column's encoding, and what writes it, by the weights under a prefix."""
     embedding = arrays.get(f"{prefix}.embedding.weight")
     rows = [] if embedding is None else list(as_array(embedding))
     grid = column.grid
@@ -81,13 +73,9 @@ class NumpyHead(ABC):
 
     @abstractmethod
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event, raw values of shape (D,).
+        """Draw an event, raw values of shape (D,), given what the head predicts from, float32, shape (H,).
 
-        Args:
-            hidden: What the head predicts from, float32, shape (H,); it is not written to.
-            last: The raw values of the previous event, NaN where there was none.
-            sampling: How to draw.
-            random: Where random numbers come from.
+        ``last`` are the raw values of the previous event, NaN where there was none.
         """
 
 
@@ -96,12 +84,7 @@ class NumpyAutoregressive(NumpyHead):
 
     First :meth:`begin`; then, in any order, ask for the :meth:`parameters` of a column and :meth:`reveal` its value.
     What a column says to the others is added to their hidden layers once it is revealed, and never computed again.
-
-    Args:
-        columns: The model's columns, D.
-        previous: Where in the hidden vector the previous value of a column stands, by column.
-        arrays: The head's weights.
-        order: Names of the columns to draw first.
+    In the hidden vector, the previous value of column i stands at ``previous[i]``.
     """
 
     def __init__(
@@ -183,15 +166,7 @@ class _NumberColumn:
         self.moving = np.arange(components) % 2 == 0
 
     def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:
-        """Draw a value.
-
-        Args:
-            raw: The parameters, float32, shape (P,).
-            previous: The column's previous value on its scale, NaN where it is never known.
-            last: That value itself.
-            options: How to draw.
-            random: Where random numbers come from.
-        """
+        """Draw a value by parameters of shape (P,), the previous value on its scale (NaN if unknown), and as it was."""
         logits = raw[: self.ends[0]].tolist()
         highest = max(logits)
         weights = [math.exp(logit - highest) for logit in logits]
@@ -245,11 +220,7 @@ class NumpyMixture(NumpyHead):
     """A :class:`~hachimachi.models.heads.mixture.MixtureHead` for one event at a time.
 
     Draws a component and then its columns where all are drawn as predicted, else column by column from their tables.
-
-    Args:
-        columns: The model's columns, D.
-        previous: Not needed: what a component says of the previous event stands in the hidden vector.
-        arrays: The head's weights.
+    The previous values have no part in it: what a component says of them follows from the hidden vector.
     """
 
     def __init__(self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, **_: Any) -> None:
@@ -271,13 +242,7 @@ class NumpyMixture(NumpyHead):
         logits, *raws = np.split(hidden.dot(self.weight) + self.bias, self.ends)
         return [logits, *(raw.reshape(self.components, -1) for raw in raws)]
 
-    def sample(
-        self,
-        hidden: Vector,
-        last: Sequence[float],  # noqa: ARG002
-        sampling: Sampling,
-        random: Random,
-    ) -> NDArray[np.float64]:
+    def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:  # noqa: ARG002
         """Draw an event that follows a hidden vector of shape (H,)."""
         logits, *raws = (part.astype(np.float64) for part in self.parameters(hidden))
         weights = np.exp(logits - logits.max())

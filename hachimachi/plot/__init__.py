@@ -13,34 +13,13 @@ from matplotlib.figure import Figure
 from hachimachi.description.describe import Description, describe
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence
-from hachimachi.plot.canvas import (
-    FAINT,
-    HUES,
-    INK,
-    TITLE,
-    Scales,
-    check_picture,
-    draw_bars,
-    draw_keys,
-    draw_spreads,
-    explain_colours,
-    is_notes,
-    make_figure,
-    prepare,
-    root_of,
-    save,
-    start_of,
-    times_of,
-    to_pixels,
-    widen,
-)
+from hachimachi.plot import canvas
+from hachimachi.plot.canvas import FAINT, HUES, INK, TITLE, Scales, check_picture, save, to_pixels
 
 __all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
 Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
-_SECONDS, _EVENTS = 30.0, 400
-"""Length of the sequence in an overview, whichever is less, but at least a hundred events."""
-_LANES, _SPREADS = 12, 40
-"""Most features and distributions on a page."""
+_SECONDS, _EVENTS = 30.0, 400  # length of the sequence in an overview, whichever is less, but at least a hundred events
+_LANES, _SPREADS = 12, 40  # most features and distributions on a page
 
 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
@@ -51,49 +30,37 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
             ``instrument``.
         ax: Axes to draw on, a new figure by default.
         scales: Common scales of several pictures; see `Scales.of`.
-
-    Returns:
-        The figure.
-
-    Raises:
-        HachimachiError: No time, or no pitch.
     """
-    if not is_notes(sequence):
+    if not canvas.is_notes(sequence):
         raise HachimachiError("a piano roll needs time and a feature named pitch; draw traces instead")
     scales = scales or Scales.of(sequence)
     if ax is None:
-        figure, (ax,) = make_figure(1, 3.4)
-        explain_colours(figure, [ax], scales)
-    prepare(ax, sequence, scales)
+        figure, (ax,) = canvas.make_figure(1, 3.4)
+        canvas.explain_colours(figure, [ax], scales)
+    canvas.prepare(ax, sequence, scales)
     low, high = scales.ranges["pitch"]
     ax.set_ylim(low - 1.5, max(high, low + 10) + 1.5)
-    draw_keys(ax)
-    draw_bars(ax, sequence, scales)
-    return root_of(ax)
+    canvas.draw_keys(ax)
+    canvas.draw_bars(ax, sequence, scales)
+    return canvas.root_of(ax)
 
 
 def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
     """Draw each feature in its lane, over time or event numbers; numbers as steps, categories as dots.
 
-    Args:
-        sequence: Any events.
-        ax: Axes to draw on, a new figure by default.
-        scales: Common scales of several pictures; see `Scales.of`.
-
-    Returns:
-        The figure.
+    Axes and scales are as for :func:`piano_roll`.
     """
     features = sequence.features
-    ax = ax or make_figure(1, _lanes_height(sequence))[1][0]
+    ax = ax or canvas.make_figure(1, _lanes_height(sequence))[1][0]
     scales = scales or Scales.of(sequence)
-    prepare(ax, sequence, scales)
+    canvas.prepare(ax, sequence, scales)
     right = ax.get_xlim()[1]
     for lane, feature in enumerate(features):
-        low, high = widen(scales.ranges[feature.name])
+        low, high = canvas.widen(scales.ranges[feature.name])
         y = lane + 0.9 - 0.8 * (sequence.column(feature.name) - low) / (high - low)
         dots = {"linestyle": "none", "marker": "o", "markersize": 2.5}
         look = dots if feature.kind == "categorical" else {"drawstyle": "steps-post", "linewidth": 1.1}
-        ax.plot(times_of(sequence), y, color=HUES[lane % len(HUES)], **look)
+        ax.plot(canvas.times_of(sequence), y, color=HUES[lane % len(HUES)], **look)
         for value, height in ((high, lane + 0.2), (low, lane + 0.8)):
             ax.annotate(
                 f"{value:.3g}", (right, height), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
@@ -101,7 +68,7 @@ def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | 
     ax.set_ylim(len(features), 0)
     ax.set_yticks(np.arange(len(features)) + 0.5, [feature.name for feature in features])
     ax.hlines(np.arange(1, len(features)), *ax.get_xlim(), color="white", linewidth=2, zorder=0)
-    return root_of(ax)
+    return canvas.root_of(ax)
 
 
 def compare(
@@ -112,24 +79,21 @@ def compare(
     seconds: float | None = None,
     titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw real and generated events, one above the other on the same scales.
+    """Draw real and generated events of the same features, one above the other on the same scales.
 
     Args:
         real: Training data.
-        generated: Events with the same features.
+        generated: Generated events.
         path: File to save the picture to.
         seconds: Duration to draw of each, from its first event; all by default.
         titles: Of each.
-
-    Raises:
-        HachimachiError: Different features, or a file that cannot be written.
     """
     if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
         raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
     real, generated = _beginning(real, seconds), _beginning(generated, seconds)
-    notes = is_notes(real) and is_notes(generated)
+    notes = canvas.is_notes(real) and canvas.is_notes(generated)
     scales = Scales.of(real, generated)
-    figure, axes = make_figure(2, 2.7 if notes else _lanes_height(real))
+    figure, axes = canvas.make_figure(2, 2.7 if notes else _lanes_height(real))
     draw: Callable[..., Figure] = piano_roll if notes else traces
     named = f"The data: {real.name}" if real.name else "The data"
     for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
@@ -137,26 +101,19 @@ def compare(
         ax.set_title(title, **TITLE)
     axes[0].set_xlabel("")
     if notes:
-        explain_colours(figure, axes, scales)
+        canvas.explain_colours(figure, axes, scales)
     if path is not None:
         save(figure, path)
     return figure
 
 
 def overview(data: Data) -> Figure:
-    """Draw data on one page: the beginning of a sequence, and the distribution of every column.
-
-    Args:
-        data: A description, or what `describe` takes: a file or a folder, sequences.
-
-    Raises:
-        HachimachiError: Data that cannot be described.
-    """
+    """Draw data, given as to :func:`distributions`, on a page: the beginning of a sequence, and all distributions."""
     described = data if isinstance(data, Description) else describe(data)
     example = described.example
     most = min(len(_beginning(example, _SECONDS)), _EVENTS) if example.temporal else _EVENTS
     example = example[: max(most, 100)]
-    notes = is_notes(example)
+    notes = canvas.is_notes(example)
     shown = len(example.features) if notes else _LANES
     example = replace(example, features=example.features[:shown], data=example.data[:, :shown])
     across, down = _grid(len(described.columns))
@@ -166,37 +123,33 @@ def overview(data: Data) -> Figure:
     ax, scales = above.subplots(), Scales.of(example)
     (piano_roll if notes else traces)(example, ax, scales=scales)
     if notes:
-        explain_colours(above, [ax], scales)
+        canvas.explain_colours(above, [ax], scales)
     title = f"first {count(len(example), 'event')}" if len(example) < described.events else "all events"
     features = len(described.columns) - example.temporal
     title += f", {len(example.features)} of {features} features" if features > len(example.features) else ""
     name = example.name or described.name
     ax.set_title(f"{name}: {title}" if name else title.capitalize(), **TITLE)
     ax.set_title(described.size(), loc="right", color=FAINT, fontsize=9)
-    draw_spreads(below, described.columns[:_SPREADS], across)
+    canvas.draw_spreads(below, described.columns[:_SPREADS], across)
     return figure
 
 
 def distributions(data: Data) -> Figure:
     """Draw the distribution of every column of data, the time between events first.
 
-    Args:
-        data: A description, or what `describe` takes: a file or a folder, sequences.
-
-    Raises:
-        HachimachiError: Data that cannot be described.
+    The data are a description, or what `describe` takes: a file or a folder, sequences.
     """
     described = data if isinstance(data, Description) else describe(data)
     across, down = _grid(len(described.columns))
     figure = Figure(figsize=(10, 0.2 + 1.6 * down), facecolor="white", layout="constrained")
-    draw_spreads(figure, described.columns[:_SPREADS], across)
+    canvas.draw_spreads(figure, described.columns[:_SPREADS], across)
     return figure
 
 
 def _beginning(sequence: EventSequence, seconds: float | None) -> EventSequence:
     if seconds is None or sequence.time is None:
         return sequence
-    return sequence[: int(np.searchsorted(sequence.time, start_of(sequence) + seconds, side="right"))]
+    return sequence[: int(np.searchsorted(sequence.time, canvas.start_of(sequence) + seconds, side="right"))]
 
 
 def _lanes_height(sequence: EventSequence) -> float:

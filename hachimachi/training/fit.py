@@ -25,8 +25,8 @@ from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
 from hachimachi.evaluation.verdict import GRADES, Verdict, judge
 from hachimachi.io.collection import Collection
+from hachimachi.models.backbones import explain_size
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.sizes import explain_size
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
 from hachimachi.training.config.compose import resolve_defaults
 from hachimachi.training.config.targets import build_optimizer, build_section

@@ -65,7 +65,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     if len(np.unique(group[lengths >= 2])) < SEVERAL:
         held = np.rint(lengths * fraction).astype(np.int64)
         held[held < 2] = 0
-        for first in {int(group[pair.places[0]]) for pair in pairs}:
+        for first in {int(group[pair.indices[0]]) for pair in pairs}:
             members = np.flatnonzero(group == first)
             longest = members[lengths[members].argmax()]
             start = lengths[longest] - held[longest]
@@ -168,7 +168,7 @@ def _copies_across(train: Collection, others: Collection, split: Split) -> list[
     group, pairs, note = group_near_duplicates(train.join(others))
     notes = [note] if note else []
     if copies := np.count_nonzero(np.isin(group[len(train) :], group[: len(train)])):
-        first = _first([pair for pair in pairs if (pair.places[0] < len(train)) != (pair.places[1] < len(train))])
+        first = _first([pair for pair in pairs if (pair.indices[0] < len(train)) != (pair.indices[1] < len(train))])
         which = f"{copies} of {count(len(others), 'sequence')} under 'valid' or 'test' in {split.path.name}"
         notes.append(f"near copies of what is under 'train', so that scores flatter: {which}: {first}")
     return notes

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hachimachi.augment.apply import bind, parse
+from hachimachi.augment.apply import Chain, parse
 from hachimachi.augment.augmentation import known
 from hachimachi.augment.ops import Draw
 
@@ -39,7 +39,7 @@ def test_its_expression_reads_back(name: str, data: st.DataObject) -> None:
 @given(st.data(), SEEDS)
 def test_what_it_may_change_and_what_not(name: str, data: st.DataObject, seed: int) -> None:
     op, rows = data.draw(ops(name)), make_windows(seed)
-    before, bound = rows.copy(), bind([op], COLUMNS)
+    before, bound = rows.copy(), Chain((op,)).bind(COLUMNS)
     outcome = bound(rows, np.random.default_rng(seed))
     assert same(rows, before)
     assert same(np.isnan(outcome.rows), np.isnan(rows))
@@ -59,7 +59,7 @@ def test_what_it_may_change_and_what_not(name: str, data: st.DataObject, seed: i
 @given(st.data(), SEEDS)
 def test_it_stays_in_range_and_counts_what_it_does(name: str, data: st.DataObject, seed: int) -> None:
     op, rows = data.draw(ops(name)), make_windows(seed)
-    bound = bind([op], COLUMNS)
+    bound = Chain((op,)).bind(COLUMNS)
     outcome = bound(rows, np.random.default_rng(seed))
     [counts] = outcome.counts
     different = (outcome.rows != rows) & ~np.isnan(rows)
@@ -79,11 +79,11 @@ def test_it_stays_in_range_and_counts_what_it_does(name: str, data: st.DataObjec
 @given(st.data(), SEEDS)
 def test_a_probability_of_0_is_the_identity(name: str, data: st.DataObject, seed: int) -> None:
     op, rows = data.draw(ops(name)), make_windows(seed)
-    outcome = bind([replace(op, p=0)], COLUMNS)(rows, np.random.default_rng(seed))
+    outcome = Chain((replace(op, p=0),)).bind(COLUMNS)(rows, np.random.default_rng(seed))
     assert same(outcome.rows, rows)
     assert not outcome.applied.any()
     nobody = np.zeros(len(rows), dtype=np.bool_)
-    assert same(bind([op], COLUMNS)(rows, np.random.default_rng(seed), nobody).rows, rows)
+    assert same(Chain((op,)).bind(COLUMNS)(rows, np.random.default_rng(seed), nobody).rows, rows)
 
 
 @EVERY
@@ -94,7 +94,7 @@ def test_padding_makes_no_difference(name: str, data: st.DataObject, seed: int) 
     if isinstance(op, Draw):
         return  # what is drawn has the shape of the padded windows
     padded = np.concatenate([rows, np.full_like(rows[:, :3], np.nan)], axis=1)
-    bound = bind([op], COLUMNS)
+    bound = Chain((op,)).bind(COLUMNS)
     outcomes = [bound(each, np.random.default_rng(seed)).rows[:, : rows.shape[1]] for each in (rows, padded)]
     np.testing.assert_allclose(*outcomes, rtol=1e-9)  # sums are added up in another order
 

@@ -14,7 +14,7 @@ from hachimachi.checkpoint import save_model
 from hachimachi.columns import FLOOR
 from hachimachi.events import EventSequence
 from hachimachi.io import write
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import build_model
 from hachimachi.ngrams import opening_hashes
 from tests.commands.conftest import Said, read_table

@@ -14,7 +14,7 @@ from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read, write
 from hachimachi.io.formats import WRITERS
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import build_model
 
 SMALL = {"name": "gru", "size": 8}

@@ -12,7 +12,7 @@ from hachimachi.checkpoint import describe, save_model
 from hachimachi.cli import main
 from hachimachi.events import EventSequence
 from hachimachi.io import write
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import EventModel, build_model
 
 SUMMARY = {

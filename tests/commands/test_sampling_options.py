@@ -15,7 +15,7 @@ from hachimachi import plugins
 from hachimachi.checkpoint import save_model
 from hachimachi.events import EventSequence
 from hachimachi.io import read, write
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import build_model
 from tests.commands.conftest import Said, read_table
 from tests.conftest import chi_square

@@ -13,7 +13,7 @@ from hachimachi.columns import Column, fit_columns
 from hachimachi.evaluation.collapse import CYCLE, REPEATS, measure_collapse
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 
 KNOBS = (Feature("x"), Feature("y"))
 

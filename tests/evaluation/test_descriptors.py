@@ -14,7 +14,7 @@ from hachimachi.columns import fit_columns
 from hachimachi.evaluation.descriptors import Descriptor, Reference
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 
 
 def notes(

@@ -26,7 +26,7 @@ from hachimachi.evaluation.playing import (
 from hachimachi.evaluation.verdict import judge
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.generation import generate
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.prelude import play_prelude
 from hachimachi.sampling import Sampling

@@ -29,7 +29,7 @@ def test_what_one_leaves_open_another_may_say() -> None:
     report = Report()
     kept = keep_agreeing(files, report)
     assert [each.name for each in kept] == ["a.csv", "b.mid", "c.csv"]
-    assert all(each.features == NOTES[:3] for each in kept)
+    assert all(each.sequences[0].features == NOTES[:3] for each in kept)
     assert not report.refused
 
 

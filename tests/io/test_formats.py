@@ -14,7 +14,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, Kind
 from hachimachi.io import Report
 from hachimachi.io.files import READERS, WRITERS
-from hachimachi.io.midi.read import NOTES
+from hachimachi.io.midi import NOTES
 
 NAMES = st.from_regex(r"[A-Za-zäöü_.][A-Za-z0-9 äöü_.-]{0,8}[a-z]", fullmatch=True)
 NUMBERS = st.integers(-1000, 1000).map(float) | st.floats(allow_nan=False, allow_infinity=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report, read
-from hachimachi.io.midi.read import DRUMS, NOTES
+from hachimachi.io.midi import DRUMS, NOTES
 
 Reader = Callable[..., tuple[EventSequence, Report]]
 CORPORA = ["freedoom_small/midi", "groove_dev/midi", "piano_midi_de_small/midi"]

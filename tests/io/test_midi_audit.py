@@ -9,7 +9,7 @@ import pytest
 
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.midi.pairing import EMPTY, RESTARTED, UNENDED
+from hachimachi.io.report import EMPTY, RESTARTED, UNENDED
 
 Reader = Callable[..., tuple[EventSequence, Report]]
 ON, OFF = b"\x90\x3c\x50", b"\x80\x3c\x00"

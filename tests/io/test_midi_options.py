@@ -12,8 +12,8 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io import Report
-from hachimachi.io.midi import COLUMNS, MidiOptions
-from hachimachi.io.midi.read import NOTES, parse
+from hachimachi.io.midi import COLUMNS, NOTES, MidiOptions
+from hachimachi.io.midi.read import parse
 from hachimachi.io.report import REPEATED
 
 Make = Callable[..., bytes]

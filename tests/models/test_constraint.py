@@ -33,7 +33,7 @@ def test_a_bin_is_left_where_one_of_its_values_is_allowed(parts: list, whole: bo
     played = PlayedGrid("x", grid, (0.0, 1.0), whole)
     bins = number_bins(grid, whole, constraint)
     mask = np.zeros(grid.bins, dtype=bool)
-    mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
+    mask[bins.start : bins.stop] = bins.mask
     random = Random(seed)
     for index in range(grid.bins):
         tried = [played.spread(index, random) for _ in range(5)]

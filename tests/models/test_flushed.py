@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hachimachi.errors import HachimachiError
-from hachimachi.player.quick_steps import flush_denormals
+from hachimachi.player.engine import flush_denormals
 from hachimachi.sampling import ColumnSampling, Sampling
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi import plugins
-from hachimachi.models.sizes import AUTO, ENOUGH, NAMES, SIZES, accepts_size, choose_size, explain_size
+from hachimachi.models.backbones import AUTO, ENOUGH, NAMES, SIZES, accepts_size, choose_size, explain_size
 
 BACKBONES = st.sampled_from([*SIZES, "one of their own"])
 

@@ -26,7 +26,7 @@ def test_the_histogram_is_drawn_from_where_no_logistic_reaches(temperature: floa
     steps = chance.choice(VALUES, 20_000, p=SHARES)
     (column, _) = fit_columns([EventSequence((Feature("x"),), np.ones((20_000, 1)), np.cumsum(steps))])
     sampler, (mean, std) = NumberSampler(column), column.moments
-    assert sampler.grid.every.size > 3000
+    assert sampler.grid.every.mask.size > 3000
     location = (np.log(0.12) - mean) / std
     params = MixtureParams(weight, 0.0, np.array([1 - weight]), np.array([location]), np.array([-6.0]))
     how, random = Sampling({"time": temperature}).of("time"), Random(0)

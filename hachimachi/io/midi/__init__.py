@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 
-DRUMS = 128
-"""Instrument of channel 10, where pitches select drums."""
-DRUM_CHANNEL = 9
-"""Channel 10, counted from 0 as in files."""
+DRUMS = 128  # instrument of channel 10, where pitches select drums
+DRUM_CHANNEL = 9  # channel 10, counted from 0 as in files
 COLUMNS: dict[str, Feature] = {
     "pitch": Feature("pitch", "integer", min=0, max=127, resolution=1),
     "velocity": Feature("velocity", "integer", min=1, max=127, resolution=1),
@@ -22,12 +20,10 @@ COLUMNS: dict[str, Feature] = {
     "pedal": Feature("pedal", "integer", min=0, max=127, resolution=1),
 }
 """Every column that a note can have, by name, as described in docs/data.md."""
-NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instrument"))
-"""Default columns of a note."""
+NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instrument"))  # default columns of a note
 CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0, max=127, resolution=1))
 """Columns of a control change."""
-BESIDE_CONTROLS = ("channel", "track")
-"""Optional columns of a control change."""
+BESIDE_CONTROLS = ("channel", "track")  # optional columns of a control change
 SUSTAIN = False
 """Whether notes ring on under the sustain pedal where nothing else is asked for, and no column holds the pedal."""
 

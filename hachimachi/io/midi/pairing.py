@@ -12,23 +12,13 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.io import report as wording
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS, MidiOptions
 from hachimachi.io.midi.smf import TrackEvents
-from hachimachi.io.report import (
-    EMPTY,
-    PEDAL_COLUMN,
-    PEDAL_RINGS,
-    PEDAL_UNHEEDED,
-    REPEATED,
-    RESTARTED,
-    SUSTAINED,
-    UNENDED,
-)
 
 DAMPER, SOUND_OFF, RESET = 64, 120, 121
 """Controllers: the pedal that lets notes ring, all sound off, and reset all controllers, which lifts the pedal."""
-DOWN = 64
-"""The least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)."""
+DOWN = 64  # the least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
 _NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
@@ -41,8 +31,7 @@ def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Co
     before the note-off, on the same tick, that ends the key's previous note is read after it.
 
     Returns:
-        Start, pitch, velocity, program, channel and track of each note, its end, and remarks. The program is the last
-        one that the track set for the channel, -1 before any.
+        Start, pitch, velocity, program (-1 before any in this track), channel and track of each note; ends; remarks.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -67,18 +56,18 @@ def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Co
             if at_once or not held:
                 continue
             late.add(key)
-            remarks[RESTARTED] += 1
+            remarks[wording.RESTARTED] += 1
         elif at_once and key in late:
             late.remove(key)
-            remarks[RESTARTED] -= 1
+            remarks[wording.RESTARTED] -= 1
             sounding[key] = list(held)
             continue
         for note in held:
             ends[note] = tick
     for note in chain.from_iterable(sounding.values()):
         ends[note] = track.messages[-1][0]
-    remarks[UNENDED] = len(sounding)
-    remarks[EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
+    remarks[wording.UNENDED] = len(sounding)
+    remarks[wording.EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
     return notes, ends, remarks
 
 
@@ -89,12 +78,8 @@ def read_notes(
 
     The instrument of a note is the last program that its own track set for the channel, else that of another track,
     else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0, and 0 again
-    after a reset of all controllers (MIDI recommended practice RP-015).
-
-    Args:
-        tracks: All tracks of the time line.
-        wanted: Names of columns; ``pedal`` is read if it is one of them.
-        rings: Whether notes last until the pedal lets them go, as in `sustain`.
+    after a reset of all controllers (MIDI recommended practice RP-015). It is read if it is among the columns wanted;
+    with ``rings``, notes last until it lets them go, as in `sustain`.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -121,13 +106,14 @@ def read_notes(
     ]
     if "pedal" in wanted:
         columns["pedal"] = _latest(changes, channel, start)
-    remarks[PEDAL_RINGS if rings else PEDAL_COLUMN if "pedal" in wanted else PEDAL_UNHEEDED] = pedals
+    unless = wording.PEDAL_COLUMN if "pedal" in wanted else wording.PEDAL_UNHEEDED
+    remarks[wording.PEDAL_RINGS if rings else unless] = pedals
     if rings and pedals:
         lasts = {track.number: track.messages[-1][0] for track in tracks if track.messages}
         last = np.array([lasts[number] for number in columns["track"].tolist()], np.int64)
         offs = [(tick, status) for tick, status, control, _ in controls if control == SOUND_OFF]
         end = sustain(channel << 7 | columns["pitch"], start, columns["end"], last, changes, offs)
-        remarks[SUSTAINED] = int((end > columns["end"]).sum())
+        remarks[wording.SUSTAINED] = int((end > columns["end"]).sum())
         columns["end"] = end
     return columns, remarks
 
@@ -149,9 +135,7 @@ def sustain(
 
     Args:
         key: Channel · 128 + pitch, shape (N,).
-        start: Ticks, shape (N,).
-        end: Ticks at which keys are released, shape (N,).
-        last: Ticks at which to end at the latest, shape (N,).
+        start: Ticks, shape (N,), as are ``end``, where keys are released, and ``last``, where notes end at the latest.
         changes: Tick, status and value of each change of a pedal, in the order of the file. On one tick keys are
             released before a pedal moves.
         offs: Tick and status of each "all sound off".
@@ -183,12 +167,9 @@ def _messages(tracks: Sequence[TrackEvents], kind: int) -> list[tuple[int, int, 
 def _latest(
     changes: Sequence[tuple[int, int, int]], channel: NDArray[np.int64], tick: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the value of channels at some ticks, 0 before any change; of simultaneous changes the last holds.
+    """Return the value of channels at ticks, shape (N,), 0 before any change; of simultaneous ones the last holds.
 
-    Args:
-        changes: Tick, status and value of each, in the order of the file.
-        channel: Shape (N,).
-        tick: Shape (N,).
+    A change is its tick, status and value; they are in the order of the file.
     """
     values = np.zeros(len(tick), np.int64)
     for number in np.unique(channel).tolist():
@@ -202,11 +183,8 @@ def _latest(
 def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list[Columns], Counter[str]]:
     """Return notes or control changes of tracks on one time line, and counts of what had to be mended or is odd.
 
-    Notes are sorted by start, pitch, instrument and end, control changes by time and then as in the file.
-
-    Args:
-        tracks: All tracks of the time line.
-        options: With ``split_tracks`` each track that has events is returned separately.
+    Notes are sorted by start, pitch, instrument and end, control changes by time and then as in the file. With
+    ``split_tracks`` each track that has events is returned separately.
     """
     remarks: Counter[str] = Counter()
     if options.controls:
@@ -221,16 +199,13 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
     else:
         keys = ["end", "instrument", "pitch", "start"]
         columns, remarks = read_notes(tracks, [feature.name for feature in options.features], options.rings)
-    order = np.lexsort(
-        [columns[name] for name in [*keys, *["track"] * options.split_tracks]]
-    )  # the last is the primary key
+    keys += ["track"] * options.split_tracks  # the last is the primary key
+    order = np.lexsort([columns[name] for name in keys])
     columns = {name: column[order] for name, column in columns.items()}
     if options.controls:
         values: dict[tuple[int, int], int] = {}
-        for channel, control, value in zip(
-            *(columns[name].tolist() for name in ("channel", "control", "value")), strict=True
-        ):
-            remarks[REPEATED] += values.get((channel, control)) == value
+        for channel, control, value in np.column_stack([columns[n] for n in ("channel", "control", "value")]).tolist():
+            remarks[wording.REPEATED] += values.get((channel, control)) == value
             values[channel, control] = value
     track = columns["track"]
     edges = [0, *(np.flatnonzero(np.diff(track)) + 1 if options.split_tracks else ()), len(track)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import itemgetter
 
 import numpy as np
@@ -15,63 +14,31 @@ from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
-from hachimachi.io.midi import DRUMS, NOTES, MidiOptions
+from hachimachi.io import report as wording
+from hachimachi.io.midi import MidiOptions
 from hachimachi.io.midi.pairing import name_tracks, read_rows
-from hachimachi.io.midi.smf import (
-    BREAKS_OFF,
-    EXPORT_AGAIN,
-    PADDING,
-    MidiChunks,
-    TrackEvents,
-    read_track,
-    split_chunks,
-)
-from hachimachi.io.report import (
-    AFTER_END,
-    BROKEN,
-    CUT_SHORT,
-    ELSEWHERE,
-    FRAMES,
-    MISSING,
-    SEQUENTIAL,
-    SILENCE,
-    SILENT_BEATS,
-    STRAY,
-    SURPLUS,
-    WRONG_LENGTH,
-    ZERO_TEMPO,
-    Report,
-)
+from hachimachi.io.midi.smf import BREAKS_OFF, EXPORT_AGAIN, PADDING, MidiChunks, TrackEvents, read_track, split_chunks
+from hachimachi.io.report import Report
 
-__all__ = ["DRUMS", "MISSING", "NOTES", "parse", "without_constant_instrument"]
 DEFAULT = MidiOptions()
-TEMPO = 500_000
-"""Microseconds per quarter note until a file says otherwise."""
-MOST_TICKS = 2**38
-"""Most ticks of a track: times a tempo, below 2²⁴, they must fit in 63 bits."""
-LONGEST = 86_400.0
-"""Most seconds of a piece; a longer one is damaged."""
-_LONG_SILENCE = {SILENCE: 10.0, SILENT_BEATS: 20.0}
+TEMPO = 500_000  # microseconds per quarter note until a file says otherwise
+MOST_TICKS = 2**38  # most ticks of a track: times a tempo, below 2²⁴, they must fit in 63 bits
+LONGEST = 86_400.0  # most seconds of a piece; a longer one is damaged
+_LONG_SILENCE = {wording.SILENCE: 10.0, wording.SILENT_BEATS: 20.0}
 
 
 class TempoMap:
-    """From ticks to seconds, or to quarter notes, for the tracks of one time line.
+    """From ticks to seconds, or with ``beats`` to quarter notes, for tracks whose tempo changes hold for all of them.
 
-    Args:
-        tracks: Tempo changes of each hold for all.
-        chunks: Gives the length of a tick.
-        beats: Quarter notes instead of seconds.
-
-    Attributes:
-        remarks: Counts of tempo changes outside the first track, and of ignored ones.
+    ``remarks`` counts tempo changes outside the first track, and ignored ones.
     """
 
     def __init__(self, tracks: Sequence[TrackEvents], chunks: MidiChunks, beats: bool) -> None:
         metrical = not beats and not chunks.ticks_per_second
         self._per = chunks.ticks_per_second or chunks.ticks_per_quarter * (1.0 if beats else 1e6)
         found = [(tick, tempo) for track in tracks for tick, tempo in track.tempos] if metrical else []
-        self.remarks = {ELSEWHERE: len(found) - len(tracks[0].tempos) if found else 0}
-        self.remarks[ZERO_TEMPO] = sum(not tempo for _, tempo in found)
+        self.remarks = {wording.ELSEWHERE: len(found) - len(tracks[0].tempos) if found else 0}
+        self.remarks[wording.ZERO_TEMPO] = sum(not tempo for _, tempo in found)
         changes = sorted(filter(itemgetter(1), found), key=itemgetter(0))  # of several at a tick, the last holds
         self._at = np.array([0, *(tick for tick, _ in changes)])
         self._tempo = np.array([TEMPO if metrical else 1, *(tempo for _, tempo in changes)])
@@ -87,16 +54,9 @@ class TempoMap:
 def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:
     """Read a MIDI file, by default as one sequence of notes sorted by time, pitch, instrument and duration.
 
-    Time is in seconds from the start of the file.
+    Time is in seconds from the start of the file. HachimachiError if it is not MIDI, or has no such events.
 
-    Args:
-        data: Its bytes.
-        file: Its name, for the report and for sequences.
-        report: Takes what had to be mended, see `hachimachi.io.report`.
-        options: What to read.
-
-    Raises:
-        HachimachiError: Not MIDI, an invalid header, or no such events.
+    The report takes what had to be mended, under the file's name, which sequences are given too.
     """
     chunks = split_chunks(data)
     if options.beats and chunks.ticks_per_second:
@@ -108,7 +68,9 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
             raise HachimachiError(f"damaged: it lasts {track.ticks:,} ticks; {EXPORT_AGAIN}")
     names = name_tracks(tracks)
     remarks = _chunk_remarks(chunks, tracks)
-    silent, longest, unit = (SILENT_BEATS, 2 * LONGEST, "beats") if options.beats else (SILENCE, LONGEST, "seconds")
+    silent, longest, unit = (
+        (wording.SILENT_BEATS, 2 * LONGEST, "beats") if options.beats else (wording.SILENCE, LONGEST, "seconds")
+    )
     sequences: list[EventSequence] = []
     too_long = silence = 0.0
     for line in [[track] for track in tracks] if chunks.sequential else [tracks]:
@@ -152,25 +114,16 @@ def _chunk_remarks(chunks: MidiChunks, tracks: Sequence[TrackEvents]) -> Counter
     for span, track in zip(chunks.spans, tracks, strict=True):
         rest = max(span.end - track.stop, 0)
         cut = span.declared > span.end and not track.ended
-        remarks[CUT_SHORT] += span.declared - span.end if cut else 0
+        remarks[wording.CUT_SHORT] += span.declared - span.end if cut else 0
         if track.ended:
-            remarks[WRONG_LENGTH] += track.stop > span.declared or span.declared > span.end
-            remarks[AFTER_END] += rest
+            remarks[wording.WRONG_LENGTH] += track.stop > span.declared or span.declared > span.end
+            remarks[wording.AFTER_END] += rest
         elif track.damage and not (cut and track.damage == BREAKS_OFF):
-            remarks[BROKEN] += rest
+            remarks[wording.BROKEN] += rest
     surplus = len(tracks) - chunks.announced
-    remarks[SURPLUS if surplus > 0 else MISSING] += abs(surplus)
-    remarks[WRONG_LENGTH] += chunks.misled
-    remarks[STRAY] += chunks.stray
-    remarks[FRAMES] += chunks.ticks_per_second > 0
-    remarks[SEQUENTIAL] += len(tracks) * chunks.sequential
+    remarks[wording.SURPLUS if surplus > 0 else wording.MISSING] += abs(surplus)
+    remarks[wording.WRONG_LENGTH] += chunks.misled
+    remarks[wording.STRAY] += chunks.stray
+    remarks[wording.FRAMES] += chunks.ticks_per_second > 0
+    remarks[wording.SEQUENTIAL] += len(tracks) * chunks.sequential
     return remarks
-
-
-def without_constant_instrument(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:
-    """Leave out the last column of sequences of `NOTES` if it is constant."""
-    values = {float(value) for sequence in sequences for value in np.unique(sequence.column("instrument"))}
-    if len(values) > 1:
-        return list(sequences)
-    report.constants["instrument"] = values.pop()
-    return [replace(sequence, features=NOTES[:-1], data=sequence.data[:, :-1]) for sequence in sequences]

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from hachimachi.errors import HachimachiError
 
 EXPORT_AGAIN = "export the file again"
-PADDING = bytes(16)
-"""Zeros appended to the bytes of a file, for an event that breaks off at its end."""
+PADDING = bytes(16)  # zeros appended to the bytes of a file, for an event that breaks off at its end
 BREAKS_OFF = "an event that breaks off"
 _FRAMES = {-24: 24.0, -25: 25.0, -29: 30000 / 1001, -30: 30.0}
 _HEADER = 14
@@ -28,33 +27,19 @@ class Span(NamedTuple):
 
 
 class MidiChunks(NamedTuple):
-    """Header and tracks of a file.
+    """Header and tracks of a file."""
 
-    Args:
-        ticks_per_quarter: Metrical time, or 0 for time in frames.
-        ticks_per_second: Time in frames (SMPTE), or 0 for metrical time.
-        sequential: Whether tracks are independent sequences (format 2).
-        announced: Number of tracks in the header.
-        spans: The tracks.
-        stray: Bytes outside all chunks.
-        misled: Whether the header's length led to no chunk.
-    """
-
-    ticks_per_quarter: int
-    ticks_per_second: float
-    sequential: bool
-    announced: int
+    ticks_per_quarter: int  # metrical time, or 0 for time in frames
+    ticks_per_second: float  # time in frames (SMPTE), or 0 for metrical time
+    sequential: bool  # whether tracks are independent sequences (format 2)
+    announced: int  # number of tracks in the header
     spans: list[Span]
-    stray: int
-    misled: bool
+    stray: int  # bytes outside all chunks
+    misled: bool  # whether the header's length led to no chunk
 
 
 def split_chunks(data: bytes) -> MidiChunks:
-    """Parse the chunks of a file; those of unknown kinds are skipped, as the specification asks.
-
-    Raises:
-        HachimachiError: Not MIDI, a truncated header, or one without a valid tick length or format.
-    """
+    """Parse the chunks of a file; those of unknown kinds are skipped, as the specification asks."""
     if data[:4] != b"MThd":
         raise HachimachiError(f"not a MIDI file: it begins with {data[:4]!r}, expected b'MThd'")
     if len(data) < _HEADER:
@@ -108,28 +93,19 @@ def _next_track(data: bytes, at: int) -> int:
 
 @dataclass
 class TrackEvents:
-    """Channel messages, tempo and name of a track, up to its end or to where it is damaged.
+    """Channel messages, tempo and name of a track, up to its end or to where it is damaged."""
 
-    Args:
-        number: Number of the track in its file, from 1.
-        messages: Tick, status and the two bytes after it, for each channel message, running status filled in; if a
-            message has one data byte, the second is meaningless.
-        tempos: Tick and microseconds per quarter note of each change of tempo.
-        name: The first name of the track.
-        ticks: Tick of the last event.
-        stop: The byte after the last event.
-        ended: Whether there is an end-of-track event.
-        damage: What is wrong with the first event that cannot be read, else empty.
-    """
-
-    number: int
+    number: int  # number of the track in its file, from 1
+    # tick, status and the two bytes after it, for each channel message, running status filled in; if a message has
+    # one data byte, the second is meaningless
     messages: list[tuple[int, int, int, int]] = field(default_factory=list)
+    # tick and microseconds per quarter note of each change of tempo
     tempos: list[tuple[int, int]] = field(default_factory=list)
-    name: bytes | None = None
-    ticks: int = 0
-    stop: int = 0
-    ended: bool = False
-    damage: str = ""
+    name: bytes | None = None  # the first name of the track
+    ticks: int = 0  # tick of the last event
+    stop: int = 0  # the byte after the last event
+    ended: bool = False  # whether there is an end-of-track event
+    damage: str = ""  # what is wrong with the first event that cannot be read, else empty
 
 
 def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damage)
@@ -138,12 +114,7 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
     """Read the events of a track.
 
     An event that breaks off, a time of more than four bytes, a missing status or a data byte beyond 127 ends the track,
-    since it is unknown where the next event begins.
-
-    Args:
-        data: The bytes of the file, and `PADDING`.
-        span: The track; if its length is too short, the end-of-track event may lie behind it.
-        number: Number of the track in its file.
+    since it is unknown where the next event begins. After the bytes of the file, data holds `PADDING`.
     """
     track = TrackEvents(number)
     add, limit = track.messages.append, span.end

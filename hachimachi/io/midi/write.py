@@ -27,39 +27,26 @@ NO_LENGTH = "notes shorter than a tick where no more may sound: they end at once
 STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
 MOST_TRACKS = 256
-TICK = 1e-4
-"""Resolution of time in seconds."""
+TICK = 1e-4  # resolution of time in seconds
 _TEMPO = 500_000  # microseconds per quarter note
 _MOST_DELTA = 2**28
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 _OFF, _BEFORE, _ON = range(3)  # order of messages at one tick
 Whole = NDArray[np.int64]
-Remark = Callable[[str, int], None]
-"""Takes a remark and how often it applies."""
+Remark = Callable[[str, int], None]  # takes a remark and how often it applies
 
 
 class NoteTable(NamedTuple):
-    """N notes in the order of time; ``None`` where the sequence has no such column.
+    """N notes in the order of time; ``None`` where the sequence has no such column."""
 
-    Args:
-        start: Seconds, shape (N,).
-        end: Seconds, shape (N,).
-        pitch: 0 to 127, shape (N,).
-        velocity: 1 to 127, shape (N,).
-        program: 0 to 127, or `DRUMS`, shape (N,).
-        channel: 0 to 15, shape (N,).
-        track: From 1, shape (N,).
-        pedal: 0 to 127, shape (N,).
-    """
-
-    start: NDArray[np.float64]
-    end: NDArray[np.float64]
-    pitch: NDArray[np.int64]
-    velocity: NDArray[np.int64]
-    program: NDArray[np.int64] | None
-    channel: NDArray[np.int64] | None
-    track: NDArray[np.int64] | None
-    pedal: NDArray[np.int64] | None
+    start: NDArray[np.float64]  # seconds, shape (N,)
+    end: NDArray[np.float64]  # seconds, shape (N,)
+    pitch: NDArray[np.int64]  # 0 to 127, shape (N,)
+    velocity: NDArray[np.int64]  # 1 to 127, shape (N,)
+    program: NDArray[np.int64] | None  # 0 to 127, or `DRUMS`, shape (N,)
+    channel: NDArray[np.int64] | None  # 0 to 15, shape (N,)
+    track: NDArray[np.int64] | None  # from 1, shape (N,)
+    pedal: NDArray[np.int64] | None  # 0 to 127, shape (N,)
 
 
 def report_to(report: Report | None, file: str) -> Remark:
@@ -68,11 +55,7 @@ def report_to(report: Report | None, file: str) -> Remark:
 
 
 def only(sequences: Sequence[EventSequence]) -> EventSequence:
-    """Return the only sequence.
-
-    Raises:
-        HachimachiError: There are several.
-    """
+    """Return the only sequence; HachimachiError if there are several."""
     if len(sequences) != 1:
         others = "write .json or .arrow, or each to a file of its own"
         raise HachimachiError(f"this format holds one sequence, there are {len(sequences):,}; {others}")
@@ -80,11 +63,7 @@ def only(sequences: Sequence[EventSequence]) -> EventSequence:
 
 
 def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
-    """Return the notes of a sequence; missing columns default to velocity 80 and duration 0.1 s.
-
-    Raises:
-        HachimachiError: Events that are not notes, or none that MIDI can hold.
-    """
+    """Return the notes of a sequence, of which MIDI has to hold one; velocity is 80 and duration 0.1 s by default."""
     names = [feature.name for feature in sequence.features]
     if sequence.time is None or "pitch" not in names:
         found = f"{', '.join(names)} {'with' if sequence.temporal else 'without'} time"
@@ -104,10 +83,7 @@ def keep_whole(
 ) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
     """Keep the events whose columns, if present, lie in ranges; return them, and those columns as whole numbers.
 
-    Channels count from 0, as in files, or from 1 if there is a sixteenth.
-
-    Raises:
-        HachimachiError: None are left.
+    Channels count from 0, as in files, or from 1 if there is a sixteenth. HachimachiError if no event is left.
     """
     names = {feature.name for feature in sequence.features}
     exact = {name: sequence.column(name) for name in ranges if name in names}
@@ -145,13 +121,8 @@ def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.flo
 def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) -> Whole:
     """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
 
-    Of more than fifteen instruments, one takes over the silent channel that was unused for longest.
-
-    Args:
-        notes: In the order of time.
-        start: Ticks, shape (N,).
-        end: Ticks, shape (N,).
-        remark: Counts notes that share a channel with another instrument.
+    Of more than fifteen instruments, one takes over the silent channel that was unused for longest. Start and end are
+    in ticks, shape (N,).
     """
     if notes.channel is not None:
         if notes.program is not None:
@@ -195,15 +166,8 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
 
     A note lasts at least one `TICK` as far as `settle` allows: what is shorter would be lost on many programs. With the
     column ``track`` the notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels`
-    says on which channels they sound. A column ``pedal`` becomes changes of the damper.
-
-    Args:
-        sequences: One.
-        report: Counts what MIDI cannot hold.
-        file: Name of the file in the report.
-
-    Raises:
-        HachimachiError: More than one sequence, neither notes nor control changes, or too long a pause.
+    says on which channels they sound. A column ``pedal`` becomes changes of the damper. The report counts what MIDI
+    cannot hold, under the name of the file. HachimachiError for several sequences, other events, or too long a pause.
     """
     sequence, remark = only(sequences), report_to(report, file)
     names = {feature.name for feature in sequence.features}
@@ -239,19 +203,12 @@ def _controls(sequence: EventSequence, remark: Remark) -> list[_Timed]:
 
 
 class SettledNotes(NamedTuple):
-    """Where a file has N notes; each of shape (N,).
+    """Where a file has N notes; each of shape (N,)."""
 
-    Args:
-        start: Ticks.
-        end: Ticks.
-        track: From 0.
-        channel: From 0.
-    """
-
-    start: Whole
-    end: Whole
-    track: Whole
-    channel: Whole
+    start: Whole  # ticks
+    end: Whole  # ticks
+    track: Whole  # from 0
+    channel: Whole  # from 0
 
 
 def settle(notes: NoteTable, remark: Remark) -> SettledNotes:
@@ -293,12 +250,9 @@ def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
     for begin, finish, at, on, pitch, velocity in _rows(
         *(each[order] for each in (*settled, notes.pitch, notes.velocity))
     ):
-        off = Message("note_off", channel=on, note=pitch, velocity=0)
         ons.append(_Timed(begin, _ON, at, Message("note_on", channel=on, note=pitch, velocity=velocity)))
-        if finish > begin:
-            offs.append(_Timed(finish, _OFF, at, off))
-        else:
-            ons.append(_Timed(begin, _ON, at, off))
+        off = Message("note_off", channel=on, note=pitch, velocity=0)
+        (offs if finish > begin else ons).append(_Timed(finish, _OFF if finish > begin else _ON, at, off))
     pedals = [
         _Timed(tick, _BEFORE, at, Message("control_change", channel=on, control=DAMPER, value=value))
         for tick, at, on, value in pedal_changes(notes, settled, remark)
@@ -363,7 +317,6 @@ def pedal_changes(notes: NoteTable, settled: SettledNotes, remark: Remark) -> li
 
 
 def _file(messages: Sequence[_Timed]) -> MidiFile:
-    """Return a file of messages, which are sorted by time."""
     tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
     tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
     now = [0] * len(tracks)

@@ -21,7 +21,8 @@ class Backbone(nn.Module, ABC):
 
     Args:
         size_in: Width of the input, E.
-        size: Width of the output, H.
+        size: Width of the output, H, and of each layer. Every backbone also takes ``layers``, their number, and
+            ``dropout``, the share left out at random in training of what goes into, between and out of them.
     """
 
     def __init__(self, size_in: int, size: int) -> None:
@@ -35,14 +36,9 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Go on from a state.
+        """Go on from a state: inputs (B, T, E) → hidden vectors (B, T, H), each of what came up to its own step.
 
-        Args:
-            x: Inputs, shape (B, T, E).
-            state: What came before, as returned by an earlier call or by :meth:`initial_state`.
-
-        Returns:
-            Hidden vectors, shape (B, T, H), each of what came up to its own step; and the state after the last.
+        The state is what an earlier call or :meth:`initial_state` returned; returned is the one after the last step.
         """
 
     @abstractmethod
@@ -51,18 +47,14 @@ class Backbone(nn.Module, ABC):
 
 
 CHECKED_STEPS = 8
-TOLERANCE = 1e-3
-"""Most by which `step` may differ from `forward`: single precision comes to a hundredth of that."""
+TOLERANCE = 1e-3  # most by which `step` may differ from `forward`: single precision comes to a hundredth of that
 
 
 @torch.no_grad()
 def check_backbone(backbone: Backbone, name: str) -> None:
     """Check on random inputs that a backbone plays what it learned: that ``step`` and ``forward`` agree.
 
-    Both go through two sequences of inputs, ``forward`` in two pieces.
-
-    Raises:
-        HachimachiError: They differ.
+    Both go through two sequences of inputs, ``forward`` in two pieces. HachimachiError if they differ.
     """
     training = backbone.training
     backbone.eval()

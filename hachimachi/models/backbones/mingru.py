@@ -13,10 +13,8 @@ from torch.nn.functional import silu
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.plugins import register
 
-LONGEST = 64.0
-"""Events over which the slowest unit of an untrained layer remembers; the fastest remembers two."""
-KERNEL = 4
-"""Events that the convolution of a layer sees at once."""
+LONGEST = 64.0  # events over which the slowest unit of an untrained layer remembers; the fastest remembers two
+KERNEL = 4  # events that the convolution of a layer sees at once
 
 
 @register("backbone", "mingru")
@@ -27,12 +25,6 @@ class MinGRU(Backbone):
     are computed at once but for one multiplication and one addition. So that a gate knows at least the last events, a
     convolution over four of them stands before it, as in the paper's language models: without it an exact echo after
     five events was not learned at all.
-
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs, of what each layer adds and of outputs left out at random in training.
     """
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 2, dropout: float = 0.0) -> None:
@@ -94,12 +86,8 @@ def scan(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
 
     On a CPU it walks through time with one fused operation a step and a backward pass written by hand: for windows of
     64 that measured six times faster than scanning by doubling and twenty times faster than in log space, and it is
-    exact. Elsewhere, where every operation is a launch, it scans by doubling.
-
-    Args:
-        decay: a, shape (B, T, H), from 0 to 1.
-        drive: b, shape (B, T, H).
-        start: h before the first step, shape (B, H).
+    exact. Elsewhere, where every operation is a launch, it scans by doubling. Decay a, from 0 to 1, and drive b have
+    shape (B, T, H), h before the first step has (B, H).
     """
     if decay.device.type == "cpu":
         return _SequentialScan.apply(decay, drive, start)  # pyright: ignore[reportReturnType]

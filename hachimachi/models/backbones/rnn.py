@@ -15,18 +15,10 @@ from hachimachi.plugins import register
 
 
 class Recurrent(Backbone):
-    """Layers of PyTorch's own recurrent units.
-
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs and outputs of the layers left out at random in training.
-    """
+    """Layers of PyTorch's own recurrent units."""
 
     unit: ClassVar[type[nn.GRU] | type[nn.LSTM]]
-    parts: ClassVar[int]
-    """Tensors in the state of the unit."""
+    parts: ClassVar[int]  # tensors in the state of the unit
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__(size_in, size)
@@ -86,9 +78,6 @@ class LockedDropout(nn.Module):
 
     As good as a new draw at each step or better (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287), and drawn in
     a fraction of its time.
-
-    Args:
-        share: Share of the units that is left out in training.
     """
 
     def __init__(self, share: float) -> None:

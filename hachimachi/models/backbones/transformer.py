@@ -11,23 +11,16 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.plugins import register
 
-HEAD = 32
-"""Width of an attention head; there are as many as the size asks for, at least one."""
-BASE = 10_000.0
-"""Slowest rotation: about this many events for a radian."""
+HEAD = 32  # width of an attention head; there are as many as the size asks for, at least one
+BASE = 10_000.0  # slowest rotation: about this many events for a radian
 
 
 @register("backbone", "transformer")
 class Transformer(Backbone):
     """Layers of causal attention over the last events and of a small network, each with a norm before and a residual.
 
-    Args:
-        size_in: Width of the input.
-        size: Width of each layer and of the output.
-        layers: Number of layers.
-        dropout: Share of inputs, of what each layer adds and of outputs left out at random in training.
-        window: Events that a layer attends to, its own included. Beyond what a window of training holds it meets
-            distances that it has not learned.
+    ``window`` is how many events a layer attends to, its own included. Beyond what a window of training holds it meets
+    distances that it has not learned.
     """
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 2, dropout: float = 0.0, window: int = 64) -> None:

@@ -26,17 +26,12 @@ class AutoregressiveHead(Head):
     can be given and the others follow (Uria et al. 2014, https://arxiv.org/abs/1310.1757).
 
     Args:
-        columns: What to predict, D columns.
-        size: Width of the hidden vectors.
-        previous: Where in the hidden vector the previous value of a column stands, by column.
+        columns: As of every :class:`Head`, and so are ``size`` and ``previous``.
         components: Number of logistics for each column of numbers.
         width: Width of each column's hidden layer, W.
         dropout: Share of it left out at random in training.
         order: Names of the columns to predict first; those not named follow as they stand in the data.
         any_order: Share of the events that are learned in a random order.
-
-    Raises:
-        HachimachiError: An order that names what is no column, or a column twice.
     """
 
     owner: Tensor
@@ -114,10 +109,8 @@ class AutoregressiveHead(Head):
     def column_hidden(self, hidden: Tensor, encoded: Tensor, before: Tensor) -> Tensor:
         """Return the hidden layer of each column, shape (..., D, W).
 
-        Args:
-            hidden: The past, shape (..., H).
-            encoded: What :meth:`encode` returns, shape (..., G).
-            before: Which columns (last dimension) each column sees, shape (..., D, D).
+        They come of the past, shape (..., H), of what :meth:`encode` returns, shape (..., G), and of which columns
+        (last dimension) each column sees, shape (..., D, D).
         """
         known = before.to(hidden.dtype) @ self.owner.to(hidden.dtype)  # (..., D, G)
         inputs = encoded.to(hidden.dtype)[..., None, :] * known  # (..., D, G)

@@ -10,15 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hachimachi.columns import FLOOR, SPREAD, WIDTHS, Categories, Column
+from hachimachi.columns import FLOOR, SPREAD, WIDTHS, Categories, Column, check_bins
 from hachimachi.models.encoder import Scale, category_index
 
-START = (0.9, 0.02)
-"""Weights of the histogram and of the previous value before training."""
-MOST_UNKNOWN = 0.01
-"""Most that the class of unknown categories may weigh."""
-NARROW = 1e-30
-"""Least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite."""
+START = (0.9, 0.02)  # weights of the histogram and of the previous value before training
+MOST_UNKNOWN = 0.01  # most that the class of unknown categories may weigh
+NARROW = 1e-30  # least width of a bin: where a log scale has no room, below half a bin, the gradient stays finite
 
 
 class ColumnDistribution(nn.Module, ABC):
@@ -50,14 +47,10 @@ class ColumnDistribution(nn.Module, ABC):
 class NumberParams(NamedTuple):
     """What the parameters of a :class:`NumberDistribution` are."""
 
-    logits: Tensor
-    """ln of the weights but for a constant: histogram, previous value, K logistics, shape (..., 2 + K)."""
-    locations: Tensor
-    """Where the logistics stand on the column's scale, shape (..., K)."""
-    log_scales: Tensor
-    """ln of their widths, shape (..., K)."""
-    tilt: Tensor | None = None
-    """Logits added to those of the histogram's occupied bins, shape (..., distinct)."""
+    logits: Tensor  # ln of the weights but for a constant: histogram, previous value, K logistics, shape (..., 2 + K)
+    locations: Tensor  # where the logistics stand on the column's scale, shape (..., K)
+    log_scales: Tensor  # ln of their widths, shape (..., K)
+    tilt: Tensor | None = None  # logits added to those of the histogram's occupied bins, shape (..., distinct)
 
 
 class NumberDistribution(ColumnDistribution):
@@ -68,11 +61,8 @@ class NumberDistribution(ColumnDistribution):
     L(bin) = σ((b − μ) / s) − σ((a − μ) / s) is a logistic discretised on the grid and censored at its bounds, a and b
     being the ends of the bin on the column's scale, as in PixelCNN++ (Salimans et al. 2017,
     https://arxiv.org/abs/1701.05517); every other one is centred on the previous value, where there is one. H is the
-    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values.
-
-    Args:
-        column: The column.
-        components: Number of logistics, K.
+    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values. There are
+    ``components`` logistics, K.
     """
 
     def __init__(self, column: Column, components: int) -> None:
@@ -107,7 +97,8 @@ class NumberDistribution(ColumnDistribution):
 
     def table(self, raw: Tensor, previous: Tensor | None = None, *, playable: bool = False) -> Tensor:
         """Return P of every bin."""
-        index = self.scale.all_bins(self.name).to(raw.device)
+        check_bins(self.name, self.scale.grid.bins)
+        index = torch.arange(self.scale.grid.bins, device=raw.device)
         log_p = self._log_mass(raw[..., None, :], index, None if previous is None else previous[..., None])
         return (log_p if playable else self._with_floor(log_p)).exp()
 
@@ -162,13 +153,9 @@ class SmoothedHistogram(nn.Module):
         self.register_buffer("log_share", share.log(), persistent=False)
 
     def log_prob(self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None) -> Tensor:
-        """Return ln H of bins.
+        """Return ln H of bins by their indices and ends on the scale, shape (...).
 
-        Args:
-            index: Indices of the bins, shape (...).
-            lower: Where they begin on the scale.
-            upper: Where they end.
-            tilt: Logits added to those of the occupied bins, shape (..., distinct).
+        The tilt are logits added to those of the occupied bins, shape (..., distinct).
         """
         found = torch.searchsorted(self.occupied, index.contiguous()).clamp_max(len(self.occupied) - 1)
         if tilt is None:

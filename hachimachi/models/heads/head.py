@@ -24,13 +24,9 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, rows: Tensor) -> Tensor:
-        """Return ln P of each column given the past and the columns before it.
+        """Return ln P of each column given the past and the columns before it, shape (..., D), as precise as weights.
 
-        Args:
-            rows: Raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
-
-        Returns:
-            Shape (..., D), in the weights' precision.
+        Rows are raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
         """
 
     @abstractmethod
@@ -47,13 +43,13 @@ class Distribution(ABC):
 class Head(nn.Module, ABC):
     """Hidden vector → distribution of the next event.
 
-    ``order`` holds the indices of the columns, the first to be predicted first. A plug-in's head plays by its tables,
-    unless it has a method ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
+    It is made of the columns to predict, D of them, the ``size`` of the hidden vectors, H, and ``previous``, where in
+    these the previous value of a column stands. A plug-in's head plays by its tables, unless it has a method
+    ``sampler`` that returns a :class:`~hachimachi.player.numpy_heads.NumpyHead`.
     """
 
-    order: tuple[int, ...]
+    order: tuple[int, ...]  # indices of the columns, the first to be predicted first
     previous: dict[int, int]
-    """Where in the hidden vector the previous value of a column stands, by column, in heads of this package."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:
@@ -73,22 +69,13 @@ class SampledTables:
 
     The columns come in the order in which they are drawn, constrained ones first; each is given those before it. One
     that is left with a single bin is given as that bin, whatever the event at hand has there.
-
-    Args:
-        columns: The model's columns, D.
-        order: The model's order of them.
-        sampling: How to draw.
-
-    Raises:
-        HachimachiError: What the model cannot play.
     """
 
     def __init__(self, columns: Sequence[Column], order: Sequence[int], sampling: Sampling) -> None:
         sampling.check(columns)
         self.columns, self.sampling = columns, sampling
         self.order = tuple(sampling.order([column.name for column in columns], order))
-        self.only: dict[int, float] = {}
-        """Value of each column to which the constraints leave one bin."""
+        self.only: dict[int, float] = {}  # value of each column to which the constraints leave one bin
         for i, column in enumerate(columns):
             constraint, grid = sampling.constraints.get(column.name), column.grid
             only = allowed_bins(column, constraint).only if constraint else None
@@ -99,10 +86,8 @@ class SampledTables:
     def tables(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> dict[int, Numbers]:
         """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
 
-        Args:
-            distribution: The model's, for a batch of one sequence, shape (1, N).
-            rows: The events, shape (N, D), NaN where not given.
-            samplings: How each is drawn, N, as :func:`~hachimachi.player.engine.limits` says.
+        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given; how each is drawn,
+        :func:`~hachimachi.player.engine.limits` says.
         """
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:
@@ -136,5 +121,5 @@ def _masks(column: Column, constraints: Sequence[Constraint | None]) -> NDArray[
     masks = np.zeros((len(constraints), column.grid.bins))
     for mask, constraint in zip(masks, constraints, strict=True):
         bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
-        mask[bins.start : bins.stop] = bins.mask(bins.start, bins.stop)
+        mask[bins.start : bins.stop] = bins.mask
     return masks

@@ -17,13 +17,7 @@ from hachimachi.plugins import register
 @register("head", "mixture")
 class MixtureHead(Head):
     """A mixture density head (Bishop 1994, https://publications.aston.ac.uk/id/eprint/373/; Graves 2013,
-    https://arxiv.org/abs/1308.0850) on the stated grid: inside a component the columns are independent.
-
-    Args:
-        columns: What to predict, D columns.
-        size: Width of the hidden vectors.
-        previous: Where in the hidden vector the previous value of a column stands, by column.
-        components: Number of components, K.
+    https://arxiv.org/abs/1308.0850) on the stated grid: inside each of K components the columns are independent.
     """
 
     def __init__(self, columns: Sequence[Column], size: int, previous: Mapping[int, int], components: int = 10) -> None:
@@ -66,10 +60,7 @@ class MixtureHead(Head):
 class MixtureDistribution(Distribution):
     """P(event) = Σ_k π_k Π_d P_kd(column d); column by column, the weights π follow what the columns before have shown.
 
-    Args:
-        distributions: What turns a component's parameters into probabilities, one for each column.
-        log_weights: ln π, shape (..., K).
-        raws: Parameters of the components, shape (..., K, P) for each column.
+    It is made of ln π, shape (..., K), and for each column of the components' parameters, shape (..., K, P).
     """
 
     def __init__(

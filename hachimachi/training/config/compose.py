@@ -25,7 +25,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from hachimachi import plugins
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.checkpoint import read_summary
-from hachimachi.models.sizes import AUTO, choose_size
+from hachimachi.models.backbones import AUTO, choose_size
 from hachimachi.training.config.groups import find_conf, list_defaults, list_option_keys
 from hachimachi.training.config.overrides import (
     FROM,

@@ -17,7 +17,7 @@ from hachimachi import plugins
 from hachimachi.augment import apply
 from hachimachi.errors import HachimachiError
 from hachimachi.events import KINDS
-from hachimachi.models import sizes
+from hachimachi.models import backbones
 from hachimachi.training.config.groups import find_conf, list_options
 
 LOGGERS = ("tensorboard", "csv")
@@ -117,7 +117,9 @@ class ModelConfig:
     """The backbone."""
 
     name: str = _part("model")
-    size: int | str = _key(f"{sizes.AUTO}, {', '.join(sizes.NAMES)} or a whole number from 1", sizes.accepts_size)
+    size: int | str = _key(
+        f"{backbones.AUTO}, {', '.join(backbones.NAMES)} or a whole number from 1", backbones.accepts_size
+    )
     layers: int | None = _whole(1, null=True)
     dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
     window: int | None = _whole(1, null=True)

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
-from hachimachi.models.sizes import NAMES
+from hachimachi.models.backbones import NAMES
 from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
 from hachimachi.training.sweep.results import MODEL, Job, group_by_seed, keys_of, read_jobs
 
