@@ -1,7 +1,7 @@
 """The field's own data: processes whose floor is known, polyphonic music, and beside them what is published.
 
     make bench-field                                        all rows, ten minutes of training each
-    make bench-field ARGS=--quick                           five rows, a minute each: under ten minutes on two cores
+    make bench-field ARGS=--quick                           five rows, a minute each
     make bench-field ARGS="--rows hawkes1,jsb --seeds 0,1"
     make bench-field ARGS="--rows nottingham --polyphonic FOLDER"
 
@@ -173,9 +173,10 @@ def show(results: Sequence[dict[str, Any]], minutes: float, console: Console) ->
             last = (f"{_mean(several, 'marginal'):.3f}", _ours(several), floor, above, f"{several[0]['survival']:.3f}")
             table.add_row(PROCESSES[row][0], str(len(several)), *last)
         console.print(table)
-        console.print("Floor: what the same events cost by the formula of the process, without survival,")
-        console.print("which is what it adds for nothing more to come up to the end of the window. What")
-        console.print("is published holds survival and is of other draws; see the error of the floor.")
+        console.print("Floor: what the same events cost by the formula of the process, without")
+        console.print("survival, which is what that adds for nothing more to come up to the end of the")
+        console.print("window. Figures in the literature (arXiv:2006.12631) hold survival and are of")
+        console.print("other draws: the error of the floor says how far those differ.")
     if music := {row: each for row, each in by_row.items() if row in SETS}:
         console.print(f"\nPolyphonic music: nats per frame of the test part; {minutes:g} min each")
         table = _table("", "seeds", "marginal", "ours", "published")
