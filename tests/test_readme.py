@@ -18,7 +18,10 @@ from hachimachi.models.event_model import build_model
 from tests.plugins_apart import plugins_apart
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/generating.md", "docs/training.md", "docs/live.md", "docs/commands.md")
+PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("data", "generating", "training", "live", "commands", "field")),
+)
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.S))
