@@ -108,15 +108,9 @@ class RunOptions:
         """Return how models play."""
         from hachimachi.live.stage import PlaySettings
 
-        return PlaySettings(
-            mode=self.play_mode,
-            pending="all" if self.pending == "all" else "one",
-            silence=self.silence,
-            speed=self.speed,
-            lookahead=self.lookahead / 1000,
-            note_offs=self.note_offs,
-            begin=self.start or self.loop,
-        )
+        same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
+        begin = self.start or self.loop
+        return PlaySettings(mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, **same)
 
 
 @click.command("run", context_settings={"show_default": True})

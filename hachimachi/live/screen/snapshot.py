@@ -220,6 +220,7 @@ ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-"
 ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
 """A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
 longer than the second."""
+SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
 
 
 class Reporter:
@@ -278,19 +279,12 @@ class Reporter:
                 steering.append(" ".join(word if isinstance(word, str) else f"{word:g}" for word in line))
             state = ModelState(
                 name=instrument.model.name,
-                features=status.features,
-                mode=status.mode,
                 state=instrument.state,
                 steering=tuple(steering),
-                heard=status.heard,
-                released=status.released,
-                skipped=status.skipped,
-                played=status.played,
-                cancelled=status.cancelled,
                 refused=self._ensemble.refusals.total,
-                pending=status.pending,
                 late=status.latency.in_ms() if status.latency.count else None,
                 events=trace.take(),
+                **{key: getattr(status, key) for key in SAME},
             )
             states.append(state)
         return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))
