@@ -7,10 +7,10 @@ import math
 import re
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.terminal_theme import TerminalTheme
 
-from hachimachi.live.screen.panel import STEP, Panel, PanelHistory
+from hachimachi.live.screen.panel import STEP, PanelHistory, draw_lines
 from hachimachi.live.screen.snapshot import MODEL, YOU, ModelState, ScreenEvent, Snapshot
 from hachimachi.prelude import play_prelude
 
@@ -55,7 +55,7 @@ def main() -> None:
         )
         history.add(Snapshot(begun, models=(state,), **WHERE), begun)
     console = Console(width=80, height=24, record=True, file=io.StringIO(), force_terminal=True)
-    console.print(Panel(history, SECONDS), end="")
+    console.print(Group(*draw_lines(history, SECONDS, 80, 24)), end="")
     svg = console.export_svg(title="hxmx run prelude.pt", unique_id="panel", theme=NIGHT)
     # the font would be fetched from elsewhere, which a picture in a page may not do
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S).replace(

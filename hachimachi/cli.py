@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.util import find_spec
 
 import click
 
@@ -102,20 +103,14 @@ def main(words: list[str] | None = None) -> None:
         if debug or package not in LEARNING:
             raise
         command = next((word for word in words if word in COMMANDS), "this")
-        click.echo(f"hxmx: {_describe_missing(command, package)}", err=True)
+        packages = LEARNING if command in LEARNS else [package]
+        missing = dict.fromkeys(LEARNING[name] for name in packages if name == package or find_spec(name) is None)
+        advice = f"pip install {' '.join(missing)}"
+        click.echo(f"hxmx: {command} needs {package}, which is not installed here; {advice}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _describe_missing(command: str, package: str) -> str:
-    """Return in one line what a command needs, where only what plays is installed."""
-    from importlib.util import find_spec
-
-    packages = LEARNING if command in LEARNS else [package]
-    missing = dict.fromkeys(LEARNING[name] for name in packages if name == package or find_spec(name) is None)
-    return f"{command} needs {package}, which is not installed here; pip install {' '.join(missing)}"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,16 +20,13 @@ import click
 from hachimachi.errors import HachimachiError
 
 HOST = "127.0.0.1"
-PORT = 6006
-KEPT = 100
-"""Pictures and sounds of a run that are shown: all that a run makes."""
-PATIENCE = 5.0
-"""Seconds that TensorBoard gets to end."""
+KEPT = 100  # pictures and sounds of a run that are shown: all that a run makes
+PATIENCE = 5.0  # seconds that TensorBoard gets to end
 
 
 @click.command("board")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("outputs"))
-@click.option("--port", type=click.IntRange(1, 65535), help="Where to listen.  [default: 6006, or any free one]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where to listen.  [default: 6006, or the next free one]")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser too.")
 def command(folder: Path, port: int | None, show: bool) -> None:
     """Look at and listen to training runs in TensorBoard, those in FOLDER and below (outputs); Ctrl-C ends it.
@@ -47,9 +44,7 @@ def command(folder: Path, port: int | None, show: bool) -> None:
     if not any(folder.rglob("*tfevents*")):
         where = "no runs with curves in it" if folder.is_dir() else "there is no such folder"
         raise HachimachiError(f"{folder}: {where}; `hxmx train data.json model.pt` leaves a run in outputs/train/")
-    port = _choose(port)
-    with _tensorboard(folder, port) as process:
-        address = f"http://{HOST}:{port}/"
+    with _tensorboard(folder, port) as (process, address):
         click.echo(f"{folder}: {address}  (Ctrl-C ends it)")
         if show:
             webbrowser.open(address)
@@ -57,23 +52,10 @@ def command(folder: Path, port: int | None, show: bool) -> None:
     raise HachimachiError(f"TensorBoard ended by itself, with exit status {process.returncode}")
 
 
-def _choose(port: int | None) -> int:
-    """Return the port of the option, else the usual one, or any if that is taken."""
-    for number in (port,) if port else (PORT, 0):
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
-            try:
-                trial.bind((HOST, number))
-            except OSError:
-                continue
-            return trial.getsockname()[1]
-    raise HachimachiError(f"--port {port}: is taken or not allowed; expected a free port, or none for any")
-
-
 @contextmanager
-def _tensorboard(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def _tensorboard(folder: Path, port: int | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start TensorBoard, wait until it answers, and end it in the end; Ctrl-C and SIGTERM are ends as any other."""
-    words = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
+    words = ["--logdir", str(folder), "--host", HOST, *(["--port", str(port)] if port else [])]
     # its quick loader forgets that sounds are WAV, and browsers do not play them
     words += ["--load_fast", "false", "--samples_per_plugin", f"images={KEPT},audio={KEPT}"]
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -81,8 +63,7 @@ def _tensorboard(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-m", "tensorboard.main", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        _wait(process)
-        yield process
+        yield process, _wait(process, port)
     except KeyboardInterrupt:
         sys.exit(0)
     finally:
@@ -95,17 +76,19 @@ def _tensorboard(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def _wait(process: subprocess.Popen[str]) -> None:
-    """Wait for the line with the address; what else TensorBoard prints is not shown, unless it fails."""
+def _wait(process: subprocess.Popen[str], port: int | None) -> str:
+    """Return the address, once TensorBoard has said it; what else it prints is not shown, unless it fails."""
     assert process.stderr is not None
     last: deque[str] = deque(maxlen=1)
     for line in process.stderr:
-        if "at http://" in line:
+        if found := re.search(r"at (http://\S+)", line):
             threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()  # a full pipe would stop it
-            return
+            return found[1]
         if line.strip():
             last.append(line.strip())
     process.stderr.close()
+    if port and any("bind to port" in line for line in last):
+        raise HachimachiError(f"--port {port}: is taken or not allowed; expected a free port, or none for any")
     raise HachimachiError(f"TensorBoard does not start: {''.join(last) or 'it says nothing of why'}")
 
 

@@ -11,12 +11,9 @@ import click
 
 from hachimachi.errors import HachimachiError
 
-SECONDS = 60
-"""How much is generated."""
-TEMPERATURE = 0.8
-"""A little below 1: more of what the model is sure of."""
-SHOWN = 30
-"""How many seconds of that, and of the training data, are in the picture."""
+SECONDS = 60  # how much is generated
+TEMPERATURE = 0.8  # a little below 1: more of what the model is sure of
+SHOWN = 30  # how many seconds of that, and of the training data, are in the picture
 
 
 @click.command("demo")

@@ -15,14 +15,21 @@ from hachimachi.errors import HachimachiError
 @click.command("devices")
 def command() -> None:
     """List what this machine can compute on and the words that choose it for training, and its MIDI ports."""
+    from hachimachi.console import make_table, narrow_console
     from hachimachi.live.midi.ports import port_names
+
+    def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        table = make_table(headings)
+        for row in rows:
+            table.add_row(*row)
+        narrow_console().print(table)
 
     try:
         import torch
     except ModuleNotFoundError:
         click.echo("PyTorch is not installed: models play here, but none can be trained.\n")
     else:
-        _print_table(("device", "what", "to train on it"), _list_devices())
+        print_table(("device", "what", "to train on it"), _list_devices())
         click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
     try:
         names = port_names()
@@ -30,23 +37,10 @@ def command() -> None:
         click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
         return
     if any(names.values()):
-        _print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
+        print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
         click.echo("A part of the name will do.")
     else:
         click.echo("No MIDI ports: nothing is connected.")
-
-
-def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.table import Table
-
-    from hachimachi.console import narrow_console
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    narrow_console().print(table)
 
 
 def _list_devices() -> Iterator[tuple[str, str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
     from hachimachi.sampling import Sampling
 
-Models = Mapping[str, "EventModel"]
-"""Models by the name of their file."""
+Models = Mapping[str, "EventModel"]  # models by the name of their file
 
 
 def _two_numbers(text: str) -> tuple[float, float]:
@@ -107,57 +105,53 @@ def command(  # noqa: PLR0913  (click's options)
     if drawn and (resolution or support):
         raise click.UsageError("--resolution and --support score what is predicted, not what is drawn")
     alone = {"--surprise": surprise, "--table": table, "--play": play, "options of gen": drawn}
-    given = [option for option, value in alone.items() if value]
-    if given and len(models) > 1:
-        raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
-    inputs = {path.resolve() for path in (*models, data, split) if path}
-    overwritten = [path for path in (surprise, table and table[1]) if path and path.resolve() in inputs]
-    if overwritten:
-        raise HachimachiError(f"{overwritten[0]}: is what is to be read; name another file to write")
-    doubled = [path for path in models if models.count(path) > 1]
-    if doubled:
-        raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
-
+    _check_files(models, [path for path in (data, split) if path], alone)
     grid = {
         "resolution": {name: step for named in resolution for name, step in named.items()},
         "support": {name: ends for named in support for name, ends in named.items()},
     }
     loaded, sequences, remarks = _load(models, data, split, part or "test")
-    from hachimachi.evaluation.compare import compare
+    if len(models) > 1:
+        _compare(loaded, data, sequences, grid, remarks, as_json)
+        return
     from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
 
-    if len(models) > 1:
-        with _bar(len(models) * sum(map(len, sequences))) as done:
-            comparison = compare(loaded, sequences, **grid, done=done)
-        print_comparison = _print_compared_json if as_json else partial(_show_compared, data)
-        print_comparison(comparison, loaded, sequences, remarks)
-        return
     [model] = loaded.values()
     event = _find_event(table[0], sequences) if table else None
     score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
     with _bar(sum(map(len, sequences))) as done:
         result = score(model, sequences, done=done)
-    if not len(result.surprise):
+    if not len(result.nll):
         raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
     if surprise:
-        scored = [(i, row) for i, sequence in enumerate(sequences) for row in range(1, len(sequence))]
-        rows = zip(scored, result.surprise.tolist(), strict=True)
-        header = ["sequence", "event", *result.names, "total"]
-        _write_csv(surprise, header, ([*index, *nll, math.fsum(nll)] for index, nll in rows))
+        _write_surprise(surprise, result, sequences)
     if table and event:
         _write_table(table[1], model, *event, grid, drawn)
     report = _play(model, sequences, play, drawn) if play else None
     verdict = _judge(model, result, report) if not drawn else None
     if as_json:
-        played = {"playing": report.to_json()} if report else {}
-        judged = {"verdict": asdict(verdict)} if verdict else {}
-        click.echo(json.dumps(_figures(result, model, sequences, remarks) | played | judged, indent=2))
+        figures = _figures(result, model, sequences, remarks)
+        figures |= {"playing": report.to_json()} if report else {}
+        figures |= {"verdict": asdict(verdict)} if verdict else {}
+        click.echo(json.dumps(figures, indent=2))
         return
     _show(data, result, model, sequences, remarks)
     if report:
         _show_playing(report)
     for line in verdict.lines() if verdict else ():
         print_filled(make_console(), line)
+
+
+def _check_files(models: Sequence[Path], read: Sequence[Path], alone: Mapping[str, Any]) -> None:
+    given = [option for option, value in alone.items() if value]
+    if given and len(models) > 1:
+        raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
+    inputs = {path.resolve() for path in (*models, *read)}
+    for path in (alone["--surprise"], alone["--table"] and alone["--table"][1]):
+        if path and path.resolve() in inputs:
+            raise HachimachiError(f"{path}: is what is to be read; name another file to write")
+    if doubled := [path for path in models if models.count(path) > 1]:
+        raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
 
 
 def _load(
@@ -178,14 +172,13 @@ def _load(
 
 
 @contextmanager
-def _bar(events: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal; yield what moves it by so many events."""
+def _bar(total: int, description: str = "") -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{events:,} events", total=events)
+        task = progress.add_task(description or f"{total:,} events", total=total)
         yield lambda number: progress.advance(task, number)
 
 
@@ -266,7 +259,6 @@ def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSeq
 def _write_table(
     path: Path, model: EventModel, sequence: EventSequence, event: int, grid: dict[str, Any], sampling: Sampling | None
 ) -> None:
-    """Write P of every bin of every column of one event, given those before it, as predicted or as drawn."""
     import torch
 
     from hachimachi.evaluation.grids import regrids
@@ -285,32 +277,30 @@ def _write_table(
     _write_csv(path, ["feature", "bin", "low", "high", "p"], lines)
 
 
+def _write_surprise(path: Path, result: Evaluation, sequences: Sequence[EventSequence]) -> None:
+    scored = [(i, row) for i, sequence in enumerate(sequences) for row in range(1, len(sequence))]
+    rows = ([*index, *nll, math.fsum(nll)] for index, nll in zip(scored, result.nll.tolist(), strict=True))
+    _write_csv(path, ["sequence", "event", *result.names, "total"], rows)
+
+
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from hachimachi.io.atomic import replacing
 
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    with replacing(path) as beside:
-        beside.write_text(text.getvalue(), encoding="utf-8")
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def _play(model: EventModel, sequences: Sequence[EventSequence], count: int, sampling: Sampling | None) -> PlayReport:
-    from rich.console import Console
-    from rich.progress import track
-
     from hachimachi.evaluation import playing
 
-    console, primers = Console(stderr=True), playing.cut_primers(sequences)
-    conditions, hidden = playing.list_conditions(primers, sampling), not console.is_terminal
-    takes = (
-        (condition, take)
-        for condition, drawn in conditions.items()
-        for take in playing.play(model, count, sampling=drawn, primers=primers if condition.primed else ())
-    )
-    made: dict[playing.Condition, list[EventSequence]] = {}
-    total = count * len(conditions)
-    for condition, take in track(takes, "playing", total, console=console, transient=True, disable=hidden):
-        made.setdefault(condition, []).append(take)
+    primers = playing.cut_primers(sequences)
+    conditions = playing.list_conditions(primers, sampling)
+    made: dict[playing.Condition, list[EventSequence]] = {condition: [] for condition in conditions}
+    with _bar(count * len(conditions), "playing") as done:
+        for condition, drawn in conditions.items():
+            for take in playing.play(model, count, sampling=drawn, primers=primers if condition.primed else ()):
+                made[condition].append(take)
+                done(1)
     return playing.evaluate_playing(model, sequences, made)
 
 
@@ -394,13 +384,25 @@ def _cell(value: float, form: str) -> str:
     return "" if math.isnan(value) else format(value, form)
 
 
-BESIDE = 3
-"""Models that fit beside the best one on 80 columns."""
+BESIDE = 3  # models that fit beside the best one on 80 columns
 
 
-def _print_compared_json(
-    result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
+def _compare(
+    models: Models, data: Path, sequences: list[EventSequence], grid: dict[str, Any], remarks: list[str], as_json: bool
 ) -> None:
+    from hachimachi.evaluation.compare import compare
+
+    with _bar(len(models) * sum(map(len, sequences))) as done:
+        result = compare(models, sequences, **grid, done=done)
+    if as_json:
+        click.echo(json.dumps(_compared_figures(result, models, sequences, remarks), indent=2))
+    else:
+        _show_compared(data, result, models, sequences, remarks)
+
+
+def _compared_figures(
+    result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
+) -> dict[str, Any]:
     from hachimachi.evaluation.likelihood import BLOCK
 
     def figures(gap: Difference) -> dict[str, Any]:
@@ -414,13 +416,12 @@ def _print_compared_json(
         of_model = _figures(evaluation, models[name], sequences, [])
         of_model["verdict"] = asdict(_judge(models[name], evaluation, None))
         by_model.append({"model": name, **of_model, "from_best": from_best})
-    comparison = {
+    return {
         "best": result.names[best],
         "blocks": {"by": "sequence" if result.by_sequence else f"{BLOCK} events", "count": result.blocks},
         "remarks": [*remarks, *result.remarks],
         "models": by_model,
     }
-    click.echo(json.dumps(comparison, indent=2))
 
 
 def _features(result: Comparison) -> tuple[str, ...]:

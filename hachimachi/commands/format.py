@@ -103,12 +103,7 @@ def command(  # noqa: PLR0913  (click's options)
     from hachimachi.io.report import check_report_path, write_report
 
     midi = _midi_options(columns, split_tracks, unit == "beats", controls, sustain)
-    keep: dict[str, list[float]] = {}
-    for name, text in ((name, text) for named in only for name, texts in named.items() for text in texts):
-        try:
-            keep.setdefault(name, []).append(float(text))
-        except ValueError:
-            raise click.UsageError(f"--only {name}: {text!r} is not a number") from None
+    keep = _wanted_values(only)
     if not inputs:
         raise click.UsageError(f"{output}: one name only; expected hxmx format INPUT… OUTPUT")
     check_output(output)
@@ -137,6 +132,16 @@ def command(  # noqa: PLR0913  (click's options)
     if lost and (is_csv_folder(output) or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(lost)}")
     click.echo(f"→ {output}")
+
+
+def _wanted_values(only: Sequence[dict[str, list[str]]]) -> dict[str, list[float]]:
+    wanted: dict[str, list[float]] = {}
+    for name, text in ((name, text) for named in only for name, texts in named.items() for text in texts):
+        try:
+            wanted.setdefault(name, []).append(float(text))
+        except ValueError:
+            raise click.UsageError(f"--only {name}: {text!r} is not a number") from None
+    return wanted
 
 
 def _midi_options(
@@ -184,8 +189,7 @@ def _transform(
     return sequences
 
 
-PAIRS = 5
-"""Near duplicates that are shown."""
+PAIRS = 5  # near duplicates that are shown
 
 
 def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None:

@@ -14,7 +14,9 @@ from hachimachi.commands.options import FiniteRange, plugin_option, sampling_opt
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
+    from hachimachi.events import EventSequence
     from hachimachi.io.files import PathLike
+    from hachimachi.player.engine import Player
     from hachimachi.sampling import Sampling
 
 
@@ -72,23 +74,18 @@ def command(  # noqa: PLR0913  (click's options)
     for path in outputs:
         if any(Path(path).resolve() == name.resolve() for name in (model, primer) if name and name.exists()):
             raise HachimachiError(f"{path}: is what it is to be made from; name another file to write")
-    of_primer = {"--primer-events": primer_events, "--primer-seconds": primer_seconds}
-    for option, value in {"--with-primer": with_primer or None, **of_primer}.items():
+    of_primer = {"--with-primer": with_primer or None, "--primer-events": primer_events}
+    for option, value in {**of_primer, "--primer-seconds": primer_seconds}.items():
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
 
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
-    from hachimachi.generation import generate_many, read_primer
+    from hachimachi.generation import generate_many
     from hachimachi.io import Report, write
 
-    loaded, opening = load_player(model), None
-    if primer is not None:
-        opening = read_primer(primer, loaded)[:primer_events]
-        if primer_seconds is not None and len(opening):
-            if opening.time is None:
-                raise HachimachiError(f"{primer}: has no time; say --primer-events in place of --primer-seconds")
-            opening = opening[: int((opening.time - opening.time[0] <= primer_seconds).sum())]
+    loaded = load_player(model)
+    opening = _read_opening(primer, loaded, primer_events, primer_seconds) if primer else None
     start = time.perf_counter()
     takes = generate_many(loaded, count, events, seconds=seconds, primer=opening, sampling=sampling, seed=seed)
     duration = time.perf_counter() - start
@@ -111,8 +108,18 @@ def command(  # noqa: PLR0913  (click's options)
         click.echo(line)
 
 
-ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")
-"""Suffixes of the formats that hold one sequence."""
+def _read_opening(primer: Path, player: Player, events: int | None, seconds: float | None) -> EventSequence:
+    from hachimachi.generation import read_primer
+
+    opening = read_primer(primer, player)[:events]
+    if seconds is None or not len(opening):
+        return opening
+    if opening.time is None:
+        raise HachimachiError(f"{primer}: has no time; say --primer-events in place of --primer-seconds")
+    return opening[: int((opening.time - opening.time[0] <= seconds).sum())]
+
+
+ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that hold one sequence
 
 
 def numbered(output: PathLike, count: int) -> list[PathLike]:

@@ -32,12 +32,9 @@ if TYPE_CHECKING:
     from hachimachi.description.describe import Description
 
 MODELS = (".pt", ".ckpt")
-COLUMNS = 40
-"""Columns that are shown on a screen."""
-ALIKE = 5
-"""Findings of a kind that are shown."""
-BLOCKS = 16
-"""Blocks of a small distribution."""
+COLUMNS = 40  # columns that are shown on a screen
+ALIKE = 5  # findings of a kind that are shown
+BLOCKS = 16  # blocks of a small distribution
 
 
 @click.command("info")
@@ -98,7 +95,6 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
 
 
 def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
-    """Yield how much there is, a table of the columns and what its marks mean, the time between events, instruments."""
     from hachimachi.description.describe import ValueHistogram, sparkline
     from hachimachi.io.midi import describe_instruments
 

@@ -32,11 +32,8 @@ class FiniteRange(click.FloatRange):
 class NamedValues(click.ParamType):
     """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for.
 
-    Args:
-        metavar: How help shows it.
-        parse: Makes a value of a text, or raises a `ValueError`; each name then has one value, not a list of texts.
-        expected: What an error says was expected; ``metavar`` unless given.
-        bare: Whether a value without a name, for all features, will do; it is returned alone.
+    ``parse`` makes a value of a text, and each name then has one, not a list of texts; with ``bare`` a value without a
+    name, for all features, will do, and is returned alone.
     """
 
     name = "named"
@@ -176,7 +173,6 @@ def _number_or_named(option: str, values: Sequence[Any], default: float) -> floa
 
 
 def _make_constraint(option: str, name: str, texts: Sequence[str]) -> Constraint:
-    """Return what one option demands of a feature."""
     from hachimachi.constraints import Constraint
 
     def number(text: str) -> float:
@@ -232,29 +228,22 @@ def midi_options(command: Command) -> Command:
     """Give a command the options of MIDI ports; it is called with ``midi``, a `MidiPortOptions`."""
 
     @functools.wraps(command)
-    def collect(
-        *,
-        midi_in: str | None,
-        midi_out: str | None,
-        midi_channel: int,
-        midi_in_channel: int | None,
-        midi_thru: bool,
-        midi_cc: tuple[dict[str, int], ...],
-        **options: Any,
-    ) -> Any:
+    def collect(**options: Any) -> Any:
         from hachimachi.live.midi.ports import MidiPortOptions
 
+        names = ("in", "out", "channel", "in_channel", "thru", "cc")
+        midi_in, midi_out, channel, in_channel, thru, given = (options.pop(f"midi_{name}") for name in names)
         controls: dict[str, int] = {}
-        for name, number in ((name, number) for named in midi_cc for name, number in named.items()):
+        for name, number in ((name, number) for named in given for name, number in named.items()):
             if controls.setdefault(name, number) != number:
                 raise click.UsageError(f"--midi-cc: {name} has the controllers {controls[name]} and {number}; give one")
-        if midi_thru and not (midi_in and midi_out):
+        if thru and not (midi_in and midi_out):
             raise click.UsageError("--midi-thru passes on from --midi-in to --midi-out; say both")
-        if midi_in_channel and not midi_in:
+        if in_channel and not midi_in:
             raise click.UsageError("--midi-in-channel: say which port to hear, --midi-in")
         if controls and not (midi_in or midi_out):
             raise click.UsageError("--midi-cc: say which port to hear or to play to, --midi-in or --midi-out")
-        midi = MidiPortOptions(midi_in, midi_out, midi_channel, midi_in_channel, midi_thru, controls)
+        midi = MidiPortOptions(midi_in, midi_out, channel, in_channel, thru, controls)
         return command(**options, midi=midi)
 
     for option in reversed(MIDI_PORT_OPTIONS):

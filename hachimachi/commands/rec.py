@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 def make_features(
     size: int, names: str | None, masked: Sequence[str], categorical: Sequence[str], prefix: str = ""
 ) -> tuple[Feature, ...]:
-    """Return a feature for each column, named by ``names`` or by its number after a prefix.
-
-    Raises:
-        click.UsageError: Too few or too many names, or a masked or categorical column that is not there.
-        HachimachiError: A name that no feature can have.
-    """
+    """Return a feature for each column, named by ``names`` or by its number after a prefix."""
     from hachimachi.events import Feature
 
     given = [f"{prefix}{i}" for i in range(size)] if names is None else [name.strip() for name in names.split(",")]
@@ -53,11 +48,7 @@ def make_features(
 
 
 def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, append: bool) -> tuple[Feature, ...]:
-    """Return the features of the data set to be: those of the file where it is appended to.
-
-    Raises:
-        HachimachiError: The file is there and is not to be appended to, or cannot be, or it cannot hold the features.
-    """
+    """Return the features of the data set to be: those of the file where it is appended to."""
     import numpy as np
 
     from hachimachi.events import EventSequence, Feature
@@ -96,11 +87,7 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
 
 
 def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say: Callable[[str], None]) -> bool:
-    """Decide about the journal of an earlier recording into ``output``; asks in a terminal, else keeps it.
-
-    Returns:
-        Whether to go on in that journal; else there is none any more.
-    """
+    """Decide about the journal of an earlier recording, by asking in a terminal; return whether to go on in it."""
     from hachimachi.live.record.journal import beside, finish, free, in_use, is_empty, read_journal
 
     journal = beside(output)

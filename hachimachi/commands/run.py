@@ -108,15 +108,9 @@ class RunOptions:
         """Return how models play."""
         from hachimachi.live.stage import PlaySettings
 
-        return PlaySettings(
-            mode=self.play_mode,
-            pending="all" if self.pending == "all" else "one",
-            silence=self.silence,
-            speed=self.speed,
-            lookahead=self.lookahead / 1000,
-            note_offs=self.note_offs,
-            begin=self.start or self.loop,
-        )
+        same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
+        begin = self.start or self.loop
+        return PlaySettings(mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, **same)
 
 
 @click.command("run", context_settings={"show_default": True})
@@ -213,7 +207,8 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
         shows[-1](line)
 
     wire = Wire(loop.send, show)
-    midi = stack.enter_context(open_midi(options.midi, [model.player.columns for model in models], loop.wake, _warn))
+    midi = open_midi(options.midi, [model.player.columns for model in models], loop.wake, _warn)
+    stack.callback(midi.close)
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
         stack.callback(logbook.close)
@@ -277,6 +272,8 @@ def _summary(ensemble: Ensemble) -> list[str]:
         if status.latency.count:
             line += "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*status.latency.in_ms())
         lines.append(line)
+        if status.released:
+            lines.append(f"releases received, the ends of notes by velocity 0: {status.released:,}")
         if status.cancelled:
             dropped = "predictions dropped before they sounded, for a newer input or at the end"
             lines.append(f"{dropped}: {status.cancelled:,}")

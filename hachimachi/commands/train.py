@@ -172,7 +172,6 @@ def _check_files(cfg: DictConfig) -> None:
 
 
 def _run(argv: list[str], home: list[str], output: Path | None) -> int:
-    """Hand everything to Hydra, and report its errors as the other commands do."""
     import hydra
     from hydra.errors import HydraException
 
@@ -235,6 +234,5 @@ def _under_hydra(argv: list[str]) -> Iterator[None]:
 
 
 def _flags(options: dict[str, Any]) -> list[str]:
-    """Write options as words again: `{"config-dir": "my", "resolve": True}` → `--config-dir=my --resolve`."""
     chosen = {name.replace("_", "-"): value for name, value in options.items() if value}
     return [f"--{name}" if value is True else f"--{name}={value}" for name, value in chosen.items()]

@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from hachimachi.columns import BEYOND, Categories, Column
 from hachimachi.events import TIME, EventSequence
 
-CYCLE = 8
-"""Events in the longest cycle that is searched for."""
-REPEATS = 64
-"""Events that a cycle may fill."""
-SILENCE = 10.0
-"""Seconds that may pass between two events."""
+CYCLE = 8  # events in the longest cycle that is searched for
+REPEATS = 64  # events that a cycle may fill
+SILENCE = 10.0  # seconds that may pass between two events
 ASTRAY = 8
 """Events in a row that may have a value far beyond the training range: a stray one is no collapse, staying away is."""
 CLOSE = 0.02, 0.2
@@ -32,7 +29,6 @@ class CollapseStats:
         silence: Longest time between two events in seconds, 0 without time.
         astray: Most events in a row with a value of one feature far beyond its training range.
         beyond: Share of events with a value beyond the training range, however near; no collapse by itself.
-        allowed: Seconds that may pass between two events.
     """
 
     repeats: int
@@ -49,12 +45,7 @@ class CollapseStats:
 
 
 def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:
-    """Return how a sequence behaves.
-
-    Args:
-        sequence: Generated or real events.
-        columns: Those of the model: their bins, and the training range.
-    """
+    """Return how a sequence behaves."""
     between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
     near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
     allowed = SILENCE  # of music; a controller may rest as long as it did in training if that is more
@@ -73,7 +64,7 @@ def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> Coll
 def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
     """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again.
 
-    Two notes are the same if their pitch and categories are, two other events if all their input features are.
+    Two notes are the same if their pitch and categories are, other events if all their input features are.
     """
     features = columns[-len(sequence.features) :]
     notes = any(column.name == "pitch" for column in features)
@@ -98,7 +89,7 @@ def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
 def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
     """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers).
 
-    Inter-event time is no range to leave: another tempo is no collapse, and silence is judged by itself.
+    Inter-event time is left out: another tempo is no collapse.
     """
     flags = []
     for column, values in zip(columns, sequence.rows().T, strict=True):

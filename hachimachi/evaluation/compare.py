@@ -14,10 +14,8 @@ from hachimachi.evaluation.likelihood import BLOCK, Evaluation, check_judged, ev
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel
 
-SEVERAL = 5
-"""From this many sequences on, each is a block; else blocks are cut from each."""
-SURE = 1.96
-"""Standard errors that a normal variable stays within in 95 of 100 cases."""
+SEVERAL = 5  # from this many sequences on, each is a block; else blocks are cut from each
+SURE = 1.96  # standard errors that a normal variable stays within in 95 of 100 cases
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,6 @@ class Difference:
     Args:
         nats: Mean difference, in nats per event; below zero where the one is better.
         stderr: Its standard error, NaN for fewer than two blocks.
-        blocks: Number of blocks it is from.
     """
 
     nats: float
@@ -52,11 +49,7 @@ class Comparison:
     """What models cost on the same events, on the same grid.
 
     Args:
-        names: What the models are called.
-        evaluations: What each costs, event by event.
         block: The block of each scored event, shape (scored,): neighbours are not independent.
-        by_sequence: Whether a block is a whole sequence, not a stretch of one.
-        remarks: For the user, on the grid, where models had different ones.
     """
 
     names: tuple[str, ...]
@@ -112,8 +105,6 @@ def compare(
     support of them all.
 
     Args:
-        models: The models, by name where they have one.
-        data: One sequence or several.
         resolution: Width of the bins, as of :func:`~hachimachi.evaluation.likelihood.evaluate`.
         support: Lowest and highest value, likewise.
         done: Called again and again with the number of events that a model observed.
@@ -135,8 +126,8 @@ def compare(
     sequences = [data] if isinstance(data, EventSequence) else list(data)
     for model in named.values():
         check_judged(model, sequences)
-    grid = find_common_grid(named, sequences, resolution or {}, support or {})
-    options = {"resolution": grid.resolution, "support": grid.support, "done": done}
+    widths, ends, remarks = find_common_grid(named, sequences, resolution or {}, support or {})
+    options = {"resolution": widths, "support": ends, "done": done}
     evaluations = tuple(evaluate(model, sequences, **options) for model in named.values())
     lengths = [max(0, len(sequence) - 1) for sequence in sequences]
     if not sum(lengths):
@@ -147,4 +138,4 @@ def compare(
         stretches = 1 if by_sequence else max(1, length // BLOCK)
         blocks.append(begun + np.minimum(np.arange(length) // (length if by_sequence else BLOCK), stretches - 1))
         begun += stretches
-    return Comparison(tuple(named), evaluations, np.concatenate(blocks), by_sequence, grid.remarks)
+    return Comparison(tuple(named), evaluations, np.concatenate(blocks), by_sequence, remarks)

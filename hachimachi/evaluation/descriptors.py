@@ -16,18 +16,14 @@ from hachimachi.columns import Categories, Column, histogram_nats
 from hachimachi.events import TIME, EventSequence
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
-WINDOW, HOP = 100, 50
-"""Notes in a window whose pitch classes are counted, and from one window to the next."""
+WINDOW, HOP = 100, 50  # notes in a window whose pitch classes are counted, and from one window to the next
 NAMES = 0.5, 0.9
 """Nats by which steps cost more than values where numbers are names: of as few as a drum kit has, and of any.
 
 Measured: piano lies from -0.6 to 0.85, the highest with 24 keys or more; drummers from 0.6 to 1.4."""
-KIT = 22
-"""Drums in a large kit."""
-EXTENT = 1.0, 99.0
-"""Percentiles between which the range of a feature lies: a stray value is none."""
-INSTANT = 0.005
-"""Seconds within which notes are struck at once, where time has no coarser grid."""
+KIT = 22  # drums in a large kit
+EXTENT = 1.0, 99.0  # percentiles between which the range of a feature lies: a stray value is none
+INSTANT = 0.005  # seconds within which notes are struck at once, where time has no coarser grid
 AIMS = {
     "key": (-0.1, np.inf),
     "density": (-0.2, 0.2),
@@ -37,8 +33,7 @@ AIMS = {
     "jumps": (-np.inf, 0.01),
 }
 """How far below and above real events a descriptor may lie: a difference, of :data:`RATIOS` a share of the real one."""
-RATIOS = ("density", "polyphony")
-"""Descriptors that are compared by how many times as high they are."""
+RATIOS = ("density", "polyphony")  # descriptors that are compared by how many times as high they are
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -86,10 +81,6 @@ class Reference:
     multiple of that of the real events; ``jumps``: share of the steps that are larger than any real one.
 
     All are pooled over sequences, so that each second, or event, counts as much.
-
-    Args:
-        real: The real sequences, alike in features.
-        columns: Those of a model of them.
     """
 
     def __init__(self, real: Sequence[EventSequence], columns: Sequence[Column]) -> None:
@@ -142,7 +133,6 @@ class Reference:
         return {**ranges, "jumps": _mean(jumps)}
 
     def _pitches(self, sequence: EventSequence) -> NDArray[np.int64]:
-        """Return the pitches of a sequence without its drums."""
         kept = np.ones(len(sequence), dtype=bool)
         if "instrument" in self.columns:
             kept &= sequence.column("instrument") != DRUMS
@@ -161,7 +151,9 @@ class Reference:
             starts = np.arange(0, len(counts) - WINDOW, HOP)
             windows = counts[starts + WINDOW] - counts[starts]
             others = counts[-1] - windows if self.profile is None else np.broadcast_to(self.profile, windows.shape)
-            correlations.append(_correlate(windows, others))
+            windows, others = (rows - rows.mean(1, keepdims=True) for rows in (windows, others))
+            scale = np.sqrt((windows**2).sum(1) * (others**2).sum(1))
+            correlations.append((windows * others).sum(1) / np.where(scale > 0, scale, np.nan))  # NaN where constant
         return float(np.nanmean(found)) if not np.isnan(found := np.concatenate(correlations)).all() else float("nan")
 
     def _unisons(self, sequence: EventSequence) -> Flags:
@@ -187,18 +179,10 @@ def _count_classes(pitches: NDArray[np.int64]) -> Numbers:
     return counts.cumsum(0)
 
 
-def _correlate(some: Numbers, others: Numbers) -> Numbers:
-    """Return Pearson's correlation of rows, NaN where one is constant."""
-    some, others = (rows - rows.mean(1, keepdims=True) for rows in (some, others))
-    scale = np.sqrt((some**2).sum(1) * (others**2).sum(1))
-    return (some * others).sum(1) / np.where(scale > 0, scale, np.nan)
-
-
 def _are_names(pitches: Sequence[NDArray[np.int64]]) -> bool:
     """Return whether pitches are names, as of the drums of a kit: then the step from the previous says little.
 
-    A histogram of one half of the values, and one of the steps, is asked for the other half: where pitch goes up and
-    down a scale, steps cost about as much as values, often less.
+    A histogram of one half of the values, and one of the steps, is asked for the other half.
     """
     halves = [each[: len(each) // 2] for each in pitches], [each[len(each) // 2 :] for each in pitches]
 
@@ -207,9 +191,9 @@ def _are_names(pitches: Sequence[NDArray[np.int64]]) -> bool:
         if not (len(some) and len(others)):
             return 0.0
         costs = []
-        for learned, asked in ((some, others), (others, some)):
+        for learned, held_out in ((some, others), (others, some)):
             values, counts = np.unique(learned, return_counts=True)
-            costs.append(histogram_nats(values, counts, asked, int(np.ptp(learned)) + 2).mean())
+            costs.append(histogram_nats(values, counts, held_out, int(np.ptp(learned)) + 2).mean())
         return float(np.mean(costs))
 
     return nats(1) - nats(0) > NAMES[len(np.unique(np.concatenate(pitches))) > KIT]

@@ -24,10 +24,6 @@ class Regrid:
     So finer bins share what a bin holds, and coarser ones add up what several hold. An open end bin of the model
     reaches to the end of the requested support. What the model gives to values beyond that support counts to its end
     bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more than −ln(FLOOR / bins).
-
-    Args:
-        original: The column as the model has it.
-        column: The same on the requested grid, its histogram too.
     """
 
     original: Column
@@ -38,8 +34,6 @@ class Regrid:
         """Restate a column.
 
         Args:
-            column: The column as the model has it.
-            resolution: Width of the bins, the model's own if ``None``.
             support: Lowest and highest value; ends are closed: what is outside costs the floor. ``None`` leaves it.
 
         Raises:
@@ -136,9 +130,7 @@ def regrids(
     """Return what restates the columns whose grid is fixed, by index; those that have it already are left out.
 
     Args:
-        columns: The model's.
         resolution: Width of the bins, by the column's name or the feature's number.
-        support: Lowest and highest value, likewise.
 
     Raises:
         HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
@@ -150,11 +142,7 @@ def regrids(
 
 
 def find_column(columns: Sequence[Column], name: str) -> int:
-    """Return the index of the column of a name or, else, of the feature of a number.
-
-    Raises:
-        HachimachiError: There is none.
-    """
+    """Return the index of the column of a name or, else, of the feature of a number; raises where there is none."""
     names = [column.name for column in columns]
     temporal = names[0] == TIME
     indices = {f"{number}": number + temporal for number in range(len(names) - temporal)}
@@ -164,34 +152,16 @@ def find_column(columns: Sequence[Column], name: str) -> int:
     return indices[name]
 
 
-@dataclass(frozen=True)
-class CommonGrid:
-    """The grid on which all models are judged, by the name of the column, where it is not its own grid.
-
-    Args:
-        resolution: Width of the bins.
-        support: Lowest and highest value.
-        remarks: For the user.
-    """
-
-    resolution: dict[str, float]
-    support: dict[str, tuple[float, float]]
-    remarks: tuple[str, ...]
-
-
 def find_common_grid(
     models: Mapping[str, EventModel],
     sequences: Sequence[EventSequence],
     resolution: Mapping[str, float],
     support: Mapping[str, tuple[float, float]],
-) -> CommonGrid:
-    """Return a grid that is the same for all models.
+) -> tuple[dict[str, float], dict[str, tuple[float, float]], tuple[str, ...]]:
+    """Return resolutions and supports, by name, of a grid that is the same for all models; and remarks for the user.
 
     Args:
-        models: The models, by name; their columns have the same names.
-        sequences: What they are judged by.
         resolution: The user's, by the column's name or the feature's number.
-        support: Likewise.
 
     Raises:
         HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
@@ -223,7 +193,7 @@ def find_common_grid(
                 remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
-    return CommonGrid(widths, ranges, tuple(remarks))
+    return widths, ranges, tuple(remarks)
 
 
 def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:

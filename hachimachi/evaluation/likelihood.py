@@ -20,14 +20,11 @@ from hachimachi.models.heads.head import Distribution, SampledTables
 from hachimachi.player.engine import limits, one_thread
 from hachimachi.sampling import Sampling
 
-CHUNK = 2048
-"""Events in one pass; the state is carried from chunk to chunk."""
-CELLS = 300_000
-"""Bins tabulated in one pass: each takes a number for every component, several times over."""
+CHUNK = 2048  # events in one pass; the state is carried from chunk to chunk
+CELLS = 300_000  # bins tabulated in one pass: each takes a number for every component, several times over
 FEW = 64
 """Up to so many bins are asked for one by one, where the grid is another than the model's; else all are tabulated."""
-BLOCK = 50
-"""Events in a block of the standard error: neighbours are not independent."""
+BLOCK = 50  # events in a block of the standard error: neighbours are not independent
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,9 @@ class Evaluation:
         names: Names of the columns, in the order in which the model takes them.
         nll: −ln P(column | past, columns before it), shape (scored, D), sequences one after the other.
         marginal: The same under the training histogram of each column, shape (scored, D).
-        events: Number of events; the first of each sequence is not scored.
-        sequences: Number of sequences.
         outside: Number of values outside the support; each costs the floor.
         fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
             the model keeps no n-grams of it.
-        columns: The columns, with the grids in use.
     """
 
     names: tuple[str, ...]
@@ -128,8 +122,6 @@ def evaluate(
     One pass over each sequence, in double precision, the state carried from its start.
 
     Args:
-        model: The model; it stays as it is.
-        data: One sequence or several.
         resolution: Width of the bins on which to score columns, by name or number of the feature; the model's own else.
         support: Lowest and highest value of columns, likewise; what lies outside costs the floor. See
             :class:`~hachimachi.evaluation.grids.Regrid` for what another grid than the model's makes of its bins.
@@ -152,11 +144,7 @@ def evaluate(
 
 
 def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
-    """Return the sequences to judge a model by.
-
-    Raises:
-        HachimachiError: They differ in features from each other or from the model.
-    """
+    """Return the sequences to judge a model by; raises where they differ in features from each other or from it."""
     sequences = [data] if isinstance(data, EventSequence) else list(data)
     check_alike(sequences)
     check_features(model, sequences[0])
@@ -173,10 +161,7 @@ def assemble(
     """Return the evaluation of events whose NLL is known.
 
     Args:
-        model: The model; only what it keeps of its training data is used.
-        sequences: The events.
         nll: −ln P, shape (scored, D), columns in the order in which they were taken.
-        columns: The model's columns, as they stand in rows, on the grids in use.
         order: Positions of the columns in the order in which they were taken.
     """
     rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
@@ -259,9 +244,8 @@ def evaluate_sampled(
 ) -> Evaluation:
     """Score every event but each sequence's first under what a model plays, given all before it.
 
-    As :func:`~hachimachi.evaluation.likelihood.evaluate`, but P is the probability with which the event is drawn, and
-    the columns stand in the order in which they are drawn. What is never played costs infinity: what a constraint,
-    top-p or min-p excludes, unknown categories, values outside a closed support. Slow: all bins are tabulated.
+    As :func:`evaluate`, but P is the probability with which the event is drawn, columns in the order in which they are
+    drawn. What is never played costs infinity. Slow: all bins are tabulated.
 
     Raises:
         HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.

@@ -11,27 +11,19 @@ from numpy.typing import NDArray
 from hachimachi.columns import Categories, Column
 from hachimachi.events import TIME, EventSequence
 
-TIMES = 2.0
-"""How many times as far as two halves of real music are from each other a generation may be from it."""
-SEVERAL = 5
-"""From this many sequences on, halves are of whole sequences; else each is cut in the middle."""
-SECOND = 1.0
-"""Density is the number of events in each stretch of so many seconds."""
-FINEST = 0.1
-"""Steps of the grid: real halves nearer to each other than that count as so far apart."""
+TIMES = 2.0  # how many times as far as two halves of real music are from each other a generation may be from it
+SEVERAL = 5  # from this many sequences on, halves are of whole sequences; else each is cut in the middle
+SECOND = 1.0  # density is the number of events in each stretch of so many seconds
+FINEST = 0.1  # steps of the grid: real halves nearer to each other than that count as so far apart
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far generations are from real music in one aspect.
+    """How far generations are from real music in one aspect: Wasserstein-1 distance, and that between two real halves.
 
-    Args:
-        aspect: What is compared.
-        distance: Wasserstein-1 distance between generated and real values, in their unit.
-        real: The same between two halves of the real ones.
-        step: What counts as the least distance between halves.
+    ``step`` is the least distance between halves that counts, in the unit of the values.
     """
 
     aspect: str
@@ -58,10 +50,9 @@ def measure_likeness(
 ) -> tuple[Likeness, ...]:
     """Compare generations to real music, one aspect at a time.
 
-    Notes are compared by inter-event time, pitch class (on a circle of twelve), interval from one event to the next,
-    velocity, duration and density; other data by inter-event time, density, and the values and steps of each feature,
-    categories by the share that would have to change. What has one value only in all of them is left out, and so is
-    what there are no values of.
+    Notes are compared by inter-event time, pitch class (on a circle of twelve), interval, velocity, duration and
+    density; other data by inter-event time, density, and the values and steps of each feature, categories by the share
+    that would have to change. What has one value only, or none, is left out.
     """
     halves = real[::2], real[1::2]
     if len(real) < SEVERAL:
@@ -78,9 +69,8 @@ def measure_likeness(
 def pool_aspects(
     generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
 ) -> dict[str, tuple[Values, Values]]:
-    """Return what there is to look at: values of generations and of real music, by aspect.
-
-    It is what :func:`measure_likeness` compares, and each feature that is not among it.
+    """Return what :func:`measure_likeness` compares, and other features: values of generations and real music, by
+    aspect.
     """
     aspects = _aspects(columns)
     there = {TIME, *(aspect.name for aspect in aspects)}
@@ -98,13 +88,13 @@ def wasserstein(some: Values, others: Values) -> float:
     return float(np.abs(shares[0] - shares[1]) @ np.diff(points))
 
 
-def circular_wasserstein(some: Values, others: Values, around: int = 12) -> float:
-    """Return the same for whole numbers on a circle, where the last is next to the first.
+def circular_wasserstein(some: Values, others: Values) -> float:
+    """Return the same for whole numbers on a circle of twelve, where the last is next to the first.
 
     It is the area on a line for the best point to begin at, which a median finds (Rabin, Delon & Gousseau 2011,
     https://doi.org/10.1007/s10851-011-0284-0).
     """
-    counts = [np.bincount(np.mod(part, around).astype(np.int64), minlength=around) for part in (some, others)]
+    counts = [np.bincount(np.mod(part, 12).astype(np.int64), minlength=12) for part in (some, others)]
     gap = np.cumsum(counts[0] / len(some) - counts[1] / len(others))
     return float(np.abs(gap - np.median(gap)).sum())
 
@@ -150,7 +140,6 @@ def _between(sequence: EventSequence) -> Values:
 
 
 def _density(sequence: EventSequence) -> Values:
-    """Return how many events there are in each whole stretch of time."""
     if sequence.time is None or sequence.seconds < SECOND:
         return np.zeros(0)
     whole = int(sequence.seconds / SECOND)

@@ -22,19 +22,14 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import NGrams
 from hachimachi.sampling import Sampling
 
-EVENTS = 1000
-"""Events in a generation that is examined."""
-PRIMER = 64
-"""Events of real music that a primed generation goes on from, at most half of what there is."""
-TEMPERATURES = 1.0, 0.9, 0.8
-"""At which generations are examined: as learned, and the two that are played most."""
+EVENTS = 1000  # events in a generation that is examined
+PRIMER = 64  # events of real music that a primed generation goes on from, at most half of what there is
+TEMPERATURES = 1.0, 0.9, 0.8  # at which generations are examined: as learned, and the two that are played most
 BRIEF = 2, 500, 250, 1.5
 """In a look at the end of training: generations from nothing as learned and events in each, events under each other
 condition, and seconds after which no further generation begins."""
-POINTS = 0.05
-"""Share of n-grams by which a model may copy more than unheard music does."""
-RUN_TIMES = 2
-"""How many times as long as that of unheard music the longest copied run may be."""
+POINTS = 0.05  # share of n-grams by which a model may copy more than unheard music does
+RUN_TIMES = 2  # how many times as long as that of unheard music the longest copied run may be
 
 
 @dataclass(frozen=True)

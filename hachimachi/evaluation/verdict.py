@@ -14,28 +14,18 @@ if TYPE_CHECKING:
 GRADES = ("no better than guessing", "fair", "good", "very good")
 SURE = 2.0
 """Standard errors by which a model has to predict better than the marginal baseline; below that it is guessing."""
-GAINS = 0.5, 1.5
-"""Nats per event below the marginal baseline from which a model predicts well, and very well."""
-MANY = 3
-"""Faults of playing that make a model fair at best; one makes it good at best."""
-TONAL = 0.5
-"""Correlation of the piece's own windows below which it has no key that could be said to be kept."""
-CHORDS = 1.05
-"""Notes at once above which there are any chords to speak of."""
+GAINS = 0.5, 1.5  # nats per event below the marginal baseline from which a model predicts well, and very well
+MANY = 3  # faults of playing that make a model fair at best; one makes it good at best
+TONAL = 0.5  # correlation of the piece's own windows below which it has no key that could be said to be kept
+CHORDS = 1.05  # notes at once above which there are any chords to speak of
 HEARD = 0.9
 """Share of copied n-grams above which real data must have been heard in training, and is no measure of copying."""
-FEW = 5000
-"""Events to learn from below which more of them are likely to help."""
+FEW = 5000  # events to learn from below which more of them are likely to help
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How good a model is, and what would help.
-
-    Args:
-        grade: One of :data:`GRADES`.
-        advice: What would help, one thing each, only what follows from what was found.
-    """
+    """How good a model is, and what would help."""
 
     grade: str
     advice: tuple[str, ...] = ()
@@ -64,9 +54,7 @@ def judge(
     Args:
         gain: Held-out nats per event below the marginal baseline.
         stderr: Its standard error, NaN where it is not known.
-        report: How it plays, where that was looked at.
         events: Events that it learned from, 0 where that is not known.
-        varied: Columns that augmentation varied.
         improving: Whether training was ended while the model was still getting better.
     """
     found = find_faults(report) if report else []
@@ -154,7 +142,7 @@ def _merit(descriptor: Descriptor, report: PlayReport) -> str:
 
 
 def _fault(descriptor: Descriptor, report: PlayReport, *, short: bool = False) -> str:
-    """Say what is not as it should be; short after what is said of temperature 1."""
+    """Say what is not as it should be; briefly after what is said of temperature 1."""
     name, made, real, times = descriptor.name, descriptor.generated, descriptor.real, f"{descriptor.gap + 1:.2g} times"
     brief = {"key": "less so", "density": f"{times} that", "polyphony": f"{made:.1f} for {real:.1f}"}
     whole = {

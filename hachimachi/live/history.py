@@ -15,19 +15,17 @@ from hachimachi.events import Feature
 from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
 from hachimachi.live.protocols import Note, PlayableModel, Refused, Row, quote
 
-LARGEST = 1e9
-"""No feature has values beyond this; a network that observes one may not recover."""
+LARGEST = 1e9  # no feature has values beyond this; a network that observes one may not recover
 
 
 class InputForm:
     """Which values an ``/input`` may carry; their number decides which are meant.
 
-    All features in order; or only the unmasked ones; and of either, features that had one value in training may be
-    left out. Where two of these ask for the same number of values, the first in this order is meant: all, unmasked,
-    unmasked without constants, all without constants.
+    All features in order, or only the unmasked ones; of either, features that had one value in training may be left
+    out. Where two of these ask for the same number of values, the first is meant: all, unmasked, unmasked without
+    constants, all without constants.
 
     Args:
-        features: The model's features, F of them.
         constants: Column → the only value that this feature had in training.
 
     >>> form = InputForm((Feature("pitch"), Feature("velocity"), Feature("duration", masked=True)), {1: 80.0})
@@ -53,22 +51,17 @@ class InputForm:
         """Names of the fewest values that will do."""
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
-        """Return the features of an event, shape (F,); what is not known is NaN.
-
-        Raises:
-            Refused: The wrong number of values, or one that is not a finite number of sensible size.
+        """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
+        values, or one that is not a finite number of sensible size.
         """
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
         row = self._defaults.copy()
         for column, value in zip(columns, values, strict=True):
-            if type(value) is float and -LARGEST <= value <= LARGEST:  # the common case
-                row[column] = value
-            elif isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
                 raise Refused("type", f"/input: {self.names[column]} is {quote(value)}, expected a number")
-            else:
-                row[column] = check_number(f"/input: {self.names[column]}", float(value))
+            row[column] = check_number(f"/input: {self.names[column]}", float(value))
         return np.array(row)
 
     def __str__(self) -> str:
@@ -95,9 +88,9 @@ ECHO_SECONDS = 0.5
 class Echoes:
     """Outputs that may come back as inputs.
 
-    An input is the echo of an output if its known values equal those of the output as float32, which is what OSC
-    carries, and if the output was sent at most `ECHO_SECONDS` ago. Each output is claimed once. Echoes come in the
-    order of their outputs, so a claim also settles the outputs before it.
+    An input is the echo of an output sent at most `ECHO_SECONDS` ago if its known values equal those of the output as
+    float32, which is what OSC carries. Echoes come in the order of their outputs, so a claim settles those before it
+    too.
     """
 
     def __init__(self) -> None:
@@ -116,8 +109,6 @@ class Echoes:
         values = _as_sent(features)
         known = [column for column, value in enumerate(values) if not math.isnan(value)]
         for i, (scheduled, _, output) in enumerate(self._sent):
-            if known and values[known[0]] != output[known[0]]:
-                continue  # most differ here already, and this is in the way of every answer
             if all(values[column] == output[column] for column in known):
                 for _ in range(i + 1):
                     self._sent.popleft()
@@ -126,7 +117,6 @@ class Echoes:
 
 
 def _as_sent(features: NDArray[np.float64]) -> list[float]:
-    """Round to float32, as OSC does. A list: faster than NumPy for so few numbers."""
     return features.astype(np.float32).tolist()
 
 
@@ -157,7 +147,6 @@ class History:
     At double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
 
     Args:
-        player: The model.
         lookahead: Seconds by which outputs are sent, and so observed, ahead of time.
     """
 
@@ -209,8 +198,7 @@ class History:
         return self._names.of(features.tolist())
 
     def release(self, note: Note, at: float) -> None:
-        """Fill in the duration of a player's note that ends at a moment, if it was not known: for when another model
-        takes over, or the phrase is gone on from."""
+        """Fill in the duration of a player's note that ends, if it was not known: another model may observe it."""
         event = self._held.pop(note, None)
         if event is not None and self._duration is not None:
             column = self._duration + self.player.temporal
@@ -218,10 +206,8 @@ class History:
                 event.row[column] = max(0.0, at - event.at) * self.speed
 
     def predict(self) -> tuple[float, Row]:
-        """Sample the next event: in how many seconds of the clock, and its features.
-
-        Raises:
-            Refused: Nothing finite can be sampled; the model is back in its start state.
+        """Sample the next event: in how many seconds of the clock, and its features. Raises `Refused`: nothing finite
+        can be sampled; the model is back in its start state.
         """
         try:
             row = np.asarray(self.player.sample(), dtype=np.float64)
@@ -268,10 +254,8 @@ class History:
         self.last = now
 
     def recall_phrase(self, seconds: float, now: float) -> int:
-        """Go on from what somebody else has played in the last seconds; return how many events that are.
-
-        Raises:
-            Refused: There are none; nothing has changed.
+        """Go on from what somebody else has played in the last seconds; return how many events that are. Raises
+        `Refused`: there are none; nothing has changed.
         """
         phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
@@ -290,11 +274,7 @@ class History:
         return len(phrase)
 
     def check(self, player: PlayableModel) -> None:
-        """Check that another model could take over.
-
-        Raises:
-            Refused: Its events are others.
-        """
+        """Check that another model could take over. Raises `Refused`: its events are others."""
 
         def describe(model: PlayableModel) -> str:  # equal texts mean equal events
             names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in model.features)
@@ -305,8 +285,9 @@ class History:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model with the same events take over; it observes the last of the past, going on from ``start``,
-        its state after the primer that came before, or from its start state."""
+        """Let another model with the same events take over; it observes the last of the past, from ``start`` on, a
+        state.
+        """
         self._use(player)
         player.reset()
         if start is not None:

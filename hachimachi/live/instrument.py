@@ -24,8 +24,6 @@ class LoadedModel:
     """A model that is ready to play.
 
     Args:
-        name: Its name on the wire.
-        player: The model.
         primers: Its state after each primer, by name.
         seed: Where its random numbers began.
     """
@@ -40,12 +38,6 @@ class Instrument:
     """The routes of the protocol, bound to one performer.
 
     Args:
-        model: The model that begins.
-        wire: Sends what is answered.
-        listeners: Are called when something is heard or played.
-        clock: Seconds that never go back.
-        prefix: Comes before ``/status`` where several models play.
-        standbys: Models that ``/load`` may put in its place.
         loaded: Is called when one of them has been.
         options: Further arguments of `Performer`.
     """
@@ -90,11 +82,7 @@ class Instrument:
         }
 
     def obey(self, message: Message, asker: Address | None = None) -> None:
-        """Do what a message asks.
-
-        Raises:
-            Refused: It cannot be done; nothing has changed.
-        """
+        """Do what a message asks. Raises `Refused`: it cannot be done; nothing has changed."""
         self._asker = asker
         action = self.routes.get(message.route)
         if action is None:
@@ -224,10 +212,6 @@ class Ensemble:
     """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address.
 
     Args:
-        instruments: At least one.
-        wire: Sends what concerns all, and what cannot be obeyed.
-        clock: Seconds that never go back.
-        wall: Seconds since 1970, for time tags.
         begin: Whether they begin to play alone at once, where their mode does.
     """
 

@@ -1,6 +1,4 @@
-"""The loop between datagrams and what is due: one thread, one select, absolute deadlines; and real-time scheduling of
-that thread, so that the system wakes it first, however busy the machine is.
-"""
+"""The loop between datagrams and what is due: one thread, one select, absolute deadlines, real-time scheduling."""
 
 from __future__ import annotations
 
@@ -58,8 +56,6 @@ class Loop:
     """The socket that a service receives on and sends from.
 
     Args:
-        listen: Address and port to receive on; port 0 takes any free one.
-        outs: Addresses and ports to send to.
         reply: Whether to send to those who send, too: to the one who asked, else to the one who sent last.
 
     Raises:
@@ -115,10 +111,8 @@ class Loop:
         return self._wake.fileno()
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
-        """Send one packet out, and to one who asked. That nobody listens is no error.
-
-        Raises:
-            OSError: The system refuses to send it to somebody; the others have got it.
+        """Send one packet out, and to one who asked. That nobody listens is no error. Raises `OSError`: the system
+        refuses to send it to somebody; the others have got it.
         """
         receivers = self._outs
         asker = (to or self._last_sender) if self._reply else None
@@ -241,8 +235,7 @@ def ended_by_signals(loop: Loop) -> Iterator[None]:
 
 PRIORITY = 40
 """Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
-NICE = -11
-"""Where FIFO is not permitted: what PipeWire asks for."""
+NICE = -11  # where FIFO is not permitted: what PipeWire asks for
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 CAP_IPC_LOCK = 14
 ADVICE = (
@@ -251,24 +244,23 @@ ADVICE = (
 )
 
 
-def request_realtime() -> str:
+@contextmanager
+def realtime() -> Iterator[str]:
+    """Request real-time scheduling for a while: yields what was granted, and puts everything back at the end."""
+    with ExitStack() as undo:
+        yield request_realtime(undo)
+
+
+def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
     """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it.
+
+    It asks for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2). What
+    takes that back is added to ``undo``.
 
     Returns:
         One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
     """
-    return _request_realtime(sys.platform, ExitStack())
-
-
-@contextmanager
-def realtime() -> Iterator[str]:
-    """Do the same for a while: yields the sentence, and puts everything back at the end."""
-    with ExitStack() as undo:
-        yield _request_realtime(sys.platform, undo)
-
-
-def _request_realtime(platform: str, undo: ExitStack) -> str:
-    """Ask for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2)."""
+    undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
     granted: int | None = None

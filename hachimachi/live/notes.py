@@ -15,8 +15,8 @@ from hachimachi.live.schedule import Prediction
 class ActiveNotes:
     """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
 
-    A note ends after its feature ``duration``, in seconds. Where the model has none, the next event that comes later
-    ends it. The same note begun again ends the one before.
+    A note ends after its feature ``duration``, in seconds; without one when the next event comes later, or the same
+    note.
 
     >>> import numpy as np
     >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
@@ -118,7 +118,7 @@ class LatencyHistogram:
 
 
 class NoteOutput:
-    """Lets predictions sound and notes end, and reports both to listeners; ``features`` are the model's."""
+    """Lets predictions sound and notes end, and reports both to listeners."""
 
     def __init__(self, features: Sequence[Feature], listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
         self.active, self.latency = ActiveNotes(features), LatencyHistogram()

@@ -1,15 +1,14 @@
 """OSC 1.0 packets to messages and back (https://opensoundcontrol.stanford.edu/spec-1_0.html), without sockets.
 
-Messages are read by python-osc, in 10 µs; of one that has only numbers the layout is cached, and the next one like it
-takes 2. Bundles are walked here: python-osc sorts them by time tag, recurses into them, and does not return from an
-element of negative size.
+Messages are read by python-osc. Bundles are walked here: python-osc sorts them by time tag, recurses into them, and
+does not return from an element of negative size.
 """
 
 from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,11 +17,8 @@ from pythonosc.osc_message import ParseError as MessageError
 
 from hachimachi.live.protocols import Address, Listener, Note, Refusals, Refused, Row, quote
 
-SANE_SECONDS = 60.0
-"""A time tag further than this from now is a wrong clock, not a time."""
-LONGEST = 16_384
-"""Bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit."""
-LAYOUTS = 64  # of messages that have only numbers, cached
+SANE_SECONDS = 60.0  # a time tag further than this from now is a wrong clock, not a time
+LONGEST = 16_384  # bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -40,7 +36,7 @@ class Message(NamedTuple):
     time: float
 
 
-def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]:
+def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
     """Read a packet, in the order in which it was written. A bad element costs itself and no other.
 
     Args:
@@ -48,11 +44,6 @@ def parse(packet: bytes, now: float, wall: float) -> Iterable[Message | Refused]
         now: Its arrival in seconds of the clock by which the events are timed.
         wall: The same moment in seconds since 1970, to which time tags refer.
     """
-    message = _read_numbers(packet, now)
-    return _walk(packet, now, wall) if message is None else (message,)
-
-
-def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
     waiting = [(packet, now)]
     while waiting:
         element, time = waiting.pop()
@@ -60,7 +51,7 @@ def _walk(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]
             if element.startswith(_BUNDLE):
                 waiting.extend(reversed(_read_bundle(element, now, wall)))
             else:
-                yield _read_numbers(element, time) or _read_message(element, time)
+                yield _read_message(element, time)
         except Refused as refused:
             yield refused
 
@@ -85,46 +76,32 @@ def _read_bundle(bundle: bytes, now: float, wall: float) -> list[tuple[bytes, fl
     return elements
 
 
-def _read_numbers(element: bytes, time: float) -> Message | None:
-    """Read a message that has only numbers; ``None`` for any other."""
-    if len(element) > LONGEST:
-        return None
-    # where the values begin, if there are tags and the address has no comma; if not, no layout has such a head
-    offset = (element.find(b"\0", element.find(b",")) & -4) + 4
-    layout = _layout(element[:offset])
-    if layout is None or offset + layout[1].size != len(element):
-        return None
-    return Message(layout[0], layout[1].unpack_from(element, offset), time)
-
-
-@lru_cache(LAYOUTS)
-def _layout(head: bytes) -> tuple[str, struct.Struct] | None:
-    """Return the address of messages that begin like this, and how their numbers follow; ``None`` for others."""
-    tags, offset = _types(head)
-    if offset != len(head) or not _FORMATS.keys() >= set(tags):
-        return None
-    numbers = struct.Struct(">" + "".join(_FORMATS[tag] for tag in tags))
-    try:
-        return _read_message(head + bytes(numbers.size), 0.0).route, numbers
-    except Refused:
-        return None
-
-
 def _read_message(element: bytes, time: float) -> Message:
     if not element.startswith(b"/"):
         raise Refused("packet", f"{quote(element[:16])} is not OSC, expected a message that begins with /")
     if len(element) > LONGEST:
         raise Refused("packet", f"a message of {len(element)} bytes, expected at most {LONGEST}")
     tags, offset = _types(element)
-    if not _TYPES.issuperset(tags):
+    numbers = _numbers(tags)
+    if numbers is None and not _TYPES.issuperset(tags):
         raise Refused("packet", f"a message has the types {quote(tags)}, expected f, d, i or h for each value")
-    if offset + sum(_SIZES.get(tag, 0) for tag in tags) > len(element):  # python-osc would fill up with zeros
+    size = numbers.size if numbers is not None else sum(_SIZES.get(tag, 0) for tag in tags)
+    if offset + size > len(element):  # python-osc would fill up with zeros
         raise Refused("packet", f"a message ends after {len(element)} bytes, expected values {quote(tags)}")
     try:
+        if numbers is not None:  # which python-osc takes ten times as long to read
+            return Message(element[: element.index(b"\0")].decode(), numbers.unpack_from(element, offset), time)
         message = OscMessage(element)
     except (MessageError, ValueError, IndexError, OverflowError, struct.error) as error:
         raise Refused("packet", f"{quote(element[:16])} begins a message that cannot be read") from error
     return Message(message.address, tuple(message.params), time)
+
+
+@lru_cache(64)
+def _numbers(tags: bytes) -> struct.Struct | None:
+    """Return how values with these tags are laid out, ``None`` where not all are numbers."""
+    known = tags and _FORMATS.keys() >= set(tags)
+    return struct.Struct(">" + "".join(_FORMATS[tag] for tag in tags)) if known else None
 
 
 def _types(element: bytes) -> tuple[bytes, int]:
@@ -168,12 +145,7 @@ Value = float | str
 
 
 class Wire:
-    """Sends messages to the programs at the other end. It never raises.
-
-    Args:
-        send: Sends a packet to those who listen, and to one who asked; may raise OSError.
-        say: Shows one line on the screen.
-    """
+    """Sends messages to the programs at the other end. It never raises."""
 
     def __init__(
         self,
@@ -204,12 +176,8 @@ class OscListener(Listener):
     """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``.
 
     Args:
-        wire: Where to.
-        prefix: Comes before the routes; empty where only one model plays.
         note_offs: Whether the ends of notes that last their duration are sent; early ends always are.
         ahead: Whether packets carry, as the time tag of a bundle, when they are to sound.
-        clock: Seconds that never go back.
-        wall: Seconds since 1970.
     """
 
     def __init__(

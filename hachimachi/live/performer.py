@@ -24,9 +24,6 @@ class Mode:
     """What a performer does after an input and after it has played.
 
     Args:
-        name: Its name on the wire and on the command line.
-        answers: An input is answered by a prediction.
-        alone: It observes what it plays, and goes on by itself.
         gives_way: An input cancels what waits.
         after_silence: It goes on alone once there has been no input for a while, and listens until then.
     """
@@ -51,10 +48,8 @@ MODES = {
 
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
-    """Return a mode by its name, for a model with or without time and one or all predictions pending.
-
-    Raises:
-        Refused: There is none, or it does not go with the model or with what is pending.
+    """Return a mode by its name, for a model with or without time and one or all predictions pending. Raises `Refused`:
+    there is none, or it does not go with the model or with what is pending.
     """
     mode = MODES.get(name)
     if mode is None:
@@ -71,7 +66,6 @@ class TurnTaking:
     """Decides whether it is the model's turn.
 
     Args:
-        mode: How model and player share the stage.
         silence: Seconds without an input after which it is the model's turn, in modes that wait for that.
     """
 
@@ -111,17 +105,8 @@ class TurnTaking:
 class Status:
     """How a performer stands at one moment. The first seven counts are those of `Counts`.
 
-    Args:
-        features: Names of all features, in column order.
-        shortest_input: Names of the fewest values that an input may carry.
-        mode: Name of one of `MODES`.
-        paused: Whether inputs are observed and nothing is played.
-        alone: Whether the model goes on by itself.
-        silence: Seconds without an input after which the mode ``respond`` goes on alone.
-        speed: Seconds of the model in one of the clock.
-        pending: Number of predictions that wait for their time.
-        sounding: Number of notes that sound.
-        latency: How late outputs were; it goes on counting.
+    ``shortest_input`` names the fewest values that an input may carry; ``speed`` is seconds of the model in one of the
+    clock; ``latency`` is how late outputs were, and goes on counting.
     """
 
     heard: int
@@ -148,8 +133,7 @@ class Status:
         return "paused" if self.paused else "playing" if self.alone else "listening"
 
 
-RETRY_SECONDS = 1.0
-"""After this time a model that plays alone tries again when nothing could be predicted."""
+RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
 BEHIND_SECONDS = 1.0
 """A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
 
@@ -157,16 +141,11 @@ BEHIND_SECONDS = 1.0
 class Performer:
     """State and clock of one model that plays.
 
-    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and returns when
-    to call again.
+    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and returns when to
+    call again.
 
     Args:
-        player: A `hachimachi.player.engine.Player`, which it plays from where it is; or a model.
-        listeners: Are called when something happens.
-        clock: Seconds that never go back.
-        mode: Name of one of `MODES`.
         pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
-        silence: Seconds after which the mode ``respond`` goes on alone.
         lookahead: Seconds by which outputs are sent ahead of time.
 
     Raises:
@@ -275,11 +254,8 @@ class Performer:
         )
 
     def set_sampling(self, sampling: Sampling) -> None:
-        """Sample otherwise from now on. Only the next event was sampled as before; it too is sampled anew if another
-        constraint of time holds, since it may be long to wait.
-
-        Raises:
-            Refused: Nothing could be predicted; the model is back in its start state.
+        """Sample otherwise from now on; what waits is sampled anew only where another constraint of time holds. Raises
+        `Refused`: nothing could be predicted; the model is back in its start state.
         """
         model = self._history.player
         before, model.sampling = model.sampling, sampling
@@ -310,10 +286,8 @@ class Performer:
         self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
-        """Forget all but the inputs of the last seconds; return how many events that are.
-
-        Raises:
-            Refused: There are none; nothing has changed.
+        """Forget all but the inputs of the last seconds; return how many events that are. Raises `Refused`: there are
+        none; nothing has changed.
         """
         self._rewind()
         count = self._history.recall_phrase(seconds, self._clock())
@@ -369,10 +343,8 @@ class Performer:
                 released(note, at)
 
     def answer(self) -> None:
-        """Predict what follows the newest input, if it has not been answered.
-
-        Raises:
-            Refused: Nothing could be predicted; the model is back in its start state.
+        """Predict what follows the newest input, if it has not been answered. Raises `Refused`: nothing could be
+        predicted; the model is back in its start state.
         """
         if (newest := self._schedule.take_input()) is not None:
             self._predict(*newest)
@@ -421,7 +393,6 @@ class Performer:
         self._notes.end_all()
 
     def _begin(self) -> None:
-        """A new sequence begins: play alone from here, if it was started in a mode that does."""
         self._report_began()
         if self._turns.restart():
             self.sample()
@@ -446,7 +417,6 @@ class Performer:
         self._sample(at, requested, asker)
 
     def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
-        """Sample what follows; it sounds its dt after ``at``."""
         turns = self._turns
         try:
             between, features = self._history.predict()

@@ -81,8 +81,7 @@ class PlayableModel(Protocol):
         """Go back to a state."""
 
 
-Address = tuple[str, int]
-"""Host and port of a program that sent something."""
+Address = tuple[str, int]  # host and port of a program that sent something
 
 
 class Listener(Protocol):
@@ -129,8 +128,9 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind. New ones are shown on the screen, all are answered over OSC, also to the sender if it
-    is known; of each kind no more often than `SHOW_SECONDS` and `ANSWER_SECONDS`."""
+    """Counts refusals by kind, shows new ones and answers all, no more often of a kind than `SHOW_SECONDS` and
+    `ANSWER_SECONDS`.
+    """
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple
 from hachimachi.live.history import Past
 from hachimachi.live.protocols import Address, Row
 
-Pending = Literal["one", "all"]
-"""How many predictions may wait."""
+Pending = Literal["one", "all"]  # how many predictions may wait
 
 
 @dataclass
@@ -38,8 +37,9 @@ class Input(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is to sound: when, in seconds of the clock; its features, shape (F,); when it was requested, before which
-    nothing is late, and by whom; and what the model had observed before it, if it has observed it ahead of time."""
+    """What is to sound, when and why: ``before`` is what the model had observed before it, if it observed it ahead of
+    time.
+    """
 
     deadline: float
     features: Row

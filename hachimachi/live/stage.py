@@ -37,10 +37,8 @@ class PlaySettings:
     """How models play.
 
     Args:
-        mode: As ``pending`` and ``silence``, see `hachimachi.live.performer.Performer`.
         speed: Seconds of the model in one of the clock.
         lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
-        note_offs: Whether the ends of notes are sent.
         begin: Whether models begin to play alone at once.
     """
 
@@ -53,20 +51,12 @@ class PlaySettings:
     begin: bool = False
 
 
-Manner = PlaySettings
-"""The earlier name."""
+Manner = PlaySettings  # the earlier name
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What takes part besides OSC.
-
-    Args:
-        midi: MIDI ports.
-        logbook: Keeps what is played; ``None`` for nothing.
-        screen: Shows it; ``None`` for nothing.
-        hears: Addresses that are listened on, for the screen; ``plays_to``: those that are played to.
-    """
+    """What takes part besides OSC; ``hears`` and ``plays_to`` are addresses to show."""
 
     midi: MidiSetup = field(default_factory=MidiSetup)
     logbook: Logbook | None = None
@@ -76,10 +66,8 @@ class Outputs:
 
 
 def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
-    """Return a model that is ready to play.
-
-    Raises:
-        HachimachiError: A file that is no model, a sampling that the model cannot play, or a primer it cannot observe.
+    """Return a model that is ready to play. Raises `HachimachiError`: a file that is no model, a sampling that the
+    model cannot play, or a primer it cannot observe.
     """
     player = load_player(path, seed, sampling)
     primers = {}
@@ -95,9 +83,7 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
     """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
-
-    Raises:
-        HachimachiError: The first of them whose name is taken.
+    Raises `HachimachiError`: the first of them whose name is taken.
     """
     taken = {path.stem: path for path in others}
     for path in paths:
@@ -120,16 +106,10 @@ def warm_up(player: PlayableModel) -> None:
 
 
 def assemble(
-    models: Sequence[LoadedModel],
-    standbys: Sequence[LoadedModel],
-    wire: Wire,
-    settings: PlaySettings,
-    outputs: Outputs,
+    models: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, settings: PlaySettings, outputs: Outputs
 ) -> tuple[Ensemble, Reporter | None]:
-    """Return the ensemble, ready to be run, and what reports to the screen.
-
-    Raises:
-        HachimachiError: A standby that could take no model's place.
+    """Return the ensemble, ready to be run, and what reports to the screen. Raises `HachimachiError`: a standby that
+    could take no model's place.
     """
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
     traces = [Trace([feature.name for feature in model.player.features]) for model in models]
@@ -178,7 +158,6 @@ def assemble(
 
 
 def _take_midi(midi: MidiSetup, ensemble: Ensemble) -> None:
-    """Do what keys, knobs and a sequencer's transport ask for."""
     from hachimachi.live.midi.input import MidiEvent, TransportRequest
 
     for action in midi.inlet.take() if midi.inlet else ():
@@ -225,13 +204,8 @@ def perform(
     """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
 
     Args:
-        model: The model, or a player of it, which stays as it is.
         outs: Hosts and ports to play to; without any, who sends is answered.
         listen: Host and port to listen on; port 0 takes any that is free.
-        seed: Where the random numbers begin.
-        sampling: How it samples, before it is steered otherwise.
-        settings: The mode, the speed and so on.
-        say: Shows a line, of what was refused.
         manner: The earlier name of ``settings``.
 
     Raises:

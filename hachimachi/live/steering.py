@@ -20,8 +20,7 @@ from hachimachi.live.history import check_number
 from hachimachi.live.protocols import Refused, quote
 from hachimachi.sampling import Sampling, number_for
 
-Line = tuple[str | float, ...]
-"""One line of what is answered or described, as it is sent after ``/status``."""
+Line = tuple[str | float, ...]  # one line of what is answered or described, as it is sent after ``/status``
 NUMBERS = {"temperature": 1.0, "top_p": 1.0, "min_p": 0.0}
 """What takes a number, and the one that changes nothing."""
 KINDS = ("range", "scale", "values", "start")
@@ -40,7 +39,6 @@ class SamplingRequest:
 
     Args:
         numbers: By what they are and the column's name, which is empty for all columns.
-        constraints: By column and kind.
         polyphony: Most notes at once; ``None`` for any number.
     """
 
@@ -65,10 +63,8 @@ class SamplingRequest:
         return SamplingRequest(_without_defaults(numbers), constraints, sampling.polyphony)
 
     def sampling(self, names: Sequence[str]) -> Sampling:
-        """Return the sampling that fulfils it, given the names of all columns.
-
-        Raises:
-            HachimachiError: A number out of range.
+        """Return the sampling that fulfils it, given the names of all columns. Raises `HachimachiError`: a number out
+        of range.
         """
         numbers: dict[str, float | dict[str, float]] = {}
         for what, default in NUMBERS.items():
@@ -115,10 +111,6 @@ class Steering:
 
     Where the wait that polyphony needs is not allowed, polyphony gives way: the model plays on.
 
-    Args:
-        columns: The model's columns.
-        sampling: How to sample at the start. Its constraints are released as others are.
-
     Raises:
         HachimachiError: The columns cannot be sampled so.
     """
@@ -129,10 +121,8 @@ class Steering:
         self._routes |= {"/polyphony": self._polyphony, "/constrain": self._constrain, "/release": self._release}
 
     def obey(self, route: str, values: Sequence[object]) -> tuple[Sampling, list[Line]]:
-        """Do what a message with a route of `ROUTES` and values (numbers, texts, nil) asks.
-
-        Returns:
-            How to sample from now on, and the lines to answer.
+        """Do what a message with a route of `ROUTES` and values (numbers, texts, nil) asks; return the sampling and
+        what to answer.
 
         Raises:
             Refused: It cannot be done; then all is as it was.
@@ -149,10 +139,8 @@ class Steering:
         return self.sampling, lines
 
     def adapt(self, columns: Sequence[Column]) -> Sampling:
-        """Request the same of another model, and return how it is to sample.
-
-        Raises:
-            HachimachiError: It cannot be sampled so; then all is as it was.
+        """Request the same of another model, and return how it is to sample; raises, and changes nothing, where it
+        cannot.
         """
         self._use(columns, self.request)
         return self.sampling

@@ -35,10 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 
-OFTEN = 0.1
-"""Seconds between two moves of the bar."""
-SELDOM = 10.0
-"""Seconds between two lines of progress where there is no terminal."""
+OFTEN = 0.1  # seconds between two moves of the bar
+SELDOM = 10.0  # seconds between two lines of progress where there is no terminal
 
 
 def epochs_of(trainer: L.Trainer) -> int:
@@ -53,9 +51,10 @@ def score_of(trainer: L.Trainer) -> float | None:
 
 
 class KeepBest(L.Callback):
-    """Writes the model file at every new best; without anything held out, the last model is the best.
+    """Writes the model file, with its summary, at every new best; without anything held out, the last model is the
+    best.
 
-    A model that has diverged, with weights or a score that are no numbers, is never written. The summary goes with it.
+    A model that has diverged, with weights or a score that are no numbers, is never written.
     """
 
     def __init__(self, path: Path, summary: dict[str, Any]) -> None:
@@ -133,11 +132,7 @@ class Baseline(L.Callback):
 class TrainingProgress(L.Callback):
     """A bar of the share used of the limits, and one line: time, training and held-out nats per event, the best.
 
-    Args:
-        marginal: The marginal baseline on the held-out part, NaN if there is none.
-        keep: Has the best score.
-        limits: Of the run.
-        console: Where to write; lines come seldom where it is no terminal.
+    The marginal baseline is NaN if nothing is held out; lines come seldom where the console is no terminal.
     """
 
     def __init__(self, marginal: float, keep: KeepBest, limits: Limits, console: Console) -> None:
@@ -155,14 +150,7 @@ class TrainingProgress(L.Callback):
         if self.console.is_terminal:
             self.bar.start()
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,
-        *_: Any,
-        **__: Any,
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, *_: Any, **__: Any) -> None:  # noqa: ARG002
         """Take note of the loss, and move the bar: in a large collection an epoch takes long."""
         self.losses.append(outputs["loss"].detach())
         now = time.monotonic()
@@ -231,20 +219,14 @@ class SameBatches(L.Callback):
         loader.dataset.epoch = 0
 
 
-EVERY = 10.0
-"""Least seconds between two pictures, and before the first."""
+EVERY = 10.0  # least seconds between two pictures, and before the first
 LATER = 1.5
 """The next picture comes when training has gone on so many times as long: a long run has few more than a short one."""
-SHARE = 0.02
-"""Share of the time of training that pictures may take."""
-EVENTS = 200
-"""Events in a piano roll."""
-COUNTED = 500
-"""Events whose values are counted."""
-SECONDS = 10.0
-"""Seconds that sound at most."""
-RATE = 11025
-"""Samples of sound in a second: to judge, not to enjoy, so that a run's log stays small."""
+SHARE = 0.02  # share of the time of training that pictures may take
+EVENTS = 200  # events in a piano roll
+COUNTED = 500  # events whose values are counted
+SECONDS = 10.0  # seconds that sound at most
+RATE = 11025  # samples of sound in a second: to judge, not to enjoy, so that a run's log stays small
 GROUPS = ("dataset", "augment", "model", "head", "optimizer")
 """Groups of the config that are logged as hyper-parameters."""
 
@@ -275,10 +257,7 @@ class Pictures(L.Callback):
         self.due = max(now + EVERY, now + (now - began) / SHARE, self.started + LATER * (now - self.started))
 
     def show(self, model: EventModel) -> None:
-        """Log what a model plays as a piano roll or traces, for notes its sound, and how often values occur in it.
-
-        Nothing for a model that has diverged.
-        """
+        """Log how a model plays: a piano roll or traces, sound, how often values occur; nothing if it has diverged."""
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
         from hachimachi import plot
@@ -299,9 +278,8 @@ class Pictures(L.Callback):
             self.sounded = True
 
     def conclude(self, cfg: DictConfig, model: EventModel, score: float, gain: float, playing: PlayReport) -> None:
-        """Log what the best model plays, how like real music that is, and its scores beside the hyper-parameters.
-
-        The score is in held-out nats per event, the gain how far that is below the marginal baseline.
+        """Log how the best model plays, and its scores beside the hyper-parameters; the gain is in nats per event below
+        the marginal baseline.
         """
         if self.logger is None:
             return

@@ -35,12 +35,10 @@ Indexes = NDArray[np.int64]
 class Windows(IterableDataset[Tensor]):
     """Every sequence cut at a random event and then every T events, in random order: each event once an epoch.
 
-    What is in memory comes in any order. What is on disk comes in pools, so that a batch holds events from everywhere
-    while one pool is read at a time: 64 blocks of 65,536 events are drawn from all over the collection for a pool, and
-    the windows that begin in it come in any order. A collection of one pool comes in the order as from memory.
+    What is on disk comes in pools: for each, 64 blocks of 65,536 events are drawn from all over the collection, so that
+    a batch holds events from everywhere while one pool is read at a time. One pool comes in the order as from memory.
 
     Args:
-        sequences: What to cut; windows never cross from one to the next.
         window: Events in a window, T.
         batch_size: Windows in a batch, B.
         seed: Draws, with the epoch, the cuts and the order.
@@ -107,16 +105,11 @@ def pad(pieces: Sequence[NDArray[np.float64]], length: int) -> Tensor:
     return torch.from_numpy(padded)
 
 
-SAMPLE = 32768
-"""Events in a validation, at most; more would take time from training."""
-SCORED = 2**16
-"""Events in the score at the end, at most: beyond them its error is small."""
-HASHED = 2**16
-"""Events on disk in a fingerprint, at most."""
-OPENINGS = 4096
-"""Sequences on disk that are recognised later, at most, so that a model file stays small."""
-PASS = 8192
-"""Events, padding included, in a batch of validation."""
+SAMPLE = 32768  # events in a validation, at most; more would take time from training
+SCORED = 2**16  # events in the score at the end, at most: beyond them its error is small
+HASHED = 2**16  # events on disk in a fingerprint, at most
+OPENINGS = 4096  # sequences on disk that are recognised later, at most, so that a model file stays small
+PASS = 8192  # events, padding included, in a batch of validation
 
 
 class EventDataModule(L.LightningDataModule):
@@ -126,16 +119,14 @@ class EventDataModule(L.LightningDataModule):
 
     A batch is a float64 tensor of shape (B, T, D), one row an event, one column a feature, as :attr:`columns` lists
     them. Where the data has time, column 0 is the time since the previous event in seconds, unknown for a sequence's
-    first; all others are the data's own values, not scaled: a duration in seconds, a MIDI pitch from 0 to 127, a
-    category by its number. NaN is an unknown value; a row of NaN alone is padding, after the end of a window or a
-    sequence. Training has windows of T = :attr:`window` events or fewer, not augmented: that is the part of
+    first; all others are the data's own values, not scaled. NaN is an unknown value; a row of NaN alone is padding.
+    Training has windows of T = :attr:`window` events or fewer, not augmented: that is the part of
     :class:`~hachimachi.training.module.EventModule`. Validation and test have whole sequences, like lengths together.
 
     Args:
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
         split: A file that lists sequences under ``train``, ``valid`` and ``test`` (:meth:`test_dataloader` alone).
         window: Events in a window; ``None`` for what suits the amount of data.
-        batch_size: Windows in a batch.
         valid_fraction: Share of the events to hold out where no split says which.
         limit_events: Events to learn from at most, see :func:`~hachimachi.training.holdout.shorten`.
         seed: Draws the windows and, where there are several, the sequences held out.
@@ -247,9 +238,7 @@ class EventDataModule(L.LightningDataModule):
         return self.train.events
 
     def decide_augmentation(self, **options: Any) -> WindowAugmentation:
-        """Decide from the data which columns are augmented, with the options of
-        :func:`~hachimachi.training.window_augmentation.decide_augmentation`.
-        """
+        """Decide which columns are augmented; options are those of `window_augmentation.decide_augmentation`."""
         train, held_out = _join_rows(self.train.sampled()), _join_rows(self.valid.sampled())
         return decide_augmentation(self.columns, train, held_out, **options)
 
@@ -290,10 +279,8 @@ class EventDataModule(L.LightningDataModule):
 
     @property
     def test(self) -> Collection:
-        """What a split keeps for the test.
-
-        Raises:
-            HachimachiError: No split, or none of what it lists under ``test`` is in the data.
+        """What a split keeps for the test. Raises `HachimachiError`: no split, or none of what it lists under ``test``
+        is in the data.
         """
         if not self.parts.test:
             found = f"{self.split} names nothing under 'test' that is there" if self.split else "there is no split"
@@ -306,7 +293,6 @@ class EventDataModule(L.LightningDataModule):
 
 
 def _batch(sequences: Collection) -> list[Tensor]:
-    """Return whole sequences in padded batches, like lengths together."""
     batches, batch = [], []
     for rows in sorted((sequences.rows(i) for i in range(len(sequences))), key=len):
         if batch and (len(batch) + 1) * len(rows) > PASS:

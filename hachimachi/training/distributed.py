@@ -1,5 +1,7 @@
-"""Several processes that learn together: which one this is, what they agree on, and how they end. On one machine
-Lightning starts a process for each further device; torchrun and SLURM start all of them, on several machines too."""
+"""Several processes that learn together: which one this is, what they agree on, and how they end.
+
+On one machine Lightning starts a process for each further device; torchrun and SLURM start all of them.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,7 @@ from omegaconf import DictConfig
 from hachimachi.errors import HachimachiError
 
 Value = TypeVar("Value")
-ENDS = ("", "time", "Ctrl-C", "SIGTERM")
-"""What may end a run, as the first process sends it to the others: by its index."""
-GRACE = 30.0
-"""Seconds that further processes have to end after the first one has."""
+GRACE = 30.0  # seconds that further processes have to end after the first one has
 
 
 def _by_slurm() -> bool:
@@ -77,7 +76,7 @@ def end_with_parent() -> None:
 
 
 class LaunchedProcesses(L.Callback):
-    """The processes that Lightning starts for one run of a number in all, a context: on leaving it they have ended.
+    """The processes that Lightning starts for one run, ``number`` in all; on leaving this context they have ended.
 
     What Lightning left in the environment is taken back, so that another run can follow in this process.
 
@@ -131,49 +130,3 @@ class LaunchedProcesses(L.Callback):
             raise HachimachiError(f"process {rank} of {self.number} {reason}; the others were ended") from error
         if "Connection closed" in str(error) or "onnection reset" in str(error):
             raise HachimachiError("another process of this run was ended, and so is this one") from error
-
-
-class StopTogether(L.Callback):
-    """Ends all processes at the same step: the first one's clock and what interrupts it count for all.
-
-    The others would wait for ever for a process that left alone at Ctrl-C. A second Ctrl-C ends them at once.
-
-    """
-
-    def __init__(self, minutes: float | None) -> None:
-        self.due = minutes * 60 if minutes else None
-        self.started, self.requested = time.monotonic(), 0
-        self.ended = ""
-        self.before: dict[int, Any] = {}
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock, handle the signals, and seed each process for augmentations and dropout of its own.
-
-        A run that goes on draws others than it began with, for a checkpoint has the random numbers of one process.
-        """
-        self.started = time.monotonic()
-        torch.manual_seed(torch.initial_seed() + trainer.global_rank + trainer.world_size * trainer.global_step)
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self._request)
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
-        """Stop if the first process is to."""
-        late = self.due is not None and time.monotonic() - self.started >= self.due
-        end = torch.tensor(self.requested or int(late), device=trainer.strategy.root_device)
-        torch.distributed.broadcast(end, 0)
-        if reason := ENDS[int(end)]:
-            self.ended = "" if reason == "time" else reason
-            trainer.should_stop = True
-
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Handle the signals as before."""
-        while self.before:
-            signal.signal(*self.before.popitem())
-
-    on_exception = on_train_end
-
-    def _request(self, number: int, _: object) -> None:
-        if self.requested and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.requested = ENDS.index("Ctrl-C" if number == signal.SIGINT else "SIGTERM")

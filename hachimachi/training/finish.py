@@ -30,23 +30,17 @@ RATE = 0.3
 """Share of the learning rate in the last pass. Measured on what follows in the piece, in neither part: nats fell by
 0.28 (piano), 0.07 (drums) and 0.02 (never repeats itself). Three times as many steps gained 0.5 and 0.15 on the first
 two and lost 0.12 on the third; the full rate was no better in as few steps."""
-SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Shares that may be kept of a column; of equally good ones the first."""
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)  # shares that may be kept of a column; of equally good ones the first
 
 
 def refit(
     cfg: DictConfig, data: EventDataModule, path: Path, augmentation: WindowAugmentation, console: Console
 ) -> str:
-    """Let the best model learn from all there is, and store it in place of what it was.
+    """Let the best model learn from all there is, and store it in place of what it was, when all is done.
 
     It goes on from the best model, in steps of a small constant rate: held-out ÷ training events times the steps that
-    the best took. Starting over would take the whole time again and end in a model that was never scored. Grids and
-    histograms stay as they are, for the score and the likelihood to mean the same. The file is replaced when all is
-    done, so whatever ends this earlier leaves the model as it was scored.
-
-    Args:
-        cfg: The whole config.
-        path: The model file, with its score.
+    the best took. Starting over would end in a model that was never scored. Grids and histograms stay as they are, for
+    the score and the likelihood to mean the same.
 
     Returns:
         What ended it early, Ctrl-C or SIGTERM, or nothing.
@@ -77,9 +71,8 @@ def refit(
 def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, float]:
     """Take each column back towards its marginals as far as that predicts held-out events better.
 
-    All columns stop learning at once, when some are overfitted and others predict worse than their histogram where the
-    data changes. Each can be scored alone, given the actual columns before it. The score on the same events is
-    flattered a little by the choice, as it is by early stopping.
+    All columns stop learning at once, when some are overfitted. Each can be scored alone, given the actual columns
+    before it. The score on the same events is flattered a little by the choice, as it is by early stopping.
 
     Returns:
         The share kept of what was learned of each column, by name; the model's head is changed.

@@ -21,7 +21,7 @@ from rich.console import Console
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, print_filled, show_reading
 from hachimachi.errors import HachimachiError, count
-from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.likelihood import Evaluation, evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
 from hachimachi.evaluation.verdict import GRADES, Verdict, judge
 from hachimachi.io.collection import Collection
@@ -35,17 +35,15 @@ from hachimachi.training.distributed import agree, is_first
 from hachimachi.training.finish import refit, shrink
 from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
-from hachimachi.training.limits import LearningRateSchedule, Limits
+from hachimachi.training.limits import LearningRateSchedule, Limits, ValidationInterval
 from hachimachi.training.module import EventModule
 from hachimachi.training.runs import find_platform, find_revision, find_versions, flatten
 from hachimachi.training.sweep.results import Score
-from hachimachi.training.trainer import compiles, decide_interval, fit, make_loggers, make_trainer, quiet
-from hachimachi.training.window_augmentation import OpsAugmentation, WindowAugmentation
+from hachimachi.training.trainer import compiles, fit, make_loggers, make_trainer, quiet
+from hachimachi.training.window_augmentation import WindowAugmentation
 
-SMALL = 50
-"""Under this many events a model can learn little, which a line says."""
-LATE = 0.9
-"""Share of a run's steps after which the best model shows that it was still getting better."""
+SMALL = 50  # under this many events a model can learn little, which a line says
+LATE = 0.9  # share of a run's steps after which the best model shows that it was still getting better
 
 
 @dataclass(frozen=True)
@@ -53,26 +51,20 @@ class Run:
     """The result of a training run.
 
     Args:
-        path: The model file.
-        folder: Config, logs and checkpoints.
         score: Held-out nats per event of the model in the file, NaN where nothing was held out.
         marginal: The marginal baseline on the same events.
         interrupted: What ended it early, Ctrl-C or SIGTERM, or nothing.
-        playing: How the model plays, from a few short generations; ``None`` where that was not measured.
-        verdict: How good it is in all, and what would help; ``None`` where nothing was held out to tell.
         kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
         refit: Whether it learned from what was held out too, after it was scored.
         test: Nats per event of the split's test part, NaN where it was not scored.
         weights: Numbers in the model.
-        events: Events it learned from.
-        seconds: How long the run took.
     """
 
     path: Path
     folder: Path
-    score: float
-    marginal: float
-    interrupted: str
+    score: float = math.nan
+    marginal: float = math.nan
+    interrupted: str = ""
     playing: PlayReport | None = None
     verdict: Verdict | None = None
     kept: dict[str, float] = field(default_factory=dict)
@@ -89,11 +81,6 @@ class Run:
         return replace(score, test_nll=self.test, weights=self.weights, events=self.events)
 
     @property
-    def taken_back(self) -> dict[str, float]:
-        """Columns shrunk towards their marginals, and the share that is kept."""
-        return {name: share for name, share in self.kept.items() if share < 1}
-
-    @property
     def model(self) -> EventModel:
         """The best model, read from its file."""
         return load_model(self.path)
@@ -105,10 +92,9 @@ def train(
     callbacks: Sequence[L.Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> Run:
-    """Train what a config describes.
+    """Train what a config describes, as :func:`~hachimachi.training.config.compose.compose` returns it.
 
     Args:
-        cfg: What :func:`~hachimachi.training.config.compose.compose` returns.
         folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
         callbacks: Called in training besides the run's own and those that the config names.
         loggers: Take curves, config and scores besides the run's own and those that the config names.
@@ -131,69 +117,52 @@ def train(
     """
     began = time.monotonic()
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
+    console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
-    # data module
-    feature = {str(name): _given(options) for name, options in cfg.feature.items()}
-    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
-    data = EventDataModule(**options, seed=cfg.seed, feature=feature)
-    if cfg.callbacks.progress and is_first():
-        data.progress = show_reading
-    data.setup()
+    data = _read(cfg)
     test = data.test if cfg.test else None  # before anything is learned: there may be none
-    composed = cfg
-    cfg, limits = _decide(composed, data)
+    composed, limits = cfg, Limits.of(cfg, data)
+    cfg = _decide(composed, data, limits)
     summary = _summarize(composed, cfg, data)
     if is_first():
         _write_origin(cfg, summary, folder)
 
-    console = make_console(quiet=not cfg.callbacks.progress or not is_first())
     with quiet():
-        # model
         augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
-        model = _build_model(cfg, data, augmentation.size)
-        if cfg.ckpt_path:
-            check_checkpoint(cfg.ckpt_path, model, limits.epochs)
         schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
-        options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
-        options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
-        module = EventModule(model, **options, optimizer=build_optimizer(cfg))
-        introduce(console, composed, data, model, limits, augmentation)
+        module = _build_module(cfg, data, augmentation, schedule)
+        if cfg.ckpt_path:
+            check_checkpoint(cfg.ckpt_path, module.model, limits.epochs)
+        introduce(console, composed, data, module.model, limits, augmentation)
 
-        # callbacks
+        keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(limits.minutes), Pictures(data)
         marginals = data.marginals() if data.valid else {}
-        keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(), Pictures(data)
-        inner = [ResumeState(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep]
-        inner.append(TrainingProgress(sum(marginals.values()) if marginals else math.nan, keep, limits, console))
+        progress = TrainingProgress(sum(marginals.values()) if marginals else math.nan, keep, limits, console)
+        inner = [ResumeState(data), stop, schedule, *([Baseline(marginals)] if marginals else []), keep, progress]
         inner += [pictures] if cfg.callbacks.pictures else []
         callbacks = [*inner, *build_section(cfg, "callbacks", L.Callback), *callbacks]
 
-        # loggers
         loggers = [*build_section(cfg, "logger", Logger), *loggers]
         for logger in loggers:
             logger.log_hyperparams(_given(cfg))
 
-        # trainer and fit
         trainer = make_trainer(cfg, data, limits, callbacks, [*make_loggers(cfg, folder), *loggers], folder)
         ended = fit(trainer, module, data, cfg.ckpt_path)
-        interrupted = ended and (stop.reason or ended)  # Lightning calls both SIGTERM
-        if isinstance(augmentation, OpsAugmentation):
-            console.print("".join(f"{line}\n" for line in augmentation.lines()), end="")
-    if keep.diverged and math.isnan(keep.best):
-        advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
-        raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
+        for line in augmentation.lines():
+            console.print(line)
+        if keep.diverged and math.isnan(keep.best):
+            advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
+            raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
 
-    with quiet():
-        # score
-        run = Run(keep.path, folder, math.nan, math.nan, interrupted)
-        run = replace(run, weights=model.parameter_count, events=data.events)
+        run = Run(keep.path, folder, interrupted=ended and (stop.reason or ended))  # Lightning calls both SIGTERM
+        run = replace(run, weights=module.model.parameter_count, events=data.events)
         if is_first():
-            run = _score(run, data, augmentation, module.global_step)
-            run = _test(run, test) if test and not interrupted else run
+            run = _score(run, data, test, augmentation, module.global_step)
             _log_scores(run, loggers, trainer.global_step)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        again = cfg.dataset.refit and data.valid and not interrupted
-        if again and agree(is_first() and "refit" not in run.model.summary):
+        refits = cfg.dataset.refit and data.valid and not run.interrupted
+        if refits and agree(is_first() and "refit" not in run.model.summary):
             run = replace(run, interrupted=refit(cfg, data, run.path, augmentation, console))
             run = replace(run, refit="refit" in run.model.summary)
     run = replace(run, seconds=time.monotonic() - began)
@@ -203,9 +172,19 @@ def train(
     return run
 
 
-def _decide(cfg: DictConfig, data: EventDataModule) -> tuple[DictConfig, Limits]:
-    """Return a config in which all has a value that the data decides, and the limits of the run."""
-    limits, interval = Limits.of(cfg, data), decide_interval(cfg, data)
+def _read(cfg: DictConfig) -> EventDataModule:
+    feature = {str(name): _given(options) for name, options in cfg.feature.items()}
+    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
+    data = EventDataModule(**options, seed=cfg.seed, feature=feature)
+    if cfg.callbacks.progress and is_first():
+        data.progress = show_reading
+    data.setup()
+    return data
+
+
+def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits) -> DictConfig:
+    """Return a config in which all has a value that the data decides."""
+    interval = ValidationInterval.of(cfg, data)
     cfg = resolve_defaults(cfg, data.events)
     cfg.trainer.max_epochs, cfg.trainer.max_minutes = limits.epochs, limits.minutes
     cfg.trainer.max_steps = limits.steps or -1
@@ -213,11 +192,10 @@ def _decide(cfg: DictConfig, data: EventDataModule) -> tuple[DictConfig, Limits]
     if interval.batches is not None:
         cfg.trainer.val_check_interval = interval.batches
     cfg.trainer.compile = compiles(cfg, data.events)
-    return cfg, limits
+    return cfg
 
 
 def _write_origin(cfg: DictConfig, summary: dict[str, Any], folder: Path) -> None:
-    """Write the config and, beside it, what else it takes to have the run again."""
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
@@ -225,15 +203,20 @@ def _write_origin(cfg: DictConfig, summary: dict[str, Any], folder: Path) -> Non
     (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 
-def _build_model(cfg: DictConfig, data: EventDataModule, augmentation: int) -> EventModel:
+def _build_module(
+    cfg: DictConfig, data: EventDataModule, augmentation: WindowAugmentation, schedule: LearningRateSchedule
+) -> EventModule:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    return build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation)
+    model = build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation.size)
+    options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
+    options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
+    return EventModule(model, **options, optimizer=build_optimizer(cfg))
 
 
 def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
-    """Return the options that have a value: null leaves a key to the data, or to the part it is for."""
+    """Return the options that are not null: null leaves a key to the data, or to the part it is for."""
     plain = OmegaConf.to_container(options, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items() if value is not None and key != without}
@@ -259,56 +242,57 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
     }
 
 
-def _score(run: Run, data: EventDataModule, augmentation: WindowAugmentation, steps: int) -> Run:
-    """Score the model in the file on what was held out, evaluate how it plays, and store both and the verdict there.
+def _score(
+    run: Run, data: EventDataModule, test: Collection | None, augmentation: WindowAugmentation, steps: int
+) -> Run:
+    """Score the model in the file, evaluate how it plays, and store both and the verdict there.
 
     Steps are those of the whole run: a model that was at its best at the end might have become better.
     """
-    if not data.valid or not run.path.is_file():
-        return run
-    model = run.model
-    if "held_out" in model.summary:  # a run that went on found nothing better than what had been scored before
-        scored, kept = model.summary["held_out"], model.summary.get("kept", {})
-        score, marginal = scored["nats_per_event"], scored["marginal"]
-        return replace(run, score=score, marginal=marginal, kept=kept, refit="refit" in model.summary)
-    kept = model.summary["kept"] = shrink(model, data.valid_sample)
-    result = evaluate(model, data.scored_sample)
-    model.summary["held_out"] = {
-        "nats_per_event": result.nats_per_event,
-        "marginal": result.marginal_nats_per_event,
-        "stderr": result.stderr if math.isfinite(result.stderr) else None,
-        "fresh": result.fresh_nats_per_event,
-        "fresh_events": result.fresh_events,
-        "events": len(result.surprise),
-        "by_feature": result.by_feature(),
-    }
-    playing = None
-    if not run.interrupted:
-        source = list(sample(data.train, SCORED, data.seed))
-        playing = evaluate_playing(model, data.scored_sample, play_briefly(model, cut_primers(source)), source)
-    varied, improving = augmentation.names(model.columns) if augmentation else [], model.summary["steps"] > LATE * steps
-    verdict = judge(result.gain, result.gain_stderr, playing, events=data.events, varied=varied, improving=improving)
-    model.summary["verdict"] = {"grade": verdict.grade, "advice": list(verdict.advice)}
-    model.summary |= {"varied": varied, "improving": improving}
-    if playing:
-        texts = {"sentence": playing.sentence(), "warning": playing.warning()}
-        model.summary["playing"] = playing.to_json() | texts
-    save_model(model, run.path)
-    score, marginal = result.nats_per_event, result.marginal_nats_per_event
-    return replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
-
-
-def _test(run: Run, test: Collection) -> Run:
-    """Score the model in the file on the test part, and store that there."""
     if not run.path.is_file():
         return run
     model = run.model
-    result = evaluate(model, test)
-    score = {"nats_per_event": result.nats_per_event, "marginal": result.marginal_nats_per_event}
-    stderr = result.stderr if math.isfinite(result.stderr) else None
-    model.summary["test"] = score | {"stderr": stderr, "events": len(result.nll), "by_feature": result.by_feature()}
-    save_model(model, run.path)
-    return replace(run, test=result.nats_per_event)
+    summary = model.summary
+    if "held_out" in summary:  # a run that went on found nothing better than what had been scored before
+        scored, kept = summary["held_out"], summary.get("kept", {})
+        score, marginal = scored["nats_per_event"], scored["marginal"]
+        run = replace(run, score=score, marginal=marginal, kept=kept, refit="refit" in summary)
+    elif data.valid:
+        kept = summary["kept"] = shrink(model, data.valid_sample)
+        result = evaluate(model, data.scored_sample)
+        fresh = {"fresh": result.fresh_nats_per_event, "fresh_events": result.fresh_events}
+        summary["held_out"] = _figures(result) | fresh
+        playing = None
+        if not run.interrupted:
+            source = list(sample(data.train, SCORED, data.seed))
+            playing = evaluate_playing(model, data.scored_sample, play_briefly(model, cut_primers(source)), source)
+            texts = {"sentence": playing.sentence(), "warning": playing.warning()}
+            summary["playing"] = playing.to_json() | texts
+        varied, improving = augmentation.names(model.columns) if augmentation else [], summary["steps"] > LATE * steps
+        verdict = judge(
+            result.gain, result.gain_stderr, playing, events=data.events, varied=varied, improving=improving
+        )
+        summary["verdict"] = {"grade": verdict.grade, "advice": list(verdict.advice)}
+        summary |= {"varied": varied, "improving": improving}
+        score, marginal = result.nats_per_event, result.marginal_nats_per_event
+        run = replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
+        save_model(model, run.path)
+    if test and not run.interrupted:
+        result = evaluate(model, test)
+        summary["test"] = _figures(result)
+        run = replace(run, test=result.nats_per_event)
+        save_model(model, run.path)
+    return run
+
+
+def _figures(result: Evaluation) -> dict[str, Any]:
+    return {
+        "nats_per_event": result.nats_per_event,
+        "marginal": result.marginal_nats_per_event,
+        "stderr": result.stderr if math.isfinite(result.stderr) else None,
+        "events": len(result.nll),
+        "by_feature": result.by_feature(),
+    }
 
 
 def _log_scores(run: Run, loggers: Sequence[Logger], step: int) -> None:
@@ -349,8 +333,8 @@ def introduce(
     console.print(f"{cfg.head.name} head, {model.parameter_count:,} weights")
     if augmentation:
         names = ", ".join(augmentation.names(model.columns))
-        console.print(f"{augmentation.share:.0%} of the windows varied, and marked as such: {names}")
-        for op, _ in augmentation.bound.ops if isinstance(augmentation, OpsAugmentation) else ():
+        console.print(f"{augmentation.share:.0%} of the windows varied, the model told how: {names}")
+        for op in augmentation.ops:
             console.print(f"  {op}")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 

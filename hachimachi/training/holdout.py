@@ -16,25 +16,17 @@ from hachimachi.io.report import Duplicate
 from hachimachi.io.split import Split, select_indices
 from hachimachi.ngrams import find_continuation, group_near_duplicates
 
-FEW = 20
-"""Under this many events nothing is held out."""
-SEVERAL = 5
-"""From this many sequences on whole ones are held out, else the end of each."""
+FEW = 20  # under this many events nothing is held out
+SEVERAL = 5  # from this many sequences on whole ones are held out, else the end of each
 LEAST = 256
 """Events of a sequence that a sample takes at least, where it has them: a model needs some to find its way in."""
 
 
 @dataclass(frozen=True)
 class DataSplit:
-    """A data set in parts.
+    """A data set in parts: what is learned from, held out to stop by, and kept for the test.
 
-    Args:
-        train: What is learned from.
-        valid: What is held out, to stop by.
-        whole: Both together, uncut where they were cut: what a model may learn from once it has been scored.
-        by_sequence: Whether whole sequences are held out, not the end of each.
-        notes: Remarks on the split.
-        test: What a split keeps for the test.
+    ``whole`` is the first two together, uncut where they were cut: what a model may learn from once it has been scored.
     """
 
     train: Collection
@@ -48,10 +40,9 @@ class DataSplit:
 def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> DataSplit:
     """Hold out about a fraction of the events, the same for the same seed, and no near copy of what is learned from.
 
-    Whole sequences, drawn by seed, where at least five have two events and are no near copies of each other; copies are
-    held out together, or learned from together. Otherwise the last part of each sequence in time, and of a copy what
-    holds the music of that part of the longest one. What a sequence repeats of itself may stand in both of its parts:
-    that is music. Under 20 events nothing is held out.
+    Whole sequences, drawn by seed, where at least five have two events and are no near copies of each other; copies
+    stay together. Otherwise the last part of each sequence in time, and of a copy what holds the music of that part of
+    the longest one. Under 20 events nothing is held out.
     """
     whole = Collection.of(sequences)
     lengths = whole.lengths
@@ -94,10 +85,8 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
 def split_by_file(
     sequences: Sequence[EventSequence], split: Split, fraction: float, seed: int, report: Report
 ) -> DataSplit:
-    """Take the parts that a split lists; where it lists none to validate by, hold out of its training part.
-
-    Raises:
-        HachimachiError: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
+    """Take the parts that a split lists; where it lists none to validate by, hold out of its training part. Raises
+    `HachimachiError`: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
     """
     everything = Collection.of(sequences)
     train = _select(everything, split, "train", report)
@@ -156,7 +145,6 @@ def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collecti
 
 
 def _select(everything: Collection, split: Split, part: str, report: Report) -> Collection:
-    """Return a part, cut to the rows that the split gives."""
     indexes, rows = zip(*select_indices(everything.names, split, part, report), strict=True)
     chosen = everything.take(indexes)
     ends = [length if each.stop is None else each.stop for each, length in zip(rows, chosen.lengths, strict=True)]
@@ -164,7 +152,6 @@ def _select(everything: Collection, split: Split, part: str, report: Report) -> 
 
 
 def _copies_across(train: Collection, others: Collection, split: Split) -> list[str]:
-    """Say how many of those that a split scores on are near copies of what it learns from."""
     group, pairs, note = group_near_duplicates(train.join(others))
     notes = [note] if note else []
     if copies := np.count_nonzero(np.isin(group[len(train) :], group[: len(train)])):

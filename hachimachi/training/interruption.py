@@ -26,32 +26,57 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+ENDS = ("", "time", *NAMES.values())  # what may end a run of several processes, sent by its index
 
 
 class StopGracefully(L.Callback):
-    """Ends a run of one process between two steps after Ctrl-C or SIGTERM, and after the validation if one is due; a
-    second Ctrl-C ends it at once. See also :class:`~hachimachi.training.distributed.StopTogether`.
+    """Ends a run between two steps after Ctrl-C or SIGTERM, and after the validation if one is due.
+
+    A second Ctrl-C ends it at once.
+
+    Several processes end at the same step, for the others would wait for ever for one that left alone: what interrupts
+    the first one counts for all, and so does its clock, if the run may last so many minutes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, minutes: float | None = None) -> None:
         self.reason = ""
         """What ended the run, Ctrl-C or SIGTERM, or nothing."""
+        self.requested = ""  # what is to end it
+        self.minutes, self.started = minutes, time.monotonic()
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Handle the signals."""
-        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+        """Start the clock, handle the signals, and seed each of several processes for draws of its own.
+
+        A run of several that goes on draws others than it began with: a checkpoint has the random numbers of one.
+        """
+        self.started = time.monotonic()
+        if trainer.world_size > 1:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank + trainer.world_size * trainer.global_step)
+        if threading.current_thread() is threading.main_thread():
             self.before = {each: signal.signal(each, self._receive) for each in NAMES}
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Have Lightning stop when all that belongs to this step is done."""
-        self._set_stopping(trainer, bool(self.reason))
+        if trainer.world_size == 1:
+            self._set_stopping(trainer, self.requested)
+            return
+        late = self.minutes is not None and time.monotonic() - self.started >= self.minutes * 60
+        end = torch.tensor(ENDS.index(self.requested) or int(late), device=trainer.strategy.root_device)
+        torch.distributed.broadcast(end, 0)
+        if ended := ENDS[int(end)]:
+            self.reason = "" if ended == "time" else ended
+            trainer.should_stop = True
 
     def on_validation_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Let a validation come to its end: half of one is no score."""
-        self._set_stopping(trainer, False)
+        if trainer.world_size == 1:
+            self._set_stopping(trainer, "")
 
-    on_validation_end = on_train_batch_end
+    def on_validation_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
+        """Have Lightning stop after it."""
+        if trainer.world_size == 1:
+            self._set_stopping(trainer, self.requested)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Handle the signals as before."""
@@ -60,21 +85,19 @@ class StopGracefully(L.Callback):
 
     on_exception = on_train_end
 
-    def _set_stopping(self, trainer: L.Trainer, stopping: bool) -> None:
-        if trainer.world_size == 1:  # as Lightning tells itself after SIGTERM
-            trainer._signal_connector.received_sigterm = stopping  # pyright: ignore[reportPrivateUsage]
+    def _set_stopping(self, trainer: L.Trainer, reason: str) -> None:
+        self.reason = reason
+        # as Lightning tells itself after SIGTERM
+        trainer._signal_connector.received_sigterm = bool(reason)  # pyright: ignore[reportPrivateUsage]
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (of signal)
-        if self.reason and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.reason = self.reason or NAMES[signal.Signals(number)]
+        self.requested = self.requested or NAMES[signal.Signals(number)]
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes from time to time the checkpoint to resume from, always between two steps with nothing left to be done.
-
-    Where a validation is due after a step, it waits for it; what a crash leaves is the last one written.
-    """
+    """Writes from time to time the checkpoint to resume from, between two steps with nothing left to be done."""
 
     def __init__(self, path: Path, every: timedelta) -> None:
         self.path, self.every, self.written = path, every.total_seconds(), time.monotonic()
@@ -119,9 +142,8 @@ class ResumeState(L.Callback):
             trainer.fit_loop.epoch_loop.restarting = False
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
-        """Restore the generators, once, when all that draws in preparing is over.
-
-        They are those of one process: of several, all would draw the same.
+        """Restore the generators, once, when all that draws in preparing is over; of several processes, all would draw
+        the same.
         """
         if self.random is None or trainer.world_size > 1:
             return
@@ -158,10 +180,8 @@ class ResumeState(L.Callback):
 
 
 def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> None:
-    """Check that a run of this model can go on from a checkpoint, and has epochs left to do.
-
-    Raises:
-        HachimachiError: A file that is missing or no checkpoint, one of another model, or one that is done.
+    """Check that a run of this model can go on from a checkpoint, and has epochs left to do. Raises `HachimachiError`:
+    A file that is missing or no checkpoint, one of another model, or one that is done.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
@@ -14,15 +15,13 @@ from hachimachi.errors import count
 from hachimachi.training import distributed
 from hachimachi.training.data import EventDataModule
 
-STEPS = 60
-"""Steps of training where nothing is held out to stop by."""
+STEPS = 60  # steps of training where nothing is held out to stop by
 MINUTES = (0.75, 14.0)
 """Least and most minutes of a run by default: with imports and score, a performance stays within one, a collection
 within 15."""
 PERFORMANCE = 10_000
 """Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
-OFTEN = 65_536
-"""Events learned from, at least, between two validations of a collection, whose epochs are long."""
+OFTEN = 65_536  # events learned from, at least, between two validations of a collection, whose epochs are long
 LEAST = 4096
 """Events learned from, at least, between two validations: epochs of a short piece would use up the patience at once."""
 SHARE = 6
@@ -59,8 +58,8 @@ class Limits:
         parts = [count(self.epochs, "epoch")] if self.epochs else []
         parts += [count(self.steps, "step")] if self.steps else []
         if self.minutes:
-            long = self.minutes >= 2
-            parts.append(f"about {self.minutes:.0f} minutes" if long else f"about {self.minutes * 60:.0f} s")
+            minutes = self.minutes
+            parts.append(f"about {minutes:.0f} minutes" if minutes >= 2 else f"about {minutes * 60:.0f} s")
         return " or ".join(parts)
 
 
@@ -68,8 +67,7 @@ class Limits:
 class ValidationInterval:
     """From one validation to the next: a number of epochs or, where epochs are long, of batches; the other is `None`.
 
-    A piece is learned from as a whole between two of them, so that each is worth counting for early stopping. A
-    collection is validated several times an epoch: the best model may lie in between, and patience be the whole run.
+    A collection is validated several times an epoch: the best model may lie in between, and patience be the whole run.
     What is learned after the last of them is validated when the run has ended.
     """
 
@@ -78,9 +76,13 @@ class ValidationInterval:
 
     @staticmethod
     def of(cfg: DictConfig, data: EventDataModule) -> ValidationInterval:
-        """Take the interval of the config; where it has none, decide from the data."""
-        if cfg.trainer.check_val_every_n_epoch:
-            return ValidationInterval(cfg.trainer.check_val_every_n_epoch, None)
+        """Take the interval of the config, where `val_check_interval` is a share of an epoch or a number of batches
+        counted over epochs; where it has none, decide from the data."""
+        given, epochs = cfg.trainer.get("val_check_interval"), cfg.trainer.check_val_every_n_epoch
+        if given not in (None, 1.0):
+            return ValidationInterval(epochs, as_batches(given, data))
+        if given or epochs:
+            return ValidationInterval(epochs or 1, None)
         least, max_epochs = max(LEAST, SHARE * sum(map(len, data.valid_sample))), cfg.trainer.max_epochs
         if data.events <= OFTEN:
             epochs = math.ceil(least / max(1, data.events))
@@ -93,16 +95,19 @@ class ValidationInterval:
         return ValidationInterval(None, min([batches, *(limit for limit in most if limit > 0)]))
 
 
+def as_batches(share: Any, data: EventDataModule) -> Any:
+    """Return a share of an epoch as batches, which Lightning cannot count: windows are cut anew."""
+    return max(1, math.floor(share * data.batches)) if isinstance(share, float) and 0 < share < 1 else share
+
+
 class TimeLimit(Timer):
     """Ends a run after a time. A run that goes on from a checkpoint starts from zero."""
 
     state_dict, load_state_dict = L.Callback.state_dict, L.Callback.load_state_dict
 
 
-LOWEST_RATE = 0.01
-"""Share of the learning rate that a falling one ends at."""
-RISE = 0.3
-"""Share of the run in which one cycle rises, from a 25th."""
+LOWEST_RATE = 0.01  # share of the learning rate that a falling one ends at
+RISE = 0.3  # share of the run in which one cycle rises, from a 25th
 
 
 class LearningRateSchedule(L.Callback):
@@ -117,7 +122,6 @@ class LearningRateSchedule(L.Callback):
             https://arxiv.org/abs/1608.03983); ``onecycle``, rising for three tenths and then falling (Smith & Topin
             2019, https://arxiv.org/abs/1708.07120).
         warmup: Steps over which the rate rises at first.
-        limits: When the run ends at the latest.
     """
 
     def __init__(self, shape: str, warmup: int, limits: Limits) -> None:

@@ -22,15 +22,14 @@ from hachimachi.errors import HachimachiError
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.window_augmentation import WindowAugmentation
 
-PACE = 10
-"""Steps, at least, between two points of the curves of a run that is not validated."""
+PACE = 10  # steps, at least, between two points of the curves of a run that is not validated
 
 
 class EMA(nn.Module):
     """Exponential moving average of a model's weights (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
 
-    The decay rises to its value, so that the start is soon forgotten. PyTorch's ``AveragedModel`` copies the buffers
-    too at every step, which never change here, and synchronizes with the device.
+    The decay rises to its value, so that the start is soon forgotten. PyTorch's ``AveragedModel`` would copy the
+    buffers too, and synchronize with the device at every step.
     """
 
     n_averaged: torch.Tensor
@@ -106,20 +105,17 @@ class EventModule(L.LightningModule):
     What is validated, kept and played is an average of the weights, an :class:`EMA`. Where windows are augmented, the
     model is given how; it is validated, kept and played as if they were not.
 
-    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, which are
-    sums over columns, each under its :func:`tag`; and under ``training/`` the learning rate, the mean norm of gradients
-    before they are clipped, and the events learned from in a second. ``Trainer.test`` logs ``test/nll`` and the
-    columns. Batches are those of :class:`~hachimachi.training.data.EventDataModule`.
+    Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, sums over
+    columns, each under its :func:`tag`; under ``training/`` the learning rate, the mean norm of gradients before they
+    are clipped, and events a second. ``Trainer.test`` logs ``test/nll`` and the columns. Batches are those of
+    :class:`~hachimachi.training.data.EventDataModule`.
 
     Args:
-        model: What to train.
-        lr: Learning rate.
         weight_decay: Weight decay, on matrices only.
         warmup: Steps over which the learning rate rises.
         schedule: Share of the rate at a step, in place of the warm-up, as
             :class:`~hachimachi.training.limits.LearningRateSchedule`.
         average: Decay of the average; 0 for none.
-        augmentation: Of training windows.
         compiled: Whether to train with kernels from `torch.compile`.
         optimizer: Makes the optimizer of groups of weights and `lr`, such as ``torch.optim.RAdam``; AdamW if ``None``.
 
@@ -211,59 +207,43 @@ class EventModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Reset the sums of nats."""
-        self._start_scoring()
-
-    def validation_step(self, rows: Tensor, batch_idx: int) -> None:
-        """Add the nats of every event but each sequence's first."""
-        self._score(rows, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log nats per event, all processes taken together, and the training metrics."""
-        self.validated_step = self.global_step
-        self._add_up()
-        self.log_dict(self._take_metrics(), sync_dist=True)
-        if self.scored:
-            self._log_scores("val")
-
-    def on_validation_end(self) -> None:
-        """Start the clock again."""
-        self.metrics.start()
-
-    def on_test_epoch_start(self) -> None:
-        """Reset the sums of nats."""
-        self._start_scoring()
-
-    def test_step(self, rows: Tensor, batch_idx: int) -> None:
-        """Add the nats of every event but each sequence's first."""
-        self._score(rows, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """Log nats per event, in total and for each column."""
-        self._add_up()
-        if self.scored:
-            self._log_scores("test")
-
-    def _start_scoring(self) -> None:
         self.nats = torch.zeros(len(self.model.columns), dtype=torch.float64, device=self.device)
         self.scored = 0
 
-    def _score(self, rows: Tensor, batch_idx: int) -> None:
-        """Add up a batch; of several processes each takes its share of the batches."""
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, rows: Tensor, batch_idx: int) -> None:
+        """Add the nats of every event but each sequence's first; of several processes each takes its share."""
         shared = torch.distributed.is_initialized()
         if shared and batch_idx % torch.distributed.get_world_size() != torch.distributed.get_rank():
             return
         self.scored += int(_count(rows[:, 1:]))
         self.nats -= self.played.log_prob(rows)[:, 1:].double().sum((0, 1))
 
-    def _add_up(self) -> None:
-        """Add the sums of all processes, so that each has the same."""
-        if torch.distributed.is_initialized():
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log nats per event, all processes taken together, and the training metrics."""
+        self.validated_step = self.global_step
+        self.log_dict(self._take_metrics(), sync_dist=True)
+        self._log_scores("val")
+
+    def on_validation_end(self) -> None:
+        """Start the clock again."""
+        self.metrics.start()
+
+    def on_test_epoch_end(self) -> None:
+        """Log nats per event, in total and for each column."""
+        self._log_scores("test")
+
+    def _log_scores(self, group: str) -> None:
+        if torch.distributed.is_initialized():  # add up the sums of all processes
             scored = torch.tensor(self.scored, device=self.device)
             for total in (self.nats, scored):
                 torch.distributed.all_reduce(total)
             self.scored = int(scored)
-
-    def _log_scores(self, group: str) -> None:
+        if not self.scored:
+            return
         means = self.nats / self.scored
         self.log(f"{group}/nll", means.sum().float())
         for column, value in zip(self.model.columns, means.float(), strict=True):
@@ -277,8 +257,8 @@ class EventModule(L.LightningModule):
         return metrics | rate
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimizer, AdamW by default (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101), and its
-        learning rate schedule.
+        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) or another, and the schedule of its
+        rate.
         """
         weights = list(self.model.parameters())
         groups = [

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("hachimachi", "torch", "lightning", "numpy", "hydra-core", "omegaconf", "tensorboard")
 """What the weights and the logs depend on."""
-PATIENCE = 5.0
-"""Seconds that git may take."""
+PATIENCE = 5.0  # seconds that git may take
 
 
 def find_versions() -> dict[str, str]:
@@ -57,9 +56,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-CURVE_COLUMNS = ("run", "step", "epoch", "time", "name", "value")
-SCORE = "score/"
-"""What the names of scores begin with."""
+SCORES = {"val_nll": "score/nll", "gain": "score/gain", "test_nll": "score/test"}
+SCORES |= {name: name for name in ("weights", "events", "seconds")}  # in score.json → in the table
 
 
 def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
@@ -92,16 +90,18 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
     for run in _find(home):
         config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
         assert isinstance(config, dict)
-        scores = {name: value for *_, name, value in _points(run) if name.startswith(SCORE)}
-        rows.append({"run": _name(run, home), **dict(flatten(config)), **scores, **_read_score(run)})
+        scores = {name: value for *_, name, value in _points(run) if name.startswith("score/")}
+        path = run / "score.json"  # the run may still be going
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if None not in (kept.get("val_nll"), kept.get("marginal")):
+            kept["gain"] = kept["marginal"] - kept["val_nll"]
+        scores |= {name: kept[key] for key, name in SCORES.items() if kept.get(key) is not None}
+        rows.append({"run": _name(run, home), **dict(flatten(config)), **scores})
     return pandas.DataFrame(rows)
 
 
 def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     """Return every point of every curve of the runs in a folder and below it, from TensorBoard's logs or CSV alike.
-
-    Args:
-        folder: A run's own folder, or one that holds runs.
 
     Returns:
         One row a point: ``run`` (the path below ``folder``), ``step``, ``epoch`` (missing where it is not known),
@@ -112,19 +112,10 @@ def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     """
     pandas, home = _pandas(), Path(folder)
     points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]
-    table = pandas.DataFrame(points, columns=list(CURVE_COLUMNS)).astype({"epoch": "Int64"})
+    table = pandas.DataFrame(points, columns=["run", "step", "epoch", "time", "name", "value"]).astype(
+        {"epoch": "Int64"}
+    )
     return table.drop_duplicates(["run", "step", "name"], keep="last", ignore_index=True)  # several loggers
-
-
-def _read_score(run: Path) -> dict[str, float]:
-    """Return what score.json has; the run may still be going."""
-    path = run / "score.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if kept.get("val_nll") is not None and kept.get("marginal") is not None:
-        kept["gain"] = kept["marginal"] - kept["val_nll"]
-    names = {"val_nll": f"{SCORE}nll", "gain": f"{SCORE}gain", "test_nll": f"{SCORE}test"}
-    names |= {name: name for name in ("weights", "events", "seconds")}
-    return {names[key]: value for key, value in kept.items() if key in names and value is not None}
 
 
 def _pandas() -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import signal
 import threading
@@ -34,13 +33,12 @@ from hachimachi.training.callbacks import SameBatches
 from hachimachi.training.config.compose import COLLECTION
 from hachimachi.training.config.targets import build_trainer_options
 from hachimachi.training.data import EventDataModule
-from hachimachi.training.interruption import LastCheckpoint
-from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval
+from hachimachi.training.interruption import LastCheckpoint, StopGracefully
+from hachimachi.training.limits import Limits, TimeLimit, ValidationInterval, as_batches
 from hachimachi.training.module import EventModule
 
 Found = TypeVar("Found")
-SAVE_EVERY = timedelta(seconds=30)
-"""Time between two checkpoints to resume from."""
+SAVE_EVERY = timedelta(seconds=30)  # time between two checkpoints to resume from
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 
 
@@ -61,21 +59,6 @@ def make_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def decide_interval(cfg: DictConfig, data: EventDataModule) -> ValidationInterval:
-    """Return how often a run is validated: as `val_check_interval` says, a share of an epoch or a number of batches
-    counted over epochs; else as :class:`~hachimachi.training.limits.ValidationInterval` decides.
-    """
-    given, epochs = cfg.trainer.get("val_check_interval"), cfg.trainer.check_val_every_n_epoch
-    if given is None:
-        return ValidationInterval.of(cfg, data)
-    return ValidationInterval(epochs or 1, None) if given == 1.0 else ValidationInterval(epochs, _batches(given, data))
-
-
-def _batches(share: Any, data: EventDataModule) -> Any:
-    """Return a share of an epoch as batches: how many there are Lightning cannot know, for windows are cut anew."""
-    return max(1, math.floor(share * data.batches)) if isinstance(share, float) and 0 < share < 1 else share
-
-
 def make_trainer(
     cfg: DictConfig,
     data: EventDataModule,
@@ -84,11 +67,7 @@ def make_trainer(
     loggers: list[Logger],
     folder: Path,
 ) -> L.Trainer:
-    """Return the trainer of a run: besides callbacks it has early stopping, a clock, and checkpoints in a folder.
-
-    Raises:
-        HachimachiError: As :func:`_make`.
-    """
+    """Return the trainer of a run: besides callbacks it has early stopping, a clock, and checkpoints in a folder."""
     if data.valid:
         patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
         stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
@@ -105,36 +84,33 @@ def make_trainer(
         "default_root_dir": folder,
         **build_trainer_options(cfg),
     }
-    interval = decide_interval(cfg, data)
+    interval = ValidationInterval.of(cfg, data)
     options = {"val_check_interval": interval.batches, **options, "check_val_every_n_epoch": interval.epochs}
-    options["limit_train_batches"] = _batches(options["limit_train_batches"], data)
+    options["limit_train_batches"] = as_batches(options["limit_train_batches"], data)
     last = LastCheckpoint(folder / "checkpoints" / "last.ckpt", SAVE_EVERY)
     return _make(cfg, [*callbacks, last], limits.minutes, **options)
 
 
 def fit(
-    trainer: L.Trainer,
-    module: EventModule,
-    data: EventDataModule | DataLoader[Tensor],
-    ckpt_path: str | None = None,
+    trainer: L.Trainer, module: EventModule, data: EventDataModule | DataLoader[Tensor], ckpt_path: str | None = None
 ) -> str:
     """Train; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
-    What was learned since the last validation is validated at the end, whatever ended the run, so that the last steps
-    count: only a second Ctrl-C and an error leave at once. It leaves no trace in what a run goes on from but the best
-    score, so that the patience of early stopping and all random numbers are those of a run that was never stopped.
+    What was learned since the last validation is validated at the end, unless a second Ctrl-C or an error ended the
+    run. It leaves no trace in what a run goes on from but the best score: patience and random numbers are those of a
+    run that was never stopped.
 
     Raises:
         HachimachiError: What Lightning does not take, or kernels that cannot be made.
     """
-    together, checkpoint = _find(trainer, distributed.StopTogether), _find(trainer, LastCheckpoint)
+    stop, checkpoint = _find(trainer, StopGracefully), _find(trainer, LastCheckpoint)
     ended = _interruption(
         trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     )
     if checkpoint and not ended:
         trainer.save_checkpoint(checkpoint.path)
     at_once = ended == "Ctrl-C"  # a second one: the first ends a run as SIGTERM does
-    ended = (together.ended if together else "") or ended
+    ended = (stop.reason if stop and trainer.world_size > 1 else "") or ended
     if isinstance(data, EventDataModule) and data.valid and module.unvalidated and not at_once:
         with isolate_rng():
             interrupted = _interruption(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
@@ -150,7 +126,7 @@ def _find(trainer: L.Trainer, kind: type[Found]) -> Found | None:
 
 
 def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
-    """Let a trainer work; return what ended that, Ctrl-C or SIGTERM, or nothing."""
+    """Let a trainer work; return as :func:`fit`."""
     before = signal.getsignal(signal.SIGINT)
     try:
         work()
@@ -183,11 +159,8 @@ def fit_on(
 
 
 def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, **options: Any) -> L.Trainer:
-    """Return Lightning's trainer for the devices of a config, with a clock.
-
-    Raises:
-        HachimachiError: A device that is not there, several machines that do not know of each other, or arguments that
-            Lightning does not take.
+    """Return Lightning's trainer for the devices of a config, with a clock. Raises `HachimachiError`: a device that is
+    not there, several machines that do not know of each other, or arguments that Lightning does not take.
     """
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
     if cfg.trainer.num_nodes > 1 and missing and not distributed.is_external():
@@ -196,7 +169,8 @@ def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, *
     if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
         os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
     if distributed.count(cfg) > 1:
-        callbacks = [*callbacks, distributed.StopTogether(minutes)]
+        stops = any(isinstance(each, StopGracefully) for each in callbacks)
+        callbacks = callbacks if stops else [*callbacks, StopGracefully(minutes)]
     elif minutes:
         callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
     together = cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1

@@ -14,20 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hachimachi.augment.apply import Bound, OpCounts, parse
+from hachimachi.augment.augmentation import Augmentation
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.columns import SECONDS, Column, UniformGrid, histogram_nats
 from hachimachi.errors import HachimachiError
 from hachimachi.io.midi import DRUMS
 
-LOWEST, HIGHEST = 0, 127
-"""What MIDI can hold, whatever the data declares."""
+LOWEST, HIGHEST = 0, 127  # what MIDI can hold, whatever the data declares
 SMOOTH = 0.6
 """Nats by which steps may cost more than values where shifting makes sense. Independent draws from a bell-shaped
 histogram lose ln(2) / 2 = 0.35 by it; the drums of a kit lose 1 or more."""
-GRIDDED = 0.98
-"""From this share of the events on at the five commonest values, a column keeps to a few."""
-CONSTANT = 0.9
-"""From this share of the events on at one value, a column is as good as constant."""
+GRIDDED = 0.98  # from this share of the events on at the five commonest values, a column keeps to a few
+CONSTANT = 0.9  # from this share of the events on at one value, a column is as good as constant
 
 
 class WindowAugmentation(ABC):
@@ -42,6 +40,8 @@ class WindowAugmentation(ABC):
     """Share of the windows that are augmented."""
     size: int
     """How many numbers say how a window was augmented, K."""
+    ops: Sequence[Augmentation] = ()
+    """The user's expressions."""
 
     @abstractmethod
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,15 +55,16 @@ class WindowAugmentation(ABC):
     def __bool__(self) -> bool:
         """Whether anything is augmented."""
 
+    def lines(self) -> list[str]:
+        """Return lines to print when training is over."""
+        return []
+
 
 @dataclass
 class OpsAugmentation(WindowAugmentation):
     """Augmentation by the user's expressions; windows to which any of them was applied count as augmented.
 
-    Args:
-        among: Share of the windows that may be changed.
-        bound: The expressions, applied in order, each with its own probability.
-        counts: How often each was applied so far.
+    ``among`` is the share of the windows that may be changed; each expression has its own probability too.
     """
 
     among: float
@@ -72,8 +73,12 @@ class OpsAugmentation(WindowAugmentation):
     size = 1
 
     def __bool__(self) -> bool:
-        """Whether anything is augmented."""
         return self.share > 0
+
+    @property
+    def ops(self) -> list[Augmentation]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The expressions, in order."""
+        return [op for op, _ in self.bound.ops]
 
     @property
     def share(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -109,14 +114,7 @@ class OpsAugmentation(WindowAugmentation):
 class Shift:
     """How far a column, by its index, may be shifted either way without leaving its bounds; drums stay as they are.
 
-    Args:
-        column: Index of the column.
-        most: Steps either way.
-        low: Lowest value.
-        high: Highest value.
-        instrument: Index of the column that tells drums, if there is one.
-        one_hot: Whether the model is given each number of steps as an input of its own: another key is no more of the
-            same.
+    With ``one_hot`` the model is given each number of steps as an input of its own: another key is no more of the same.
     """
 
     column: int
@@ -155,11 +153,7 @@ class Shift:
 class MusicAugmentation(WindowAugmentation):
     """Augmentation by the recipe: windows are transposed, louder or softer, slower or faster.
 
-    Args:
-        share: Share of the windows.
-        shifts: Columns that are shifted.
-        stretched: Indexes of the columns that are stretched, all by the same factor.
-        stretch: How far either way, as a natural logarithm.
+    ``stretched`` are columns, all stretched by one factor, up to ``stretch`` either way, as a natural logarithm.
     """
 
     share: float
@@ -173,21 +167,20 @@ class MusicAugmentation(WindowAugmentation):
         return sum(shift.size for shift in self.shifts) + 1
 
     def __bool__(self) -> bool:
-        """Whether anything is augmented."""
         return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return windows, shape (B, T, D), some of them augmented, and how, shape (B, K), 0 where they are not."""
         augmented = torch.rand(len(rows), device=rows.device) < self.share
-        rows, how = rows.clone(), []
+        rows, options = rows.clone(), []
         for shift in self.shifts:
             rows[..., shift.column], steps = shift(rows, augmented)
-            how.append(shift.encode(steps))
+            options.append(shift.encode(steps))
         amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented
         factor = (self.stretch * amount).exp()
         for column in self.stretched:
             rows[..., column] *= factor[:, None]
-        return rows, torch.cat([*how, amount[:, None].to(rows.dtype)], dim=-1)
+        return rows, torch.cat([*options, amount[:, None].to(rows.dtype)], dim=-1)
 
     def names(self, columns: Sequence[Column]) -> list[str]:
         """Return the names of the columns that are augmented."""
@@ -212,9 +205,6 @@ def decide_augmentation(
     to a few values; a duration that hardly ever changes is not made to. Expressions of the user replace all this.
 
     Args:
-        columns: Of the rows.
-        train: Training rows.
-        held_out: Held-out rows.
         share: Share of the windows that are augmented.
         transpose: Semitones either way.
         louder: Steps of velocity either way.

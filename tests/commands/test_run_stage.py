@@ -187,5 +187,6 @@ def test_a_velocity_of_0_ends_a_note(models: dict[bool, Path], patch: Patch, tmp
     patch.send("/stop")
     status, rest = patch.end()
     assert status == 0 and "duration not known" not in rest
+    assert "\nreleases received, the ends of notes by velocity 0: 3\n" in rest
     kept = read(tmp_path / "night.json")[0]
     assert [row[:2] for row in kept.data.tolist() if row[-1] == 0] == [[60, LOUD]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hachimachi.live import loop
-from hachimachi.live.loop import _request_realtime, realtime, request_realtime
+from hachimachi.live.loop import realtime, request_realtime
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the system of Linux")
 
@@ -99,18 +99,18 @@ def test_as_much_as_the_limits_allow(
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc())
     monkeypatch.setattr(loop, "_limit", lambda name: limits.get(name, 0))
     with ExitStack() as undo:
-        assert text in _request_realtime("linux", undo)
+        assert text in request_realtime(undo, "linux")
     assert done == calls
 
 
 def test_a_system_without_such_calls_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getscheduler", raising=False)
     with ExitStack() as undo:
-        text = _request_realtime("linux", undo)
+        text = request_realtime(undo, "linux")
     assert is_a_sentence(text)
     assert "sched_getscheduler" in text
-    assert is_a_sentence(_request_realtime("win32" if sys.platform != "win32" else "linux", ExitStack()))
-    assert "freebsd14" in _request_realtime("freebsd14", ExitStack())
+    assert is_a_sentence(request_realtime(platform="win32" if sys.platform != "win32" else "linux"))
+    assert "freebsd14" in request_realtime(platform="freebsd14")
 
 
 def test_asking_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,12 +56,8 @@ class MidiIn:
     """Messages arrive in a thread of the system's, and are taken in the playing thread.
 
     Args:
-        keyboards: What notes and controllers mean, for each model.
-        wake: Tells the loop, from any thread, that something has arrived.
         channel: Hear this one only, from 0; ``None`` for all.
-        out: Where our own messages go; what of these comes back is not heard.
         thru: Whether what the player plays goes there too.
-        clock: Seconds that never go back.
     """
 
     def __init__(

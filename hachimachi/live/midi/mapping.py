@@ -22,8 +22,7 @@ MELODIC = tuple(channel for channel in range(CHANNELS) if channel != DRUM_CHANNE
 
 
 class Control:
-    """One feature as a controller shows it: 0 and 127 stand for the ends of the declared range, else of that of the
-    training data; categories are spread evenly over them."""
+    """One feature as a controller shows it: 0 and 127 are the ends of the declared range, else of what occurred."""
 
     def __init__(self, column: Column) -> None:
         self._categories = column.grid.values if isinstance(column.grid, Categories) else ()
@@ -85,16 +84,12 @@ def median(column: Column) -> float:
 
 
 def first_channel(values: Collection[float]) -> int:
-    """Return the number of the first channel in a feature ``channel`` that had these values in training: 0 as in files,
-    1 as people count if there is a sixteenth."""
+    """Return the first channel's number in a feature ``channel``: 0 as in files, 1 where a sixteenth occurs."""
     return int(CHANNELS in values)
 
 
 class NoteNames:
     """Which note an event is, as a note-off has to name it.
-
-    Args:
-        features: Those of the events.
 
     >>> NoteNames([Feature("pitch"), Feature("velocity"), Feature("instrument")]).of([60.0, 80.0, 4.0])
     Note(pitch=60, channel=4)
@@ -114,8 +109,7 @@ class NoteNames:
 def velocity_of_releases(columns: Sequence[Column]) -> int | None:
     """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it.
 
-    ``None`` where a velocity of 0 is a value like others: events without ``pitch`` or ``velocity``, velocities that are
-    not whole numbers from 1 to 127, or a model that has learned from velocities of 0.
+    ``None`` without ``pitch`` or ``velocity``, or where velocities are not whole numbers from 1 to 127 in training.
     """
     features = features_of(columns)
     by_name = {column.name: (i, column) for i, column in enumerate(features)}
@@ -154,7 +148,6 @@ class Channels:
         """Return the channel of an instrument, and whether a program change has to come first.
 
         Args:
-            program: 0 to 127, or `DRUMS`.
             busy: Channels on which notes sound: of those that could give way, they come last.
         """
         if program == DRUMS:
@@ -169,18 +162,11 @@ class Channels:
 
 
 class Keyboard:
-    """Turns notes and controllers into a model's input: its unmasked features, in their order.
+    """Turns notes and controllers, by feature, into a model's input: its unmasked features, in their order.
 
     Where events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an
     event. A feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor
-    controller gives stays at its median.
-
-    Args:
-        columns: What the model predicts.
-        controls: Feature → number of the controller that stands for it.
-
-    Raises:
-        HachimachiError: The model's events are no notes, and no controller stands for any of its features.
+    controller gives stays at its median. Raises `HachimachiError` where neither gives any feature.
     """
 
     def __init__(self, columns: Sequence[Column], controls: Mapping[str, int]) -> None:

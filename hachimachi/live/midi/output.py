@@ -25,14 +25,8 @@ VELOCITY = 64  # of notes of a model that has none
 
 
 class MidiOut(Listener):
-    """Plays one model's events to a port, which several may share. Nothing in it raises while it plays. What a player
-    plays sounds by itself, or by ``--midi-thru``.
-
-    Args:
-        port: Where to.
-        columns: What the model predicts.
-        controls: Feature → number of the controller that stands for it.
-        channel: Of events that have none themselves, from 0.
+    """Plays one model's events to a port, which several may share; ``controls`` and ``channel`` (from 0) are as of the
+    options. Nothing in it raises while it plays. What a player plays sounds by itself, or by ``--midi-thru``.
 
     Raises:
         HachimachiError: The model's events are no notes, and no controller stands for any of its features.
@@ -50,11 +44,7 @@ class MidiOut(Listener):
         self.adapt(columns)
 
     def adapt(self, columns: Sequence[Column]) -> None:
-        """Play another model's events from here on.
-
-        Raises:
-            HachimachiError: As above; nothing has changed.
-        """
+        """Play another model's events from here on; raises, and changes nothing, where it cannot."""
         check_controls(columns, self._controls, "out")
         self.began()
         features, controls = features_of(columns), self._controls

@@ -28,10 +28,8 @@ Direction = Literal["in", "out"]
 
 
 def port_names() -> dict[Direction, list[str]]:
-    """Return the names of the MIDI ports of this machine.
-
-    Raises:
-        HachimachiError: python-rtmidi is not installed, or the system has no MIDI.
+    """Return the names of the MIDI ports of this machine. Raises `HachimachiError`: python-rtmidi is not installed, or
+    the system has no MIDI.
     """
     backend = _load_backend()
     try:
@@ -47,7 +45,6 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
 
     Args:
         wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
-        way: Whether to hear or to play.
         callback: Is given each message that is heard, in a thread of the system's.
 
     Raises:
@@ -112,7 +109,7 @@ def _load_backend() -> Any:
 
 @contextlib.contextmanager
 def _libraries_silent() -> Iterator[None]:
-    """ALSA and JACK write to the standard error themselves what they also report as errors."""
+    """Silence ALSA and JACK, which write to the standard error themselves."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -203,9 +200,7 @@ class MidiSetup:
     """The MIDI ports of one performance.
 
     Args:
-        inlet: What is heard, ``None`` without a port to hear from.
         listeners: One for each model, none without a port to play to.
-        port: That port, which they share.
         controls: Feature → number of the controller that stands for it.
     """
 
@@ -215,11 +210,8 @@ class MidiSetup:
     controls: Mapping[str, int] = field(default_factory=dict)
 
     def exchange(self, model: int, columns: Sequence[Column]) -> None:
-        """Let the ports serve another model instead of the one of this index.
-
-        Raises:
-            HachimachiError: Its events are no notes, and no controller stands for any of its features; nothing has
-                changed.
+        """Let the ports serve another model in place of the one of this index; raises, and changes nothing, where they
+        cannot.
         """
         keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
         if self.listeners:
@@ -250,12 +242,6 @@ class MidiSetup:
             ", ".join([done, *(f"{why}: {number:,}" for why, number in left.items() if number)]) for done, left in lines
         )
 
-    def __enter__(self) -> MidiSetup:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 @dataclass(frozen=True)
 class MidiPortOptions:
@@ -263,10 +249,6 @@ class MidiPortOptions:
 
     Args:
         hear: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
-        play: ``--midi-out``, likewise.
-        channel: ``--midi-channel``, from 1.
-        in_channel: ``--midi-in-channel``, from 1; ``None`` for all.
-        thru: ``--midi-thru``.
         controls: ``--midi-cc``: feature → number of the controller.
     """
 
@@ -279,18 +261,12 @@ class MidiPortOptions:
 
 
 def open_midi(
-    options: MidiPortOptions,
-    models: Sequence[Sequence[Column]],
-    wake: Callable[[], object],
-    say: Callable[[str], None],
+    options: MidiPortOptions, models: Sequence[Sequence[Column]], wake: Callable[[], object], say: Callable[[str], None]
 ) -> MidiSetup:
     """Open ports; none, and without mido, where the options name none.
 
     Args:
-        options: Which ports.
-        models: The columns of each model.
         wake: Tells the playing thread, from any other, that something has arrived.
-        say: Shows one line to the person at the screen.
 
     Raises:
         HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.

@@ -21,8 +21,7 @@ PITCH, VELOCITY, DURATION, PLAYER = "pitch", "velocity", "duration", "player"
 """The features of a note, and the one that says who played."""
 TOGETHER = 0.03
 """Seconds: notes that a hand strikes closer together are one chord, and one does not end the other."""
-LONGEST = 1.0
-"""Seconds that a note lasts at most where no duration is known."""
+LONGEST = 1.0  # seconds that a note lasts at most where no duration is known
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,12 @@ class Recorded:
     """The N events of a journal in the order in which they were written.
 
     Args:
-        features: What their F values are.
-        who: Names of who plays.
-        temporal: Whether the data set is to carry time.
         at: Seconds since the start, shape (N,).
         player: Indices of who played, shape (N,).
         rows: Values, shape (N, F), NaN where unknown.
         sequence: Which sequence each belongs to, never decreasing, shape (N,).
         next: The number that the next event gets.
         skipped: How many lines could not be read; the last one, cut off by a crash, is not counted.
-        cleared: How many events were dropped by the player.
     """
 
     features: tuple[Feature, ...]
@@ -109,8 +104,7 @@ def are_notes(features: Sequence[Feature], rows: NDArray[np.float64]) -> bool:
 def end_notes(recorded: Recorded) -> tuple[Recorded, list[str]]:
     """Return the recording of a player's notes without the velocities of 0 that end them, and a sentence about these.
 
-    They give the note of their pitch and channel, or instrument, its ``duration`` where it is unknown. Other recordings
-    stay as they are.
+    They give the note of their pitch and channel, or instrument, its ``duration`` where that is unknown.
     """
     names = [feature.name for feature in recorded.features]
     if not are_notes(recorded.features, recorded.rows):
@@ -149,12 +143,7 @@ def _until_next(recorded: Recorded) -> NDArray[np.float64]:
 
 
 def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[EventSequence], list[str]]:
-    """Return the sequences of a performance, each sorted by time from 0, and what was filled in.
-
-    Args:
-        recorded: What a journal holds.
-        one: As one sequence, whatever was reset in between.
-    """
+    """Return the sequences of a performance, or one of all, each sorted by time from 0, and what was filled in."""
     ended: list[str] = []
     if len(recorded.who) == 1:  # what is heard in a performance has been told apart by what its model knows
         recorded, ended = end_notes(recorded)
@@ -180,15 +169,8 @@ def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[Event
 
 
 def save(path: Path, sequences: Sequence[EventSequence], *, append: bool) -> None:
-    """Write a data set so that it is safe on disk.
-
-    Args:
-        path: The data set, .json or .csv.
-        sequences: What to write.
-        append: Add to the sequences that are there.
-
-    Raises:
-        HachimachiError: It cannot be written, or what is there has other features.
+    """Write a data set, or append to it, so that it is safe on disk. Raises `HachimachiError`: it cannot be written, or
+    what is there has other features.
     """
     before = read(path) if append and path.exists() else []
     kept = [replace(one, name="1") if one.name == path.name else one for one in before]  # it had no name

@@ -38,13 +38,14 @@ write may have to wait while it is at work."""
 
 
 def beside(path: str | os.PathLike[str]) -> Path:
-    """Return the journal of a data set: its path and ``.journal``."""
+    """Return the journal of a data set."""
     return Path(f"{os.fspath(path)}{ENDING}")
 
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
-    """Return the path if nothing is there, else the first of ``name-2``, ``name-3``… that is free and has no journal.
-    Whether the path itself may have one says ``with_journal``."""
+    """Return the path, or ``name-2``, ``name-3``… if it is taken or has a journal; the path itself may have one, unless
+    ``with_journal``.
+    """
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -53,8 +54,7 @@ def free(path: Path, *, with_journal: bool = False) -> Path:
 
 
 def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
-    """Return the journals that a crash left, sorted: of one data set, or all that lie in a folder. One that is being
-    written now is none of them, nor is another program's file."""
+    """Return the journals that a crash left, of one data set or in a folder, sorted; none that is being written now."""
     path = Path(where)
     unfinished = []
     for journal in sorted(path.glob(f"*{ENDING}")) if path.is_dir() else [beside(path)]:
@@ -88,7 +88,7 @@ def in_use(journal: Path) -> bool:
 
 
 def _lock(fd: int) -> bool:
-    """Lock an open file against other processes until it is closed or the process ends; ``False`` if another has it."""
+    """Lock an open file against other processes; ``False`` if another has it."""
     try:
         import fcntl
     except ImportError:  # Windows keeps an open file from being removed by itself
@@ -104,9 +104,7 @@ def _lock(fd: int) -> bool:
 
 def read_journal(path: str | os.PathLike[str]) -> Recorded:
     """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
-
-    Raises:
-        HachimachiError: A file that cannot be read, or whose first line is not a journal's.
+    Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's.
     """
     path = Path(path)
     try:
@@ -181,15 +179,7 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a journal.
-
-    Args:
-        path: The data set; ``None`` if nothing was recorded and so nothing was written.
-        events: How many events were added to it.
-        sequences: In how many sequences.
-        seconds: How long they last; 0 without time.
-        remarks: What was filled in, skipped or dropped: a sentence each.
-    """
+    """What came of a journal: the data set, ``None`` if nothing was recorded, what was added, and remarks."""
 
     path: Path | None
     events: int
@@ -204,9 +194,8 @@ def finish(
     """Write the data set of a journal, and remove the journal once that is safe on disk.
 
     Args:
-        journal: The journal's path.
-        path: The data set, .json or .csv; else the journal's path without ``.journal``. If something is there, it is
-            kept and the next free name is taken.
+        path: The data set, .json or .csv; else the journal's path without ``.journal``. What is there is kept, and the
+            next free name taken.
         append: Add to the sequences that the data set has instead.
 
     Raises:
@@ -246,11 +235,7 @@ class Journal:
     for the disk. Nothing but the constructor and `close` raises.
 
     Args:
-        path: The data set that `close` writes, .json or .csv.
-        features: What an event's values are, F of them.
         who: Names of who plays, the person first. With more than one, the data set gets a column for it.
-        clock: Seconds that never go back, the same as those of the events.
-        temporal: Whether the data set carries time.
         warn: Is called once, with a line that says what cannot be written and why; perhaps in a thread of the journal.
         resume: Go on in the journal that a crash left, as a new sequence.
 
@@ -303,7 +288,6 @@ class Journal:
 
         Args:
             at: When it happened, in seconds of the clock.
-            who: Index of who played it.
             row: Its features, shape (F,); NaN where unknown.
         """
         values = ", ".join([_format(value) for value in row.tolist()])

@@ -13,8 +13,7 @@ from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Address, Listener, Note, Row
 from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
 
-FOLDER = Path("outputs/run")
-"""Where performances are kept that nobody gave a name."""
+FOLDER = Path("outputs/run")  # where performances are kept that nobody gave a name
 
 EventKey = tuple[float, bytes]
 """What identifies an event that several performers heard: its time and its values."""
@@ -25,7 +24,6 @@ class JournalListener(Listener):
     same moment is written once.
 
     Args:
-        journal: Where to; somebody else flushes it.
         who: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
         shared: What was heard last, and by which performers; shared by all that share a journal.
     """
@@ -81,8 +79,6 @@ class Logbook:
 
     Args:
         path: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`.
-        models: The models that play.
-        warn: Is called once, with a line about what cannot be written.
 
     Raises:
         HachimachiError: No place to write, or a suffix that is not .json or .csv.
@@ -130,9 +126,9 @@ class Logbook:
         return lines
 
 
-def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
-    """Make data sets of what a crash left in a folder."""
-    for journal in find_unfinished(folder) if folder.is_dir() else []:
+def rescue(say: Callable[[str], None]) -> None:
+    """Make data sets of the performances that a crash cut off."""
+    for journal in find_unfinished(FOLDER) if FOLDER.is_dir() else []:
         try:
             finished = finish(journal)
         except HachimachiError as error:
@@ -143,10 +139,8 @@ def rescue(say: Callable[[str], None], folder: Path = FOLDER) -> None:
 
 
 def check_log(path: Path) -> None:
-    """Refuse a log that cannot be written, before models are loaded.
-
-    Raises:
-        HachimachiError: Another suffix than .json or .csv, no such folder, or a file that is there already.
+    """Refuse a log that cannot be written, before models are loaded. Raises `HachimachiError`: another suffix than
+    .json or .csv, no such folder, or a file that is there already.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")

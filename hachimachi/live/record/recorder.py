@@ -20,12 +20,7 @@ class Recorder:
     """The routes of ``hxmx rec``, bound to one journal.
 
     Args:
-        journal: Where events go.
-        wire: Where answers go, and what is refused.
-        say: Shows one line on the screen.
         show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
-        clock: Seconds that never go back.
-        wall: Seconds since 1970, for time tags.
     """
 
     def __init__(
@@ -44,8 +39,8 @@ class Recorder:
         self.recorded = 0
         # a recording holds every column, those too that a model does not hear; but the end of a note tells its duration
         names = {feature.name for feature in journal.features}
-        told = {DURATION} if {PITCH, VELOCITY} <= names else set[str]()
-        self._form = InputForm([replace(f, masked=f.masked and f.name in told) for f in journal.features], {})
+        known = {DURATION} if {PITCH, VELOCITY} <= names else set[str]()
+        self._form = InputForm([replace(f, masked=f.masked and f.name in known) for f in journal.features], {})
         self._velocity = next((i for i, f in enumerate(journal.features) if f.name == VELOCITY), None)
         self._ends: int | None = 0  # velocities of 0 that end notes; ``None``: they are values like others
         self._wire, self._say, self._show = wire, say, show

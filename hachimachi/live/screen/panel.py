@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from hachimachi.live.screen.snapshot import (
-    ASCII,
-    BLOCKS,
-    CUT,
-    MODEL,
-    YOU,
-    ModelState,
-    ScreenEvent,
-    Signs,
-    Snapshot,
-    shown,
-)
+from hachimachi.live.screen.snapshot import BLOCKS, CUT, MODEL, YOU, ModelState, ScreenEvent, Signs, Snapshot, shown
 
 STEP = 1 / 8  # seconds a column
 KEPT = 256  # columns: half a minute, more than the widest panel shows
@@ -41,6 +29,7 @@ LABELS = (
     *("model", "played", "cancelled", "pending"),
     *("late p50", "late p99", "late max"),
 )
+RELEASED = "released"  # there is room for it beside the last of them; shown where any was received
 BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
 """The counts on one line, the most important first, and the columns of each."""
 
@@ -144,28 +133,11 @@ class PanelHistory:
         return any(model.newest + min(width, KEPT) + 1 >= column_of(now) for model in self.models)
 
 
-class Panel:
-    """A history as it looks at a moment, at whatever size the console has."""
-
-    def __init__(self, history: PanelHistory, now: float) -> None:
-        self._history = history
-        self._now = now
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        height = options.height or options.size.height
-        signs = ASCII if options.ascii_only else BLOCKS
-        yield Group(*draw_lines(self._history, self._now, options.max_width, height, signs))
-
-
 def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
     """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone.
 
     Args:
-        history: What has arrived.
-        now: Seconds of the clock that `PanelHistory.add` was given.
         width: Columns of the terminal; no line fills the last one, since some terminals wrap it.
-        height: Lines of the terminal; one less is drawn at most.
-        signs: What the terminal can draw with.
     """
     latest = history.latest
     if latest is None:
@@ -196,7 +168,7 @@ def _draw_model(label: str, model: ModelHistory, now: float, width: int, rows: i
     steering = _join(state.steering, signs)
     across = max(1, min(ACROSS, (width + 1) // CELL))
     picture = rows - 3 - -(-len(LABELS) // across)
-    numbers = {label: f"{getattr(state, label):,}" for label in LABELS if hasattr(state, label)}
+    numbers = {label: f"{getattr(state, label):,}" for label in (*LABELS, RELEASED) if hasattr(state, label)}
     rates = [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" for rate in model.rates(now)]
     late = ["-" if state.late is None else f"{value:.2f} ms" for value in state.late or (0.0, 0.0, 0.0)]
     numbers.update(zip(("you", "model", *LABELS[-3:]), rates + late, strict=True))
@@ -211,7 +183,8 @@ def _draw_model(label: str, model: ModelHistory, now: float, width: int, rows: i
     # all counts, and with the rates how the player and the model are drawn
     legend = {"you": (signs.you[0] * 2, YOU_STYLE), "model": (signs.model[0] * 2, MODEL_STYLE)}
     counts: list[Text] = []
-    for i, key in enumerate(LABELS):
+    labels = (*LABELS, RELEASED) if state.released and across > 1 else LABELS
+    for i, key in enumerate(labels):
         if i % across == 0:
             counts.append(Text())
         name = Text(f"{key} ").append(*legend[key]) if key in legend else Text().append(key, FAINT)
@@ -314,7 +287,6 @@ def _join(texts: Sequence[str], signs: Signs) -> Text:
 
 
 def _spread(left: Text, right: Text, width: int, signs: Signs) -> Text:
-    """Put one text at the left end of a line and one at the right."""
     left = _fit(left, max(0, width - right.cell_len - 2), signs)
     return left.append(" " * max(0, width - left.cell_len - right.cell_len)).append(right)
 

@@ -1,7 +1,7 @@
-"""The panel as a process of its own, fed by datagrams: rich takes milliseconds, and one Python has one lock.
+"""The panel as a process of its own, fed by datagrams on loopback: rich takes milliseconds, and one Python has one
+lock.
 
-`PanelProcess` is the side that plays; it imports no rich. The other side is `main`. Both sockets are connected on
-loopback, so each takes datagrams of the other alone, and the system reports it when the other is gone.
+`PanelProcess` is the side that plays; it imports no rich. The other side is `main`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -107,13 +107,13 @@ class PanelProcess:
 class PanelScreen:
     """Draws when the columns of the picture move on, and not at all when nothing changes."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
 
         from hachimachi.live.screen.panel import PanelHistory
 
         self._console = Console()
-        self._clock = clock
+        self._clock = time.perf_counter
         self._history = PanelHistory()
         self._widths: list[int] = []  # columns of each line of the picture on the terminal
         self._size = self._console.size

@@ -1,6 +1,4 @@
-"""What a screen shows of a performance, plain data in one datagram of JSON a snapshot; how snapshots are taken of an
-ensemble in the pauses between notes; and the screen that is lines of text. The process that draws needs no NumPy.
-"""
+"""What a screen shows of a performance: snapshots, taken in pauses and sent as JSON, and the screen of plain lines."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
@@ -42,13 +40,8 @@ class ModelState:
     """One model, as it stands. Counts are those since the start, lateness is in milliseconds.
 
     Args:
-        name: The model's name, its file name as a rule.
-        features: Names of all features, in column order.
-        mode: ``follow``, ``loop``, ``respond`` or ``duet``.
-        state: ``playing``, ``listening`` or ``paused``.
         steering: What differs from sampling as learned, one text each: ``temperature 0.8``.
         late: Median, 99th percentile and maximum; ``None`` while nothing was late or early.
-        events: What happened since the previous snapshot, as `Trace.take` returns it.
     """
 
     name: str
@@ -57,6 +50,7 @@ class ModelState:
     state: str = "playing"
     steering: tuple[str, ...] = ()
     heard: int = 0
+    released: int = 0
     skipped: int = 0
     played: int = 0
     cancelled: int = 0
@@ -71,10 +65,6 @@ class Snapshot:
     """A whole performance at one moment.
 
     Args:
-        at: Seconds of the playing clock, the same as in events.
-        hears: Where it is heard on: ``127.0.0.1:8000``, a MIDI port.
-        plays_to: Where it plays to.
-        models: One or more, in the order of their numbers.
         lines: Refusals and warnings for the person at the screen since the previous snapshot.
     """
 
@@ -98,11 +88,7 @@ class Snapshot:
 
     @classmethod
     def from_bytes(cls, packet: bytes) -> Snapshot:
-        """Read what `to_bytes` returned.
-
-        Raises:
-            HachimachiError: Bytes that are no snapshot.
-        """
+        """Read what `to_bytes` returned. Raises `HachimachiError`: bytes that are no snapshot."""
         try:
             fields = {key: _to_tuples(value) for key, value in json.loads(packet).items() if key != "models"}
             states = [{key: _to_tuples(value) for key, value in one.items()} for one in json.loads(packet)["models"]]
@@ -156,10 +142,6 @@ def _to_tuples(value: Any) -> Any:
 class Trace:
     """A listener that keeps the last events, in bounded memory and under a microsecond each.
 
-    Args:
-        features: Names of all features, in column order.
-        most: How many events of the player, and of the model, are kept; by default as many as can be drawn.
-
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
     >>> trace.heard(np.array([60.0, 80.0]), 1.5)
@@ -167,9 +149,9 @@ class Trace:
     ((ScreenEvent(at=1.5, who=0, values=(60.0,)),), ())
     """
 
-    def __init__(self, features: Sequence[str], most: int | None = None) -> None:
+    def __init__(self, features: Sequence[str]) -> None:
         self._columns = shown(features)
-        most = most or (MOST_NOTES if "pitch" in features else MOST_VALUES)
+        most = MOST_NOTES if "pitch" in features else MOST_VALUES
         self._heard: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
         self._played: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
 
@@ -214,15 +196,8 @@ def clean(text: str) -> str:
 
 @dataclass(frozen=True)
 class Signs:
-    """What a terminal can draw with.
-
-    Attributes:
-        you: A cell with a note of the player in its upper half, its lower half, both.
-        model: The same of the model, thicker, so that the two are told apart without colour.
-        levels: A value from low to high.
-        halves: Whether a cell has two halves.
-        dot: Between two texts.
-        line: Of the axis of time.
+    """What a terminal can draw with: signs of the player and, thicker, of the model, in the upper half of a cell, the
+    lower, both.
     """
 
     you: str = "▔▁═"
@@ -245,18 +220,11 @@ ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-"
 ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
 """A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
 longer than the second."""
+SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
 
 
 class Reporter:
-    """A chore of an ensemble: sends a snapshot when something has changed, and rests when nothing has.
-
-    Args:
-        ensemble: The ensemble.
-        screen: Where to.
-        traces: What each instrument heard and played, in their order.
-        hears: As in `Snapshot`, and ``plays_to`` too.
-        clock: Seconds that never go back, those of the events.
-    """
+    """A chore of an ensemble: sends a snapshot when something has changed, and rests when nothing has."""
 
     def __init__(
         self,
@@ -265,11 +233,9 @@ class Reporter:
         traces: Sequence[Trace],
         hears: Sequence[str] = (),
         plays_to: Sequence[str] = (),
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._ensemble, self._screen, self._traces = ensemble, screen, traces
         self._hears, self._plays_to = tuple(hears), tuple(plays_to)
-        self._clock = clock
         self._lines: list[str] = []
         self._known: object = None  # what the screen shows
         self._next = -1.0  # when it may be sent the next snapshot
@@ -280,12 +246,12 @@ class Reporter:
 
     def __call__(self) -> float | None:
         """Send a snapshot if it is time; return when it will be, ``None`` while nothing has changed."""
-        now, instruments = self._clock(), self._ensemble.instruments
+        now, instruments = time.perf_counter(), self._ensemble.instruments
         state: list[object] = [self._ensemble.refusals.total]
         for each in instruments:
             status = each.performer.status()
             state += each.model.name, each.stopped, each.steering.sampling, status.state
-            state += status.mode, status.speed, status.heard, status.played, status.cancelled
+            state += status.mode, status.speed, status.heard, status.released, status.played, status.cancelled
         if state == self._known and not self._lines:
             return None
         if now < self._next:
@@ -300,7 +266,7 @@ class Reporter:
 
     def finish(self) -> None:
         """Send a last snapshot: how things stand at the end."""
-        self._screen.send(self.snapshot(self._clock()))
+        self._screen.send(self.snapshot(time.perf_counter()))
         self._lines.clear()
 
     def snapshot(self, now: float) -> Snapshot:
@@ -313,18 +279,12 @@ class Reporter:
                 steering.append(" ".join(word if isinstance(word, str) else f"{word:g}" for word in line))
             state = ModelState(
                 name=instrument.model.name,
-                features=status.features,
-                mode=status.mode,
                 state=instrument.state,
                 steering=tuple(steering),
-                heard=status.heard,
-                skipped=status.skipped,
-                played=status.played,
-                cancelled=status.cancelled,
                 refused=self._ensemble.refusals.total,
-                pending=status.pending,
                 late=status.latency.in_ms() if status.latency.count else None,
                 events=trace.take(),
+                **{key: getattr(status, key) for key in SAME},
             )
             states.append(state)
         return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))

@@ -52,8 +52,8 @@ LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
 def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None) -> tuple[list[str], list[str]]:
     """Let Hydra know the config in a model file (``.pt``) or checkpoint (``.ckpt``) as an option of the group `from`.
 
-    A group of which the words choose an option, themselves or by an experiment, is the words' alone: what the model had
-    in it is left out. So is what would run: classes, and plug-ins that the words do not name.
+    What the words choose an option for, themselves or by an experiment, is theirs alone. What would run is left out:
+    classes, and plug-ins that the words do not name.
 
     Returns:
         The overrides, with that option chosen, and lines to print.
@@ -111,7 +111,6 @@ def _choose(overrides: Sequence[Override], options: Options, folders: Sequence[P
 
 
 def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the part of a stored config that is taken over, and the keys that this version does not have."""
     known = list_schema_keys()
     kept: dict[str, Any] = {}
     gone: list[str] = []
@@ -135,7 +134,6 @@ def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> 
     """Compose conf/train.yaml with overrides, and check it: in a notebook, a test or inside `hydra.main` alike.
 
     Args:
-        overrides: As on the command line.
         source: A model whose config to start from, in place of the defaults.
 
     Raises:
@@ -194,12 +192,8 @@ def check_words(
 
 
 def check(cfg: DictConfig) -> DictConfig:
-    """Merge a composed config into the schema: types are converted, ranges checked.
-
-    Of an open section, a key that its option does not set has the default.
-
-    Raises:
-        ConfigError: A key that is unknown, missing, or of a wrong type or range.
+    """Merge a composed config into the schema: types are converted, ranges checked, open sections get their defaults.
+    Raises `ConfigError`: a key that is unknown, missing, or of a wrong type or range.
     """
     named = cfg.get("plugins")
     offer(map(str, named if OmegaConf.is_list(named) else []))
@@ -244,7 +238,6 @@ def _open_defaults() -> dict[str, Any]:
 
 
 def _walk(schema: Any, node: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig, Field[Any]]]:
-    """Yield every key with the node that holds it and its rule."""
     for rule in fields(schema):
         key = f"{prefix}{rule.name}"
         if rule.metadata:
@@ -294,7 +287,6 @@ def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *,
 
 @contextmanager
 def _nested_hydra() -> Iterator[None]:
-    """Let Hydra compose where another is at work already, inside `hydra.main`."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

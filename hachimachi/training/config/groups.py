@@ -22,10 +22,8 @@ class Entry:
 
 
 def find_conf() -> Path:
-    """Return the folder of the Hydra configs: inside the package where a wheel put it, else beside it.
-
-    Raises:
-        HachimachiError: Neither is there.
+    """Return the folder of the Hydra configs: inside the package where a wheel put it, else beside it. Raises
+    `HachimachiError`: neither is there.
     """
     package = Path(__file__).resolve().parents[2]
     for folder in (package / "conf", package.parent / "conf"):

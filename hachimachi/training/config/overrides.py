@@ -86,10 +86,8 @@ def plain(name: str) -> str:
 
 
 def parse(words: Sequence[str], options: Options, multirun: bool = False) -> list[Override]:
-    """Parse overrides and check the groups, options and keys they name.
-
-    Keys of `hydra.` are left to Hydra, those that an open section has besides its own to
-    :mod:`hachimachi.training.config.targets`.
+    """Parse overrides and check the groups, options and keys they name, but keys of `hydra.` and those of open
+    sections.
 
     Raises:
         ConfigError: A word that is wrong, and what is allowed.
@@ -126,7 +124,7 @@ def _check_option(override: Override, names: list[str]) -> None:
 
 
 def read_words(words: Sequence[str]) -> list[Override]:
-    """Read overrides as Hydra does, whatever they name; a `ConfigError` is raised for a word that cannot be read."""
+    """Read overrides as Hydra does; raises a `ConfigError` for a word that cannot be read."""
     overrides, known = [], list_schema_keys()
     for word in words:
         # names of features come from the data, and open sections take what is not there beforehand: Hydra wants a plus
@@ -156,10 +154,8 @@ def list_choices(override: Override, options: Options) -> list[str]:
 
 
 def offer(names: Iterable[str]) -> None:
-    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults.
-
-    Raises:
-        ConfigError: As :func:`hachimachi.plugins.load`.
+    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults. Raises
+    `ConfigError`: as :func:`hachimachi.plugins.load`.
     """
     try:
         plugins.load(names)
@@ -194,10 +190,8 @@ def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_
 
 
 def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key, as it stands there; nothing if it cannot be read.
-
-    Raises:
-        ConfigError: What is no YAML; Hydra would not name the file.
+    """Return what a config's file has at its top under a key; nothing if it cannot be read, `ConfigError` where it is
+    no YAML.
     """
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)

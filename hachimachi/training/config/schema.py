@@ -20,14 +20,12 @@ from hachimachi.events import KINDS
 from hachimachi.models import backbones
 from hachimachi.training.config.groups import find_conf, list_options
 
-LOGGERS = ("tensorboard", "csv")
-"""Loggers of the curves."""
+LOGGERS = ("tensorboard", "csv")  # loggers of the curves
 SHAPES = ("constant", "cosine", "onecycle")
 """Shapes of the learning rate over a run; see :mod:`hachimachi.training.limits`."""
 OPEN = ("optimizer", "trainer", "callbacks", "logger")
 """Sections that take more than their own keys; see :mod:`hachimachi.training.config.targets`."""
-TARGET = "_target_"
-"""Key that names a class."""
+TARGET = "_target_"  # key that names a class
 
 
 def _is_any(value: Any) -> bool:  # noqa: ARG001  (as any key accepts a value)
@@ -35,7 +33,7 @@ def _is_any(value: Any) -> bool:  # noqa: ARG001  (as any key accepts a value)
 
 
 def _key(expected: str, accepts: Callable[[Any], bool], null: bool = False) -> Any:
-    """Declare a key, a field: its default stands in conf/; here one that may be null is null, others are missing."""
+    """Declare a key: its default stands in conf/; here one that may be null is null, others are missing."""
     if null:
         return field(default=None, metadata={"expected": f"{expected}, or null", "accepts": accepts})
     return field(default=MISSING, metadata={"expected": expected, "accepts": accepts})
@@ -64,7 +62,6 @@ def has_target(value: Any) -> bool:
 
 
 def _part(group: str) -> Any:
-    """Declare the name of a part: conf/ has an option of that name for each."""
     return _one_of(*list_options(find_conf()).get(group, []))
 
 
@@ -91,7 +88,6 @@ def _is_loggers(value: Any) -> bool:
 
 
 def _is_ops(value: Any) -> bool:
-    """Return whether a value is an expression or a list of them; one with a mistake shows it."""
     if not isinstance(value, str) and not (isinstance(value, Sequence) and all(isinstance(op, str) for op in value)):
         return False
     apply.parse(value)
@@ -301,13 +297,7 @@ def name_kind(kind: Any) -> str:
 
 
 def explain_key(key: str, others: Sequence[str] = (), also: str = "") -> str:
-    """Say that there is no such key, and which is nearest or what its section holds.
-
-    Args:
-        key: The key.
-        others: Groups and keys that there are besides those of the schema.
-        also: What else the section takes.
-    """
+    """Say that there is no such key, and which is nearest or what its section holds, ``also`` what else it takes."""
     section, _, rest = key.partition(".")
     known = [*list_schema_keys(rest.partition(".")[0] or "<name>"), *others]
     siblings = [other for other in known if rest and other.startswith(f"{section}.")]

@@ -1,8 +1,7 @@
 """Parts of Lightning and torch in a config: any argument of `L.Trainer`, and classes that ``_target_`` names.
 
-Open sections take them besides their own keys: ``trainer`` arguments of the trainer, ``callbacks`` and ``logger``
-classes under names of one's own, ``optimizer`` one class and its arguments. They are checked against signatures before
-any data is read, and built by Hydra. What is named here runs, so none is taken from a model file: :func:`split_stored`.
+Open sections take them besides their own keys. They are checked against signatures before any data is read, and built
+by Hydra. What is named here runs, so none is taken from a model file: :func:`split_stored`.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ OWNED = {
     "enable_checkpointing": "+callbacks.mine={_target_: lightning.pytorch.callbacks.ModelCheckpoint} adds to its own",
 }
 """Arguments of the trainer that the run decides, and what to say in place of them."""
-COUNTED = ("accumulate_grad_batches",)
-"""Arguments whose range the trainer does not check."""
+COUNTED = ("accumulate_grad_batches",)  # arguments whose range the trainer does not check
 HYDRA = (TARGET, "_args_", "_partial_", "_recursive_", "_convert_")
 """Keys beside ``_target_`` that are for Hydra."""
 KINDS = {
@@ -66,10 +64,8 @@ def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
 
 
 def check_open(cfg: DictConfig) -> None:
-    """Check what open sections have besides their own keys: names, classes, arguments and their types.
-
-    Raises:
-        ConfigError: What is wrong, and the nearest right spelling.
+    """Check what open sections have besides their own keys: names, classes, arguments and their types. Raises
+    `ConfigError`: what is wrong, and the nearest right spelling.
     """
     if more := list_more(cfg, "trainer"):
         _check_trainer(more)
@@ -122,7 +118,6 @@ def trainer_arguments() -> dict[str, Any]:
 
 
 def _check_call(key: str, node: Any, section: str = "") -> None:
-    """Check that a class is there and of the kind of its section, and that it takes the arguments it is given."""
     path, kind = node[TARGET], KINDS.get(section)
     target = _find(f"{key}.{TARGET}", path)
     if kind and isinstance(target, type) and not issubclass(target, pkgutil.resolve_name(kind)):
@@ -156,7 +151,6 @@ def _check_call(key: str, node: Any, section: str = "") -> None:
 
 
 def _find(key: str, path: Any) -> Any:
-    """Return what a dotted path names; modules in the working directory are found last."""
     plugins.look_here()
     try:
         return pkgutil.resolve_name(path)

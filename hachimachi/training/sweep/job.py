@@ -26,13 +26,12 @@ from hachimachi.training.sweep.search import BASIC, Prune
 
 LOG = "log.txt"
 SWEEP_DIR = "hydra.sweep.dir="
-FAILED = float("inf")
-"""What a job without a score is worth to a sweeper; Optuna takes no NaN."""
+FAILED = float("inf")  # what a job without a score is worth to a sweeper; Optuna takes no NaN
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a job is: its folder, that of the sweep it is part of, and whether others run at the same time."""
+    """Where a job is: its folder, that of its sweep, and whether others run at the same time."""
 
     folder: Path
     sweep: Path | None
@@ -51,11 +50,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     """Return the function Hydra calls for each job: train, write score.json, return the score.
 
     Hydra prints and swallows exceptions, and one ends a sweep. So an error that the user can mend goes to `failures`
-    and score.json, and in a sweep any other error to score.json too.
-
-    Args:
-        flags: Options of the command, `--config-dir=…`, which processes of further devices need too.
-        failures: Takes the errors.
+    and score.json, and in a sweep any other error to score.json too. Processes of further devices get the flags too.
     """
 
     def task(cfg: DictConfig) -> float:
@@ -137,10 +132,8 @@ EXTRAS = {
 
 
 def check_sweep(words: Sequence[str], multirun: bool) -> None:
-    """Check that words for a sweep are there with `-m`, once, and that what they need is installed.
-
-    Raises:
-        ConfigError: What to type instead.
+    """Check that words for a sweep are there with `-m`, once, and that what they need is installed. Raises
+    `ConfigError`: what to type instead.
     """
     for word in words:
         plugin, extra = EXTRAS.get(word, ("", ""))
@@ -155,9 +148,7 @@ def check_sweep(words: Sequence[str], multirun: bool) -> None:
 
 def resume_words(cfg: DictConfig) -> list[str]:
     """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
-
-    Raises:
-        ConfigError: No sweep in that folder.
+    Raises `ConfigError`: no sweep in that folder.
     """
     if not cfg.sweep.resume:
         return []

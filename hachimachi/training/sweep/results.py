@@ -28,15 +28,8 @@ class Score:
     """What a job writes when it ends.
 
     Args:
-        val_nll: Held-out nats per event, ``None`` where there are none.
-        marginal: The marginal baseline on the same events.
-        seconds: How long it took.
         pruned: The step at which it was ended for falling behind.
         stopped: What ended it from outside, Ctrl-C or SIGTERM.
-        error: Why it failed.
-        test_nll: Nats per event of the test part, if it was scored.
-        weights: Numbers that the model has learned.
-        events: Events it has learned from.
     """
 
     val_nll: float | None = None
@@ -68,7 +61,6 @@ class Job:
     """One job of a sweep.
 
     Args:
-        folder: Its config, model, curve and score.
         values: What was chosen for each key that differs between jobs, as text: ``{"model": "gru"}``.
         ended: What it wrote in the end; ``None`` where it was cut off before.
     """
@@ -156,12 +148,7 @@ def read_curve(folder: Path) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """The scores of jobs that differ in their seed alone.
-
-    Args:
-        values: As of :class:`Job`, of the keys that differ between groups.
-        scores: Held-out nats per event of each that ended by itself.
-    """
+    """The scores of jobs that differ in their seed alone, with what differs between groups."""
 
     values: dict[str, str]
     scores: tuple[float, ...]

@@ -22,15 +22,7 @@ from rich.text import Text
 
 from hachimachi.errors import count
 from hachimachi.training.callbacks import score_of
-from hachimachi.training.sweep.results import (
-    CURVE,
-    HEADER,
-    SCORE,
-    Job,
-    Score,
-    read_curve,
-    read_jobs,
-)
+from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Job, Score, read_curve, read_jobs
 
 Curve = Sequence[tuple[int, float]]
 
@@ -39,14 +31,8 @@ class Prune(L.Callback):
     """Writes the curve of a job's validation scores, and ends the job when it falls behind the jobs that are finished.
 
     A job falls behind when its best score is worse than the median of the best that finished ones had at the same step
-    (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043). Jobs know of each other by
-    the files in their folders alone, so they may run in any process on any machine that sees them.
-
-    Args:
-        folder: Of this job.
-        sweep: Of the whole sweep.
-        after: Finished jobs before any is ended; ``None`` ends none.
-        warmup: Steps before this one is.
+    (the median stopping rule, Golovin et al. 2017, https://doi.org/10.1145/3097983.3098043), once ``after`` have
+    finished and from step ``warmup`` on. Jobs know of each other by the files in their folders alone, on any machine.
     """
 
     def __init__(self, folder: Path, sweep: Path, after: int | None, warmup: int) -> None:
@@ -89,17 +75,14 @@ def best_at(curve: Curve, step: int) -> float | None:
 
 
 def _read_finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
-    """Yield the curves of jobs that ended by themselves, known ones left out."""
     for path in sweep.rglob(SCORE):
         score = None if path.parent in known else Score.read(path.parent)
         if score and not (score.error or score.stopped or score.pruned is not None):
             yield path.parent, read_curve(path.parent)
 
 
-EVERY = 0.5
-"""Seconds between two looks into the folder."""
-MOST = 12
-"""Running jobs that are shown."""
+EVERY = 0.5  # seconds between two looks into the folder
+MOST = 12  # running jobs that are shown
 
 
 class Watch:
@@ -166,8 +149,7 @@ def line_of(job: Job) -> str:
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """The launcher that runs one job after the other, in this process."""
-QUEUE = 8
-"""Jobs that a search has in the queue of a cluster at once by default."""
+QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
 class SweepFolder(Callback):

@@ -25,21 +25,13 @@ from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
 from hachimachi.training.sweep.results import MODEL, Job, group_by_seed, keys_of, read_jobs
 
 TABLE, PICTURE = "scores.csv", "scores.png"
-MOST = 40
-"""Jobs on the screen; the table in the folder has all."""
+MOST = 40  # jobs on the screen; the table in the folder has all
 _LONG = re.compile(r"-?\d*\.\d{5,}(e[+-]?\d+)?")
 
 
 def report(folder: Path, output: Path | None = None, *, interrupted: bool = False) -> None:
-    """Print the jobs of a sweep, best first, leave a table and a picture in its folder, copy the best model.
-
-    Args:
-        folder: Of the sweep.
-        output: Where the best model goes, if anywhere.
-        interrupted: Whether the sweep was ended from outside.
-
-    Raises:
-        HachimachiError: A job failed, or the best model is to be copied and no job has a score.
+    """Print the jobs of a sweep, best first, leave a table and a picture in its folder, copy the best model. Raises
+    `HachimachiError`: A job failed, or the best model is to be copied and no job has a score.
     """
     jobs = read_jobs(folder)
     console = Console(highlight=False)
@@ -125,12 +117,9 @@ def _write_files(folder: Path, jobs: Sequence[Job]) -> None:
         print(f"{folder / TABLE}, {PICTURE}: all scores, as a table and as a picture")
 
 
-ACROSS = 3
-"""Panels in a row."""
-SPREAD = 0.12
-"""How far apart dots of one choice may lie, in the width of a choice."""
-MANY = 12
-"""From this many choices on a key that is no number is not drawn."""
+ACROSS = 3  # panels in a row
+SPREAD = 0.12  # how far apart dots of one choice may lie, in the width of a choice
+MANY = 12  # from this many choices on a key that is no number is not drawn
 BEST, PRUNED = HUES[1], "#b9bec7"
 
 

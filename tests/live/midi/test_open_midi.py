@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 import click
@@ -87,7 +88,7 @@ def test_from_a_key_to_a_synthesizer(studio: Any, notes: Any, make_columns: Any)
     key = mido.Message("note_on", note=62, velocity=70, channel=8)
     models = [notes, make_columns({"pitch": [60, 61]})]
     options = MidiPortOptions("keys", "synth", channel=2)
-    with open_midi(options, models, lambda: woken.append(True), print) as setup:
+    with closing(open_midi(options, models, lambda: woken.append(True), print)) as setup:
         synth, keys = studio.opened
         assert setup.inlet is not None
         keys.callback(key)

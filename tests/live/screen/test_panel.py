@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 
-from hachimachi.live.screen.panel import Panel, PanelHistory
-from hachimachi.live.screen.snapshot import CUT, MODEL, YOU, ModelState, ScreenEvent, Snapshot
+from hachimachi.live.screen.panel import PanelHistory, draw_lines
+from hachimachi.live.screen.snapshot import ASCII, BLOCKS, CUT, MODEL, YOU, ModelState, ScreenEvent, Snapshot
 from tests.live.screen.snapshots import snapshots
 
 SIZES = [(80, 24), (60, 20), (120, 40), (30, 10), (3, 2)]
@@ -23,7 +23,8 @@ def screen(history: PanelHistory, now: float, width: int = 80, height: int = 24,
     """Print the panel as on a terminal without colour."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True, newline="")
     console = Console(file=file, width=width, height=height, color_system=None, legacy_windows=False)
-    console.print(Panel(history, now))
+    signs = ASCII if console.options.ascii_only else BLOCKS
+    console.print(Group(*draw_lines(history, now, width, height, signs)))
     file.seek(0)
     return file.read()
 
@@ -91,7 +92,8 @@ def test_who_plays_is_seen_without_colour(encoding: str, you: str, model: str) -
 
 def test_a_chord_of_both_in_one_cell_keeps_both_colours() -> None:
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system="standard")
-    console.print(Panel(told(ScreenEvent(9.0, YOU, (60.0, 0.0)), ScreenEvent(9.0, MODEL, (61.0, 0.0))), 10.0))
+    both = told(ScreenEvent(9.0, YOU, (60.0, 0.0)), ScreenEvent(9.0, MODEL, (61.0, 0.0)))
+    console.print(Group(*draw_lines(both, 10.0, 80, 24)))
     assert "\x1b[35;46m" in console.file.getvalue()  # type: ignore[attr-defined]  # magenta on cyan
 
 
@@ -146,3 +148,11 @@ def test_it_comes_to_rest() -> None:
     history = told(ScreenEvent(10.0, MODEL, (60.0, 2.0)))
     assert history.moves(15.0, 80)
     assert not history.moves(25.0, 80)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_releases_are_counted_where_there_were_any(width: int) -> None:
+    without, some = (screen(told(released=number), 10.0, width) for number in (0, 12))
+    assert "released" not in without
+    assert "12 released" in some
+    assert without.count("\n") == some.count("\n")
