@@ -355,16 +355,18 @@ def _build(stored: StoredModel) -> EventModel:
             found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
             raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
     state = {name: torch.from_numpy(np.array(array)) for name, array in stored.arrays.items()}
-    augmentation = len(state.get("encoder.augmented", [0]))  # a file of version 1 has one number
+    # a file of version 1 has one number of augmentation, and one before there was a clock has none
+    augmentation, clock = len(state.get("encoder.augmented", [0])), state.get("encoder.clock")
+    inputs = {"augmentation": augmentation, "clock": None if clock is None else clock.tolist()}
     if has_numpy_form(stored.parts):  # a description may lie: nothing is made that is larger than what is in the file
         numbers = sum(array.size for array in stored.arrays.values())
         sizes = [value for part in stored.parts.values() for value in part.values() if isinstance(value, int)]
         if max(sizes, default=0) > numbers or stored.parts["backbone"].get("layers", 1) > len(state):
             raise ValueError(f"{max(sizes):,} units or layers in {numbers:,} numbers")
         with torch.device("meta"):
-            described = EventModel(stored.columns, **stored.parts, augmentation=augmentation)
+            described = EventModel(stored.columns, **stored.parts, **inputs)
         described.load_state_dict(rename_weights(state, described.state_dict()), assign=True)
-    model = EventModel(stored.columns, **stored.parts, augmentation=augmentation)
+    model = EventModel(stored.columns, **stored.parts, **inputs)
     model.summary, model.grams = dict(stored.summary), dict(stored.grams)
     model.load_state_dict(rename_weights(state, model.state_dict()))
     if not all(weight.isfinite().all() for weight in model.parameters()):

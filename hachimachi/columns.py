@@ -132,6 +132,7 @@ class Column:
     counts: tuple[float, ...]  # how many fell in each of them; shares of one where the grid was restated
     # of a controller's values, the farthest step down and up from one training event to the next
     steps: tuple[float, float] | None = None
+    log_even: bool = False  # whether values never seen are spread evenly on the log scale, and not over the bins
 
     @property
     def name(self) -> str:
@@ -181,6 +182,21 @@ class Column:
         return distinct if distinct <= FEW and self.events >= OFTEN * distinct else 0
 
     @property
+    def pitched(self) -> bool:
+        """Whether values are MIDI pitches: the same interval is the same step, wherever it begins."""
+        return self.name == "pitch" and isinstance(self.grid, UniformGrid) and self.grid.resolution == 1
+
+    @property
+    def even(self) -> tuple[float, float] | None:
+        """Where values never seen begin and end on the standardised log scale; ``None`` where they are even in bins."""
+        if not (self.log_even and isinstance(self.grid, UniformGrid)):
+            return None
+        mean, std = self.moments
+        low, high = self.occupied[0] + self.grid.low - 0.5, self.occupied[-1] + self.grid.low + 0.5
+        low, high = ((float(self.grid.warp(np.array(end * self.grid.resolution))) - mean) / std for end in (low, high))
+        return (low, high) if low < high else None
+
+    @property
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the training values as models look at them (:meth:`UniformGrid.warp`).
 
@@ -228,7 +244,14 @@ class Column:
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
         steps = tuple(spec["steps"]) if spec.get("steps") else None
-        column = Column(Feature(**spec["feature"]), made, tuple(spec["occupied"]), tuple(spec["counts"]), steps)
+        column = Column(
+            Feature(**spec["feature"]),
+            made,
+            tuple(spec["occupied"]),
+            tuple(spec["counts"]),
+            steps,
+            bool(spec.get("log_even", False)),
+        )
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
         rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
@@ -316,7 +339,8 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
     # what a sample has left out of the ends is there all the same, once
     histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
     histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
-    return Column(feature, grid, *zip(*sorted(histogram.items()), strict=True))
+    occupied, counts = zip(*sorted(histogram.items()), strict=True)
+    return Column(feature, grid, occupied, counts, log_even=isinstance(grid, UniformGrid) and grid.log)
 
 
 def _resolution(summary: Summary) -> float:

@@ -14,14 +14,14 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import MAX_BINS, Column
+from hachimachi.columns import MAX_BINS, SECONDS, Column
 from hachimachi.constraints import Constraint, allowed_bins
 from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
-"""One number for all columns but time, see :func:`number_for`, or one by column name."""
+"""One number for all columns but those in seconds, see :func:`number_for`, or one by column name."""
 
 LEAST = sys.float_info.min
 """The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
@@ -85,8 +85,8 @@ class Sampling:
 
     Args:
         temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
-            One number for all but time, or one by column name (1 where not named): short times are the most probable
-            ones, so that a tamer time would rush. 0 for all is for time too.
+            One number for all but time and duration, or one by column name (1 where not named): the short ones are the
+            most probable, so that tamer times would rush and tamer notes be dry. 0 for all is for them too.
         top_p: Only the fewest most probable bins that together hold this share (Holtzman et al. 2020,
             https://arxiv.org/abs/1904.09751).
         min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
@@ -170,14 +170,14 @@ def _check_numbers(what: str, given: ByColumn, expected: str, bounds: tuple[floa
 
 
 def number_for(name: str, given: ByColumn, default: float) -> float:
-    """Return what holds for one column: its own number, or that for all, which leaves time as it is unless it is 0.
+    """Return what holds for one column: its own number, or that for all, which leaves seconds alone unless it is 0.
 
     >>> number_for("time", 0.8, 1.0), number_for("pitch", 0.8, 1.0), number_for("time", {"time": 0.8}, 1.0)
     (1.0, 0.8, 0.8)
     """
     if isinstance(given, Mapping):
         return given.get(name, default)
-    return default if name == TIME and given >= LEAST else given
+    return default if name in SECONDS and given >= LEAST else given
 
 
 def draw_index(weights: Sequence[float], random: Random) -> int:

@@ -234,7 +234,7 @@ def _show(
     if result.excluded:
         console.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
     elif gain <= 0:
-        console.print("This model predicts these events no better than a histogram of each feature would")
+        console.print("It predicts these events no better than a histogram of each feature would")
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
     if trained := find_overlap(model.summary, sequences):

@@ -19,6 +19,7 @@ from hachimachi.console import (
     make_console,
     make_table,
     narrow_console,
+    print_filled,
     report_table,
     show_events,
     show_reading,
@@ -170,7 +171,7 @@ def _show_model(path: Path) -> None:
         name = options.pop("name")
         rest = f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
         home = plug_ins.plugin_of(kind, name) if stored.plugins else None
-        console.print(f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
+        print_filled(console, f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
     console.print(column_table(stored, stored.summary.get("held_out", {}).get("by_feature")))
     for line in _training_lines(stored.summary):
         console.print(line)

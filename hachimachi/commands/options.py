@@ -107,7 +107,7 @@ SAMPLING_OPTIONS = (
         "--temperature",
         type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 100), bare=True),
         multiple=True,
-        help="Below 1 tamer, above wilder; X leaves time as it is, time=X does not.",
+        help="Below 1 tamer, above wilder; X leaves time and duration as they are, time=X does not.",
     ),
     click.option(
         "--top-p",

@@ -84,7 +84,7 @@ def find_faults(report: PlayReport) -> list[str]:
 
 
 def _advise_playing(report: PlayReport, found: Collection[str], varied: Collection[str]) -> list[str]:
-    """Return the temperature at which nothing is wrong, if there is one, and for a lost key to vary nothing."""
+    """Return the temperature at which nothing is wrong, if there is one, and for a lost key not to transpose."""
     advice = []
     wrong = [name for name in found if name != "copying"]
     if wrong:
@@ -96,7 +96,7 @@ def _advise_playing(report: PlayReport, found: Collection[str], varied: Collecti
                 advice.append(f"--temperature {temperature:g}")
                 break
     if "key" in found and "pitch" in varied:
-        advice.append("augment=none")
+        advice.append("augment.transpose=0")
     return advice
 
 

@@ -21,27 +21,44 @@ class Encoder(nn.Module):
     """Rows of raw values → vectors, column by column; masked columns are left out.
 
     A number becomes its :func:`symlog` on the column's scale; on a small grid of whole numbers, and for categories, an
-    embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. The last K
-    numbers say how a window was augmented in training; all are 0 where it is as it was.
+    embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. Then comes
+    what the clock shows, if there is one. The last K numbers say how a window was augmented in training; all are 0
+    where it is as it was.
     """
 
     augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
+    clock: Tensor | None  # the numbers of a :class:`~hachimachi.clock.Clock`, pace, offset, spread and periods
 
-    def __init__(self, columns: Sequence[Column], augmentation: int = 1) -> None:
+    def __init__(self, columns: Sequence[Column], augmentation: int = 1, clock: Sequence[float] | None = None) -> None:
         super().__init__()
         parts = [encode_column(column, i) for i, column in enumerate(columns) if not column.feature.masked]
         if not parts:
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.parts = nn.ModuleList(parts)
-        self.size = sum(part.size for part in parts) + augmentation
+        self.register_buffer("clock", None if clock is None else torch.tensor(clock, dtype=torch.float64))
+        shown = 0 if clock is None else 1 + 2 * (len(clock) - 3)
+        self.size = sum(part.size for part in parts) + shown + augmentation
         self.register_buffer("augmented", torch.zeros(augmentation))
         starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
         self.offsets = {p.column: at for p, at in zip(parts, starts, strict=True) if isinstance(p, NumberEncoder)}
         """Where in the encoded vector each column's number stands, by column."""
 
-    def forward(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
-        """Encode raw float64 values (B, ..., D) as (B, ..., E); ``augmented``, shape (B, K), says how windows were."""
-        return self.append_augmented(torch.cat([part(rows) for part in self.parts], dim=-1), augmented)
+    def forward(self, rows: Tensor, augmented: Tensor | None = None, moments: Tensor | None = None) -> Tensor:
+        """Encode rows as vectors, shape (B, ..., E).
+
+        Args:
+            rows: Raw float64 values, shape (B, ..., D).
+            augmented: How windows were augmented, shape (B, K).
+            moments: Seconds and events since the first one, shape (B, ..., 2), where there is a clock.
+        """
+        parts = [part(rows) for part in self.parts]
+        if self.clock is not None and moments is not None:
+            (elapsed, index), (pace, offset, spread) = moments.unbind(-1), self.clock[:3]
+            drift = ((elapsed - offset - pace * index) / spread).asinh()
+            turns = 2 * torch.pi * elapsed[..., None] / self.clock[3:]  # (B, ..., periods)
+            shown = torch.stack([turns.sin(), turns.cos()], dim=-1).flatten(-2)  # (B, ..., 2 * periods)
+            parts += [drift[..., None], shown]
+        return self.append_augmented(torch.cat(parts, dim=-1), augmented)
 
     def append_augmented(self, encoded: Tensor, augmented: Tensor | None) -> Tensor:
         """Append how they were augmented to encoded columns, shape (B, ..., E - K)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +22,13 @@ from hachimachi.ngrams import NGrams, all_ngrams
 from hachimachi.player.engine import limits
 from hachimachi.sampling import Sampling
 
-Carry = tuple[Tensor, State]
-"""What goes from one piece of a sequence to the next: the last encoded event (B, E) and the backbone's state."""
+
+class Carry(NamedTuple):
+    """What goes from one piece of a sequence to the next."""
+
+    last: Tensor  # the last encoded event, shape (B, E)
+    state: State  # the backbone's
+    moment: Tensor  # seconds and events since the first one, shape (B, 2), float64
 
 
 class EventModel(nn.Module):
@@ -37,6 +42,7 @@ class EventModel(nn.Module):
         backbone: Name of the backbone and its options.
         head: Name of the head and its options.
         augmentation: How many numbers say how a window was augmented in training, K.
+        clock: The numbers of a :class:`~hachimachi.clock.Clock`, where the model is told how much time has passed.
     """
 
     backbone: Backbone
@@ -48,11 +54,12 @@ class EventModel(nn.Module):
         backbone: Mapping[str, Any] | None = None,
         head: Mapping[str, Any] | None = None,
         augmentation: int = 1,
+        clock: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
-        self.encoder = Encoder(self.columns, augmentation)
+        self.encoder = Encoder(self.columns, augmentation, clock)
         self.backbone = plugins.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
         previous = {column: self.backbone.size + at for column, at in self.encoder.offsets.items()}
@@ -89,31 +96,43 @@ class EventModel(nn.Module):
             augmented: How those of the batch were augmented in training, shape (B, K); where it is not given, they are
                 as they were, see :class:`~hachimachi.models.encoder.Encoder`.
         """
-        last, state = carry or self.initial_carry(len(rows), augmented)
-        encoded = self._encode(rows, augmented)  # (B, T, E)
+        last, state, moment = carry or self.initial_carry(len(rows), augmented)
+        encoded, moment = self._encode(rows, moment, augmented)  # (B, T, E)
         inputs = torch.cat([last[:, None], encoded[:, :-1]], dim=1)  # (B, T, E)
         hidden, state = self.backbone(inputs, state)  # (B, T, H)
         # the head sees the previous event itself too, so that it can go by it: a step up, the same again
-        return self.head(torch.cat([hidden, inputs], dim=-1)), (encoded[:, -1], state)
+        return self.head(torch.cat([hidden, inputs], dim=-1)), Carry(encoded[:, -1], state, moment)
 
-    def log_prob(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
-        """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it."""
-        return self(rows, None, augmented)[0].log_prob(rows)
+    def log_prob(self, rows: Tensor, augmented: Tensor | None = None, original: Tensor | None = None) -> Tensor:
+        """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it.
 
-    def start(self, batch: int = 1) -> tuple[Distribution, State]:
-        """Return the distribution of a first event and the state before it is observed."""
-        hidden, state = self.observe(*self.initial_carry(batch))
-        return self.head(hidden), state
+        Args:
+            rows: Shape (B, T, D).
+            augmented: As for :meth:`forward`.
+            original: What they were before they were augmented, where they are learned from, shape (B, T, D); see
+                :meth:`~hachimachi.models.heads.head.Distribution.log_prob`.
+        """
+        distribution, _ = self(rows, None, augmented)
+        known = original is not None and self.head.takes_original
+        return distribution.log_prob(rows, original) if known else distribution.log_prob(rows)
 
-    def step(self, row: Tensor, state: State) -> tuple[Distribution, State]:
-        """Observe one event, shape (B, D), and return the distribution of the next one and the new state."""
-        hidden, state = self.observe(self._encode(row), state)
-        return self.head(hidden), state
+    def start(self, batch: int = 1) -> tuple[Distribution, Carry]:
+        """Return the distribution of a first event and what to carry on to :meth:`step`."""
+        last, state, moment = self.initial_carry(batch)
+        hidden, state = self.observe(last, state)
+        return self.head(hidden), Carry(last, state, moment)
+
+    def step(self, row: Tensor, carry: Carry) -> tuple[Distribution, Carry]:
+        """Observe one event, shape (B, D), and return the distribution of the next one and what to carry on."""
+        encoded, moment = self._encode(row[:, None], carry.moment)
+        hidden, state = self.observe(encoded[:, 0], carry.state)
+        return self.head(hidden), Carry(encoded[:, 0], state, moment)
 
     def initial_carry(self, batch: int, augmented: Tensor | None = None) -> Carry:
         """Return the learned input that stands before the first event (BOS), and the state before that."""
         bos = self.encoder.append_augmented(self.bos.expand(batch, -1), augmented)  # (B, E)
-        return bos, self.backbone.initial_state(batch)
+        moment = torch.tensor([0.0, -1.0], dtype=torch.float64, device=bos.device).expand(batch, -1)
+        return Carry(bos, self.backbone.initial_state(batch), moment)
 
     def observe(self, encoded: Tensor, state: State) -> tuple[Tensor, State]:
         """Observe one encoded event, shape (B, E), and return what the head predicts from, and the new state."""
@@ -163,8 +182,15 @@ class EventModel(nn.Module):
                 tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
         return {column.name: (*column.bounds(), table) for column, table in tables.items()}
 
-    def _encode(self, rows: Tensor, augmented: Tensor | None = None) -> Tensor:
-        return self.encoder(rows, augmented).to(self.bos.dtype)
+    def _encode(self, rows: Tensor, moment: Tensor, augmented: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return encoded rows, shape (B, T, E), and the moment of the last one, given that of the event before them."""
+        moments = None
+        if self.encoder.clock is not None:
+            passed = torch.stack([rows[..., 0].nan_to_num(0.0), torch.ones_like(rows[..., 0])], dim=-1)  # (B, T, 2)
+            passed[:, 0, 0] *= moment[:, 1] >= 0  # zero is at the first event
+            moments = moment[:, None] + passed.cumsum(1)
+            moment = moments[:, -1]
+        return self.encoder(rows, augmented, moments).to(self.bos.dtype), moment
 
 
 def before(column: int, rows: Tensor, order: Sequence[int]) -> Tensor:
@@ -181,6 +207,7 @@ def build_model(
     head: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
     augmentation: int = 1,
+    clock: Sequence[float] | None = None,
 ) -> EventModel:
     """Build a model for data; untrained, it already gives about the marginals of the data.
 
@@ -192,7 +219,7 @@ def build_model(
         augmentation: How many numbers say how a window was augmented; see
             :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
     """
-    model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation)
+    model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation, clock)
     model.grams = all_ngrams(sequences, model.columns)
     if plugins.plugin_of("backbone", model.parts["backbone"]["name"]):
         check_backbone(model.backbone, model.parts["backbone"]["name"])

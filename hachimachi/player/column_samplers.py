@@ -139,7 +139,7 @@ class HistogramSampler:
     :class:`~hachimachi.models.heads.column_distribution.SmoothedHistogram`."""
 
     def __init__(self, column: Column, grid: PlayedGrid) -> None:
-        self.grid, distinct = grid, len(column.occupied)
+        self.grid, self.even, distinct = grid, column.even, len(column.occupied)
         self.novel = distinct / (column.events + distinct)
         self.occupied, self.occupied_array = list(column.occupied), np.array(column.occupied)
         self.shares = np.array(column.counts) / column.events
@@ -148,6 +148,9 @@ class HistogramSampler:
     def draw(self, random: Random, tilt: NDArray[np.floating] | None = None) -> int:
         """Draw a bin, with logits (distinct,) added to those of the occupied bins."""
         new = random.random()
+        if new < self.novel / 2 and self.even is not None:
+            first, last = self.even
+            return self.grid.index(self.grid.raw(first + random.random() * (last - first)))
         if new < self.novel / 2:
             low, high = self.occupied[0], self.occupied[-1]
             return low + int(random.random() * (high - low + 1))
@@ -182,6 +185,9 @@ class HistogramSampler:
     def _unseen(self) -> Numbers:
         """Probabilities of all bins as those of values never seen: half even, half as one logistic."""
         unseen = _between(-self.grid.edges / SPREAD) * (self.novel / 2)
+        if self.even is not None:
+            first, last = self.even
+            return unseen + np.diff(np.clip(self.grid.edges, first, last)) * (self.novel / 2 / (last - first))
         low, high = self.occupied[0], self.occupied[-1]
         unseen[low : high + 1] += self.novel / 2 / (high - low + 1)
         return unseen

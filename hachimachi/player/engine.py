@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.clock import Clock
 from hachimachi.columns import Categories, Column, UniformGrid
 from hachimachi.constraints import Constraint, allowed_bins
 from hachimachi.errors import HachimachiError
@@ -70,15 +71,20 @@ class RowEncoder:
         sizes = [size for size, _ in writers]
         self.starts = dict(zip(inputs, np.cumsum([0, *sizes]).tolist(), strict=False))
         """Where the encoding of each column begins, by column; that of a number begins with the number."""
-        augmented = arrays["encoder.augmented"]  # (K,)
-        self.encoded = np.concatenate([np.zeros(sum(sizes)), augmented]).astype(np.float32)
+        augmented, clock = arrays["encoder.augmented"], arrays.get("encoder.clock")  # (K,), (3 + periods,)
+        self.clock = None if clock is None else Clock.of(clock.tolist())
+        shown = np.zeros(self.clock.size if self.clock else 0)
+        self.encoded = np.concatenate([np.zeros(sum(sizes)), shown, augmented]).astype(np.float32)
+        self.shown = slice(sum(sizes), sum(sizes) + len(shown))  # where what the clock shows stands
         slots = np.split(self.encoded, np.cumsum(sizes))  # views; how it is augmented is left over
         self.parts = [(i, write, slot) for i, (_, write), slot in zip(inputs, writers, slots, strict=False)]
 
-    def __call__(self, values: Sequence[float]) -> Vector:
-        """Encode raw values, D of them, as a new vector, shape (E,)."""
+    def __call__(self, values: Sequence[float], moment: tuple[float, int]) -> Vector:
+        """Encode raw values, D of them, seconds and events after the first one, as a new vector, shape (E,)."""
         for i, write, slot in self.parts:
             write(values[i], slot)
+        if self.clock is not None:
+            self.encoded[self.shown] = self.clock.read(*moment)
         return self.encoded.copy()  # a backbone may keep it
 
 
@@ -262,14 +268,17 @@ class Player:
     def reset(self) -> None:
         """Go back to the learned start state."""
         self.voices, self.steps = Voices(self.columns), Steps(self.columns)
-        self._advance(self.bos, [math.nan] * len(self.columns), self.backbone.initial_state())
+        self._advance(self.bos, [math.nan] * len(self.columns), self.backbone.initial_state(), (0.0, -1))
 
     def observe(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known."""
         values = row.tolist()
         self.voices.observe(values)
         self.steps.observe(values)
-        self._advance(self.encoder(values), values, self.state.backbone)
+        elapsed, index = self.state.moment
+        timed = self.temporal and index >= 0 and not math.isnan(values[0])  # zero is at the first event
+        moment = elapsed + (values[0] if timed else 0.0), index + 1
+        self._advance(self.encoder(values, moment), values, self.state.backbone, moment)
 
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is.
@@ -305,9 +314,9 @@ class Player:
         twin.voices, twin.steps, twin.random = copy.copy(self.voices), copy.copy(self.steps), Random(seed)
         return twin
 
-    def _advance(self, encoded: Vector, last: Sequence[float], state: Any) -> None:
+    def _advance(self, encoded: Vector, last: Sequence[float], state: Any, moment: tuple[float, int]) -> None:
         hidden, state = self.backbone.step(encoded, state)
-        self.state = PlayerState(last, np.concatenate((hidden, encoded)), state)
+        self.state = PlayerState(last, np.concatenate((hidden, encoded)), state, moment)
 
 
 class PlayerState(NamedTuple):
@@ -317,6 +326,7 @@ class PlayerState(NamedTuple):
     hidden: Vector
     """What the head predicts from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
     backbone: Any  # the state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`
+    moment: tuple[float, int]  # seconds and events since the first one
 
 
 class Memory(NamedTuple):

@@ -88,14 +88,22 @@ class NumpyAutoregressive(NumpyHead):
     """
 
     def __init__(
-        self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, order: Sequence[str] = (), **_: Any
+        self,
+        columns: Sequence[Column],
+        previous: dict[int, int],
+        arrays: Arrays,
+        order: Sequence[str] = (),
+        intervals: int = 0,
+        **_: Any,
     ) -> None:
         self.names = [column.name for column in columns]
         self.order = arrange(self.names, order)
         self.previous = [previous.get(i) for i in range(len(columns))]
         linears = [tuple(arrays[f"out_proj.{i}.{part}"] for part in ("weight", "bias")) for i in range(len(columns))]
         self.samplers = [
-            (_CategoryColumn if isinstance(column.grid, Categories) else _NumberColumn)(column, len(bias))
+            _CategoryColumn(column, len(bias))
+            if isinstance(column.grid, Categories)
+            else _NumberColumn(column, len(bias), intervals)
             for column, (_, bias) in zip(columns, linears, strict=True)
         ]
         self.out_proj = [(as_array(weight.T), as_array(bias)) for weight, bias in linears]
@@ -155,14 +163,16 @@ class NumpyAutoregressive(NumpyHead):
 class _NumberColumn:
     """Draws from a :class:`~hachimachi.models.heads.column_distribution.NumberDistribution` of P parameters."""
 
-    def __init__(self, column: Column, size: int) -> None:
+    def __init__(self, column: Column, size: int, intervals: int) -> None:
         self.numbers = NumberSampler(column)
         self.snap = self.numbers.grid.snap
-        components, rest = divmod(size - 2 - column.tilts, 3)
+        self.reach, self.tilts = intervals if column.pitched else 0, column.tilts
+        components, rest = divmod(size - 2 - self.tilts - (2 * self.reach + 1) * bool(self.reach), 3)
         if components < 1 or rest:
             raise ValueError(f"{size} parameters for {column.name}")
         self.ends = 2 + components, 2 + 2 * components, 2 + 3 * components
-        self.tilted = column.tilts > 0
+        farther = np.array(column.occupied) - np.arange(column.grid.bins)[:, None] if self.reach else np.empty(0, int)
+        self.intervals = np.clip(farther, -self.reach, self.reach) + self.reach  # by previous bin, (bins, distinct)
         self.moving = np.arange(components) % 2 == 0
 
     def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:
@@ -178,8 +188,7 @@ class _NumberColumn:
     def _draw(self, raw: Vector, weights: list[float], previous: float, last: float, random: Random) -> float:
         way = draw_index(weights, random)
         if way == 0:
-            tilt = raw[self.ends[2] :] if self.tilted else None
-            return self.numbers.grid.spread(self.numbers.histogram.draw(random, tilt), random)
+            return self.numbers.grid.spread(self.numbers.histogram.draw(random, self._tilt(raw, previous)), random)
         if way == 1:
             return self.numbers.same(self.numbers.grid.index_of_scaled(previous), last)
         location, log_scale = (float(raw[end + way - 2]) for end in self.ends[:2])
@@ -190,12 +199,21 @@ class _NumberColumn:
     def _params(self, raw: Vector, weights: list[float], previous: float, last: float) -> MixtureParams:
         shares = np.array(weights) / sum(weights)
         exact, (first, second, third) = raw.astype(np.float64), self.ends
-        locations, log_scales, tilt = exact[first:second], exact[second:third], exact[third:]
+        locations, log_scales, tilt = exact[first:second], exact[second:third], self._tilt(exact, previous)
         index = -1
         if not math.isnan(previous):
             locations, index = locations + self.moving * previous, self.numbers.grid.index_of_scaled(previous)
         parts = float(shares[0]), float(shares[1]), shares[2:], locations, log_scales
-        return MixtureParams(*parts, tilt if self.tilted else None, index, last)
+        return MixtureParams(*parts, tilt, index, last)
+
+    def _tilt(self, raw: NDArray[Any], previous: float) -> NDArray[Any] | None:
+        """Return the logits that are added to those of the histogram's occupied bins, shape (distinct,)."""
+        end = self.ends[2] + self.tilts
+        tilt = raw[self.ends[2] : end] if self.tilts else None
+        if not self.reach or math.isnan(previous):
+            return tilt
+        added = raw[end:][self.intervals[self.numbers.grid.index_of_scaled(previous)]]
+        return added if tilt is None else tilt + added
 
 
 class _CategoryColumn:

@@ -18,14 +18,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from hachimachi import io
+from hachimachi.clock import LONGEST, Clock, fit_clock, predicts
 from hachimachi.columns import Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
 from hachimachi.io.split import read_split
-from hachimachi.ngrams import OPENING, opening_hashes
-from hachimachi.training.config.compose import default_for
+from hachimachi.ngrams import KINDS, OPENING, NGrams, opening_hashes
+from hachimachi.training.config.compose import COLLECTION, default_for
 from hachimachi.training.holdout import DataSplit, hold_out, sample, shorten, split_by_file
 from hachimachi.training.window_augmentation import WindowAugmentation, decide_augmentation
 
@@ -42,19 +43,23 @@ class Windows(IterableDataset[Tensor]):
         window: Events in a window, T.
         batch_size: Windows in a batch, B.
         seed: Draws, with the epoch, the cuts and the order.
+        whole: Whether windows begin where sequences do.
     """
 
-    def __init__(self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, sequences: Sequence[EventSequence], window: int, batch_size: int, seed: int, *, whole: bool = False
+    ) -> None:
         self.sequences = Collection.of(sequences)
         self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
         self.in_pools = not self.sequences.source.resident
+        self.whole = whole
         self.skip = 0
         """Batches of the next epoch that have been seen already, by a run that goes on."""
 
     def __iter__(self) -> Iterator[Tensor]:
         random = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
-        sequence, start, stop = cut(self.sequences.lengths, self.window, random)
+        sequence, start, stop = cut(self.sequences.lengths, self.window, None if self.whole else random)
         order = self._share(self.order(sequence, start, random))
         batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
         first, step = self.skip, 1
@@ -86,9 +91,11 @@ class Windows(IterableDataset[Tensor]):
         return evened.reshape(processes, -1)[rank] if self.in_pools else evened[rank::processes]
 
 
-def cut(lengths: Indexes, window: int, random: np.random.Generator) -> tuple[Indexes, Indexes, Indexes]:
+def cut(lengths: Indexes, window: int, random: np.random.Generator | None) -> tuple[Indexes, Indexes, Indexes]:
     """Cut sequences of given lengths; return of each window the index of its sequence, its first event and its end."""
-    heads = np.minimum(random.integers(window, size=len(lengths)), lengths)  # what comes before the first cut
+    heads = np.zeros_like(lengths)  # what comes before the first cut
+    if random is not None:
+        heads = np.minimum(random.integers(window, size=len(lengths)), lengths)
     headed = heads > 0
     counts = headed - (heads - lengths) // window
     sequence = np.repeat(np.arange(len(lengths)), counts)
@@ -110,6 +117,7 @@ SCORED = 2**16  # events in the score at the end, at most: beyond them its error
 HASHED = 2**16  # events on disk in a fingerprint, at most
 OPENINGS = 4096  # sequences on disk that are recognised later, at most, so that a model file stays small
 PASS = 8192  # events, padding included, in a batch of validation
+REPEATED = 0.25  # share of what is held out, as n-grams, from which on a performance repeats itself
 
 
 class EventDataModule(L.LightningDataModule):
@@ -132,6 +140,8 @@ class EventDataModule(L.LightningDataModule):
         seed: Draws the windows and, where there are several, the sequences held out.
         num_workers: Processes that cut windows; 0 cuts them in this one.
         feature: Declarations that replace the data's own; see :func:`~hachimachi.columns.fit_columns`.
+        clock: Whether the model is told how much time has passed since a sequence began; ``None`` for where sequences
+            are no music, share a zero, and what is held out says so. They are learned from as a whole then.
 
     >>> import tempfile, warnings, lightning as L
     >>> from hachimachi import EventDataModule, EventModule, build_model, read, write
@@ -155,6 +165,8 @@ class EventDataModule(L.LightningDataModule):
     """Wraps the list of files, to show how far reading is."""
     remarks: list[str]
     """Remarks on the reading: what was mended, left out, left alone."""
+    clock: Clock | None
+    """What tells how much time has passed, where that is of use."""
     position: tuple[int, int]
     """Where training begins: the epoch, and how many of its batches have been seen."""
 
@@ -170,11 +182,13 @@ class EventDataModule(L.LightningDataModule):
         seed: int = 0,
         num_workers: int = 0,
         feature: Mapping[str, Mapping[str, Any]] | None = None,
+        clock: bool | None = None,
     ) -> None:
         super().__init__()
         self.path, self.batch_size, self.seed, self._window = Path(path), batch_size, seed, window
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split, self.limit_events = split, limit_events
+        self._clock = clock
         self.progress = iter
         self.position = (0, 0)
 
@@ -191,14 +205,30 @@ class EventDataModule(L.LightningDataModule):
             parts = hold_out(sequences, self.valid_fraction, self.seed)
         self.parts = shorten(parts, self.limit_events, self.seed)
         self.columns = fit_columns(self.train, self.feature)
+        self.clock = self._decide_clock()
         self.remarks = report.lines() + self.parts.notes
+        if self.clock is not None:
+            self.remarks.append("sequences share a zero: the model is told how much time has passed")
         if (sampled := self.train.sampled().events) < self.events:
             self.remarks.append(f"histograms are those of {sampled:,} events from everywhere, ranges those of all")
 
     @property
     def window(self) -> int:
-        """Events in a window."""
+        """Events in a window; where there is a clock, those of the longest sequence."""
+        if self.clock is not None:
+            return int(self.train.lengths.max())
         return self._window or int(default_for("dataset.window", self.events))
+
+    def _decide_clock(self) -> Clock | None:
+        """Return a clock where sequences share a zero, as the held-out part tells; notes have a tempo, and none."""
+        notes = any(column.pitched for column in self.columns)
+        if self._clock is False or not self.train.temporal or (notes and not self._clock):
+            return None
+        if max(self.train.lengths) > LONGEST or not self.train.source.resident:
+            return None
+        train = list(self.train)
+        clock = fit_clock(train)
+        return clock if self._clock or predicts(clock, train, list(self.valid)) else None
 
     @property
     def train(self) -> Collection:
@@ -237,9 +267,24 @@ class EventDataModule(L.LightningDataModule):
         """Number of events to learn from."""
         return self.train.events
 
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether a performance repeats itself: much of what is held out is, as intervals, in what is learned from."""
+        if self.events >= COLLECTION or not self.valid:
+            return False
+        ngrams = NGrams.of(self.train, self.columns, *KINDS["fresh"])
+        found = np.concatenate([ngrams.found(sequence) for sequence in self.valid])
+        return len(found) > 0 and float(found.mean()) >= REPEATED
+
+    @property
+    def melodic(self) -> bool:
+        """Whether pitches may be transposed: intervals predict about as well as they do, unlike the drums of a kit."""
+        return "pitch" in self.decide_augmentation(share=1.0, transpose=1, louder=0, stretch=0.0).names(self.columns)
+
     def decide_augmentation(self, **options: Any) -> WindowAugmentation:
         """Decide which columns are augmented; options are those of `window_augmentation.decide_augmentation`."""
         train, held_out = _join_rows(self.train.sampled()), _join_rows(self.valid.sampled())
+        options |= {"stretch": 0.0} if self.clock else {}  # a stretched window would contradict the clock
         return decide_augmentation(self.columns, train, held_out, **options)
 
     def fingerprint(self) -> str:
@@ -269,7 +314,7 @@ class EventDataModule(L.LightningDataModule):
 
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
         """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
-        windows = Windows(sequences, self.window, self.batch_size, self.seed)
+        windows = Windows(sequences, self.window, self.batch_size, self.seed, whole=self.clock is not None)
         workers = self.num_workers  # those that stay count epochs; new ones would cut the same windows every time
         return DataLoader(windows, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
 

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, print_filled, show_reading
 from hachimachi.errors import HachimachiError, count
@@ -43,6 +44,7 @@ from hachimachi.training.trainer import compiles, fit, make_loggers, make_traine
 from hachimachi.training.window_augmentation import WindowAugmentation
 
 SMALL = 50  # under this many events a model can learn little, which a line says
+INTERVALS = 24  # semitones from the previous pitch, up and down, that are told apart where pitches make melodies
 LATE = 0.9  # share of a run's steps after which the best model shows that it was still getting better
 
 
@@ -185,7 +187,12 @@ def _read(cfg: DictConfig) -> EventDataModule:
 def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits) -> DictConfig:
     """Return a config in which all has a value that the data decides."""
     interval = ValidationInterval.of(cfg, data)
+    as_it_is = cfg.augment.transpose is None and data.repeats  # what comes again does so in its own key
     cfg = resolve_defaults(cfg, data.events)
+    if as_it_is:
+        cfg.augment.transpose = 0
+    if cfg.head.get("intervals") is None and plugins.takes("head", cfg.head.name, "intervals"):
+        cfg.head.intervals = INTERVALS if data.melodic else 0
     cfg.trainer.max_epochs, cfg.trainer.max_minutes = limits.epochs, limits.minutes
     cfg.trainer.max_steps = limits.steps or -1
     cfg.trainer.check_val_every_n_epoch = interval.epochs
@@ -209,7 +216,8 @@ def _build_module(
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
-    model = build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation.size)
+    clock = data.clock.numbers if data.clock else None
+    model = build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation.size, clock)
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
     options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
     return EventModule(model, **options, optimizer=build_optimizer(cfg))
@@ -333,7 +341,7 @@ def introduce(
     console.print(f"{cfg.head.name} head, {model.parameter_count:,} weights")
     if augmentation:
         names = ", ".join(augmentation.names(model.columns))
-        console.print(f"{augmentation.share:.0%} of the windows varied, the model told how: {names}")
+        console.print(f"{augmentation.share:.0%} of the windows varied: {names}")
         for op in augmentation.ops:
             console.print(f"  {op}")
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")

@@ -165,10 +165,11 @@ class EventModule(L.LightningModule):
 
     def training_step(self, rows: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002  (Lightning's signature)
         """Return the mean nats of the events of a batch, shape (B, T, D)."""
-        augmented, events = None, _count(rows)
+        augmented, original, events = None, rows, _count(rows)
         if self.augmentation:
-            rows, augmented = self.augmentation(rows)
-        nats = -self.log_prob(rows, augmented).sum((0, 1))  # (D,)
+            rows, augmented = self.augmentation(original)
+            original = original if self.augmentation.in_place else rows
+        nats = -self.log_prob(rows, augmented, original).sum((0, 1))  # (D,)
         self.metrics.add(nats, events)
         return nats.sum() / events
 

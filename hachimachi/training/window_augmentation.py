@@ -42,6 +42,7 @@ class WindowAugmentation(ABC):
     """How many numbers say how a window was augmented, K."""
     ops: Sequence[Augmentation] = ()
     """The user's expressions."""
+    in_place: bool = False  # whether each event stays in its place, whatever becomes of its values
 
     @abstractmethod
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +115,7 @@ class OpsAugmentation(WindowAugmentation):
 class Shift:
     """How far a column, by its index, may be shifted either way without leaving its bounds; drums stay as they are.
 
-    With ``one_hot`` the model is given each number of steps as an input of its own: another key is no more of the same.
+    With ``told`` the model is given how far; of a transposition it is not, for histograms of pitches are shifted along.
     """
 
     column: int
@@ -122,19 +123,7 @@ class Shift:
     low: float
     high: float
     instrument: int | None = None
-    one_hot: bool = False
-
-    @property
-    def size(self) -> int:
-        """How many numbers say how far a window was shifted: one, or one for each number of steps."""
-        return 2 * self.most if self.one_hot else 1
-
-    def encode(self, steps: Tensor) -> Tensor:
-        """Return how far windows were shifted, shape (B,), as numbers, shape (B, size), 0 where they were not."""
-        if not self.one_hot:
-            return steps[:, None] / self.most
-        each = [number for number in range(-self.most, self.most + 1) if number]
-        return (steps[:, None] == torch.tensor(each, device=steps.device)).to(steps.dtype)
+    told: bool = True
 
     def __call__(self, rows: Tensor, augmented: Tensor) -> tuple[Tensor, Tensor]:
         """Return the column of rows (B, T, D) with some windows shifted, shape (B, T), and by how much, shape (B,)."""
@@ -160,11 +149,12 @@ class MusicAugmentation(WindowAugmentation):
     shifts: Sequence[Shift]
     stretched: Sequence[int]
     stretch: float
+    in_place = True
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """How many numbers say how a window was augmented: those of the shifts, and one for the stretch."""
-        return sum(shift.size for shift in self.shifts) + 1
+        """How many numbers say how a window was augmented: one for each shift that is told, and one for the stretch."""
+        return sum(shift.told for shift in self.shifts) + 1
 
     def __bool__(self) -> bool:
         return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
@@ -172,15 +162,15 @@ class MusicAugmentation(WindowAugmentation):
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return windows, shape (B, T, D), some of them augmented, and how, shape (B, K), 0 where they are not."""
         augmented = torch.rand(len(rows), device=rows.device) < self.share
-        rows, options = rows.clone(), []
+        rows, amounts = rows.clone(), []
         for shift in self.shifts:
             rows[..., shift.column], steps = shift(rows, augmented)
-            options.append(shift.encode(steps))
+            amounts += [steps[:, None] / shift.most] if shift.told else []
         amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented
         factor = (self.stretch * amount).exp()
         for column in self.stretched:
             rows[..., column] *= factor[:, None]
-        return rows, torch.cat([*options, amount[:, None].to(rows.dtype)], dim=-1)
+        return rows, torch.cat([*amounts, amount[:, None].to(rows.dtype)], dim=-1)
 
     def names(self, columns: Sequence[Column]) -> list[str]:
         """Return the names of the columns that are augmented."""
@@ -223,10 +213,10 @@ def decide_augmentation(
     whole = {name: i for name, i in index.items() if columns[i].feature.resolution == 1}
     drums = next((i for i, column in enumerate(columns) if column.name == "instrument"), None)
 
-    def make_shift(i: int, most: int, instrument: int | None, *, one_hot: bool = False) -> Shift:
+    def make_shift(i: int, most: int, instrument: int | None, *, told: bool = True) -> Shift:
         grid = columns[i].grid
         assert isinstance(grid, UniformGrid)
-        return Shift(i, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument, one_hot)
+        return Shift(i, most, max(grid.low, LOWEST), min(grid.high, HIGHEST), instrument, told)
 
     def pitches(rows: NDArray[np.float64]) -> NDArray[np.int64]:
         kept = ~np.isnan(rows[:, whole["pitch"]])
@@ -236,7 +226,7 @@ def decide_augmentation(
 
     shifts, stretched = [], []
     if transpose and "pitch" in whole and _is_smooth(pitches(train), pitches(held_out)):
-        shifts.append(make_shift(whole["pitch"], transpose, drums, one_hot=True))
+        shifts.append(make_shift(whole["pitch"], transpose, drums, told=False))
     if louder and "velocity" in whole and not _is_gridded(train[:, whole["velocity"]]):
         shifts.append(make_shift(whole["velocity"], louder, None))
     if stretch and "time" in index and not _is_gridded(train[:, index["time"]]):

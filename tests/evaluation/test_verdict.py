@@ -144,7 +144,7 @@ def test_only_what_follows_is_advised() -> None:
     assert advice(report(at={1.0: rushes, 0.9: rushes})) == ("--temperature 0.8",)
     assert advice(report(at=dict.fromkeys((1.0, 0.9, 0.8), rushes))) == ()
     lost = report(at={temperature: {"key": 0.1} for temperature in (1.0, 0.9, 0.8)})
-    assert advice(lost, varied=["time", "pitch"]) == ("augment=none",)
+    assert advice(lost, varied=["time", "pitch"]) == ("augment.transpose=0",)
     assert advice(lost, varied=["time"]) == ()
     assert advice(report(longest=120), events=500) == ("more data: it has learned from 500 events",)
     lines = judge(2.0, 0.1, report(at={1.0: rushes}), events=9000).lines()

@@ -47,10 +47,10 @@ def test_numbers_for_all_and_by_name(steering: Steering, what: str) -> None:
     sampling, said = asked(steering, f"/{what}", "pitch", "0.8", 1.0, 1, "time", 0.25)  # 1: the feature velocity
     assert said == [(what, "pitch", 0.8), (what, "velocity", 1.0), (what, "time", 0.25)]
     found = {name: getattr(sampling.of(name), what) for name in steering.names}
-    assert found == {"time": 0.25, "pitch": 0.8, "velocity": 1.0, "duration": 0.5, "instrument": 0.5}
+    plain = {"temperature": 1, "top_p": 1, "min_p": 0}[what]
+    assert found == {"time": 0.25, "pitch": 0.8, "velocity": 1.0, "duration": plain, "instrument": 0.5}
     asked(steering, f"/{what}", "velocity", 0.5)  # as all are: nothing is left to say of it
     assert steering.lines == [(what, 0.5), (what, "time", 0.25), (what, "pitch", 0.8)]
-    plain = {"temperature": 1, "top_p": 1, "min_p": 0}[what]
     assert asked(steering, f"/{what}", plain)[0] == Sampling(yields=True)
     assert steering.lines == []
 

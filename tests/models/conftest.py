@@ -52,7 +52,7 @@ def make(events: EventSequence) -> Make:
 
     def build(backbone: str = "gru", head: str = "mixture", *, wild: bool = True, dropout: float = 0.0) -> EventModel:
         torch.manual_seed(0)
-        options = {"components": 3} if head == "mixture" else {}
+        options = {"components": 3} if head == "mixture" else {"intervals": 5}
         model = build_model(
             [events], {"name": backbone, "size": 8, "dropout": dropout}, {"name": head, **options}
         ).eval()

@@ -58,9 +58,9 @@ def test_the_fast_form_equals_the_encoder(model: EventModel, row: tuple[float, .
     with torch.inference_mode():
         whole = model.encoder(torch.tensor([row], dtype=torch.float64))[0].float().numpy()
     for before in (ELSEWHERE, NOTHING):
-        encode(before)
-        fast = encode(row)
-        encode(before)
+        encode(before, (0.0, 0))
+        fast = encode(row, (0.0, 0))
+        encode(before, (0.0, 0))
         assert fast.dtype == np.float32
         np.testing.assert_allclose(fast, whole, rtol=1e-6, atol=1e-7)  # nothing of the row before, nor of the one after
 

@@ -103,7 +103,7 @@ def test_a_whole_run(make_pieces: Pieces, tmp_path: Path, written: str, capsys: 
     write(tmp_path / "data.json", make_pieces([200]))
     run = train(compose(run_words(tmp_path, written)), tmp_path / "run")
     out = capsys.readouterr().out
-    assert "75% of the windows varied, the model told how: time, pitch, velocity, duration, instrument\n" in out
+    assert "75% of the windows varied: time, pitch, velocity, duration, instrument\n" in out
     assert "\n  addrand(dims=pitch, range=(1, 6))\n  rev(p=0.5)\n" in out
     assert np.isfinite(run.score)
     kept = run.model.summary["config"]["augment"]["ops"]

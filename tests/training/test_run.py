@@ -104,7 +104,8 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "dataset.window": 64,
         "model.dropout": 0.4,
         "head.dropout": 0.2,
-        "augment.transpose": 0,
+        "augment.transpose": 0,  # it repeats itself
+        "head.intervals": 24,
         "augment.share": 0.75,
         "model.layers": 1,
     }

@@ -32,21 +32,25 @@ class AutoregressiveHead(Head):
         dropout: Share of it left out at random in training.
         order: Names of the columns to predict first; those not named follow as they stand in the data.
         any_order: Share of the events that are learned in a random order.
+        intervals: Semitones from the previous pitch that are told apart, up and down.
     """
 
+    takes_original = True
     owner: Tensor
     before: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         columns: Sequence[Column],
         size: int,
         previous: Mapping[int, int],
+        *,
         components: int = 8,
         width: int = 96,
         dropout: float = 0.2,
         order: Sequence[str] = (),
         any_order: float = 0.2,
+        intervals: int = 0,
     ) -> None:
         super().__init__()
         if min(components, width) < 1:
@@ -58,7 +62,7 @@ class AutoregressiveHead(Head):
         self.distributions: Sequence[ColumnDistribution] = nn.ModuleList(  # pyright: ignore[reportAttributeAccessIssue]
             CategoryDistribution(column)
             if isinstance(column.grid, Categories)
-            else NumberDistribution(column, components)
+            else NumberDistribution(column, components, intervals)
             for column in columns
         )
         # other columns see a column's encoding, and whether it is known: G numbers, each of which belongs to a column
@@ -133,12 +137,13 @@ class AutoregressiveDistribution(Distribution):
     def __init__(self, head: AutoregressiveHead, hidden: Tensor) -> None:
         self.head, self.hidden = head, hidden
 
-    def log_prob(self, rows: Tensor) -> Tensor:
+    def log_prob(self, rows: Tensor, original: Tensor | None = None) -> Tensor:
         """Return ln P of each column given the past and the columns before it."""
         head, previous = self.head, self._previous()
         hidden = head.column_hidden(self.hidden, head.encode(rows), head.draw_orders(rows.shape[:-1]))
+        originals = [None] * rows.shape[-1] if original is None else original.unbind(-1)
         log_p = [
-            distribution.log_prob(head.out_proj[i](now), rows[..., i], previous.get(i))
+            distribution.log_prob(head.out_proj[i](now), rows[..., i], previous.get(i), originals[i])
             for i, (distribution, now) in enumerate(zip(head.distributions, hidden.unbind(-2), strict=True))
         ]
         return torch.stack(log_p, dim=-1)  # (..., D)

@@ -22,7 +22,8 @@ class ColumnDistribution(nn.Module, ABC):
     """A distribution over the bins of one column, with parameters of shape (..., P), P being ``size``.
 
     Parameters and raw values broadcast against each other. ``previous`` is the column's value in the event before on
-    the column's scale, shape (...), or ``None`` where it is never known.
+    the column's scale, shape (...), or ``None`` where it is never known. ``original`` is what a value was before
+    it was augmented, where it is learned from, shape (...).
     """
 
     size: int
@@ -32,7 +33,9 @@ class ColumnDistribution(nn.Module, ABC):
         """Return parameters, shape (P,), that give about the training histogram; raw training values to stand on."""
 
     @abstractmethod
-    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, raw: Tensor, values: Tensor, previous: Tensor | None = None, original: Tensor | None = None
+    ) -> Tensor:
         """Return ln P of raw values (...); 0 where a value is NaN."""
 
     @abstractmethod
@@ -51,6 +54,7 @@ class NumberParams(NamedTuple):
     locations: Tensor  # where the logistics stand on the column's scale, shape (..., K)
     log_scales: Tensor  # ln of their widths, shape (..., K)
     tilt: Tensor | None = None  # logits added to those of the histogram's occupied bins, shape (..., distinct)
+    intervals: Tensor | None = None  # the same by their distance from the previous value's bin, shape (..., 2R + 1)
 
 
 class NumberDistribution(ColumnDistribution):
@@ -61,23 +65,32 @@ class NumberDistribution(ColumnDistribution):
     L(bin) = σ((b − μ) / s) − σ((a − μ) / s) is a logistic discretised on the grid and censored at its bounds, a and b
     being the ends of the bin on the column's scale, as in PixelCNN++ (Salimans et al. 2017,
     https://arxiv.org/abs/1701.05517); every other one is centred on the previous value, where there is one. H is the
-    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values. There are
-    ``components`` logistics, K.
+    :class:`SmoothedHistogram`, its shares tilted by the context (a softmax) where it has few distinct values, and those
+    of pitches by how far they are from the previous one: what pitches a piece has and which intervals it makes are
+    learned apart (as viewpoints, Conklin & Witten 1995, https://doi.org/10.1080/09298219508570672). Where a window was
+    transposed the histogram is too: the network learns what holds in any key, and the histogram keeps the piece's own.
+    An event that is learned from does not count itself: the histogram has one event less there.
+
+    Args:
+        column: The column.
+        components: Number of logistics, K.
+        intervals: Semitones up and down that are told apart, R; those beyond count as the farthest. 0 for none.
     """
 
-    def __init__(self, column: Column, components: int) -> None:
+    def __init__(self, column: Column, components: int, intervals: int = 0) -> None:
         super().__init__()
         self.name, self.components = column.name, components
         self.scale = Scale.of(column)
         self.log_floor = math.log(FLOOR / column.grid.bins)
         self.histogram = SmoothedHistogram(column)
-        self.sizes = [2 + components, components, components, column.tilts]
+        self.pitched, self.reach = column.pitched, intervals if column.pitched else 0
+        self.sizes = [2 + components, components, components, column.tilts, (2 * self.reach + 1) * bool(self.reach)]
         self.size = sum(self.sizes)
 
     def unpack(self, raw: Tensor) -> NumberParams:
         """Name the parameters."""
-        logits, locations, log_scales, tilt = raw.split(self.sizes, dim=-1)
-        return NumberParams(logits, locations, log_scales, tilt if tilt.shape[-1] else None)
+        *params, tilt, intervals = raw.split(self.sizes, dim=-1)
+        return NumberParams(*params, *(logits if logits.shape[-1] else None for logits in (tilt, intervals)))
 
     def initial(self, values: Tensor) -> Tensor:
         """The histogram weighs most; logistics stand on training values."""
@@ -86,12 +99,15 @@ class NumberDistribution(ColumnDistribution):
         weights = torch.tensor([*START, *[rest] * self.components]).log()
         locations = self.scale.standardise(drawn).float()
         locations[::2] = 0.0
-        return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(self.sizes[-1])])
+        return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(sum(self.sizes[3:]))])
 
-    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, raw: Tensor, values: Tensor, previous: Tensor | None = None, original: Tensor | None = None
+    ) -> Tensor:
         """Return ln P of raw values."""
         known = values.nan_to_num(0.0)
-        log_p = self._log_mass(raw, self.scale.index(known), previous)
+        home = None if original is None else self.scale.index(original.nan_to_num(0.0))
+        log_p = self._log_mass(raw, self.scale.index(known), previous, home)
         log_p = log_p.masked_fill(self.scale.outside(known), -torch.inf)
         return self._with_floor(log_p).masked_fill(values.isnan(), 0.0)
 
@@ -106,11 +122,20 @@ class NumberDistribution(ColumnDistribution):
         """Return the middles of bins."""
         return torch.where(values.isnan(), values, self.scale.centre(self.scale.index(values.nan_to_num(0.0))))
 
-    def _log_mass(self, raw: Tensor, index: Tensor, previous: Tensor | None) -> Tensor:
-        """Return ln P without the floor at bins, shape (...)."""
-        logits, locations, log_scales, tilt = self.unpack(raw)
+    def _log_mass(self, raw: Tensor, index: Tensor, previous: Tensor | None, home: Tensor | None = None) -> Tensor:
+        """Return ln P without the floor at bins, shape (...), given those that values had before augmentation."""
+        logits, locations, log_scales, tilt, intervals = self.unpack(raw)
         lower, upper = self.scale.edges(index)
-        histogram = self.histogram.log_prob(index, lower, upper, tilt).to(raw.dtype)
+        counted = index if home is None or not self.pitched else home  # where the histogram is looked up, (...)
+        before = None if previous is None else self.scale.index_of_scaled(previous)
+        if intervals is not None and before is not None:
+            farther = self.histogram.occupied - (before + counted - index)[..., None]  # (..., distinct)
+            farther = farther.clamp(-self.reach, self.reach) + self.reach
+            shape = torch.broadcast_shapes(intervals.shape[:-1], farther.shape[:-1])
+            added = intervals.expand(*shape, -1).gather(-1, farther.expand(*shape, -1))  # (..., distinct)
+            tilt = added if tilt is None else tilt + added
+        itself = None if home is None else counted == home
+        histogram = self.histogram.log_prob(counted, *self.scale.edges(counted), tilt, itself).to(raw.dtype)
         if previous is None:
             logits = torch.cat([logits[..., :1], logits[..., 2:]], dim=-1)  # (..., 1 + K)
         else:
@@ -123,7 +148,7 @@ class NumberDistribution(ColumnDistribution):
         histogram = histogram.expand(logistics.shape[:-1])
         parts = [histogram[..., None], logistics]
         if previous is not None:
-            same = self.scale.index_of_scaled(previous) == index
+            same = before == index
             parts.insert(1, torch.zeros_like(histogram).masked_fill(~same, -torch.inf)[..., None])
         # logits as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
@@ -137,25 +162,38 @@ class SmoothedHistogram(nn.Module):
     """H(bin), smoothed after Witten & Bell (1991, https://doi.org/10.1109/18.87000).
 
     Values never seen get the share distinct / (events + distinct), half of it even between the lowest and the highest
-    training value and half as one logistic with the mean and variance of the data. That share is not learned: on the
-    training data, where nothing is new, learning would take it to nothing.
+    training value, on the log scale where there is one (most pauses are short), and half as one logistic with the mean
+    and variance of the data. That share is not learned: on the training data, where nothing is new, learning would take
+    it to nothing. For the same reason an event that is learned from does not count itself (leave-one-out): a fine
+    histogram would know every time to the millisecond, and nothing else would be learned.
     """
 
     occupied: Tensor
     log_share: Tensor
+    log_others: Tensor
 
     def __init__(self, column: Column) -> None:
         super().__init__()
-        distinct = len(column.occupied)
+        distinct, self.even = len(column.occupied), column.even
         self.novel = distinct / (column.events + distinct)
         share = torch.tensor(column.counts, dtype=torch.float64) / column.events
         self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
         self.register_buffer("log_share", share.log(), persistent=False)
+        others = 1 - 1 / torch.tensor(column.counts, dtype=torch.float64).clamp_min(1)
+        self.register_buffer("log_others", others.log(), persistent=False)
 
-    def log_prob(self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self,
+        index: Tensor,
+        lower: Tensor,
+        upper: Tensor,
+        tilt: Tensor | None = None,
+        itself: Tensor | None = None,
+    ) -> Tensor:
         """Return ln H of bins by their indices and ends on the scale, shape (...).
 
-        The tilt are logits added to those of the occupied bins, shape (..., distinct).
+        The tilt are logits added to those of the occupied bins, shape (..., distinct). An event does not count where it
+        is ``itself`` among those counted, shape (...).
         """
         found = torch.searchsorted(self.occupied, index.contiguous()).clamp_max(len(self.occupied) - 1)
         if tilt is None:
@@ -164,9 +202,15 @@ class SmoothedHistogram(nn.Module):
             shape = torch.broadcast_shapes(found.shape, tilt.shape[:-1])
             shares = (self.log_share.to(tilt.dtype) + tilt).log_softmax(-1).expand(*shape, -1)  # (..., distinct)
             seen = shares.gather(-1, found.expand(shape)[..., None])[..., 0]  # (...)
+        if itself is not None:
+            seen = torch.where(itself, seen + self.log_others[found].to(seen.dtype), seen)
         seen = seen.masked_fill(self.occupied[found] != index, -torch.inf) + math.log(1 - self.novel)
-        low, high = self.occupied[0], self.occupied[-1]
-        even = ((index >= low) & (index <= high)).double() / (high - low + 1)
+        if self.even is None:
+            low, high = self.occupied[0], self.occupied[-1]
+            even = ((index >= low) & (index <= high)).double() / (high - low + 1)
+        else:
+            first, last = self.even
+            even = (upper.clamp(first, last) - lower.clamp(first, last)) / (last - first)
         smooth = log_logistic(lower / SPREAD, upper / SPREAD, (upper - lower) / SPREAD).exp()
         unseen = ((even + smooth) * (self.novel / 2)).log()
         return torch.logaddexp(seen, unseen.to(seen.dtype))
@@ -222,7 +266,13 @@ class CategoryDistribution(ColumnDistribution):
         """The training histogram."""
         return self.shares.log()
 
-    def log_prob(self, raw: Tensor, values: Tensor, previous: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def log_prob(
+        self,
+        raw: Tensor,
+        values: Tensor,
+        previous: Tensor | None = None,  # noqa: ARG002
+        original: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
         """Return ln P of categories."""
         index = category_index(self.known, values.nan_to_num(0.0)).expand(raw.shape[:-1])
         return self.table(raw).log().gather(-1, index[..., None])[..., 0].masked_fill(values.isnan(), 0.0)

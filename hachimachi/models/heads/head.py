@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,10 +24,13 @@ class Distribution(ABC):
     """
 
     @abstractmethod
-    def log_prob(self, rows: Tensor) -> Tensor:
+    def log_prob(self, rows: Tensor, original: Tensor | None = None) -> Tensor:
         """Return ln P of each column given the past and the columns before it, shape (..., D), as precise as weights.
 
-        Rows are raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
+        Args:
+            rows: Raw float64 values, shape (..., D). What is not known (NaN) costs nothing.
+            original: What they were before they were augmented, shape (..., D), where they are learned from; given only
+                to a head that :attr:`~Head.takes_original`.
         """
 
     @abstractmethod
@@ -50,6 +54,7 @@ class Head(nn.Module, ABC):
 
     order: tuple[int, ...]  # indices of the columns, the first to be predicted first
     previous: dict[int, int]
+    takes_original: ClassVar[bool] = False  # whether its distributions take what rows were before augmentation
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:

@@ -20,6 +20,8 @@ class MixtureHead(Head):
     https://arxiv.org/abs/1308.0850) on the stated grid: inside each of K components the columns are independent.
     """
 
+    takes_original = True
+
     def __init__(self, columns: Sequence[Column], size: int, previous: Mapping[int, int], components: int = 10) -> None:
         super().__init__()
         if components < 1:
@@ -68,11 +70,13 @@ class MixtureDistribution(Distribution):
     ) -> None:
         self.distributions, self.log_weights, self.raws = distributions, log_weights, raws
 
-    def log_prob(self, rows: Tensor) -> Tensor:
+    def log_prob(self, rows: Tensor, original: Tensor | None = None) -> Tensor:
         """Return ln P of each column given the past and the columns before it."""
         running = [self.log_weights]
         for i, raw in enumerate(self.raws):
-            running.append(running[-1] + self.distributions[i].log_prob(raw, rows[..., i, None]))  # (..., K)
+            before = None if original is None else original[..., i, None]  # (..., 1)
+            log_p = self.distributions[i].log_prob(raw, rows[..., i, None], original=before)
+            running.append(running[-1] + log_p)  # (..., K)
         return torch.stack([joint.logsumexp(-1) for joint in running], dim=-1).diff(dim=-1)  # (..., D)
 
     def table(self, column: int, rows: Tensor, *, playable: bool = False) -> Tensor:

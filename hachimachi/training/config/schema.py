@@ -104,6 +104,7 @@ class DatasetConfig:
     batch_size: int = _whole(1)
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
     limit_events: int | None = _whole(2, null=True)
+    clock: bool | None = _flag(null=True)
     num_workers: int = _whole(0)
     refit: bool = _flag()
 
@@ -131,6 +132,7 @@ class HeadConfig:
     dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
     order: list[str] | None = _key("a list of columns, such as [pitch,time]", _is_any, null=True)  # noqa: RUF009
     any_order: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
+    intervals: int | None = _whole(0, null=True)
 
 
 @dataclass

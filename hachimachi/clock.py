@@ -1,0 +1,121 @@
+"""How much time has passed since a sequence began, as a model observes it, where sequences share a zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hachimachi.events import EventSequence
+
+Numbers = NDArray[np.float64]
+FEWEST = 20  # sequences that tell whether they share a zero
+LONGEST = 1024  # events in a sequence, which has to be learned from as a whole
+CYCLES = 8  # mean inter-event times in the shortest period
+BINS = 12  # of time passed, and of the inter-event time that follows, to tell whether the one predicts the other
+SURE = 3.0  # standard errors by which it has to, on what is held out
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time since the first event of a sequence, and whether events come early or late, as numbers of bounded size.
+
+    Args:
+        pace: Seconds from one event to the next, on average over the training data.
+        offset: When the first event would have come at that pace, in seconds.
+        spread: Standard deviation of the drift, how far events are from that pace, in seconds.
+        periods: Periods of time in seconds; each gives the sine and the cosine of the phase.
+    """
+
+    pace: float
+    offset: float
+    spread: float
+    periods: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers say what time it is: the drift, and a sine and a cosine for each period."""
+        return 1 + 2 * len(self.periods)
+
+    @staticmethod
+    def of(numbers: Sequence[float]) -> Clock:
+        """Return the clock of :attr:`numbers`."""
+        pace, offset, spread, *periods = numbers
+        return Clock(pace, offset, spread, tuple(periods))
+
+    @property
+    def numbers(self) -> list[float]:
+        """All that a model keeps of it: pace, offset, spread and periods."""
+        return [self.pace, self.offset, self.spread, *self.periods]
+
+    def read(self, elapsed: float, index: float) -> list[float]:
+        """Return those numbers, ``size`` of them, at an event that comes so many seconds and events after the first.
+
+        The drift is in standard deviations, beyond one on a log scale: it stays small however long one plays.
+        """
+        drift = (elapsed - self.offset - self.pace * index) / self.spread
+        turns = [2 * math.pi * elapsed / period for period in self.periods]
+        return [math.asinh(drift), *(part(turn) for turn in turns for part in (math.sin, math.cos))]
+
+
+def fit_clock(train: Sequence[EventSequence]) -> Clock:
+    """Return the clock of training data: periods halve from the longest sequence on down to a few events."""
+    elapsed, index = (np.concatenate(each) for each in zip(*map(_since_first, train), strict=True))
+    pace, offset = np.polyfit(index, elapsed, 1).tolist() if index.any() else (1.0, 0.0)
+    spread = float((elapsed - offset - pace * index).std()) or 1.0
+    longest, shortest = float(elapsed.max()) or 1.0, CYCLES * abs(pace)
+    halvings = max(0, int(math.log2(max(longest / shortest, 1.0)))) if shortest else 0
+    return Clock(pace, offset, spread, tuple(longest / 2**i for i in range(halvings + 1)))
+
+
+def predicts(clock: Clock, train: Sequence[EventSequence], held_out: Sequence[EventSequence]) -> bool:
+    """Return whether the time that has passed tells when held-out events come, better than how often they come.
+
+    By the shares in which inter-event times of the training data fall into twelfths, given the twelfth of the drift, or
+    of the longest period, that the event before stands in; by those of all, what is held out costs more.
+    """
+    if len(train) < FEWEST or not held_out or max(map(len, [*train, *held_out])) > LONGEST:
+        return False
+    (read, wait), (read_held, wait_held) = (_pairs(clock, sequences) for sequences in (train, held_out))
+    if not len(wait) or not len(wait_held):
+        return False
+    target, target_held = _twelfths(wait, wait, wait_held)
+    overall = np.log(_shares(np.zeros_like(target), target))[0, target_held]
+    for i in range(read.shape[1]):
+        given, given_held = _twelfths(read[:, i], read[:, i], read_held[:, i])
+        gain = np.log(_shares(given, target))[given_held, target_held] - overall
+        if gain.mean() > SURE * gain.std() / math.sqrt(len(gain)):
+            return True
+    return False
+
+
+def _since_first(sequence: EventSequence) -> tuple[Numbers, Numbers]:
+    """Return seconds and events since the first one, for each event."""
+    assert sequence.time is not None
+    return sequence.time - sequence.time[:1], np.arange(len(sequence), dtype=np.float64)
+
+
+def _pairs(clock: Clock, sequences: Sequence[EventSequence]) -> tuple[Numbers, Numbers]:
+    """Return the drift and the longest period's angle at each event, and the time to the next, shapes (N, 2), (N,)."""
+    read, wait = [np.empty((0, 2))], [np.empty(0)]
+    for elapsed, index in map(_since_first, sequences):
+        drift = elapsed - clock.offset - clock.pace * index
+        read.append(np.stack([drift, elapsed % clock.periods[0]], axis=-1)[:-1])
+        wait.append(np.diff(elapsed))
+    return np.concatenate(read), np.concatenate(wait)
+
+
+def _twelfths(values: Numbers, *others: Numbers) -> list[NDArray[np.int64]]:
+    """Return in which twelfth of values others lie."""
+    edges = np.quantile(values, np.arange(1, BINS) / BINS)
+    return [np.searchsorted(edges, each, side="right") for each in others]
+
+
+def _shares(given: NDArray[np.int64], target: NDArray[np.int64]) -> Numbers:
+    """Return the share of each target given each condition, shape (BINS, BINS), half a count added to each."""
+    counts = np.full((BINS, BINS), 0.5)
+    np.add.at(counts, (given, target), 1)
+    return counts / counts.sum(1, keepdims=True)
