@@ -18,6 +18,8 @@ import torch
 from hachimachi import io
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.cli import LEARNING
+from hachimachi.commands.gen import command as gen
+from hachimachi.commands.upgrade import command as upgrade
 from hachimachi.models.event_model import build_model
 from tests.test_install import source, wheel  # noqa: F401  (fixtures)
 
@@ -124,12 +126,12 @@ def test_a_plug_in_needs_what_it_imports(hxmx: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in STORED.glob("*.*t")))
-def test_what_is_upgraded_plays_the_same(hxmx_process: Run, tmp_path: Path, file: str) -> None:
-    done = hxmx_process("upgrade", str(STORED / file), "new.pt", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "new.pt: version 2, plays without PyTorch\n"
-    for path, output in ((STORED / file, "old.csv"), (tmp_path / "new.pt", "new.csv")):
-        assert hxmx_process("gen", str(path), output, "-n", "50", "--min-p", "0.05", cwd=tmp_path).returncode == 0
+def test_what_is_upgraded_plays_the_same(tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    upgraded = tmp_path / "new.pt"
+    upgrade.main([str(STORED / file), str(upgraded)], standalone_mode=False)
+    assert capsys.readouterr() == (f"{upgraded}: version 2, plays without PyTorch\n", "")
+    for path, output in ((STORED / file, "old.csv"), (upgraded, "new.csv")):
+        gen.main([str(path), str(tmp_path / output), "-n", "50", "--min-p", "0.05"], standalone_mode=False)
     assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
     old, new = load_model(STORED / file), load_model(tmp_path / "new.pt")
     assert all(map(torch.equal, old.state_dict().values(), new.state_dict().values()))
