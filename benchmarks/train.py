@@ -112,7 +112,7 @@ def measure(path: Path, backbone: str, steps: int, rounds: int) -> Pace:
     data.setup()
     cfg = resolve_defaults(cfg, data.events)
     torch.set_num_threads(cfg.trainer.threads)
-    augmentation = data.decide_augmentation(**_given(cfg.augment))
+    augmentation = data.decide_augmentation(**{"transpose": 0} | _given(cfg.augment))
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "warmup", "average")}
     pace = Pace([], [])
     for turn in range(rounds + 1):

@@ -44,6 +44,8 @@ class Clock:
     def of(numbers: Sequence[float]) -> Clock:
         """Return the clock of :attr:`numbers`."""
         pace, offset, spread, *periods = numbers
+        if not (all(map(math.isfinite, numbers)) and spread > 0 and min(periods, default=0) > 0):
+            raise ValueError("a clock of numbers that cannot be")
         return Clock(pace, offset, spread, tuple(periods))
 
     @property
@@ -61,33 +63,47 @@ class Clock:
         return [math.asinh(drift), *(part(turn) for turn in turns for part in (math.sin, math.cos))]
 
 
-def fit_clock(train: Sequence[EventSequence]) -> Clock:
-    """Return the clock of training data: periods halve from the longest sequence on down to a few events."""
+def fit_clock(train: Sequence[EventSequence], resolution: float) -> Clock:
+    """Return the clock of training data: periods halve from the longest sequence on down to a few events.
+
+    Args:
+        train: Sequences that share a zero, their first event.
+        resolution: Seconds below which times are the same.
+    """
     elapsed, index = (np.concatenate(each) for each in zip(*map(_since_first, train), strict=True))
-    pace, offset = np.polyfit(index, elapsed, 1).tolist() if index.any() else (1.0, 0.0)
-    spread = float((elapsed - offset - pace * index).std()) or 1.0
-    longest, shortest = float(elapsed.max()) or 1.0, CYCLES * abs(pace)
-    halvings = max(0, int(math.log2(max(longest / shortest, 1.0)))) if shortest else 0
+    pace, offset = np.polyfit(index, elapsed, 1).tolist() if index.any() else (resolution, 0.0)
+    spread = max(float((elapsed - offset - pace * index).std()), resolution)
+    longest, shortest = max(float(elapsed.max()), resolution), CYCLES * max(abs(pace), resolution)
+    halvings = max(0, int(math.log2(max(longest / shortest, 1.0))))
     return Clock(pace, offset, spread, tuple(longest / 2**i for i in range(halvings + 1)))
 
 
-def predicts(clock: Clock, train: Sequence[EventSequence], held_out: Sequence[EventSequence]) -> bool:
-    """Return whether the time that has passed tells when held-out events come, better than how often they come.
+def predicts(
+    clock: Clock, train: Sequence[EventSequence], held_out: Sequence[EventSequence], resolution: float
+) -> bool:
+    """Return whether the time that has passed tells when held-out events come, better than the events before do.
 
     By the shares in which inter-event times of the training data fall into twelfths, given the twelfth of the drift, or
-    of the longest period, that the event before stands in; by those of all, what is held out costs more.
+    of the longest period, that the event before stands in. What is held out has to cost less by them, sequence by
+    sequence, than by the shares of all, or given the last inter-event time, or given their mean so far.
     """
     if len(train) < FEWEST or not held_out or max(map(len, [*train, *held_out])) > LONGEST:
         return False
-    (read, wait), (read_held, wait_held) = (_pairs(clock, sequences) for sequences in (train, held_out))
+    conditions, wait, _ = _conditions(clock, train, resolution)
+    conditions_held, wait_held, sequence = _conditions(clock, held_out, resolution)
     if not len(wait) or not len(wait_held):
         return False
     target, target_held = _twelfths(wait, wait, wait_held)
+    logs = []  # ln of the share of each held-out event, given each condition
+    for given, given_held in zip(conditions.T, conditions_held.T, strict=True):
+        known, known_held = _twelfths(given, given, given_held)
+        logs.append(np.log(_shares(known, target))[known_held, target_held])
+    *passed, last, mean = logs
     overall = np.log(_shares(np.zeros_like(target), target))[0, target_held]
-    for i in range(read.shape[1]):
-        given, given_held = _twelfths(read[:, i], read[:, i], read_held[:, i])
-        gain = np.log(_shares(given, target))[given_held, target_held] - overall
-        if gain.mean() > SURE * gain.std() / math.sqrt(len(gain)):
+    other = max((overall, last, mean), key=np.sum)
+    for log in passed:
+        gains = np.bincount(sequence, log - other) / np.maximum(np.bincount(sequence), 1)
+        if len(gains) > 1 and gains.mean() > SURE * gains.std(ddof=1) / math.sqrt(len(gains)):
             return True
     return False
 
@@ -98,14 +114,22 @@ def _since_first(sequence: EventSequence) -> tuple[Numbers, Numbers]:
     return sequence.time - sequence.time[:1], np.arange(len(sequence), dtype=np.float64)
 
 
-def _pairs(clock: Clock, sequences: Sequence[EventSequence]) -> tuple[Numbers, Numbers]:
-    """Return the drift and the longest period's angle at each event, and the time to the next, shapes (N, 2), (N,)."""
-    read, wait = [np.empty((0, 2))], [np.empty(0)]
+def _conditions(
+    clock: Clock, sequences: Sequence[EventSequence], resolution: float
+) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
+    """Return what may tell when the next event comes, shape (N, 4), when it does, and in which sequence, shapes (N,).
+
+    Drift, angle of the longest period, the last inter-event time, and their mean so far.
+    """
+    rows, waits = [np.empty((0, 4))], [np.empty(0)]
     for elapsed, index in map(_since_first, sequences):
+        wait = np.round(np.diff(elapsed) / resolution) * resolution
         drift = elapsed - clock.offset - clock.pace * index
-        read.append(np.stack([drift, elapsed % clock.periods[0]], axis=-1)[:-1])
-        wait.append(np.diff(elapsed))
-    return np.concatenate(read), np.concatenate(wait)
+        last, mean = np.append(clock.pace, wait), (elapsed + clock.pace) / (index + 1)
+        rows.append(np.stack([drift, elapsed % clock.periods[0], last, mean], axis=-1)[:-1])
+        waits.append(wait)
+    counts = [len(wait) for wait in waits[1:]]
+    return np.concatenate(rows), np.concatenate(waits), np.repeat(np.arange(len(counts)), counts)
 
 
 def _twelfths(values: Numbers, *others: Numbers) -> list[NDArray[np.int64]]:

@@ -132,7 +132,8 @@ class Column:
     counts: tuple[float, ...]  # how many fell in each of them; shares of one where the grid was restated
     # of a controller's values, the farthest step down and up from one training event to the next
     steps: tuple[float, float] | None = None
-    log_even: bool = False  # whether values never seen are spread evenly on the log scale, and not over the bins
+    # whether values never seen are spread evenly on the log scale too, and not over the bins alone, as in older files
+    log_even: bool = False
 
     @property
     def name(self) -> str:
@@ -188,7 +189,7 @@ class Column:
 
     @property
     def even(self) -> tuple[float, float] | None:
-        """Where values never seen begin and end on the standardised log scale; ``None`` where they are even in bins."""
+        """Where values never seen begin and end on the standardised log scale; ``None`` for those even in bins."""
         if not (self.log_even and isinstance(self.grid, UniformGrid)):
             return None
         mean, std = self.moments

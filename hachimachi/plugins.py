@@ -75,6 +75,11 @@ def options(kind: str, name: str) -> dict[str, inspect.Parameter]:
     return {key: each for key, each in parameters.items() if each.kind not in variadic and key not in CONTEXT[kind]}
 
 
+def part(kind: str, name: str) -> Any:
+    """Return the class of a part that is known."""
+    return _parts[kind][name]
+
+
 def takes(kind: str, name: str, option: str) -> bool:
     """Return whether a part is known and takes an option."""
     return name in names(kind) and option in options(kind, name)

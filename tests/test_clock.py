@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hachimachi import io
 from hachimachi.checkpoint import load_model, load_player, save_model
 from hachimachi.clock import Clock, fit_clock, predicts
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.engine import Player
@@ -20,6 +21,7 @@ from hachimachi.training.data import EventDataModule
 
 HOURS = 36_000.0
 FEATURES = (Feature("level"),)
+STEP = 0.01
 
 
 def make(times: NDArray[np.float64], name: str) -> EventSequence:
@@ -31,7 +33,8 @@ def corrected(count: int = 40, events: int = 60) -> list[EventSequence]:
     """Events that keep to a beat, each a little early or late: what comes next depends on how late the last one was."""
     random = np.random.default_rng(3)
     times = np.arange(events) + random.uniform(-0.4, 0.4, (count, events))
-    return [make(np.sort(each) - each.min(), f"corrected {i}") for i, each in enumerate(times)]
+    times[:, 0] = 0.0
+    return [make(each, f"corrected {i}") for i, each in enumerate(times)]
 
 
 def memoryless(count: int = 40, events: int = 60) -> list[EventSequence]:
@@ -45,7 +48,7 @@ def model() -> EventModel:
     """A small model with a clock and random weights."""
     torch.manual_seed(0)
     data = corrected(20)
-    built = build_model(data, {"name": "gru", "size": 8}, clock=fit_clock(data).numbers).eval()
+    built = build_model(data, {"name": "gru", "size": 8}, clock=fit_clock(data, STEP).numbers).eval()
     with torch.no_grad():
         for weight in built.parameters():
             weight.add_(0.5 * torch.randn_like(weight))
@@ -53,14 +56,18 @@ def model() -> EventModel:
 
 
 def test_it_is_of_use_where_time_passed_tells_what_comes_and_only_there() -> None:
-    for data, expected in ((corrected(), True), (memoryless(), False)):
+    random = np.random.default_rng(5)
+    tempos = [make(each.time * random.lognormal(0, 0.5), f"tempo {i}") for i, each in enumerate(memoryless())]  # pyright: ignore[reportOptionalOperand]
+    steady = [make(np.arange(60) / 3, f"steady {i}") for i in range(40)]
+    for data, expected in ((corrected(), True), (memoryless(), False), (tempos, False), (steady, False)):
         train, held_out = data[:30], data[30:]
-        assert predicts(fit_clock(train), train, held_out) is expected
-    assert not predicts(fit_clock(corrected()), corrected()[:10], corrected()[30:])  # too few to tell
+        assert predicts(fit_clock(train, STEP), train, held_out, STEP) is expected
+    few = corrected()[:10]
+    assert not predicts(fit_clock(few, STEP), few, corrected()[30:], STEP)  # too few to tell
 
 
 def test_it_finds_the_pace_and_periods() -> None:
-    clock = fit_clock(corrected())
+    clock = fit_clock(corrected(), STEP)
     assert clock.pace == pytest.approx(1, abs=0.01)
     assert clock.spread < 0.5
     assert clock.periods[0] == pytest.approx(59, abs=1)
@@ -71,15 +78,15 @@ def test_it_finds_the_pace_and_periods() -> None:
 
 def test_one_event_and_events_at_one_time_have_a_clock_too() -> None:
     for times in (np.zeros(1), np.zeros(5)):
-        clock = fit_clock([make(times, "still")] * 3)
+        clock = fit_clock([make(times, "still")] * 3, STEP)
         assert all(math.isfinite(number) for number in [*clock.numbers, *clock.read(0.0, 0), *clock.read(5.0, 3)])
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 1.5, 59.0, HOURS])
 def test_what_it_shows_stays_small(elapsed: float) -> None:
     for index in (0, elapsed, 100 * elapsed):
-        shown = fit_clock(corrected()).read(elapsed, index)
-        assert len(shown) == fit_clock(corrected()).size
+        shown = fit_clock(corrected(), STEP).read(elapsed, index)
+        assert len(shown) == fit_clock(corrected(), STEP).size
         assert max(map(abs, shown)) < 25
 
 
@@ -129,20 +136,39 @@ def test_it_travels_in_the_model_file(model: EventModel, tmp_path: Path) -> None
 
 
 def test_training_takes_sequences_as_a_whole_and_at_their_pace(tmp_path: Path) -> None:
-    io.write(tmp_path / "data.json", corrected())
-    data = EventDataModule(tmp_path / "data.json")
+    io.write(tmp_path / "data.json", corrected(100))
+    data = EventDataModule(tmp_path / "data.json", clock=None)
     data.setup()
     assert data.clock is not None
     assert any("how much time has passed" in line for line in data.remarks)
     assert data.window == 60
-    for batch in data.train_dataloader():
+    loaded = list(data.train_dataloader())
+    assert len(loaded) == data.batches
+    for batch in loaded:
         assert batch[:, 0, 0].isnan().all()
+    longer = make(np.arange(90.0), "longer")
+    assert all(batch[:, 0, 0].isnan().all() for batch in data.load([*data.train, longer]))  # as a last pass takes them
     augmentation = data.decide_augmentation(share=0.5, transpose=6, louder=10, stretch=0.2)
     assert "time" not in augmentation.names(data.columns)
-    other = EventDataModule(tmp_path / "data.json", clock=False)
-    other.setup()
-    assert other.clock is None
-    assert other.window != 60
+    for clock, window in ((False, None), (None, 32)):
+        other = EventDataModule(tmp_path / "data.json", clock=clock, window=window)
+        other.setup()
+        assert other.clock is None
+        assert other.window != 60
+
+
+def test_asked_for_where_it_cannot_be(tmp_path: Path) -> None:
+    io.write(tmp_path / "few.json", corrected(3))
+    with pytest.raises(HachimachiError, match="it takes sequences with time, of up to 1,024 events"):
+        EventDataModule(tmp_path / "few.json", clock=True).setup()
+
+
+@pytest.mark.parametrize(
+    "numbers", [[1.0, 0.0, 0.0, 5.0], [1.0, 0.0, 1.0, 0.0], [math.nan, 0.0, 1.0, 5.0], [1.0, 0.0, 1.0]]
+)
+def test_numbers_that_cannot_be(numbers: list[float]) -> None:
+    with pytest.raises(ValueError, match="cannot be"):
+        Clock.of(numbers)
 
 
 def test_notes_have_a_tempo_and_no_clock(tmp_path: Path) -> None:

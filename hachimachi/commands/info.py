@@ -172,6 +172,8 @@ def _show_model(path: Path) -> None:
         rest = f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
         home = plug_ins.plugin_of(kind, name) if stored.plugins else None
         print_filled(console, f"{name}{rest}" + (f", of the plug-in {home}" if home else ""))
+    if "encoder.clock" in stored.buffers:
+        console.print("told how much time has passed since a sequence's first event")
     console.print(column_table(stored, stored.summary.get("held_out", {}).get("by_feature")))
     for line in _training_lines(stored.summary):
         console.print(line)

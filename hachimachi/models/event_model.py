@@ -218,6 +218,7 @@ def build_model(
         columns: What to predict, if decided already.
         augmentation: How many numbers say how a window was augmented; see
             :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
+        clock: As of :class:`EventModel`.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation, clock)
     model.grams = all_ngrams(sequences, model.columns)

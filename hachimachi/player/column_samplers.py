@@ -148,7 +148,7 @@ class HistogramSampler:
     def draw(self, random: Random, tilt: NDArray[np.floating] | None = None) -> int:
         """Draw a bin, with logits (distinct,) added to those of the occupied bins."""
         new = random.random()
-        if new < self.novel / 2 and self.even is not None:
+        if new < self.novel / 4 and self.even is not None:
             first, last = self.even
             return self.grid.index(self.grid.raw(first + random.random() * (last - first)))
         if new < self.novel / 2:
@@ -185,11 +185,12 @@ class HistogramSampler:
     def _unseen(self) -> Numbers:
         """Probabilities of all bins as those of values never seen: half even, half as one logistic."""
         unseen = _between(-self.grid.edges / SPREAD) * (self.novel / 2)
+        low, high = self.occupied[0], self.occupied[-1]
+        linear = self.novel / 2 if self.even is None else self.novel / 4
+        unseen[low : high + 1] += linear / (high - low + 1)
         if self.even is not None:
             first, last = self.even
-            return unseen + np.diff(np.clip(self.grid.edges, first, last)) * (self.novel / 2 / (last - first))
-        low, high = self.occupied[0], self.occupied[-1]
-        unseen[low : high + 1] += self.novel / 2 / (high - low + 1)
+            unseen += np.diff(np.clip(self.grid.edges, first, last)) * (linear / (last - first))
         return unseen
 
 

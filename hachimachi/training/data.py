@@ -140,8 +140,9 @@ class EventDataModule(L.LightningDataModule):
         seed: Draws the windows and, where there are several, the sequences held out.
         num_workers: Processes that cut windows; 0 cuts them in this one.
         feature: Declarations that replace the data's own; see :func:`~hachimachi.columns.fit_columns`.
-        clock: Whether the model is told how much time has passed since a sequence began; ``None`` for where sequences
-            are no music, share a zero, and what is held out says so. They are learned from as a whole then.
+        clock: Whether :attr:`clock` tells how much time has passed since the first event of a sequence, for
+            ``build_model(…, clock=data.clock.numbers)``; ``None`` for where what is held out says so. Sequences are
+            learned from as a whole then, whatever the window.
 
     >>> import tempfile, warnings, lightning as L
     >>> from hachimachi import EventDataModule, EventModule, build_model, read, write
@@ -182,7 +183,7 @@ class EventDataModule(L.LightningDataModule):
         seed: int = 0,
         num_workers: int = 0,
         feature: Mapping[str, Mapping[str, Any]] | None = None,
-        clock: bool | None = None,
+        clock: bool | None = False,
     ) -> None:
         super().__init__()
         self.path, self.batch_size, self.seed, self._window = Path(path), batch_size, seed, window
@@ -208,7 +209,7 @@ class EventDataModule(L.LightningDataModule):
         self.clock = self._decide_clock()
         self.remarks = report.lines() + self.parts.notes
         if self.clock is not None:
-            self.remarks.append("sequences share a zero: the model is told how much time has passed")
+            self.remarks.append("the model is told how much time has passed since a sequence's first event")
         if (sampled := self.train.sampled().events) < self.events:
             self.remarks.append(f"histograms are those of {sampled:,} events from everywhere, ranges those of all")
 
@@ -220,15 +221,21 @@ class EventDataModule(L.LightningDataModule):
         return self._window or int(default_for("dataset.window", self.events))
 
     def _decide_clock(self) -> Clock | None:
-        """Return a clock where sequences share a zero, as the held-out part tells; notes have a tempo, and none."""
-        notes = any(column.pitched for column in self.columns)
-        if self._clock is False or not self.train.temporal or (notes and not self._clock):
+        """Return a clock where it is of use, as the held-out part tells; notes have a tempo, and none."""
+        notes = any(column.name == "pitch" for column in self.columns)
+        if self._clock is False or (self._clock is None and (notes or self._window is not None)):
             return None
-        if max(self.train.lengths) > LONGEST or not self.train.source.resident:
+        whole = self.parts.by_sequence and self.train.source.resident and max(self.train.lengths) <= LONGEST
+        if not (self.train.temporal and whole):
+            if self._clock:
+                needed = (
+                    f"sequences with time, of up to {LONGEST:,} events, in memory, some of them held out as a whole"
+                )
+                raise HachimachiError(f"dataset.clock=true: it takes {needed}; these are not")
             return None
-        train = list(self.train)
-        clock = fit_clock(train)
-        return clock if self._clock or predicts(clock, train, list(self.valid)) else None
+        train, resolution = list(self.train), float(self.columns[0].describe()["resolution"])
+        clock = fit_clock(train, resolution)
+        return clock if self._clock or predicts(clock, train, list(self.valid), resolution) else None
 
     @property
     def train(self) -> Collection:
@@ -253,7 +260,8 @@ class EventDataModule(L.LightningDataModule):
     @property
     def batches(self) -> int:
         """Batches of the first epoch in each process; others have about as many, for windows are cut anew."""
-        starts = cut(self.train.lengths, self.window, np.random.default_rng([self.seed, 0]))[1]
+        random = None if self.clock else np.random.default_rng([self.seed, 0])
+        starts = cut(self.train.lengths, self.window, random)[1]
         processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         return -(-len(starts) // (self.batch_size * processes))
 
@@ -270,7 +278,8 @@ class EventDataModule(L.LightningDataModule):
     @cached_property
     def repeats(self) -> bool:
         """Whether a performance repeats itself: much of what is held out is, as intervals, in what is learned from."""
-        if self.events >= COLLECTION or not self.valid:
+        notes = any(column.name == "pitch" for column in self.columns)
+        if self.events >= COLLECTION or not self.valid or not notes:
             return False
         ngrams = NGrams.of(self.train, self.columns, *KINDS["fresh"])
         found = np.concatenate([ngrams.found(sequence) for sequence in self.valid])
@@ -314,7 +323,9 @@ class EventDataModule(L.LightningDataModule):
 
     def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
         """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
-        windows = Windows(sequences, self.window, self.batch_size, self.seed, whole=self.clock is not None)
+        whole = self.clock is not None
+        window = max(map(len, sequences)) if whole else self.window
+        windows = Windows(sequences, window, self.batch_size, self.seed, whole=whole)
         workers = self.num_workers  # those that stay count epochs; new ones would cut the same windows every time
         return DataLoader(windows, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
 

@@ -44,6 +44,7 @@ from hachimachi.training.trainer import compiles, fit, make_loggers, make_traine
 from hachimachi.training.window_augmentation import WindowAugmentation
 
 SMALL = 50  # under this many events a model can learn little, which a line says
+TRANSPOSE = 6  # semitones either way
 INTERVALS = 24  # semitones from the previous pitch, up and down, that are told apart where pitches make melodies
 LATE = 0.9  # share of a run's steps after which the best model shows that it was still getting better
 
@@ -156,7 +157,9 @@ def train(
             advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
             raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
 
-        run = Run(keep.path, folder, interrupted=ended and (stop.reason or ended))  # Lightning calls both SIGTERM
+        run = Run(
+            keep.path, folder, interrupted=ended and (stop.reason or stop.requested or ended)
+        )  # Lightning calls both SIGTERM
         run = replace(run, weights=module.model.parameter_count, events=data.events)
         if is_first():
             run = _score(run, data, test, augmentation, module.global_step)
@@ -187,10 +190,13 @@ def _read(cfg: DictConfig) -> EventDataModule:
 def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits) -> DictConfig:
     """Return a config in which all has a value that the data decides."""
     interval = ValidationInterval.of(cfg, data)
-    as_it_is = cfg.augment.transpose is None and data.repeats  # what comes again does so in its own key
     cfg = resolve_defaults(cfg, data.events)
-    if as_it_is:
-        cfg.augment.transpose = 0
+    cfg.dataset.clock = data.clock is not None
+    if data.clock:
+        cfg.dataset.window = data.window
+    if cfg.augment.transpose is None:  # what comes again does so in its own key, which not every head keeps
+        keeps = plugins.part("head", cfg.head.name).takes_original and not data.repeats
+        cfg.augment.transpose = TRANSPOSE if keeps else 0
     if cfg.head.get("intervals") is None and plugins.takes("head", cfg.head.name, "intervals"):
         cfg.head.intervals = INTERVALS if data.melodic else 0
     cfg.trainer.max_epochs, cfg.trainer.max_minutes = limits.epochs, limits.minutes

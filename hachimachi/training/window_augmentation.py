@@ -29,7 +29,7 @@ CONSTANT = 0.9  # from this share of the events on at one value, a column is as 
 
 
 class WindowAugmentation(ABC):
-    """Augments some windows of a batch, and returns how.
+    """Augments some windows of a batch, and returns how, but for transposition.
 
     The model is given those numbers, so that it learns both the music as it is and what holds in any key and at any
     pace; it is validated and played with zeros, as the music is (distribution augmentation, Jun et al. 2020,
@@ -166,7 +166,7 @@ class MusicAugmentation(WindowAugmentation):
         for shift in self.shifts:
             rows[..., shift.column], steps = shift(rows, augmented)
             amounts += [steps[:, None] / shift.most] if shift.told else []
-        amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented
+        amount = (2 * torch.rand(len(rows), device=rows.device) - 1) * augmented * bool(self.stretched)
         factor = (self.stretch * amount).exp()
         for column in self.stretched:
             rows[..., column] *= factor[:, None]

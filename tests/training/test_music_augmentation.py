@@ -141,7 +141,7 @@ def test_a_note_at_each_bound_holds_its_window() -> None:
 
 OPTIONS: dict[str, Any] = {
     key: value for key, value in resolve_defaults(compose(), events=1000).augment.items() if key != "name"
-}
+} | {"transpose": 6}
 
 
 def decided(sequence: EventSequence, **options: Any) -> list[str]:

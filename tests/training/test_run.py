@@ -106,6 +106,7 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "head.dropout": 0.2,
         "augment.transpose": 0,  # it repeats itself
         "head.intervals": 24,
+        "dataset.clock": False,
         "augment.share": 0.75,
         "model.layers": 1,
     }

@@ -162,10 +162,11 @@ class SmoothedHistogram(nn.Module):
     """H(bin), smoothed after Witten & Bell (1991, https://doi.org/10.1109/18.87000).
 
     Values never seen get the share distinct / (events + distinct), half of it even between the lowest and the highest
-    training value, on the log scale where there is one (most pauses are short), and half as one logistic with the mean
-    and variance of the data. That share is not learned: on the training data, where nothing is new, learning would take
-    it to nothing. For the same reason an event that is learned from does not count itself (leave-one-out): a fine
-    histogram would know every time to the millisecond, and nothing else would be learned.
+    training value (half of that on the log scale, where there is one: most pauses are short, some are long), and half
+    as one logistic with the mean and variance of the data. That share is not learned: on the training data, where
+    nothing is new, learning would take it to nothing. For the same reason an event that is learned from does not count
+    itself (leave-one-out): a fine histogram would know every time to the millisecond, and nothing else would be
+    learned.
     """
 
     occupied: Tensor
@@ -205,12 +206,11 @@ class SmoothedHistogram(nn.Module):
         if itself is not None:
             seen = torch.where(itself, seen + self.log_others[found].to(seen.dtype), seen)
         seen = seen.masked_fill(self.occupied[found] != index, -torch.inf) + math.log(1 - self.novel)
-        if self.even is None:
-            low, high = self.occupied[0], self.occupied[-1]
-            even = ((index >= low) & (index <= high)).double() / (high - low + 1)
-        else:
+        low, high = self.occupied[0], self.occupied[-1]
+        even = ((index >= low) & (index <= high)).double() / (high - low + 1)
+        if self.even is not None:
             first, last = self.even
-            even = (upper.clamp(first, last) - lower.clamp(first, last)) / (last - first)
+            even = even / 2 + (upper.clamp(first, last) - lower.clamp(first, last)) / (last - first) / 2
         smooth = log_logistic(lower / SPREAD, upper / SPREAD, (upper - lower) / SPREAD).exp()
         unseen = ((even + smooth) * (self.novel / 2)).log()
         return torch.logaddexp(seen, unseen.to(seen.dtype))

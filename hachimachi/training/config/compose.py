@@ -304,7 +304,6 @@ DEFAULTS: dict[str, tuple[float, float]] = {
     "model.dropout": (0.4, 0.2),
     "head.dropout": (0.2, 0.1),
     "augment.share": (0.75, 0.5),
-    "augment.transpose": (6, 6),
 }
 """Values by key, for a performance and for a collection."""
 
