@@ -61,7 +61,8 @@ def test_loss_is_the_mean_surprise_of_events(pieces: list[EventSequence], monkey
     [rows] = Windows(pieces, window=100, batch_size=99, seed=0)
     padding = rows.isnan().all(-1)
     loss = module.training_step(rows, 0)
-    by_hand = [-module.model.log_prob(window[~gap][None]).sum() for window, gap in zip(rows, padding, strict=True)]
+    windows = [window[~gap][None] for window, gap in zip(rows, padding, strict=True)]
+    by_hand = [-module.model.log_prob(window, None, window).sum() for window in windows]  # what each is learned from
     events = sum(map(len, pieces))
     assert padding.any()
     assert float(loss.detach()) == pytest.approx(float(torch.stack(by_hand).sum().detach()) / events, rel=1e-5)
