@@ -127,8 +127,11 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
 
     Args:
-        path: The file; HachimachiError if it is no model, or names parts that are not registered.
+        path: The file.
         plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
+
+    Raises:
+        HachimachiError: A file that is missing, damaged, no model, of another version, or that names unknown parts.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_model, save_model

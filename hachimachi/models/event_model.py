@@ -219,6 +219,9 @@ def build_model(
         augmentation: How many numbers say how a window was augmented; see
             :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
         clock: As of :class:`EventModel`.
+
+    Raises:
+        HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
     model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation, clock)
     model.grams = all_ngrams(sequences, model.columns)
