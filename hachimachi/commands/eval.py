@@ -239,7 +239,7 @@ def _show(
         console.print(f"{result.outside:,} values lie outside the support")
     if trained := find_overlap(model.summary, sequences):
         which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
-        console.print(f"Warning: {which} part of the training data, so these figures flatter the model")
+        print_filled(console, f"Warning: {which} part of the training data, so these figures flatter the model")
 
 
 def _with_error(nats: float, stderr: float, sign: str = "") -> str:
@@ -474,4 +474,6 @@ def _show_compared(
             console.print(f"{name} predicts these events no better than a histogram of each feature would")
     for name, model in models.items():
         if trained := find_overlap(model.summary, sequences):
-            console.print(f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it")
+            print_filled(
+                console, f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it"
+            )

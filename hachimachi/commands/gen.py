@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def command(  # noqa: PLR0913  (click's options)
     total = sum(map(len, takes))
     click.echo(f"{files}: {several}{total:,} events{length}, generated in {duration:.1f} s")
     for line in report.lines():
-        click.echo(line)
+        click.echo(textwrap.fill(line, 80, break_long_words=False, break_on_hyphens=False))
 
 
 def _read_opening(primer: Path, player: Player, events: int | None, seconds: float | None) -> EventSequence:

@@ -18,7 +18,7 @@ GAINS = 0.5, 1.5  # nats per event below the marginal baseline from which a mode
 MANY = 3  # faults of playing that make a model fair at best; one makes it good at best
 TONAL = 0.5  # correlation of the piece's own windows below which it has no key that could be said to be kept
 CHORDS = 1.05  # notes at once above which there are any chords to speak of
-HEARD = 0.9
+HEARD = 0.8
 """Share of copied n-grams above which real data must have been heard in training, and is no measure of copying."""
 FEW = 5000  # events to learn from below which more of them are likely to help
 

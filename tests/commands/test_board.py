@@ -49,8 +49,8 @@ def opened(*words: Any, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], str]
         assert len(line) <= 80 + len(str(words[0]))
         yield process, found[0]
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()  # it ends TensorBoard, which would go on if it were killed
+        process.communicate(timeout=60)
 
 
 def ask(address: str, path: str) -> Any:
