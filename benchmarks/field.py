@@ -19,9 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +29,12 @@ from rich.table import Table
 
 from benchmarks.point_processes import PROCESSES, WINDOW, score_truth, write_process
 from benchmarks.polyphonic import OVERRIDES, SETS, count_frames, find_set
+from benchmarks.resumable import Figures, Job, run
 from benchmarks.tasks import BESIDE
 from hachimachi import compose, evaluate, io, train
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME
-from hachimachi.io.atomic import replacing
 from hachimachi.io.split import read_split, select
 
 OUTPUTS = Path(__file__).resolve().parents[1] / "outputs"
@@ -122,37 +120,9 @@ def mean_with_error(totals: np.ndarray, counts: np.ndarray) -> tuple[float, floa
     return float(mean), float(spread**0.5 / counts.sum())
 
 
-def run(
-    jobs: Sequence[tuple[str, int]],
-    settings: Settings,
-    files: dict[str, tuple[Path, Path]],
-    folder: Path,
-    at_once: int,
-    console: Console,
-) -> bool:
-    """Measure what has no result in the folder yet; return whether all have one."""
-    left = [job for job in jobs if not _path(folder, *job).is_file()]
-    if len(left) < len(jobs):
-        console.print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
-    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
-        futures = {pool.submit(measure, row, seed, settings, *files[row]): (row, seed) for row, seed in left}
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                row, seed = futures[future]
-                try:
-                    figures = future.result()
-                except HachimachiError as error:
-                    console.print(f"{row}, seed {seed}: failed: {error}")
-                    continue
-                with replacing(_path(folder, row, seed)) as beside:
-                    beside.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-                beyond = f", {figures['above']:+.3f} above the floor" if "above" in figures else ""
-                found = f"{figures['nats']:.3f} nats{beyond}, {figures['seconds']:.0f} s"
-                console.print(f"{done}/{len(left)}  {row}, seed {seed}: {found}")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            console.print("Stopped by Ctrl-C; the same again goes on from here")
-    return all(_path(folder, *job).is_file() for job in jobs)
+def _line(job: Job, figures: Figures) -> str:
+    beyond = f", {figures['above']:+.3f} above the floor" if "above" in figures else ""
+    return f"{job.name}: {figures['nats']:.3f} nats{beyond}, {figures['seconds']:.0f} s"
 
 
 def _path(folder: Path, row: str, seed: int) -> Path:
@@ -273,25 +243,30 @@ def main(words: list[str] | None = None) -> int:
         print(f"bench-field: {folder} has results of other settings; name another --output", file=sys.stderr)
         return 1
     rows = [row for row in chosen.rows if row != "playing" and row not in absent]
-    jobs = [(row, seed) for seed in chosen.seeds for row in rows]
+    pairs = [(row, seed) for seed in chosen.seeds for row in rows]
     whole = True
-    if jobs:
+    if pairs:
         data = OUTPUTS / "field" / "data"
         for path in (folder, data):
             path.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(settings.to_json()) + "\n", encoding="utf-8")
         simulated = dict.fromkeys(
-            row for row, seed in jobs if row in PROCESSES and not _path(folder, row, seed).is_file()
+            row for row, seed in pairs if row in PROCESSES and not _path(folder, row, seed).is_file()
         )
         files |= {row: write_process(PROCESSES[row][1], data / f"{row}.json") for row in simulated}
-        console.print(f"{count(len(jobs), 'result')}, {chosen.minutes:g} min of training each, {chosen.jobs} at a time")
-        whole = run(jobs, settings, files, folder, chosen.jobs, console)
-        paths = [path for row, seed in jobs if (path := _path(folder, row, seed)).is_file()]
-        if paths:
+        console.print(
+            f"{count(len(pairs), 'result')}, {chosen.minutes:g} min of training each, {chosen.jobs} at a time"
+        )
+        jobs = [
+            Job(_path(folder, row, seed), f"{row}, seed {seed}", (row, seed, settings, *files.get(row, ())))
+            for row, seed in pairs
+        ]
+        whole = run(measure, jobs, _line, chosen.jobs, console)
+        if paths := [job.path for job in jobs if job.path.is_file()]:
             show([json.loads(path.read_text(encoding="utf-8")) for path in paths], chosen.minutes, console)
     if "playing" in chosen.rows:
         show_playing(OUTPUTS / "playing" / chosen.playing, console)
-    if jobs:
+    if pairs:
         console.print(f"→ {folder}")
     return 0 if whole else 1
 

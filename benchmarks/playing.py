@@ -22,9 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.resumable import Figures, Job, run
 from benchmarks.tasks import BESIDE
 from hachimachi import compose, evaluate, io, train
 from hachimachi.errors import HachimachiError
@@ -44,7 +43,6 @@ from hachimachi.evaluation.playing import (
     list_conditions,
     play,
 )
-from hachimachi.io.atomic import replacing
 
 LIST = Path(__file__).with_suffix(".txt")
 FOLDER = Path(__file__).resolve().parents[1] / "outputs" / "playing"
@@ -150,36 +148,15 @@ def _finite(figures: Any) -> Any:
     return None if isinstance(figures, float) and not math.isfinite(figures) else figures
 
 
-def run(
-    jobs: Sequence[tuple[Piece, int]], settings: Settings, data: Path, folder: Path, at_once: int, console: Console
-) -> bool:
-    """Measure what has no result in the folder yet; return whether all have one."""
-    left = [(piece, seed) for piece, seed in jobs if not _place(folder, piece, seed).is_file()]
-    if len(left) < len(jobs):
-        console.print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
-    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
-        futures = {pool.submit(measure, *job, settings, data): job for job in left}
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                piece, seed = futures[future]
-                try:
-                    figures = future.result()
-                except HachimachiError as error:
-                    console.print(f"{piece.name}, seed {seed}: failed: {error}")
-                    continue
-                with replacing(_place(folder, piece, seed)) as beside:
-                    beside.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-                gain = figures["marginal"] - figures["nats"]
-                told = f"{figures['nats']:.2f} nats, {gain:.2f} below the marginal, {figures['seconds']:.0f} s"
-                console.print(f"{done}/{len(left)}  {piece.kind}  {piece.name}, seed {seed}: {told}")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            console.print("Stopped by Ctrl-C; the same again goes on from here")
-    return all(_place(folder, piece, seed).is_file() for piece, seed in jobs)
+def _job(folder: Path, piece: Piece, seed: int, settings: Settings, data: Path) -> Job:
+    path = folder / f"{piece.kind}_{piece.name}_{seed}.json"
+    return Job(path, f"{piece.name}, seed {seed}", (piece, seed, settings, data))
 
 
-def _place(folder: Path, piece: Piece, seed: int) -> Path:
-    return folder / f"{piece.kind}_{piece.name}_{seed}.json"
+def _line(job: Job, figures: Figures) -> str:
+    gain = figures["marginal"] - figures["nats"]
+    found = f"{figures['nats']:.2f} nats, {gain:.2f} below the marginal, {figures['seconds']:.0f} s"
+    return f"{figures['kind']}  {job.name}: {found}"
 
 
 PERCENT = ("silence", "repetition", "unisons", "jumps", "copied", "collapsed")
@@ -328,9 +305,9 @@ def main(words: list[str] | None = None) -> int:
     """Measure what the words ask for and has not been measured, and print the tables of all of it."""
     chosen, console = _parse(words), Console(highlight=False, markup=False)
     settings = Settings(chosen.takes, chosen.minutes, tuple(chosen.override))
-    folder, jobs = FOLDER / chosen.output, [(piece, seed) for seed in chosen.seeds for piece in chosen.pieces]
+    folder, pairs = FOLDER / chosen.output, [(piece, seed) for seed in chosen.seeds for piece in chosen.pieces]
     known = folder / "settings.json"
-    if absent := [piece.file for piece, _ in jobs if not (chosen.data / piece.file).is_file()]:
+    if absent := [piece.file for piece, _ in pairs if not (chosen.data / piece.file).is_file()]:
         where = f"{chosen.data / absent[0]}: not there"
         print(
             f"bench-playing: {where}; expected the corpora beside the checkout, or name their folder", file=sys.stderr
@@ -341,10 +318,10 @@ def main(words: list[str] | None = None) -> int:
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     known.write_text(json.dumps(settings.to_json()) + "\n", encoding="utf-8")
-    whole = run(jobs, settings, chosen.data, folder, chosen.jobs, console)
-    places = [place for place in (_place(folder, *job) for job in jobs) if place.is_file()]
-    if places:
-        show([json.loads(place.read_text(encoding="utf-8")) for place in places], console)
+    jobs = [_job(folder, *pair, settings, chosen.data) for pair in pairs]
+    whole = run(measure, jobs, _line, chosen.jobs, console)
+    if paths := [job.path for job in jobs if job.path.is_file()]:
+        show([json.loads(path.read_text(encoding="utf-8")) for path in paths], console)
         console.print(f"→ {folder}")
     return 0 if whole else 1
 
