@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hachimachi.clock import Clock
 from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, UniformGrid
 from hachimachi.errors import HachimachiError
 
@@ -36,7 +37,7 @@ class Encoder(nn.Module):
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.parts = nn.ModuleList(parts)
         self.register_buffer("clock", None if clock is None else torch.tensor(clock, dtype=torch.float64))
-        shown = 0 if clock is None else 1 + 2 * (len(clock) - 3)
+        shown = 0 if clock is None else Clock.of(clock).size
         self.size = sum(part.size for part in parts) + shown + augmentation
         self.register_buffer("augmented", torch.zeros(augmentation))
         starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]

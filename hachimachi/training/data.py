@@ -220,10 +220,13 @@ class EventDataModule(L.LightningDataModule):
             return int(self.train.lengths.max())
         return self._window or int(default_for("dataset.window", self.events))
 
+    @property
+    def _has_pitches(self) -> bool:
+        return any(column.name == "pitch" for column in self.columns)
+
     def _decide_clock(self) -> Clock | None:
         """Return a clock where it is of use, as the held-out part tells; notes have a tempo, and none."""
-        notes = any(column.name == "pitch" for column in self.columns)
-        if self._clock is False or (self._clock is None and (notes or self._window is not None)):
+        if self._clock is False or (self._clock is None and (self._has_pitches or self._window is not None)):
             return None
         whole = self.parts.by_sequence and self.train.source.resident and max(self.train.lengths) <= LONGEST
         if not (self.train.temporal and whole):
@@ -278,8 +281,7 @@ class EventDataModule(L.LightningDataModule):
     @cached_property
     def repeats(self) -> bool:
         """Whether a performance repeats itself: much of what is held out is, as intervals, in what is learned from."""
-        notes = any(column.name == "pitch" for column in self.columns)
-        if self.events >= COLLECTION or not self.valid or not notes:
+        if self.events >= COLLECTION or not self.valid or not self._has_pitches:
             return False
         ngrams = NGrams.of(self.train, self.columns, *KINDS["fresh"])
         found = np.concatenate([ngrams.found(sequence) for sequence in self.valid])

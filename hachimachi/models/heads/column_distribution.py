@@ -126,7 +126,9 @@ class NumberDistribution(ColumnDistribution):
         """Return ln P without the floor at bins, shape (...), given those that values had before augmentation."""
         logits, locations, log_scales, tilt, intervals = self.unpack(raw)
         lower, upper = self.scale.edges(index)
-        counted = index if home is None or not self.pitched else home  # where the histogram is looked up, (...)
+        counted, counted_ends = index, (lower, upper)  # where the histogram is looked up, (...)
+        if home is not None and self.pitched:
+            counted, counted_ends = home, self.scale.edges(home)
         before = None if previous is None else self.scale.index_of_scaled(previous)
         if intervals is not None and before is not None:
             farther = self.histogram.occupied - (before + counted - index)[..., None]  # (..., distinct)
@@ -135,7 +137,7 @@ class NumberDistribution(ColumnDistribution):
             added = intervals.expand(*shape, -1).gather(-1, farther.expand(*shape, -1))  # (..., distinct)
             tilt = added if tilt is None else tilt + added
         itself = None if home is None else counted == home
-        histogram = self.histogram.log_prob(counted, *self.scale.edges(counted), tilt, itself).to(raw.dtype)
+        histogram = self.histogram.log_prob(counted, *counted_ends, tilt, itself).to(raw.dtype)
         if previous is None:
             logits = torch.cat([logits[..., :1], logits[..., 2:]], dim=-1)  # (..., 1 + K)
         else:
