@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-field bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -34,6 +34,12 @@ bench-playing: .venv/installed  ## how models play what they learned; ARGS=--qui
 
 bench-field: .venv/installed  ## known floors and published figures; ARGS=--quick, ARGS="--rows hawkes1,jsb", ARGS=--help
 	@$(BIN)/python -m benchmarks.field $(ARGS)
+
+bench-base: .venv/installed  ## what a base model is worth; ARGS=--quick, ARGS="--corpora groove_dev", ARGS=--help
+	@$(BIN)/python -m benchmarks.base $(ARGS)
+
+base-models: .venv/installed  ## make the base models that come with the package; ARGS="drums", ARGS=--help
+	@$(BIN)/python -m benchmarks.base_models $(ARGS)
 
 bench-recipe: .venv/installed  ## what each part of the training recipe is worth
 	@$(BIN)/python -m benchmarks.recipe $(ARGS)

@@ -65,7 +65,7 @@ class Settings:
         """Return the overrides of a run."""
         grid = (f"feature.{TIME}.resolution={RESOLUTION}", f"feature.{TIME}.max={WINDOW}")
         words = [f"dataset.path='{data}'", f"dataset.split='{split}'", f"output='{model}'", f"seed={seed}"]
-        words += ["callbacks=quiet", "logger=none", f"trainer.max_minutes={self.minutes}"]
+        words += ["callbacks=quiet", "logger=none", "init=none", f"trainer.max_minutes={self.minutes}"]
         return [*words, *(grid if row in PROCESSES else OVERRIDES), *self.overrides]
 
     def to_json(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def measure(task: Task, words: list[str], seed: int, folder: Path) -> Score:
     """
     model = folder / "model.pt"
     began = time.perf_counter()
-    _hxmx("train", str(task.train), str(model), *task.train_words(), f"seed={seed}", *words, cwd=folder)
+    _hxmx("train", str(task.train), str(model), *task.train_words(), f"seed={seed}", "init=none", *words, cwd=folder)
     seconds = time.perf_counter() - began
     figures = json.loads(_hxmx("eval", str(model), str(task.test), *task.eval_words(), "--json", cwd=folder))
     return Score(figures["nats_per_event"], seconds)

@@ -43,6 +43,7 @@ from hachimachi.evaluation.playing import (
     list_conditions,
     play,
 )
+from hachimachi.events import EventSequence
 
 LIST = Path(__file__).with_suffix(".txt")
 FOLDER = Path(__file__).resolve().parents[1] / "outputs" / "playing"
@@ -83,10 +84,15 @@ class Settings:
     minutes: float | None
     overrides: tuple[str, ...]
 
+    @property
+    def init(self) -> bool:
+        """Whether they say what training begins with; else it is nothing."""
+        return any(word.startswith("init=") for word in self.overrides)
+
     def config(self, data: Path, model: Path, seed: int) -> list[str]:
         """Return the overrides of a run."""
         limit = [f"trainer.max_minutes={self.minutes}"] if self.minutes else []
-        quiet = ["callbacks=quiet", "logger=none"]
+        quiet = ["callbacks=quiet", "logger=none", *([] if self.init else ["init=none"])]
         return [f"dataset.path={data}", f"output={model}", f"seed={seed}", *quiet, *limit, *self.overrides]
 
     def to_json(self) -> dict[str, Any]:
@@ -103,7 +109,11 @@ def measure(piece: Piece, seed: int, settings: Settings, data: Path) -> dict[str
     (whole,) = io.read(data / piece.file)
     whole = whole[slice(*piece.rows) if piece.rows else slice(None)].from_zero()
     place = int(LEARNED * len(whole))
-    source, rest = whole[:place], whole[place:]
+    return {"piece": piece.name, "kind": piece.kind} | measure_halves(whole[:place], whole[place:], seed, settings)
+
+
+def measure_halves(source: EventSequence, rest: EventSequence, seed: int, settings: Settings) -> dict[str, Any]:
+    """Train a model on what is learned from, score it on the rest, and let it play; raises as :func:`measure`."""
     with tempfile.TemporaryDirectory(prefix="hachimachi-bench-") as temporary:
         folder, began = Path(temporary), time.perf_counter()
         io.write(folder / "data.json", source)
@@ -118,8 +128,6 @@ def measure(piece: Piece, seed: int, settings: Settings, data: Path) -> dict[str
     }
     report = evaluate_playing(model, [rest], takes, [source])
     figures = {
-        "piece": piece.name,
-        "kind": piece.kind,
         "seed": seed,
         "events": len(source),
         "scored": len(scored.nll),
@@ -127,6 +135,7 @@ def measure(piece: Piece, seed: int, settings: Settings, data: Path) -> dict[str
         "marginal": scored.marginal_nats_per_event,
         "stderr": scored.stderr,
         "steps": model.summary["steps"],
+        "init": model.summary.get("init", {}).get("name", "none"),
         "seconds": seconds,
         "source": {each.name: each.real for each in report.descriptors} | {"collapsed": 0.0},
         "playing": {},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from hachimachi.sampling import Sampling as Sampling
     from hachimachi.training.config.compose import compose as compose
     from hachimachi.training.data import EventDataModule as EventDataModule
+    from hachimachi.training.fit import fine_tune as fine_tune
     from hachimachi.training.fit import train as train
     from hachimachi.training.module import EventModule as EventModule
     from hachimachi.training.runs import read_curves as read_curves
@@ -51,7 +52,7 @@ _NAMES = {
     "evaluation.playing": "evaluate_playing",
     "training.data": "EventDataModule",
     "training.module": "EventModule",
-    "training.fit": "train",
+    "training.fit": "train fine_tune",
     "training.config.compose": "compose",
     "training.runs": "read_runs read_curves",
     "live.performer": "Performer",

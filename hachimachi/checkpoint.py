@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi import plugins as registry
+from hachimachi.bases import find_base
 from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.io.atomic import replacing
@@ -152,8 +153,11 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 
 def read_model(path: str | Path) -> StoredModel:
-    """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit."""
-    path = Path(path)
+    """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit.
+
+    Where there is no such file, the name of a base model stands for its file.
+    """
+    path = path if (path := Path(path)).exists() else find_base(str(path)) or path
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
         raise HachimachiError(f"{path}: {found}; expected a model written by hxmx train")
@@ -179,13 +183,17 @@ def read_summary(path: str | Path) -> dict[str, Any]:
     return {**stored.summary, "plugins": list(stored.plugins)}
 
 
-def save_model(model: EventModel, path: str | Path) -> None:
-    """Write a model file, beside first and then renamed, so that there is never half a file."""
+def save_model(model: EventModel, path: str | Path, *, half: bool = False) -> None:
+    """Write a model file, beside first and then renamed, so that there is never half a file.
+
+    With ``half`` weights are written in half precision, for a smaller file; they are read in single.
+    """
     import torch
 
     state = {}
     for name, array in model.state_dict().items():
         kept = array.float() if array.dtype == torch.bfloat16 else array  # which NumPy does not know
+        kept = array.half() if half and array.dtype == torch.float32 else kept
         state[name] = kept.detach().cpu().contiguous().clone()  # what is written of a view is all that it is a view of
     learned, grams, spec = {name for name, _ in model.named_parameters()}, keep_grams(model), describe(model)
     content = {"format": FORMAT, "version": VERSION, "spec": spec, "state_dict": state, GRAMS: grams}
@@ -284,6 +292,7 @@ def _read_index(path: Path, archive: zipfile.ZipFile, top: str) -> StoredModel:
         )
         if not all(np.isfinite(weight).all() for weight in weights.values()):
             raise HachimachiError("its weights are not all finite numbers; train it again")
+        weights |= {name: weight.astype(np.float32) for name, weight in weights.items() if weight.dtype == np.float16}
         return _stored(index["spec"], weights, buffers, grams, VERSION)
 
 

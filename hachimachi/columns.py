@@ -134,6 +134,8 @@ class Column:
     steps: tuple[float, float] | None = None
     # whether values never seen are spread evenly on the log scale too, and not over the bins alone, as in older files
     log_even: bool = False
+    # where weights were learned on other data first: the column there, whose scale and histogram they stand on
+    reference: Column | None = None
 
     @property
     def name(self) -> str:
@@ -179,8 +181,15 @@ class Column:
     @property
     def tilts(self) -> int:
         """Number of occupied bins where the histogram's shares may follow the context, else 0."""
+        if self.histogram is not self:
+            return self.histogram.tilts
         distinct = len(self.occupied)
         return distinct if distinct <= FEW and self.events >= OFTEN * distinct else 0
+
+    @property
+    def histogram(self) -> Column:
+        """The column whose histogram the model has: the base's where that follows the context, else the data's."""
+        return self.reference if self.reference and self.reference.tilts else self
 
     @property
     def pitched(self) -> bool:
@@ -203,6 +212,8 @@ class Column:
 
         The deviation is at least a quarter of the first bin above the mean.
         """
+        if self.reference:
+            return self.reference.moments
         assert isinstance(self.grid, UniformGrid)
         values = self.grid.warp(self.grid.value(np.asarray(self.occupied)))
         mean = float(np.average(values, weights=self.counts))
@@ -237,7 +248,8 @@ class Column:
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts that :meth:`from_json` reads."""
         kind = "categories" if isinstance(self.grid, Categories) else "lattice"
-        return {**asdict(self), "grid": {kind: asdict(self.grid)}}
+        spec = {**asdict(self), "grid": {kind: asdict(self.grid)}}
+        return spec | {"reference": self.reference.to_json() if self.reference else None}
 
     @staticmethod
     def from_json(spec: Mapping[str, Any]) -> Column:
@@ -252,13 +264,15 @@ class Column:
             tuple(spec["counts"]),
             steps,
             bool(spec.get("log_even", False)),
+            Column.from_json(spec["reference"]) if spec.get("reference") else None,
         )
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
         rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
         counted = len(column.counts) == len(column.occupied) > 0 and min(column.counts) > 0
         ordered = steps is None or (len(steps) == 2 and -math.inf < steps[0] <= steps[1] < math.inf)
-        if not (sound and rising and counted and ordered):
+        alike = column.reference is None or (column.reference.grid == made and column.reference.reference is None)
+        if not (sound and rising and counted and ordered and alike):
             raise HachimachiError(f"column {column.name!r}: its grid and its histogram contradict each other")
         return column
 

@@ -164,7 +164,10 @@ def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
 
 def find_overlap(summary: Mapping[str, Any], sequences: Sequence[EventSequence]) -> list[EventSequence]:
     """Return the sequences that begin as one of the training data does, by the summary of a model's training."""
-    known = set(summary.get("data", {}).get("openings", []))
+    known, learned = set[str](), summary
+    while learned:  # and by that of what it began with
+        known |= set(learned.get("data", {}).get("openings", []))
+        learned = learned.get("init")
     return [sequence for sequence in sequences if len(sequence) > 1 and _hash_opening(sequence) in known]
 
 

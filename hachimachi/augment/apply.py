@@ -170,11 +170,12 @@ class Bound:
                 old[:, :1, names.index(TIME)] = np.nan
             if op.dims is not None and "pitch" in names:
                 old[self.layout.drums(rows), names.index("pitch")] = np.nan
-            new = np.asarray(op.change(old.copy(), random), dtype=np.float64)
+            changed = op.change_events(old.copy(), names, random) if op.whole_events else op.change(old.copy(), random)
+            new = np.asarray(changed, dtype=np.float64)
             if new.shape != old.shape:
                 raise HachimachiError(f"{op.name} returned shape {new.shape}, expected that of its values, {old.shape}")
             held = np.zeros(new.shape, dtype=np.bool_)
-            if op.dims is not None:  # whole events are only reordered: their values are within bounds
+            if op.dims is not None or op.whole_events:  # what is only reordered is within bounds
                 low, high = self.layout.bounds[:, indices]
                 lost = ~np.isfinite(new)
                 new = np.where(lost, old, new)

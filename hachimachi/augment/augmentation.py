@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -142,7 +141,7 @@ class ArgumentError(HachimachiError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augmentation(ABC):
+class Augmentation:
     """One operation on events. ``str()`` returns an expression that parses to it.
 
     A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
@@ -168,6 +167,9 @@ class Augmentation(ABC):
     along: ClassVar[bool] = False
     """Whether values move between events; then the inter-event time of a window's first event is not changed."""
 
+    whole_events: ClassVar[bool] = False
+    """Whether it is given all columns, with their names, by :meth:`change_events`."""
+
     # features by number or name, ``time`` for the inter-event time; ``None``, if a class allows it, for whole
     # events, which may only be reordered
     dims: tuple[str | int, ...] | None = features()
@@ -181,10 +183,9 @@ class Augmentation(ABC):
                 raise ArgumentError(key, f"{key} is {value!r}, expected {argument.expected}")
         self.check()
 
-    def check(self) -> None:  # noqa: B027  (most have nothing to add)
+    def check(self) -> None:
         """Refuse contradictory arguments by :class:`ArgumentError`."""
 
-    @abstractmethod
     def change(self, values: Values, random: np.random.Generator) -> Values:
         """Return the augmented values.
 
@@ -196,6 +197,14 @@ class Augmentation(ABC):
         Returns:
             Of the same shape. Values in place of NaN are not used; those that are not finite leave a value unchanged.
         """
+        raise NotImplementedError
+
+    def change_events(self, rows: Values, names: Sequence[str], random: np.random.Generator) -> Values:
+        """Return windows of whole events, shape (B, T, D), augmented, given the names of their columns.
+
+        Called in place of :meth:`change` where :attr:`whole_events` is set; the same holds for NaN and the array.
+        """
+        raise NotImplementedError
 
     @classmethod
     def arguments(cls) -> list[tuple[str, Argument, Field[Any]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +22,12 @@ from hachimachi.augment.augmentation import (
     one_of,
     register,
 )
+from hachimachi.events import TIME
+
+
+def _not_negative(value: float) -> bool:
+    return value >= 0
+
 
 AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
 """Scope of a mean or deviation → the axes of (B, T, K) that it is taken over."""
@@ -271,3 +277,63 @@ class Clip(Augmentation):
     def change(self, values: Values, random: np.random.Generator) -> Values:  # noqa: ARG002  (nothing is drawn)
         """Return the values within the bounds."""
         return np.clip(values, self.min, self.max)
+
+
+@register("humanize")
+@dataclass(frozen=True, kw_only=True)
+class Humanize(Augmentation):
+    """Plays sequenced music as a person might: at a tempo that drifts, no note quite where and as it was written.
+
+    Times, durations and velocities change, as far as events have them; notes that change places are put in order. The
+    drift is a log tempo that returns to its mean (Uhlenbeck & Ornstein 1930, https://doi.org/10.1103/PhysRev.36.823).
+    """
+
+    whole_events = True
+
+    dims: tuple[str | int, ...] | None = features(None)
+    tempo: float = number("a number from 0", 0.25, _not_negative)  # standard deviation of the log tempo
+    drift: float = number("a number from 0", 0.09, _not_negative)  # that of its drift
+    memory: float = number("a number above 0", 8.0, lambda value: value > 0)  # seconds that a drift lasts
+    onset: float = number("a number from 0", 0.012, _not_negative)  # seconds that a note is early or late
+    length: float = number("a number from 0", 0.2, _not_negative)  # of the log of durations, of all and of each
+    louder: float = number("a number from 0", 8.0, _not_negative)  # steps of velocity, of all notes
+    touch: float = number("a number from 0", 5.0, _not_negative)  # the same of each note
+
+    def check(self) -> None:
+        """Refuse features: it knows which ones a person plays by."""
+        if self.dims is not None:
+            raise ArgumentError("dims", "humanize changes t, duration and velocity; expected no dims")
+
+    def change_events(self, rows: Values, names: Sequence[str], random: np.random.Generator) -> Values:
+        """Return windows of whole events, shape (B, T, D), after it."""
+        with np.errstate(all="ignore"):  # what is not finite is left as it was
+            # views: what is set in them is set in the rows
+            column = {name: rows[..., i] for i, name in enumerate(names)}
+            one, each = (len(rows), 1), rows.shape[:2]
+            onsets, slower = np.zeros(each), np.exp(random.normal(0, self.tempo, one)) * np.ones(each)  # (B, T)
+            if TIME in column:
+                between = np.nan_to_num(column[TIME])
+                kept = np.exp(-between / self.memory)  # share of the drift that is left after so long
+                noise = random.normal(0, self.drift, each) * np.sqrt(1 - kept**2)
+                drift = random.normal(0, self.drift, one)[:, 0]
+                for i in range(each[1]):
+                    drift = kept[:, i] * drift + noise[:, i]
+                    slower[:, i] *= np.exp(drift)
+                onsets = np.cumsum(between * slower, axis=1)
+                onsets += random.normal(0, 1, each) * np.abs(random.normal(self.onset, self.onset / 2, one))
+            if "duration" in column:
+                spread = random.normal(0, self.length, one) + random.normal(0, self.length, each)
+                column["duration"] *= slower * np.exp(spread)
+            if "velocity" in column:
+                column["velocity"] *= np.exp(random.normal(0, 0.15, one))
+                column["velocity"] += random.normal(0, self.louder, one) + random.normal(0, self.touch, each)
+            if TIME in column:
+                padding = np.isnan(rows).all(-1)
+                order = np.argsort(np.where(padding, np.inf, onsets), axis=1, kind="stable")  # (B, T)
+                onsets, unknown = np.take_along_axis(onsets, order, axis=1), np.isnan(column[TIME][:, :1])
+                rows = np.take_along_axis(rows, order[..., None], axis=1)
+                first = np.where(unknown, np.nan, onsets[:, :1])
+                between = np.maximum(np.diff(onsets, axis=1, prepend=0.0), 0.0)
+                between[:, :1] = np.maximum(first, 0.0)
+                rows[..., names.index(TIME)] = np.where(padding, np.nan, between)
+        return rows

@@ -183,6 +183,22 @@ def _show_model(path: Path) -> None:
         console.print(f"again: {shlex.join(words)}")
 
 
+def _lineage_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """Say what a model began with, and what that had learned, and under which licences."""
+    if card := summary.get("base"):
+        yield f"a base model, licence {card['licence']}"
+        yield from (textwrap.fill(f"  {text}", 80, subsequent_indent="  ") for text in card["attributions"])
+    before = summary.get("init")
+    while before:
+        data = before.get("data", {})
+        learned = f", which learned {count(data['events'], 'event')} of {data['name']}" if "events" in data else ""
+        yield f"began with {before['name']}{learned}"
+        if "licence" in before:
+            yield f"  licence {before['licence']}"
+            yield from (textwrap.fill(f"  {text}", 80, subsequent_indent="  ") for text in before["attributions"])
+        before = before.get("init")
+
+
 def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
     if not summary:
         yield "not trained by hxmx train"
@@ -190,6 +206,7 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
     data = summary["data"]
     several = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
     yield f"trained on {count(data['events'], 'event')}{several} of {data['name']} ({data['fingerprint']})"
+    yield from _lineage_lines(summary)
     yield f"{summary['date']}, {count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}"
     if summary.get("git"):
         changed = ", and changes to it" if summary["git"]["dirty"] else ""

@@ -139,6 +139,7 @@ class HistogramSampler:
     :class:`~hachimachi.models.heads.column_distribution.SmoothedHistogram`."""
 
     def __init__(self, column: Column, grid: PlayedGrid) -> None:
+        column = column.histogram
         self.grid, self.even, distinct = grid, column.even, len(column.occupied)
         self.novel = distinct / (column.events + distinct)
         self.occupied, self.occupied_array = list(column.occupied), np.array(column.occupied)

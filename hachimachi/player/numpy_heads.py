@@ -171,7 +171,8 @@ class _NumberColumn:
         if components < 1 or rest:
             raise ValueError(f"{size} parameters for {column.name}")
         self.ends = 2 + components, 2 + 2 * components, 2 + 3 * components
-        farther = np.array(column.occupied) - np.arange(column.grid.bins)[:, None] if self.reach else np.empty(0, int)
+        occupied = np.array(column.histogram.occupied)
+        farther = occupied - np.arange(column.grid.bins)[:, None] if self.reach else np.empty(0, int)
         self.intervals = np.clip(farther, -self.reach, self.reach) + self.reach  # by previous bin, (bins, distinct)
         self.moving = np.arange(components) % 2 == 0
 

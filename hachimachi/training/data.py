@@ -135,6 +135,7 @@ class EventDataModule(L.LightningDataModule):
         path: The data set: ``.json``, ``.csv``, ``.mid``, ``.arrow``, or a folder of them; Arrow files stay on disk.
         split: A file that lists sequences under ``train``, ``valid`` and ``test`` (:meth:`test_dataloader` alone).
         window: Events in a window; ``None`` for what suits the amount of data.
+        batch_size: Windows in a batch, likewise.
         valid_fraction: Share of the events to hold out where no split says which.
         limit_events: Events to learn from at most, see :func:`~hachimachi.training.holdout.shorten`.
         seed: Draws the windows and, where there are several, the sequences held out.
@@ -168,6 +169,8 @@ class EventDataModule(L.LightningDataModule):
     """Remarks on the reading: what was mended, left out, left alone."""
     clock: Clock | None
     """What tells how much time has passed, where that is of use."""
+    fine_tuned: bool = False
+    """Whether a model that has learned before is fine-tuned on it, for which other windows and batches are right."""
     position: tuple[int, int]
     """Where training begins: the epoch, and how many of its batches have been seen."""
 
@@ -177,7 +180,7 @@ class EventDataModule(L.LightningDataModule):
         *,
         split: str | Path | None = None,
         window: int | None = None,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         valid_fraction: float = 0.1,
         limit_events: int | None = None,
         seed: int = 0,
@@ -186,7 +189,8 @@ class EventDataModule(L.LightningDataModule):
         clock: bool | None = False,
     ) -> None:
         super().__init__()
-        self.path, self.batch_size, self.seed, self._window = Path(path), batch_size, seed, window
+        self.path, self.seed = Path(path), seed
+        self._window, self._batch_size = window, batch_size
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
         self.split, self.limit_events = split, limit_events
         self._clock = clock
@@ -218,7 +222,12 @@ class EventDataModule(L.LightningDataModule):
         """Events in a window; where there is a clock, those of the longest sequence."""
         if self.clock is not None:
             return int(self.train.lengths.max())
-        return self._window or int(default_for("dataset.window", self.events))
+        return self._window or int(default_for("dataset.window", self.events, fine_tuned=self.fine_tuned))
+
+    @property
+    def batch_size(self) -> int:
+        """Windows in a batch."""
+        return self._batch_size or int(default_for("dataset.batch_size", self.events, fine_tuned=self.fine_tuned))
 
     @property
     def _has_pitches(self) -> bool:
@@ -279,13 +288,18 @@ class EventDataModule(L.LightningDataModule):
         return self.train.events
 
     @cached_property
-    def repeats(self) -> bool:
-        """Whether a performance repeats itself: much of what is held out is, as intervals, in what is learned from."""
+    def repetition(self) -> float:
+        """Share of what is held out of a performance that is, as intervals, in what is learned from."""
         if self.events >= COLLECTION or not self.valid or not self._has_pitches:
-            return False
+            return 0.0
         ngrams = NGrams.of(self.train, self.columns, *KINDS["fresh"])
         found = np.concatenate([ngrams.found(sequence) for sequence in self.valid])
-        return len(found) > 0 and float(found.mean()) >= REPEATED
+        return float(found.mean()) if len(found) else 0.0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a performance repeats itself."""
+        return self.repetition >= REPEATED
 
     @property
     def melodic(self) -> bool:

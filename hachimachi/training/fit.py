@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from hachimachi.io.collection import Collection
 from hachimachi.models.backbones import explain_size
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
-from hachimachi.training.config.compose import resolve_defaults
+from hachimachi.training.config.compose import compose, resolve_defaults
+from hachimachi.training.config.overrides import quote
 from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
 from hachimachi.training.distributed import agree, is_first
+from hachimachi.training.fine_tuning import CLEAR, Start, choose_start
 from hachimachi.training.finish import refit, shrink
 from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
@@ -46,6 +49,7 @@ from hachimachi.training.window_augmentation import WindowAugmentation
 SMALL = 50  # under this many events a model can learn little, which a line says
 TRANSPOSE = 6  # semitones either way
 INTERVALS = 24  # semitones from the previous pitch, up and down, that are told apart where pitches make melodies
+REPEATED_RATE = 2e-3  # learning rate of fine-tuning on what repeats itself, of which more is to be learned by heart
 LATE = 0.9  # share of a run's steps after which the best model shows that it was still getting better
 
 
@@ -61,6 +65,8 @@ class Run:
         refit: Whether it learned from what was held out too, after it was scored.
         test: Nats per event of the split's test part, NaN where it was not scored.
         weights: Numbers in the model.
+        diverged: Whether training diverged after the best model.
+        gain_stderr: Standard error of the nats per event below the marginal baseline.
     """
 
     path: Path
@@ -76,6 +82,13 @@ class Run:
     weights: int = 0
     events: int = 0
     seconds: float = 0.0
+    diverged: bool = False
+    gain_stderr: float = math.nan
+
+    @property
+    def unclear(self) -> bool:
+        """Whether what was held out does not tell that the model is better than the marginal baseline."""
+        return math.isfinite(self.score) and not self.marginal - self.score > CLEAR * self.gain_stderr
 
     @property
     def result(self) -> Score:
@@ -124,19 +137,67 @@ def train(
 
     data = _read(cfg)
     test = data.test if cfg.test else None  # before anything is learned: there may be none
-    composed, limits = cfg, Limits.of(cfg, data)
-    cfg = _decide(composed, data, limits)
-    summary = _summarize(composed, cfg, data)
+    start = choose_start(cfg, data)
+    learn = partial(_learn, data=data, test=test, console=console, callbacks=callbacks, loggers=loggers)
+    run, decided, augmentation = learn(cfg, start, folder)
+    if start.chosen and not run.interrupted and run.unclear:
+        found = f"{run.score:.2f} nats per event, not clearly below the marginal baseline of {run.marginal:.2f}"
+        print_filled(console, f"{found}: learns from scratch too, and the better stays")
+        scratch = OmegaConf.merge(cfg, {"output": str(folder / "scratch.pt")})
+        other, its_config, its_augmentation = learn(scratch, Start(), folder / "scratch")
+        if other.score < run.score:
+            other = replace(other, path=other.path.replace(cfg.output), folder=folder)
+            run, decided, augmentation = other, its_config, its_augmentation
+    refits = cfg.dataset.refit and data.valid and not run.interrupted
+    if refits and agree(is_first() and "refit" not in run.model.summary):
+        with quiet():
+            run = replace(run, interrupted=refit(decided, data, run.path, augmentation, console))
+        run = replace(run, refit="refit" in run.model.summary)
+    run = replace(run, seconds=time.monotonic() - began)
+    if is_first():
+        run.result.write(folder)
+    conclude(console, decided, run)
+    return run
+
+
+def fine_tune(model: str | Path, data: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Train a model further on other data, by the recipe for that: ``hxmx train DATA init=MODEL``.
+
+    Args:
+        model: A model file, or the name of a base model: piano, drums or ensemble.
+        data: The data set.
+        overrides: As of :func:`~hachimachi.training.config.compose.compose`.
+    """
+    return train(compose([f"init={quote(str(model))}", f"dataset.path={quote(str(data))}", *overrides]))
+
+
+def _learn(
+    composed: Any,
+    start: Start,
+    folder: Path,
+    *,
+    data: EventDataModule,
+    test: Collection | None,
+    console: Console,
+    callbacks: Sequence[L.Callback],
+    loggers: Sequence[Logger],
+) -> tuple[Run, DictConfig, WindowAugmentation]:
+    """Train and score one model that begins with a base, or with nothing; return what was decided for it too."""
+    data.fine_tuned = start.base is not None
+    limits = Limits.of(composed, data)
+    cfg = _decide(composed, data, limits, start)
+    summary = _summarize(composed, cfg, data) | ({"init": start.lineage} if start.base else {})
     if is_first():
         _write_origin(cfg, summary, folder)
 
     with quiet():
         augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
         schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
-        module = _build_module(cfg, data, augmentation, schedule)
+        module = _build_module(cfg, data, augmentation, schedule, start)
+        module.played.summary = summary  # which a checkpoint has too
         if cfg.ckpt_path:
             check_checkpoint(cfg.ckpt_path, module.model, limits.epochs)
-        introduce(console, composed, data, module.model, limits, augmentation)
+        introduce(console, composed, data, module.model, limits, augmentation, start.line)
 
         keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(limits.minutes), Pictures(data)
         marginals = data.marginals() if data.valid else {}
@@ -157,24 +218,15 @@ def train(
             advice = f"try optimizer.lr below {cfg.optimizer.lr:g}, or trainer.precision=32-true"
             raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
 
-        run = Run(
-            keep.path, folder, interrupted=ended and (stop.reason or stop.requested or ended)
-        )  # Lightning calls both SIGTERM
+        ended = ended and (stop.reason or stop.requested or ended)  # Lightning calls both SIGTERM
+        run = Run(keep.path, folder, interrupted=ended, diverged=keep.diverged)
         run = replace(run, weights=module.model.parameter_count, events=data.events)
         if is_first():
             run = _score(run, data, test, augmentation, module.global_step)
             _log_scores(run, loggers, trainer.global_step)
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-        refits = cfg.dataset.refit and data.valid and not run.interrupted
-        if refits and agree(is_first() and "refit" not in run.model.summary):
-            run = replace(run, interrupted=refit(cfg, data, run.path, augmentation, console))
-            run = replace(run, refit="refit" in run.model.summary)
-    run = replace(run, seconds=time.monotonic() - began)
-    if is_first():
-        run.result.write(folder)
-    conclude(console, cfg, run, diverged=keep.diverged)
-    return run
+    return run, cfg, augmentation
 
 
 def _read(cfg: DictConfig) -> EventDataModule:
@@ -187,10 +239,17 @@ def _read(cfg: DictConfig) -> EventDataModule:
     return data
 
 
-def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits) -> DictConfig:
+def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits, start: Start) -> DictConfig:
     """Return a config in which all has a value that the data decides."""
     interval = ValidationInterval.of(cfg, data)
-    cfg = resolve_defaults(cfg, data.events)
+    if start.base is not None and cfg.optimizer.lr is None and data.repeats:
+        cfg = cfg.copy()
+        cfg.optimizer.lr = REPEATED_RATE
+    cfg = resolve_defaults(cfg, data.events, fine_tuned=start.base is not None)
+    if start.base is not None:
+        for group, part in (("model", "backbone"), ("head", "head")):
+            options = {key: value for key, value in start.base.parts[part].items() if key != "dropout"}
+            OmegaConf.update(cfg, group, options, force_add=True)
     cfg.dataset.clock = data.clock is not None
     if data.clock:
         cfg.dataset.window = data.window
@@ -217,13 +276,21 @@ def _write_origin(cfg: DictConfig, summary: dict[str, Any], folder: Path) -> Non
 
 
 def _build_module(
-    cfg: DictConfig, data: EventDataModule, augmentation: WindowAugmentation, schedule: LearningRateSchedule
+    cfg: DictConfig,
+    data: EventDataModule,
+    augmentation: WindowAugmentation,
+    schedule: LearningRateSchedule,
+    start: Start,
 ) -> EventModule:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
     clock = data.clock.numbers if data.clock else None
-    model = build_model(data.train, _given(cfg.model), _given(cfg.head), data.columns, augmentation.size, clock)
+    parts = _given(cfg.model), _given(cfg.head)
+    if start.base is not None:
+        model = start.build(data, *parts, augmentation.size)
+    else:
+        model = build_model(data.train, *parts, data.columns, augmentation.size, clock)
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
     options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
     return EventModule(model, **options, optimizer=build_optimizer(cfg))
@@ -290,6 +357,7 @@ def _score(
         summary |= {"varied": varied, "improving": improving}
         score, marginal = result.nats_per_event, result.marginal_nats_per_event
         run = replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
+        run = replace(run, gain_stderr=result.gain_stderr)
         save_model(model, run.path)
     if test and not run.interrupted:
         result = evaluate(model, test)
@@ -323,6 +391,7 @@ def introduce(
     model: EventModel,
     limits: Limits,
     augmentation: WindowAugmentation,
+    beginning: str = "",
 ) -> None:
     """Print what is learned from, what is predicted, by what, and for how long at most."""
     held = data.valid.events
@@ -338,9 +407,12 @@ def introduce(
         advice = "expect little of this model; a few hundred are a start"
         console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
     console.print(column_table(model))
+    if beginning:
+        print_filled(console, beginning)
     backbone = model.parts["backbone"]
     if {"layers", "size"} <= set(backbone):
-        size = f"{backbone['layers']} × {backbone['size']}{explain_size(cfg.model.size, data.events)}"
+        reason = "" if data.fine_tuned else explain_size(cfg.model.size, data.events)
+        size = f"{backbone['layers']} × {backbone['size']}{reason}"
     else:  # one from a plug-in may have other options
         size = " ".join(f"{key}={value}" for key, value in backbone.items() if key != "name")
     console.print(f"{backbone['name']} {size}".rstrip() + ",")
@@ -353,12 +425,12 @@ def introduce(
     console.print(f"Learns for {limits} at most; Ctrl-C keeps the best")
 
 
-def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> None:
+def conclude(console: Console, cfg: DictConfig, run: Run) -> None:
     """Print what came out and what to do with it."""
     if run.interrupted:
         console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
         console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
-    if diverged:
+    if run.diverged:
         advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
         console.print(f"Training diverged, {advice}", style="yellow")
     if math.isnan(run.score):
@@ -379,7 +451,7 @@ def conclude(console: Console, cfg: DictConfig, run: Run, *, diverged: bool) -> 
         print_filled(console, run.playing.sentence())
         if run.playing.collapsed:
             print_filled(console, run.playing.warning(), style="yellow")
-    for line in run.verdict.lines() if run.verdict and not diverged else ():
+    for line in run.verdict.lines() if run.verdict and not run.diverged else ():
         print_filled(console, line, style="" if run.verdict and run.verdict.grade != GRADES[0] else "yellow")
     model = shlex.quote(str(run.path))
     more = "".join(f" --plugin {name}" for name in cfg.plugins)

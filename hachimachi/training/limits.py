@@ -19,6 +19,8 @@ STEPS = 60  # steps of training where nothing is held out to stop by
 MINUTES = (0.75, 14.0)
 """Least and most minutes of a run by default: with imports and score, a performance stays within one, a collection
 within 15."""
+TUNED = 0.3
+"""Minutes of a run that fine-tunes a model, by default: the best comes sooner."""
 PERFORMANCE = 10_000
 """Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
 OFTEN = 65_536  # events learned from, at least, between two validations of a collection, whose epochs are long
@@ -46,7 +48,8 @@ class Limits:
         steps = cfg.trainer.max_steps if cfg.trainer.max_steps > 0 else None
         if epochs or steps:
             return Limits(epochs, steps, minutes)
-        derived = min(MINUTES[1], MINUTES[0] * max(1.0, data.events / PERFORMANCE))
+        least = TUNED if data.fine_tuned else MINUTES[0]
+        derived = min(MINUTES[1], least * max(1.0, data.events / PERFORMANCE))
         return Limits(None, None if data.valid else STEPS, minutes or derived)
 
     def used(self, epochs: int, steps: int, minutes: float) -> float:

@@ -43,6 +43,8 @@ class WindowAugmentation(ABC):
     ops: Sequence[Augmentation] = ()
     """The user's expressions."""
     in_place: bool = False  # whether each event stays in its place, whatever becomes of its values
+    as_data: bool = False
+    """Whether augmented windows count as data like the others: the model is given no numbers, and histograms stay."""
 
     @abstractmethod
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,8 +72,13 @@ class OpsAugmentation(WindowAugmentation):
 
     among: float
     bound: Bound
+    as_data: bool = False
     counts: list[OpCounts] = field(default_factory=list)
-    size = 1
+
+    @property
+    def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """One number, unless augmented windows count as data."""
+        return int(not self.as_data)
 
     def __bool__(self) -> bool:
         return self.share > 0
@@ -94,7 +101,8 @@ class OpsAugmentation(WindowAugmentation):
         outcome = self.bound(rows.to("cpu", torch.float64).numpy(), random, among)
         pairs = zip(self.counts, outcome.counts, strict=True)
         self.counts = [before + now for before, now in pairs] if self.counts else outcome.counts
-        return torch.from_numpy(outcome.rows).to(rows), torch.from_numpy(outcome.applied[:, None]).to(rows)
+        applied = torch.from_numpy(outcome.applied[:, None]).to(rows)  # (B, 1)
+        return torch.from_numpy(outcome.rows).to(rows), applied[:, : self.size]
 
     def names(self, columns: Sequence[Column]) -> list[str]:  # noqa: ARG002  (as of every augmentation)
         """Return the names of the columns that are augmented."""
@@ -149,12 +157,17 @@ class MusicAugmentation(WindowAugmentation):
     shifts: Sequence[Shift]
     stretched: Sequence[int]
     stretch: float
-    in_place = True
+    as_data: bool = False
+
+    @property
+    def in_place(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether histograms go along with the windows."""
+        return not self.as_data
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """How many numbers say how a window was augmented: one for each shift that is told, and one for the stretch."""
-        return sum(shift.told for shift in self.shifts) + 1
+        return 0 if self.as_data else sum(shift.told for shift in self.shifts) + 1
 
     def __bool__(self) -> bool:
         return self.share > 0 and (len(self.shifts) > 0 or len(self.stretched) > 0)
@@ -170,14 +183,14 @@ class MusicAugmentation(WindowAugmentation):
         factor = (self.stretch * amount).exp()
         for column in self.stretched:
             rows[..., column] *= factor[:, None]
-        return rows, torch.cat([*amounts, amount[:, None].to(rows.dtype)], dim=-1)
+        return rows, torch.cat([*amounts, amount[:, None].to(rows.dtype)], dim=-1)[:, : self.size]
 
     def names(self, columns: Sequence[Column]) -> list[str]:
         """Return the names of the columns that are augmented."""
         return [columns[i].name for i in sorted([*(shift.column for shift in self.shifts), *self.stretched])]
 
 
-def decide_augmentation(
+def decide_augmentation(  # noqa: PLR0913  (the keys of a group of the config)
     columns: Sequence[Column],
     train: NDArray[np.float64],
     held_out: NDArray[np.float64],
@@ -187,6 +200,7 @@ def decide_augmentation(
     louder: int,
     stretch: float,
     ops: Sequence[str] | str = (),
+    as_data: bool = False,
 ) -> WindowAugmentation:
     """Decide which columns are augmented, by how training rows (N, D) predict held-out rows (M, D).
 
@@ -200,13 +214,14 @@ def decide_augmentation(
         louder: Steps of velocity either way.
         stretch: Of times either way, as a natural logarithm.
         ops: Augmentations in place of all these; see :func:`~hachimachi.augment.apply.parse`.
+        as_data: Whether augmented windows count as data like the others, as for a base of many pieces.
 
     Raises:
         HachimachiError: Augmentations of features that the rows do not have.
     """
     if ops:
         try:
-            return OpsAugmentation(share, parse(ops).bind(columns))
+            return OpsAugmentation(share, parse(ops).bind(columns), as_data)
         except ExpressionError as error:
             raise HachimachiError(f"augment.ops: {error}") from error
     index = {column.name: i for i, column in enumerate(columns) if isinstance(column.grid, UniformGrid)}
@@ -232,7 +247,7 @@ def decide_augmentation(
     if stretch and "time" in index and not _is_gridded(train[:, index["time"]]):
         times = [index[name] for name in SECONDS if name in index]
         stretched = [i for i in times if _commonest(train[:, i], 1) < CONSTANT]
-    return MusicAugmentation(share, shifts, stretched, stretch)
+    return MusicAugmentation(share, shifts, stretched, stretch, as_data)
 
 
 def _is_smooth(train: NDArray[np.int64], held_out: NDArray[np.int64]) -> bool:

@@ -125,3 +125,28 @@ def test_a_probability_is_that_of_each_window() -> None:
     assert values.tolist() == [0, 1, 2, 3]
     assert counts / 4000 == pytest.approx(0.25, abs=0.04)
     assert (several.applied == (several.rows[:, 0, 0] > 0)).all()
+
+
+def test_humanized_notes_are_the_same_notes_played_otherwise() -> None:
+    rows = np.stack([np.full(2000, 0.25), np.arange(2000) % 88 + 21, np.full(2000, 64), np.full(2000, 0.2)], axis=1)
+    rows[0, 0] = np.nan
+    data = make_sequence(rows[:, 1:], np.arange(2000) / 4, ["pitch", "velocity", "duration"])
+    [played] = augment([data], "humanize(tempo=0)", seed=4).sequences
+    assert sorted(played.column("pitch")) == sorted(data.column("pitch"))
+    assert played.time is not None
+    between = np.diff(played.time)
+    assert (between >= 0).all()
+    assert 0.2 < between.mean() < 0.3
+    assert 0.005 < between.std() < 0.08
+    assert 2 < played.column("velocity").std() < 10
+    assert 0.1 < np.log(played.column("duration")).std() < 0.4
+    [still] = augment([data], "humanize(tempo=0, drift=0, onset=0, length=0, louder=0, touch=0)", seed=4).sequences
+    np.testing.assert_allclose(still.rows()[1:, 0], data.rows()[1:, 0], atol=1e-9)
+    np.testing.assert_allclose(still.column("duration"), data.column("duration"))
+
+
+def test_humanized_chords_come_apart_in_order() -> None:
+    data = make_sequence([[60 + i] for i in range(6)] * 40, [i // 6 for i in range(240)], ["pitch"])
+    [played] = augment([data], "humanize(tempo=0, drift=0)", seed=1).sequences
+    assert (played.rows()[1:, 0] > 0).mean() > 0.9  # six notes of a chord are not struck at once
+    assert played.column("pitch")[:6].tolist() != data.column("pitch")[:6].tolist()

@@ -30,7 +30,8 @@ def test_defaults() -> None:
     cfg = compose()
     assert (cfg.output, cfg.dataset.path, cfg.seed) == ("model.pt", "data.json", 0)
     assert cfg.trainer.max_epochs is None
-    assert type(cfg.optimizer.lr) is float  # in YAML itself 4e-3 would be text
+    assert cfg.init == "auto"
+    assert type(compose(["optimizer.lr=4e-3"]).optimizer.lr) is float  # in YAML itself 4e-3 would be text
     assert cfg.feature == {}
 
 

@@ -22,7 +22,9 @@ def data(events: int, held: int, window: int = 64, batch_size: int = 16) -> Any:
     """Stand in for data of so many events to learn from and held out."""
     valid = Collection.of(tagged([held])).take([0] if held else [])
     shown = sample(valid, 32768, 0)
-    return SimpleNamespace(events=events, valid=valid, valid_sample=shown, window=window, batch_size=batch_size)
+    return SimpleNamespace(
+        events=events, fine_tuned=False, valid=valid, valid_sample=shown, window=window, batch_size=batch_size
+    )
 
 
 @pytest.mark.parametrize(

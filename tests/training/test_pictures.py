@@ -224,7 +224,7 @@ def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.Captu
     stuck = replace(notes.playing.generated[0], repeats=65)
     lost = replace(notes, playing=replace(notes.playing, generated=(stuck, *notes.playing.generated[1:])))
     for run, warned in ((notes, bool(notes.playing.collapsed)), (lost, True)):
-        conclude(Console(soft_wrap=True), compose([]), run, diverged=False)
+        conclude(Console(soft_wrap=True), compose([]), run)
         said = capsys.readouterr().out
         assert notes.playing.sentence() in " ".join(said.split())
         assert f"Verdict: {notes.verdict.grade}" in said.splitlines()
@@ -239,7 +239,7 @@ def test_it_is_said_and_hxmx_info_says_it_again(notes: Run, capsys: pytest.Captu
 
 def test_what_was_taken_back_is_said_in_plain_words(notes: Run, capsys: pytest.CaptureFixture[str]) -> None:
     some = replace(notes, kept={"time": 0.0, "pitch": 1.0, "velocity": 0.0, "duration": 0.25})
-    conclude(Console(soft_wrap=True), compose([]), some, diverged=False)
+    conclude(Console(soft_wrap=True), compose([]), some)
     said = " ".join(capsys.readouterr().out.split())
     assert "Could not learn when each value of time and velocity comes, only how often" in said
     assert "Of what it learned so much holds for new music, and is kept: duration 25%" in said

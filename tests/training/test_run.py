@@ -108,6 +108,8 @@ def test_the_model_file_tells_of_its_training(finished: Run) -> None:
         "head.intervals": 24,
         "dataset.clock": False,
         "augment.share": 0.75,
+        "augment.as_data": False,
+        "dataset.batch_size": 16,
         "model.layers": 1,
     }
     assert finished.model.parts["backbone"] == {"name": "gru", "size": 8, "layers": 1, "dropout": 0.4}

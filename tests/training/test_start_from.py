@@ -34,7 +34,7 @@ def test_the_same_config_with_overrides_on_top(model: Path) -> None:
     words, said = start_from(model, ["head.components=4"])
     assert words == ["from=stored", "head.components=4"]
     assert said[0] == "From model.pt: its config, with what you say on top"
-    assert "augment.share" in said[1]
+    assert "dataset.batch_size" in said[1]
     assert "dataset.window" not in said[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class Backbone(nn.Module, ABC):
         size: Width of the output, H, and of each layer. Every backbone also takes ``layers``, their number, and
             ``dropout``, the share left out at random in training of what goes into, between and out of them.
     """
+
+    input_weight: ClassVar[str] = ""
+    """Name of the weight that meets the input, shape (..., E): a model that begins with another of other columns needs
+    to know."""
 
     def __init__(self, size_in: int, size: int) -> None:
         super().__init__()

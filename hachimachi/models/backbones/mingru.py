@@ -27,6 +27,8 @@ class MinGRU(Backbone):
     five events was not learned at all.
     """
 
+    input_weight = "in_proj.weight"
+
     def __init__(self, size_in: int, size: int = 128, layers: int = 2, dropout: float = 0.0) -> None:
         super().__init__(size_in, size)
         self.in_proj = nn.Linear(size_in, size)

@@ -19,6 +19,7 @@ class Recurrent(Backbone):
 
     unit: ClassVar[type[nn.GRU] | type[nn.LSTM]]
     parts: ClassVar[int]  # tensors in the state of the unit
+    input_weight = "rnn.weight_ih_l0"
 
     def __init__(self, size_in: int, size: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__(size_in, size)

@@ -23,6 +23,8 @@ class Transformer(Backbone):
     distances that it has not learned.
     """
 
+    input_weight = "in_proj.weight"
+
     def __init__(self, size_in: int, size: int = 128, layers: int = 2, dropout: float = 0.0, window: int = 64) -> None:
         super().__init__(size_in, size)
         self.window, self.heads = window, max(1, size // HEAD)

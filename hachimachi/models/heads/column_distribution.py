@@ -177,13 +177,15 @@ class SmoothedHistogram(nn.Module):
 
     def __init__(self, column: Column) -> None:
         super().__init__()
+        seen, column = column, column.histogram
         distinct, self.even = len(column.occupied), column.even
         self.novel = distinct / (column.events + distinct)
         share = torch.tensor(column.counts, dtype=torch.float64) / column.events
         self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
         self.register_buffer("log_share", share.log(), persistent=False)
         others = 1 - 1 / torch.tensor(column.counts, dtype=torch.float64).clamp_min(1)
-        self.register_buffer("log_others", others.log(), persistent=False)
+        counted = torch.zeros_like(others) if seen is not column else others.log()
+        self.register_buffer("log_others", counted, persistent=False)
 
     def log_prob(
         self,

@@ -299,21 +299,24 @@ def _nested_hydra() -> Iterator[None]:
 
 COLLECTION = 20_000
 """Events to learn from, from which on they are a collection: less to overfit, and more to remember."""
-DEFAULTS: dict[str, tuple[float, float]] = {
-    "dataset.window": (64, 128),
-    "model.dropout": (0.4, 0.2),
-    "head.dropout": (0.2, 0.1),
-    "augment.share": (0.75, 0.5),
+DEFAULTS: dict[str, tuple[Any, Any, Any]] = {
+    "dataset.window": (64, 128, 64),
+    "dataset.batch_size": (16, 16, 8),
+    "model.dropout": (0.4, 0.2, 0.2),
+    "head.dropout": (0.2, 0.1, 0.1),
+    "augment.share": (0.75, 0.5, 0.5),
+    "augment.as_data": (False, False, True),
+    "optimizer.lr": (3e-3, 3e-3, 1e-3),
 }
-"""Values by key, for a performance and for a collection."""
+"""Values by key, for a performance, for a collection, and for either where a model is fine-tuned on it."""
 
 
-def default_for(key: str, events: int) -> float:
+def default_for(key: str, events: int, *, fine_tuned: bool = False) -> Any:
     """Return the default of a key for so many events."""
-    return DEFAULTS[key][events >= COLLECTION]
+    return DEFAULTS[key][2 if fine_tuned else events >= COLLECTION]
 
 
-def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
+def resolve_defaults(cfg: DictConfig, events: int, *, fine_tuned: bool = False) -> DictConfig:
     """Return a config with values for the keys of `DEFAULTS` that are null, and for the size and layers of the model,
     where the chosen part takes them.
     """
@@ -323,7 +326,7 @@ def resolve_defaults(cfg: DictConfig, events: int) -> DictConfig:
         kind = {"model": "backbone", "head": "head"}.get(group)
         taken = kind is None or plugins.takes(kind, cfg[group].name, option)
         if taken and OmegaConf.select(resolved, key) is None:
-            OmegaConf.update(resolved, key, default_for(key, events))
+            OmegaConf.update(resolved, key, default_for(key, events, fine_tuned=fine_tuned))
     size, layers = (OmegaConf.select(cfg, f"model.{key}") for key in ("size", "layers"))  # a plug-in may have neither
     shape = choose_size(cfg.model.name, size or AUTO, layers, events)
     for option, number in zip(("size", "layers"), shape, strict=True):

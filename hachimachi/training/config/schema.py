@@ -101,7 +101,7 @@ class DatasetConfig:
     path: str = _file()
     split: str | None = _file(null=True)
     window: int | None = _whole(2, null=True)
-    batch_size: int = _whole(1)
+    batch_size: int | None = _whole(1, null=True)
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
     limit_events: int | None = _whole(2, null=True)
     clock: bool | None = _flag(null=True)
@@ -147,6 +147,7 @@ class AugmentConfig:
     ops: Any = _key(  # noqa: RUF009
         'a list of augmentations, such as ["addrand(range=(-6, 6), dims=pitch)"]', _is_ops, null=True
     )
+    as_data: bool | None = _flag(null=True)
 
 
 @dataclass
@@ -154,7 +155,7 @@ class OptimizerConfig:
     """The optimizer; with `_target_` one of another class, whose arguments are keys besides."""
 
     name: str = _part("optimizer")
-    lr: float = _number("a number above 0", lambda value: value > 0)
+    lr: float | None = _number("a number above 0", lambda value: value > 0, null=True)
     weight_decay: float = _number("a number from 0", lambda value: value >= 0)
     schedule: str = _one_of(*SHAPES)
     warmup: int = _whole(0)
@@ -240,6 +241,7 @@ class TrainConfig:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     feature: dict[str, FeatureConfig] = field(default_factory=dict)
     output: str = _file()
+    init: str = _key("auto, none, a base model or a model file", lambda value: value != "")
     seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)
     ckpt_path: str | None = _file(null=True)
     test: bool = _flag()

@@ -1,0 +1,23 @@
+"""Base models that come with the package: what music is, before a piece is learned.
+
+Each is a model file like any other, beside the licence and the attributions of the music that it learned from, which
+`make base-models` makes anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NAMES = ("piano", "drums", "ensemble")
+"""The base models there may be."""
+
+
+def find_base(name: str) -> Path | None:
+    """Return the file of a base model by its name, if it is one and is there."""
+    path = Path(__file__).parent / f"{name}.pt"
+    return path if name in NAMES and path.is_file() else None
+
+
+def list_bases() -> list[str]:
+    """Return the names of the base models that are there."""
+    return [name for name in NAMES if find_base(name)]
