@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,9 @@ Floats = NDArray[np.float64]
 class Regrid:
     """Bins of a column → bins of another grid, the mass of each spread evenly over its width.
 
-    So finer bins share what a bin holds, and coarser ones add up what several hold. An open end bin of the model
-    reaches to the end of the requested support. What the model gives to values beyond that support counts to its end
-    bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more than −ln(FLOOR / bins).
+    An open end bin of the model reaches to the end of the requested support. What the model gives to values beyond that
+    support counts to its end bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more
+    than −ln(FLOOR / bins).
     """
 
     original: Column
@@ -62,64 +62,28 @@ class Regrid:
         return Regrid(column, replace(regridded, **kept))
 
     def table(self, p: Floats) -> Floats:
-        """Return P of every requested bin, from P of the model's: (bins,) → (other bins,)."""
+        """Return P of every requested bin, from P of the model's: (..., bins) → (..., other bins)."""
         return FLOOR / self.column.grid.bins + (1 - FLOOR) * self._spread(p)
 
-    def prob(self, values: Floats, mass: Callable[[int], Floats]) -> Floats:
-        """Return P of the requested bins in which raw values (N,) lie.
-
-        Args:
-            values: The values.
-            mass: From k the P that the model gives to the k-th of its bins that each value's bin reaches into, (N,);
-                see :meth:`reach`.
-        """
-        first, count = self.reach(values)
-        low, high = self._ends(values)
-        knots, inside = self._knots(), np.zeros(len(values))
-        for k in range(count.max(initial=0)):
-            i = np.minimum(first + k, len(knots) - 2)
-            both = np.minimum(high, knots[i + 1]) - np.maximum(low, knots[i])
-            share = np.maximum(both, 0.0) / (knots[i + 1] - knots[i])
-            inside += np.where(k < count, share * mass(k), 0.0)
-        return FLOOR / self.column.grid.bins + (1 - FLOOR) * inside
-
-    def reach(self, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first of the model's bins that each value's bin reaches into, and how many; 0 if it is outside."""
-        low, high = self._ends(values)
-        knots = self._knots()
-        first = np.clip(np.searchsorted(knots, low, side="right") - 1, 0, len(knots) - 2)
-        end = np.searchsorted(knots, high, side="left")
-        return first, np.where(self.column.grid.outside(values), 0, np.maximum(end - first, 0))
-
-    def middles(self) -> Floats:
-        """Return a value in each of the model's bins."""
-        assert isinstance(self.original.grid, UniformGrid)
-        return self.original.grid.value(np.arange(self.original.grid.bins))
+    def prob(self, values: Floats, p: Floats) -> Floats:
+        """Return P of the requested bins in which raw values (N,) lie, from P of the model's bins, (N, bins)."""
+        grid = self.column.grid
+        found = np.take_along_axis(self.table(p), grid.index(values)[:, None], axis=1)[:, 0]
+        return np.where(grid.outside(values), FLOOR / grid.bins, found)
 
     def _spread(self, p: Floats) -> Floats:
         """Return the mass of the requested bins: what lies below each end, linear within a bin of the model's."""
-        below = np.interp(self._edges(), self._knots(), np.concatenate([[0.0], np.cumsum(p)]))
+        own, other = self.original.grid, self.column.grid
+        assert isinstance(own, UniformGrid)
+        assert isinstance(other, UniformGrid)
+        knots, edges = own.edges(), other.edges()
+        knots[0] = min(knots[0], edges[0]) if own.open_low else knots[0]
+        knots[-1] = max(knots[-1], edges[-1]) if own.open_high else knots[-1]
+        edges[0], edges[-1] = -np.inf, np.inf  # what lies beyond them all belongs to the end bins
+        i = np.clip(np.searchsorted(knots, edges, side="right") - 1, 0, len(knots) - 2)
+        share = np.clip((edges - knots[i]) / (knots[i + 1] - knots[i]), 0, 1)
+        below = np.cumsum(p, axis=-1)[..., i] + (share - 1) * p[..., i]
         return np.maximum(np.diff(below), 0.0)
-
-    def _ends(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return where each value's bin begins and ends, as far as the model's bins go."""
-        index, edges, knots = self.column.grid.index(values), self._edges(), self._knots()
-        low, high = (np.clip(edges[index + after], knots[0], knots[-1]) for after in (0, 1))
-        return low, high
-
-    def _edges(self) -> Floats:
-        """Return where requested bins begin and end; what lies beyond them all belongs to the end bins."""
-        assert isinstance(self.column.grid, UniformGrid)
-        return np.concatenate([[-np.inf], self.column.grid.edges()[1:-1], [np.inf]])
-
-    def _knots(self) -> Floats:
-        """Return where the model's bins begin and end, the open ones at the end of the requested support."""
-        assert isinstance(self.original.grid, UniformGrid)
-        assert isinstance(self.column.grid, UniformGrid)
-        knots, edges = self.original.grid.edges(), self.column.grid.edges()
-        knots[0] = min(knots[0], edges[0]) if self.original.grid.open_low else knots[0]
-        knots[-1] = max(knots[-1], edges[-1]) if self.original.grid.open_high else knots[-1]
-        return knots
 
 
 def regrids(
