@@ -131,46 +131,45 @@ def find_common_grid(
         HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
             models know and others do not, in data that holds them.
     """
-    columns_of = {name: model.columns for name, model in models.items()}
-    columns = next(iter(columns_of.values()))
+    columns = next(iter(models.values())).columns
     widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
     ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}
     remarks = []
     for i, column in enumerate(columns):
-        name, each = column.name, {label: its[i] for label, its in columns_of.items()}
-        if len({one.grid for one in each.values()}) == 1:
+        name, every = column.name, {label: model.columns[i].grid for label, model in models.items()}
+        if len({*every.values()}) == 1:
             continue
-        if any(isinstance(one.grid, Categories) for one in each.values()):
-            _check_categories(each, sequences)
+        grids = {label: grid for label, grid in every.items() if isinstance(grid, UniformGrid)}
+        if len(grids) < len(every):
+            _check_categories(name, every, sequences)
             continue
-        grids = {label: one.grid for label, one in each.items() if isinstance(one.grid, UniformGrid)}
         if name not in widths:
-            steps = {label: grid.resolution for label, grid in grids.items()}
-            most = widths[name] = max(steps.values())
-            if any(not math.isclose(times := most / step, round(times), rel_tol=1e-9) for step in steps.values()):
-                found = ", ".join(f"{label}: {step:g}" for label, step in steps.items())
+            most = widths[name] = max(grid.resolution for grid in grids.values())
+            times = [most / grid.resolution for grid in grids.values()]
+            if any(not math.isclose(each, round(each), rel_tol=1e-9) for each in times):
+                found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
                 raise HachimachiError(
                     f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
                     f"such as --resolution {name}={most:g}"
                 )
-            if len({*steps.values()}) > 1:
-                remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
+            if max(times) > 1:
+                remarks.append(f"{name}: judged in steps of {most:g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return widths, ranges, tuple(remarks)
 
 
-def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:
+def _check_categories(
+    column: str, grids: Mapping[str, UniformGrid | Categories], sequences: Sequence[EventSequence]
+) -> None:
     """Refuse categories that some models know and others do not: an unknown one stands for all that are unknown."""
-    known = {name: set(one.grid.values) for name, one in each.items() if isinstance(one.grid, Categories)}
-    column = next(iter(each.values())).name
-    if len(known) < len(each):
-        odd = next(name for name in each if name not in known)
+    known = {name: set(grid.values) for name, grid in grids.items() if isinstance(grid, Categories)}
+    if len(known) < len(grids):
+        odd = next(name for name in grids if name not in known)
         raise HachimachiError(f"{column!r} is a category in some of the models and a number in {odd}; train them alike")
     there = {value for sequence in sequences for value in sequence.column(column).tolist()}
     for name, values in known.items():
-        lost = sorted(there & set.union(*known.values()) - values)
-        if lost:
+        if lost := sorted(there & set.union(*known.values()) - values):
             raise HachimachiError(
                 f"{name} does not know {column} {lost[0]:g}, another of the models does: on data that holds it they do "
                 "not compare; train them on the same categories"

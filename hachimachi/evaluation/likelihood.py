@@ -28,23 +28,16 @@ BLOCK = 50  # events in a block of the standard error: neighbours are not indepe
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model costs on data, event by event.
+    """What a model costs on data, event by event."""
 
-    Args:
-        names: Names of the columns, in the order in which the model takes them.
-        nll: −ln P(column | past, columns before it), shape (scored, D), sequences one after the other.
-        marginal: The same under the training histogram of each column, shape (scored, D).
-        outside: Number of values outside the support; each costs the floor.
-        fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
-            the model keeps no n-grams of it.
-    """
-
-    names: tuple[str, ...]
-    nll: NDArray[np.float64]
-    marginal: NDArray[np.float64]
+    names: tuple[str, ...]  # of the columns, in the order in which the model takes them
+    nll: NDArray[np.float64]  # −ln P(column | past, columns before it), shape (scored, D), sequence after sequence
+    marginal: NDArray[np.float64]  # the same under the training histogram of each column, shape (scored, D)
     events: int
     sequences: int
-    outside: int
+    outside: int  # number of values outside the support; each costs the floor
+    # which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where the model
+    # keeps no n-grams of it
     fresh: NDArray[np.bool_] | None = None
     columns: tuple[Column, ...] = ()
 
@@ -66,9 +59,7 @@ class Evaluation:
     @property
     def fresh_nats_per_event(self) -> float | None:
         """Mean NLL of the fresh events, ``None`` where there is none."""
-        if self.fresh is None or not self.fresh.any():
-            return None
-        return float(_mean(self.nll[self.fresh]).sum())
+        return float(_mean(self.nll[self.fresh]).sum()) if self.fresh_events else None
 
     @property
     def marginal_nats_per_event(self) -> float:

@@ -21,15 +21,12 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far generations are from real music in one aspect: Wasserstein-1 distance, and that between two real halves.
-
-    ``step`` is the least distance between halves that counts, in the unit of the values.
-    """
+    """How far generations are from real music in one aspect, Wasserstein-1, and two real halves from each other."""
 
     aspect: str
     distance: float
     real: float
-    step: float
+    step: float  # the least distance between halves that counts, in the unit of the values
 
     @property
     def ratio(self) -> float:
@@ -111,13 +108,11 @@ def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
     notes = "pitch" in names
     aspects = []
     if TIME in names:
-        aspects.append(_Aspect(TIME, _between, wasserstein, 0.01))
+        aspects.append(_Aspect(TIME, lambda s: s.rows()[1:, 0], wasserstein, 0.01))
         aspects.append(_Aspect("density", _density, wasserstein, 1.0))
     if notes:
-        pitch_class = _Aspect(
-            "pitch class", lambda s: np.mod(np.rint(s.column("pitch")), 12), circular_wasserstein, 1.0
-        )
-        aspects += [pitch_class, _Aspect("interval", lambda s: np.diff(s.column("pitch")), wasserstein, 1.0)]
+        aspects.append(_Aspect("pitch class", lambda s: np.rint(s.column("pitch")) % 12, circular_wasserstein, 1.0))
+        aspects.append(_Aspect("interval", lambda s: np.diff(s.column("pitch")), wasserstein, 1.0))
     for column in columns:
         if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
             aspects += _plain(column, steps=not notes)
@@ -133,10 +128,6 @@ def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
     if steps:
         aspects.append(_Aspect(f"{name} step", lambda s: np.diff(s.column(name)), wasserstein, unit))
     return aspects
-
-
-def _between(sequence: EventSequence) -> Values:
-    return np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
 
 
 def _density(sequence: EventSequence) -> Values:
