@@ -75,29 +75,22 @@ def judge(
 
 def find_faults(report: PlayReport) -> list[str]:
     """Return the names of what is wrong with how a model plays as learned, none where all is well."""
-    as_learned = next(iter(report.by_temperature().values()))
-    faults = [each.name for each in as_learned if each.beyond]
-    ranges = [name for name in faults if name.startswith("range ")]
-    faults = [name for name in faults if name not in ranges] + ["range"] * bool(ranges)
-    over = {figure.group for figure in report.figures() if figure.group in ("collapse", "copying") and not figure.held}
-    return faults + sorted(over)
+    beyond = [each.name for each in next(iter(report.by_temperature().values())) if each.beyond]
+    faults = [name for name in beyond if not name.startswith("range ")]
+    over = {figure.group for figure in report.figures() if figure.group != "likeness" and not figure.held}
+    return faults + ["range"] * (len(faults) < len(beyond)) + sorted(over)
 
 
 def _advise_playing(report: PlayReport, found: Collection[str], varied: Collection[str]) -> list[str]:
     """Return the temperature at which nothing is wrong, if there is one, and for a lost key not to transpose."""
     advice = []
-    wrong = [name for name in found if name != "copying"]
-    if wrong:
-        for temperature, descriptors in list(report.by_temperature().items())[1:]:
-            collapses = any(
-                each.collapsed for condition, each in report.conditions.items() if condition.temperature == temperature
-            )
-            if not collapses and not any(each.beyond for each in descriptors):
-                advice.append(f"--temperature {temperature:g}")
-                break
-    if "key" in found and "pitch" in varied:
-        advice.append("augment.transpose=0")
-    return advice
+    others = list(report.by_temperature().items())[1:] if set(found) - {"copying"} else []
+    for temperature, descriptors in others:
+        reports = [each for condition, each in report.conditions.items() if condition.temperature == temperature]
+        if not any(each.collapsed for each in reports) and not any(each.beyond for each in descriptors):
+            advice.append(f"--temperature {temperature:g}")
+            break
+    return advice + ["augment.transpose=0"] * ("key" in found and "pitch" in varied)
 
 
 def describe_playing(report: PlayReport) -> str:
