@@ -82,8 +82,6 @@ def compare(
     """Draw real and generated events of the same features, one above the other on the same scales.
 
     Args:
-        real: Training data.
-        generated: Generated events.
         path: File to save the picture to.
         seconds: Duration to draw of each, from its first event; all by default.
         titles: Of each.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,6 +35,7 @@ HUES = ("#3d5a80", "#e07a5f", "#81a88d", "#b56576", "#e9b44c", "#6d597a", "#5fa8
 OTHERS = "#c4c4c4"
 """Colour of the rarest instruments, for which there are no hues."""
 TITLE: dict[str, Any] = {"loc": "left", "color": INK, "fontsize": 11, "fontweight": "bold"}
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,20 @@ def root_of(ax: Axes) -> Figure:
     return figure if isinstance(figure, Figure) else figure.figure  # pyright: ignore[reportReturnType]
 
 
-def prepare(ax: Axes, sequence: EventSequence, scales: Scales) -> None:
-    """Prepare the background and the time axis, from the first event on."""
+def style(ax: Axes, title: str = "", size: float = 9, grid: Literal["x", "y"] | None = None) -> None:
+    """Give axes the look of all pictures: paper, no frame, a bold title on the left, labels of a size."""
     ax.set_facecolor(PAPER)
     ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=9)
-    ax.grid(axis="x", color="white", linewidth=1)
-    ax.set_axisbelow(True)
+    ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=size)
+    ax.set_title(title, loc="left", color=INK, fontsize=size + 1.5, fontweight="bold")
+    if grid:
+        ax.grid(axis=grid, color="white", linewidth=1)
+        ax.set_axisbelow(True)
+
+
+def prepare(ax: Axes, sequence: EventSequence, scales: Scales) -> None:
+    """Prepare the background and the time axis, from the first event on."""
+    style(ax, grid="x")
     start = start_of(sequence)
     ax.set_xlim(start - 0.005 * scales.length, start + 1.005 * scales.length)
     ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], integer=not sequence.temporal))
@@ -106,9 +114,8 @@ def start_of(sequence: EventSequence) -> float:
 
 def ends_of(sequence: EventSequence) -> NDArray[np.float64]:
     """Return the end of each event; a note without a duration lasts 0.1 s, any other event 0 s."""
-    if any(feature.name == "duration" for feature in sequence.features) and is_notes(sequence):
-        return times_of(sequence) + sequence.column("duration")
-    return times_of(sequence) + (0.1 if is_notes(sequence) else 0.0)
+    timed = is_notes(sequence) and any(feature.name == "duration" for feature in sequence.features)
+    return times_of(sequence) + (sequence.column("duration") if timed else 0.1 * is_notes(sequence))
 
 
 _NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -138,7 +145,7 @@ def draw_bars(ax: Axes, sequence: EventSequence, scales: Scales) -> None:
     if len(scales.hues) > 1:
         bars.set_facecolor([scales.hues[value] for value in sequence.column("instrument").tolist()])
     elif "velocity" in scales.ranges:
-        bars.set(array=sequence.column("velocity"), cmap=TOUCH, norm=_norm(scales))
+        bars.set(array=sequence.column("velocity"), cmap=TOUCH, norm=Normalize(*widen(scales.ranges["velocity"])))
     else:
         bars.set_facecolor(HUES[0])
     ax.add_collection(bars)
@@ -150,18 +157,14 @@ def explain_colours(figure: FigureBase, axes: Sequence[Axes], scales: Scales) ->
         patches = {hue: Patch(color=hue, label=instrument_name(value)) for value, hue in scales.hues.items()}
         if OTHERS in patches:
             patches[OTHERS].set_label("others")
-        look: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 1}
-        figure.legend(handles=list(patches.values()), loc="outside lower center", ncols=4, handleheight=1, **look)
+        look = {**LEGEND, "ncols": 4, "handlelength": 1, "handleheight": 1}
+        figure.legend(handles=list(patches.values()), loc="outside lower center", **look)
     elif "velocity" in scales.ranges:
-        mappable = ScalarMappable(_norm(scales), TOUCH)
+        mappable = ScalarMappable(Normalize(*widen(scales.ranges["velocity"])), TOUCH)
         bar = figure.colorbar(mappable, ax=list(axes), pad=0.01, aspect=20 * len(axes), fraction=0.03)
         bar.set_label("velocity", color=FAINT, fontsize=9)
         bar.ax.tick_params(length=0, labelcolor=INK, labelsize=8)
         bar.outline.set_visible(False)
-
-
-def _norm(scales: Scales) -> Normalize:
-    return Normalize(*widen(scales.ranges["velocity"]))
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -187,54 +190,42 @@ def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
 
 
 TITLES = {TIME: "inter-event time, s", "duration": "duration, s", "density": "events per second"}
-"""Titles of aspects that differ from their names."""
+"""Titles of aspects of likeness that differ from their names."""
 ACROSS = 3  # panels in a row
 LIKENESS_BINS = 40  # bins of a panel, unless values are few whole numbers
-LIKENESS_CATEGORIES = 12  # categories that are labelled
 RARE = 1.0  # percent of the values at either end that are outside of a panel, such as a long rest
-COLUMN_BINS = 64
-COLUMN_CATEGORIES = 8
+COLUMN_BINS, COLUMN_CATEGORIES = 64, 8
 _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1000.0: "1000 s"}
 
 
-def draw_spreads(figure: FigureBase, columns: Sequence[ColumnDescription], across: int) -> list[Axes]:
-    """Draw the distribution of each column in a grid of ``across`` columns; return the axes."""
+def draw_spreads(figure: FigureBase, columns: Sequence[ColumnDescription], across: int) -> None:
+    """Draw the distribution of each column in a grid of ``across`` columns."""
     down = -(-len(columns) // across)
     grid = list(figure.subplots(down, across, squeeze=False).flat)
     features = [column.name for column in columns if column.name != TIME]
     hues = {name: HUES[lane % len(HUES)] for lane, name in enumerate(features)}  # those of the lanes of traces
     for ax, column in zip(grid, columns, strict=False):
-        draw_spread(ax, column, hues.get(column.name, FAINT))
+        _draw_spread(ax, column, hues.get(column.name, FAINT))
     for ax in grid[len(columns) :]:
         ax.set_axis_off()
-    return grid[: len(columns)]
 
 
-def draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
-    """Draw the distribution of one column."""
-    ax.set_facecolor(PAPER)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, labelcolor=INK, labelsize=7.5)
+def _draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
     name = "time between events" if column.name == TIME else column.name
-    name = name if len(name) <= 24 else name[:23] + "…"
-    ax.set_title(name, loc="left", color=INK, fontsize=9, fontweight="bold", pad=4)
-    ax.set_title("masked" if column.masked else "", loc="right", color=FAINT, fontsize=8, pad=4)
+    style(ax, name if len(name) <= 24 else name[:23] + "…", 7.5)
+    ax.set_yticks([])
     shape = ValueHistogram.of(column, COLUMN_CATEGORIES if column.kind == "categorical" else COLUMN_BINS)
+    note, look = "masked" if column.masked else "", {"align": "edge", "color": hue, "edgecolor": PAPER, "lw": 0.3}
     if shape.scale == "categories":  # the most frequent ones from the top, their names inside
-        indices = np.arange(len(shape.counts))
-        ax.barh(indices, shape.counts, 0.8, color=hue, alpha=0.45)
+        ax.barh(range(len(shape.counts)), shape.counts, 0.8, color=hue, alpha=0.45)
         for i, value in enumerate(shape.edges.tolist()):
             label = instrument_name(value) if column.name == "instrument" else f"{value:g}"
             ax.annotate(label, (0, i), (3, 0), textcoords="offset points", va="center", fontsize=7, color=INK)
-        rest = (column.distinct or 0) - len(indices)
-        ax.set_title(f"{rest:,} more" if rest > 0 else "", loc="right", color=FAINT, fontsize=8, pad=4)
-        ax.set_ylim(max(len(indices), 4) - 0.4, -0.6)
-        ax.set_yticks([])
+        rest = (column.distinct or 0) - len(shape.counts)
+        note = f"{rest:,} more" if rest > 0 else ""
+        ax.set_ylim(max(len(shape.counts), 4) - 0.4, -0.6)
         ax.set_xticks([])
-        return
-    ax.set_yticks([])
-    look = {"align": "edge", "color": hue, "edgecolor": PAPER, "lw": 0.3}
-    if shape.scale == "log":  # bins of equal width; the first holds 0 and is set apart
+    elif shape.scale == "log":  # bins of equal width; the first holds 0 and is set apart
         left = np.arange(len(shape.counts)) + 0.0
         left[1:] += 1.0
         ax.bar(left, shape.counts, 1.0, **look)
@@ -247,7 +238,9 @@ def draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
     else:
         ax.bar(shape.edges[:-1], shape.counts, np.diff(shape.edges), **look)
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=column.kind == "integer"))
-    ax.margins(x=0.02)
+    ax.set_title(note, loc="right", color=FAINT, fontsize=8)
+    if shape.scale != "categories":
+        ax.margins(x=0.02)
 
 
 def draw_likeness(
@@ -263,36 +256,24 @@ def draw_likeness(
     for ax in axes[len(pools) :]:
         ax.set_visible(False)
     categories = {column.name for column in columns if isinstance(column.grid, Categories)}
-    for ax, (name, pool) in zip(axes, pools.items(), strict=False):
-        made, known = pool
-        ax.set_facecolor(PAPER)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=8)
-        ax.set_title(TITLES.get(name, name), loc="left", color=INK, fontsize=10)
+    for ax, (name, (made, known)) in zip(axes, pools.items(), strict=False):
+        style(ax, TITLES.get(name, name), 8)
         ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        values = np.concatenate([known, made])
         if name in categories:  # by index, with some of the labels if there are many
-            names, indices = np.unique(np.concatenate([known, made]), return_inverse=True)
-            every = -(-len(names) // LIKENESS_CATEGORIES)
+            names, values = np.unique(values, return_inverse=True)
+            every = -(-len(names) // 12)
             ax.set_xticks(range(0, len(names), every), [f"{each:g}" for each in names[::every]])
-            known, made = np.split(indices.astype(np.float64), [len(known)])
-        edges = _edges(known, made)
-        ax.stairs(np.histogram(known, edges)[0] / len(known), edges, fill=True, color=HUES[0], alpha=0.35, label="real")
-        ax.stairs(np.histogram(made, edges)[0] / len(made), edges, color=HUES[1], linewidth=1.4, label="generated")
-        ax.set_xlim(edges[0], edges[-1])
-    labels = axes[0].get_legend_handles_labels()
-    figure.legend(*labels, loc="outside upper right", ncols=2, frameon=False, labelcolor=INK)
+        low, high = np.percentile(values, [RARE, 100 - RARE]).tolist()
+        if not (values % 1).any() and np.ptp(values) <= 3 * LIKENESS_BINS:  # one bin for each whole number
+            edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.5)
+        else:
+            edges = np.linspace(*((low, high) if low < high else (values.min(), values.max())), LIKENESS_BINS + 1)
+        parts = np.split(values, [len(known)])
+        shares = [np.histogram(part, edges)[0] / len(part) for part in parts]
+        ax.stairs(shares[0], edges, fill=True, color=HUES[0], alpha=0.35, label="real")
+        ax.stairs(shares[1], edges, color=HUES[1], linewidth=1.4, label="generated")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, **LEGEND)
     return figure
-
-
-def _edges(*parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return edges of bins: one for each whole number if there are few, else of equal width."""
-    values = np.concatenate(parts)
-    ends = np.array([np.percentile(part, [RARE, 100 - RARE]) for part in parts])
-    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    if not (values % 1).any() and values.max() - values.min() <= 3 * LIKENESS_BINS:
-        return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.5)
-    if low == high:
-        low, high = float(values.min()), float(values.max())
-    return np.linspace(low, high, LIKENESS_BINS + 1)
