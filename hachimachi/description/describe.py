@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from hachimachi.columns import SECONDS, fit_columns
 from hachimachi.description.findings import AT_ONCE, Finding, find
-from hachimachi.description.statistics import ColumnStatistics, ReservoirSample, SequenceStatistics, blocks_of
+from hachimachi.description.statistics import ColumnStatistics, ReservoirSample, read_blocks
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME, EventSequence, Feature, Kind
 from hachimachi.io import Report
+from hachimachi.io.collection import Collection
 from hachimachi.io.files import open_collection
 from hachimachi.io.midi import instrument_name
 from hachimachi.io.text import numerals
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SHORTEST = 1e-3  # upper edge of the first bin of a log scale in seconds; the bin begins at 0
-_EXAMPLE = 2000  # most events of the example
+_EXAMPLE, _TYPICAL = 2000, 100  # most events of the example, and those that are enough for one
+_COMPARED = 2000  # number of sequences, the first ones, whose means are compared
 _MANY = 256  # most distinct values of a column whose counts are kept
 _STEPS = 4096  # most steps for which bins are of whole steps
 _HEIGHTS = "▁▂▃▄▅▆▇█"
@@ -162,22 +164,21 @@ def describe(
         name, data = name or data.name, [data]
     if isinstance(data, str | os.PathLike):
         name, data = name or os.fspath(data), open_collection(data, report)
-    features: list[Feature] = []
-    statistics: list[ColumnStatistics] = []
-    sample, sequences = ReservoirSample(1), SequenceStatistics()
-    for block in blocks_of(data):
-        if not features:
-            first = block.pieces[0].events
-            features = [Feature(TIME, min=0.0)] * first.temporal + list(first.features)
-            statistics = [ColumnStatistics(i, len(features)) for i in range(len(features))]
-            sample = ReservoirSample(len(features))
+    data = data if isinstance(data, Collection) else list(data)
+    if not any(map(len, data)):
+        raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
+    collection = Collection.of(data)
+    temporal, lengths = collection.temporal, collection.lengths
+    features = [Feature(TIME, min=0.0)] * temporal + list(collection.features)
+    statistics = [ColumnStatistics(i, len(features)) for i in range(len(features))]
+    sample, sums = ReservoirSample(len(features)), np.zeros((len(collection), len(features)))
+    for block in read_blocks(collection):
         for each in statistics:
             each.add(block)
         sample.add(block.rows)
-        sequences.add(block)
+        with np.errstate(over="ignore"):  # what is not finite is not compared
+            sums[block.sequences] += np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
         progress(sample.seen)
-    if sequences.example is None:
-        raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
     columns, refused = [], []
     for feature, each in zip(features, statistics, strict=True):
         values = sample.rows[:, each.column]
@@ -185,30 +186,35 @@ def describe(
         fitted, finding = _fit(feature, each, values)
         columns.append(_describe_column(fitted, feature, each, values))
         refused += [finding] if finding else []
-    temporal = features[0].name == TIME
     names = [feature.name for feature in features]
     instruments: dict[str, int] = {}
     if "instrument" in names and "pitch" in names:
         column = statistics[names.index("instrument")]
         for i in np.argsort(-column.counts, kind="stable").tolist():
             instruments[instrument_name(float(column.values[i]))] = int(column.counts[i])
+    there, titles = np.flatnonzero(lengths), collection.names
+    shortest, longest = there[np.argmin(lengths[there])], np.argmax(lengths)
+    example = int(np.argmax(np.minimum(lengths, _TYPICAL)))
     described = Description(
         name=name,
-        sequences=sequences.count,
+        sequences=len(there),
         events=sample.seen,
-        seconds=sequences.seconds if temporal else None,
-        lengths=sequences.lengths,
-        shortest=sequences.shortest,
-        longest=sequences.longest,
+        seconds=float(sums[:, 0].sum()) if temporal else None,
+        lengths=(int(lengths[shortest]), int(np.median(lengths[there])), int(lengths[longest])),
+        shortest=titles[shortest],
+        longest=titles[longest],
         columns=tuple(columns),
         at_zero=_share(columns[0], 0.0) if temporal else None,
         at_once=_share(columns[0], AT_ONCE) if temporal else None,
         instruments=instruments,
         findings=(),
         sampled=len(sample.rows),
-        example=sequences.example[:_EXAMPLE],
+        example=collection.take([example]).cut(0, _EXAMPLE)[0],
     )
-    return replace(described, findings=(*refused, *find(described, statistics, sequences)))
+    compared = np.flatnonzero(lengths > 1)[:_COMPARED]
+    counted = lengths[compared, None] - np.array([name == TIME for name in names])
+    found = find(described, statistics, sums[compared] / counted, [titles[i] for i in compared])
+    return replace(described, findings=(*refused, *found))
 
 
 def _fit(feature: Feature, statistics: ColumnStatistics, sample: NDArray[np.float64]) -> tuple[Feature, Finding | None]:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.columns import SECONDS
-from hachimachi.description.statistics import FAR, ColumnStatistics, SequenceStatistics
+from hachimachi.description.statistics import FAR, ColumnStatistics
 from hachimachi.errors import count
 from hachimachi.events import TIME
 from hachimachi.io.text import are_milliseconds
 
 if TYPE_CHECKING:
     from hachimachi.description.describe import ColumnDescription, Description
+
+Numbers = NDArray[np.float64]
 
 AT_ONCE = 0.005  # seconds between events below which they sound simultaneous
 LEAST = 20  # events below which nothing can be held out
@@ -40,20 +43,25 @@ class Finding:
         return f"{self.column}: {self.found}; {self.advice}" if self.column else f"{self.found}; {self.advice}"
 
 
-def find(data: Description, columns: Sequence[ColumnStatistics], sequences: SequenceStatistics) -> list[Finding]:
-    """Return findings on the whole data, then on each column."""
+def find(data: Description, columns: Sequence[ColumnStatistics], means: Numbers, names: Sequence[str]) -> list[Finding]:
+    """Return findings on the whole data, then on each column.
+
+    Args:
+        means: Mean absolute value of each column in each of some sequences, shape (S, columns).
+        names: The names of these sequences.
+    """
     found = []
     if data.events < ENOUGH:
         advice = "nothing can be held out; " if data.events < LEAST else ""
         advice += f"record more: {ENOUGH:,} are a beginning, {5 * ENOUGH:,} better"
         found.append(Finding("too few", "", f"{count(data.events, 'event')} only", advice))
-    found += [*_times(data, sequences), *_scales(data, sequences)]
+    found += [*_times(data, columns), *_scales(data, means, names)]
     for column, statistics in zip(data.columns, columns, strict=True):
         found += _check_column(column, statistics)
     return found
 
 
-def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
+def _times(data: Description, columns: Sequence[ColumnStatistics]) -> Iterator[Finding]:
     if data.seconds is None or data.columns[0].events == 0:
         return
     between = data.columns[0].values
@@ -63,23 +71,22 @@ def _times(data: Description, sequences: SequenceStatistics) -> Iterator[Finding
         yield Finding("one time", TIME, "all events of each sequence are at one time", advice)
         return
     typical = float(np.median(apart))
-    if are_milliseconds(typical, sequences.whole, sequences.latest):
+    latest = 0.0 if data.example.time is None else float(data.example.time[-1])
+    if are_milliseconds(typical, columns[0].whole, latest):
         found = f"looks like milliseconds taken for seconds, typically {typical:,.5g} apart"
         yield Finding("milliseconds", TIME, found, "if so, divide by 1000, or call the column of the CSV 'time (ms)'")
 
 
-def _scales(data: Description, sequences: SequenceStatistics) -> Iterator[Finding]:
-    if len(sequences.names) < 3:
-        return
-    for column, means in zip(data.columns, np.array(sequences.means).T, strict=True):
-        middle = float(np.median(means))
+def _scales(data: Description, means: Numbers, names: Sequence[str]) -> Iterator[Finding]:
+    for i, column in enumerate(data.columns if len(names) > 2 else ()):
+        values = means[:, i]
+        middle = float(np.median(values))
         if column.kind == "categorical" or not 0 < middle < np.inf:
             continue
-        odd = np.flatnonzero((means > middle * _SCALES_APART) | ((means > 0) & (means < middle / _SCALES_APART)))
-        if 0 < odd.size <= len(means) / 4:
-            first = int(odd[0])
-            name = sequences.names[first] or f"number {first + 1}"
-            found = f"{count(odd.size, 'sequence')} on another scale: in {name} the mean is {means[first]:.3g}"
+        odd = np.flatnonzero((values > middle * _SCALES_APART) | ((values > 0) & (values < middle / _SCALES_APART)))
+        if 0 < odd.size <= len(values) / 4:
+            name = names[odd[0]] or f"number {odd[0] + 1}"
+            found = f"{count(odd.size, 'sequence')} on another scale: in {name} the mean is {values[odd[0]]:.3g}"
             advice = "bring all to one unit, or leave them out"
             yield Finding("scale", column.name, f"{found}, in most {middle:.3g}", advice)
 

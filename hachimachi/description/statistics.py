@@ -1,94 +1,56 @@
-"""Streaming statistics of columns and sequences, in bounded memory, and a sample of rows."""
+"""Streaming statistics of columns, in bounded memory, and a sample of rows."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.events import EventSequence, check_alike
 from hachimachi.io.collection import Collection
 
 _CELLS = 1_000_000  # approximate numbers in a block
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Consecutive events of one sequence."""
-
-    events: EventSequence
-    first: int  # index of the first one in its sequence
-    before: float | None  # time of the event before the first one, ``None`` at the start of a sequence
-    last: bool  # whether the sequence ends here
-
-    def rows(self) -> NDArray[np.float64]:
-        """Return inter-event time (if temporal), NaN at the start of a sequence, and features."""
-        rows = self.events.rows()
-        if self.before is not None and self.events.time is not None:
-            rows[0, 0] = self.events.time[0] - self.before
-        return rows
-
-
-@dataclass(frozen=True)
 class EventBlock:
-    """Rows of several pieces, shape (N, columns), and the first row of each."""
+    """Consecutive rows of a collection, shape (N, columns), as of one or several sequences or a part of one."""
 
-    pieces: list[Piece]
     rows: NDArray[np.float64]
-    starts: NDArray[np.int64]
-
-    @staticmethod
-    def of(pieces: list[Piece]) -> EventBlock:
-        """Concatenate pieces."""
-        lengths = [len(piece.events) for piece in pieces]
-        starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
-        return EventBlock(pieces, np.concatenate([piece.rows() for piece in pieces]), starts)
+    sequences: NDArray[np.int64]  # index of each sequence, shape (P,)
+    starts: NDArray[np.int64]  # row in which each begins, shape (P,)
+    first: int  # index of the first row in its sequence
+    names: list[str]
 
     def locate(self, row: int) -> str:
         """Return which event of which sequence a row is: ``event 1,234 of a.csv``, from 1."""
-        number = int(np.searchsorted(self.starts, row, side="right")) - 1
-        piece = self.pieces[number]
-        event = f"event {piece.first + row - int(self.starts[number]) + 1:,}"
-        return f"{event} of {piece.events.name}" if piece.events.name else event
+        piece = int(np.searchsorted(self.starts, row, side="right")) - 1
+        event = f"event {(0 if piece else self.first) + row - int(self.starts[piece]) + 1:,}"
+        return f"{event} of {self.names[piece]}" if self.names[piece] else event
 
 
-def blocks_of(sequences: Iterable[EventSequence]) -> Iterator[EventBlock]:
-    """Yield blocks of all sequences, which must be alike, in order, reading each event once."""
-    waiting: list[Piece] = []
-    cells, first = 0, None
-    for piece in _pieces_of(sequences):
-        first = piece.events[:0] if first is None else first
-        check_alike([first, piece.events])
-        waiting.append(piece)
-        cells += piece.events.data.size
-        if cells >= _CELLS:
-            yield EventBlock.of(waiting)
-            waiting, cells = [], 0
-    if waiting:
-        yield EventBlock.of(waiting)
+def read_blocks(collection: Collection) -> Iterator[EventBlock]:
+    """Yield blocks of all sequences with events, in order, reading each event once."""
+    most = max(_CELLS // len(collection.features), 1)
+    pieces: list[tuple[int, int, NDArray[np.float64]]] = []  # sequence, first event, rows
+    size = 0
+    for i, length in enumerate(collection.lengths.tolist()):
+        for first in range(0, length, most):
+            pieces.append((i, first, collection.rows(i, first, min(first + most, length))))
+            size += len(pieces[-1][2])
+            if size >= most:
+                yield _join(collection, pieces)
+                pieces, size = [], 0
+    if pieces:
+        yield _join(collection, pieces)
 
 
-def _pieces_of(sequences: Iterable[EventSequence]) -> Iterator[Piece]:
-    if isinstance(sequences, Collection):
-        width = len(sequences.features)
-        for i, length in enumerate(sequences.lengths.tolist()):
-            one = sequences.take([i])
-            yield from _cut(length, width, lambda first, end, one=one: one.cut(first, end)[0])
-    else:
-        for one in sequences:
-            yield from _cut(len(one), len(one.features), lambda first, end, one=one: one[first:end])
-
-
-def _cut(length: int, width: int, events_of: Callable[[int, int], EventSequence]) -> Iterator[Piece]:
-    most, before = max(_CELLS // width, 1), None
-    for first in range(0, length, most):
-        end = min(first + most, length)
-        events = events_of(first, end)
-        yield Piece(events, first, before, end == length)
-        before = None if events.time is None else float(events.time[-1])
+def _join(collection: Collection, pieces: list[tuple[int, int, NDArray[np.float64]]]) -> EventBlock:
+    indices, firsts, parts = zip(*pieces, strict=True)
+    starts = np.cumsum([0, *map(len, parts[:-1])], dtype=np.int64)
+    names = [collection.source.names[int(collection.which[i])] for i in indices]
+    return EventBlock(np.concatenate(parts), np.array(indices), starts, firsts[0], names)
 
 
 FAR = 20  # number of lowest and of highest values that are kept with their locations
@@ -175,67 +137,3 @@ class ReservoirSample:
         if len(self._keys) > self.most:
             kept = np.sort(np.argpartition(self._keys, self.most)[: self.most])
             self.rows, self._keys = self.rows[kept], self._keys[kept]
-
-
-_COMPARED = 2000  # number of sequences, the first ones, whose means are compared
-_TYPICAL = 100  # events of a sequence that is long enough as an example
-
-
-class SequenceStatistics:
-    """Streaming statistics of sequences."""
-
-    def __init__(self) -> None:
-        self.seconds, self.latest, self.whole = 0.0, 0.0, True
-        self.shortest, self.longest = "", ""
-        self.names: list[str] = []  # names of the compared sequences
-        self.means: list[NDArray[np.float64]] = []
-        """Mean absolute value of each of their columns, with inter-event time."""
-        self._lengths, self._least, self._most = array("q"), 0, 0
-        self.example: EventSequence | None = None  # the first sequence of `_TYPICAL` events, or else the longest
-        self._sums: list[NDArray[np.float64]] = []  # of the pieces of a sequence that goes on in the next block
-        self._start = 0.0
-
-    @property
-    def count(self) -> int:
-        """Number of sequences with events."""
-        return len(self._lengths)
-
-    @property
-    def lengths(self) -> tuple[int, int, int]:
-        """Events of the shortest, the median and the longest."""
-        lengths = np.asarray(self._lengths)
-        return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
-
-    def add(self, block: EventBlock) -> None:
-        """Count the sequences of a block, of which the first and last may be partial."""
-        with np.errstate(over="ignore"):  # what is not finite is not compared
-            sums = np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
-        for piece, total in zip(block.pieces, sums, strict=True):
-            time = piece.events.time
-            if time is not None:
-                self._start = float(time[0]) if piece.first == 0 else self._start
-                self.latest = max(self.latest, float(time[-1]))
-                self.whole = self.whole and bool(np.all(time == np.round(time)))
-            self._sums.append(total)
-            if self.example is None or len(self.example) < min(len(piece.events), _TYPICAL):
-                self.example = piece.events
-            if piece.last:
-                self._end(piece)
-                self._sums = []
-
-    def _end(self, piece: Piece) -> None:
-        name, length, time = piece.events.name, piece.first + len(piece.events), piece.events.time
-        if not self._lengths or length < self._least:
-            self._least, self.shortest = length, name
-        if length > self._most:
-            self._most, self.longest = length, name
-        self._lengths.append(length)
-        seconds = 0.0 if time is None else float(time[-1]) - self._start
-        self.seconds += seconds
-        if length > 1 and len(self.names) < _COMPARED:
-            with np.errstate(over="ignore"):
-                mean = np.sum(self._sums, axis=0) / length
-            if time is not None:
-                mean[0] = seconds / (length - 1)
-            self.names.append(name)
-            self.means.append(mean)
