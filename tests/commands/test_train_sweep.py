@@ -9,7 +9,7 @@ import pytest
 
 from hachimachi import io
 from hachimachi.errors import HachimachiError
-from hachimachi.training.sweep.results import read_jobs, read_overrides
+from hachimachi.training.sweep.results import read_curve, read_jobs, read_overrides
 from tests.commands.conftest import Hxmx, Training, only
 
 
@@ -193,9 +193,9 @@ def test_a_search_ends_a_job_that_falls_behind(hxmx: Hxmx, tmp_path: Path, capsy
             assert rate < rates[0]
             assert job.ended.pruned is not None
             assert 4 <= job.ended.pruned < 12
-            assert job.curve[-1][0] == job.ended.pruned
+            assert read_curve(job.folder)[-1][0] == job.ended.pruned
         else:
-            assert job.curve[-1][0] == 12
+            assert read_curve(job.folder)[-1][0] == 12
     assert "pruned" in capsys.readouterr().out
 
 

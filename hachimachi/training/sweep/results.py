@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -25,18 +24,13 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Score:
-    """What a job writes when it ends.
-
-    Args:
-        pruned: The step at which it was ended for falling behind.
-        stopped: What ended it from outside, Ctrl-C or SIGTERM.
-    """
+    """What a job writes when it ends."""
 
     val_nll: float | None = None
     marginal: float | None = None
     seconds: float | None = None
-    pruned: int | None = None
-    stopped: str | None = None
+    pruned: int | None = None  # the step at which it was ended for falling behind
+    stopped: str | None = None  # what ended it from outside, Ctrl-C or SIGTERM
     error: str | None = None
     test_nll: float | None = None
     weights: int | None = None
@@ -58,32 +52,22 @@ class Score:
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep.
-
-    Args:
-        values: What was chosen for each key that differs between jobs, as text: ``{"model": "gru"}``.
-        ended: What it wrote in the end; ``None`` where it was cut off before.
-    """
+    """One job of a sweep."""
 
     folder: Path
-    values: Mapping[str, str]
-    ended: Score | None
+    values: Mapping[str, str]  # what was chosen for each key that differs between jobs: ``{"model": "gru"}``
+    ended: Score | None  # what it wrote in the end; ``None`` where it was cut off before
 
     @property
     def name(self) -> str:
         """Its number."""
         return self.folder.name
 
-    @cached_property
-    def curve(self) -> list[tuple[int, float]]:
-        """Held-out nats per event by step."""
-        return read_curve(self.folder)
-
     @property
     def score(self) -> float:
         """Held-out nats per event; of a job that was cut off the best it came to, NaN where there are none."""
         if self.ended is None:
-            return min((nats for _, nats in self.curve), default=math.nan)
+            return min((nats for _, nats in read_curve(self.folder)), default=math.nan)
         return math.nan if self.ended.val_nll is None else self.ended.val_nll
 
     @property

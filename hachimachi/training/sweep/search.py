@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
@@ -16,13 +16,10 @@ import lightning as L
 from hydra.experimental.callback import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
+from rich.console import Console
 
-from hachimachi.errors import count
 from hachimachi.training.callbacks import score_of
-from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Job, Score, read_curve, read_jobs
+from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Score, read_curve, read_jobs
 
 Curve = Sequence[tuple[int, float]]
 
@@ -49,15 +46,18 @@ class Prune(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Add to the curve, and compare."""
-        score, step = score_of(trainer), trainer.global_step
-        if trainer.sanity_checking or score is None:
+        nats, step = score_of(trainer), trainer.global_step
+        if trainer.sanity_checking or nats is None:
             return
-        self.best = min(self.best, score)
+        self.best = min(self.best, nats)
         if trainer.is_global_zero:
-            self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
+            self._append((step, f"{time.monotonic() - self.started:.1f}", nats), "a")
         behind = False
         if self.after is not None and step >= self.warmup and trainer.state.fn == TrainerFn.FITTING:  # not over yet
-            self.others |= dict(_read_finished(self.sweep, {self.folder, *self.others}))
+            for path in self.sweep.rglob(SCORE):
+                score = None if path.parent in {self.folder, *self.others} else Score.read(path.parent)
+                if score and not (score.error or score.stopped or score.pruned is not None):
+                    self.others[path.parent] = read_curve(path.parent)
             there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
             behind = len(there) >= max(1, self.after) and self.best > median(there)
         # of several processes each may find more jobs finished than another
@@ -74,35 +74,20 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-def _read_finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
-    for path in sweep.rglob(SCORE):
-        score = None if path.parent in known else Score.read(path.parent)
-        if score and not (score.error or score.stopped or score.pruned is not None):
-            yield path.parent, read_curve(path.parent)
-
-
 EVERY = 0.5  # seconds between two looks into the folder
-MOST = 12  # running jobs that are shown
 
 
 class Watch:
-    """Looks into the folder of a sweep, and shows what runs and what has ended.
-
-    On a terminal a few lines that change; elsewhere one line when a job has ended.
-    """
+    """Prints one line for each job of a sweep that ends, of jobs that run in other processes."""
 
     def __init__(self, folder: Path, console: Console | None = None) -> None:
         self.folder, self.console = folder, console or Console(highlight=False, markup=False)
-        self.live = Live(console=self.console, transient=True, auto_refresh=False)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.printed: set[Path] = set()
-        self.began: dict[Path, float] = {}
 
     def start(self) -> None:
-        """Begin to show."""
-        if self.console.is_terminal:
-            self.live.start()
+        """Begin to look."""
         self.thread.start()
 
     def end(self) -> None:
@@ -110,41 +95,21 @@ class Watch:
         self.over.set()
         self.thread.join()
         self.look()
-        self.live.stop()
 
     def _run(self) -> None:
         while not self.over.wait(EVERY):
             self.look()
 
     def look(self) -> None:
-        """Look once, and show."""
-        jobs = read_jobs(self.folder)
-        for job in jobs:
-            self.began.setdefault(job.folder, time.monotonic())
-            if job.ended and job.folder not in self.printed:
-                self.printed.add(job.folder)
-                self.console.print(line_of(job), soft_wrap=True)
-        if not self.live.is_started:
-            return
-        running = [job for job in jobs if job.ended is None]
-        ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
-        lines = []
-        for job in running[:MOST]:
-            seconds = time.monotonic() - self.began[job.folder]
-            score = f"{job.score:7.2f}" if job.curve else "      –"
-            text = f"job {job.name:>3} {seconds:4.0f} s {score}  {' '.join(job.words)}"
-            lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
-        best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
-        head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
-        self.live.update(Group(*lines, head), refresh=True)
-
-
-def line_of(job: Job) -> str:
-    """Return what came of a job, in one line."""
-    assert job.ended is not None
-    score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
-    state = f" ({job.state})" if job.state else ""
-    return f"job {job.name}{state}: {score}  {' '.join(job.words)}".rstrip()
+        """Look once, and print what has ended since."""
+        for job in read_jobs(self.folder):
+            if job.ended is None or job.folder in self.printed:
+                continue
+            self.printed.add(job.folder)
+            score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
+            state = f" ({job.state})" if job.state else ""
+            line = f"job {job.name}{state}: {score}  {' '.join(job.words)}".rstrip()
+            self.console.print(line, soft_wrap=True)
 
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -153,7 +118,7 @@ QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
 class SweepFolder(Callback):
-    """Remembers where Hydra put the last sweep, and shows how far jobs are that run in other processes.
+    """Remembers where Hydra put the last sweep, and tells of jobs that end in other processes.
 
     Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
     """
@@ -188,7 +153,7 @@ class SweepFolder(Callback):
 
     @classmethod
     def end_watch(cls) -> None:
-        """Show no more."""
+        """Tell of no more."""
         if cls.watch:
             cls.watch.end()
         cls.watch = None

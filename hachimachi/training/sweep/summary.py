@@ -1,4 +1,4 @@
-"""The summary of a sweep: on the screen, as a table and a picture in its folder, and the best model."""
+"""The summary of a sweep: on the screen, as a table in its folder, and the best model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,17 +17,15 @@ from rich.text import Text
 from hachimachi.console import narrow_console
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
-from hachimachi.models.backbones import NAMES
-from hachimachi.plot.canvas import FAINT, HUES, LEGEND, save, style
 from hachimachi.training.sweep.results import MODEL, Job, group_by_seed, keys_of, read_jobs
 
-TABLE, PICTURE = "scores.csv", "scores.png"
+TABLE = "scores.csv"
 MOST = 40  # jobs on the screen; the table in the folder has all
 _LONG = re.compile(r"-?\d*\.\d{5,}(e[+-]?\d+)?")
 
 
 def report(folder: Path, output: Path | None = None, *, interrupted: bool = False) -> None:
-    """Print the jobs of a sweep, best first, leave a table and a picture in its folder, copy the best model.
+    """Print the jobs of a sweep, best first, leave a table in its folder, and copy the best model.
 
     Raises:
         HachimachiError: A job failed, or the best model is to be copied and no job has a score.
@@ -40,7 +34,7 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
     console = narrow_console()
     if jobs:
         _print(console, jobs)
-        _write_files(folder, jobs)
+        _write_table(folder, jobs)
     ended = sum(job.state in ("", "pruned") for job in jobs)
     if interrupted:
         console.print(f"Stopped; kept: {count(ended, 'finished job')} in", end=" ")
@@ -102,7 +96,7 @@ def _table(columns: Mapping[str, Sequence[Any]], values: Sequence[Mapping[str, s
     return table
 
 
-def _write_files(folder: Path, jobs: Sequence[Job]) -> None:
+def _write_table(folder: Path, jobs: Sequence[Job]) -> None:
     keys = keys_of(jobs)
     with replacing(folder / TABLE) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -112,100 +106,4 @@ def _write_files(folder: Path, jobs: Sequence[Job]) -> None:
             score = "" if math.isnan(job.score) else job.score
             values = (job.values.get(key, "") for key in keys)
             rows.writerow([job.name, score, job.state or "finished", *ended, *values])
-    if picture := draw_sweep(jobs):
-        save(picture, folder / PICTURE)
-        print(f"{folder / TABLE}, {PICTURE}: all scores, as a table and as a picture")
-
-
-ACROSS = 3  # panels in a row
-SPREAD = 0.12  # how far apart dots of one choice may lie, in the width of a choice
-MANY = 12  # from this many choices on a key that is no number is not drawn
-BEST, PRUNED = HUES[1], "#b9bec7"
-
-
-def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
-    """Draw held-out nats per event of jobs, best first, by step and by each key that varies; nothing without scores."""
-    scored = [job for job in jobs if math.isfinite(job.score)]
-    if not scored:
-        return None
-    keys = []
-    for key in keys_of(jobs):
-        values = [job.values.get(key, "") for job in scored]
-        if len(set(values)) > 1 and (len(set(values)) < MANY or _numbers(values) is not None):
-            keys.append(key)
-    across = max(1, min(ACROSS, len(keys)))
-    rows = math.ceil(len(keys) / across)
-    figure = Figure(figsize=(10, 3.6 + 2.8 * rows), facecolor="white", layout="constrained")
-    grid = figure.add_gridspec(1 + rows, across, height_ratios=[1.25] + [1] * rows)
-    scores = np.array([job.score for job in scored])
-    # one that diverged would hide the others: it stands at the upper edge
-    top = float(min(scores.max(), scores.min() + 6 * max(np.median(scores) - scores.min(), 0.05)))
-    margin = 0.15 * max(top - scores.min(), 0.1)
-    for i, key in enumerate(["", *keys]):
-        ax = figure.add_subplot(grid[0, :] if i == 0 else grid[1 + (i - 1) // across, (i - 1) % across])
-        style(ax, key or "Held out, by step", grid="y")
-        ax.set_ylabel("nats per event", color=FAINT, fontsize=9)
-        ax.set_ylim(float(scores.min()) - margin, top + margin)
-        if key:
-            _draw_key(ax, [job.values.get(key, "–") for job in scored], scored, np.minimum(scores, top + 0.8 * margin))
-        else:
-            _draw_curves(ax, scored)
-    best = " ".join(f"{key}={_short(value)}" for key, value in scored[0].values.items())
-    label = f"best: job {scored[0].name}, {scored[0].score:.2f}" + (f" ({best})" if len(best) < 90 else "")
-    marks = [(BEST, "o", label), (HUES[0], "o", "finished")]
-    marks += [(PRUNED, "x", "ended early")] if any(job.state for job in scored) else []
-    handles = [Line2D([], [], color=hue, marker=marker, linestyle="none", label=label) for hue, marker, label in marks]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, **LEGEND)
-    return figure
-
-
-def _draw_curves(ax: Axes, jobs: Sequence[Job]) -> None:
-    marginal = next((job.ended.marginal for job in jobs if job.ended and job.ended.marginal), None)
-    low, high = ax.get_ylim()
-    begun = [max(nats for _, nats in job.curve) for job in jobs if job.curve]
-    ax.set_ylim(low, max(high, min(max(begun, default=high), 2 * high - low)))
-    if marginal and low < marginal < ax.get_ylim()[1]:
-        ax.axhline(marginal, color=FAINT, linewidth=1, linestyle="--", label="marginal baseline")
-        ax.legend(loc="upper right", **LEGEND)
-    for i, job in reversed(list(enumerate(jobs))):
-        if job.curve:
-            step, nats = zip(*job.curve, strict=True)
-            ax.plot(step, nats, color=_hue(job, i), linewidth=1.0 if i else 2.2, alpha=0.7 if i else 1)
-    ax.set_xlim(left=0)
-
-
-def _draw_key(ax: Axes, values: Sequence[str], jobs: Sequence[Job], heights: np.ndarray) -> None:
-    xs = numbers = _numbers(values)
-    if xs is None or len(set(values)) <= 5:
-        if numbers is not None:
-            choices = sorted(set(values), key=float)
-        else:  # sizes in their order, others by the alphabet
-            choices = sorted(set(values), key=lambda each: (NAMES.index(each) if each in NAMES else len(NAMES), each))
-        xs = np.array([float(choices.index(value)) for value in values])
-        ax.set_xticks(range(len(choices)), [_short(choice) for choice in choices])
-        ax.set_xlim(-0.6, len(choices) - 0.4)
-        for x in np.unique(xs):  # so that no dot of a choice hides another
-            dots = np.flatnonzero(xs == x)
-            xs[dots] += np.linspace(-SPREAD, SPREAD, len(dots)) if len(dots) > 1 else 0.0
-    elif xs.min() > 0 and xs.max() / xs.min() >= 8:
-        ax.set_xscale("log")
-    for i in reversed(range(len(jobs))):
-        size, alpha = (6, 0.85) if i else (9, 1.0)
-        marker = "x" if jobs[i].state else "o"
-        ax.plot(xs[i], heights[i], marker, color=_hue(jobs[i], i), markersize=size, alpha=alpha)
-
-
-def _hue(job: Job, i: int) -> str:
-    return BEST if i == 0 else PRUNED if job.state else HUES[0]
-
-
-def _numbers(values: Sequence[str]) -> np.ndarray | None:
-    try:
-        return np.array([float(value) for value in values])
-    except ValueError:
-        return None
-
-
-def _short(text: str) -> str:
-    number = _numbers([text])
-    return f"{number[0]:.3g}" if number is not None else text if len(text) <= 14 else f"{text[:13]}…"
+    print(f"{folder / TABLE}: all scores")
