@@ -28,22 +28,15 @@ class PlayedGrid:
     """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0.
 
     In plain numbers, it does what :class:`~hachimachi.models.encoder.Scale` does.
-
-    Args:
-        name: The column's name.
-        grid: Its bins.
-        moments: Mean and standard deviation of its scale; see :attr:`~hachimachi.columns.Column.moments`.
-        whole: Whether only the middles of bins are played.
-        played: Indices of the first and the last bin that are played without a constraint; all by default.
     """
 
     def __init__(
         self,
         name: str,
         grid: UniformGrid,
-        moments: tuple[float, float],
-        whole: bool = False,
-        played: tuple[int, int] | None = None,
+        moments: tuple[float, float],  # of its scale; see :attr:`~hachimachi.columns.Column.moments`
+        whole: bool = False,  # whether only the middles of bins are played
+        played: tuple[int, int] | None = None,  # first and last bin without a constraint; all by default
     ) -> None:
         self.name, self.grid, self.whole = name, grid, whole
         self.mean, self.std = moments
