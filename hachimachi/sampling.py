@@ -116,12 +116,8 @@ class Sampling:
         """Return how to draw one column."""
         known: dict[str, ColumnSampling] = self._columns  # pyright: ignore[reportAttributeAccessIssue]  (set above)
         if name not in known:
-            known[name] = ColumnSampling(
-                number_for(name, self.temperature, 1.0),
-                number_for(name, self.top_p, 1.0),
-                number_for(name, self.min_p, 0.0),
-                self.constraints.get(name),
-            )
+            numbers = (number_for(name, *each) for each in ((self.temperature, 1), (self.top_p, 1), (self.min_p, 0)))
+            known[name] = ColumnSampling(*numbers, constraint=self.constraints.get(name))
         return known[name]
 
     def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:
@@ -129,8 +125,7 @@ class Sampling:
         if not self.constraints and self.polyphony is None:
             return order
         constrained = {*self.constraints, *((TIME,) if self.polyphony is not None else ())}
-        first = [i for i in order if names[i] in constrained]
-        return [*first, *(i for i in order if i not in first)]
+        return sorted(order, key=lambda i: names[i] not in constrained)  # a stable sort: else in the model's order
 
     def check(self, columns: Sequence[Column]) -> None:
         """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""
@@ -141,8 +136,8 @@ class Sampling:
                 if name not in by_name:
                     raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
         if self.polyphony is not None and not {TIME, "duration"} <= set(by_name):
-            needs = f"needs {TIME} and a feature named duration"
-            raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
+            has = ", ".join(by_name)
+            raise HachimachiError(f"polyphony needs {TIME} and a feature named duration; the model has {has}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
         for column in columns:

@@ -94,66 +94,42 @@ def _advise_playing(report: PlayReport, found: Collection[str], varied: Collecti
 
 
 def describe_playing(report: PlayReport) -> str:
-    """Say how a model plays in the words of a musician, where its temperatures differ of each."""
+    """Say how a model plays as learned, in the words of a musician."""
     nouns = ("the piece", "the pieces") if report.notes else ("the data", "the data")
     pronouns = ("it", "them") if report.notes else ("it", "it")
-    phrases = [*_describe_descriptors(report), *_describe_copying(report)]
-    text = "; ".join(phrases).replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])
+    descriptors = next(iter(report.by_temperature().values()))
+    phrases = [_describe(each, report) for each in descriptors]
+    ranges = [each for each in descriptors if each.name.startswith("range ") and not math.isnan(each.gap)]
+    if ranges and not any(each.beyond for each in ranges):
+        phrases.insert(1, "reaches as far")
+    if report.copying:
+        noun, unheard = ("note", "music") if report.notes else ("event", "data")
+        longest, real = report.copying.generated.longest, report.copying.real
+        verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
+        beside = "" if real.share > HEARD else f" ({unheard} it has not heard: {real.longest})"
+        phrases.append(f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}")
+    text = "; ".join(filter(None, phrases))
+    text = text.replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])
     return text[:1].upper() + text[1:]
 
 
-def _describe_descriptors(report: PlayReport) -> list[str]:
-    temperatures = {t: {each.name: each for each in found} for t, found in report.by_temperature().items()}
-    (_, first), *others = temperatures.items()
-    phrases = []
-    for name, descriptor in first.items():
-        phrase = _fault(descriptor, report) if descriptor.beyond else _merit(descriptor, report)
-        beyond = {t: found[name] for t, found in others if found[name].beyond}
-        if beyond and not descriptor.beyond:
-            temperature = max(beyond, key=lambda t: abs(beyond[t].gap))
-            fault = _fault(beyond[temperature], report, short=bool(phrase))
-            phrase = f"{phrase}, but {fault}" if phrase else fault
-            phrase += f" at temperature {temperature:g}"
-        phrases.append(phrase)
-    ranges = [each for each in first.values() if each.name.startswith("range ") and not math.isnan(each.gap)]
-    if ranges and not any(each.beyond for each in ranges):
-        phrases.insert(1, "reaches as far")
-    return [phrase for phrase in phrases if phrase]
-
-
-def _merit(descriptor: Descriptor, report: PlayReport) -> str:
-    """Say what is as it should be; nothing where that would say nothing, or is not known."""
-    if math.isnan(descriptor.gap):
-        return ""
-    if descriptor.name == "key" and descriptor.real >= TONAL:
-        return "stays in a key as {it} do" if report.several else "stays in the key of {it}"
-    if descriptor.name == "density":
-        return "as dense as {it}" if report.notes else "as many events a second as {it}"
-    if descriptor.name == "polyphony" and descriptor.real > CHORDS:
-        return "as many notes at once"
-    return "never jumps further" if descriptor.name == "jumps" and not descriptor.generated else ""
-
-
-def _fault(descriptor: Descriptor, report: PlayReport, *, short: bool = False) -> str:
-    """Say what is not as it should be; briefly after what is said of temperature 1."""
-    name, made, real, times = descriptor.name, descriptor.generated, descriptor.real, f"{descriptor.gap + 1:.2g} times"
-    brief = {"key": "less so", "density": f"{times} that", "polyphony": f"{made:.1f} for {real:.1f}"}
-    whole = {
-        "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
-        "density": f"{times} as {'dense' if report.notes else 'many events a second'} as {{it}}",
-        "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
-        "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
-        "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+def _describe(descriptor: Descriptor, report: PlayReport) -> str:
+    """Say what is, or is not, as it should be; nothing where that would say nothing, or is not known."""
+    name, made, real = descriptor.name, descriptor.generated, descriptor.real
+    dense = "dense as {it}" if report.notes else "many events a second as {it}"
+    if descriptor.beyond:
+        faults = {
+            "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
+            "density": f"{descriptor.gap + 1:.2g} times as {dense}",
+            "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
+            "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
+            "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+        }
+        return faults.get(name) or f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
+    merits = {
+        "key": ("stays in a key as {it} do" if report.several else "stays in the key of {it}") * (real >= TONAL),
+        "density": f"as {dense}",
+        "polyphony": "as many notes at once" * (real > CHORDS),
+        "jumps": "never jumps further" * (not made),
     }
-    range_of = f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
-    return (brief if short else {}).get(name) or whole.get(name, range_of)
-
-
-def _describe_copying(report: PlayReport) -> list[str]:
-    if report.copying is None:
-        return []
-    noun, unheard = ("note", "music") if report.notes else ("event", "data")
-    longest, real = report.copying.generated.longest, report.copying.real.longest
-    verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
-    beside = "" if report.copying.real.share > HEARD else f" ({unheard} it has not heard: {real})"
-    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}"]
+    return "" if math.isnan(descriptor.gap) else merits.get(name, "")

@@ -159,11 +159,8 @@ class HistogramSampler:
     def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins from one to another, shape (stop − start,)."""
         table = self._unseen[start:stop].copy()
-        if tilt is None:
-            shares = self.shares * (1 - self.novel)
-        else:
-            powers = self._powers(tilt)
-            shares = powers * ((1 - self.novel) / float(powers.sum()))
+        powers = self.shares if tilt is None else self._powers(tilt)
+        shares = powers * ((1 - self.novel) / float(powers.sum()))
         inside = slice(bisect_left(self.occupied, start), bisect_left(self.occupied, stop))
         table[self.occupied_array[inside] - start] += shares[inside]
         return table
@@ -277,20 +274,13 @@ class NumberSampler:
         return weights @ _between(locations[:, None] * slopes - self.grid.edges[start : stop + 1] * slopes)
 
     def bin_masses(self, locations: Numbers, log_scales: Numbers, index: int) -> Numbers:
-        """Return the mass of one bin under each logistic, shape (K,), exactly: in plain numbers, which is quicker."""
-        low, high = self.grid.edges[index : index + 2].tolist()
-        masses = []
-        for location, log_scale in zip(locations.tolist(), log_scales.tolist(), strict=True):
-            width = math.exp(clip(log_scale, *WIDTHS))
-            a, b = (math.exp(clip((location - edge) / width, -STEEPEST, STEEPEST)) for edge in (low, high))
-            masses.append((a - b) / (1 + a) / (1 + b))
-        return np.array(masses)
+        """Return the mass of one bin under each logistic, shape (K,), exactly."""
+        widths = np.exp(np.minimum(np.maximum(log_scales, WIDTHS[0]), WIDTHS[1]))
+        return _between((locations[:, None] - self.grid.edges[index : index + 2]) / widths[:, None])[:, 0]
 
     def logistic(self, location: float, log_scale: float, random: Random) -> float:
         """Draw a value from a logistic."""
-        low, high = WIDTHS
-        log_scale = low if log_scale < low else high if log_scale > high else log_scale
-        return self.grid.keep(location + math.exp(log_scale) * logit(random))
+        return self.grid.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
 
     def same(self, index: int, last: float) -> float:
         """Return the previous value where it is known and can be played, else the middle of its bin."""
