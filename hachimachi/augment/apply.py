@@ -51,7 +51,7 @@ class EventLayout:
             if column.name in SECONDS:
                 low = max(low, 0.0)
             if column.whole and column.name in MIDI_RANGES:  # unless the data goes beyond, as a pitch in hertz does
-                (lowest, highest), (first, last) = MIDI_RANGES[column.name], _extent(column)
+                (lowest, highest), (first, last) = MIDI_RANGES[column.name], extent(column)
                 low, high = max(low, min(lowest, first)), min(high, max(highest, last))
             bounds.append((np.ceil(low), np.floor(high)) if column.whole else (low, high))
         return np.array(bounds, dtype=np.float64).T
@@ -103,11 +103,11 @@ class EventLayout:
             if column.name == "instrument":
                 found |= rows[..., i] == DRUMS
             elif column.name == "channel":  # counted from 0 as in files, from 1 where the data has a channel 16
-                found |= rows[..., i] == DRUM_CHANNEL + (_extent(column)[1] >= 16)
+                found |= rows[..., i] == DRUM_CHANNEL + (extent(column)[1] >= 16)
         return found
 
 
-def _extent(column: Column) -> tuple[float, float]:
+def extent(column: Column) -> tuple[float, float]:
     """Return the lowest and the highest value of the data that a column was fitted to."""
     if isinstance(column.grid, Categories):
         return min(column.grid.values), max(column.grid.values)

@@ -33,6 +33,10 @@ class Argument:
     read: Callable[[Any], Any] = lambda written: written
     words: Mapping[str, Any] = field(default_factory=dict)  # the words it may be, each with its value
 
+    def field(self, default: Any) -> Any:
+        """Return the field of a dataclass that holds it."""
+        return field(default=default, metadata={"argument": self})
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -43,15 +47,11 @@ def _show_number(value: float) -> str:
     return str(int(value)) if whole else repr(float(value))
 
 
-def _declare(argument: Argument, default: Any) -> Any:
-    return field(default=default, metadata={"argument": argument})
-
-
 def number(
     expected: str = "a number", default: Any = MISSING, accepts: Callable[[float], bool] = lambda _: True
 ) -> Any:
     """Declare a finite number; ``expected`` describes in messages which numbers are accepted."""
-    return _declare(Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number), default)
+    return Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number).field(default)
 
 
 def limits(default: Any = MISSING) -> Any:
@@ -63,7 +63,7 @@ def limits(default: Any = MISSING) -> Any:
     def show(value: tuple[float, float]) -> str:
         return f"({_show_number(value[0])}, {_show_number(value[1])})"
 
-    return _declare(Argument("(low, high), such as (-6, 6)", accepts, show), default)
+    return Argument("(low, high), such as (-6, 6)", accepts, show).field(default)
 
 
 def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = False) -> Any:
@@ -80,7 +80,7 @@ def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = 
     def read(written: Any) -> Any:
         return words.get(written) if isinstance(written, Word) else written
 
-    return _declare(Argument(expected, accepts, show, read, words), default)
+    return Argument(expected, accepts, show, read, words).field(default)
 
 
 def one_of(*words: str, default: Any = MISSING) -> Any:
@@ -102,11 +102,8 @@ def features(default: Any = MISSING) -> Any:
     """Declare features by name or number: ``pitch``, ``(t, duration)``, ``"left hand"``, ``2``, ``all``."""
 
     def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, tuple)
-            and len(value) > 0
-            and all(isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in value)
-        )
+        dims = value if isinstance(value, tuple) else ()
+        return len(dims) > 0 and all(isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in dims)
 
     def show(value: tuple[str | int, ...]) -> str:
         dims = [show_dim(dim) for dim in value]
@@ -117,7 +114,7 @@ def features(default: Any = MISSING) -> Any:
         return tuple(_RESERVED.get(dim, str(dim)) if isinstance(dim, Word) else dim for dim in dims)
 
     expected = "features by name or number, such as pitch, (t, duration), 2 or all"
-    return _declare(Argument(expected, accepts, show, read), default)
+    return Argument(expected, accepts, show, read).field(default)
 
 
 def show_dim(dim: str | int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.augment.apply import extent
 from hachimachi.columns import BEYOND, Categories, Column
 from hachimachi.events import TIME, EventSequence
 
@@ -43,7 +44,7 @@ def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> Coll
     near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
     # a controller, not music, may rest as long as it did in training if that is more
     rests = sequence.temporal and all(column.name != "pitch" for column in columns)
-    allowed = max(SILENCE, _range(columns[0])[1]) if rests else SILENCE
+    allowed = max(SILENCE, extent(columns[0])[1]) if rests else SILENCE
     return CollapseStats(
         repeats=_longest_cycle(sequence, columns),
         silence=float(between.max(initial=0.0)),
@@ -86,16 +87,10 @@ def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) 
     flags = []
     for column, values in zip(columns, sequence.rows().T, strict=True):
         if column.name != TIME and not isinstance(column.grid, Categories):
-            low, high = _range(column)
+            low, high = extent(column)
             beyond = column.grid.resolution / 2 + margin * (high - low)
             flags.append((values < low - beyond) | (values > high + beyond))
     return np.stack(flags, axis=1) if flags else np.zeros((len(sequence), 0), dtype=bool)
-
-
-def _range(column: Column) -> tuple[float, float]:
-    assert not isinstance(column.grid, Categories)
-    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]])).tolist()
-    return low, high
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> int:

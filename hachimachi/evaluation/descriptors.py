@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.augment.apply import EventLayout
 from hachimachi.columns import Categories, Column, UniformGrid, histogram_nats
 from hachimachi.events import TIME, EventSequence
-from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
 WINDOW, HOP = 100, 50  # notes in a window whose pitch classes are counted, and from one window to the next
 NAMES = 0.5, 0.9
@@ -80,7 +80,7 @@ class Reference:
 
     def __init__(self, real: Sequence[EventSequence], columns: Sequence[Column]) -> None:
         self.columns = {column.name: column for column in columns}
-        self.notes = "pitch" in self.columns
+        self.notes, self.layout = "pitch" in self.columns, EventLayout(tuple(columns))
         time = self.columns[TIME].grid if TIME in self.columns else None
         self.instant = max(INSTANT, time.resolution / 2 if isinstance(time, UniformGrid) else 0.0)
         if self.notes:
@@ -128,13 +128,7 @@ class Reference:
         return {**ranges, "jumps": _mean(jumps)}
 
     def _pitches(self, sequence: EventSequence) -> NDArray[np.int64]:
-        kept = np.ones(len(sequence), dtype=bool)
-        if "instrument" in self.columns:
-            kept &= sequence.column("instrument") != DRUMS
-        if channel := self.columns.get("channel"):  # counted from 0 as in files, from 1 where the data has a channel 16
-            values = sequence.column("channel")
-            most = max(channel.grid.values) if isinstance(channel.grid, Categories) else values.max(initial=0)
-            kept &= values != DRUM_CHANNEL + (most >= 16)
+        kept = ~self.layout.drums(sequence.rows()[None])[0]
         return np.rint(sequence.column("pitch")[kept]).astype(np.int64)
 
     def _key(self, sequences: Sequence[EventSequence]) -> float:
