@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.columns import SECONDS, fit_columns
-from hachimachi.description.findings import AT_ONCE, Finding, find
-from hachimachi.description.statistics import ColumnStatistics, ReservoirSample, read_blocks
+from hachimachi.description.findings import AT_ONCE, EventSample, Finding, Numbers, find
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME, EventSequence, Feature, Kind
 from hachimachi.io import Report
-from hachimachi.io.collection import Collection
+from hachimachi.io.collection import Collection, Summary
 from hachimachi.io.files import open_collection
 from hachimachi.io.midi import instrument_name
 from hachimachi.io.text import numerals
@@ -24,7 +23,6 @@ from hachimachi.io.text import numerals
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SHORTEST = 1e-3  # upper edge of the first bin of a log scale in seconds; the bin begins at 0
 _EXAMPLE, _TYPICAL = 2000, 100  # most events of the example, and those that are enough for one
-_COMPARED = 2000  # number of sequences, the first ones, whose means are compared
 _MANY = 256  # most distinct values of a column whose counts are kept
 _STEPS = 4096  # most steps for which bins are of whole steps
 _HEIGHTS = "▁▂▃▄▅▆▇█"
@@ -120,17 +118,13 @@ class ValueHistogram:
             scale = "log"
             with np.errstate(over="ignore"):  # the last edge is `high` itself, whatever rounding makes of its logarithm
                 edges = np.append(0.0, np.geomspace(SHORTEST, high, bins))
-            indices = np.searchsorted(edges, values, side="right") - 1
         elif (high / 2 - low / 2) / step < _STEPS:  # bins of whole steps hold equally many values
             width = step * max(np.ceil(((high - low) / step + 1) / bins), 1)
             edges = low - step / 2 + width * np.arange(np.ceil((high - low + step) / width - 1e-9) + 1)
-            indices = ((values - edges[0]) / width).astype(np.int64)
-        elif low == high:
-            edges, indices = np.array([low - 0.5, high + 0.5]), np.zeros(len(values), np.int64)
         else:
-            share, steps = (values / 2 - low / 2) / (high / 2 - low / 2), np.linspace(0, 1, bins + 1)
-            edges = low * (1 - steps) + high * steps  # and halves above: no overflow
-            indices = (share * bins).astype(np.int64)
+            steps = np.linspace(0, 1, bins + 1)
+            edges = low * (1 - steps) + high * steps  # no overflow
+        indices = np.searchsorted(edges, values, side="right") - 1
         counts = np.bincount(np.clip(indices, 0, len(edges) - 2), minlength=len(edges) - 1)
         return ValueHistogram(edges, counts, scale)
 
@@ -150,110 +144,98 @@ def describe(
     report: Report | None = None,
     *,
     name: str = "",
-    progress: Callable[[int], object] = bool,
 ) -> Description:
-    """Describe data, and find what looks wrong, in one pass; data on disk may be larger than memory.
+    """Describe data, and find what looks wrong.
+
+    Of much data on disk (:data:`~hachimachi.io.collection.SAMPLED`) sizes, kinds and ranges are exact, all else is that
+    of a sample.
 
     Args:
         data: A file or a folder, one sequence, or any number of them.
         report: Takes what was mended or left out while reading.
         name: Name of the data; by default that of their file or sequence.
-        progress: Called with the number of events so far.
     """
     if isinstance(data, EventSequence):
         name, data = name or data.name, [data]
     if isinstance(data, str | os.PathLike):
         name, data = name or os.fspath(data), open_collection(data, report)
-    data = data if isinstance(data, Collection) else list(data)
-    if not any(map(len, data)):
+    sequences = data if isinstance(data, Collection) else list(data)
+    if not sequences or not (collection := Collection.of(sequences)).events:
         raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
-    collection = Collection.of(data)
-    temporal, lengths = collection.temporal, collection.lengths
-    features = [Feature(TIME, min=0.0)] * temporal + list(collection.features)
-    statistics = [ColumnStatistics(i, len(features)) for i in range(len(features))]
-    sample, sums = ReservoirSample(len(features)), np.zeros((len(collection), len(features)))
-    for block in read_blocks(collection):
-        for each in statistics:
-            each.add(block)
-        sample.add(block.rows)
-        with np.errstate(over="ignore"):  # what is not finite is not compared
-            sums[block.sequences] += np.add.reduceat(np.abs(np.nan_to_num(block.rows)), block.starts, axis=0)
-        progress(sample.seen)
+    features = [Feature(TIME, min=0.0)] * collection.temporal + list(collection.features)
+    sample, names = EventSample(collection.sampled()), [feature.name for feature in features]
+    lengths, titles = collection.lengths, collection.names
+    there, steps = np.flatnonzero(lengths), int(np.maximum(lengths - 1, 0).sum())
     columns, refused = [], []
-    for feature, each in zip(features, statistics, strict=True):
-        values = sample.rows[:, each.column]
-        values = np.sort(values[~np.isnan(values)])
-        fitted, finding = _fit(feature, each, values)
-        columns.append(_describe_column(fitted, feature, each, values))
+    for i, (feature, summary) in enumerate(zip(features, collection.summarise(), strict=True)):
+        number = steps if feature.name == TIME else collection.events
+        fitted, finding = _fit(feature, summary, sample.values(i))
+        columns.append(_describe_column(fitted, feature, summary, sample.values(i), number))
         refused += [finding] if finding else []
-    names = [feature.name for feature in features]
     instruments: dict[str, int] = {}
-    if "instrument" in names and "pitch" in names:
-        column = statistics[names.index("instrument")]
-        for i in np.argsort(-column.counts, kind="stable").tolist():
-            instruments[instrument_name(float(column.values[i]))] = int(column.counts[i])
-    there, titles = np.flatnonzero(lengths), collection.names
+    if {"instrument", "pitch"} <= set(names):
+        counts = sorted(columns[names.index("instrument")].counts.items(), key=lambda pair: -pair[1])
+        instruments = {instrument_name(value): number for value, number in counts}
+    seconds = steps * float(np.mean(columns[0].values)) if collection.temporal and steps else 0.0
     shortest, longest = there[np.argmin(lengths[there])], np.argmax(lengths)
     example = int(np.argmax(np.minimum(lengths, _TYPICAL)))
     described = Description(
         name=name,
         sequences=len(there),
-        events=sample.seen,
-        seconds=float(sums[:, 0].sum()) if temporal else None,
+        events=collection.events,
+        seconds=seconds if collection.temporal else None,
         lengths=(int(lengths[shortest]), int(np.median(lengths[there])), int(lengths[longest])),
         shortest=titles[shortest],
         longest=titles[longest],
         columns=tuple(columns),
-        at_zero=_share(columns[0], 0.0) if temporal else None,
-        at_once=_share(columns[0], AT_ONCE) if temporal else None,
+        at_zero=_share(columns[0], 0.0) if collection.temporal else None,
+        at_once=_share(columns[0], AT_ONCE) if collection.temporal else None,
         instruments=instruments,
         findings=(),
         sampled=len(sample.rows),
         example=collection.take([example]).cut(0, _EXAMPLE)[0],
     )
-    compared = np.flatnonzero(lengths > 1)[:_COMPARED]
-    counted = lengths[compared, None] - np.array([name == TIME for name in names])
-    found = find(described, statistics, sums[compared] / counted, [titles[i] for i in compared])
-    return replace(described, findings=(*refused, *found))
+    return replace(described, findings=(*refused, *find(described, sample)))
 
 
-def _fit(feature: Feature, statistics: ColumnStatistics, sample: NDArray[np.float64]) -> tuple[Feature, Finding | None]:
-    """Return the feature as training will fit it to the distinct values, or why training will refuse it."""
-    values = statistics.values
-    if statistics.many:  # then the ends, a fraction if there is any, and a sample
-        ends = [statistics.low, statistics.high, *([] if statistics.fraction is None else [statistics.fraction])]
-        values = np.unique(np.append(sample, ends))
+def _fit(feature: Feature, summary: Summary, values: Numbers) -> tuple[Feature, Finding | None]:
+    """Return the feature as training will fit it, or why training will refuse it."""
     try:
         if feature.name == TIME:
-            pair = EventSequence((Feature("x"),), np.zeros((2, 1)), np.array([0.0, max(statistics.high, 0.0)]))
+            pair = EventSequence((Feature("x"),), np.zeros((2, 1)), np.array([0.0, max(summary.high, 0.0)]))
             return fit_columns([pair])[0].feature, None
-        return fit_columns([EventSequence((feature,), values[:, None])])[0].feature, None
+        # a number that is not whole may have been left out of a sample
+        odd = [] if summary.whole or (values % 1).any() else [summary.low + 0.3 * (summary.high - summary.low)]
+        distinct = np.unique(np.append(values, [summary.low, summary.high, *odd]))
+        return fit_columns([EventSequence((feature,), distinct[:, None])])[0].feature, None
     except HachimachiError as error:
-        kind = feature.kind or ("integer" if statistics.whole else "continuous")
+        kind = feature.kind or ("integer" if summary.whole else "continuous")
         found = str(error).removeprefix(f"feature {feature.name!r}: ")
         return replace(feature, kind=kind), Finding("range", feature.name, found, "training will refuse it")
 
 
 def _describe_column(
-    fitted: Feature, declared: Feature, statistics: ColumnStatistics, values: NDArray[np.float64]
+    fitted: Feature, declared: Feature, summary: Summary, values: Numbers, number: int
 ) -> ColumnDescription:
-    values = values if values.size else np.zeros(1)  # single events have no inter-event time
-    low, high = (statistics.low, statistics.high) if statistics.events else (0.0, 0.0)
+    values = np.sort(values) if values.size else np.zeros(1)  # single events have no inter-event time
+    low, high = (summary.low, summary.high) if number else (0.0, 0.0)
     quantiles = np.quantile(values, QUANTILES, method="inverted_cdf").tolist()
     keys = ("kind", "min", "max", "resolution") if declared.name != TIME else ()
-    distinct, counts = statistics.values.tolist(), statistics.counts.tolist()
+    distinct, counts = np.unique(values, return_counts=True)
+    every = len(values) >= number
+    counts = np.rint(counts * (number / len(values))).astype(np.int64)
     return ColumnDescription(
         name=fitted.name,
         kind=fitted.kind or "continuous",
         masked=fitted.masked,
         resolution=None if fitted.kind == "categorical" else fitted.resolution,
         declared=tuple(key for key in keys if getattr(declared, key) is not None),
-        events=statistics.events,
+        events=number,
         low=low,
         high=high,
-        distinct=None if statistics.many else len(distinct),
+        distinct=len(distinct) * (number > 0) if every or len(distinct) <= _MANY else None,
         quantiles=dict(zip(QUANTILES, [low, *quantiles[1:-1], high], strict=True)),
-        counts=dict(zip(distinct, counts, strict=True)) if len(distinct) <= _MANY else {},
+        counts=dict(zip(distinct.tolist(), counts.tolist(), strict=True)) if number and len(distinct) <= _MANY else {},
         values=values,
     )
 

@@ -34,12 +34,9 @@ class Likeness:
         return self.distance / max(self.real, self.step)
 
 
-@dataclass(frozen=True)
-class _Aspect:
-    name: str
-    values: Callable[[EventSequence], Values]
-    distance: Callable[[Values, Values], float]
-    step: float
+Distance = Callable[[Values, Values], float]
+Aspects = dict[str, tuple[Callable[[EventSequence], Values], Distance, float]]
+"""Values of a sequence, their distance, and the step that counts, by the name of an aspect."""
 
 
 def measure_likeness(
@@ -54,27 +51,27 @@ def measure_likeness(
     halves = real[::2], real[1::2]
     if len(real) < SEVERAL:
         halves = [each[: len(each) // 2] for each in real], [each[len(each) // 2 :] for each in real]
+    pools = [_pool(_aspects(columns), part) for part in (generated, real, *halves)]
     found = []
-    for aspect in _aspects(columns):
-        parts = [_pool(aspect, part) for part in (generated, real, *halves)]
-        if all(map(len, parts)) and len(np.unique(np.concatenate(parts))) > 1:
-            distance, apart = aspect.distance(parts[0], parts[1]), aspect.distance(parts[2], parts[3])
-            found.append(Likeness(aspect.name, distance, apart, FINEST * aspect.step))
+    for name, (_, distance, step) in _aspects(columns).items():
+        made, whole, some, others = (pool[name] for pool in pools)
+        if all(map(len, (made, some, others))) and len(np.unique(np.concatenate([made, whole]))) > 1:
+            found.append(Likeness(name, distance(made, whole), distance(some, others), FINEST * step))
     return tuple(found)
 
 
 def pool_aspects(
     generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
 ) -> dict[str, tuple[Values, Values]]:
-    """Return what :func:`measure_likeness` compares, and other features: values of generations and real music, by
-    aspect.
-    """
+    """Return values of generations and real music by aspect of :func:`measure_likeness`, and by other features."""
     aspects = _aspects(columns)
-    there = {TIME, *(aspect.name for aspect in aspects)}
-    aspects += [aspect for column in columns if column.name not in there for aspect in _plain(column, steps=False)]
-    pools = {aspect.name: (_pool(aspect, generated), _pool(aspect, real)) for aspect in aspects}
+    for column in columns:
+        if column.name != TIME and column.name not in aspects:
+            aspects |= _of_feature(column, steps=False)
+    made, known = (_pool(aspects, sequences) for sequences in (generated, real))
+    pools = {name: (made[name], known[name]) for name in aspects}
     return {
-        name: pool for name, pool in pools.items() if all(map(len, pool)) and len(np.unique(np.concatenate(pool))) > 1
+        name: both for name, both in pools.items() if all(map(len, both)) and len(np.unique(np.concatenate(both))) > 1
     }
 
 
@@ -103,30 +100,27 @@ def total_variation(some: Values, others: Values) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
+def _aspects(columns: Sequence[Column]) -> Aspects:
     names = {column.name for column in columns}
-    notes = "pitch" in names
-    aspects = []
+    notes, aspects = "pitch" in names, {}
     if TIME in names:
-        aspects.append(_Aspect(TIME, lambda s: s.rows()[1:, 0], wasserstein, 0.01))
-        aspects.append(_Aspect("density", _density, wasserstein, 1.0))
+        aspects |= {TIME: (lambda s: s.rows()[1:, 0], wasserstein, 0.01), "density": (_density, wasserstein, 1.0)}
     if notes:
-        aspects.append(_Aspect("pitch class", lambda s: np.rint(s.column("pitch")) % 12, circular_wasserstein, 1.0))
-        aspects.append(_Aspect("interval", lambda s: np.diff(s.column("pitch")), wasserstein, 1.0))
+        aspects["pitch class"] = lambda s: np.rint(s.column("pitch")) % 12, circular_wasserstein, 1.0
+        aspects["interval"] = lambda s: np.diff(s.column("pitch")), wasserstein, 1.0
     for column in columns:
         if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
-            aspects += _plain(column, steps=not notes)
+            aspects |= _of_feature(column, steps=not notes)
     return aspects
 
 
-def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
+def _of_feature(column: Column, *, steps: bool) -> Aspects:
     name = column.name
     if isinstance(column.grid, Categories):
-        return [_Aspect(name, lambda s: s.column(name), total_variation, 0.01)]
-    unit = column.grid.resolution
-    aspects = [_Aspect(name, lambda s: s.column(name), wasserstein, unit)]
+        return {name: (lambda s: s.column(name), total_variation, 0.01)}
+    aspects: Aspects = {name: (lambda s: s.column(name), wasserstein, column.grid.resolution)}
     if steps:
-        aspects.append(_Aspect(f"{name} step", lambda s: np.diff(s.column(name)), wasserstein, unit))
+        aspects[f"{name} step"] = lambda s: np.diff(s.column(name)), wasserstein, column.grid.resolution
     return aspects
 
 
@@ -138,5 +132,5 @@ def _density(sequence: EventSequence) -> Values:
     return np.bincount(stretch, minlength=whole)[:whole].astype(np.float64)
 
 
-def _pool(aspect: _Aspect, sequences: Sequence[EventSequence]) -> Values:
-    return np.concatenate([np.zeros(0), *map(aspect.values, sequences)])
+def _pool(aspects: Aspects, sequences: Sequence[EventSequence]) -> dict[str, Values]:
+    return {name: np.concatenate([np.zeros(0), *map(each[0], sequences)]) for name, each in aspects.items()}

@@ -31,15 +31,15 @@ FAILED = float("inf")  # what a job without a score is worth to a sweeper; Optun
 
 @dataclass(frozen=True)
 class Site:
-    """Where a job is: its folder, that of its sweep, and whether others run at the same time."""
+    """Where the job is that Hydra began."""
 
     folder: Path
-    sweep: Path | None
-    beside: bool
+    sweep: Path | None  # a process that Lightning started is given the folder of the sweep
+    beside: bool  # whether others run at the same time
 
     @staticmethod
     def of(job: HydraConf) -> Site:
-        """Find where the job is that Hydra began; a process that Lightning started is given the folder of the sweep."""
+        """Find it."""
         many = job.mode == RunMode.MULTIRUN
         given = not distributed.is_first() and any(word.startswith(SWEEP_DIR) for word in job.overrides.hydra)
         sweep = Path(job.sweep.dir) if many or given else None
