@@ -195,9 +195,8 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     Music is compared by runs of eight pitch intervals, notes that sound together from low to high; other data by runs
     of eight steps, in quarters of the standard deviation. The score is the share of the shorter sequence's different
     runs that the other has, all at one transposition and one tempo (±25 %): its containment (Broder 1997,
-    https://doi.org/10.1109/SEQUEN.1997.666900). Which pairs are compared at all follows from the runs that two have in
-    common, each with the next sequence that has it: time and memory are linear in the number of events. Pairs have a
-    score of at least `ALIKE`; each of many copies is in one pair, with the one before.
+    https://doi.org/10.1109/SEQUEN.1997.666900), at least `ALIKE`. Two are compared if they share enough runs, each
+    counted with the next sequence that has it: time and memory are linear in the number of events.
     """
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.indices) for pair in equal}

@@ -80,21 +80,20 @@ PLAIN = ColumnSampling()
 class Sampling:
     """How to draw events: each column's tabulated conditional is constrained, tempered and cut, in this order.
 
-    Constrained columns are drawn first, then the others, each in the model's order and given those drawn before: what
-    one column may play shapes the others. One constraint alone is exact: P(column | past, column is allowed).
+    Constrained columns are drawn first, then the others, each in the model's order and given those drawn before. One
+    constraint alone is exact: P(column | past, column is allowed).
 
     Args:
         temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
-            One number for all but time and duration, or one by column name (1 where not named): the short ones are the
-            most probable, so that tamer times would rush and tamer notes be dry. 0 for all is for them too.
+            One number for all but time and duration, or one by column name (1 where not named): their short ones are
+            the most probable, and tamer times would rush. 0 for all is for them too.
         top_p: Only the fewest most probable bins that together hold this share (Holtzman et al. 2020,
             https://arxiv.org/abs/1904.09751).
         min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
             https://arxiv.org/abs/2407.01082).
         constraints: What columns may play, by name.
         polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
-        yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
-            many is better than none.
+        yields: Whether polyphony gives way where the time constraint does not allow that wait, as on stage.
     """
 
     temperature: ByColumn = field(default=1.0)

@@ -88,12 +88,12 @@ class EventLayout:
         return sorted(found)
 
     def _missing(self, dim: str | int) -> str:
-        features = [show_dim(name) for name in self.names if name != TIME]
-        if dim == TIME:
-            return f"these events have no time; they have {listed(features, most=12)}"
-        if isinstance(dim, int):
-            return f"no feature number {dim}; there are {len(features)}, counted from 0: {listed(features, most=12)}"
         names = [show_dim(name) for name in self.names]
+        if dim == TIME:
+            return f"these events have no time; they have {listed(names, most=12)}"
+        if isinstance(dim, int):
+            names = names[self.temporal :]
+            return f"no feature number {dim}; there are {len(names)}, counted from 0: {listed(names, most=12)}"
         return f"no feature {show_dim(dim)}{near(dim, names) or f'; there are {listed(names, most=12)}'}"
 
     def drums(self, rows: Rows) -> NDArray[np.bool_]:
@@ -212,15 +212,11 @@ class Chain:
 def parse(source: str | Sequence[str] | Chain) -> Chain:
     """Parse one or several expressions, each of one or several operations: ``"abs(dims=x); rev(p=0.5)"``.
 
-    Nothing is evaluated; names are those of registered augmentations.
-
     Raises:
         ExpressionError: An invalid expression; the message has three lines and shows where.
 
     >>> str(parse("addrand(range=(-6.0, +6), dims=(pitch))"))
     'addrand(dims=pitch, range=(-6, 6))'
-    >>> parse(["rev", "clip(min=0.0, dims=t)"]) == parse("rev(); clip(dims=t, min=0)")
-    True
     >>> parse("addrand(range=(-6, 6), dim=pitch)")
     Traceback (most recent call last):
         ...
@@ -262,9 +258,9 @@ def _build(call: Call, text: str) -> Augmentation:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Augmented sequences."""
+    """Augmented sequences, with ``keep`` each original before its copies."""
 
-    sequences: list[EventSequence]  # the copies, with ``keep`` each original before its copies
+    sequences: list[EventSequence]
     ops: Chain
     counts: list[OpCounts]  # of each augmentation
     copies: int
@@ -278,10 +274,9 @@ def augment(
     count: int = 1,
     keep: bool = False,
 ) -> Augmented:
-    """Return augmented copies of sequences.
+    """Return augmented copies of sequences, which are all of the same features.
 
     Args:
-        sequences: At least one, all with the same features.
         ops: Expressions such as ``"addrand(range=(-6, 6), dims=pitch)"``.
         seed: Of the random numbers, which also depend on the index of a sequence, not on the others.
         count: Copies of each sequence.

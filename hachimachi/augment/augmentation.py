@@ -146,9 +146,7 @@ class Augmentation(ABC):
     :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
     drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
-    >>> from dataclasses import dataclass
-    >>> from hachimachi.augment import Augmentation, augment, register
-    >>> from hachimachi.augment.augmentation import number
+    >>> from hachimachi.augment import augment
     >>> from hachimachi.events import make_sequence
     >>> @register("doctest_fold")
     ... @dataclass(frozen=True, kw_only=True)
@@ -156,8 +154,8 @@ class Augmentation(ABC):
     ...     top: float = number("a number above 0", accepts=lambda top: top > 0)
     ...     def change(self, values, random):
     ...         return values % self.top
-    >>> events = make_sequence([[0.4], [1.6]], names=["x"])
-    >>> augment([events], "doctest_fold(top=1.5, dims=x)").sequences[0].data.round(6).tolist()
+    >>> [folded] = augment([make_sequence([[0.4], [1.6]])], "doctest_fold(top=1.5, dims=0)").sequences
+    >>> folded.data.round(6).tolist()
     [[0.4], [0.1]]
     """
 
@@ -183,15 +181,12 @@ class Augmentation(ABC):
 
     @abstractmethod
     def change(self, values: Values, random: np.random.Generator) -> Values:
-        """Return the augmented values.
+        """Return the augmented values, of the same shape; what is not finite leaves a value unchanged.
 
         Args:
             values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN marks padding, the first
                 inter-event time and pitches of drums. The array may be modified.
             random: For random numbers.
-
-        Returns:
-            Of the same shape. Values in place of NaN are not used; those that are not finite leave a value unchanged.
         """
 
     @classmethod

@@ -93,8 +93,7 @@ def regrids(
 ) -> dict[int, Regrid]:
     """Return what restates the columns whose grid is fixed, by index; those that have it already are left out.
 
-    Args:
-        resolution: Width of the bins, by the column's name or the feature's number.
+    Both go by the column's name or the feature's number.
 
     Raises:
         HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
@@ -123,9 +122,6 @@ def find_common_grid(
     support: Mapping[str, tuple[float, float]],
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]], tuple[str, ...]]:
     """Return resolutions and supports, by name, of a grid that is the same for all models; and remarks for the user.
-
-    Args:
-        resolution: The user's, by the column's name or the feature's number.
 
     Raises:
         HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the

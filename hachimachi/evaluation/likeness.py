@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,21 +61,6 @@ def measure_likeness(
     return tuple(found)
 
 
-def pool_aspects(
-    generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
-) -> dict[str, tuple[Values, Values]]:
-    """Return values of generations and real music by aspect of :func:`measure_likeness`, and by other features."""
-    aspects = _aspects(columns)
-    for column in columns:
-        if column.name != TIME and column.name not in aspects:
-            aspects |= _of_feature(column, steps=False)
-    made, known = (_pool(aspects, sequences) for sequences in (generated, real))
-    pools = {name: (made[name], known[name]) for name in aspects}
-    return {
-        name: both for name, both in pools.items() if all(map(len, both)) and len(np.unique(np.concatenate(both))) > 1
-    }
-
-
 def wasserstein(some: Values, others: Values) -> float:
     """Return the Wasserstein-1 distance of two samples on a line: the area between their distribution functions."""
     points = np.sort(np.concatenate([some, others]))
@@ -109,19 +95,20 @@ def _aspects(columns: Sequence[Column]) -> Aspects:
         aspects["pitch class"] = lambda s: np.rint(s.column("pitch")) % 12, circular_wasserstein, 1.0
         aspects["interval"] = lambda s: np.diff(s.column("pitch")), wasserstein, 1.0
     for column in columns:
-        if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
-            aspects |= _of_feature(column, steps=not notes)
+        name, grid = column.name, column.grid
+        if name not in ({"velocity", "duration"} if notes else names - {TIME}):
+            continue
+        if isinstance(grid, Categories):
+            aspects[name] = partial(EventSequence.column, name=name), total_variation, 0.01
+            continue
+        aspects[name] = partial(EventSequence.column, name=name), wasserstein, grid.resolution
+        if not notes:
+            aspects[f"{name} step"] = partial(_steps, name=name), wasserstein, grid.resolution
     return aspects
 
 
-def _of_feature(column: Column, *, steps: bool) -> Aspects:
-    name = column.name
-    if isinstance(column.grid, Categories):
-        return {name: (lambda s: s.column(name), total_variation, 0.01)}
-    aspects: Aspects = {name: (lambda s: s.column(name), wasserstein, column.grid.resolution)}
-    if steps:
-        aspects[f"{name} step"] = lambda s: np.diff(s.column(name)), wasserstein, column.grid.resolution
-    return aspects
+def _steps(sequence: EventSequence, name: str) -> Values:
+    return np.diff(sequence.column(name))
 
 
 def _density(sequence: EventSequence) -> Values:

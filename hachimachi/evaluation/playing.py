@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,14 +66,13 @@ class Copying:
         return RUN_TIMES * self.real.longest
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of how a model plays."""
+class Figure(NamedTuple):
+    """One figure of how a model plays, beside that of music that the model was not trained on."""
 
     group: str  # ``collapse``, ``copying`` or ``likeness``
     name: str
     generated: float  # for likeness the distance of the generations from real music
-    real: float  # of music that the model was not trained on; for likeness the distance between its halves
+    real: float  # for likeness the distance between its halves
     limit: float | None  # what ``generated`` is to be at most, ``None`` where there is no limit
 
     @property
@@ -141,17 +140,17 @@ class PlayReport:
     def figures(self) -> list[Figure]:
         """Return all figures that have a limit, each beside that of real music."""
 
-        collapse = {
-            "collapsed": (lambda part: sum(bool(each.failures) for each in part), 0),
-            "repetition": (lambda part: max(each.repeats for each in part), REPEATS),
-            "silence": (lambda part: max(each.silence for each in part), self.generated[0].allowed),
-            "astray": (lambda part: max(each.astray for each in part), ASTRAY),
-            "beyond": (lambda part: sum(each.beyond for each in part) / len(part), None),
-        }
-        found = [
-            Figure("collapse", name, measure(self.generated), measure(self.real), limit)
-            for name, (measure, limit) in collapse.items()
-        ]
+        silent = self.generated[0].allowed
+        found = [Figure("collapse", "collapsed", self.collapsed, sum(bool(each.failures) for each in self.real), 0)]
+        for name, key, limit in (
+            ("repetition", "repeats", REPEATS),
+            ("silence", "silence", silent),
+            ("astray", "astray", ASTRAY),
+        ):
+            made, real = (max(getattr(each, key) for each in part) for part in (self.generated, self.real))
+            found.append(Figure("collapse", name, made, real, limit))
+        made, real = (sum(each.beyond for each in part) / len(part) for part in (self.generated, self.real))
+        found.append(Figure("collapse", "beyond", made, real, None))
         if self.copying is not None:
             made, real = self.copying.generated, self.copying.real
             found.append(Figure("copying", "share", made.share, real.share, self.copying.share_limit))
@@ -256,8 +255,7 @@ def evaluate_playing(
         model: The model; only its columns and what it keeps of its training data are used.
         held_out: Real sequences, not of its training data, whose likeness to that is what is no copying.
         generations: What it played, see :func:`play`; or that by condition, the one that the report is of first.
-        source: Real sequences that generations are to sound like, those that it learned from if they are at hand;
-            ``held_out`` where there are none.
+        source: Real sequences that generations are to sound like, those it learned from; ``held_out`` by default.
 
     Raises:
         HachimachiError: No sequences, or other features than the model's.

@@ -48,8 +48,7 @@ def judge(
 
     It is *no better than guessing* where its gain is not two standard errors above zero; *very good* from 1.5 nats on,
     *good* from 0.5, else *fair*. One fault of playing makes it good at best; three, a collapse in half of the
-    generations, or too little held out to know the error make it fair at best. Faults are a descriptor beyond its aim
-    (:data:`~hachimachi.evaluation.descriptors.AIMS`) as learned, copying beyond its limits, and any collapse.
+    generations, or too little held out to know the error make it fair at best.
 
     Args:
         gain: Held-out nats per event below the marginal baseline.

@@ -214,8 +214,7 @@ class Player:
             holds, or another player, of the same model then and with a state of its own.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
-        sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
-            one that has been checked against the model's columns.
+        sampling: All options of drawing, in place of a temperature alone; it may be replaced by a checked one.
     """
 
     def __init__(

@@ -26,8 +26,7 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
     """Draw notes as bars from key-down to key-up, coloured by instrument where there are several, else by velocity.
 
     Args:
-        sequence: Events with time and ``pitch``, and optionally ``duration`` (else 0.1 s), ``velocity`` and
-            ``instrument``.
+        sequence: Events with time and ``pitch``; without ``duration`` notes last 0.1 s.
         ax: Axes to draw on, a new figure by default.
         scales: Common scales of several pictures; see `Scales.of`.
     """

@@ -1,4 +1,4 @@
-"""Drawing: scales, notes and distributions on axes, likeness to real music, and saving of figures."""
+"""Drawing: scales, notes and distributions on axes, and saving of figures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from hachimachi.columns import Categories, Column
 from hachimachi.description.describe import SHORTEST, ColumnDescription, ValueHistogram
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.likeness import pool_aspects
 from hachimachi.events import TIME, EventSequence
 from hachimachi.io.atomic import check_file, replacing
 from hachimachi.io.midi import instrument_name
@@ -189,11 +187,6 @@ def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-TITLES = {TIME: "inter-event time, s", "duration": "duration, s", "density": "events per second"}
-"""Titles of aspects of likeness that differ from their names."""
-ACROSS = 3  # panels in a row
-LIKENESS_BINS = 40  # bins of a panel, unless values are few whole numbers
-RARE = 1.0  # percent of the values at either end that are outside of a panel, such as a long rest
 COLUMN_BINS, COLUMN_CATEGORIES = 64, 8
 _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1000.0: "1000 s"}
 
@@ -241,39 +234,3 @@ def _draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
     ax.set_title(note, loc="right", color=FAINT, fontsize=8)
     if shape.scale != "categories":
         ax.margins(x=0.02)
-
-
-def draw_likeness(
-    generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
-) -> Figure:
-    """Draw the distributions of each aspect of likeness in generated and in real music, best not that of training."""
-    pools = pool_aspects(generated, real, columns)
-    if not pools:
-        raise HachimachiError("nothing to compare: expected generations and real events with values that differ")
-    rows = -(-len(pools) // ACROSS)
-    figure = Figure(figsize=(10, 0.5 + 1.9 * rows), facecolor="white", layout="constrained")
-    axes = figure.subplots(rows, ACROSS, squeeze=False).ravel()
-    for ax in axes[len(pools) :]:
-        ax.set_visible(False)
-    categories = {column.name for column in columns if isinstance(column.grid, Categories)}
-    for ax, (name, (made, known)) in zip(axes, pools.items(), strict=False):
-        style(ax, TITLES.get(name, name), 8)
-        ax.xaxis.set_major_locator(MaxNLocator(6))
-        ax.yaxis.set_major_locator(MaxNLocator(3))
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        values = np.concatenate([known, made])
-        if name in categories:  # by index, with some of the labels if there are many
-            names, values = np.unique(values, return_inverse=True)
-            every = -(-len(names) // 12)
-            ax.set_xticks(range(0, len(names), every), [f"{each:g}" for each in names[::every]])
-        low, high = np.percentile(values, [RARE, 100 - RARE]).tolist()
-        if not (values % 1).any() and np.ptp(values) <= 3 * LIKENESS_BINS:  # one bin for each whole number
-            edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.5)
-        else:
-            edges = np.linspace(*((low, high) if low < high else (values.min(), values.max())), LIKENESS_BINS + 1)
-        parts = np.split(values, [len(known)])
-        shares = [np.histogram(part, edges)[0] / len(part) for part in parts]
-        ax.stairs(shares[0], edges, fill=True, color=HUES[0], alpha=0.35, label="real")
-        ax.stairs(shares[1], edges, color=HUES[1], linewidth=1.4, label="generated")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, **LEGEND)
-    return figure

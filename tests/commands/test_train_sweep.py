@@ -163,7 +163,8 @@ def test_jobs_side_by_side(tmp_path: Path, make_pieces: Any, hxmx_process: Any, 
     assert [(sweep / job / "model.pt").is_file() for job in "123"] == [True, True, False]
     assert all("Learns for 2 epochs" in (sweep / job / "log.txt").read_text() for job in "012")
     lines = done.stdout.splitlines()
-    assert sorted(line.split(":")[0] for line in lines[:3]) == ["job 0", "job 1", "job 2"]
+    if launcher == "joblib":  # jobs of a cluster have files for what they say
+        assert sorted(line.split(":")[0] for line in lines[:3]) == ["job 0", "job 1", "job 2"]
     assert any("over 3 seeds (mean ± standard deviation)" in line for line in lines)
     assert (tmp_path / "my best.pt").is_file()
 

@@ -39,11 +39,7 @@ FROM, STORED = "from", "stored"
 def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
     """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
 
-    What a shell has cut at a space within braces is one word again: ``+callbacks.mine={_target_:`` and ``my.Watch}``.
-
-    Args:
-        words: Files, then overrides.
-        named: What a lone file that ends in `.pt` stands for.
+    A lone file that ends in `.pt` is ``named``. What a shell has cut at a space within braces is one word again.
 
     Raises:
         ConfigError: A third file, or a file after an override.

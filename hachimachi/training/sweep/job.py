@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
 from hachimachi.training.config.overrides import plain, quote
 from hachimachi.training.config.schema import ConfigError
-from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
+from hachimachi.training.sweep.results import MODEL, Job, Score, as_words, read_jobs
 from hachimachi.training.sweep.search import BASIC, Prune
 
 LOG = "log.txt"
@@ -57,6 +58,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
         site = Site.of(HydraConfig.get())
         with ExitStack() as stack:
             if site.beside:  # others print at the same time
+                stack.callback(_say_what_came, site)
                 log = stack.enter_context((site.folder / LOG).open("a", encoding="utf-8", buffering=1))
                 stack.enter_context(redirect_stdout(log))
                 stack.enter_context(redirect_stderr(log))
@@ -117,6 +119,15 @@ def _fail(site: Site, error: str) -> float:
     if distributed.is_first() and Score.read(site.folder) is None:
         Score(error=error).write(site.folder)
     return FAILED
+
+
+def _say_what_came(site: Site) -> None:
+    job = Job(site.folder, {}, Score.read(site.folder))
+    if job.ended and distributed.is_first():
+        score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
+        state = f" ({job.state})" if job.state else ""
+        words = as_words(HydraConfig.get().overrides.task)
+        print(f"job {job.name}{state}: {score}  {' '.join(words)}", flush=True)
 
 
 EXTRAS = {

@@ -1,11 +1,10 @@
-"""Searching: jobs ended early for falling behind, and watching jobs that run in other processes."""
+"""Searching: jobs ended early for falling behind, and what Hydra and Optuna are told of a sweep."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ import lightning as L
 from hydra.experimental.callback import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
-from rich.console import Console
 
 from hachimachi.training.callbacks import score_of
 from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Score, read_curve, read_jobs
@@ -74,58 +72,19 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-EVERY = 0.5  # seconds between two looks into the folder
-
-
-class Watch:
-    """Prints one line for each job of a sweep that ends, of jobs that run in other processes."""
-
-    def __init__(self, folder: Path, console: Console | None = None) -> None:
-        self.folder, self.console = folder, console or Console(highlight=False, markup=False)
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.printed: set[Path] = set()
-
-    def start(self) -> None:
-        """Begin to look."""
-        self.thread.start()
-
-    def end(self) -> None:
-        """Show what came last, and no more."""
-        self.over.set()
-        self.thread.join()
-        self.look()
-
-    def _run(self) -> None:
-        while not self.over.wait(EVERY):
-            self.look()
-
-    def look(self) -> None:
-        """Look once, and print what has ended since."""
-        for job in read_jobs(self.folder):
-            if job.ended is None or job.folder in self.printed:
-                continue
-            self.printed.add(job.folder)
-            score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
-            state = f" ({job.state})" if job.state else ""
-            line = f"job {job.name}{state}: {score}  {' '.join(job.words)}".rstrip()
-            self.console.print(line, soft_wrap=True)
-
-
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """The launcher that runs one job after the other, in this process."""
 QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
 class SweepFolder(Callback):
-    """Remembers where Hydra put the last sweep, and tells of jobs that end in other processes.
+    """Remembers where Hydra put the last sweep, and has as many jobs of a search at once as there is room for.
 
     Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
     """
 
     last: ClassVar[Path | None] = None
     config: ClassVar[DictConfig | None] = None
-    watch: ClassVar[Watch | None] = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002  (Hydra's signature)
         """Keep the folder of the sweep that begins."""
@@ -147,16 +106,6 @@ class SweepFolder(Callback):
                 sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)
                 if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
                     sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
-        if launcher != BASIC:
-            SweepFolder.watch = Watch(SweepFolder.last)
-            SweepFolder.watch.start()
-
-    @classmethod
-    def end_watch(cls) -> None:
-        """Tell of no more."""
-        if cls.watch:
-            cls.watch.end()
-        cls.watch = None
 
 
 def make_storage() -> Any:
