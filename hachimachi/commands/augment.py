@@ -100,7 +100,7 @@ def command(
     if Path(output).exists() and data.exists() and data.samefile(output):
         raise HachimachiError(f"{output}: is what it is to be made from; name another file to write")
     if plot is not None:
-        from hachimachi.plot.canvas import check_picture
+        from hachimachi.plot import check_picture
 
         check_picture(plot)
     report = Report()

@@ -66,7 +66,7 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
     from hachimachi.io.text import MILLISECONDS
 
     if picture is not None:
-        from hachimachi.plot.canvas import check_picture
+        from hachimachi.plot import check_picture
 
         check_picture(picture)
     report = Report()

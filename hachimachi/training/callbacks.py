@@ -262,7 +262,7 @@ class Pictures(L.Callback):
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
         from hachimachi import plot
-        from hachimachi.plot.canvas import is_notes
+        from hachimachi.plot import is_notes
 
         player = copy.deepcopy(model).cpu()
         if player.bos.dtype in (torch.float16, torch.bfloat16):

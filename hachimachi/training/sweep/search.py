@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -17,7 +18,17 @@ from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
 
 from hachimachi.training.callbacks import score_of
-from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Score, read_curve, read_jobs
+from hachimachi.training.sweep.results import (
+    CURVE,
+    HEADER,
+    SCORE,
+    Score,
+    as_words,
+    read_curve,
+    read_jobs,
+    read_overrides,
+    split,
+)
 
 Curve = Sequence[tuple[int, float]]
 
@@ -91,10 +102,11 @@ class SweepFolder(Callback):
         SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
         launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
         if "n_jobs" in sweeper:
-            from hachimachi.training.sweep.study import optuna  # which an installation without the extra lacks
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import optuna  # which an installation without the extra lacks
 
-            # Optuna prints that a study was created as soon as it is imported
-            optuna.logging.set_verbosity(logging.WARNING)
+            optuna.logging.set_verbosity(logging.WARNING)  # else it prints that a study was created
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
                 if launcher == BASIC:
                     room = 1
@@ -110,7 +122,27 @@ class SweepFolder(Callback):
 
 def make_storage() -> Any:
     """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
-    from hachimachi.training.sweep.study import replay_trials
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Optuna's database, which is not used, will miss one day
+        import optuna
+        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 
-    assert SweepFolder.config is not None
-    return replay_trials(SweepFolder.config)
+        config = SweepFolder.config
+        assert config is not None
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(storage=storage, study_name="hachimachi", direction="minimize")
+        params = config.hydra.sweeper.params or {}
+        words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
+        choices, fixed = create_params_from_overrides(words)
+        space = {key: choice for key, choice in choices.items() if key not in fixed}
+        for job in read_jobs(Path(config.hydra.sweep.dir)):
+            given, values = dict(map(split, read_overrides(job.folder))), {}  # values that lie in the search space
+            for key in space.keys() & given.keys():
+                choice = space[key]
+                if isinstance(choice, optuna.distributions.CategoricalDistribution):
+                    values |= [(key, value) for value in choice.choices if str(value) == given[key]]
+                elif choice._contains(float(given[key])):
+                    values[key] = choice.to_external_repr(float(given[key]))
+            if job.state in ("", "pruned") and math.isfinite(job.score) and len(values) == len(space):
+                study.add_trial(optuna.create_trial(params=values, distributions=space, value=job.score))
+    return storage
