@@ -196,7 +196,7 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
     if SweepFolder.last:
-        from hachimachi.training.sweep.summary import report
+        from hachimachi.training.sweep.results import report
 
         report(SweepFolder.last, output, interrupted=status == 130)
     elif failures:

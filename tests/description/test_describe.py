@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 import hachimachi
 from hachimachi import io
 from hachimachi.columns import fit_columns
-from hachimachi.description.describe import describe
-from hachimachi.description.findings import EventSample
+from hachimachi.description.describe import EventSample, describe
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read

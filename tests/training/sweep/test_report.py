@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs
-from hachimachi.training.sweep.summary import report
+from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs, report
 
 
 def finish(folder: Path, overrides: list[str], score: float | None, **more: Any) -> None:
