@@ -280,7 +280,9 @@ class NumberSampler:
 
     def logistic(self, location: float, log_scale: float, random: Random) -> float:
         """Draw a value from a logistic."""
-        return self.grid.keep(location + math.exp(clip(log_scale, *WIDTHS)) * logit(random))
+        low, high = WIDTHS
+        log_scale = low if log_scale < low else high if log_scale > high else log_scale
+        return self.grid.keep(location + math.exp(log_scale) * logit(random))
 
     def same(self, index: int, last: float) -> float:
         """Return the previous value where it is known and can be played, else the middle of its bin."""
