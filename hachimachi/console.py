@@ -127,7 +127,6 @@ def shorten(name: str) -> str:
 
 SOON = 0.5  # seconds within which reading is over before a bar could be read
 OFTEN = 10.0  # seconds between two lines where there is no terminal
-MANY = 2_000_000  # events; fewer are counted before a bar could be read
 LONG = 300_000  # events; with fewer, work such as writing them is done at once
 
 
@@ -163,20 +162,3 @@ def show_work(description: str, events: int) -> Iterator[None]:
     console = Console(stderr=True, highlight=False)
     with console.status(description) if console.is_terminal and events >= LONG else nullcontext():
         yield
-
-
-@contextmanager
-def show_events(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal where there are many events; yield what sets it to the number that is done."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    if total < MANY or not console.is_terminal:
-        yield lambda events: None  # noqa: ARG005  (what it takes is how it is called)
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-
-    columns = "counting", BarColumn(), TaskProgressColumn(), f"of {total:,} events", TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda events: progress.update(task, completed=events)

@@ -7,9 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
-from itertools import combinations
-from operator import and_
+from functools import cached_property
 from random import Random
 
 import numpy as np
@@ -185,8 +183,7 @@ class Bins:
 
     def __contains__(self, index: int) -> bool:
         """Return whether a bin counts."""
-        inside = self.start <= index < self.stop
-        return inside and (self.allowed is None or bool(self.allowed[index - self.start]))
+        return self.start <= index < self.stop and (self.allowed is None or bool(self.allowed[index - self.start]))
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
@@ -217,11 +214,9 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
             first += grid.log and first == grid.low and low > grid.low + NEARLY
         if first <= last:
             spans.append((first - grid.low, last - grid.low))
-    if not spans:
-        return Bins(0, 0)
+    if len(spans) < 2:
+        return Bins(spans[0][0], spans[0][1] + 1) if spans else Bins(0, 0)
     start, stop = spans[0][0], max(last for _, last in spans) + 1
-    if len(spans) == 1:
-        return Bins(start, stop)
     allowed = np.zeros(stop - start, dtype=bool)
     for first, last in spans:
         allowed[first - start : last - start + 1] = True
@@ -231,10 +226,8 @@ def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
 def category_bins(grid: Categories, constraint: Constraint) -> Bins:
     """Return the known categories that may be played."""
     allowed = np.array([constraint.allows(value) for value in grid.values])
-    found = np.flatnonzero(allowed)
-    if not found.size:
-        return Bins(0, 0)
-    start, stop = int(found[0]), int(found[-1]) + 1
+    found = np.flatnonzero(allowed).tolist() or [0, -1]
+    start, stop = found[0], found[-1] + 1
     return Bins(start, stop, allowed[start:stop])
 
 
@@ -249,7 +242,9 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     whole = column.whole and isinstance(grid, UniformGrid) and grid.resolution == 1
     if scale and column.name != "pitch" and (not whole or column.name in NO_NOTES):
         raise HachimachiError(f"{column.name}: {scale} is of notes; expected pitch, or whole numbers that may be notes")
-    bins = _bins(column, constraint)
+    bins = (
+        category_bins(grid, constraint) if isinstance(grid, Categories) else number_bins(grid, column.whole, constraint)
+    )
     if not bins.empty:
         return bins
     if isinstance(grid, Categories):
@@ -258,21 +253,5 @@ def allowed_bins(column: Column, constraint: Constraint) -> Bins:
     else:
         ends = f"{grid.low * grid.resolution:g} to {grid.high * grid.resolution:g}"
         playable = f"{ends} in steps of {grid.resolution:g}" if column.whole else f"within {ends}"
-    by = _contradiction(column, constraint)
+    by = " by " * bool(constraint.clauses) + " and ".join(map(str, constraint.clauses))
     raise HachimachiError(f"{column.name}: nothing that it can play is allowed{by}; expected {playable}")
-
-
-def _bins(column: Column, constraint: Constraint) -> Bins:
-    if isinstance(column.grid, Categories):
-        return category_bins(column.grid, constraint)
-    return number_bins(column.grid, column.whole, constraint)
-
-
-def _contradiction(column: Column, constraint: Constraint) -> str:
-    """Return what is to blame, in words: the fewest clauses that leave nothing."""
-    alone = [Constraint(clause.intervals, (clause,)) for clause in constraint.clauses]
-    for many in (1, 2):
-        for some in combinations(alone, many):
-            if _bins(column, reduce(and_, some)).empty:
-                return " by " + " and ".join(str(one.clauses[0]) for one in some)
-    return " by " + ", ".join(map(str, constraint.clauses)) if alone else ""

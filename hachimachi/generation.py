@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
@@ -41,7 +40,6 @@ def generate(
         primer: What the model observes first; it is not part of what is returned.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone.
-        seed: Where the random numbers start.
 
     Returns:
         The events. Time starts at 0 with the first event, or goes on from the primer's last.
@@ -94,29 +92,22 @@ def generate_many(
         for row in primer.rows() if primer is not None else ():
             player.observe(row)
         for i in range(count):
-            rows = _play(player.fork(seed + i), most, seconds, first=not primed)
+            twin, rows, elapsed = player.fork(seed + i), [], 0.0
+            while len(rows) < most:
+                row = twin.sample()
+                if not primed and not rows and player.temporal:
+                    row[0] = np.nan  # nothing came before it
+                elapsed += float(np.nan_to_num(row[0])) if seconds is not None else 0.0
+                if seconds is not None and elapsed > seconds:
+                    break
+                rows.append(row)
+                twin.observe(row)
             if not rows:
                 raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
             table = np.array(rows)  # (N, D)
             time = start + np.nancumsum(table[:, 0]) if model.temporal else None
             sequences.append(EventSequence(model.features, table[:, int(model.temporal) :], time, name="generated"))
     return sequences
-
-
-def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> list[NDArray[np.float64]]:
-    """Draw rows until there are so many, or until the next would come after so many seconds."""
-    rows: list[NDArray[np.float64]] = []
-    elapsed = 0.0
-    while len(rows) < most:
-        row = player.sample()
-        if first and not rows and player.temporal:
-            row[0] = np.nan  # nothing came before it
-        elapsed += float(np.nan_to_num(row[0])) if seconds is not None else 0.0
-        if seconds is not None and elapsed > seconds:
-            break
-        rows.append(row)
-        player.observe(row)
-    return rows
 
 
 def check_features(model: EventModel | Player, data: EventSequence) -> None:

@@ -45,26 +45,25 @@ def step_symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool
     pairs = list(zip(columns[-len(sequence.features) :], rows[:, -len(sequence.features) :].T, strict=True))
     pitch = [(column, values) for column, values in pairs if column.name == "pitch"]
     inputs = pitch or [(column, values) for column, values in pairs if not column.feature.masked]
-    steps = [_step(column, values) for column, values in inputs]
+    steps = []
+    for column, values in inputs:
+        if isinstance(column.grid, Categories):
+            steps.append(column.grid.index(values).astype(np.float64))
+            continue
+        unit = 1.0
+        if not pitch:  # the standard deviation of the training data, at least one step of the grid
+            known = column.grid.value(np.asarray(column.occupied))
+            mean = np.average(known, weights=column.counts)
+            deviation = float(np.average((known - mean) ** 2, weights=column.counts)) ** 0.5
+            unit = max(deviation, column.grid.resolution) / FINE
+        # values are quantised, not steps: a slow ramp is no standing still
+        quantised = np.clip(np.round(values / unit), -_WHOLE, _WHOLE)
+        steps.append(np.diff(quantised, prepend=quantised[:1]))
     if timed and sequence.temporal:
         between = np.nan_to_num(rows[:, 0])
         octaves = np.round(2 * np.log2(np.maximum(between, TOGETHER) / EIGHTH))
         steps.append(np.where(between < TOGETHER, -1000.0, octaves))
     return hash_steps(np.array(steps))
-
-
-def _step(column: Column, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if isinstance(column.grid, Categories):
-        return column.grid.index(values).astype(np.float64)
-    unit = 1.0
-    if column.name != "pitch":  # the standard deviation of the training data, at least one step of the grid
-        known = column.grid.value(np.asarray(column.occupied))
-        mean = np.average(known, weights=column.counts)
-        deviation = float(np.average((known - mean) ** 2, weights=column.counts)) ** 0.5
-        unit = max(deviation, column.grid.resolution) / FINE
-    # values are quantised, not steps: a slow ramp is no standing still
-    quantised = np.clip(np.round(values / unit), -_WHOLE, _WHOLE)
-    return np.diff(quantised, prepend=quantised[:1])
 
 
 def hash_steps(steps: NDArray[np.float64]) -> Hashes:
@@ -199,15 +198,19 @@ def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     Music is compared by runs of eight pitch intervals, notes that sound together from low to high; other data by runs
     of eight steps, in quarters of the standard deviation. The score is the share of the shorter sequence's different
     runs that the other has, all at one transposition and one tempo (±25 %): its containment (Broder 1997,
-    https://doi.org/10.1109/SEQUEN.1997.666900). Which pairs are compared at all follows from the runs that two have in
-    common, each with the next sequence that has it: time and memory are linear in the number of events. Pairs have a
-    score of at least `ALIKE`; each of many copies is in one pair, with the one before.
+    https://doi.org/10.1109/SEQUEN.1997.666900), at least `ALIKE`. Two are compared if they share enough runs, each
+    counted with the next sequence that has it: time and memory are linear in the number of events.
     """
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.indices) for pair in equal}
-    rarity = -(-sum(map(len, sequences)) // _MOST)
-    unit = _step_units(sequences)
-    sketches = [_sketch(sequence, unit, rarity) for sequence in sequences]
+    rarity = np.uint64(-(-sum(map(len, sequences)) // _MOST))
+    unit, sketches = _step_units(sequences), []
+    for sequence in sequences:
+        runs, pitches, time = _runs(sequence, unit)
+        kept, first = np.unique(runs, return_index=True)
+        rare = kept % rarity == 0
+        kept, first = kept[rare], first[rare]
+        sketches.append(_Sketch(kept, pitches[first], time[first + GRAM] - time[first]))
     suspects = [pair for pair in _find_suspects([each.hashes for each in sketches]) if frozenset(pair) not in known]
     alike = [found for pair in suspects if (found := _compare(sequences, sketches, *pair)).score >= ALIKE]
     return sorted(equal + alike, key=lambda pair: (-pair.score, pair.name, pair.of))
@@ -315,14 +318,6 @@ def _runs(
         values, time = values[order], time[order]
     runs = hash_runs(hash_steps(np.diff(values, axis=0, prepend=values[:1]).T), GRAM)
     return runs, values[:, 0] if pitch is not None else np.zeros(len(values)), time
-
-
-def _sketch(sequence: EventSequence, unit: NDArray[np.float64], rarity: int) -> _Sketch:
-    runs, pitches, time = _runs(sequence, unit)
-    kept, first = np.unique(runs, return_index=True)
-    rare = kept % np.uint64(rarity) == 0
-    kept, first = kept[rare], first[rare]
-    return _Sketch(kept, pitches[first], time[first + GRAM] - time[first])
 
 
 def _find_suspects(sketches: Sequence[Hashes]) -> list[tuple[int, int]]:

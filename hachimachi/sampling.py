@@ -24,7 +24,7 @@ ByColumn = float | Mapping[str, float]
 """One number for all columns but those in seconds, see :func:`number_for`, or one by column name."""
 
 LEAST = sys.float_info.min
-"""The least number above 0 that is not taken for 0 where denormal numbers are flushed, as they are while playing."""
+"""The least number above 0 in full precision."""
 COLD = 1e-3  # below this temperature the most probable bin is taken
 HOT = 100.0  # highest temperature
 BLOCK = 128  # bins that are summed up before one of them is drawn, in tables of many
@@ -80,21 +80,20 @@ PLAIN = ColumnSampling()
 class Sampling:
     """How to draw events: each column's tabulated conditional is constrained, tempered and cut, in this order.
 
-    Constrained columns are drawn first, then the others, each in the model's order and given those drawn before: what
-    one column may play shapes the others. One constraint alone is exact: P(column | past, column is allowed).
+    Constrained columns are drawn first, then the others, each in the model's order and given those drawn before. One
+    constraint alone is exact: P(column | past, column is allowed).
 
     Args:
         temperature: Below 1 plays it safe, above 1 takes risks; towards 0 each column takes its most probable bin.
-            One number for all but time and duration, or one by column name (1 where not named): the short ones are the
-            most probable, so that tamer times would rush and tamer notes be dry. 0 for all is for them too.
+            One number for all but time and duration, or one by column name (1 where not named): their short ones are
+            the most probable, and tamer times would rush. 0 for all is for them too.
         top_p: Only the fewest most probable bins that together hold this share (Holtzman et al. 2020,
             https://arxiv.org/abs/1904.09751).
         min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
             https://arxiv.org/abs/2407.01082).
         constraints: What columns may play, by name.
         polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
-        yields: Whether polyphony gives way where the time constraint does not allow that wait: on stage a voice too
-            many is better than none.
+        yields: Whether polyphony gives way where the time constraint does not allow that wait, as on stage.
     """
 
     temperature: ByColumn = field(default=1.0)
@@ -116,12 +115,8 @@ class Sampling:
         """Return how to draw one column."""
         known: dict[str, ColumnSampling] = self._columns  # pyright: ignore[reportAttributeAccessIssue]  (set above)
         if name not in known:
-            known[name] = ColumnSampling(
-                number_for(name, self.temperature, 1.0),
-                number_for(name, self.top_p, 1.0),
-                number_for(name, self.min_p, 0.0),
-                self.constraints.get(name),
-            )
+            numbers = (number_for(name, *each) for each in ((self.temperature, 1), (self.top_p, 1), (self.min_p, 0)))
+            known[name] = ColumnSampling(*numbers, constraint=self.constraints.get(name))
         return known[name]
 
     def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:
@@ -129,8 +124,7 @@ class Sampling:
         if not self.constraints and self.polyphony is None:
             return order
         constrained = {*self.constraints, *((TIME,) if self.polyphony is not None else ())}
-        first = [i for i in order if names[i] in constrained]
-        return [*first, *(i for i in order if i not in first)]
+        return sorted(order, key=lambda i: names[i] not in constrained)  # a stable sort: else in the model's order
 
     def check(self, columns: Sequence[Column]) -> None:
         """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""
@@ -141,8 +135,8 @@ class Sampling:
                 if name not in by_name:
                     raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
         if self.polyphony is not None and not {TIME, "duration"} <= set(by_name):
-            needs = f"needs {TIME} and a feature named duration"
-            raise HachimachiError(f"polyphony {needs}; the model has {', '.join(by_name)}")
+            has = ", ".join(by_name)
+            raise HachimachiError(f"polyphony needs {TIME} and a feature named duration; the model has {has}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
         for column in columns:

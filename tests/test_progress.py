@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import rich.console
 
-from hachimachi import console
 from hachimachi.console import LONG, show_reading, show_work
 
 FILES = [Path(f"{number}.mid") for number in range(30)]
@@ -59,10 +58,3 @@ def test_work_on_many_events_is_named(screen: tuple[io.StringIO, bool]) -> None:
     with show_work("writing data.json", LONG):
         pass
     assert ("writing data.json" in screen[0].getvalue()) == screen[1]
-
-
-def test_few_events_and_no_terminal_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    for total in (10, 10 * console.MANY):
-        with console.show_events(total) as done:
-            done(total)
-    assert capsys.readouterr() == ("", "")

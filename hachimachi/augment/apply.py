@@ -51,7 +51,7 @@ class EventLayout:
             if column.name in SECONDS:
                 low = max(low, 0.0)
             if column.whole and column.name in MIDI_RANGES:  # unless the data goes beyond, as a pitch in hertz does
-                (lowest, highest), (first, last) = MIDI_RANGES[column.name], _extent(column)
+                (lowest, highest), (first, last) = MIDI_RANGES[column.name], extent(column)
                 low, high = max(low, min(lowest, first)), min(high, max(highest, last))
             bounds.append((np.ceil(low), np.floor(high)) if column.whole else (low, high))
         return np.array(bounds, dtype=np.float64).T
@@ -88,12 +88,12 @@ class EventLayout:
         return sorted(found)
 
     def _missing(self, dim: str | int) -> str:
-        features = [show_dim(name) for name in self.names if name != TIME]
-        if dim == TIME:
-            return f"these events have no time; they have {listed(features, most=12)}"
-        if isinstance(dim, int):
-            return f"no feature number {dim}; there are {len(features)}, counted from 0: {listed(features, most=12)}"
         names = [show_dim(name) for name in self.names]
+        if dim == TIME:
+            return f"these events have no time; they have {listed(names, most=12)}"
+        if isinstance(dim, int):
+            names = names[self.temporal :]
+            return f"no feature number {dim}; there are {len(names)}, counted from 0: {listed(names, most=12)}"
         return f"no feature {show_dim(dim)}{near(dim, names) or f'; there are {listed(names, most=12)}'}"
 
     def drums(self, rows: Rows) -> NDArray[np.bool_]:
@@ -103,11 +103,11 @@ class EventLayout:
             if column.name == "instrument":
                 found |= rows[..., i] == DRUMS
             elif column.name == "channel":  # counted from 0 as in files, from 1 where the data has a channel 16
-                found |= rows[..., i] == DRUM_CHANNEL + (_extent(column)[1] >= 16)
+                found |= rows[..., i] == DRUM_CHANNEL + (extent(column)[1] >= 16)
         return found
 
 
-def _extent(column: Column) -> tuple[float, float]:
+def extent(column: Column) -> tuple[float, float]:
     """Return the lowest and the highest value of the data that a column was fitted to."""
     if isinstance(column.grid, Categories):
         return min(column.grid.values), max(column.grid.values)
@@ -213,15 +213,11 @@ class Chain:
 def parse(source: str | Sequence[str] | Chain) -> Chain:
     """Parse one or several expressions, each of one or several operations: ``"abs(dims=x); rev(p=0.5)"``.
 
-    Nothing is evaluated; names are those of registered augmentations.
-
     Raises:
         ExpressionError: An invalid expression; the message has three lines and shows where.
 
     >>> str(parse("addrand(range=(-6.0, +6), dims=(pitch))"))
     'addrand(dims=pitch, range=(-6, 6))'
-    >>> parse(["rev", "clip(min=0.0, dims=t)"]) == parse("rev(); clip(dims=t, min=0)")
-    True
     >>> parse("addrand(range=(-6, 6), dim=pitch)")
     Traceback (most recent call last):
         ...
@@ -263,9 +259,9 @@ def _build(call: Call, text: str) -> Augmentation:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Augmented sequences."""
+    """Augmented sequences, with ``keep`` each original before its copies."""
 
-    sequences: list[EventSequence]  # the copies, with ``keep`` each original before its copies
+    sequences: list[EventSequence]
     ops: Chain
     counts: list[OpCounts]  # of each augmentation
     copies: int
@@ -279,10 +275,9 @@ def augment(
     count: int = 1,
     keep: bool = False,
 ) -> Augmented:
-    """Return augmented copies of sequences.
+    """Return augmented copies of sequences, which are all of the same features.
 
     Args:
-        sequences: At least one, all with the same features.
         ops: Expressions such as ``"addrand(range=(-6, 6), dims=pitch)"``.
         seed: Of the random numbers, which also depend on the index of a sequence, not on the others.
         count: Copies of each sequence.

@@ -32,6 +32,10 @@ class Argument:
     read: Callable[[Any], Any] = lambda written: written
     words: Mapping[str, Any] = field(default_factory=dict)  # the words it may be, each with its value
 
+    def field(self, default: Any) -> Any:
+        """Return the field of a dataclass that holds it."""
+        return field(default=default, metadata={"argument": self})
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -42,15 +46,11 @@ def _show_number(value: float) -> str:
     return str(int(value)) if whole else repr(float(value))
 
 
-def _declare(argument: Argument, default: Any) -> Any:
-    return field(default=default, metadata={"argument": argument})
-
-
 def number(
     expected: str = "a number", default: Any = MISSING, accepts: Callable[[float], bool] = lambda _: True
 ) -> Any:
     """Declare a finite number; ``expected`` describes in messages which numbers are accepted."""
-    return _declare(Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number), default)
+    return Argument(expected, lambda value: _is_number(value) and accepts(value), _show_number).field(default)
 
 
 def limits(default: Any = MISSING) -> Any:
@@ -62,7 +62,7 @@ def limits(default: Any = MISSING) -> Any:
     def show(value: tuple[float, float]) -> str:
         return f"({_show_number(value[0])}, {_show_number(value[1])})"
 
-    return _declare(Argument("(low, high), such as (-6, 6)", accepts, show), default)
+    return Argument("(low, high), such as (-6, 6)", accepts, show).field(default)
 
 
 def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = False) -> Any:
@@ -79,7 +79,7 @@ def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = 
     def read(written: Any) -> Any:
         return words.get(written) if isinstance(written, Word) else written
 
-    return _declare(Argument(expected, accepts, show, read, words), default)
+    return Argument(expected, accepts, show, read, words).field(default)
 
 
 def one_of(*words: str, default: Any = MISSING) -> Any:
@@ -101,11 +101,8 @@ def features(default: Any = MISSING) -> Any:
     """Declare features by name or number: ``pitch``, ``(t, duration)``, ``"left hand"``, ``2``, ``all``."""
 
     def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, tuple)
-            and len(value) > 0
-            and all(isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in value)
-        )
+        dims = value if isinstance(value, tuple) else ()
+        return len(dims) > 0 and all(isinstance(dim, str) or (type(dim) is int and dim >= 0) for dim in dims)
 
     def show(value: tuple[str | int, ...]) -> str:
         dims = [show_dim(dim) for dim in value]
@@ -116,7 +113,7 @@ def features(default: Any = MISSING) -> Any:
         return tuple(_RESERVED.get(dim, str(dim)) if isinstance(dim, Word) else dim for dim in dims)
 
     expected = "features by name or number, such as pitch, (t, duration), 2 or all"
-    return _declare(Argument(expected, accepts, show, read), default)
+    return Argument(expected, accepts, show, read).field(default)
 
 
 def show_dim(dim: str | int) -> str:
@@ -148,9 +145,7 @@ class Augmentation:
     :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
     drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
 
-    >>> from dataclasses import dataclass
-    >>> from hachimachi.augment import Augmentation, augment, register
-    >>> from hachimachi.augment.augmentation import number
+    >>> from hachimachi.augment import augment
     >>> from hachimachi.events import make_sequence
     >>> @register("doctest_fold")
     ... @dataclass(frozen=True, kw_only=True)
@@ -158,8 +153,8 @@ class Augmentation:
     ...     top: float = number("a number above 0", accepts=lambda top: top > 0)
     ...     def change(self, values, random):
     ...         return values % self.top
-    >>> events = make_sequence([[0.4], [1.6]], names=["x"])
-    >>> augment([events], "doctest_fold(top=1.5, dims=x)").sequences[0].data.round(6).tolist()
+    >>> [folded] = augment([make_sequence([[0.4], [1.6]])], "doctest_fold(top=1.5, dims=0)").sequences
+    >>> folded.data.round(6).tolist()
     [[0.4], [0.1]]
     """
 
@@ -187,15 +182,12 @@ class Augmentation:
         """Refuse contradictory arguments by :class:`ArgumentError`."""
 
     def change(self, values: Values, random: np.random.Generator) -> Values:
-        """Return the augmented values.
+        """Return the augmented values, of the same shape; what is not finite leaves a value unchanged.
 
         Args:
             values: The features in ``dims``, shape (B, T, K): windows, events, features. NaN marks padding, the first
                 inter-event time and pitches of drums. The array may be modified.
             random: For random numbers.
-
-        Returns:
-            Of the same shape. Values in place of NaN are not used; those that are not finite leave a value unchanged.
         """
         raise NotImplementedError
 

@@ -1,21 +1,17 @@
-"""Expressions such as ``addrand(range=(-6, 6), dims=pitch); rev(p=0.5)``, in the syntax of Python.
+"""Expressions such as ``addrand(range=(-6, 6), dims=pitch); rev(p=0.5)``: calls with keyword arguments, as in Python.
 
-An expression is calls with keyword arguments, or bare names, with ``;`` between them. A value is a number, a name, a
-string, or a tuple of these. It is parsed by :mod:`ast` and never evaluated; any other syntax is an error.
+Between them stands ``;``. A value is a number, a name, a string, or several of these in parentheses. Nothing is
+evaluated.
 """
 
 from __future__ import annotations
 
 import ast
-import keyword
-import math
 import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import islice
-from typing import Any
 
 from rich.cells import cell_len
 
@@ -23,9 +19,12 @@ from hachimachi.errors import HachimachiError
 
 WIDTH = 72  # columns of an expression shown around a mistake
 LONGEST = 20_000  # most characters of an expression
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<name>[^\W\d]\w*)|(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.])"""
+    r"""|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<sign>[();,=])|(?P<odd>[^\s();,=]+)|(?P<end>$))"""
+)
 _VALUE = "a value: a number, a name, or several in parentheses"
-_OPERATION = "the name of an operation"
-_WHOLE = ast.Name | ast.Constant | ast.Call
+_ARGUMENT = "an argument, name=value"
 
 
 class ExpressionError(HachimachiError):
@@ -50,7 +49,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 def is_word(name: str) -> bool:
     """Return whether a name can stand in an expression without quotes."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+    return re.fullmatch(r"[^\W\d]\w*", name) is not None
 
 
 class Word(str):
@@ -83,143 +82,100 @@ class Call:
 
 def read_calls(text: str) -> list[Call]:
     """Return the operations of an expression, in order; ExpressionError where its syntax is invalid."""
-    return _Reader(text).read()
+    if len(text) > LONGEST:
+        raise ExpressionError(f"{len(text):,} characters, expected at most {LONGEST:,}", text, LONGEST)
+    reader, calls = _Reader(text), []
+    while not calls or reader.kind != "end":
+        calls.append(reader.call())
+        if not reader.take(";") and reader.kind != "end":
+            raise reader.wrong("; and another operation, or the end")
+    return calls
 
 
 class _Reader:
+    """Reads from left to right: ``token`` of a ``kind`` is next, from offset ``at``; the last one ended at ``stop``."""
+
     def __init__(self, text: str) -> None:
         self.text = text
-        self.line = re.sub(r"[\t-\r]", " ", text)  # one line, where any line break is a space
-        self.margin = len(self.line) - len(self.line.lstrip())
-        self.encoded = self.line[self.margin :].encode(errors="replace")
+        self.line = re.sub(r"[\t-\r]", " ", text).rstrip()  # one line, where any line break is a space
+        self.token, self.end = "", 0
+        self.next()
 
-    def read(self) -> list[Call]:
-        statements = self.parse()
-        calls = [self.call(statement) for statement in statements]
-        end = self.offset(statements[-1].end_col_offset or 0) if statements else self.margin
-        comment = re.compile(r"[^\s;]").search(self.line, end)
-        if comment or not calls:
-            raise self.wrong(comment.start() if comment else end)
-        return calls
+    def next(self) -> str:
+        """Go on to the next token and return this one."""
+        before, self.stop = self.token, self.end
+        found = _TOKEN.match(self.line, self.end)
+        assert found is not None
+        assert found.lastgroup is not None
+        self.kind, (self.at, self.end) = found.lastgroup, found.span(found.lastgroup)
+        self.token = found[found.lastgroup]
+        return before
 
-    def parse(self) -> list[ast.stmt]:
-        if len(self.text) > LONGEST:
-            raise ExpressionError(f"{len(self.text):,} characters, expected at most {LONGEST:,}", self.text, LONGEST)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # an unknown escape in a string is an error
-                return ast.parse(self.line[self.margin :]).body
-        except SyntaxError as error:
-            raise self.explain(error) from None
-        except (MemoryError, RecursionError):
-            raise ExpressionError("nested too deeply, expected operations", self.text, self.margin) from None
-        except ValueError:  # of NUL and lone surrogates
-            odd = re.search("[\0\ud800-\udfff]", self.text)
-            raise self.wrong(odd.start() if odd else self.margin) from None
+    def take(self, sign: str) -> bool:
+        """Go on if this sign is next."""
+        there = self.kind == "sign" and self.token == sign
+        if there:
+            self.next()
+        return there
 
-    def call(self, statement: ast.stmt) -> Call:
-        node = statement.value if isinstance(statement, ast.Expr) else statement
-        if node.col_offset > statement.col_offset:  # it stands in parentheses
-            raise self.wrong(self.offset(statement.col_offset))
-        if isinstance(node, ast.Name):
-            return Call(node.id, self.offset(node.col_offset), {})
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            raise self.unexpected(node)
-        arguments: dict[str, Value] = {}
-        for each in [*node.args, *node.keywords]:
-            key_at = self.offset(each.col_offset)
-            if not isinstance(each, ast.keyword) or each.arg is None:
-                raise self.wrong(key_at, "an argument, name=value")
-            if each.arg in arguments:
-                raise ExpressionError(f"{each.arg} is given twice", self.text, key_at)
-            at = self.offset(each.value.col_offset)
-            arguments[each.arg] = Value(self.value(each.value), self.source(each.value), at, key_at)
-        return Call(node.func.id, self.offset(node.col_offset), arguments)
+    def call(self) -> Call:
+        at, arguments = self.at, {}
+        if self.kind != "name":
+            raise self.wrong("the name of an operation")
+        name = self.next()
+        closed = not self.take("(") or self.take(")")
+        while not closed:
+            key_at, named = self.at, self.kind == "name"
+            key = self.next() if named else ""
+            if not named or not self.take("="):
+                raise self.wrong(_ARGUMENT, key_at)
+            if key in arguments:
+                raise ExpressionError(f"{key} is given twice", self.text, key_at)
+            value_at = self.at
+            value = self.value()
+            arguments[key] = Value(value, self.line[value_at : self.stop], value_at, key_at)
+            comma = self.take(",")
+            closed = self.take(")")
+            if not comma and not closed:
+                raise self.wrong("a comma or )")
+        return Call(name, at, arguments)
 
-    def value(self, node: ast.expr) -> Scalar | tuple[Scalar, ...]:
-        if not isinstance(node, ast.Tuple):
-            return self.scalar(node)
-        if not node.elts:
-            raise self.wrong(self.offset(node.end_col_offset or 0) - 1, _VALUE)
-        return tuple(map(self.scalar, node.elts))
+    def value(self) -> Scalar | tuple[Scalar, ...]:
+        if not self.take("("):
+            return self.scalar()
+        values, comma = [self.scalar()], self.take(",")
+        while not self.take(")"):
+            if not comma:
+                raise self.wrong("a comma or )")
+            values.append(self.scalar())
+            comma = self.take(",")
+        return tuple(values) if comma or len(values) > 1 else values[0]
 
-    def scalar(self, node: ast.expr) -> Scalar:
-        value = node.value if isinstance(node, ast.Constant) else ...
-        if isinstance(node, ast.Name) or isinstance(value, bool) or value is None:
-            return Word(self.source(node))
-        if isinstance(value, str):
+    def scalar(self) -> Scalar:
+        if self.kind == "name":
+            return Word(self.next())
+        if self.kind == "number":
+            token = self.next()
+            number = float(token)
+            return int(token) if abs(number) < 2**53 and token.lstrip("+-").isdecimal() else number
+        if self.kind == "text":
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")  # an unknown escape is an error
+                    value = ast.literal_eval(self.token)
+            except (SyntaxError, ValueError):
+                raise self.wrong("text in quotes, where a backslash is written twice") from None
+            self.next()
             return value
-        sign = 1
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
-            sign = -1 if isinstance(node.op, ast.USub) else 1
-            value = node.operand.value if isinstance(node.operand, ast.Constant) else ...
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.unexpected(node)
-        if isinstance(value, int) and value.bit_length() > 53:
-            value = float(value) if value.bit_length() < 1024 else math.inf
-        return sign * value
+        if self.token[:1] in ("'", '"'):
+            raise ExpressionError(f"this quote, {self.token[0]}, is never closed", self.text, self.at)
+        other = "a name or a number; names with other signs stand in quotes"
+        raise self.wrong(other if self.kind == "odd" else _VALUE)
 
-    def offset(self, column: int) -> int:
-        """Return the offset in the text of a column of :mod:`ast`, which counts bytes."""
-        return self.margin + len(self.encoded[:column].decode())
-
-    def source(self, node: ast.expr) -> str:
-        return self.encoded[node.col_offset : node.end_col_offset].decode()
-
-    def unexpected(self, node: Any) -> ExpressionError:
-        """Return the error of Python that is no expression, after its first part: at ``+`` of ``x + 1``."""
-        first: Any = node
-        while not isinstance(node, ast.JoinedStr) and (first is node or not isinstance(first, _WHOLE)):
-            column = first.col_offset
-            inner = [each for each in ast.iter_child_nodes(first) if getattr(each, "col_offset", None) == column]
-            if not inner:
-                break
-            first = inner[0]
-        column = node.col_offset if first is node else first.end_col_offset
-        return self.wrong(self.offset(column or 0))
-
-    def explain(self, error: SyntaxError) -> ExpressionError:
-        """Return the error of text that is not Python."""
-        begin, stop = (self.margin + max((offset or 1) - 1, 0) for offset in (error.offset, error.end_offset))
-        if "unterminated" in error.msg:
-            return ExpressionError(f"this quote, {self.line[begin]}, is never closed", self.text, begin)
-        if "never closed" in error.msg:
-            return self.wrong(len(self.line))
-        if "positional argument" in error.msg:  # the offset is that of the ")"
-            begin = self.line.rfind(",", 0, begin) + 1
-        elif "forgot a comma" in error.msg:  # the offset is that of the first of two values
-            for space in islice(re.finditer(r"\s+", self.line[begin:stop]), 50):
-                try:
-                    ast.parse(self.line[begin : begin + space.start()], mode="eval")
-                except (SyntaxError, ValueError, MemoryError, RecursionError):
-                    continue
-                begin += space.end()
-                break
-        while begin and self.line[begin - 1 : begin + 1].isalnum():  # from the first character of 2nd on
-            begin -= 1
-        return self.wrong(begin)
-
-    def wrong(self, at: int, expected: str = "") -> ExpressionError:
-        """Return the error of an unexpected piece at an offset, or after spaces there."""
-        end = len(self.line.rstrip())
-        at += len(self.line[at:]) - len(self.line[at:].lstrip())
-        if at >= end:
-            return ExpressionError(f"found the end, expected {expected or self.expected(end)}", self.text, end)
-        piece = re.compile(r"[^\s();,=]+").match(self.line, at)
-        found = piece[0] if piece else self.line[at]
-        expected = expected or self.expected(at)
-        if expected == _VALUE and found not in "();,=":
-            expected = "a name or a number; names with other signs stand in quotes"
-            expected += f", and so does {found}" if keyword.iskeyword(found) else ""
-        found = found if len(found) <= WIDTH else f"{found[:WIDTH]}…"
-        return ExpressionError(f"found {found!r}, expected {expected}", self.text, at)
-
-    def expected(self, at: int) -> str:
-        """Return what is expected at an offset."""
-        before = re.sub(r"\"[^\"]*\"|'[^']*'", "x", self.line[:at]).rstrip()
-        depth = before.count("(") - before.count(")")
-        if depth <= 0:
-            return "; and another operation, or the end" if before.strip("; ") and before[-1] != ";" else _OPERATION
-        if before[-1] == "=" or (depth > 1 and before[-1] in "(,"):
-            return _VALUE
-        return "an argument, name=value" if before[-1] in "(," else "a comma or )"
+    def wrong(self, expected: str, at: int | None = None) -> ExpressionError:
+        """Return the error of an unexpected piece at an offset, by default of what is next."""
+        at = self.at if at is None else at
+        piece = re.compile(r"[^\s();,=]+|.|$").match(self.line, at)
+        found = piece[0] if piece else ""
+        found = repr(found if len(found) <= WIDTH else f"{found[:WIDTH]}…") if found else "the end"
+        return ExpressionError(f"found {found}, expected {expected}", self.text, at)

@@ -6,7 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ def _not_negative(value: float) -> bool:
     return value >= 0
 
 
+Kind = TypeVar("Kind", bound=Augmentation)
 AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
 """Scope of a mean or deviation → the axes of (B, T, K) that it is taken over."""
 
@@ -62,25 +63,16 @@ class Arithmetic(Augmentation, ABC):
             return type(self).compute(values, number)
 
 
-@register("add")
-class Add(Arithmetic):
-    """Adds a number."""
-
-    compute = staticmethod(operator.add)
-
-
-@register("sub")
-class Sub(Arithmetic):
-    """Takes a number away."""
-
-    compute = staticmethod(operator.sub)
+def _make(name: str, base: type[Kind], compute: Callable[[Any, Any], Any], doc: str) -> type[Kind]:
+    """Return the augmentation that calculates so, registered by its name; the text is what help says of it."""
+    body = {"compute": staticmethod(compute), "__doc__": doc, "__module__": __name__}
+    made: type[Any] = type(name, (base,), body)
+    return register(name.lower())(made)
 
 
-@register("mul")
-class Mul(Arithmetic):
-    """Multiplies by a number."""
-
-    compute = staticmethod(operator.mul)
+Add = _make("Add", Arithmetic, operator.add, "Adds a number.")
+Sub = _make("Sub", Arithmetic, operator.sub, "Takes a number away.")
+Mul = _make("Mul", Arithmetic, operator.mul, "Multiplies by a number.")
 
 
 @register("div")
@@ -139,32 +131,10 @@ class Draw(Augmentation, ABC):
             return type(self).compute(values, np.exp2(drawn) if self.log else drawn)
 
 
-@register("addrand")
-class AddRand(Draw):
-    """Adds a drawn number."""
-
-    compute = staticmethod(operator.add)
-
-
-@register("subrand")
-class SubRand(Draw):
-    """Takes a drawn number away."""
-
-    compute = staticmethod(operator.sub)
-
-
-@register("mulrand")
-class MulRand(Draw):
-    """Multiplies by a drawn number."""
-
-    compute = staticmethod(operator.mul)
-
-
-@register("divrand")
-class DivRand(Draw):
-    """Divides by a drawn number."""
-
-    compute = staticmethod(operator.truediv)
+AddRand = _make("AddRand", Draw, operator.add, "Adds a drawn number.")
+SubRand = _make("SubRand", Draw, operator.sub, "Takes a drawn number away.")
+MulRand = _make("MulRand", Draw, operator.mul, "Multiplies by a drawn number.")
+DivRand = _make("DivRand", Draw, operator.truediv, "Divides by a drawn number.")
 
 
 class Along(Augmentation, ABC):
@@ -179,11 +149,11 @@ class Along(Augmentation, ABC):
         packed = np.take_along_axis(values, order, axis=1)
         result = np.empty_like(values)
         with np.errstate(all="ignore"):
-            np.put_along_axis(result, order, self.turn(packed, (~missing).sum(1, keepdims=True)), axis=1)
+            np.put_along_axis(result, order, self._turn(packed, (~missing).sum(1, keepdims=True)), axis=1)
         return result
 
     @abstractmethod
-    def turn(self, packed: Values, count: Values) -> Values:
+    def _turn(self, packed: Values, count: Values) -> Values:
         """Return what comes of values without gaps, shape (B, T, K), of which ``count``, shape (B, 1, K), are there.
 
         The rest, at the end, is NaN and may become anything.
@@ -200,8 +170,7 @@ class Rev(Along):
 
     dims: tuple[str | int, ...] | None = features(None)
 
-    def turn(self, packed: Values, count: Values) -> Values:
-        """Return the values from the last to the first."""
+    def _turn(self, packed: Values, count: Values) -> Values:
         step = np.arange(packed.shape[1])[None, :, None]
         return np.take_along_axis(packed, np.where(step < count, count - 1 - step, step), axis=1)
 
@@ -210,8 +179,7 @@ class Rev(Along):
 class Diff(Along):
     """Puts in place of each value its distance from the one before; the first stays. The inverse of ``cumsum``."""
 
-    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
-        """Return the differences."""
+    def _turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
         return np.diff(packed, axis=1, prepend=0.0)
 
 
@@ -219,8 +187,7 @@ class Diff(Along):
 class CumSum(Along):
     """Puts in place of each value the sum of all up to it."""
 
-    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
-        """Return the sums."""
+    def _turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
         return np.cumsum(packed, axis=1)
 
 
@@ -231,8 +198,7 @@ class Sort(Along):
 
     falling: bool = flag()  # whether in falling order
 
-    def turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there sorts to the end)
-        """Return the values in order."""
+    def _turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there sorts to the end)
         return -np.sort(-packed, axis=1) if self.falling else np.sort(packed, axis=1)
 
 

@@ -6,37 +6,31 @@ import inspect
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from hachimachi.commands.gen import numbered
-from hachimachi.commands.options import FiniteRange, plugin_option
+from hachimachi.commands.options import plugin_option
 from hachimachi.console import make_console, make_table, report_table, show_reading
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from hachimachi.augment.apply import Augmented, Chain
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
 
 
-class Expression(click.ParamType):
-    """An expression of augmentations."""
+SECONDS = 30.0  # of a sequence that are drawn
 
-    name = "expression"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Chain:
-        """Return the augmentations."""
-        from hachimachi.augment.apply import parse
+def _parse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Chain:
+    from hachimachi.augment.apply import parse
 
-        try:
-            return parse(value)
-        except HachimachiError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return parse(value)
+    except HachimachiError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 class AugmentCommand(click.Command):
@@ -57,25 +51,31 @@ class AugmentCommand(click.Command):
 @click.command("augment", cls=AugmentCommand)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("output")
-@click.option("--op", "ops", type=Expression(), multiple=True, required=True, help="What to do; several in order.")
+@click.option(
+    "--op",
+    "ops",
+    metavar="EXPRESSION",
+    multiple=True,
+    required=True,
+    callback=_parse,
+    help="What to do; several in order.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other draws.")
 @click.option(
     "--count", "copies", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence."
 )
 @click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the first sequence before and after: .png, .svg.")
-@click.option("--plot-seconds", type=FiniteRange(0, min_open=True), help="Only so much of it.  [default: all]")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw its first 30 s before and after: .png, .svg.")
 @plugin_option
 def command(
     *,
     data: Path,
     output: str,
-    ops: tuple[Chain, ...],
+    ops: Chain,
     seed: int,
     copies: int,
     keep: bool,
     plot: Path | None,
-    plot_seconds: float | None,
 ) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.
 
@@ -92,29 +92,26 @@ def command(
     Features go by name, or by number from 0; t is the time since the event before. To train on variations, say
     augment.ops=… to hxmx train, which varies anew each time and never what is held out.
     """
-    from hachimachi.augment.apply import Chain, augment
+    from hachimachi.augment.apply import augment
     from hachimachi.io import Report, read, write
     from hachimachi.io.files import check_output
 
     check_output(output)
     if Path(output).exists() and data.exists() and data.samefile(output):
         raise HachimachiError(f"{output}: is what it is to be made from; name another file to write")
-    if plot_seconds is not None and plot is None:
-        raise click.UsageError("--plot-seconds needs --plot FILE")
     if plot is not None:
-        from hachimachi.plot.canvas import check_picture
+        from hachimachi.plot import check_picture
 
         check_picture(plot)
     report = Report()
     sequences = read(data, report, without=[output], progress=show_reading)
-    chain = Chain(tuple(op for each in ops for op in each.ops))
-    augmented = augment(sequences, chain, seed, count=copies, keep=keep)
+    augmented = augment(sequences, ops, seed, count=copies, keep=keep)
     if plot:
         from hachimachi.plot import compare
 
         before, after = sequences[0], augmented.sequences[1 if keep else 0]
         titles = f"Before: {before.name}", f"After {textwrap.shorten(str(augmented.ops), 80, placeholder=' …')}"
-        compare(before, after, plot, seconds=plot_seconds, titles=titles)
+        compare(before, after, plot, seconds=SECONDS, titles=titles)
     outputs = numbered(output, len(augmented.sequences))
     for i, path in enumerate(outputs):
         write(path, augmented.sequences if len(outputs) == 1 else augmented.sequences[i], report)
@@ -141,16 +138,13 @@ def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report)
         if held:
             console.print(f"  held {tally.held.sum():,} that would have left their range: {', '.join(held)}")
 
-    def extent(values: NDArray[np.float64]) -> str:
-        values = values[~np.isnan(values)]
-        return f"{values.min():.5g}–{values.max():.5g}" if values.size else "none"
-
     table = make_table(("feature", "before", "after"))
-    old, new = (np.concatenate([sequence.rows() for sequence in each]) for each in (before, after))
+    rows = [np.concatenate([sequence.rows() for sequence in each]) for each in (before, after)]
     categories = [feature.name for feature in before[0].features if feature.kind == "categorical"]
     for i, name in enumerate(names):
         if name not in categories:
-            table.add_row(name, extent(old[:, i]), extent(new[:, i]))
+            known = [each[~np.isnan(each[:, i]), i] for each in rows]
+            table.add_row(name, *(f"{v.min():.5g}–{v.max():.5g}" if v.size else "none" for v in known))
     console.print(table)
     length = f" in {sum(sequence.seconds for sequence in after):,.1f} s" if before[0].temporal else ""
     several = f", {count(len(after), 'sequence')}" if len(after) > 1 else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -18,29 +19,29 @@ def command() -> None:
     from hachimachi.console import make_table, narrow_console
     from hachimachi.live.midi.ports import port_names
 
-    def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        table = make_table(headings)
-        for row in rows:
-            table.add_row(*row)
-        narrow_console().print(table)
-
-    try:
+    console = narrow_console()
+    if find_spec("torch"):
         import torch
-    except ModuleNotFoundError:
-        click.echo("PyTorch is not installed: models play here, but none can be trained.\n")
+
+        table = make_table(("device", "what", "to train on it"))
+        for row in _list_devices():
+            table.add_row(*row)
+        console.print(table)
+        console.print(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
     else:
-        print_table(("device", "what", "to train on it"), _list_devices())
-        click.echo(f"PyTorch {torch.__version__}. Small models, as most here are, are fastest on the CPU.\n")
+        console.print("PyTorch is not installed: models play here, but none can be trained.\n")
     try:
         names = port_names()
     except HachimachiError as error:
         click.echo(textwrap.fill(f"No MIDI ports: {error}.", 79))
         return
-    if any(names.values()):
-        print_table(("MIDI port", "option"), ((name, f"--midi-{way}") for way in names for name in names[way]))
-        click.echo("A part of the name will do.")
-    else:
-        click.echo("No MIDI ports: nothing is connected.")
+    table = make_table(("MIDI port", "option"))
+    for way, ports in names.items():
+        for name in ports:
+            table.add_row(name, f"--midi-{way}")
+    if table.row_count:
+        console.print(table)
+    click.echo("A part of the name will do." if table.row_count else "No MIDI ports: nothing is connected.")
 
 
 def _list_devices() -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from hachimachi.console import column_table, make_console, make_table, print_fil
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hachimachi.evaluation.compare import Comparison, Difference
     from hachimachi.evaluation.likelihood import Evaluation
     from hachimachi.evaluation.playing import PlayReport
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.models.event_model import EventModel
     from hachimachi.sampling import Sampling
-
-Models = Mapping[str, "EventModel"]  # models by the name of their file
 
 
 def _two_numbers(text: str) -> tuple[float, float]:
@@ -37,22 +37,21 @@ def _two_numbers(text: str) -> tuple[float, float]:
 
 STEP = NamedValues("NAME=Q", finite, "name=q")
 ENDS = NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high")
+FILE = click.Path(path_type=Path)
 
 
 @click.command("eval")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=FILE)
+@click.argument("data", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--split", type=click.Path(path_type=Path), help="A file that lists names under train, valid and test.")
+@click.option("--split", type=FILE, help="A file that lists names under train, valid and test.")
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="The part of the split.  [default: test]")
 @click.option("--resolution", type=STEP, multiple=True, help="Score a feature in steps of Q.")
 @click.option("--support", type=ENDS, multiple=True, help="Score a feature between two values.")
-@click.option(
-    "--surprise", type=click.Path(path_type=Path), help="Write −ln P of every column of every event to a CSV."
-)
+@click.option("--surprise", type=FILE, help="Write −ln P of every column of every event to a CSV.")
 @click.option(
     "--table",
-    type=(str, click.Path(path_type=Path)),
+    type=(str, FILE),
     metavar="SEQ:EVENT FILE",
     help="Write the whole probability table of one event to a CSV.",
 )
@@ -105,58 +104,48 @@ def command(  # noqa: PLR0913  (click's options)
     if drawn and (resolution or support):
         raise click.UsageError("--resolution and --support score what is predicted, not what is drawn")
     alone = {"--surprise": surprise, "--table": table, "--play": play, "options of gen": drawn}
-    _check_files(models, [path for path in (data, split) if path], alone)
-    grid = {
-        "resolution": {name: step for named in resolution for name, step in named.items()},
-        "support": {name: ends for named in support for name, ends in named.items()},
-    }
-    loaded, sequences, remarks = _load(models, data, split, part or "test")
-    if len(models) > 1:
-        _compare(loaded, data, sequences, grid, remarks, as_json)
-        return
-    from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
-
-    [model] = loaded.values()
-    event = _find_event(table[0], sequences) if table else None
-    score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
-    with _bar(sum(map(len, sequences))) as done:
-        result = score(model, sequences, done=done)
-    if not len(result.nll):
-        raise HachimachiError(f"{data}: nothing to score; expected a sequence of two events or more")
-    if surprise:
-        _write_surprise(surprise, result, sequences)
-    if table and event:
-        _write_table(table[1], model, *event, grid, drawn)
-    report = _play(model, sequences, play, drawn) if play else None
-    verdict = _judge(model, result, report) if not drawn else None
-    if as_json:
-        figures = _figures(result, model, sequences, remarks)
-        figures |= {"playing": report.to_json()} if report else {}
-        figures |= {"verdict": asdict(verdict)} if verdict else {}
-        click.echo(json.dumps(figures, indent=2))
-        return
-    _show(data, result, model, sequences, remarks)
-    if report:
-        _show_playing(report)
-    for line in verdict.lines() if verdict else ():
-        print_filled(make_console(), line)
-
-
-def _check_files(models: Sequence[Path], read: Sequence[Path], alone: Mapping[str, Any]) -> None:
-    given = [option for option, value in alone.items() if value]
-    if given and len(models) > 1:
+    if len(models) > 1 and (given := [option for option, value in alone.items() if value]):
         raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
-    inputs = {path.resolve() for path in (*models, *read)}
-    for path in (alone["--surprise"], alone["--table"] and alone["--table"][1]):
-        if path and path.resolve() in inputs:
-            raise HachimachiError(f"{path}: is what is to be read; name another file to write")
     if doubled := [path for path in models if models.count(path) > 1]:
         raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
+    inputs = {path.resolve() for path in (*models, data, split) if path}
+    for path in (surprise, table and table[1]):
+        if path and path.resolve() in inputs:
+            raise HachimachiError(f"{path}: is what is to be read; name another file to write")
+    grid: dict[str, Any] = {"resolution": {}, "support": {}}
+    for key, named in (("resolution", resolution), ("support", support)):
+        for each in named:
+            grid[key] |= each
+    judged = _load(models, data, split, part or "test")
+    if len(models) > 1:
+        _compare(judged, grid, as_json)
+    else:
+        _evaluate(judged, grid, drawn, as_json, surprise, table, play)
 
 
-def _load(
-    paths: Sequence[Path], data: Path, split: Path | None, part: str
-) -> tuple[Models, list[EventSequence], list[str]]:
+@dataclass(frozen=True)
+class Judged:
+    """Models by the names of their files, what they are to predict, and what was said of reading it."""
+
+    data: Path
+    models: dict[str, EventModel]
+    sequences: list[EventSequence]
+    remarks: list[str]
+
+    def trained_on(self, model: EventModel) -> int:
+        """Return how many of the sequences a model was trained on."""
+        from hachimachi.ngrams import find_overlap
+
+        return len(find_overlap(model.summary, self.sequences))
+
+    @contextmanager
+    def bar(self) -> Iterator[Callable[[int], None]]:
+        """Show how many events were scored, on a terminal."""
+        with _bar(total := len(self.models) * sum(map(len, self.sequences)), f"{total:,} events") as done:
+            yield done
+
+
+def _load(paths: Sequence[Path], data: Path, split: Path | None, part: str) -> Judged:
     from hachimachi.checkpoint import load_model
     from hachimachi.io import Report, read
     from hachimachi.io.split import read_split, select
@@ -168,83 +157,57 @@ def _load(
     sequences = read(data, report, all_columns=every, without=[split] if split else [])
     if parts is not None:
         sequences = select(sequences, parts, part, report)
-    return models, sequences, report.lines()
+    return Judged(data, models, sequences, report.lines())
 
 
 @contextmanager
-def _bar(total: int, description: str = "") -> Iterator[Callable[[int], None]]:
+def _bar(total: int, description: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(description or f"{total:,} events", total=total)
-        yield lambda number: progress.advance(task, number)
+        yield partial(progress.advance, progress.add_task(description, total=total))
 
 
-def _figures(
-    result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
-) -> dict[str, Any]:
-    from hachimachi.columns import FLOOR
-    from hachimachi.ngrams import find_overlap
-
-    features = {}
-    for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
-        features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
-    totals = {"nats_per_event": result.nats_per_event, "stderr": result.stderr}
-    others = {"fresh": result.fresh_nats_per_event, "marginal": result.marginal_nats_per_event}
-    return {
-        **_finite(totals | others),
-        "excluded": result.excluded,
-        "events": result.events,
-        "scored": len(result.surprise),
-        "sequences": result.sequences,
-        "fresh_events": result.fresh_events,
-        "outside": result.outside,
-        "seen_in_training": len(find_overlap(model.summary, sequences)),
-        "remarks": list(remarks),
-        "order": list(result.names),
-        "features": features,
-    }
-
-
-def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Return figures as JSON can hold them: what is not finite becomes null."""
-    return {name: value if value is not None and math.isfinite(value) else None for name, value in figures.items()}
-
-
-def _show(
-    data: Path, result: Evaluation, model: EventModel, sequences: Sequence[EventSequence], remarks: Sequence[str]
+def _evaluate(
+    judged: Judged,
+    grid: dict[str, Any],
+    drawn: Sampling | None,
+    as_json: bool,
+    surprise: Path | None,
+    table: tuple[str, Path] | None,
+    play: int | None,
 ) -> None:
-    from hachimachi.ngrams import find_overlap
+    from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
 
+    [model], sequences = judged.models.values(), judged.sequences
+    event = _find_event(table[0], sequences) if table else None
+    score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
+    with judged.bar() as done:
+        result = score(model, sequences, done=done)
+    if not len(result.nll):
+        raise HachimachiError(f"{judged.data}: nothing to score; expected a sequence of two events or more")
+    if surprise:
+        scored = [(i, row) for i, sequence in enumerate(sequences) for row in range(1, len(sequence))]
+        rows = ([*index, *nll, math.fsum(nll)] for index, nll in zip(scored, result.nll.tolist(), strict=True))
+        _write_csv(surprise, ["sequence", "event", *result.names, "total"], rows)
+    if table and event:
+        _write_table(table[1], model, *event, grid, drawn)
+    report = _play(model, sequences, play, drawn) if play else None
+    verdict = _judge(model, result, report) if not drawn else None
+    if as_json:
+        figures = _figures(judged, model, result) | {"remarks": judged.remarks}
+        figures |= {"playing": report.to_json()} if report else {}
+        figures |= {"verdict": asdict(verdict)} if verdict else {}
+        click.echo(json.dumps(figures, indent=2))
+        return
     console = make_console()
-    for remark in remarks:
-        console.print(remark)
-    many = f"{result.sequences:,} sequences" if result.sequences > 1 else "one sequence"
-    console.print(f"{data}: {len(result.surprise):,} events scored in {many}")
-    console.print(column_table(model, result.by_feature()))
-    console.print(f"total: {_with_error(result.nats_per_event, result.stderr)} nats per event")
-    gain = result.marginal_nats_per_event - result.nats_per_event
-    way = "below" if gain > 0 else "above"
-    console.print(f"{abs(gain):.2f} {way} the marginal baseline of {result.marginal_nats_per_event:.2f}")
-    if result.fresh_nats_per_event is not None:
-        fresh = f"{result.fresh_events:,} fresh events"
-        console.print(f"{result.fresh_nats_per_event:.2f} over {fresh}, after steps that training never had")
-    if result.excluded:
-        console.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
-    elif gain <= 0:
-        console.print("It predicts these events no better than a histogram of each feature would")
-    if result.outside:
-        console.print(f"{result.outside:,} values lie outside the support")
-    if trained := find_overlap(model.summary, sequences):
-        which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
-        print_filled(console, f"Warning: {which} part of the training data, so these figures flatter the model")
-
-
-def _with_error(nats: float, stderr: float, sign: str = "") -> str:
-    error = f" ± {stderr:.2f}" if math.isfinite(stderr) else ""
-    return f"{nats:{sign}.2f}{error}"
+    _show(console, judged, model, result)
+    if report:
+        _show_playing(console, report)
+    for line in verdict.lines() if verdict else ():
+        print_filled(console, line)
 
 
 def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSequence, int]:
@@ -277,12 +240,6 @@ def _write_table(
     _write_csv(path, ["feature", "bin", "low", "high", "p"], lines)
 
 
-def _write_surprise(path: Path, result: Evaluation, sequences: Sequence[EventSequence]) -> None:
-    scored = [(i, row) for i, sequence in enumerate(sequences) for row in range(1, len(sequence))]
-    rows = ([*index, *nll, math.fsum(nll)] for index, nll in zip(scored, result.nll.tolist(), strict=True))
-    _write_csv(path, ["sequence", "event", *result.names, "total"], rows)
-
-
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from hachimachi.io.atomic import replacing
 
@@ -312,16 +269,61 @@ def _judge(model: EventModel, result: Evaluation, report: PlayReport | None) -> 
     return judge(result.gain, result.gain_stderr, report, events=events, **known)
 
 
-FIGURES = {
-    "collapsed": ("generations", ".0f"),
-    "repetition": ("longest cycle, events", ".0f"),
-    "silence": ("longest silence, s", ".1f"),
-    "astray": ("far off in a row, events", ".0f"),
-    "beyond": ("beyond training range", ".1%"),
-    "share": ("8-grams of training", ".1%"),
-    "longest": ("longest run, events", ".0f"),
-}
-"""What each figure is called and how it is written; aspects of likeness go by their own names."""
+def _figures(judged: Judged, model: EventModel, result: Evaluation) -> dict[str, Any]:
+    from hachimachi.columns import FLOOR
+
+    features = {}
+    for column, (name, nats) in zip(result.columns, result.by_feature().items(), strict=True):
+        features[name] = {**_finite(nats), **column.describe(), "floor": FLOOR / column.grid.bins}
+    totals = {"nats_per_event": result.nats_per_event, "stderr": result.stderr}
+    others = {"fresh": result.fresh_nats_per_event, "marginal": result.marginal_nats_per_event}
+    return {
+        **_finite(totals | others),
+        "excluded": result.excluded,
+        "events": result.events,
+        "scored": len(result.nll),
+        "sequences": result.sequences,
+        "fresh_events": result.fresh_events,
+        "outside": result.outside,
+        "seen_in_training": judged.trained_on(model),
+        "remarks": [],
+        "order": list(result.names),
+        "features": features,
+    }
+
+
+def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return figures as JSON can hold them: what is not finite becomes null."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _show(console: Console, judged: Judged, model: EventModel, result: Evaluation) -> None:
+    for remark in judged.remarks:
+        console.print(remark)
+    console.print(f"{judged.data}: {len(result.nll):,} events scored in {count(result.sequences, 'sequence')}")
+    console.print(column_table(model, result.by_feature()))
+    console.print(f"total: {_with_error(result.nats_per_event, result.stderr)} nats per event")
+    way = "below" if result.gain > 0 else "above"
+    console.print(f"{abs(result.gain):.2f} {way} the marginal baseline of {result.marginal_nats_per_event:.2f}")
+    if result.fresh_nats_per_event is not None:
+        fresh = f"{result.fresh_events:,} fresh events"
+        console.print(f"{result.fresh_nats_per_event:.2f} over {fresh}, after steps that training never had")
+    if result.excluded:
+        console.print(f"{result.excluded:,} events are never played with these options: they cost infinity")
+    elif result.gain <= 0:
+        console.print("It predicts these events no better than a histogram of each feature would")
+    if result.outside:
+        console.print(f"{result.outside:,} values lie outside the support")
+    if trained := judged.trained_on(model):
+        which = f"{trained:,} of these {result.sequences:,} sequences were" if result.sequences > 1 else "This was"
+        print_filled(console, f"Warning: {which} part of the training data, so these figures flatter the model")
+
+
+def _with_error(nats: float, stderr: float, sign: str = "") -> str:
+    error = f" ± {stderr:.2f}" if math.isfinite(stderr) else ""
+    return f"{nats:{sign}.2f}{error}"
+
+
 DESCRIPTORS = {
     "key": ("key", ".2f"),
     "density": ("events a second", ".2f"),
@@ -335,119 +337,92 @@ DESCRIPTORS = {
 """What each descriptor is called and how it is written; a range is of its feature."""
 
 
-def _show_playing(report: PlayReport) -> None:
-    number = len(report.generated)
-    console = make_console()
+def _show_playing(console: Console, report: PlayReport) -> None:
+    from hachimachi.evaluation.likeness import TIMES
+
+    reports, number = list(report.conditions.values()), len(report.generated)
     console.print(f"\n{count(number, 'generation')} of {report.events // number:,} events at each temperature:")
     right = ("data", *(str(condition).replace(", ", "\n") for condition in report.conditions))
     table = make_table(("", *right), right)
-    for index, descriptor in enumerate(report.descriptors):
-        made = [each.descriptors[index] for each in report.conditions.values()]
+
+    def add(title: str, form: str, real: float, made: Iterable[tuple[float, bool]]) -> None:
+        cells = [("" if math.isnan(value) else format(value, form), beyond) for value, beyond in ((real, False), *made)]
+        if any(cell for cell, _ in cells):
+            table.add_row(title, cells[0][0], *(f"{cell}{'!' if beyond else ' '}" for cell, beyond in cells[1:]))
+
+    for i, descriptor in enumerate(report.descriptors):
         title, form = DESCRIPTORS.get(descriptor.name, (descriptor.name, ".2f"))
-        if any(not math.isnan(value) for each in made for value in (each.generated, each.real)):
-            cells = (f"{_cell(each.generated, form)}{'!' if each.beyond else ' '}" for each in made)
-            table.add_row(title, _cell(descriptor.real, form), *cells)
-    reports = report.conditions.values()
+        made = [each.descriptors[i] for each in reports]
+        add(title, form, descriptor.real, [(each.generated, bool(each.beyond)) for each in made])
     if report.copying:
-        shares = (_cell(each.copying.generated.share, ".1%") + " " for each in reports if each.copying)
-        table.add_row("8-grams of training", _cell(report.copying.real.share, ".1%"), *shares)
-        runs = (f"{each.copying.generated.longest} " for each in reports if each.copying)
-        table.add_row("longest run of it", f"{report.copying.real.longest}", *runs)
-    table.add_row("collapsed", "", *(f"{each.collapsed}{'!' if each.collapsed else ' '}" for each in reports))
-    table.add_row("least like the data", "", *(f"{each.worst.ratio:.1f} " if each.worst else "" for each in reports))
+        copying = [each.copying for each in reports if each.copying]
+        shares = [(each.generated.share, each.generated.share > each.share_limit) for each in copying]
+        add("8-grams of training", ".1%", report.copying.real.share, shares)
+        longest = [(each.generated.longest, each.generated.longest > each.longest_limit) for each in copying]
+        add("longest run of it", ".0f", report.copying.real.longest, longest)
+    add("collapsed", ".0f", math.nan, [(each.collapsed, each.collapsed > 0) for each in reports])
+    likeness = [each.worst.ratio if each.worst else math.nan for each in reports]
+    add("least like the data", ".1f", math.nan, [(ratio, ratio > TIMES) for ratio in likeness])
     console.print(table)
     console.print("! beyond the aim; key: how far pitch classes are those of the data, at most 1;")
-    console.print("least like: distance from the data in its worst aspect, beside that of halves")
-    right = ("model", "data", "at most")
-    table = make_table(("", "", *right, ""), right)
-    group = ""
-    for figure in report.figures():
-        title, form = FIGURES[figure.name] if figure.group != "likeness" else (figure.name, ".3g")
-        values = (figure.generated, figure.real, figure.limit)
-        cells = ("" if value is None else _cell(value, form) for value in values)
-        table.add_row("" if figure.group == group else figure.group, title, *cells, "" if figure.held else "over")
-        group = figure.group
-    at = "" if report.condition.temperature is None else "at "
-    console.print(f"\nmore closely, {at}{report.condition}, from nothing:")
-    console.print(table)
-    console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
-    if report.worst:
-        console.print("likeness: distance from this data, beside that between its halves;")
-        console.print(f"          worst in {report.worst.aspect}, {report.worst.ratio:.1f} times as far")
+    console.print("collapsed: the same 1 to 8 events, silence, or away from the training range;")
+    worst = f" ({report.worst.aspect})" if report.worst else ""
+    print_filled(console, f"least like: distance in its worst aspect{worst}, beside that of halves of the data")
     if report.copying is None:
         console.print("This model does not know its training data: no figures on copying; train it again")
     for text in filter(None, (report.sentence(), report.warning())):
         print_filled(console, text)
 
 
-def _cell(value: float, form: str) -> str:
-    return "" if math.isnan(value) else format(value, form)
+def _compare(judged: Judged, grid: dict[str, Any], as_json: bool) -> None:
+    from hachimachi.evaluation.compare import compare
+    from hachimachi.evaluation.likelihood import BLOCK
+
+    with judged.bar() as done:
+        result = compare(judged.models, judged.sequences, **grid, done=done)
+    features = result.evaluations[0].names if result.features_compare else ()
+    if not as_json:
+        _show_compared(judged, result, features)
+        return
+
+    def figures(gap: Difference) -> dict[str, Any]:
+        return {"nats": gap.nats, **_finite({"stderr": gap.stderr}), "sure": gap.sure}
+
+    best, by_model = result.ranking[0], []
+    for i, (name, evaluation) in enumerate(zip(result.names, result.evaluations, strict=True)):
+        of_model = {"model": name, **_figures(judged, judged.models[name], evaluation)}
+        of_model["verdict"] = asdict(_judge(judged.models[name], evaluation, None))
+        by_feature = {feature: figures(result.difference(i, best, feature)) for feature in features}
+        by_model.append({**of_model, "from_best": figures(result.difference(i, best)) | {"features": by_feature}})
+    whole = {
+        "best": result.names[best],
+        "blocks": {"by": "sequence" if result.by_sequence else f"{BLOCK} events", "count": result.blocks},
+        "remarks": [*judged.remarks, *result.remarks],
+        "models": by_model,
+    }
+    click.echo(json.dumps(whole, indent=2))
 
 
 BESIDE = 3  # models that fit beside the best one on 80 columns
 
 
-def _compare(
-    models: Models, data: Path, sequences: list[EventSequence], grid: dict[str, Any], remarks: list[str], as_json: bool
-) -> None:
-    from hachimachi.evaluation.compare import compare
-
-    with _bar(len(models) * sum(map(len, sequences))) as done:
-        result = compare(models, sequences, **grid, done=done)
-    if as_json:
-        click.echo(json.dumps(_compared_figures(result, models, sequences, remarks), indent=2))
-    else:
-        _show_compared(data, result, models, sequences, remarks)
-
-
-def _compared_figures(
-    result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
-) -> dict[str, Any]:
-    from hachimachi.evaluation.likelihood import BLOCK
-
-    def figures(gap: Difference) -> dict[str, Any]:
-        return {"nats": gap.nats, **_finite({"stderr": gap.stderr}), "sure": gap.sure}
-
-    best = result.ranking[0]
-    by_model = []
-    for index, (name, evaluation) in enumerate(zip(result.names, result.evaluations, strict=True)):
-        features = {feature: figures(result.difference(index, best, feature)) for feature in _features(result)}
-        from_best = figures(result.difference(index, best)) | {"features": features}
-        of_model = _figures(evaluation, models[name], sequences, [])
-        of_model["verdict"] = asdict(_judge(models[name], evaluation, None))
-        by_model.append({"model": name, **of_model, "from_best": from_best})
-    return {
-        "best": result.names[best],
-        "blocks": {"by": "sequence" if result.by_sequence else f"{BLOCK} events", "count": result.blocks},
-        "remarks": [*remarks, *result.remarks],
-        "models": by_model,
-    }
-
-
-def _features(result: Comparison) -> tuple[str, ...]:
-    return result.evaluations[0].names if result.features_compare else ()
-
-
-def _show_compared(
-    data: Path, result: Comparison, models: Models, sequences: Sequence[EventSequence], remarks: Sequence[str]
-) -> None:
+def _show_compared(judged: Judged, result: Comparison, features: Sequence[str]) -> None:
     from rich.text import Text
 
     from hachimachi.evaluation.likelihood import BLOCK
-    from hachimachi.ngrams import find_overlap
 
     console, ranking = make_console(), result.ranking
-    for remark in (*remarks, *result.remarks):
+    for remark in (*judged.remarks, *result.remarks):
         console.print(remark)
     best = result.evaluations[ranking[0]]
-    console.print(f"{data}: {len(best.surprise):,} events scored in {count(best.sequences, 'sequence')}")
-    for rank, index in enumerate(ranking, 1):
-        console.print(f"{rank}  {result.names[index]}")
+    console.print(f"{judged.data}: {len(best.nll):,} events scored in {count(best.sequences, 'sequence')}")
+    for rank, i in enumerate(ranking, 1):
+        console.print(f"{rank}  {result.names[i]}")
     for start in range(1, len(ranking), BESIDE):
         ranks = range(start, min(start + BESIDE, len(ranking)))
         right = ["1", *(f"{rank + 1} − 1" for rank in ranks)]
         table = make_table(["nats per event", *right], right)
-        for feature in (*_features(result), None):
+        for feature in (*features, None):
             gaps = [result.difference(ranking[rank], ranking[0], feature) for rank in ranks]
             cells = [f"{_with_error(gap.nats, gap.stderr, '+')} {'*' if gap.sure else ' '}" for gap in gaps]
             nats = best.by_feature()[feature]["nats"] if feature else best.nats_per_event
@@ -461,7 +436,7 @@ def _show_compared(
     if not result.features_compare:
         console.print("The models take features in different orders, so that only their totals compare")
 
-    first, second = (result.names[index] for index in ranking[:2])
+    first, second = (result.names[i] for i in ranking[:2])
     gap = result.difference(ranking[1], ranking[0])
     if gap.nats == 0:
         console.print(f"{first} and {second} cost the same")
@@ -470,10 +445,7 @@ def _show_compared(
     else:
         console.print(f"That {first} is better than {second} by {_with_error(gap.nats, gap.stderr)} may be noise")
     for name, evaluation in zip(result.names, result.evaluations, strict=True):
-        if evaluation.nats_per_event >= evaluation.marginal_nats_per_event:
+        if evaluation.gain <= 0:
             console.print(f"{name} predicts these events no better than a histogram of each feature would")
-    for name, model in models.items():
-        if trained := find_overlap(model.summary, sequences):
-            print_filled(
-                console, f"Warning: {name} was trained on {len(trained):,} of these sequences, which flatters it"
-            )
+        if trained := judged.trained_on(judged.models[name]):
+            print_filled(console, f"Warning: {name} was trained on {trained:,} of these sequences, which flatters it")

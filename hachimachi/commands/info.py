@@ -21,7 +21,6 @@ from hachimachi.console import (
     narrow_console,
     print_filled,
     report_table,
-    show_events,
     show_reading,
 )
 from hachimachi.errors import count
@@ -67,13 +66,12 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
     from hachimachi.io.text import MILLISECONDS
 
     if picture is not None:
-        from hachimachi.plot.canvas import check_picture
+        from hachimachi.plot import check_picture
 
         check_picture(picture)
     report = Report()
     collection = open_collection(path, report, progress=show_reading)
-    with show_events(collection.events) as progress:
-        data = describe(collection, name=str(path), progress=progress)
+    data = describe(collection, name=str(path))
     if any(finding.kind == "milliseconds" for finding in data.findings):
         report.remarks.pop(MILLISECONDS, None)  # the finding has the figures
     if as_json:
@@ -127,7 +125,7 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
     if marks:
         yield "; ".join(marks)
     if data.sampled < data.events:
-        yield f"distributions, quantiles and shares are of {data.sampled:,} events drawn from all"
+        yield f"distributions, shares and findings are of {data.sampled:,} events drawn from all"
 
     if data.seconds is not None and data.columns[0].events:
         time = data.columns[0]

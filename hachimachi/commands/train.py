@@ -195,10 +195,8 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
             click.echo("Stopped by Ctrl-C", err=True)
     except HydraException as error:
         raise HachimachiError(" ".join(str(error).split())) from error
-    finally:
-        SweepFolder.end_watch()
     if SweepFolder.last:
-        from hachimachi.training.sweep.summary import report
+        from hachimachi.training.sweep.results import report
 
         report(SweepFolder.last, output, interrupted=status == 130)
     elif failures:

@@ -17,8 +17,7 @@ from hachimachi.errors import HachimachiError
 def command(old: Path, new: Path) -> None:
     """Write the model in OLD, a model file of any version or a checkpoint (.ckpt), as a model file of today, NEW.
 
-    It plays the same and knows the same of its training. What is of today plays without PyTorch, and starts in a
-    fraction of the time; this command needs PyTorch.
+    It plays the same, without PyTorch, and starts in a fraction of the time; this command needs PyTorch.
 
     \b
     hxmx upgrade model.pt renewed.pt

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hachimachi.augment.apply import extent
 from hachimachi.columns import BEYOND, Categories, Column
 from hachimachi.events import TIME, EventSequence
 
@@ -22,36 +23,28 @@ CLOSE = 0.02, 0.2
 
 @dataclass(frozen=True)
 class CollapseStats:
-    """How one sequence behaves.
+    """How one sequence behaves."""
 
-    Args:
-        repeats: Events in the longest stretch that is one event or a cycle of up to :data:`CYCLE` events.
-        silence: Longest time between two events in seconds, 0 without time.
-        astray: Most events in a row with a value of one feature far beyond its training range.
-        beyond: Share of events with a value beyond the training range, however near; no collapse by itself.
-    """
-
-    repeats: int
-    silence: float
-    astray: int
-    beyond: float = 0.0
-    allowed: float = SILENCE
+    repeats: int  # events in the longest stretch that is one event or a cycle of up to :data:`CYCLE` events
+    silence: float  # longest time between two events in seconds, 0 without time
+    astray: int  # most events in a row with a value of one feature far beyond its training range
+    beyond: float = 0.0  # share of events with a value beyond the training range, however near; no collapse by itself
+    allowed: float = SILENCE  # silence that is no collapse
 
     @property
     def failures(self) -> tuple[str, ...]:
         """In which ways it collapses: ``repeats``, ``silence``, ``astray``; none for what goes on as it should."""
-        found = self.repeats > REPEATS, self.silence > self.allowed, self.astray > ASTRAY
-        return tuple(name for name, bad in zip(("repeats", "silence", "astray"), found, strict=True) if bad)
+        limits = {"repeats": REPEATS, "silence": self.allowed, "astray": ASTRAY}
+        return tuple(name for name, limit in limits.items() if getattr(self, name) > limit)
 
 
 def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:
     """Return how a sequence behaves."""
     between = np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
     near, far = (_outside(sequence, columns, margin) for margin in (0.0, BEYOND))
-    allowed = SILENCE  # of music; a controller may rest as long as it did in training if that is more
-    for column in columns:
-        if column.name == TIME and all(other.name != "pitch" for other in columns):
-            allowed = max(SILENCE, _range(column)[1])
+    # a controller, not music, may rest as long as it did in training if that is more
+    rests = sequence.temporal and all(column.name != "pitch" for column in columns)
+    allowed = max(SILENCE, extent(columns[0])[1]) if rests else SILENCE
     return CollapseStats(
         repeats=_longest_cycle(sequence, columns),
         silence=float(between.max(initial=0.0)),
@@ -94,16 +87,10 @@ def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) 
     flags = []
     for column, values in zip(columns, sequence.rows().T, strict=True):
         if column.name != TIME and not isinstance(column.grid, Categories):
-            low, high = _range(column)
+            low, high = extent(column)
             beyond = column.grid.resolution / 2 + margin * (high - low)
             flags.append((values < low - beyond) | (values > high + beyond))
     return np.stack(flags, axis=1) if flags else np.zeros((len(sequence), 0), dtype=bool)
-
-
-def _range(column: Column) -> tuple[float, float]:
-    assert not isinstance(column.grid, Categories)
-    low, high = column.grid.value(np.array([column.occupied[0], column.occupied[-1]])).tolist()
-    return low, high
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,15 +21,10 @@ SURE = 1.96  # standard errors that a normal variable stays within in 95 of 100 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more one model costs than another on the same events.
+    """How much more one model costs than another on the same events."""
 
-    Args:
-        nats: Mean difference, in nats per event; below zero where the one is better.
-        stderr: Its standard error, NaN for fewer than two blocks.
-    """
-
-    nats: float
-    stderr: float
+    nats: float  # mean difference per event; below zero where the one is better
+    stderr: float  # its standard error, NaN for fewer than two blocks
     blocks: int
 
     @property
@@ -46,15 +42,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What models cost on the same events, on the same grid.
-
-    Args:
-        block: The block of each scored event, shape (scored,): neighbours are not independent.
-    """
+    """What models cost on the same events, on the same grid."""
 
     names: tuple[str, ...]
     evaluations: tuple[Evaluation, ...]
-    block: NDArray[np.int64]
+    block: NDArray[np.int64]  # the block of each scored event, shape (scored,): neighbours are not independent
     by_sequence: bool
     remarks: tuple[str, ...] = ()
 
@@ -87,7 +79,7 @@ class Comparison:
         mean = float(gap.mean())
         totals = np.bincount(self.block, gap - mean)[np.unique(self.block)]
         count = len(totals)
-        error = (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(gap) if count > 1 else float("nan")
+        error = (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(gap) if count > 1 else math.nan
         return Difference(mean, error, count)
 
 
@@ -102,12 +94,7 @@ def compare(
     """Score several models on the same events and grid, as :func:`~hachimachi.evaluation.likelihood.evaluate` does.
 
     Where their grids differ they are judged on a common one: the coarsest resolution if all others divide it, over the
-    support of them all.
-
-    Args:
-        resolution: Width of the bins, as of :func:`~hachimachi.evaluation.likelihood.evaluate`.
-        support: Lowest and highest value, likewise.
-        done: Called again and again with the number of events that a model observed.
+    support of them all. Arguments are as there; ``done`` is called again and again for each model.
 
     Raises:
         HachimachiError: Fewer than two models, data with other features, nothing to score, or no common grid.

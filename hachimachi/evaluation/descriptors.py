@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Categories, Column, histogram_nats
+from hachimachi.augment.apply import EventLayout
+from hachimachi.columns import Categories, Column, UniformGrid, histogram_nats
 from hachimachi.events import TIME, EventSequence
-from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 
 WINDOW, HOP = 100, 50  # notes in a window whose pitch classes are counted, and from one window to the next
 NAMES = 0.5, 0.9
@@ -64,18 +64,13 @@ class Descriptor:
 class Reference:
     """Real events that others are described beside.
 
-    Of notes:
-
-    - ``key``: how far pitch classes are those of the real events: the histogram of each window of 100 notes, correlated
-      (Pearson) with that of the one real sequence, mean over windows. Of several real sequences, which may be in any
-      key, each window is correlated with the rest of its own sequence: whether that stays in its key. Drums are left
-      out; NaN where pitch is the name of a drum, and under 100 notes.
-    - ``density``: events a second.
-    - ``silence``: share of the time from the first event to the last in which no note sounds.
-    - ``polyphony``: notes at once, mean over the time in which any sounds.
-    - ``velocity``: mean.
-    - ``repetition``: share of the events that have the pitch of the previous one.
-    - ``unisons``: share of the events that strike a key of an instrument once more at the same instant.
+    Of notes ``key``: how far pitch classes are those of the real events: the histogram of each window of 100 notes,
+    correlated (Pearson) with that of the one real sequence, mean over windows. Of several real sequences, which may be
+    in any key, each window is correlated with the rest of its own sequence. Drums are left out; NaN where pitch is the
+    name of a drum, and under 100 notes. ``density``: events a second. ``silence``: share of the time from the first
+    event to the last in which no note sounds. ``polyphony``: notes at once, mean over the time in which any sounds.
+    ``velocity``: mean. ``repetition``: share of the events that have the pitch of the previous one. ``unisons``: share
+    of the events that strike a key of an instrument once more at the same instant.
 
     Of other events ``density``; ``range NAME`` of each number: the width from its 1st percentile to its 99th, as a
     multiple of that of the real events; ``jumps``: share of the steps that are larger than any real one.
@@ -85,10 +80,9 @@ class Reference:
 
     def __init__(self, real: Sequence[EventSequence], columns: Sequence[Column]) -> None:
         self.columns = {column.name: column for column in columns}
-        self.notes = "pitch" in self.columns
-        time = self.columns.get(TIME)
-        coarse = time.grid.resolution / 2 if time and not isinstance(time.grid, Categories) else 0.0
-        self.instant = max(INSTANT, coarse)
+        self.notes, self.layout = "pitch" in self.columns, EventLayout(tuple(columns))
+        time = self.columns[TIME].grid if TIME in self.columns else None
+        self.instant = max(INSTANT, time.resolution / 2 if isinstance(time, UniformGrid) else 0.0)
         if self.notes:
             pitches = [self._pitches(each) for each in real]
             named = not {"instrument", "channel"} & set(self.columns) and _are_names(pitches)
@@ -97,7 +91,8 @@ class Reference:
         else:
             self.numbers = [c.name for c in columns if c.name != TIME and not isinstance(c.grid, Categories)]
             self.widths = {name: _width([each.column(name) for each in real]) for name in self.numbers}
-            self.steps = {name: _steps(name, real).max(initial=0) + self._resolution(name) for name in self.numbers}
+            grids = {column.name: column.grid for column in columns if isinstance(column.grid, UniformGrid)}
+            self.steps = {name: _steps(name, real).max(initial=0) + grids[name].resolution for name in self.numbers}
         self.own = self.measure(real)
 
     def compare(self, sequences: Sequence[EventSequence]) -> list[Descriptor]:
@@ -133,13 +128,7 @@ class Reference:
         return {**ranges, "jumps": _mean(jumps)}
 
     def _pitches(self, sequence: EventSequence) -> NDArray[np.int64]:
-        kept = np.ones(len(sequence), dtype=bool)
-        if "instrument" in self.columns:
-            kept &= sequence.column("instrument") != DRUMS
-        if channel := self.columns.get("channel"):  # counted from 0 as in files, from 1 where the data has a channel 16
-            values = sequence.column("channel")
-            most = max(channel.grid.values) if isinstance(channel.grid, Categories) else values.max(initial=0)
-            kept &= values != DRUM_CHANNEL + (most >= 16)
+        kept = ~self.layout.drums(sequence.rows()[None])[0]
         return np.rint(sequence.column("pitch")[kept]).astype(np.int64)
 
     def _key(self, sequences: Sequence[EventSequence]) -> float:
@@ -166,10 +155,6 @@ class Reference:
         again = np.ones(len(struck), dtype=bool)
         again[np.unique(struck, axis=0, return_index=True)[1]] = False
         return again
-
-    def _resolution(self, name: str) -> float:
-        grid = self.columns[name].grid
-        return 0.0 if isinstance(grid, Categories) else grid.resolution
 
 
 def _count_classes(pitches: NDArray[np.int64]) -> Numbers:

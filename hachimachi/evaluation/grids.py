@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,9 @@ Floats = NDArray[np.float64]
 class Regrid:
     """Bins of a column → bins of another grid, the mass of each spread evenly over its width.
 
-    So finer bins share what a bin holds, and coarser ones add up what several hold. An open end bin of the model
-    reaches to the end of the requested support. What the model gives to values beyond that support counts to its end
-    bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more than −ln(FLOOR / bins).
+    An open end bin of the model reaches to the end of the requested support. What the model gives to values beyond that
+    support counts to its end bins, so that tables sum to 1; and the uniform floor is mixed in anew: no value costs more
+    than −ln(FLOOR / bins).
     """
 
     original: Column
@@ -62,64 +62,28 @@ class Regrid:
         return Regrid(column, replace(regridded, **kept))
 
     def table(self, p: Floats) -> Floats:
-        """Return P of every requested bin, from P of the model's: (bins,) → (other bins,)."""
+        """Return P of every requested bin, from P of the model's: (..., bins) → (..., other bins)."""
         return FLOOR / self.column.grid.bins + (1 - FLOOR) * self._spread(p)
 
-    def prob(self, values: Floats, mass: Callable[[int], Floats]) -> Floats:
-        """Return P of the requested bins in which raw values (N,) lie.
-
-        Args:
-            values: The values.
-            mass: From k the P that the model gives to the k-th of its bins that each value's bin reaches into, (N,);
-                see :meth:`reach`.
-        """
-        first, count = self.reach(values)
-        low, high = self._ends(values)
-        knots, inside = self._knots(), np.zeros(len(values))
-        for k in range(count.max(initial=0)):
-            i = np.minimum(first + k, len(knots) - 2)
-            both = np.minimum(high, knots[i + 1]) - np.maximum(low, knots[i])
-            share = np.maximum(both, 0.0) / (knots[i + 1] - knots[i])
-            inside += np.where(k < count, share * mass(k), 0.0)
-        return FLOOR / self.column.grid.bins + (1 - FLOOR) * inside
-
-    def reach(self, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first of the model's bins that each value's bin reaches into, and how many; 0 if it is outside."""
-        low, high = self._ends(values)
-        knots = self._knots()
-        first = np.clip(np.searchsorted(knots, low, side="right") - 1, 0, len(knots) - 2)
-        end = np.searchsorted(knots, high, side="left")
-        return first, np.where(self.column.grid.outside(values), 0, np.maximum(end - first, 0))
-
-    def middles(self) -> Floats:
-        """Return a value in each of the model's bins."""
-        assert isinstance(self.original.grid, UniformGrid)
-        return self.original.grid.value(np.arange(self.original.grid.bins))
+    def prob(self, values: Floats, p: Floats) -> Floats:
+        """Return P of the requested bins in which raw values (N,) lie, from P of the model's bins, (N, bins)."""
+        grid = self.column.grid
+        found = np.take_along_axis(self.table(p), grid.index(values)[:, None], axis=1)[:, 0]
+        return np.where(grid.outside(values), FLOOR / grid.bins, found)
 
     def _spread(self, p: Floats) -> Floats:
         """Return the mass of the requested bins: what lies below each end, linear within a bin of the model's."""
-        below = np.interp(self._edges(), self._knots(), np.concatenate([[0.0], np.cumsum(p)]))
+        own, other = self.original.grid, self.column.grid
+        assert isinstance(own, UniformGrid)
+        assert isinstance(other, UniformGrid)
+        knots, edges = own.edges(), other.edges()
+        knots[0] = min(knots[0], edges[0]) if own.open_low else knots[0]
+        knots[-1] = max(knots[-1], edges[-1]) if own.open_high else knots[-1]
+        edges[0], edges[-1] = -np.inf, np.inf  # what lies beyond them all belongs to the end bins
+        i = np.clip(np.searchsorted(knots, edges, side="right") - 1, 0, len(knots) - 2)
+        share = np.clip((edges - knots[i]) / (knots[i + 1] - knots[i]), 0, 1)
+        below = np.cumsum(p, axis=-1)[..., i] + (share - 1) * p[..., i]
         return np.maximum(np.diff(below), 0.0)
-
-    def _ends(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return where each value's bin begins and ends, as far as the model's bins go."""
-        index, edges, knots = self.column.grid.index(values), self._edges(), self._knots()
-        low, high = (np.clip(edges[index + after], knots[0], knots[-1]) for after in (0, 1))
-        return low, high
-
-    def _edges(self) -> Floats:
-        """Return where requested bins begin and end; what lies beyond them all belongs to the end bins."""
-        assert isinstance(self.column.grid, UniformGrid)
-        return np.concatenate([[-np.inf], self.column.grid.edges()[1:-1], [np.inf]])
-
-    def _knots(self) -> Floats:
-        """Return where the model's bins begin and end, the open ones at the end of the requested support."""
-        assert isinstance(self.original.grid, UniformGrid)
-        assert isinstance(self.column.grid, UniformGrid)
-        knots, edges = self.original.grid.edges(), self.column.grid.edges()
-        knots[0] = min(knots[0], edges[0]) if self.original.grid.open_low else knots[0]
-        knots[-1] = max(knots[-1], edges[-1]) if self.original.grid.open_high else knots[-1]
-        return knots
 
 
 def regrids(
@@ -129,8 +93,7 @@ def regrids(
 ) -> dict[int, Regrid]:
     """Return what restates the columns whose grid is fixed, by index; those that have it already are left out.
 
-    Args:
-        resolution: Width of the bins, by the column's name or the feature's number.
+    Both go by the column's name or the feature's number.
 
     Raises:
         HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
@@ -160,53 +123,49 @@ def find_common_grid(
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]], tuple[str, ...]]:
     """Return resolutions and supports, by name, of a grid that is the same for all models; and remarks for the user.
 
-    Args:
-        resolution: The user's, by the column's name or the feature's number.
-
     Raises:
         HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
             models know and others do not, in data that holds them.
     """
-    columns_of = {name: model.columns for name, model in models.items()}
-    columns = next(iter(columns_of.values()))
+    columns = next(iter(models.values())).columns
     widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
     ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}
     remarks = []
     for i, column in enumerate(columns):
-        name, each = column.name, {label: its[i] for label, its in columns_of.items()}
-        if len({one.grid for one in each.values()}) == 1:
+        name, every = column.name, {label: model.columns[i].grid for label, model in models.items()}
+        if len({*every.values()}) == 1:
             continue
-        if any(isinstance(one.grid, Categories) for one in each.values()):
-            _check_categories(each, sequences)
+        grids = {label: grid for label, grid in every.items() if isinstance(grid, UniformGrid)}
+        if len(grids) < len(every):
+            _check_categories(name, every, sequences)
             continue
-        grids = {label: one.grid for label, one in each.items() if isinstance(one.grid, UniformGrid)}
         if name not in widths:
-            steps = {label: grid.resolution for label, grid in grids.items()}
-            most = widths[name] = max(steps.values())
-            if any(not math.isclose(times := most / step, round(times), rel_tol=1e-9) for step in steps.values()):
-                found = ", ".join(f"{label}: {step:g}" for label, step in steps.items())
+            most = widths[name] = max(grid.resolution for grid in grids.values())
+            times = [most / grid.resolution for grid in grids.values()]
+            if any(not math.isclose(each, round(each), rel_tol=1e-9) for each in times):
+                found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
                 raise HachimachiError(
                     f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
                     f"such as --resolution {name}={most:g}"
                 )
-            if len({*steps.values()}) > 1:
-                remarks.append(f"{name}: judged in steps of {widths[name]:g}, the coarsest of the models'")
+            if max(times) > 1:
+                remarks.append(f"{name}: judged in steps of {most:g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return widths, ranges, tuple(remarks)
 
 
-def _check_categories(each: Mapping[str, Column], sequences: Sequence[EventSequence]) -> None:
+def _check_categories(
+    column: str, grids: Mapping[str, UniformGrid | Categories], sequences: Sequence[EventSequence]
+) -> None:
     """Refuse categories that some models know and others do not: an unknown one stands for all that are unknown."""
-    known = {name: set(one.grid.values) for name, one in each.items() if isinstance(one.grid, Categories)}
-    column = next(iter(each.values())).name
-    if len(known) < len(each):
-        odd = next(name for name in each if name not in known)
+    known = {name: set(grid.values) for name, grid in grids.items() if isinstance(grid, Categories)}
+    if len(known) < len(grids):
+        odd = next(name for name in grids if name not in known)
         raise HachimachiError(f"{column!r} is a category in some of the models and a number in {odd}; train them alike")
     there = {value for sequence in sequences for value in sequence.column(column).tolist()}
     for name, values in known.items():
-        lost = sorted(there & set.union(*known.values()) - values)
-        if lost:
+        if lost := sorted(there & set.union(*known.values()) - values):
             raise HachimachiError(
                 f"{name} does not know {column} {lost[0]:g}, another of the models does: on data that holds it they do "
                 "not compare; train them on the same categories"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hachimachi.columns import Column
-from hachimachi.evaluation.grids import Regrid, regrids
+from hachimachi.evaluation.grids import regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
@@ -22,30 +23,21 @@ from hachimachi.sampling import Sampling
 
 CHUNK = 2048  # events in one pass; the state is carried from chunk to chunk
 CELLS = 300_000  # bins tabulated in one pass: each takes a number for every component, several times over
-FEW = 64
-"""Up to so many bins are asked for one by one, where the grid is another than the model's; else all are tabulated."""
 BLOCK = 50  # events in a block of the standard error: neighbours are not independent
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model costs on data, event by event.
+    """What a model costs on data, event by event."""
 
-    Args:
-        names: Names of the columns, in the order in which the model takes them.
-        nll: −ln P(column | past, columns before it), shape (scored, D), sequences one after the other.
-        marginal: The same under the training histogram of each column, shape (scored, D).
-        outside: Number of values outside the support; each costs the floor.
-        fresh: Which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where
-            the model keeps no n-grams of it.
-    """
-
-    names: tuple[str, ...]
-    nll: NDArray[np.float64]
-    marginal: NDArray[np.float64]
+    names: tuple[str, ...]  # of the columns, in the order in which the model takes them
+    nll: NDArray[np.float64]  # −ln P(column | past, columns before it), shape (scored, D), sequence after sequence
+    marginal: NDArray[np.float64]  # the same under the training histogram of each column, shape (scored, D)
     events: int
     sequences: int
-    outside: int
+    outside: int  # number of values outside the support; each costs the floor
+    # which events end a run of steps that never occurs in the training data, shape (scored,); ``None`` where the model
+    # keeps no n-grams of it
     fresh: NDArray[np.bool_] | None = None
     columns: tuple[Column, ...] = ()
 
@@ -67,9 +59,7 @@ class Evaluation:
     @property
     def fresh_nats_per_event(self) -> float | None:
         """Mean NLL of the fresh events, ``None`` where there is none."""
-        if self.fresh is None or not self.fresh.any():
-            return None
-        return float(_mean(self.nll[self.fresh]).sum())
+        return float(_mean(self.nll[self.fresh]).sum()) if self.fresh_events else None
 
     @property
     def marginal_nats_per_event(self) -> float:
@@ -133,107 +123,17 @@ def evaluate(
     sequences = check_judged(model, data)
     restated = regrids(model.columns, resolution, support)
     columns = tuple(restated[i].column if i in restated else column for i, column in enumerate(model.columns))
-    exact = copy.deepcopy(model).double().eval()
-    parts = [np.empty((0, len(columns)))]
-    with one_thread():
-        for sequence in sequences:
-            if len(sequence) > 1:
-                parts += _nll(exact, sequence, restated, done)
-    order = model.head.order
-    return assemble(model, sequences, np.concatenate(parts)[:, list(order)], columns, order)
+    order = list(model.head.order)
 
+    def nll(distribution: Distribution, rows: Tensor) -> NDArray[np.float64]:
+        costs = -distribution.log_prob(rows[None])[0].numpy()
+        for i, regrid in restated.items():
+            p = distribution.table(i, before(i, rows[None], order))[0].numpy()  # (N, bins)
+            costs[:, i] = -np.log(regrid.prob(np.nan_to_num(rows[:, i].numpy()), p))
+        return costs[:, order]
 
-def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
-    """Return the sequences to judge a model by; raises where they differ in features from each other or from it."""
-    sequences = [data] if isinstance(data, EventSequence) else list(data)
-    check_alike(sequences)
-    check_features(model, sequences[0])
-    return sequences
-
-
-def assemble(
-    model: EventModel,
-    sequences: Sequence[EventSequence],
-    nll: NDArray[np.float64],
-    columns: Sequence[Column],
-    order: Sequence[int],
-) -> Evaluation:
-    """Return the evaluation of events whose NLL is known.
-
-    Args:
-        nll: −ln P, shape (scored, D), columns in the order in which they were taken.
-        order: Positions of the columns in the order in which they were taken.
-    """
-    rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
-    marginal = [column.marginal_nats(rows[:, i]) for i, column in enumerate(columns)]
-    outside = sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns))
-    fresh: NDArray[np.bool_] | None = None
-    if ngrams := model.grams.get("fresh"):
-        masks = []
-        for sequence in sequences:
-            mask = np.zeros(max(len(sequence) - 1, 0), dtype=bool)
-            mask[ngrams.n - 1 :] = ~ngrams.found(sequence)
-            masks.append(mask)
-        fresh = np.concatenate(masks)
-    return Evaluation(
-        names=tuple(columns[i].name for i in order),
-        nll=nll,
-        marginal=np.stack(marginal, axis=1)[:, list(order)],
-        events=sum(len(sequence) for sequence in sequences),
-        sequences=len(sequences),
-        outside=outside,
-        fresh=fresh,
-        columns=tuple(columns[i] for i in order),
-    )
-
-
-@torch.inference_mode()
-def _nll(
-    model: EventModel, sequence: EventSequence, restated: Mapping[int, Regrid], done: Callable[[int], object]
-) -> list[NDArray[np.float64]]:
-    """Return −ln P of each column of every event but the first, chunk by chunk, shape (N, D)."""
-    rows, carry, found = torch.from_numpy(sequence.rows())[None], None, []
-    for piece in rows.split(_lengths(rows[0].numpy(), restated), dim=1):
-        distribution, carry = model(piece, carry)
-        nll = -distribution.log_prob(piece)[0].numpy()
-        for column, regrid in restated.items():
-            known = before(column, piece, model.head.order)
-            nll[:, column] = _restate(distribution, known, piece[0, :, column].numpy(), column, regrid)
-        done(piece.shape[1])
-        found.append(nll)
-    return [found[0][1:], *found[1:]]
-
-
-def _lengths(rows: NDArray[np.float64], restated: Mapping[int, Regrid]) -> list[int]:
-    """Return the lengths of pieces; an event whose bin sums up many of the model's is a piece of its own."""
-    wide = np.zeros(len(rows), dtype=bool)
-    for column, regrid in restated.items():
-        wide |= regrid.reach(np.nan_to_num(rows[:, column]))[1] > FEW
-    alone = np.flatnonzero(wide)
-    cuts = np.unique(np.concatenate([np.arange(0, len(rows), CHUNK), alone, alone + 1, [len(rows)]]))
-    return np.diff(cuts).tolist()
-
-
-def _restate(
-    distribution: Distribution, known: Tensor, values: NDArray[np.float64], column: int, regrid: Regrid
-) -> NDArray[np.float64]:
-    """Return −ln P of a column on another grid, given the columns before it as they are, not cut to any grid."""
-    values = np.nan_to_num(values)
-    first, count = regrid.reach(values)
-    middles = regrid.middles()
-
-    def mass(k: int) -> NDArray[np.float64]:
-        known[0, :, column] = torch.from_numpy(middles[np.minimum(first + k, len(middles) - 1)])
-        return distribution.log_prob(known)[0, :, column].exp().numpy()
-
-    if count.max(initial=0) > FEW:  # a piece of one event
-        table = distribution.table(column, known)[0, 0].numpy()
-        return -np.log(regrid.prob(values, lambda k: table[first + k]))
-    return -np.log(regrid.prob(values, mass))
-
-
-def _mean(costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    return costs.mean(0) if len(costs) else np.full(costs.shape[1], np.nan)
+    bins = [max(regrid.original.grid.bins, regrid.column.grid.bins) for regrid in restated.values()]
+    return _assemble(model, sequences, _score(model, sequences, bins, nll, done), columns, order)
 
 
 def evaluate_sampled(
@@ -251,18 +151,77 @@ def evaluate_sampled(
         HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.
     """
     sequences = check_judged(model, data)
-    exact = copy.deepcopy(model).double().eval()
     sampled = SampledTables(model.columns, model.head.order, sampling)
-    size = max(1, min(CHUNK, CELLS // max(column.grid.bins for column in model.columns)))
+    every = (limits(model.columns, each.rows(), sampling)[:-1] for each in sequences if len(each) > 1)
+    limited = chain.from_iterable(every)
+
+    def nll(distribution: Distribution, rows: Tensor) -> NDArray[np.float64]:
+        return sampled.nll(distribution, rows, list(islice(limited, len(rows))))
+
+    bins = [column.grid.bins for column in model.columns]
+    return _assemble(model, sequences, _score(model, sequences, bins, nll, done), model.columns, sampled.order)
+
+
+def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
+    """Return the sequences to judge a model by; raises where they differ in features from each other or from it."""
+    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    check_alike(sequences)
+    check_features(model, sequences[0])
+    return sequences
+
+
+@torch.inference_mode()
+def _score(
+    model: EventModel,
+    sequences: Sequence[EventSequence],
+    tabulated: Sequence[int],
+    nll: Callable[[Distribution, Tensor], NDArray[np.float64]],
+    done: Callable[[int], object],
+) -> NDArray[np.float64]:
+    """Return what events cost, (scored, D), piece by piece, by bins that are tabulated and the NLL of rows (N, D)."""
+    exact = copy.deepcopy(model).double().eval()
+    size = max(1, min(CHUNK, CELLS // max(tabulated, default=1)))
     parts = [np.empty((0, len(model.columns)))]
-    with one_thread(), torch.inference_mode():
+    with one_thread():
         for sequence in sequences:
-            rows, carry = sequence.rows(), None
-            limited = limits(model.columns, rows, sampling)
-            for begin in range(0, len(rows), size):
-                piece = torch.from_numpy(rows[begin : begin + size])
+            rows, carry = torch.from_numpy(sequence.rows()), None
+            for piece in rows.split(size) if len(rows) > 1 else ():
+                first = carry is None
                 distribution, carry = exact(piece[None], carry)
-                nll = sampled.nll(distribution, piece, limited[begin : begin + len(piece)])
-                parts.append(nll[not begin :])
-                done(len(parts[-1]))
-    return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)
+                parts.append(nll(distribution, piece)[first:])
+                done(len(piece))
+    return np.concatenate(parts)
+
+
+def _assemble(
+    model: EventModel,
+    sequences: Sequence[EventSequence],
+    nll: NDArray[np.float64],
+    columns: Sequence[Column],
+    order: Sequence[int],
+) -> Evaluation:
+    """Return the evaluation of events whose NLL is known, (scored, D), columns in the order in which they are taken."""
+    rows = np.concatenate([sequence.rows()[1:] for sequence in sequences])
+    marginal = [columns[i].marginal_nats(rows[:, i]) for i in order]
+    fresh: NDArray[np.bool_] | None = None
+    if ngrams := model.grams.get("fresh"):
+        masks = []
+        for sequence in sequences:
+            mask = np.zeros(max(len(sequence) - 1, 0), dtype=bool)
+            mask[ngrams.n - 1 :] = ~ngrams.found(sequence)
+            masks.append(mask)
+        fresh = np.concatenate(masks)
+    return Evaluation(
+        names=tuple(columns[i].name for i in order),
+        nll=nll,
+        marginal=np.stack(marginal, axis=1),
+        events=sum(len(sequence) for sequence in sequences),
+        sequences=len(sequences),
+        outside=sum(int(column.grid.outside(rows[:, i]).sum()) for i, column in enumerate(columns)),
+        fresh=fresh,
+        columns=tuple(columns[i] for i in order),
+    )
+
+
+def _mean(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return costs.mean(0) if len(costs) else np.full(costs.shape[1], np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,12 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far generations are from real music in one aspect: Wasserstein-1 distance, and that between two real halves.
-
-    ``step`` is the least distance between halves that counts, in the unit of the values.
-    """
+    """How far generations are from real music in one aspect, Wasserstein-1, and two real halves from each other."""
 
     aspect: str
     distance: float
     real: float
-    step: float
+    step: float  # the least distance between halves that counts, in the unit of the values
 
     @property
     def ratio(self) -> float:
@@ -37,12 +35,9 @@ class Likeness:
         return self.distance / max(self.real, self.step)
 
 
-@dataclass(frozen=True)
-class _Aspect:
-    name: str
-    values: Callable[[EventSequence], Values]
-    distance: Callable[[Values, Values], float]
-    step: float
+Distance = Callable[[Values, Values], float]
+Aspects = dict[str, tuple[Callable[[EventSequence], Values], Distance, float]]
+"""Values of a sequence, their distance, and the step that counts, by the name of an aspect."""
 
 
 def measure_likeness(
@@ -57,28 +52,13 @@ def measure_likeness(
     halves = real[::2], real[1::2]
     if len(real) < SEVERAL:
         halves = [each[: len(each) // 2] for each in real], [each[len(each) // 2 :] for each in real]
+    pools = [_pool(_aspects(columns), part) for part in (generated, real, *halves)]
     found = []
-    for aspect in _aspects(columns):
-        parts = [_pool(aspect, part) for part in (generated, real, *halves)]
-        if all(map(len, parts)) and len(np.unique(np.concatenate(parts))) > 1:
-            distance, apart = aspect.distance(parts[0], parts[1]), aspect.distance(parts[2], parts[3])
-            found.append(Likeness(aspect.name, distance, apart, FINEST * aspect.step))
+    for name, (_, distance, step) in _aspects(columns).items():
+        made, whole, some, others = (pool[name] for pool in pools)
+        if all(map(len, (made, some, others))) and len(np.unique(np.concatenate([made, whole]))) > 1:
+            found.append(Likeness(name, distance(made, whole), distance(some, others), FINEST * step))
     return tuple(found)
-
-
-def pool_aspects(
-    generated: Sequence[EventSequence], real: Sequence[EventSequence], columns: Sequence[Column]
-) -> dict[str, tuple[Values, Values]]:
-    """Return what :func:`measure_likeness` compares, and other features: values of generations and real music, by
-    aspect.
-    """
-    aspects = _aspects(columns)
-    there = {TIME, *(aspect.name for aspect in aspects)}
-    aspects += [aspect for column in columns if column.name not in there for aspect in _plain(column, steps=False)]
-    pools = {aspect.name: (_pool(aspect, generated), _pool(aspect, real)) for aspect in aspects}
-    return {
-        name: pool for name, pool in pools.items() if all(map(len, pool)) and len(np.unique(np.concatenate(pool))) > 1
-    }
 
 
 def wasserstein(some: Values, others: Values) -> float:
@@ -106,37 +86,29 @@ def total_variation(some: Values, others: Values) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def _aspects(columns: Sequence[Column]) -> list[_Aspect]:
+def _aspects(columns: Sequence[Column]) -> Aspects:
     names = {column.name for column in columns}
-    notes = "pitch" in names
-    aspects = []
+    notes, aspects = "pitch" in names, {}
     if TIME in names:
-        aspects.append(_Aspect(TIME, _between, wasserstein, 0.01))
-        aspects.append(_Aspect("density", _density, wasserstein, 1.0))
+        aspects |= {TIME: (lambda s: s.rows()[1:, 0], wasserstein, 0.01), "density": (_density, wasserstein, 1.0)}
     if notes:
-        pitch_class = _Aspect(
-            "pitch class", lambda s: np.mod(np.rint(s.column("pitch")), 12), circular_wasserstein, 1.0
-        )
-        aspects += [pitch_class, _Aspect("interval", lambda s: np.diff(s.column("pitch")), wasserstein, 1.0)]
+        aspects["pitch class"] = lambda s: np.rint(s.column("pitch")) % 12, circular_wasserstein, 1.0
+        aspects["interval"] = lambda s: np.diff(s.column("pitch")), wasserstein, 1.0
     for column in columns:
-        if column.name in ({"velocity", "duration"} if notes else names - {TIME}):
-            aspects += _plain(column, steps=not notes)
+        name, grid = column.name, column.grid
+        if name not in ({"velocity", "duration"} if notes else names - {TIME}):
+            continue
+        if isinstance(grid, Categories):
+            aspects[name] = partial(EventSequence.column, name=name), total_variation, 0.01
+            continue
+        aspects[name] = partial(EventSequence.column, name=name), wasserstein, grid.resolution
+        if not notes:
+            aspects[f"{name} step"] = partial(_steps, name=name), wasserstein, grid.resolution
     return aspects
 
 
-def _plain(column: Column, *, steps: bool) -> list[_Aspect]:
-    name = column.name
-    if isinstance(column.grid, Categories):
-        return [_Aspect(name, lambda s: s.column(name), total_variation, 0.01)]
-    unit = column.grid.resolution
-    aspects = [_Aspect(name, lambda s: s.column(name), wasserstein, unit)]
-    if steps:
-        aspects.append(_Aspect(f"{name} step", lambda s: np.diff(s.column(name)), wasserstein, unit))
-    return aspects
-
-
-def _between(sequence: EventSequence) -> Values:
-    return np.diff(sequence.time) if sequence.time is not None else np.zeros(0)
+def _steps(sequence: EventSequence, name: str) -> Values:
+    return np.diff(sequence.column(name))
 
 
 def _density(sequence: EventSequence) -> Values:
@@ -147,5 +119,5 @@ def _density(sequence: EventSequence) -> Values:
     return np.bincount(stretch, minlength=whole)[:whole].astype(np.float64)
 
 
-def _pool(aspect: _Aspect, sequences: Sequence[EventSequence]) -> Values:
-    return np.concatenate([np.zeros(0), *map(aspect.values, sequences)])
+def _pool(aspects: Aspects, sequences: Sequence[EventSequence]) -> dict[str, Values]:
+    return {name: np.concatenate([np.zeros(0), *map(each[0], sequences)]) for name, each in aspects.items()}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,15 +34,10 @@ RUN_TIMES = 2  # how many times as long as that of unheard music the longest cop
 
 @dataclass(frozen=True)
 class Copies:
-    """What of some sequences is found in the training data.
+    """What of some sequences is found in the training data."""
 
-    Args:
-        share: Share of their n-grams, NaN where they are too short to have one.
-        longest: Events in the longest run that is there in one piece.
-    """
-
-    share: float
-    longest: int
+    share: float  # of their n-grams, NaN where they are too short to have one
+    longest: int  # events in the longest run that is there in one piece
 
     @staticmethod
     def of(sequences: Sequence[EventSequence], ngrams: NGrams) -> Copies:
@@ -54,17 +49,11 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copying:
-    """What a model copies, beside what unheard music happens to have in common with the training data.
+    """What a model copies, beside what unheard music happens to have in common with the training data."""
 
-    Args:
-        n: Steps in an n-gram.
-        generated: Of the model.
-        real: Of unheard music.
-    """
-
-    n: int
+    n: int  # steps in an n-gram
     generated: Copies
-    real: Copies
+    real: Copies  # of unheard music
 
     @property
     def share_limit(self) -> float:
@@ -77,23 +66,14 @@ class Copying:
         return RUN_TIMES * self.real.longest
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of how a model plays.
+class Figure(NamedTuple):
+    """One figure of how a model plays, beside that of music that the model was not trained on."""
 
-    Args:
-        group: ``collapse``, ``copying`` or ``likeness``.
-        name: What is measured.
-        generated: The figure for the generations; for likeness their distance from real music.
-        real: The same for real music that the model was not trained on; for likeness the distance between its halves.
-        limit: What ``generated`` is to be at most, ``None`` where there is no limit.
-    """
-
-    group: str
+    group: str  # ``collapse``, ``copying`` or ``likeness``
     name: str
-    generated: float
-    real: float
-    limit: float | None
+    generated: float  # for likeness the distance of the generations from real music
+    real: float  # for likeness the distance between its halves
+    limit: float | None  # what ``generated`` is to be at most, ``None`` where there is no limit
 
     @property
     def held(self) -> bool:
@@ -103,15 +83,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Condition:
-    """How generations are played.
+    """How generations are played."""
 
-    Args:
-        temperature: Of all columns; ``None`` where other options of drawing were given.
-        primed: Whether the model observes the beginning of real music first, and not nothing.
-    """
-
-    temperature: float | None = 1.0
-    primed: bool = False
+    temperature: float | None = 1.0  # of all columns; ``None`` where other options of drawing were given
+    primed: bool = False  # whether the model observes the beginning of real music first
 
     def __str__(self) -> str:
         drawn = "as given" if self.temperature is None else f"{self.temperature:g}"
@@ -120,31 +95,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class PlayReport:
-    """How a model plays under one condition, and under others.
+    """How a model plays under one condition, and under others."""
 
-    Args:
-        generated: How each generation behaves.
-        real: How each sequence of unheard music behaves.
-        copying: What is copied; ``None`` for a model that does not know its training data.
-        likeness: Distances from real music; empty for data with nothing to compare.
-        events: Number of events of all generations.
-        notes: Whether the events are notes.
-        descriptors: Key, density and the like; see :class:`~hachimachi.evaluation.descriptors.Reference`.
-        several: Whether they are compared with several sequences.
-        condition: How these generations were played.
-        others: The same of generations under other conditions.
-    """
-
-    generated: tuple[CollapseStats, ...]
-    real: tuple[CollapseStats, ...]
-    copying: Copying | None
-    likeness: tuple[Likeness, ...]
-    events: int
-    notes: bool
+    generated: tuple[CollapseStats, ...]  # how each generation behaves
+    real: tuple[CollapseStats, ...]  # how each sequence of unheard music behaves
+    copying: Copying | None  # ``None`` for a model that does not know its training data
+    likeness: tuple[Likeness, ...]  # empty for data with nothing to compare
+    events: int  # number of events of all generations
+    notes: bool  # whether the events are notes
+    # key, density and the like; see :class:`~hachimachi.evaluation.descriptors.Reference`
     descriptors: tuple[Descriptor, ...] = ()
-    several: bool = False
+    several: bool = False  # whether these are compared with several sequences
     condition: Condition = Condition()
-    others: tuple[PlayReport, ...] = ()
+    others: tuple[PlayReport, ...] = ()  # the same of generations under other conditions
 
     @property
     def collapsed(self) -> int:
@@ -177,16 +140,17 @@ class PlayReport:
     def figures(self) -> list[Figure]:
         """Return all figures that have a limit, each beside that of real music."""
 
-        def collapse(name: str, measure: Callable[[Sequence[CollapseStats]], float], limit: float | None) -> Figure:
-            return Figure("collapse", name, measure(self.generated), measure(self.real), limit)
-
-        found = [
-            collapse("collapsed", lambda part: sum(bool(each.failures) for each in part), 0),
-            collapse("repetition", lambda part: max(each.repeats for each in part), REPEATS),
-            collapse("silence", lambda part: max(each.silence for each in part), self.generated[0].allowed),
-            collapse("astray", lambda part: max(each.astray for each in part), ASTRAY),
-            collapse("beyond", lambda part: sum(each.beyond for each in part) / len(part), None),
-        ]
+        silent = self.generated[0].allowed
+        found = [Figure("collapse", "collapsed", self.collapsed, sum(bool(each.failures) for each in self.real), 0)]
+        for name, key, limit in (
+            ("repetition", "repeats", REPEATS),
+            ("silence", "silence", silent),
+            ("astray", "astray", ASTRAY),
+        ):
+            made, real = (max(getattr(each, key) for each in part) for part in (self.generated, self.real))
+            found.append(Figure("collapse", name, made, real, limit))
+        made, real = (sum(each.beyond for each in part) / len(part) for part in (self.generated, self.real))
+        found.append(Figure("collapse", "beyond", made, real, None))
         if self.copying is not None:
             made, real = self.copying.generated, self.copying.real
             found.append(Figure("copying", "share", made.share, real.share, self.copying.share_limit))
@@ -201,8 +165,7 @@ class PlayReport:
         groups: dict[str, dict[str, Any]] = {}
         for figure in self.figures():
             values = {"generated": figure.generated, "real": figure.real, "at_most": figure.limit}
-            clean = {key: None if value is None else _finite(value) for key, value in values.items()}
-            groups.setdefault(figure.group, {})[figure.name] = clean
+            groups.setdefault(figure.group, {})[figure.name] = {key: _finite(value) for key, value in values.items()}
         for aspect in self.likeness:
             groups["likeness"][aspect.aspect]["ratio"] = aspect.ratio
         descriptors = {
@@ -229,8 +192,8 @@ class PlayReport:
         return f"Collapses in {self.collapsed} of {len(self.generated)} generations: {reasons}"
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -272,10 +235,8 @@ def play_briefly(model: EventModel, primers: Sequence[EventSequence] = ()) -> di
     count, events, fewer, seconds = BRIEF
     began, made = time.monotonic(), {}
     for condition, sampling in list_conditions(primers).items():
-        first = not made
-        for take in play(
-            model, *((count, events) if first else (1, fewer)), sampling, primers if condition.primed else ()
-        ):
+        number = (1, fewer) if made else (count, events)
+        for take in play(model, *number, sampling, primers if condition.primed else ()):
             made.setdefault(condition, []).append(take)
             if time.monotonic() - began > seconds:
                 return made
@@ -294,8 +255,7 @@ def evaluate_playing(
         model: The model; only its columns and what it keeps of its training data are used.
         held_out: Real sequences, not of its training data, whose likeness to that is what is no copying.
         generations: What it played, see :func:`play`; or that by condition, the one that the report is of first.
-        source: Real sequences that generations are to sound like, those that it learned from if they are at hand;
-            ``held_out`` where there are none.
+        source: Real sequences that generations are to sound like, those it learned from; ``held_out`` by default.
 
     Raises:
         HachimachiError: No sequences, or other features than the model's.
@@ -307,11 +267,8 @@ def evaluate_playing(
     if not any(map(len, held_out)):
         raise HachimachiError("the real music has no events; expected some to compare with")
     source = source if len(source) else held_out
-    real, reference = (
-        tuple(measure_collapse(each, model.columns) for each in held_out),
-        Reference(source, model.columns),
-    )
-    ngrams = model.grams.get("copying")
+    reference, ngrams = Reference(source, model.columns), model.grams.get("copying")
+    real = tuple(measure_collapse(each, model.columns) for each in held_out)
     unheard = Copies.of(held_out, ngrams) if ngrams else None
     first, *others = [
         PlayReport(

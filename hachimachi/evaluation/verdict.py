@@ -48,8 +48,7 @@ def judge(
 
     It is *no better than guessing* where its gain is not two standard errors above zero; *very good* from 1.5 nats on,
     *good* from 0.5, else *fair*. One fault of playing makes it good at best; three, a collapse in half of the
-    generations, or too little held out to know the error make it fair at best. Faults are a descriptor beyond its aim
-    (:data:`~hachimachi.evaluation.descriptors.AIMS`) as learned, copying beyond its limits, and any collapse.
+    generations, or too little held out to know the error make it fair at best.
 
     Args:
         gain: Held-out nats per event below the marginal baseline.
@@ -75,92 +74,61 @@ def judge(
 
 def find_faults(report: PlayReport) -> list[str]:
     """Return the names of what is wrong with how a model plays as learned, none where all is well."""
-    as_learned = next(iter(report.by_temperature().values()))
-    faults = [each.name for each in as_learned if each.beyond]
-    ranges = [name for name in faults if name.startswith("range ")]
-    faults = [name for name in faults if name not in ranges] + ["range"] * bool(ranges)
-    over = {figure.group for figure in report.figures() if figure.group in ("collapse", "copying") and not figure.held}
-    return faults + sorted(over)
+    beyond = [each.name for each in next(iter(report.by_temperature().values())) if each.beyond]
+    faults = [name for name in beyond if not name.startswith("range ")]
+    over = {figure.group for figure in report.figures() if figure.group != "likeness" and not figure.held}
+    return faults + ["range"] * (len(faults) < len(beyond)) + sorted(over)
 
 
 def _advise_playing(report: PlayReport, found: Collection[str], varied: Collection[str]) -> list[str]:
     """Return the temperature at which nothing is wrong, if there is one, and for a lost key not to transpose."""
     advice = []
-    wrong = [name for name in found if name != "copying"]
-    if wrong:
-        for temperature, descriptors in list(report.by_temperature().items())[1:]:
-            collapses = any(
-                each.collapsed for condition, each in report.conditions.items() if condition.temperature == temperature
-            )
-            if not collapses and not any(each.beyond for each in descriptors):
-                advice.append(f"--temperature {temperature:g}")
-                break
-    if "key" in found and "pitch" in varied:
-        advice.append("augment.transpose=0")
-    return advice
+    others = list(report.by_temperature().items())[1:] if set(found) - {"copying"} else []
+    for temperature, descriptors in others:
+        reports = [each for condition, each in report.conditions.items() if condition.temperature == temperature]
+        if not any(each.collapsed for each in reports) and not any(each.beyond for each in descriptors):
+            advice.append(f"--temperature {temperature:g}")
+            break
+    return advice + ["augment.transpose=0"] * ("key" in found and "pitch" in varied)
 
 
 def describe_playing(report: PlayReport) -> str:
-    """Say how a model plays in the words of a musician, where its temperatures differ of each."""
+    """Say how a model plays as learned, in the words of a musician."""
     nouns = ("the piece", "the pieces") if report.notes else ("the data", "the data")
     pronouns = ("it", "them") if report.notes else ("it", "it")
-    phrases = [*_describe_descriptors(report), *_describe_copying(report)]
-    text = "; ".join(phrases).replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])
+    descriptors = next(iter(report.by_temperature().values()))
+    phrases = [_describe(each, report) for each in descriptors]
+    ranges = [each for each in descriptors if each.name.startswith("range ") and not math.isnan(each.gap)]
+    if ranges and not any(each.beyond for each in ranges):
+        phrases.insert(1, "reaches as far")
+    if report.copying:
+        noun, unheard = ("note", "music") if report.notes else ("event", "data")
+        longest, real = report.copying.generated.longest, report.copying.real
+        verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
+        beside = "" if real.share > HEARD else f" ({unheard} it has not heard: {real.longest})"
+        phrases.append(f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}")
+    text = "; ".join(filter(None, phrases))
+    text = text.replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])
     return text[:1].upper() + text[1:]
 
 
-def _describe_descriptors(report: PlayReport) -> list[str]:
-    temperatures = {t: {each.name: each for each in found} for t, found in report.by_temperature().items()}
-    (_, first), *others = temperatures.items()
-    phrases = []
-    for name, descriptor in first.items():
-        phrase = _fault(descriptor, report) if descriptor.beyond else _merit(descriptor, report)
-        beyond = {t: found[name] for t, found in others if found[name].beyond}
-        if beyond and not descriptor.beyond:
-            temperature = max(beyond, key=lambda t: abs(beyond[t].gap))
-            fault = _fault(beyond[temperature], report, short=bool(phrase))
-            phrase = f"{phrase}, but {fault}" if phrase else fault
-            phrase += f" at temperature {temperature:g}"
-        phrases.append(phrase)
-    ranges = [each for each in first.values() if each.name.startswith("range ") and not math.isnan(each.gap)]
-    if ranges and not any(each.beyond for each in ranges):
-        phrases.insert(1, "reaches as far")
-    return [phrase for phrase in phrases if phrase]
-
-
-def _merit(descriptor: Descriptor, report: PlayReport) -> str:
-    """Say what is as it should be; nothing where that would say nothing, or is not known."""
-    if math.isnan(descriptor.gap):
-        return ""
-    if descriptor.name == "key" and descriptor.real >= TONAL:
-        return "stays in a key as {it} do" if report.several else "stays in the key of {it}"
-    if descriptor.name == "density":
-        return "as dense as {it}" if report.notes else "as many events a second as {it}"
-    if descriptor.name == "polyphony" and descriptor.real > CHORDS:
-        return "as many notes at once"
-    return "never jumps further" if descriptor.name == "jumps" and not descriptor.generated else ""
-
-
-def _fault(descriptor: Descriptor, report: PlayReport, *, short: bool = False) -> str:
-    """Say what is not as it should be; briefly after what is said of temperature 1."""
-    name, made, real, times = descriptor.name, descriptor.generated, descriptor.real, f"{descriptor.gap + 1:.2g} times"
-    brief = {"key": "less so", "density": f"{times} that", "polyphony": f"{made:.1f} for {real:.1f}"}
-    whole = {
-        "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
-        "density": f"{times} as {'dense' if report.notes else 'many events a second'} as {{it}}",
-        "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
-        "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
-        "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+def _describe(descriptor: Descriptor, report: PlayReport) -> str:
+    """Say what is, or is not, as it should be; nothing where that would say nothing, or is not known."""
+    name, made, real = descriptor.name, descriptor.generated, descriptor.real
+    dense = "dense as {it}" if report.notes else "many events a second as {it}"
+    if descriptor.beyond:
+        faults = {
+            "key": "changes key more than {it}" if report.several else "leaves the key of {it}",
+            "density": f"{descriptor.gap + 1:.2g} times as {dense}",
+            "silence": f"silent for {made:.0%} of the time ({real:.0%} in {{it}})",
+            "polyphony": f"{made:.1f} notes at once ({real:.1f} in {{it}})",
+            "jumps": f"jumps further than {{it}} ever does in {made:.1%} of its steps",
+        }
+        return faults.get(name) or f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
+    merits = {
+        "key": ("stays in a key as {it} do" if report.several else "stays in the key of {it}") * (real >= TONAL),
+        "density": f"as {dense}",
+        "polyphony": "as many notes at once" * (real > CHORDS),
+        "jumps": "never jumps further" * (not made),
     }
-    range_of = f"{name.removeprefix('range ')} reaches {made:.2g} times as far as in {{it}}"
-    return (brief if short else {}).get(name) or whole.get(name, range_of)
-
-
-def _describe_copying(report: PlayReport) -> list[str]:
-    if report.copying is None:
-        return []
-    noun, unheard = ("note", "music") if report.notes else ("event", "data")
-    longest, real = report.copying.generated.longest, report.copying.real.longest
-    verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
-    beside = "" if report.copying.real.share > HEARD else f" ({unheard} it has not heard: {real})"
-    return [f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}"]
+    return "" if math.isnan(descriptor.gap) else merits.get(name, "")

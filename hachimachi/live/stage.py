@@ -229,7 +229,7 @@ def perform(
         ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, Outputs())
 
         def play() -> None:
-            with quick_steps():  # here: denormals are flushed by the thread
+            with quick_steps():  # here: torch infers by the thread
                 try:
                     loop.run(ensemble)
                 finally:  # no note is left hanging

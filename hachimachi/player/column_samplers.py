@@ -28,22 +28,15 @@ class PlayedGrid:
     """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0.
 
     In plain numbers, it does what :class:`~hachimachi.models.encoder.Scale` does.
-
-    Args:
-        name: The column's name.
-        grid: Its bins.
-        moments: Mean and standard deviation of its scale; see :attr:`~hachimachi.columns.Column.moments`.
-        whole: Whether only the middles of bins are played.
-        played: Indices of the first and the last bin that are played without a constraint; all by default.
     """
 
     def __init__(
         self,
         name: str,
         grid: UniformGrid,
-        moments: tuple[float, float],
-        whole: bool = False,
-        played: tuple[int, int] | None = None,
+        moments: tuple[float, float],  # of its scale; see :attr:`~hachimachi.columns.Column.moments`
+        whole: bool = False,  # whether only the middles of bins are played
+        played: tuple[int, int] | None = None,  # first and last bin without a constraint; all by default
     ) -> None:
         self.name, self.grid, self.whole = name, grid, whole
         self.mean, self.std = moments
@@ -167,11 +160,8 @@ class HistogramSampler:
     def table(self, start: int, stop: int, tilt: NDArray[np.floating] | None = None) -> Numbers:
         """Return the probabilities of the bins from one to another, shape (stop − start,)."""
         table = self._unseen[start:stop].copy()
-        if tilt is None:
-            shares = self.shares * (1 - self.novel)
-        else:
-            powers = self._powers(tilt)
-            shares = powers * ((1 - self.novel) / float(powers.sum()))
+        powers = self.shares if tilt is None else self._powers(tilt)
+        shares = powers * ((1 - self.novel) / float(powers.sum()))
         inside = slice(bisect_left(self.occupied, start), bisect_left(self.occupied, stop))
         table[self.occupied_array[inside] - start] += shares[inside]
         return table
@@ -285,14 +275,9 @@ class NumberSampler:
         return weights @ _between(locations[:, None] * slopes - self.grid.edges[start : stop + 1] * slopes)
 
     def bin_masses(self, locations: Numbers, log_scales: Numbers, index: int) -> Numbers:
-        """Return the mass of one bin under each logistic, shape (K,), exactly: in plain numbers, which is quicker."""
-        low, high = self.grid.edges[index : index + 2].tolist()
-        masses = []
-        for location, log_scale in zip(locations.tolist(), log_scales.tolist(), strict=True):
-            width = math.exp(clip(log_scale, *WIDTHS))
-            a, b = (math.exp(clip((location - edge) / width, -STEEPEST, STEEPEST)) for edge in (low, high))
-            masses.append((a - b) / (1 + a) / (1 + b))
-        return np.array(masses)
+        """Return the mass of one bin under each logistic, shape (K,), exactly."""
+        widths = np.exp(np.minimum(np.maximum(log_scales, WIDTHS[0]), WIDTHS[1]))
+        return _between((locations[:, None] - self.grid.edges[index : index + 2]) / widths[:, None])[:, 0]
 
     def logistic(self, location: float, log_scale: float, random: Random) -> float:
         """Draw a value from a logistic."""

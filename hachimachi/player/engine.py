@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -143,26 +141,24 @@ class Voices:
         if TIME not in sampling.constraints and isinstance(grid, UniformGrid):
             # as late as times are played, or as it must where that is later
             latest = max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
-        try:
-            return self._within(sampling, wait, latest)
-        except HachimachiError as error:
-            if sampling.yields:
-                return sampling
+        limited = self._within(sampling, wait, latest)
+        if limited is None and not sampling.yields:
             found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
-            raise HachimachiError(f"{found}; allow longer times or shorter durations") from error
+            raise HachimachiError(f"{found}; allow longer times or shorter durations")
+        return limited or sampling
 
     def later(self, sampling: Sampling) -> Sampling:
         """Return how to draw an event that does not come at this instant, if its time may be otherwise."""
-        try:
-            return self._within(sampling, 2 * self.instant, math.inf)
-        except HachimachiError:
-            return sampling
+        return self._within(sampling, 2 * self.instant, math.inf) or sampling
 
-    def _within(self, sampling: Sampling, earliest: float, latest: float) -> Sampling:
-        """Return a sampling by which the next event comes after so many seconds, if its time may be any of those."""
+    def _within(self, sampling: Sampling, earliest: float, latest: float) -> Sampling | None:
+        """Return a sampling by which the next event comes after so many seconds; ``None`` where its time may not."""
         assert self.time is not None
         limited = sampling.with_constraint(TIME, Constraint.between(earliest, latest))
-        allowed_bins(self.time[1], limited.constraints[TIME])
+        try:
+            allowed_bins(self.time[1], limited.constraints[TIME])
+        except HachimachiError:
+            return None
         return limited
 
 
@@ -218,8 +214,7 @@ class Player:
             holds, or another player, of the same model then and with a state of its own.
         seed: Where the random numbers start; ``None`` for a different start each time.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
-        sampling: All options of drawing, in place of a temperature alone; it may be replaced at any time by
-            one that has been checked against the model's columns.
+        sampling: All options of drawing, in place of a temperature alone; it may be replaced by a checked one.
     """
 
     def __init__(
@@ -352,12 +347,10 @@ def has_numpy_form(parts: Mapping[str, Mapping[str, Any]]) -> bool:
 
 def numpy_backbone(part: Mapping[str, Any], arrays: Arrays, module: nn.Module | None = None) -> NumpyBackbone:
     """Return a backbone, a name and options, for playing: by its own ``stepper``, in NumPy, or else by torch's step."""
-    name, options = _split(part)
-    stepper: Any = getattr(module, "stepper", None)
-    if stepper is not None:
+    if stepper := getattr(module, "stepper", None):
         return stepper()
-    if name in NUMPY_BACKBONES:
-        return NUMPY_BACKBONES[name](_within(arrays, "backbone."), **options)
+    if part["name"] in NUMPY_BACKBONES:
+        return NUMPY_BACKBONES[part["name"]](_within(arrays, "backbone."), **_options(part))
     from hachimachi.models.torch_player import TorchBackbone
 
     return TorchBackbone(module)  # pyright: ignore[reportArgumentType]
@@ -374,19 +367,17 @@ def numpy_head(
 
     In what it predicts from, the previous value of column i stands at ``previous[i]``.
     """
-    name, options = _split(part)
-    sampler: Any = getattr(module, "sampler", None)
-    if sampler is not None:
+    if sampler := getattr(module, "sampler", None):
         return sampler()
-    if name in NUMPY_HEADS:
-        return NUMPY_HEADS[name](columns, previous, _within(arrays, "head."), **options)
+    if part["name"] in NUMPY_HEADS:
+        return NUMPY_HEADS[part["name"]](columns, previous, _within(arrays, "head."), **_options(part))
     from hachimachi.models.torch_player import TorchHead
 
     return TorchHead(module, columns)  # pyright: ignore[reportArgumentType]
 
 
-def _split(part: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return part["name"], {key: value for key, value in part.items() if key != "name"}
+def _options(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "name"}
 
 
 def _within(arrays: Arrays, prefix: str) -> Arrays:
@@ -409,44 +400,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def quick_steps() -> Iterator[None]:
-    """Compute in this thread as is best for playing, until the block ends: see the other two; torch infers only."""
+    """Compute in this thread as is best for playing, until the block ends: as :func:`one_thread`, torch infers only."""
     torch = sys.modules.get("torch")
-    with one_thread(), flush_denormals(), torch.inference_mode() if torch else nullcontext():
+    with one_thread(), torch.inference_mode() if torch else nullcontext():
         yield
-
-
-CONTROL_WORDS = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
-"""By processor, on Linux: where in the ``fenv_t`` of its C libraries the control word is, and the bits for flushing
-results and inputs: FTZ and DAZ of MXCSR, FZ of FPCR."""
-ROOM = 64  # bytes that hold a ``fenv_t``
-
-
-@contextmanager
-def flush_denormals() -> Iterator[bool]:
-    """Flush denormal numbers to zero in this thread until the block ends; yield whether that can be done here.
-
-    Numbers below the smallest normal one take processors up to a hundred times as long. A bit of the floating-point
-    environment (fenv.h), which belongs to the thread, makes them zeros.
-    """
-    torch = sys.modules.get("torch")
-    control = CONTROL_WORDS.get(os.uname().machine) if sys.platform == "linux" else None
-    if control is not None:
-        libm = ctypes.CDLL(None)  # Python itself is linked with it
-        before, flushing = ctypes.create_string_buffer(ROOM), ctypes.create_string_buffer(ROOM)
-        libm.fegetenv(before)
-        libm.fegetenv(flushing)
-        offset, bits = control
-        ctypes.c_uint32.from_buffer(flushing, offset).value |= bits
-        libm.fesetenv(flushing)
-        try:
-            yield True
-        finally:
-            libm.fesetenv(before)
-    elif torch is not None:
-        granted = torch.set_flush_denormal(True)
-        try:
-            yield granted
-        finally:
-            torch.set_flush_denormal(False)
-    else:
-        yield False

@@ -1,7 +1,6 @@
-"""Backbones in NumPy, for playing one event at a time: batch one, no torch inside.
+"""Backbones in NumPy, for playing one event at a time, held to the torch modules.
 
-A step is a few products of a matrix with one vector. At that size most of the time of torch is spent on the way to the
-product, and NumPy's way is shorter. The torch modules stay the reference that these forms are held to.
+A step is a few products of a matrix with one vector: torch spends most of its time on the way to them.
 """
 
 from __future__ import annotations
@@ -84,8 +83,7 @@ class FusedLinear:
     """A linear layer for one vector; with a layer norm before it, both in one product.
 
     The norm's gain and the taking away of the mean are linear and go into the matrix, its shift into the bias. What is
-    left is one number, the inverse standard deviation, by which the product is multiplied. The weights go by the names
-    of the linear layer, and of the norm of its inputs, if there is one.
+    left is one number, the inverse standard deviation, by which the product is multiplied.
     """
 
     def __init__(self, arrays: Arrays, name: str, norm: str | None = None) -> None:

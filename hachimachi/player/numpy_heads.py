@@ -227,11 +227,9 @@ class _CategoryColumn:
         self.categories = CategorySampler(column.grid)
 
     def draw(self, raw: Vector, previous: float, last: float, options: ColumnSampling, random: Random) -> float:  # noqa: ARG002
-        """Draw a category; see :meth:`_NumberColumn.draw`."""
         return self.categories.draw(np.exp((raw - raw.max()).astype(np.float64)), options, random)
 
     def snap(self, value: float) -> float:
-        """Return the category as it is."""
         return value
 
 
@@ -292,15 +290,12 @@ class _NumberComponents:
         self.grid, self.plays = self.numbers.grid.grid, self.numbers.grid.plays
 
     def draw_from(self, raw: Numbers, random: Random) -> float:
-        """Draw a value from one component, shape (3,)."""
         location, log_scale, gate = raw.tolist()
         if random.random() < sigmoid(gate):
             return self.numbers.grid.spread(self.numbers.histogram.draw(random), random)
         return self.numbers.logistic(location, log_scale, random)
 
     def draw(self, raw: Numbers, weights: Numbers, options: ColumnSampling, random: Random) -> float:
-        """Draw a value from all of them."""
-
         def ancestral() -> float:
             return self.draw_from(raw[draw_index(weights.tolist(), random)], random)
 
@@ -327,16 +322,13 @@ class _CategoryComponents:
         assert isinstance(column.grid, Categories)
         self.grid, self.size, self.categories = column.grid, len(column.grid.values), CategorySampler(column.grid)
 
-    def plays(self, value: float) -> bool:  # noqa: ARG002
-        """Return that a value is played: no other can be drawn."""
+    def plays(self, value: float) -> bool:  # noqa: ARG002  (no other can be drawn)
         return True
 
     def draw_from(self, raw: Numbers, random: Random) -> float:
-        """Draw a category from one component, shape (P,)."""
         return self.categories.draw(softmax(raw), PLAIN, random)
 
     def draw(self, raw: Numbers, weights: Numbers, options: ColumnSampling, random: Random) -> float:
-        """Draw a category from all of them."""
         return self.categories.draw(weights @ softmax(raw), options, random)
 
     def masses(self, raw: Numbers, value: float) -> Numbers:

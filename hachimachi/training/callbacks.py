@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -261,7 +262,7 @@ class Pictures(L.Callback):
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
         from hachimachi import plot
-        from hachimachi.plot.canvas import draw_likeness, is_notes
+        from hachimachi.plot import is_notes
 
         player = copy.deepcopy(model).cpu()
         if player.bos.dtype in (torch.float16, torch.bfloat16):
@@ -269,8 +270,10 @@ class Pictures(L.Callback):
         whole = generate(player, COUNTED, seed=0)
         made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
         self._draw("playing", plot.compare(self.real, made, seconds=seconds))
-        with suppress(HachimachiError):  # values that never change, or nothing held out: nothing to compare
-            self._draw("distributions", draw_likeness([whole], self.held_out, model.columns))
+        for name, rows in (("generated", whole.rows()), ("real", self.held_out.all_rows())):
+            for column, values in zip(model.columns, rows.T, strict=True):
+                if len(known := values[~np.isnan(values)]):
+                    self.logger.experiment.add_histogram(f"{column.name}/{name}", known, self.step)
         if is_notes(made):
             self._sound("playing/generated", made)
             if not self.sounded:

@@ -90,7 +90,7 @@ def test_folders_hold_all_copies(
 
 
 def test_a_picture_of_before_and_after(hxmx_said: Said, piece: Path, tmp_path: Path) -> None:
-    words = ("--op", SHIFT, "--plot", tmp_path / "out.png", "--plot-seconds", 10)
+    words = ("--op", SHIFT, "--plot", tmp_path / "out.png")
     status, out, _ = hxmx_said("augment", piece, tmp_path / "out.json", *words)
     assert status == 0
     assert out.endswith("out.json, " + str(tmp_path / "out.png") + "\n")
@@ -107,7 +107,6 @@ def test_a_picture_of_before_and_after(hxmx_said: Said, piece: Path, tmp_path: P
             ["no feature pich; did you mean pitch?", "\n" + " " * 15 + "^"],
         ),
         ([], 2, ["Missing option '--op'"]),
-        (["--op", "rev", "--plot-seconds", "3"], 2, ["--plot-seconds needs --plot"]),
         (["--op", "rev", "--plot", "out.txt"], 1, ["not a picture's name"]),
         (["--op", "rev", "--plot", "no/out.png"], 1, ["no/out.png", "no folder"]),
         (["--op", "rev", "--count", "0"], 2, ["--count"]),

@@ -53,7 +53,7 @@ def test_on_the_screen(hxmx, home: Path) -> None:
     status, out, err = hxmx(home / "model.pt", home / "one.json")
     assert (status, err) == (0, "")
     first, _, *features, total, baseline = out.splitlines()[:8]
-    assert first == f"{home / 'one.json'}: 119 events scored in one sequence"
+    assert first == f"{home / 'one.json'}: 119 events scored in 1 sequence"
     assert [line.split()[0] for line in features] == ["time", "pitch", "velocity", "duration", "instrument"][:4]
     assert "instrument" in total
     assert baseline.startswith("total: ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,7 @@ from hypothesis import strategies as st
 import hachimachi
 from hachimachi import io
 from hachimachi.columns import fit_columns
-from hachimachi.description import statistics
-from hachimachi.description.describe import describe
-from hachimachi.description.statistics import ReservoirSample
+from hachimachi.description.describe import EventSample, describe
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import read
@@ -61,34 +58,20 @@ def test_counts_and_quantiles_are_those_of_all_events() -> None:
     assert data.sampled == data.events
 
 
-@pytest.mark.parametrize("cells", [1, 30, 1000])
-def test_how_it_is_cut_plays_no_part(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+def test_an_iterator_and_a_collection_are_data_too() -> None:
     sequences = pieces([200, 3, 1, 120])
-    whole = describe(sequences)
-    monkeypatch.setattr(statistics, "_CELLS", cells)
-    cut = describe(iter(sequences))
-    assert cut.to_json() == whole.to_json()
-    assert describe(Collection.of(sequences)).to_json() == whole.to_json()
+    whole = describe(sequences).to_json()
+    assert describe(iter(sequences)).to_json() == whole
+    assert describe(Collection.of(sequences)).to_json() == whole
 
 
-def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "_CELLS", 300)
-    told: list[int] = []
-    describe(pieces([200, 50]), progress=told.append)
-    assert told == [100, 200, 250]
-
-
-def test_locations_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "_CELLS", 60)
-    sequences = pieces([50, 70])
-    numbered = [
-        EventSequence(CONTROL, s.data + np.array([[10 * i, 0, 0]]), s.time, s.name) for i, s in enumerate(sequences)
-    ]
-    for block in statistics.blocks_of(numbered):
-        for row in range(len(block.rows)):
-            event, name = block.locate(row).removeprefix("event ").split(" of ")
-            sequence = next(s for s in numbered if s.name == name)
-            assert np.array_equal(sequence.rows()[int(event) - 1], block.rows[row], equal_nan=True)
+def test_locations_are_those_of_the_events() -> None:
+    sequences = [*pieces([50, 0, 70]), pieces([9])[0]]
+    sample = EventSample(Collection.of(sequences).take([0, 1, 2]))
+    for row in range(len(sample.rows)):
+        event, name = sample.locate(row).removeprefix("event ").split(" of ")
+        sequence = next(s for s in sequences if s.name == name)
+        assert np.array_equal(sequence.rows()[int(event) - 1], sample.rows[row], equal_nan=True)
 
 
 VALUES = st.sampled_from(["whole", "lattice", "fine", "wide", "constant", "huge"])
@@ -111,43 +94,31 @@ def test_kind_and_resolution_are_those_of_training(how: str, length: int, seed: 
         assert (column.kind, column.resolution) == (trained.feature.kind, trained.feature.resolution)
 
 
-def test_what_grows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "_ROOM", 8000)
-    monkeypatch.setattr(statistics, "_CELLS", 3000)
-
-    def endless() -> Iterator[EventSequence]:
-        for number in range(40):
-            yield pieces([1000], number)[0]
-
-    data = describe(endless())
-    assert data.events == 40_000
-    assert data.sampled == 2000
+def test_of_much_data_on_disk_a_sample_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    sequences = pieces([3000] * 20)
+    sequences[7].data[1234, 0] = 17.25
+    io.write(tmp_path / "data.arrow", sequences)
+    whole = describe(sequences)
+    monkeypatch.setattr(Collection.sampled, "__defaults__", (8192,))
+    data = describe(tmp_path / "data.arrow")
+    assert data.events == whole.events == 60_000 > data.sampled >= 8192
+    assert data.lengths == whole.lengths
+    assert data.seconds == pytest.approx(whole.seconds, rel=0.05)
+    for column, exact in zip(data.columns, whole.columns, strict=True):
+        for key in ("low", "high", "kind", "resolution", "events", "declared"):
+            assert getattr(column, key) == getattr(exact, key)
     assert data["x"].distinct is None
-    assert data["x"].counts == {}
-    assert data["mode"].counts.keys() == {0.0, 1.0, 2.0}
-    assert sum(data["mode"].counts.values()) == 40_000
     assert data["x"].quantiles[0.5] == pytest.approx(0.5, abs=0.05)
-    assert len(data["x"].values) <= 2000
-    assert (data["x"].kind, data["x"].resolution) == ("continuous", 0.005)
+    assert data["mode"].counts.keys() == {0.0, 1.0, 2.0}
+    assert sum(data["mode"].counts.values()) == pytest.approx(60_000, abs=2)
 
 
-def test_one_fraction_among_many_whole_numbers_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "_ROOM", 300)
+def test_one_fraction_among_many_whole_numbers_is_not_lost() -> None:
     values = np.arange(30_000.0)
     assert describe(make_sequence(values[:, None]))["0"].kind == "integer"
     values[17_000] += 0.5
     assert describe(make_sequence(values[:, None]))["0"].kind == "continuous"
-
-
-def test_each_row_is_as_likely_to_be_kept() -> None:
-    sample = ReservoirSample(4000)  # room for a thousand rows
-    for start in range(0, 20_000, 1000):
-        sample.add(np.arange(start, start + 1000.0)[:, None] + np.zeros((1, 4000)))
-    kept = sample.rows[:, 0]
-    assert len(kept) == 1000
-    assert np.all(np.diff(kept) > 0)
-    quarters = np.histogram(kept, bins=4, range=(0, 20_000))[0]
-    assert np.all(np.abs(quarters - 250) < 60)
 
 
 def test_instruments_by_name(shared_data: Path) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hachimachi.description.describe import describe
-from hachimachi.description.findings import Finding
+from hachimachi.description.describe import Finding, describe
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io.midi import NOTES
 

@@ -65,17 +65,6 @@ def test_a_fault_is_said_with_its_figures(change: dict[str, float], phrase: str)
     assert find_faults(faulty) == [name]
 
 
-def test_a_fault_of_another_temperature_is_said_with_it() -> None:
-    faulty = report(at={0.8: {"density": 9.6, "silence": 0.43}})
-    assert "as dense as it, but 1.6 times that at temperature 0.8; " in faulty.sentence()
-    assert "; silent for 43% of the time (10% in it) at temperature 0.8; " in faulty.sentence()
-    assert "Stays in the key of the piece; as dense" in faulty.sentence()
-    lost = report(at={0.9: {"key": 0.5, "polyphony": 5.0}, 0.8: {"key": 0.4}})
-    assert "Stays in the key of the piece, but less so at temperature 0.8; " in lost.sentence()
-    assert "as many notes at once, but 5.0 for 2.5 at temperature 0.9; " in lost.sentence()
-    assert not find_faults(faulty)
-
-
 def test_what_cannot_be_told_is_not_said() -> None:
     unknown = dict.fromkeys(REAL, math.nan)
     assert report(real=unknown, copying=None).sentence() == ""

@@ -17,7 +17,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.player.engine import Player
-from hachimachi.sampling import Sampling
+from hachimachi.sampling import ColumnSampling, Sampling
 from tests.conftest import chi_square
 
 DRAWS = 2500
@@ -252,3 +252,8 @@ def test_a_number_out_of_range(wrong: dict, said: str) -> None:
 def test_what_a_model_cannot_play(make: Make, asked: dict, said: str) -> None:
     with pytest.raises(HachimachiError, match=said):
         Player(make(), sampling=Sampling(**asked))
+
+
+def test_a_row_of_nothing_stays_nothing() -> None:
+    shaped = ColumnSampling(temperature=0.5).shape(np.array([[0.0, 0.0], [0.25, 0.75]]))
+    assert shaped == pytest.approx(np.array([[0.0, 0.0], [0.1, 0.9]]))

@@ -174,10 +174,13 @@ def test_from_a_folder_of_ones_own_and_from_python(save: Callable[..., None], fo
             "did you mean lightning.pytorch.profilers.PyTorchProfiler?",
         ),
         ([MONITOR.replace("Monitor", "Monitr")], "did you mean lightning.pytorch.callbacks.DeviceStatsMonitor?"),
-        ([MONITOR.replace("lightning.", "ligthning.")], "no module 'ligthning', neither installed nor here"),
+        (
+            [MONITOR.replace("lightning.", "ligthning.")],
+            "found 'ligthning.pytorch.callbacks.DeviceStatsMonitor', expected package.Class (ModuleNotFoundError: ",
+        ),
         (
             [MONITOR.replace("_target_", "_traget_")],
-            "callbacks.mine: names no class; expected {_target_: package.Class, …}; did you mean _target_ for",
+            "callbacks.mine: found _traget_, expected {_target_: package.Class, …}",
         ),
         (
             [MONITOR, "+callbacks.mine.cpu_stat=true"],

@@ -110,10 +110,11 @@ def test_scores_stand_beside_hyper_parameters(notes: Run) -> None:
     assert {metric.name.tag for metric in metrics} > {"score/nll", "score/likeness", "score/longest_run"}
 
 
-def test_how_often_values_occur_is_drawn_beside_what_is_held_out(notes: Run) -> None:
-    images = log_of(notes).Images("distributions")
-    assert len(images) == 4
-    assert all(matplotlib.image.imread(io.BytesIO(image.encoded_image_string)).std() > 0.05 for image in images)
+def test_how_often_values_occur_is_there_beside_what_is_held_out(notes: Run) -> None:
+    log = log_of(notes)
+    for column in ("time", "pitch", "velocity", "duration", "instrument"):
+        for name in ("generated", "real"):
+            assert log.Histograms(f"{column}/{name}")[-1].histogram_value.num > 0
 
 
 def test_nats_of_each_feature_are_curves(notes: Run) -> None:
@@ -167,7 +168,7 @@ def test_other_data_has_traces_and_no_sound(tmp_path: Path, temporal: bool) -> N
     data, time = chance.random((120, 2)), np.cumsum(chance.random(120))
     run = go(tmp_path, [EventSequence((Feature("x"), Feature("y")), data, time if temporal else None)])
     tags = log_of(run).Tags()
-    assert set(tags["images"]) == {"playing", "distributions"}
+    assert set(tags["images"]) == {"playing"}
     assert tags["audio"] == []
     assert ("likeness/time" in tags["scalars"]) == temporal
     assert "likeness/x step" in tags["scalars"]

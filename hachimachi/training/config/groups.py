@@ -22,9 +22,7 @@ class Entry:
 
 
 def find_conf() -> Path:
-    """Return the folder of the Hydra configs: inside the package where a wheel put it, else beside it. Raises
-    `HachimachiError`: neither is there.
-    """
+    """Return the folder of the Hydra configs, in the package where a wheel put it, else beside it; raises if none."""
     package = Path(__file__).resolve().parents[2]
     for folder in (package / "conf", package.parent / "conf"):
         if (folder / "train.yaml").is_file():

@@ -39,11 +39,7 @@ FROM, STORED = "from", "stored"
 def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
     """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
 
-    What a shell has cut at a space within braces is one word again: ``+callbacks.mine={_target_:`` and ``my.Watch}``.
-
-    Args:
-        words: Files, then overrides.
-        named: What a lone file that ends in `.pt` stands for.
+    A lone file that ends in `.pt` is ``named``. What a shell has cut at a space within braces is one word again.
 
     Raises:
         ConfigError: A third file, or a file after an override.
@@ -86,8 +82,7 @@ def plain(name: str) -> str:
 
 
 def parse(words: Sequence[str], options: Options, multirun: bool = False) -> list[Override]:
-    """Parse overrides and check the groups, options and keys they name, but keys of `hydra.` and those of open
-    sections.
+    """Parse overrides and check the groups, options and keys they name, but those of `hydra.` and open sections.
 
     Raises:
         ConfigError: A word that is wrong, and what is allowed.
@@ -106,21 +101,19 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
             left = key == "feature" or (key.partition(".")[0] in OPEN and "." in key)
             if not left and not any(key == other or other.startswith(f"{key}.") for other in known):
                 raise ConfigError(explain_key(key, list(options)))
-        elif not override.is_delete():
-            _check_option(override, options[key])
+            continue
+        if override.is_delete():
+            continue
+        names = options[key]
+        chosen = list_choices(override, options) if override.is_sweep_override() else override.value()
+        if not chosen:
+            raise ConfigError(f"{override.input_line}: fits no option; expected one of {', '.join(names)}")
+        for name in chosen if isinstance(chosen, list) else [chosen]:
+            if name not in names:
+                near = get_close_matches(str(name), names, n=1)
+                hint = f"; did you mean {key}={near[0]}?" if near else ""
+                raise ConfigError(f"{override.input_line}: {name} is not one of {', '.join(names)}{hint}")
     return overrides
-
-
-def _check_option(override: Override, names: list[str]) -> None:
-    group, value = override.key_or_group, override.value()
-    chosen = list_choices(override, {group: names}) if override.is_sweep_override() else value
-    if not chosen:
-        raise ConfigError(f"{override.input_line}: fits no option; expected one of {', '.join(names)}")
-    for name in chosen if isinstance(chosen, list) else [chosen]:
-        if name not in names:
-            near = get_close_matches(str(name), names, n=1)
-            hint = f"; did you mean {group}={near[0]}?" if near else ""
-            raise ConfigError(f"{override.input_line}: {name} is not one of {', '.join(names)}{hint}")
 
 
 def read_words(words: Sequence[str]) -> list[Override]:
@@ -154,8 +147,10 @@ def list_choices(override: Override, options: Options) -> list[str]:
 
 
 def offer(names: Iterable[str]) -> None:
-    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults. Raises
-    `ConfigError`: as :func:`hachimachi.plugins.load`.
+    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults.
+
+    Raises:
+        ConfigError: As :func:`hachimachi.plugins.load`.
     """
     try:
         plugins.load(names)
@@ -178,20 +173,21 @@ def list_all_options(*folders: Path) -> Options:
 def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_name: str) -> list[str]:
     """Return what `plugins=` names, in the overrides or at the top of the configs that they choose."""
     files = [folder / f"{config_name}.yaml" for folder in folders]
-    named: list[str] = []
+    values: list[Any] = []
     for override in overrides:
         if override.key_or_group == "plugins" and not override.is_delete():
-            named += _as_names(override.value())
+            values.append(override.value())
         elif "/" not in override.key_or_group:
             files += [folder / override.key_or_group / f"{override.value()}.yaml" for folder in folders]
-    for file in files:
-        named += _as_names(read_key(file, "plugins")) if file.is_file() else []
-    return named
+    values += [read_key(file, "plugins") for file in files if file.is_file()]
+    return [str(name) for value in values if isinstance(value, list) for name in value]
 
 
 def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key; nothing if it cannot be read, `ConfigError` where it is
-    no YAML.
+    """Return what a config's file has at its top under a key; nothing if it cannot be read.
+
+    Raises:
+        ConfigError: It is no YAML.
     """
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
@@ -200,7 +196,3 @@ def read_key(file: Path, key: str) -> Any:
     except (OSError, ValueError, OmegaConfBaseException):  # Hydra will say what is wrong with it
         return None
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-
-def _as_names(value: Any) -> list[str]:
-    return [str(name) for name in value] if isinstance(value, list) else []

@@ -64,11 +64,21 @@ def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
 
 
 def check_open(cfg: DictConfig) -> None:
-    """Check what open sections have besides their own keys: names, classes, arguments and their types. Raises
-    `ConfigError`: what is wrong, and the nearest right spelling.
+    """Check what open sections have besides their own keys: names, classes, arguments and their types.
+
+    Raises:
+        ConfigError: What is wrong, and the nearest right spelling.
     """
-    if more := list_more(cfg, "trainer"):
-        _check_trainer(more)
+    known = trainer_arguments()
+    for name, value in list_more(cfg, "trainer").items():
+        key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
+        near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
+        owned = name if name in OWNED else near[0] if near and near[0] in OWNED and name not in known else ""
+        if owned:
+            raise ConfigError(f"{key}: {f'trainer.{owned} is ' * (owned != name)}the run's own; {OWNED[owned]}")
+        if name not in known:
+            raise ConfigError(explain_key(key, others, ", and what lightning.Trainer takes"))
+        _check_value(key, value, known[name], 1 if name in COUNTED else None)
     for key in ("strategy", "profiler"):
         if has_target(value := cfg.trainer.get(key)):
             _check_call(f"trainer.{key}", value)
@@ -78,35 +88,22 @@ def check_open(cfg: DictConfig) -> None:
             if has_target(value):
                 _check_call(key, value, section)
             elif isinstance(value, Mapping):
-                near = [each for each in value if get_close_matches(str(each), [TARGET])]
-                found = f"; did you mean {TARGET} for {near[0]}?" if near else ""
-                raise ConfigError(f"{key}: names no class; expected {{{TARGET}: package.Class, …}}{found}")
+                raise ConfigError(f"{key}: found {', '.join(map(str, value))}, expected {{{TARGET}: package.Class, …}}")
             elif value is not None:
                 raise ConfigError(explain_key(key, also=f", and names of your own, +{section}.mine={{{TARGET}: …}}"))
     if more := list_more(cfg, "optimizer"):
         if TARGET not in more:
             also = f"; arguments of another optimizer come with its class, +optimizer.{TARGET}=torch.optim.RAdam"
-            [key, *_] = more
-            raise ConfigError(explain_key(f"optimizer.{key}", [f"optimizer.{TARGET}"], also))
+            raise ConfigError(explain_key(f"optimizer.{next(iter(more))}", [f"optimizer.{TARGET}"], also))
         _check_call("optimizer", more, "optimizer")
 
 
-def _check_trainer(more: Mapping[str, Any]) -> None:
-    known = trainer_arguments()
-    for name, value in more.items():
-        key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
-        near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
-        owned = name if name in OWNED else near[0] if near and near[0] in OWNED and name not in known else ""
-        if owned:
-            raise ConfigError(f"{key}: {f'trainer.{owned} is ' * (owned != name)}the run's own; {OWNED[owned]}")
-        if name not in known:
-            raise ConfigError(explain_key(key, others, ", and what lightning.Trainer takes"))
-        if has_target(value):
-            _check_call(key, value)
-        elif not accepts(known[name], value) or (name in COUNTED and isinstance(value, int) and value < 1):
-            raise ConfigError(
-                f"{key}: found {show(value)}, expected {name_kind(known[name])}{' from 1' * (name in COUNTED)}"
-            )
+def _check_value(key: str, value: Any, kind: Any, least: int | None = None) -> None:
+    if has_target(value):
+        _check_call(key, value)
+    elif not accepts(kind, value) or (least is not None and isinstance(value, int) and value < least):
+        expected = name_kind(kind) + (f" from {least}" if least is not None else "")
+        raise ConfigError(f"{key}: found {show(value)}, expected {expected}")
 
 
 @cache
@@ -125,27 +122,23 @@ def _check_call(key: str, node: Any, section: str = "") -> None:
     if not callable(target):
         raise ConfigError(f"{key}.{TARGET}: {path} is no class; expected one, package.Class")
     try:
-        taken = _parameters(target)
+        taken = dict(_parameters(target))
     except (TypeError, ValueError):  # built in, without a signature
         return
-    if any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+    variadic = [each.name for each in taken.values() if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if any(taken[name].kind is inspect.Parameter.VAR_KEYWORD for name in variadic):
         return
-    given = {str(name): node[name] for name in node if name not in HYDRA}
-    names = list(taken)
     if section == "optimizer":  # weights come first, and rate and decay are keys of ours
-        names = [name for name in names[1:] if name not in _OWN[section]]
+        taken = {name: each for name, each in list(taken.items())[1:] if name not in _OWN[section]}
+    given = {str(name): node[name] for name in node if name not in HYDRA}
     for name, value in given.items():
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {key}.{near[0]}?" if near else f"it takes {', '.join(names) or 'nothing'}"
+        if name not in taken:
+            near = get_close_matches(name, taken, n=1)
+            hint = f"did you mean {key}.{near[0]}?" if near else f"it takes {', '.join(taken) or 'nothing'}"
             raise ConfigError(f"{key}.{name}: {path} has no such argument; {hint}")
-        if not has_target(value) and not accepts(taken[name].annotation, value):
-            raise ConfigError(f"{key}.{name}: found {show(value)}, expected {name_kind(taken[name].annotation)}")
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [
-        name for name in names if taken[name].default is inspect.Parameter.empty and taken[name].kind not in variadic
-    ]
-    missing = [name for name in needed if name not in given]
+        if not has_target(value):  # which is checked where it is built
+            _check_value(f"{key}.{name}", value, taken[name].annotation)
+    missing = [name for name, each in taken.items() if each.default is each.empty and name not in (*variadic, *given)]
     if missing and "_args_" not in node and "_partial_" not in node:
         raise ConfigError(f"{key}: {path} needs {', '.join(missing)}; expected {key}.{missing[0]}=…")
 
@@ -160,8 +153,6 @@ def _find(key: str, path: Any) -> Any:
         where = getattr(error.obj, "__name__", path)
         hint = f"; did you mean {where}.{near[0]}?" if near else ""
         raise ConfigError(f"{key}: {where} has no {error.name}{hint}") from error
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{key}: {path}: no module {error.name!r}, neither installed nor here") from error
     except Exception as error:
         found = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ConfigError(f"{key}: found {show(path)}, expected package.Class ({found})") from error
@@ -218,20 +209,18 @@ def _build(key: str, node: Any, **options: Any) -> Any:
 
 
 def split_stored(stored: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Take from the config in a model file all that names a class or would compute something.
+    """Split the config in a model file into what is left and the keys of what names a class or would compute something.
 
     A file that came from anywhere says what was learned and how, and nothing of it runs: neither ``_target_`` nor
     ``${…}`` other than a reference to another key, which might write one.
-
-    Returns:
-        What is left, and what was taken, by key.
     """
     left, taken, known = {}, [], list_schema_keys()
     for section, value in stored.items():
         if not isinstance(value, Mapping):
-            kept = {section: value} if _is_inert(value) else {}
-            left |= kept
-            taken += [] if kept else [section]
+            if _is_inert(value):
+                left[section] = value
+            else:
+                taken.append(section)
             continue
         left[section] = {}
         for key, each in value.items():

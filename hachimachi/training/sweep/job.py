@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
 from hachimachi.training.config.overrides import plain, quote
 from hachimachi.training.config.schema import ConfigError
-from hachimachi.training.sweep.results import MODEL, Score, as_words, read_jobs
+from hachimachi.training.sweep.results import MODEL, Job, Score, as_words, read_jobs
 from hachimachi.training.sweep.search import BASIC, Prune
 
 LOG = "log.txt"
@@ -31,15 +32,15 @@ FAILED = float("inf")  # what a job without a score is worth to a sweeper; Optun
 
 @dataclass(frozen=True)
 class Site:
-    """Where a job is: its folder, that of its sweep, and whether others run at the same time."""
+    """Where the job is that Hydra began."""
 
     folder: Path
-    sweep: Path | None
-    beside: bool
+    sweep: Path | None  # a process that Lightning started is given the folder of the sweep
+    beside: bool  # whether others run at the same time
 
     @staticmethod
     def of(job: HydraConf) -> Site:
-        """Find where the job is that Hydra began; a process that Lightning started is given the folder of the sweep."""
+        """Find it."""
         many = job.mode == RunMode.MULTIRUN
         given = not distributed.is_first() and any(word.startswith(SWEEP_DIR) for word in job.overrides.hydra)
         sweep = Path(job.sweep.dir) if many or given else None
@@ -57,6 +58,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
         site = Site.of(HydraConfig.get())
         with ExitStack() as stack:
             if site.beside:  # others print at the same time
+                stack.callback(_say_what_came, site)
                 log = stack.enter_context((site.folder / LOG).open("a", encoding="utf-8", buffering=1))
                 stack.enter_context(redirect_stdout(log))
                 stack.enter_context(redirect_stderr(log))
@@ -64,15 +66,12 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
                 score = _run(_prepare(cfg, site, flags), site)
             except HachimachiError as error:
                 failures.append(error)
-                if distributed.is_first():
-                    _fail(site.folder, str(error))
-                return FAILED
+                return _fail(site, str(error))
             except Exception as error:
                 if site.sweep is None or not distributed.is_first():
                     raise
                 (site.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-                _fail(site.folder, f"{type(error).__name__}: {' '.join(str(error).split())}")
-                return FAILED
+                return _fail(site, f"{type(error).__name__}: {' '.join(str(error).split())}")
         if score.stopped and distributed.is_first():
             raise KeyboardInterrupt("said")
         return FAILED if score.val_nll is None else score.val_nll
@@ -104,21 +103,31 @@ def _run(cfg: DictConfig, site: Site) -> Score:
         wanted = f"trainer.devices={cfg.trainer.devices}"
         advice = "leave out hydra/launcher, or use srun"
         raise HachimachiError(f"{wanted}: jobs side by side have one device each; {advice}")
-    prune = None
+    callbacks: list[Any] = []
     if site.sweep:  # write the curve and, if that is wanted, end a job that falls behind
-        prune = Prune(site.folder, site.sweep, cfg.sweep.prune_after if cfg.sweep.prune else None, cfg.sweep.warmup)
-    callbacks: list[Any] = [prune] if prune else []
+        after = cfg.sweep.prune_after if cfg.sweep.prune else None
+        callbacks = [Prune(site.folder, site.sweep, after, cfg.sweep.warmup)]
     with distributed.LaunchedProcesses(number) if number > 1 else nullcontext() as processes:
         run = train(cfg, site.folder, [*callbacks, processes] if processes else callbacks)
-    score = replace(run.result, pruned=prune.pruned if prune else None)
+    score = replace(run.result, pruned=callbacks[0].pruned if callbacks else None)
     if distributed.is_first():
         score.write(site.folder)
     return score
 
 
-def _fail(folder: Path, error: str) -> None:
-    if Score.read(folder) is None:
-        Score(error=error).write(folder)
+def _fail(site: Site, error: str) -> float:
+    if distributed.is_first() and Score.read(site.folder) is None:
+        Score(error=error).write(site.folder)
+    return FAILED
+
+
+def _say_what_came(site: Site) -> None:
+    job = Job(site.folder, {}, Score.read(site.folder))
+    if job.ended and distributed.is_first():
+        score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
+        state = f" ({job.state})" if job.state else ""
+        words = as_words(HydraConfig.get().overrides.task)
+        print(f"job {job.name}{state}: {score}  {' '.join(words)}", flush=True)
 
 
 EXTRAS = {
@@ -132,8 +141,10 @@ EXTRAS = {
 
 
 def check_sweep(words: Sequence[str], multirun: bool) -> None:
-    """Check that words for a sweep are there with `-m`, once, and that what they need is installed. Raises
-    `ConfigError`: what to type instead.
+    """Check that words for a sweep are there with `-m`, once, and that what they need is installed.
+
+    Raises:
+        ConfigError: What to type instead.
     """
     for word in words:
         plugin, extra = EXTRAS.get(word, ("", ""))
@@ -148,7 +159,9 @@ def check_sweep(words: Sequence[str], multirun: bool) -> None:
 
 def resume_words(cfg: DictConfig) -> list[str]:
     """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
-    Raises `ConfigError`: no sweep in that folder.
+
+    Raises:
+        ConfigError: No sweep in that folder.
     """
     if not cfg.sweep.resume:
         return []

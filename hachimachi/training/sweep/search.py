@@ -1,13 +1,13 @@
-"""Searching: jobs ended early for falling behind, and watching jobs that run in other processes."""
+"""Searching: jobs ended early for falling behind, and what Hydra and Optuna are told of a sweep."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
-import threading
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
@@ -16,13 +16,19 @@ import lightning as L
 from hydra.experimental.callback import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
 
-from hachimachi.errors import count
 from hachimachi.training.callbacks import score_of
-from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Job, Score, read_curve, read_jobs
+from hachimachi.training.sweep.results import (
+    CURVE,
+    HEADER,
+    SCORE,
+    Score,
+    as_words,
+    read_curve,
+    read_jobs,
+    read_overrides,
+    split,
+)
 
 Curve = Sequence[tuple[int, float]]
 
@@ -49,15 +55,18 @@ class Prune(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Add to the curve, and compare."""
-        score, step = score_of(trainer), trainer.global_step
-        if trainer.sanity_checking or score is None:
+        nats, step = score_of(trainer), trainer.global_step
+        if trainer.sanity_checking or nats is None:
             return
-        self.best = min(self.best, score)
+        self.best = min(self.best, nats)
         if trainer.is_global_zero:
-            self._append((step, f"{time.monotonic() - self.started:.1f}", score), "a")
+            self._append((step, f"{time.monotonic() - self.started:.1f}", nats), "a")
         behind = False
         if self.after is not None and step >= self.warmup and trainer.state.fn == TrainerFn.FITTING:  # not over yet
-            self.others |= dict(_read_finished(self.sweep, {self.folder, *self.others}))
+            for path in self.sweep.rglob(SCORE):
+                score = None if path.parent in {self.folder, *self.others} else Score.read(path.parent)
+                if score and not (score.error or score.stopped or score.pruned is not None):
+                    self.others[path.parent] = read_curve(path.parent)
             there = [best for curve in self.others.values() if (best := best_at(curve, step)) is not None]
             behind = len(there) >= max(1, self.after) and self.best > median(there)
         # of several processes each may find more jobs finished than another
@@ -74,103 +83,30 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-def _read_finished(sweep: Path, known: set[Path]) -> Iterator[tuple[Path, Curve]]:
-    for path in sweep.rglob(SCORE):
-        score = None if path.parent in known else Score.read(path.parent)
-        if score and not (score.error or score.stopped or score.pruned is not None):
-            yield path.parent, read_curve(path.parent)
-
-
-EVERY = 0.5  # seconds between two looks into the folder
-MOST = 12  # running jobs that are shown
-
-
-class Watch:
-    """Looks into the folder of a sweep, and shows what runs and what has ended.
-
-    On a terminal a few lines that change; elsewhere one line when a job has ended.
-    """
-
-    def __init__(self, folder: Path, console: Console | None = None) -> None:
-        self.folder, self.console = folder, console or Console(highlight=False, markup=False)
-        self.live = Live(console=self.console, transient=True, auto_refresh=False)
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.printed: set[Path] = set()
-        self.began: dict[Path, float] = {}
-
-    def start(self) -> None:
-        """Begin to show."""
-        if self.console.is_terminal:
-            self.live.start()
-        self.thread.start()
-
-    def end(self) -> None:
-        """Show what came last, and no more."""
-        self.over.set()
-        self.thread.join()
-        self.look()
-        self.live.stop()
-
-    def _run(self) -> None:
-        while not self.over.wait(EVERY):
-            self.look()
-
-    def look(self) -> None:
-        """Look once, and show."""
-        jobs = read_jobs(self.folder)
-        for job in jobs:
-            self.began.setdefault(job.folder, time.monotonic())
-            if job.ended and job.folder not in self.printed:
-                self.printed.add(job.folder)
-                self.console.print(line_of(job), soft_wrap=True)
-        if not self.live.is_started:
-            return
-        running = [job for job in jobs if job.ended is None]
-        ended = [job for job in jobs if job.ended and math.isfinite(job.score)]
-        lines = []
-        for job in running[:MOST]:
-            seconds = time.monotonic() - self.began[job.folder]
-            score = f"{job.score:7.2f}" if job.curve else "      –"
-            text = f"job {job.name:>3} {seconds:4.0f} s {score}  {' '.join(job.words)}"
-            lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
-        best = f", best {ended[0].score:.2f} (job {ended[0].name})" if ended else ""
-        head = Text(f"{count(len(jobs) - len(running), 'job')} done, {len(running)} running{best}; Ctrl-C keeps these")
-        self.live.update(Group(*lines, head), refresh=True)
-
-
-def line_of(job: Job) -> str:
-    """Return what came of a job, in one line."""
-    assert job.ended is not None
-    score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
-    state = f" ({job.state})" if job.state else ""
-    return f"job {job.name}{state}: {score}  {' '.join(job.words)}".rstrip()
-
-
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """The launcher that runs one job after the other, in this process."""
 QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
 class SweepFolder(Callback):
-    """Remembers where Hydra put the last sweep, and shows how far jobs are that run in other processes.
+    """Remembers where Hydra put the last sweep, and has as many jobs of a search at once as there is room for.
 
     Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
     """
 
     last: ClassVar[Path | None] = None
     config: ClassVar[DictConfig | None] = None
-    watch: ClassVar[Watch | None] = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002  (Hydra's signature)
         """Keep the folder of the sweep that begins."""
         SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
         launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
         if "n_jobs" in sweeper:
-            from hachimachi.training.sweep.study import optuna  # which an installation without the extra lacks
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import optuna  # which an installation without the extra lacks
 
-            # Optuna prints that a study was created as soon as it is imported
-            optuna.logging.set_verbosity(logging.WARNING)
+            optuna.logging.set_verbosity(logging.WARNING)  # else it prints that a study was created
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
                 if launcher == BASIC:
                     room = 1
@@ -182,21 +118,31 @@ class SweepFolder(Callback):
                 sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)
                 if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
                     sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
-        if launcher != BASIC:
-            SweepFolder.watch = Watch(SweepFolder.last)
-            SweepFolder.watch.start()
-
-    @classmethod
-    def end_watch(cls) -> None:
-        """Show no more."""
-        if cls.watch:
-            cls.watch.end()
-        cls.watch = None
 
 
 def make_storage() -> Any:
     """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
-    from hachimachi.training.sweep.study import replay_trials
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Optuna's database, which is not used, will miss one day
+        import optuna
+        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 
-    assert SweepFolder.config is not None
-    return replay_trials(SweepFolder.config)
+        config = SweepFolder.config
+        assert config is not None
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(storage=storage, study_name="hachimachi", direction="minimize")
+        params = config.hydra.sweeper.params or {}
+        words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
+        choices, fixed = create_params_from_overrides(words)
+        space = {key: choice for key, choice in choices.items() if key not in fixed}
+        for job in read_jobs(Path(config.hydra.sweep.dir)):
+            given, values = dict(map(split, read_overrides(job.folder))), {}  # values that lie in the search space
+            for key in space.keys() & given.keys():
+                choice = space[key]
+                if isinstance(choice, optuna.distributions.CategoricalDistribution):
+                    values |= [(key, value) for value in choice.choices if str(value) == given[key]]
+                elif choice._contains(float(given[key])):
+                    values[key] = choice.to_external_repr(float(given[key]))
+            if job.state in ("", "pruned") and math.isfinite(job.score) and len(values) == len(space):
+                study.add_trial(optuna.create_trial(params=values, distributions=space, value=job.score))
+    return storage

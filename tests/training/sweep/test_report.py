@@ -1,4 +1,4 @@
-"""What a sweep came to: the table, the picture, the best model, failures."""
+"""What a sweep came to: the table, the best model, failures."""
 
 import csv
 import json
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from hachimachi.errors import HachimachiError
-from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs
-from hachimachi.training.sweep.summary import draw_sweep, report
+from hachimachi.training.sweep.results import CURVE, Score, group_by_seed, read_jobs, report
 
 
 def finish(folder: Path, overrides: list[str], score: float | None, **more: Any) -> None:
@@ -101,7 +100,6 @@ def test_the_table_in_the_folder_has_all(tmp_path: Path) -> None:
         ("2.5", "finished", "4.0"),
         ("", "failed", ""),
     ]
-    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_failed_jobs_are_all_named_after_the_best_is_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,22 +124,3 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     finish(tmp_path / "sweep" / "0", ["seed=0"], 1.0)
     with pytest.raises(HachimachiError, match=r"best.pt: there is no folder"):
         report(tmp_path / "sweep", tmp_path / "nowhere" / "best.pt")
-
-
-def test_the_picture_has_a_panel_for_each_key_that_says_something(tmp_path: Path) -> None:
-    for place in range(14):
-        words = [f"model={('gru', 'lstm')[place % 2]}", f"optimizer.lr={0.001 * (place + 1)}", f"output=name {place}"]
-        finish(tmp_path / str(place), words, 3.0 + place, marginal=9.0)
-        (tmp_path / str(place) / CURVE).write_text(f"step,seconds,nats\n10,1.0,{5 + place}\n20,2.0,{3 + place}\n")
-    picture = draw_sweep(read_jobs(tmp_path))
-    assert picture is not None
-    titles = [ax.get_title(loc="left") for ax in picture.axes]
-    assert titles == ["Held out, by step", "model", "optimizer.lr"]
-    curves = [line for line in picture.axes[0].lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]  # pyright: ignore
-    assert len(curves) == 14
-    assert [text.get_text() for text in picture.axes[1].get_xticklabels()] == ["gru", "lstm"]
-
-
-def test_without_scores_there_is_no_picture(tmp_path: Path) -> None:
-    finish(tmp_path / "0", ["seed=0"], None)
-    assert draw_sweep(read_jobs(tmp_path)) is None
