@@ -106,9 +106,9 @@ class Listener(Protocol):
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
 
 
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "send"]
 SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
-"""At most one new line on the screen, and one ``/status error``, of a kind in this time."""
+"""At most one new line on the screen, and one ``/status error``, of a kind and route in this time."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
@@ -118,7 +118,7 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
         kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is
             not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large, ``name``: no feature has
             this name, ``value``: it is not among what can be done, ``model``: nothing finite can be predicted,
-            ``send``: the system refuses to send.
+            ``sender``: who asks may not, ``send``: the system refuses to send.
         text: One line: what, found, expected.
     """
 
@@ -128,8 +128,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind, shows new ones and answers all, no more often of a kind than `SHOW_SECONDS` and
-    `ANSWER_SECONDS`.
+    """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a known route than
+    `SHOW_SECONDS` and `ANSWER_SECONDS`.
     """
 
     def __init__(
@@ -138,20 +138,20 @@ class Refusals:
         self.counts: Counter[Refusal] = Counter()
         self.total = 0
         self._show, self._answer, self._clock = show, answer, clock
-        self._shown: dict[Refusal, tuple[str, float]] = {}  # the last line of a kind, and when
-        self._answered: dict[Refusal, float] = {}
+        self._shown: dict[tuple[Refusal, str], tuple[str, float]] = {}  # the last line, and when
+        self._answered: dict[tuple[Refusal, str], float] = {}
 
-    def note(self, refused: Refused, asker: Address | None = None) -> None:
-        """Count one, show it where it is new, and answer."""
-        kind, now = refused.kind, self._clock()
-        self.counts[kind] += 1
+    def note(self, refused: Refused, asker: Address | None = None, route: str = "") -> None:
+        """Count one, show it where it is new, and answer; ``route`` is the message's, if it is one of the protocol."""
+        key, now = (refused.kind, route), self._clock()
+        self.counts[refused.kind] += 1
         self.total += 1
-        text, at = self._shown.get(kind, ("", -math.inf))
+        text, at = self._shown.get(key, ("", -math.inf))
         if str(refused) != text and now - at >= SHOW_SECONDS:
-            self._shown[kind] = str(refused), now
+            self._shown[key] = str(refused), now
             self._show(f"refused: {refused}")
-        if now - self._answered.get(kind, -math.inf) >= ANSWER_SECONDS:
-            self._answered[kind] = now
+        if now - self._answered.get(key, -math.inf) >= ANSWER_SECONDS:
+            self._answered[key] = now
             self._answer(refused, asker)
 
     def __str__(self) -> str:
