@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
 DENSEST = 1000  # events per second at which a generation by seconds gives up
+MARGIN = 1e-6  # seconds: times that are added up come out a little different
 LONGEST = 10**9  # events at which every generation by seconds gives up
 
 
@@ -106,16 +107,31 @@ def generate_many(
 def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> list[NDArray[np.float64]]:
     """Draw rows until there are so many, or until the next would come after so many seconds."""
     rows: list[NDArray[np.float64]] = []
-    elapsed = 0.0
+    elapsed = passed = 0.0
+    polyphony, names = player.sampling.polyphony, [column.name for column in player.columns]
+    sounding: list[tuple[float, NDArray[np.float64]]] = []  # when the notes that sound began, and their rows
     while len(rows) < most:
         row = player.sample()
         if first and not rows and player.temporal:
             row[0] = np.nan  # nothing came before it
-        elapsed += float(np.nan_to_num(row[0])) if seconds is not None else 0.0
+        elapsed += float(np.nan_to_num(row[0])) if player.temporal else 0.0
         if seconds is not None and elapsed > seconds:
             break
-        rows.append(row)
         player.observe(row)
+        row[0] += passed
+        if polyphony is not None:
+            duration = names.index("duration")
+            sounding = [(began, note) for began, note in sounding if began + note[duration] > elapsed + MARGIN]
+            if len(sounding) == polyphony:
+                began, earliest = sounding.pop(0)
+                if elapsed - began < player.voices.instant:  # a chord of more notes than may sound
+                    sounding.insert(0, (began, earliest))
+                    passed = row[0]
+                    continue
+                earliest[duration] = elapsed - began
+            sounding.append((elapsed, row))
+            passed = 0.0
+        rows.append(row)
     return rows
 
 

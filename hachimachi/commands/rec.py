@@ -158,7 +158,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Columns count from 0.
     """
     from hachimachi.console import opening_lines
-    from hachimachi.io.files import check_suffix
+    from hachimachi.io.files import check_file, check_suffix
     from hachimachi.live.loop import Loop, ended_by_signals
     from hachimachi.live.osc import Wire
     from hachimachi.live.record.journal import SUFFIXES, Journal
@@ -167,11 +167,15 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     if in_port == out_port and address == out_address:
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
+    check_file(output)
     # a CSV header of numbers only is none
     prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
     features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
     screen = _Screen(quiet)
     with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a used port is reported at once
+        if loop.exposed:
+            reach = f"whoever reaches port {loop.port} of this machine may add events, drop them and end it"
+            screen.warn(f"listens on {address}: {reach}; see SECURITY.md")
         resume = offer_rescue(output, features, temporal, screen.warn)
         journal = Journal(output, features, temporal=temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None

@@ -52,6 +52,7 @@ class RunOptions:
     models: tuple[Path, ...]
     in_port: int
     address: str
+    control_from: tuple[str, ...]
     out_port: int | None
     out_address: str | None
     out: tuple[tuple[str, int], ...]
@@ -83,7 +84,8 @@ class RunOptions:
         if self.pending == "all" and mode != "follow":
             raise click.UsageError(f"--pending all with --mode {mode}: every input would add a voice for ever")
         for host, port in self.outs:
-            if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL):
+            everywhere = self.address in {"0.0.0.0", "::"} and host.endswith(".255")  # a broadcast
+            if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL or everywhere):
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
@@ -110,13 +112,17 @@ class RunOptions:
 
         same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
         begin = self.start or self.loop
-        return PlaySettings(mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, **same)
+        among = [address.strip() for several in self.control_from for address in several.split(",")]
+        return PlaySettings(
+            mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, control_from=among, **same
+        )
 
 
 @click.command("run", context_settings={"show_default": True})
 @click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
 @click.option("--in-port", type=click.IntRange(0, 65535), default=8000, help="Hear on this port; 0: any free one.")
 @click.option("--address", default="127.0.0.1", help="Hear on this address of this machine.")
+@click.option("--control-from", multiple=True, metavar="ADDRESS", help="Who may steer; others may send /input only.")
 @click.option("--out-port", type=click.IntRange(1, 65535), help="Play to this port.  [default: 9000]")
 @click.option("--out-address", help="Play to this machine.  [default: 127.0.0.1]")
 @click.option("--out", type=HostPort(), multiple=True, help="Play to; may be repeated.")
@@ -177,10 +183,13 @@ def command(**values: Any) -> None:
 
 
 def _play(options: RunOptions, stack: ExitStack) -> None:
-    from hachimachi.live.loop import Loop, ended_by_signals
+    from hachimachi.live.loop import Loop, describe_exposure, ended_by_signals
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
+    settings = options.settings()
+    if loop.exposed:
+        _warn(f"{describe_exposure(options.address, loop.port, settings.control_from)}; see SECURITY.md")
     from hachimachi.live.screen.process import PanelProcess, can_draw
     from hachimachi.live.screen.snapshot import PlainLog
 
@@ -215,7 +224,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     hears = f"{options.address}:{loop.port}"
     plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
     outputs = Outputs(midi, logbook, screen, [hears], plays_to)
-    ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
+    ensemble, reporter = assemble(models, standbys, wire, settings, outputs)
     if not options.quiet:
         lines = []
         for instrument in ensemble.instruments:

@@ -17,7 +17,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
 from hachimachi.models.heads.head import Distribution, SampledTables
-from hachimachi.player.engine import limits, one_thread
+from hachimachi.player.engine import one_thread
 from hachimachi.sampling import Sampling
 
 CHUNK = 2048  # events in one pass; the state is carried from chunk to chunk
@@ -258,11 +258,10 @@ def evaluate_sampled(
     with one_thread(), torch.inference_mode():
         for sequence in sequences:
             rows, carry = sequence.rows(), None
-            limited = limits(model.columns, rows, sampling)
             for begin in range(0, len(rows), size):
                 piece = torch.from_numpy(rows[begin : begin + size])
                 distribution, carry = exact(piece[None], carry)
-                nll = sampled.nll(distribution, piece, limited[begin : begin + len(piece)])
+                nll = sampled.nll(distribution, piece, [sampling])
                 parts.append(nll[not begin :])
                 done(len(parts[-1]))
     return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)

@@ -286,13 +286,18 @@ class History:
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
         """Let another model with the same events take over; it observes the last of the past, from ``start`` on, a
-        state.
+        state. What it knows of time passed goes on.
         """
+        events = list(self._recent)[-CATCH_UP:]
+        (elapsed, index), temporal = self.player.moment, self.player.temporal
         self._use(player)
         player.reset()
         if start is not None:
             player.recall(start)
-        for event in list(self._recent)[-CATCH_UP:]:
+        if index >= len(events):  # what came before those is behind it too
+            passed = float(np.nansum([event.row[0] for event in events])) if temporal else 0.0
+            player.moment = elapsed - passed, index - len(events)
+        for event in events:
             player.observe(event.row)
 
     def _use(self, player: PlayableModel) -> None:

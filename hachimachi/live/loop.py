@@ -13,8 +13,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +86,8 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.exposed = not _is_loopback(here[0])
+        """Whether other machines can reach it."""
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
             self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
@@ -97,6 +100,8 @@ class Loop:
             if out_family != family or (_is_loopback(here[0]) and not _is_loopback(out[0])):
                 sender = socket.socket(out_family, socket.SOCK_DGRAM)
                 sender.setblocking(False)
+            with contextlib.suppress(OSError):  # IPv6 has no broadcasts
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self._outs.append((sender, out))
         self._stopping = False
 
@@ -214,8 +219,40 @@ def _resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]
     return family, where  # type: ignore[return-value]  # an address of IPv6 has two members more
 
 
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return a numeric address, without its zone, and of IPv4 where one of IPv6 stands for it."""
+    found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
 def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
+    return _plain(address).is_loopback
+
+
+def describe_exposure(address: str, port: int, control_from: Sequence[str]) -> str:
+    """Return what it means to listen on an address that other machines can reach."""
+    may = "may play to it, steer it and stop it, unless --control-from ADDRESS says who may"
+    if control_from:
+        may = f"may play to it, and {', '.join(control_from)} may steer it and stop it"
+    return f"listens on {address}: whoever reaches port {port} of this machine {may}"
+
+
+def senders_among(addresses: Sequence[str]) -> Callable[[Address | None], bool]:
+    """Return whether a sender is one of those with these addresses, names or networks (192.168.0.0/24); any is, where
+    there are none. Raises `HachimachiError`: an address that is not known.
+    """
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    for address in addresses:
+        try:
+            networks.append(ipaddress.ip_network(address, strict=False))
+        except ValueError:
+            networks.append(ipaddress.ip_network(_plain(_resolve(address, 0, "--control-from")[1][0])))
+
+    @lru_cache(64)
+    def is_among(host: str) -> bool:
+        return any(_plain(host) in network for network in networks)
+
+    return lambda sender: not networks or (sender is not None and is_among(sender[0]))
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Listener, Note, Row
 from hachimachi.live.schedule import Prediction
 
+INSTANT = 0.005  # seconds: notes that begin closer together are one chord
+
 
 class ActiveNotes:
     """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
@@ -43,6 +45,15 @@ class ActiveNotes:
         while self._ends and self._sounding.get(self._ends[0][1], (0.0, math.nan))[1] != self._ends[0][0]:
             heapq.heappop(self._ends)
         return self._ends[0][0] if self._ends else None
+
+    def steal(self, at: float) -> Note | None:
+        """Take out the note that began first, for one more to begin (voice stealing); ``None`` where all have begun at
+        this moment."""
+        note, (began, _) = next(iter(self._sounding.items()))
+        if at - began < INSTANT:
+            return None
+        del self._sounding[note]
+        return note
 
     def begin(self, row: Row, at: float) -> list[Note]:
         """Add the note of an event, features of shape (F,), and return those that it ends."""
@@ -124,15 +135,21 @@ class NoteOutput:
         self.active, self.latency = ActiveNotes(features), LatencyHistogram()
         self._listeners, self._clock = listeners, clock
 
-    def sound(self, prediction: Prediction) -> None:
-        """Let a prediction sound, and end the notes that end before it."""
+    def sound(self, prediction: Prediction, polyphony: int | None) -> bool:
+        """Let a prediction sound, and end the notes that end before it, and one where too many would sound; return
+        whether it did: in a chord of more notes than may sound, the last do not."""
         deadline = prediction.deadline
         self.end_due(deadline)
+        if polyphony is not None and len(self.active) >= polyphony:
+            if (stolen := self.active.steal(deadline)) is None:
+                return False
+            self._end(stolen, deadline, early=True)
         for note in self.active.begin(prediction.features, deadline):
             self._end(note, deadline, early=False)
         for listener in self._listeners:
             listener.played(prediction.features, deadline, prediction.asker)
         self.latency.add(self._clock() - max(deadline, prediction.requested))
+        return True
 
     def end_due(self, now: float) -> None:
         """End the notes whose time has come."""

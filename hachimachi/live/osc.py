@@ -29,8 +29,8 @@ _TYPES = frozenset(b"ihfdsbrmtTFN[]")  # python-osc leaves out values of any oth
 
 
 class Message(NamedTuple):
-    """One OSC message: its address, its arguments as Python values, those of arrays in line with the others, and when it
-    happened, in seconds of the clock that `parse` was given: its bundle's time tag, else its arrival."""
+    """One OSC message: its address, its arguments as Python values, those of arrays in line with the others, and when
+    it happened, in seconds of the clock that `parse` was given: its bundle's time tag, else its arrival."""
 
     route: str
     values: tuple[object, ...]
@@ -193,9 +193,8 @@ MOST_CLOCKS = 64  # senders whose clocks are remembered
 class Inbox:
     """Reads packets as they arrive, and takes off time tags by how much their sender's clock is wrong.
 
-    That is told to the screen, and to the sender as ``/status clock SECONDS``, ahead above 0. Of a sender's packets the
-    newest tags count: the least delayed packet shows the clock (as in RFC 5905, the clock filter). An event that is late
-    on its way counts from its arrival.
+    That is told to the screen, and to the sender as ``/status clock SECONDS``, ahead above 0. The packet that was least
+    delayed shows a clock best (RFC 5905, clock filter). An event that is late on its way counts from its arrival.
     """
 
     def __init__(self, wire: Wire) -> None:

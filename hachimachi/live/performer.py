@@ -365,13 +365,16 @@ class Performer:
         self.answer()
         now = self._clock() + self._lookahead
         due = self._schedule.pop_due(now)
-        for prediction in due:  # first of all: the last note of a chord waits for the others
-            self._notes.sound(prediction)
-        self.counts.played += len(due)
+        polyphony = history.player.sampling.polyphony
+        # first of all: the last note of a chord waits for the others
+        sounded = [self._notes.sound(prediction, polyphony) for prediction in due]
+        self.counts.played += sum(sounded)
+        self.counts.cancelled += len(due) - sum(sounded)
         if due:
             sent, at = self._clock(), due[-1].deadline
-            for prediction in due:
-                history.expect(prediction.features, prediction.deadline, sent, observed=turns.alone)
+            for prediction, sounds in zip(due, sounded, strict=True):
+                if sounds:
+                    history.expect(prediction.features, prediction.deadline, sent, observed=turns.alone)
                 if turns.alone and prediction.before is None:
                     history.observe(prediction.features, prediction.deadline, own=True)
             if turns.alone and sent - at >= BEHIND_SECONDS:

@@ -37,6 +37,14 @@ class PlayableModel(Protocol):
     """How it samples; may be replaced between two events."""
 
     @property
+    def moment(self) -> tuple[float, int]:
+        """Seconds and events since the first one, 0 and −1 before it; may be set."""
+        ...
+
+    @moment.setter
+    def moment(self, moment: tuple[float, int], /) -> None: ...
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """The F features, in column order."""
         ...

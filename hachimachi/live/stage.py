@@ -14,7 +14,7 @@ from hachimachi.checkpoint import load_player
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
-from hachimachi.live.loop import Loop
+from hachimachi.live.loop import Loop, describe_exposure, senders_among
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
@@ -40,6 +40,7 @@ class PlaySettings:
         speed: Seconds of the model in one of the clock.
         lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
         begin: Whether models begin to play alone at once.
+        control_from: Addresses, names or networks of who may steer; empty for whoever reaches the port.
     """
 
     mode: str = "follow"
@@ -49,6 +50,7 @@ class PlaySettings:
     lookahead: float = 0.0
     note_offs: bool = False
     begin: bool = False
+    control_from: Sequence[str] = ()
 
 
 Manner = PlaySettings  # the earlier name
@@ -145,7 +147,7 @@ def assemble(
                 refusals.append(refused)
         if len(refusals) == len(instruments):
             raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
-    ensemble = Ensemble(instruments, wire, begin=settings.begin)
+    ensemble = Ensemble(instruments, wire, begin=settings.begin, may_steer=senders_among(settings.control_from))
     if midi.inlet is not None:
         ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
@@ -226,6 +228,8 @@ def perform(
     warm_up(player)
     with Loop(listen, outs, reply=not outs) as loop:
         settings = settings or manner or PlaySettings()
+        if loop.exposed:
+            say(describe_exposure(listen[0], loop.port, settings.control_from))
         ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, Outputs())
 
         def play() -> None:

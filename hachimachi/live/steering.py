@@ -74,7 +74,7 @@ class SamplingRequest:
         constraints: dict[str, Constraint] = {}
         for (name, _), constraint in self.constraints.items():
             constraints[name] = constraints[name] & constraint if name in constraints else constraint
-        return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony, yields=True)
+        return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony)
 
     def with_numbers(self, what: str, by_name: Mapping[str, float]) -> SamplingRequest:
         """Return the same with numbers for single columns; one for all, whose name is empty, replaces those before."""

@@ -35,10 +35,12 @@ class JournalListener(Listener):
         self._duration = names.index("duration") if "duration" in names else None
         self._names = NoteNames(journal.features)
         self._held: dict[Note, tuple[int, float]] = {}  # number of the event and when it began
+        self._playing: dict[Note, tuple[int, float]] = {}  # likewise of the model's notes
 
     def began(self) -> None:
         """Begin a new sequence, if the present one has events."""
         self._held.clear()
+        self._playing.clear()
         self._journal.begin()
 
     def heard(self, row: Row, at: float) -> None:
@@ -58,7 +60,16 @@ class JournalListener(Listener):
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (of Listener)
         """Write a model's event."""
-        self._journal.event(at, self._who, row)
+        number = self._journal.event(at, self._who, row)
+        if self._duration is not None and (note := self._names.of(row.tolist())) is not None:
+            self._playing[note] = number, at
+
+    def ended(self, note: Note, at: float, early: bool) -> None:
+        """Write the duration of a model's note that was cut short."""
+        playing = self._playing.pop(note, None)
+        if early and playing is not None and self._duration is not None:
+            number, began = playing
+            self._journal.amend(number, self._duration, max(0.0, at - began))
 
     def released(self, note: Note, at: float) -> None:
         """Write the duration of a player's note that was not known when it was heard."""

@@ -91,8 +91,8 @@ class SampledTables:
     def tables(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> dict[int, Numbers]:
         """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
 
-        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given; how each is drawn,
-        :func:`~hachimachi.player.engine.limits` says.
+        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given;
+        ``samplings`` say how each is drawn, or one of them how all are.
         """
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:

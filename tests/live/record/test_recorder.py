@@ -108,6 +108,16 @@ def test_a_clock_that_is_wrong_changes_no_order_and_is_told(desk: Desk, ahead: f
     assert np.diff(sequence.time) == pytest.approx([0.5] * 11, abs=0.3)
 
 
+def test_a_button_let_go_neither_drops_nor_ends(desk: Desk) -> None:
+    desk.recorder.receive(encode("/input", 1.0, 1.0))
+    for route in ("/reset", "/stop"):
+        desk.recorder.receive(encode(route, 0.0))
+    assert (desk.recorder.recorded, desk.recorder.stopped, desk.said) == (1, False, [])
+    desk.recorder.receive(encode("/reset", 1.0))
+    desk.recorder.receive(encode("/stop", 1))
+    assert (desk.recorder.recorded, desk.recorder.stopped) == (0, True)
+
+
 def test_reset_drops_and_says_where_it_still_is(desk: Desk) -> None:
     desk.recorder.receive(encode("/reset"))
     assert not desk.said
