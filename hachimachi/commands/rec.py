@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hachimachi.console import opening_lines, printer
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
     choices = ["keep", "save", "discard"] if alike else ["save", "discard"]
     choice = choices[0]  # nothing is lost where there is nobody to be asked
     if sys.stdin.isatty() and sys.stdout.isatty():
+        printer.wait()
         if alike:
             click.echo("keep     as the beginning of this recording")
         click.echo("save     in a file of its own\ndiscard  delete it")
@@ -157,7 +159,6 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Every event is on disk as it happens, in OUTPUT.journal: after a crash the next recording into OUTPUT offers it.
     Columns count from 0.
     """
-    from hachimachi.console import opening_lines
     from hachimachi.io.files import check_file, check_suffix
     from hachimachi.live.loop import Loop, ended_by_signals
     from hachimachi.live.osc import Wire
@@ -171,6 +172,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     # a CSV header of numbers only is none
     prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
     features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
+    click.get_current_context().call_on_close(printer.wait)
     screen = _Screen(quiet)
     with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a used port is reported at once
         if loop.exposed:
@@ -208,23 +210,23 @@ class _Screen:
         """Show the counter in its place."""
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         line = f"{minutes:02}:{seconds:02}  {count(events, 'event')}  {rate:,.1f} a second"
-        click.echo(f"\r{line:{self._width}}", nl=False)
+        printer(f"\r{line:{self._width}}", end="")
         self._width = len(line)
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
             self._end()
-            click.echo(line if "\n" in line else textwrap.fill(line, 79, subsequent_indent="  "))
+            printer(line if "\n" in line else textwrap.fill(line, 79, subsequent_indent="  "))
 
     def warn(self, line: str) -> None:
         """Print a line that matters even when quiet."""
         self._end()
-        click.echo(f"hxmx: {line}", err=True)
+        printer(f"hxmx: {line}", sys.stderr)
 
     def _end(self) -> None:
         if self._width:
-            click.echo()
+            printer("")
         self._width = 0
 
 

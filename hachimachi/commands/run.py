@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import textwrap
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.options import FiniteRange, midi_options, plugin_option, sampling_options
-from hachimachi.console import opening_lines
+from hachimachi.console import opening_lines, printer
 from hachimachi.errors import HachimachiError
 from hachimachi.live import MODE_NAMES
 
@@ -179,6 +178,7 @@ def command(**values: Any) -> None:
     options = RunOptions(**values)
     options.check()
     with ExitStack() as stack:
+        stack.callback(printer.wait)
         _play(options, stack)
 
 
@@ -216,7 +216,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
         shows[-1](line)
 
     wire = Wire(loop.send, show)
-    midi = open_midi(options.midi, [model.player.columns for model in models], loop.wake, _warn)
+    midi = open_midi(options.midi, [model.player.columns for model in models], loop.wake, show)
     stack.callback(midi.close)
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
@@ -234,7 +234,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
                 ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
                 ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
             ]
-        click.echo(opening_lines([*lines, ("end", "Ctrl-C", "")]))
+        printer(opening_lines([*lines, ("end", "Ctrl-C", "")]))
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -243,7 +243,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
             if ": granted" not in line:
                 _warn(line)
             elif not options.quiet:
-                click.echo(line)
+                printer(line)
         try:
             loop.run(ensemble)
         finally:  # whatever comes: no note is left hanging
@@ -253,8 +253,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     screen.close()
     summary = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
     if not options.quiet:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
+        printer("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:
@@ -294,4 +293,4 @@ def _summary(ensemble: Ensemble) -> list[str]:
 
 
 def _warn(line: str) -> None:
-    click.echo(f"hxmx: {line}", err=True)
+    printer(f"hxmx: {line}", sys.stderr)

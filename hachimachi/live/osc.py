@@ -58,7 +58,7 @@ def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]
         now: Its arrival in seconds of the clock by which the events are timed.
         wall: The same moment in seconds since 1970, to which time tags refer.
     """
-    waiting = [(0, len(packet), None)]
+    waiting: list[tuple[int, int, float | None]] = [(0, len(packet), None)]
     while waiting:
         start, end, ahead = waiting.pop()
         try:

@@ -138,6 +138,10 @@ class Channels:
             self._kept.add(channel)
             self._programs.pop(channel, None)
 
+    def forget(self) -> None:
+        """Take no channel to have its program any more."""
+        self._programs.clear()
+
     def set(self, channel: int, program: int) -> bool:
         """Let a channel sound a program; return whether that is new."""
         previous = self._programs.pop(channel, None)

@@ -39,7 +39,6 @@ class MidiOut(Listener):
         self.dropped = 0  # events with a pitch, a channel or an instrument that MIDI does not have
         self._controls = controls or {}
         self._channel = channel
-        self._shown: dict[tuple[int, int], int] = {}  # (channel, controller) → where it stands
         self._sounding: dict[tuple[int, int | None], int] = {}  # `Note` → channel that it sounds on
         self.adapt(columns)
 
@@ -73,8 +72,8 @@ class MidiOut(Listener):
             return
         for i, number, knob in self._knobs:
             value = knob.show(values[i])
-            if self._shown.get((channel, number)) != value:
-                self._shown[channel, number] = value
+            if self.port.shown.get((channel, number)) != value:
+                self.port.shown[channel, number] = value
                 self.port.send(mido.Message("control_change", channel=channel, control=number, value=value))
         if self._notes:
             velocity = values[self._columns["velocity"]] if "velocity" in self._columns else math.nan

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,6 +109,71 @@ def _load_backend() -> Any:
     return backend
 
 
+WATCH_SECONDS = 2.0  # between two looks for a port that may have vanished or come back
+_NUMBER = re.compile(r" \d+:\d+$")  # of ALSA, another one each time
+
+
+class WatchedPort:
+    """A port that is opened again when it vanishes and comes back: a thread of its own looks for its name.
+
+    Arguments and errors are those of `open_port`; a virtual one never vanishes.
+
+    Args:
+        say: Is told both, in that thread.
+        returned: Is called once it is open again.
+    """
+
+    def __init__(
+        self,
+        wanted: str,
+        way: Direction,
+        say: Callable[[str], None],
+        callback: Callable[[Any], None] | None = None,
+        returned: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._port = open_port(wanted, way, callback)
+        self.name: str = self._port.name
+        self.returned = returned
+        self._wanted, self._way, self._say, self._callback = _NUMBER.sub("", wanted), way, say, callback
+        self._closing = threading.Event()
+        if not wanted.startswith(VIRTUAL):
+            threading.Thread(target=self._watch, name=f"MIDI {way}", daemon=True).start()
+
+    def send(self, message: Any) -> None:
+        """Send a message of mido; raises what the backend does, and `OSError` while the port is gone."""
+        port = self._port
+        if port is None:
+            raise OSError("it is gone")
+        port.send(message)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._closing.set()
+        if self._port is not None:
+            self._port.close()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Close the port if its name is gone, and open it again if that is back."""
+        try:
+            find_port(self._wanted, port_names()[self._way], self._way)
+            if self._port is not None:
+                return
+            self._port = open_port(self._wanted, self._way, self._callback)
+        except HachimachiError:  # there is no such port, or it cannot be opened yet
+            port, self._port = self._port, None
+            if port is not None:
+                self._say(f"MIDI {self._way}: {self.name!r} is gone; playing goes on, and it is opened once it is back")
+                with contextlib.suppress(Exception):  # whatever a backend raises for what is not there
+                    port.close()
+            return
+        self.returned()
+        self._say(f"MIDI {self._way}: {self.name!r} is back")
+
+
 @contextlib.contextmanager
 def _libraries_silent() -> Iterator[None]:
     """Silence ALSA and JACK, which write to the standard error themselves."""
@@ -132,6 +199,8 @@ class OutPort:
         self, port: Any, say: Callable[[str], None] = print, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.channels = Channels()
+        self.shown: dict[tuple[int, int], int] = {}
+        """(channel, controller) → where it stands."""
         self.sent = self.lost = 0
         self.notes: set[tuple[int, int]] = set()
         """(channel, pitch) of the notes that were begun here and not ended."""
@@ -155,6 +224,11 @@ class OutPort:
             if self.lost == 1:
                 name, reason = self._port.name, _reason(error)
                 self._say(f"MIDI out: {name!r} takes nothing any more: {reason}; playing goes on without it")
+
+    def forget(self) -> None:
+        """Take nothing for granted of what the instrument at the other end knows: it has just been plugged in."""
+        self.channels.forget()
+        self.shown.clear()
 
     def claim(self, message: Any, at: float) -> bool:
         """Return whether a message that arrived is one of ours come back; each is claimed once."""
@@ -280,7 +354,11 @@ def open_midi(
     for name in options.controls:
         if name not in names:
             raise HachimachiError(f"--midi-cc {name}: there is no such feature; there are {', '.join(names)}")
-    port = OutPort(open_port(options.play, "out"), say) if options.play else None
+    port: OutPort | None = None
+    if options.play:
+        watched = WatchedPort(options.play, "out", say)
+        port = OutPort(watched, say)
+        watched.returned = port.forget
     listeners: tuple[MidiOut, ...] = ()
     inlet = None
     try:
@@ -296,7 +374,7 @@ def open_midi(
                 say(f"--midi-in: no key gives {name}, so it rests at its median; {way}")
             channel = None if options.in_channel is None else options.in_channel - 1
             inlet = MidiIn(keyboards, wake, channel=channel, out=port, thru=options.thru)
-            inlet.port = open_port(options.hear, "in", inlet.receive)
+            inlet.port = WatchedPort(options.hear, "in", say, inlet.receive)
     except HachimachiError:
         MidiSetup(port=port).close()
         raise

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
+from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
 from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Snapshot
 
@@ -99,8 +100,8 @@ class PanelProcess:
                 process.kill()
                 status = process.wait()
             if status != 0 and can_draw(sys.stdout):
-                with contextlib.suppress(OSError):
-                    print(SHOW_CURSOR, flush=True)
+                printer(SHOW_CURSOR)
+                printer.wait()
         self._socket.close()
 
 
