@@ -55,7 +55,7 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
     from hachimachi.events import EventSequence, Feature
     from hachimachi.io import read
     from hachimachi.io.csv_format import render
-    from hachimachi.live.record.journal import beside
+    from hachimachi.live.record.journal import beside, settle
 
     csv = output.suffix.lower() == ".csv"
     if append and csv:
@@ -67,6 +67,7 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
             raise HachimachiError(f"{output}: {error}; see --names") from error
     if not output.exists():
         return features
+    settle(output)
     if not append:
         left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
         add = "" if csv else "--append to add a sequence to it, or "

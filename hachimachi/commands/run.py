@@ -257,11 +257,12 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:
-    from hachimachi.live.record.logbook import Logbook, rescue
+    from hachimachi.live.record.journal import find_unfinished
+    from hachimachi.live.record.logbook import FOLDER, Logbook, rescue
 
     if log == "none":
         return None
-    rescue(_warn)
+    rescue(find_unfinished(FOLDER) if FOLDER.is_dir() else [], _warn)
     try:
         return Logbook(Path(log) if log else None, models, show)
     except HachimachiError as error:

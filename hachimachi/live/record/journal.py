@@ -7,20 +7,22 @@ and ``{"clear": [from, n]}`` begin a new sequence with event n, and ``clear`` dr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hachimachi.errors import HachimachiError, count
-from hachimachi.events import Feature
+from hachimachi.events import EventSequence, Feature
+from hachimachi.io import read
 from hachimachi.io.files import WRITERS, check_suffix
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.live.protocols import Row
@@ -206,14 +208,15 @@ def finish(
     path = Path(os.fspath(journal).removesuffix(ENDING) if path is None else path)
     if in_use(journal):
         raise HachimachiError(f"{journal}: another hxmx records into it; end that one first")
-    path = path if append else free(path)
     finished = Finished(None, 0, 0, 0.0, ())
     try:
         if not is_empty(journal):
             recorded = read_journal(journal)
             sequences, remarks = make_sequences(recorded, one=path.suffix.lower() == ".csv")
-            if sequences:
-                save(path, sequences, append=append)
+            if not is_saved(sequences, path):
+                path = path if append else free(path)
+                if sequences:
+                    save(path, sequences, append=append)
             if recorded.cleared:
                 remarks.append(f"{count(recorded.cleared, 'event')} dropped by /reset")
             if recorded.skipped:
@@ -226,6 +229,27 @@ def finish(
     except HachimachiError as error:
         raise HachimachiError(f"{error}; what was recorded stays in {journal}") from error
     return finished
+
+
+def is_saved(sequences: Sequence[EventSequence], path: Path) -> bool:
+    """Return whether a data set ends with these sequences: then a crash came after it was written, and before its
+    journal was removed."""
+    if not sequences or not path.is_file():
+        return False
+    try:
+        there = read(path)[-len(sequences) :]
+        like = [replace(each, features=one.features, name=one.name) for each, one in zip(there, sequences, strict=True)]
+    except (HachimachiError, ValueError):  # something else, or less
+        return False
+    return like == list(sequences)
+
+
+def settle(path: Path) -> None:
+    """Remove the journal of a data set that is saved already; see `is_saved`."""
+    for journal in find_unfinished(path):
+        with contextlib.suppress(HachimachiError, OSError):
+            if is_saved(make_sequences(read_journal(journal), one=path.suffix.lower() == ".csv")[0], path):
+                journal.unlink()
 
 
 class Journal:

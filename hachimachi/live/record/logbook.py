@@ -11,7 +11,7 @@ from hachimachi.errors import HachimachiError, count
 from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Address, Listener, Note, Row
-from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
+from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free, settle
 
 FOLDER = Path("outputs/run")  # where performances are kept that nobody gave a name
 
@@ -111,8 +111,9 @@ class Logbook:
         self.listeners: list[JournalListener] = []
         """One for each model."""
         for path, group in zip(paths, groups, strict=True):
-            who = ["you", *(model.name for model in group)]
-            journal = Journal(free(path), group[0].player.features, who, warn=warn)
+            who, path = ["you", *(model.name for model in group)], free(path)  # noqa: PLW2901  (the one that is free)
+            rescue(find_unfinished(path), warn, path.with_stem(f"{path.stem}-rescued"))
+            journal = Journal(path, group[0].player.features, who, warn=warn)
             self.journals.append(journal)
             self.listeners += make_listeners(journal)
 
@@ -137,11 +138,11 @@ class Logbook:
         return lines
 
 
-def rescue(say: Callable[[str], None]) -> None:
-    """Make data sets of the performances that a crash cut off."""
-    for journal in find_unfinished(FOLDER) if FOLDER.is_dir() else []:
+def rescue(journals: Sequence[Path], say: Callable[[str], None], path: Path | None = None) -> None:
+    """Make data sets of performances that a crash cut off, at the path or where each was to be."""
+    for journal in journals:
         try:
-            finished = finish(journal)
+            finished = finish(journal, path)
         except HachimachiError as error:
             say(str(error))
         else:
@@ -157,5 +158,6 @@ def check_log(path: Path) -> None:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
     if not path.parent.is_dir():
         raise HachimachiError(f"--log {path}: there is no folder {path.parent} to write into; create it first")
+    settle(path)
     if path.exists():
         raise HachimachiError(f"--log {path}: is there already and would be lost; name another file")
