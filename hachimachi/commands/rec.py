@@ -7,7 +7,7 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -135,20 +135,7 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
 @click.option("--address", default="127.0.0.1", show_default=True, help="Hear on this address of this machine.")
 @click.option("--out-address", default="127.0.0.1", show_default=True, help="Answer to this machine.")
 @click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
-def command(  # noqa: PLR0913, PLR0917  (one for each option)
-    size: int,
-    output: Path,
-    temporal: bool,
-    masked: tuple[str, ...],
-    categorical: tuple[str, ...],
-    names: str | None,
-    append: bool,
-    in_port: int,
-    out_port: int,
-    address: str,
-    out_address: str,
-    quiet: bool,
-) -> None:
+def command(size: int, output: Path, temporal: bool, append: bool, quiet: bool, **options: Any) -> None:
     """Record events of SIZE values, sent over OSC, into OUTPUT, a .json or .csv file ready for `hxmx train`.
 
     \b
@@ -166,16 +153,19 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     from hachimachi.live.record.journal import SUFFIXES, Journal
     from hachimachi.live.record.recorder import Recorder
 
-    if in_port == out_port and address == out_address:
+    address, in_port = options["address"], options["in_port"]
+    out = options["out_address"], options["out_port"]
+    if out == (address, in_port):
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
     check_file(output)
     # a CSV header of numbers only is none
     prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
-    features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
+    described = make_features(size, options["names"], options["masked"], options["categorical"], prefix)
+    features = check_output(output, described, temporal, append)
     click.get_current_context().call_on_close(printer.wait)
     screen = _Screen(quiet)
-    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a used port is reported at once
+    with Loop((address, in_port), [out]) as loop:  # first, so that a used port is reported at once
         if loop.exposed:
             reach = f"whoever reaches port {loop.port} of this machine may add events, drop them and end it"
             screen.warn(f"listens on {address}: {reach}; see SECURITY.md")
@@ -187,7 +177,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
             ("records", output.name, "with time" if temporal else "without time"),
             ("hears", f"{address}:{loop.port}", f"/input {' '.join(feature.name for feature in features)}"),
             ("", "", "/reset /status /stop"),
-            ("answers", f"{out_address}:{out_port}", "/status"),
+            ("answers", f"{out[0]}:{out[1]}", "/status"),
             ("end", "Ctrl-C", ""),
         ]
         try:

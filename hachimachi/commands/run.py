@@ -7,8 +7,8 @@ import sys
 import textwrap
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,10 +20,8 @@ from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
-    from hachimachi.live.midi.ports import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
-    from hachimachi.sampling import Sampling
 
 FILE = click.Path(path_type=Path)
 LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
@@ -44,34 +42,8 @@ class HostPort(click.ParamType):
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """The arguments and options of the command line."""
-
-    models: tuple[Path, ...]
-    in_port: int
-    address: str
-    control_from: tuple[str, ...]
-    out_port: int | None
-    out_address: str | None
-    out: tuple[tuple[str, int], ...]
-    reply: bool
-    mode: str | None
-    start: bool
-    loop: bool
-    silence: float
-    pending: str
-    speed: float
-    seed: int | None
-    standby: tuple[Path, ...]
-    primer_file: tuple[Path, ...]
-    note_offs: bool
-    lookahead: float
-    realtime: bool
-    log: str | None
-    quiet: bool
-    sampling: Sampling
-    midi: MidiPortOptions
+class RunOptions(SimpleNamespace):
+    """The options of the command line, by name."""
 
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is read."""
@@ -110,11 +82,8 @@ class RunOptions:
         from hachimachi.live.stage import PlaySettings
 
         same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
-        begin = self.start or self.loop
-        among = [address.strip() for several in self.control_from for address in several.split(",")]
-        return PlaySettings(
-            mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, control_from=among, **same
-        )
+        begin, among = self.start or self.loop, [a.strip() for each in self.control_from for a in each.split(",")]
+        return PlaySettings(self.play_mode, lookahead=self.lookahead / 1000, begin=begin, control_from=among, **same)
 
 
 @click.command("run", context_settings={"show_default": True})

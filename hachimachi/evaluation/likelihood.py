@@ -261,7 +261,7 @@ def evaluate_sampled(
             for begin in range(0, len(rows), size):
                 piece = torch.from_numpy(rows[begin : begin + size])
                 distribution, carry = exact(piece[None], carry)
-                nll = sampled.nll(distribution, piece, [sampling])
+                nll = sampled.nll(distribution, piece)
                 parts.append(nll[not begin :])
                 done(len(parts[-1]))
     return assemble(model, sequences, np.concatenate(parts), model.columns, sampled.order)

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 from hachimachi.errors import HachimachiError
@@ -272,9 +271,7 @@ def ended_by_signals(loop: Loop) -> Iterator[None]:
 
 PRIORITY = 40
 """Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
-NICE = -11  # where FIFO is not permitted: what PipeWire asks for
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
-CAP_IPC_LOCK = 14
 ADVICE = (
     "to allow it, put the line '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio and "
     "log in again ('ulimit -r' then says 95), or run 'sudo setcap cap_sys_nice=ep {python}'"
@@ -291,18 +288,15 @@ def realtime() -> Iterator[str]:
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
     """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it.
 
-    It asks for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2). What
-    takes that back is added to ``undo``.
-
-    Returns:
-        One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
+    It asks for SCHED_FIFO, and for memory that is not paged out; sched(7), mlockall(2). What takes that back is added
+    to ``undo``. Returns one sentence: what was granted, or why it was not and what a person can do. It never raises.
     """
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
-    granted: int | None = None
-    instead = "it runs like any other program"
     try:
+        import resource
+
         policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
 
         def put_back() -> None:
@@ -311,41 +305,24 @@ def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform
             except PermissionError:  # only a privileged thread may take this flag back
                 os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
 
-        for priority in dict.fromkeys((PRIORITY, min(PRIORITY, _limit("RLIMIT_RTPRIO")))):
+        granted = 0
+        for priority in dict.fromkeys((PRIORITY, min(PRIORITY, resource.getrlimit(resource.RLIMIT_RTPRIO)[0]))):
             with contextlib.suppress(OSError, ValueError):
                 # what is started from here, such as the panel, must not be real-time too
                 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
                 undo.callback(put_back)
                 granted = priority
                 break
-        else:
-            before = os.getpriority(os.PRIO_PROCESS, 0)  # here 0 is the calling thread
-            for nice in [n for n in dict.fromkeys((NICE, max(NICE, 20 - _limit("RLIMIT_NICE")))) if n < before]:
-                with contextlib.suppress(OSError):
-                    os.setpriority(os.PRIO_PROCESS, 0, nice)
-                    undo.callback(os.setpriority, os.PRIO_PROCESS, 0, before)
-                    instead = f"it runs at nice {nice} instead"
-                    break
-        # every page that is touched stays in RAM; not all that is mapped, which is much more
+        # every page that is touched stays in RAM; under a limit, what is allocated later would fail
+        unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] < 0
         libc = ctypes.CDLL(None)
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-        privileged = bool(int(status.get("CapEff", "0"), 16) >> CAP_IPC_LOCK & 1)
-        # under a limit, what is allocated later would fail
-        future = MCL_FUTURE if privileged or _limit("RLIMIT_MEMLOCK") < 0 else 0
-        locked = not libc.mlockall(MCL_CURRENT | MCL_ONFAULT | future)
+        locked = not libc.mlockall(MCL_CURRENT | MCL_ONFAULT | (MCL_FUTURE if unlimited else 0))
         if locked:
             undo.callback(libc.munlockall)
-    except (OSError, AttributeError) as error:  # there is no such call, or the system refuses
+    except (OSError, AttributeError, ImportError) as error:  # there is no such call, or the system refuses
         return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
     memory = "memory stays in RAM" if locked else "memory may be paged out"
     if granted:
         return f"Real-time scheduling: granted, SCHED_FIFO at priority {granted}; {memory}."
     advice = ADVICE.format(python=os.path.realpath(sys.executable))
-    return f"Real-time scheduling: not permitted, {instead}; {memory}; {advice}."
-
-
-def _limit(name: str) -> int:
-    """Return the soft limit of a resource, −1 for none."""
-    import resource  # there is none on Windows
-
-    return resource.getrlimit(getattr(resource, name))[0]
+    return f"Real-time scheduling: not permitted, it runs like any other program; {memory}; {advice}."

@@ -172,9 +172,7 @@ class EventModel(nn.Module):
             carry = exact(past[None])[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
-                drawn = SampledTables(self.columns, self.head.order, sampling).tables(
-                    distribution, row[None], [sampling]
-                )
+                drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None])
                 return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
             tables = {}
             for i in self.head.order:

@@ -134,7 +134,8 @@ class WatchedPort:
         self._port = open_port(wanted, way, callback)
         self.name: str = self._port.name
         self.returned = returned
-        self._wanted, self._way, self._say, self._callback = _NUMBER.sub("", wanted), way, say, callback
+        self._wanted, self._say, self._callback = _NUMBER.sub("", wanted), say, callback
+        self._way: Direction = way
         self._closing = threading.Event()
         if not wanted.startswith(VIRTUAL):
             threading.Thread(target=self._watch, name=f"MIDI {way}", daemon=True).start()
