@@ -19,14 +19,10 @@ LARGEST = 1e9  # no feature has values beyond this; a network that observes one 
 
 
 class InputForm:
-    """Which values an ``/input`` may carry; their number decides which are meant.
-
-    All features in order, or only the unmasked ones; of either, features that had one value in training may be left
-    out. Where two of these ask for the same number of values, the first is meant: all, unmasked, unmasked without
-    constants, all without constants.
-
-    Args:
-        constants: Column → the only value that this feature had in training.
+    """Which values an ``/input`` may carry; their number decides which are meant. All features in order, or only the
+    unmasked ones; of either, features that had one value in training may be left out. Where two of these ask for the
+    same number of values, the first is meant: all, unmasked, unmasked without constants, all without constants.
+    ``constants``: Column → the only value that this feature had in training.
 
     >>> form = InputForm((Feature("pitch"), Feature("velocity"), Feature("duration", masked=True)), {1: 80.0})
     >>> form.row([60]).tolist()
@@ -52,8 +48,7 @@ class InputForm:
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
         """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
-        values, or one that is not a finite number of sensible size.
-        """
+        values, or one that is not a finite number of sensible size."""
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
@@ -86,12 +81,9 @@ ECHO_SECONDS = 0.5
 
 
 class Echoes:
-    """Outputs that may come back as inputs.
-
-    An input is the echo of an output sent at most `ECHO_SECONDS` ago if its known values equal those of the output as
-    float32, which is what OSC carries. Echoes come in the order of their outputs, so a claim settles those before it
-    too.
-    """
+    """Outputs that may come back as inputs. An input is the echo of an output sent at most `ECHO_SECONDS` ago if its
+    known values equal those of the output as float32, which is what OSC carries. Echoes come in the order of their
+    outputs, so a claim settles those before it too."""
 
     def __init__(self) -> None:
         self._sent: deque[tuple[float, float, list[float]]] = deque(maxlen=16)
@@ -142,13 +134,9 @@ class Past(NamedTuple):
 
 
 class History:
-    """What a model has observed, and when. Features are those that are played, shape (F,); rows are the model's.
-
-    At double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
-
-    Args:
-        lookahead: Seconds by which outputs are sent, and so observed, ahead of time.
-    """
+    """What a model has observed, and when. Features are those that are played, shape (F,); rows are the model's. At
+    double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
+    ``lookahead``: Seconds by which outputs are sent, and so observed, ahead of time."""
 
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
@@ -207,8 +195,7 @@ class History:
 
     def predict(self) -> tuple[float, Row]:
         """Sample the next event: in how many seconds of the clock, and its features. Raises `Refused`: nothing finite
-        can be sampled; the model is back in its start state.
-        """
+        can be sampled; the model is back in its start state."""
         try:
             row = np.asarray(self.player.sample(), dtype=np.float64)
         except HachimachiError as error:
@@ -255,8 +242,7 @@ class History:
 
     def recall_phrase(self, seconds: float, now: float) -> int:
         """Go on from what somebody else has played in the last seconds; return how many events that are. Raises
-        `Refused`: there are none; nothing has changed.
-        """
+        `Refused`: there are none; nothing has changed."""
         phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
@@ -286,8 +272,7 @@ class History:
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
         """Let another model with the same events take over; it observes the last of the past, from ``start`` on, a
-        state. What it knows of time passed goes on.
-        """
+        state. What it knows of time passed goes on."""
         events = list(self._recent)[-CATCH_UP:]
         (elapsed, index), temporal = self.player.moment, self.player.temporal
         self._use(player)

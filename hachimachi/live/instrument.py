@@ -24,12 +24,8 @@ BUSY_SECONDS = 0.002  # after so long in one packet, what is due meanwhile sound
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to play.
-
-    Args:
-        primers: Its state after each primer, by name.
-        seed: Where its random numbers began.
-    """
+    """A model that is ready to play. ``primers``: Its state after each primer, by name. ``seed``: Where its random
+    numbers began."""
 
     name: str
     player: PlayableModel
@@ -38,12 +34,8 @@ class LoadedModel:
 
 
 class Instrument:
-    """The routes of the protocol, bound to one performer.
-
-    Args:
-        loaded: Is called when one of them has been.
-        options: Further arguments of `Performer`.
-    """
+    """The routes of the protocol, bound to one performer. ``loaded``: Is called when one of them has been. ``options``:
+    Further arguments of `Performer`."""
 
     def __init__(
         self,
@@ -212,12 +204,9 @@ def _number(message: Message, low: float, high: float, expected: str) -> float:
 
 
 class Ensemble:
-    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address.
-
-    Args:
-        begin: Whether they begin to play alone at once, where their mode does.
-        may_steer: Whether who has an address may send other messages than ``/input`` and ``/status``.
-    """
+    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether they
+    begin to play alone at once, where their mode does. ``may_steer``: Whether who has an address may send other
+    messages than ``/input`` and ``/status``."""
 
     def __init__(
         self,

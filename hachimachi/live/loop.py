@@ -53,14 +53,9 @@ class Service(Protocol):
 
 
 class Loop:
-    """The socket that a service receives on and sends from.
-
-    Args:
-        reply: Whether to send to those who send, too: to the one who asked, else to the one who sent last.
-
-    Raises:
-        HachimachiError: An address that is not known or not ours, or a port in use.
-    """
+    """The socket that a service receives on and sends from. ``reply``: Whether to send to those who send, too: to the
+    one who asked, else to the one who sent last. Raises `HachimachiError`: an address that is not known or not ours, or
+    a port in use."""
 
     def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
         family, here = _resolve(*listen, "--address")
@@ -116,8 +111,7 @@ class Loop:
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
         """Send one packet out, and to one who asked. That nobody listens is no error. Raises `OSError`: the system
-        refuses to send it to somebody; the others have got it.
-        """
+        refuses to send it to somebody; the others have got it."""
         receivers = self._outs
         asker = (to or self._last_sender) if self._reply else None
         if asker is not None and all(where != asker for _, where in self._outs):
@@ -238,8 +232,7 @@ def describe_exposure(address: str, port: int, control_from: Sequence[str]) -> s
 
 def senders_among(addresses: Sequence[str]) -> Callable[[Address | None], bool]:
     """Return whether a sender is one of those with these addresses, names or networks (192.168.0.0/24); any is, where
-    there are none. Raises `HachimachiError`: an address that is not known.
-    """
+    there are none. Raises `HachimachiError`: an address that is not known."""
     networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
     for address in addresses:
         try:
@@ -286,11 +279,9 @@ def realtime() -> Iterator[str]:
 
 
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
-    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it.
-
-    It asks for SCHED_FIFO, and for memory that is not paged out; sched(7), mlockall(2). What takes that back is added
-    to ``undo``. Returns one sentence: what was granted, or why it was not and what a person can do. It never raises.
-    """
+    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it. It asks for
+    SCHED_FIFO, and for memory that is not paged out; sched(7), mlockall(2). What takes that back is added to ``undo``.
+    Returns one sentence: what was granted, or why it was not and what a person can do. It never raises."""
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."

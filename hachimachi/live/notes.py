@@ -15,10 +15,8 @@ INSTANT = 0.005  # seconds: notes that begin closer together are one chord
 
 
 class ActiveNotes:
-    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
-
-    A note ends after its feature ``duration``, in seconds; without one when the next event comes later, or the same
-    note.
+    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds. A note ends after its
+    feature ``duration``, in seconds; without one when the next event comes later, or the same note.
 
     >>> import numpy as np
     >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])

@@ -51,13 +51,9 @@ class Message(NamedTuple):
 
 
 def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
-    """Read a packet, in the order in which it was written. A bad element costs itself and no other.
-
-    Args:
-        packet: One datagram.
-        now: Its arrival in seconds of the clock by which the events are timed.
-        wall: The same moment in seconds since 1970, to which time tags refer.
-    """
+    """Read a packet, in the order in which it was written. A bad element costs itself and no other. ``packet``: One
+    datagram. ``now``: Its arrival in seconds of the clock by which the events are timed. ``wall``: The same moment in
+    seconds since 1970, to which time tags refer."""
     waiting: list[tuple[int, int, float | None]] = [(0, len(packet), None)]
     while waiting:
         start, end, ahead = waiting.pop()
@@ -191,11 +187,9 @@ MOST_CLOCKS = 64  # senders whose clocks are remembered
 
 
 class Inbox:
-    """Reads packets as they arrive, and takes off time tags by how much their sender's clock is wrong.
-
-    That is told to the screen, and to the sender as ``/status clock SECONDS``, ahead above 0. The packet that was least
-    delayed shows a clock best (RFC 5905, clock filter). An event that is late on its way counts from its arrival.
-    """
+    """Reads packets as they arrive, and takes off time tags by how much their sender's clock is wrong. That is told to
+    the screen, and to the sender as ``/status clock SECONDS``, ahead above 0. The packet that was least delayed shows a
+    clock best (RFC 5905, clock filter). An event that is late on its way counts from its arrival."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -238,12 +232,9 @@ class Inbox:
 
 
 class OscListener(Listener):
-    """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``.
-
-    Args:
-        note_offs: Whether the ends of notes that last their duration are sent; early ends always are.
-        ahead: Whether packets carry, as the time tag of a bundle, when they are to sound.
-    """
+    """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``. ``note_offs``:
+    Whether the ends of notes that last their duration are sent; early ends always are. ``ahead``: Whether packets
+    carry, as the time tag of a bundle, when they are to sound."""
 
     def __init__(
         self,

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mode:
-    """What a performer does after an input and after it has played.
-
-    Args:
-        gives_way: An input cancels what waits.
-        after_silence: It goes on alone once there has been no input for a while, and listens until then.
-    """
+    """What a performer does after an input and after it has played. ``gives_way``: An input cancels what waits.
+    ``after_silence``: It goes on alone once there has been no input for a while, and listens until then."""
 
     name: str
     answers: bool = False
@@ -49,8 +45,7 @@ MODES = {
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     """Return a mode by its name, for a model with or without time and one or all predictions pending. Raises `Refused`:
-    there is none, or it does not go with the model or with what is pending.
-    """
+    there is none, or it does not go with the model or with what is pending."""
     mode = MODES.get(name)
     if mode is None:
         raise Refused("value", f"mode {quote(name)} is unknown, expected one of {' '.join(MODES)}")
@@ -63,11 +58,8 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
 
 
 class TurnTaking:
-    """Decides whether it is the model's turn.
-
-    Args:
-        silence: Seconds without an input after which it is the model's turn, in modes that wait for that.
-    """
+    """Decides whether it is the model's turn. ``silence``: Seconds without an input after which it is the model's turn,
+    in modes that wait for that."""
 
     def __init__(self, mode: Mode, silence: float) -> None:
         self.mode, self.silence = mode, silence
@@ -103,11 +95,9 @@ class TurnTaking:
 
 @dataclass(frozen=True)
 class Status:
-    """How a performer stands at one moment. The first seven counts are those of `Counts`.
-
-    ``shortest_input`` names the fewest values that an input may carry; ``speed`` is seconds of the model in one of the
-    clock; ``latency`` is how late outputs were, and goes on counting.
-    """
+    """How a performer stands at one moment. The first seven counts are those of `Counts`. ``shortest_input`` names the
+    fewest values that an input may carry; ``speed`` is seconds of the model in one of the clock; ``latency`` is how
+    late outputs were, and goes on counting."""
 
     heard: int
     released: int
@@ -139,18 +129,10 @@ BEHIND_SECONDS = 1.0
 
 
 class Performer:
-    """State and clock of one model that plays.
-
-    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and returns when to
-    call again.
-
-    Args:
-        pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
-        lookahead: Seconds by which outputs are sent ahead of time.
-
-    Raises:
-        Refused: As in `find_mode`.
-    """
+    """State and clock of one model that plays. ``hear`` every event that has arrived, then ``play``: it answers the
+    newest, sounds what is due and returns when to call again. ``pending``: ``one``: a new input cancels the prediction
+    that waits; ``all``: every prediction is played. ``lookahead``: Seconds by which outputs are sent ahead of time.
+    Raises `Refused`: as in `find_mode`."""
 
     def __init__(
         self,
@@ -255,8 +237,7 @@ class Performer:
 
     def set_sampling(self, sampling: Sampling) -> None:
         """Sample otherwise from now on; what waits is sampled anew only where another constraint of time holds. Raises
-        `Refused`: nothing could be predicted; the model is back in its start state.
-        """
+        `Refused`: nothing could be predicted; the model is back in its start state."""
         model = self._history.player
         before, model.sampling = model.sampling, sampling
         self._rewind()
@@ -287,8 +268,7 @@ class Performer:
 
     def prime_with_last(self, seconds: float) -> int:
         """Forget all but the inputs of the last seconds; return how many events that are. Raises `Refused`: there are
-        none; nothing has changed.
-        """
+        none; nothing has changed."""
         self._rewind()
         count = self._history.recall_phrase(seconds, self._clock())
         self.end()
@@ -296,17 +276,10 @@ class Performer:
         return count
 
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
-        """Let the model observe an event. The answer comes with ``play``; of several events before it, the
-        newest is answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`.
-
-        Args:
-            values: All features, or fewer as `InputForm` allows.
-            at: When it happened, in seconds of the clock; now, if not given.
-            asker: Who sent it.
-
-        Raises:
-            Refused: Values that are no event; nothing has changed.
-        """
+        """Let the model observe an event. The answer comes with ``play``; of several events before it, the newest is
+        answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`. ``values``: All
+        features, or fewer as `InputForm` allows. ``at``: When it happened, in seconds of the clock; now, if not given.
+        ``asker``: Who sent it. Raises `Refused`: values that are no event; nothing has changed."""
         features, now = self._history.form.row(values), self._clock()
         echo_of, observed = self._history.claim(features, now)
         if observed:
@@ -344,8 +317,7 @@ class Performer:
 
     def answer(self) -> None:
         """Predict what follows the newest input, if it has not been answered. Raises `Refused`: nothing could be
-        predicted; the model is back in its start state.
-        """
+        predicted; the model is back in its start state."""
         if (newest := self._schedule.take_input()) is not None:
             self._predict(*newest)
 

@@ -28,10 +28,8 @@ Row = NDArray[np.float64]
 
 
 class PlayableModel(Protocol):
-    """What a performer needs of a model; `hachimachi.player.engine.Player` is one.
-
-    A row is [dt, f0, f1, …] where ``temporal``, with dt NaN for a first event, else [f0, f1, …].
-    """
+    """What a performer needs of a model; `hachimachi.player.engine.Player` is one. A row is [dt, f0, f1, …] where
+    ``temporal``, with dt NaN for a first event, else [f0, f1, …]."""
 
     sampling: Sampling
     """How it samples; may be replaced between two events."""
@@ -93,10 +91,8 @@ Address = tuple[str, int]  # host and port of a program that sent something
 
 
 class Listener(Protocol):
-    """Is called when something happens, in the playing thread: it must be quick, and must not raise.
-
-    Times are seconds of the performer's clock. An output that comes back as an input is not reported again.
-    """
+    """Is called when something happens, in the playing thread: it must be quick, and must not raise. Times are seconds
+    of the performer's clock. An output that comes back as an input is not reported again."""
 
     def began(self) -> None:
         """The model is back in its start state, or in that of a primer: what follows is a new sequence."""
@@ -120,15 +116,11 @@ SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
-    """One message that was not obeyed, or one answer that could not be given.
-
-    Args:
-        kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is
-            not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large, ``name``: no feature has
-            this name, ``value``: it is not among what can be done, ``model``: nothing finite can be predicted,
-            ``sender``: who asks may not, ``send``: the system refuses to send.
-        text: One line: what, found, expected.
-    """
+    """One message that was not obeyed, or one answer that could not be given. ``kind``: ``packet`` is not OSC,
+    ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is not a number, ``finite``: it is
+    NaN or infinite, ``size``: it is far too large, ``name``: no feature has this name, ``value``: it is not among what
+    can be done, ``model``: nothing finite can be predicted, ``sender``: who asks may not, ``send``: the system refuses
+    to send. ``text``: One line: what, found, expected."""
 
     def __init__(self, kind: Refusal, text: str) -> None:
         super().__init__(text)
@@ -137,8 +129,7 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 class Refusals:
     """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a known route than
-    `SHOW_SECONDS` and `ANSWER_SECONDS`.
-    """
+    `SHOW_SECONDS` and `ANSWER_SECONDS`."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

@@ -34,14 +34,9 @@ WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, wh
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """How models play.
-
-    Args:
-        speed: Seconds of the model in one of the clock.
-        lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
-        begin: Whether models begin to play alone at once.
-        control_from: Addresses, names or networks of who may steer; empty for whoever reaches the port.
-    """
+    """How models play. ``speed``: Seconds of the model in one of the clock. ``lookahead``: Seconds by which outputs are
+    sent ahead, in bundles that say when. ``begin``: Whether models begin to play alone at once. ``control_from``:
+    Addresses, names or networks of who may steer; empty for whoever reaches the port."""
 
     mode: str = "follow"
     pending: Pending = "one"
@@ -69,8 +64,7 @@ class Outputs:
 
 def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
     """Return a model that is ready to play. Raises `HachimachiError`: a file that is no model, a sampling that the
-    model cannot play, or a primer it cannot observe.
-    """
+    model cannot play, or a primer it cannot observe."""
     player = load_player(path, seed, sampling)
     primers = {}
     with quick_steps():
@@ -85,8 +79,7 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
     """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
-    Raises `HachimachiError`: the first of them whose name is taken.
-    """
+    Raises `HachimachiError`: the first of them whose name is taken."""
     taken = {path.stem: path for path in others}
     for path in paths:
         if path.stem in taken:
@@ -111,8 +104,7 @@ def assemble(
     models: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, settings: PlaySettings, outputs: Outputs
 ) -> tuple[Ensemble, Reporter | None]:
     """Return the ensemble, ready to be run, and what reports to the screen. Raises `HachimachiError`: a standby that
-    could take no model's place.
-    """
+    could take no model's place."""
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
     traces = [Trace([feature.name for feature in model.player.features]) for model in models]
     instruments: list[Instrument] = []
@@ -203,15 +195,10 @@ def perform(
     say: Callable[[str], None] = print,
     manner: PlaySettings | None = None,
 ) -> Iterator[Stage]:
-    """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
-
-    Args:
-        outs: Hosts and ports to play to; without any, who sends is answered.
-        listen: Host and port to listen on; port 0 takes any that is free.
-        manner: The earlier name of ``settings``.
-
-    Raises:
-        HachimachiError: An address that is not ours, a port in use, or what the model cannot play.
+    """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`. ``outs``: Hosts and ports to
+    play to; without any, who sends is answered. ``listen``: Host and port to listen on; port 0 takes any that is free.
+    ``manner``: The earlier name of ``settings``. Raises `HachimachiError`: an address that is not ours, a port in use,
+    or what the model cannot play.
 
     >>> import numpy as np
     >>> from pythonosc.udp_client import SimpleUDPClient

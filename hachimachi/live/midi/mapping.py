@@ -107,10 +107,8 @@ class NoteNames:
 
 
 def velocity_of_releases(columns: Sequence[Column]) -> int | None:
-    """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it.
-
-    ``None`` without ``pitch`` or ``velocity``, or where velocities are not whole numbers from 1 to 127 in training.
-    """
+    """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it. ``None``
+    without ``pitch`` or ``velocity``, or where velocities are not whole numbers from 1 to 127 in training."""
     features = features_of(columns)
     by_name = {column.name: (i, column) for i, column in enumerate(features)}
     if not {"pitch", "velocity"} <= by_name.keys():
@@ -149,11 +147,8 @@ class Channels:
         return previous != program
 
     def find(self, program: int, busy: Collection[int] = ()) -> tuple[int, bool]:
-        """Return the channel of an instrument, and whether a program change has to come first.
-
-        Args:
-            busy: Channels on which notes sound: of those that could give way, they come last.
-        """
+        """Return the channel of an instrument, and whether a program change has to come first. ``busy``: Channels on
+        which notes sound: of those that could give way, they come last."""
         if program == DRUMS:
             return DRUM_CHANNEL, False
         channel = next((channel for channel, sounds in self._programs.items() if sounds == program), None)
@@ -166,12 +161,10 @@ class Channels:
 
 
 class Keyboard:
-    """Turns notes and controllers, by feature, into a model's input: its unmasked features, in their order.
-
-    Where events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an
-    event. A feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor
-    controller gives stays at its median. Raises `HachimachiError` where neither gives any feature.
-    """
+    """Turns notes and controllers, by feature, into a model's input: its unmasked features, in their order. Where
+    events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an event. A
+    feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor controller
+    gives stays at its median. Raises `HachimachiError` where neither gives any feature."""
 
     def __init__(self, columns: Sequence[Column], controls: Mapping[str, int]) -> None:
         check_controls(columns, controls, "in")

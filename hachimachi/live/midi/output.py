@@ -26,11 +26,8 @@ VELOCITY = 64  # of notes of a model that has none
 
 class MidiOut(Listener):
     """Plays one model's events to a port, which several may share; ``controls`` and ``channel`` (from 0) are as of the
-    options. Nothing in it raises while it plays. What a player plays sounds by itself, or by ``--midi-thru``.
-
-    Raises:
-        HachimachiError: The model's events are no notes, and no controller stands for any of its features.
-    """
+    options. Nothing in it raises while it plays. What a player plays sounds by itself, or by ``--midi-thru``. Raises
+    `HachimachiError`: the model's events are no notes, and no controller stands for any of its features."""
 
     def __init__(
         self, port: OutPort, columns: Sequence[Column], controls: Mapping[str, int] | None = None, channel: int = 0

@@ -31,8 +31,7 @@ Direction = Literal["in", "out"]
 
 def port_names() -> dict[Direction, list[str]]:
     """Return the names of the MIDI ports of this machine. Raises `HachimachiError`: python-rtmidi is not installed, or
-    the system has no MIDI.
-    """
+    the system has no MIDI."""
     backend = _load_backend()
     try:
         with _libraries_silent():
@@ -43,15 +42,9 @@ def port_names() -> dict[Direction, list[str]]:
 
 
 def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | None = None) -> Any:
-    """Open a port of mido.
-
-    Args:
-        wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
-        callback: Is given each message that is heard, in a thread of the system's.
-
-    Raises:
-        HachimachiError: No such port, several, one that cannot be opened, or no MIDI at all.
-    """
+    """Open a port of mido. ``wanted``: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a
+    new one. ``callback``: Is given each message that is heard, in a thread of the system's. Raises `HachimachiError`:
+    no such port, several, one that cannot be opened, or no MIDI at all."""
     backend, virtual = _load_backend(), wanted.startswith(VIRTUAL)
     name = wanted.removeprefix(VIRTUAL).strip() if virtual else find_port(wanted, port_names()[way], way)
     if not name:
@@ -114,14 +107,9 @@ _NUMBER = re.compile(r" \d+:\d+$")  # of ALSA, another one each time
 
 
 class WatchedPort:
-    """A port that is opened again when it vanishes and comes back: a thread of its own looks for its name.
-
-    Arguments and errors are those of `open_port`; a virtual one never vanishes.
-
-    Args:
-        say: Is told both, in that thread.
-        returned: Is called once it is open again.
-    """
+    """A port that is opened again when it vanishes and comes back: a thread of its own looks for its name. Arguments
+    and errors are those of `open_port`; a virtual one never vanishes. ``say``: Is told both, in that thread.
+    ``returned``: Is called once it is open again."""
 
     def __init__(
         self,
@@ -272,12 +260,8 @@ def _key(message: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class MidiSetup:
-    """The MIDI ports of one performance.
-
-    Args:
-        listeners: One for each model, none without a port to play to.
-        controls: Feature → number of the controller that stands for it.
-    """
+    """The MIDI ports of one performance. ``listeners``: One for each model, none without a port to play to.
+    ``controls``: Feature → number of the controller that stands for it."""
 
     inlet: MidiIn | None = None
     listeners: tuple[MidiOut, ...] = ()
@@ -286,8 +270,7 @@ class MidiSetup:
 
     def exchange(self, model: int, columns: Sequence[Column]) -> None:
         """Let the ports serve another model in place of the one of this index; raises, and changes nothing, where they
-        cannot.
-        """
+        cannot."""
         keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
         if self.listeners:
             self.listeners[model].adapt(columns)
@@ -320,12 +303,8 @@ class MidiSetup:
 
 @dataclass(frozen=True)
 class MidiPortOptions:
-    """Which ports to open, and what for.
-
-    Args:
-        hear: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
-        controls: ``--midi-cc``: feature → number of the controller.
-    """
+    """Which ports to open, and what for. ``hear``: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
+    ``controls``: ``--midi-cc``: feature → number of the controller."""
 
     hear: str | None = None
     play: str | None = None
@@ -338,14 +317,9 @@ class MidiPortOptions:
 def open_midi(
     options: MidiPortOptions, models: Sequence[Sequence[Column]], wake: Callable[[], object], say: Callable[[str], None]
 ) -> MidiSetup:
-    """Open ports; none, and without mido, where the options name none.
-
-    Args:
-        wake: Tells the playing thread, from any other, that something has arrived.
-
-    Raises:
-        HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
-    """
+    """Open ports; none, and without mido, where the options name none. ``wake``: Tells the playing thread, from any
+    other, that something has arrived. Raises `HachimachiError`: no such port, no MIDI, no python-rtmidi, or events that
+    MIDI cannot carry."""
     if not (options.hear or options.play):
         return MidiSetup()
     from hachimachi.live.midi.input import MidiIn

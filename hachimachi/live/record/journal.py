@@ -46,8 +46,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
     """Return the path, or ``name-2``, ``name-3``… if it is taken or has a journal; the path itself may have one, unless
-    ``with_journal``.
-    """
+    ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -106,8 +105,7 @@ def _lock(fd: int) -> bool:
 
 def read_journal(path: str | os.PathLike[str]) -> Recorded:
     """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
-    Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's.
-    """
+    Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -193,17 +191,10 @@ class Finished:
 def finish(
     journal: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, *, append: bool = False
 ) -> Finished:
-    """Write the data set of a journal, and remove the journal once that is safe on disk.
-
-    Args:
-        path: The data set, .json or .csv; else the journal's path without ``.journal``. What is there is kept, and the
-            next free name taken.
-        append: Add to the sequences that the data set has instead.
-
-    Raises:
-        HachimachiError: A journal that cannot be read or that another process writes, or a data set that cannot be
-            written; the journal stays.
-    """
+    """Write the data set of a journal, and remove the journal once that is safe on disk. ``path``: The data set, .json
+    or .csv; else the journal's path without ``.journal``. What is there is kept, and the next free name taken.
+    ``append``: Add to the sequences that the data set has instead. Raises `HachimachiError`: a journal that cannot be
+    read or that another process writes, or a data set that cannot be written; the journal stays."""
     journal = Path(journal)
     path = Path(os.fspath(journal).removesuffix(ENDING) if path is None else path)
     if in_use(journal):
@@ -253,20 +244,13 @@ def settle(path: Path) -> None:
 
 
 class Journal:
-    """Appends events to ``FILE.journal``; `close` makes the data set FILE of them.
-
-    `event`, `begin`, `clear` and `amend` gather lines, `flush` writes them in one call, and a thread of its own waits
-    for the disk. Nothing but the constructor and `close` raises.
-
-    Args:
-        who: Names of who plays, the person first. With more than one, the data set gets a column for it.
-        warn: Is called once, with a line that says what cannot be written and why; perhaps in a thread of the journal.
-        resume: Go on in the journal that a crash left, as a new sequence.
-
-    Raises:
-        HachimachiError: A suffix that is not .json or .csv, a journal that is there already or is in use, one to be
-            resumed that has other features, or no place to write.
-    """
+    """Appends events to ``FILE.journal``; `close` makes the data set FILE of them. `event`, `begin`, `clear` and
+    `amend` gather lines, `flush` writes them in one call, and a thread of its own waits for the disk. Nothing but the
+    constructor and `close` raises. ``who``: Names of who plays, the person first. With more than one, the data set gets
+    a column for it. ``warn``: Is called once, with a line that says what cannot be written and why; perhaps in a thread
+    of the journal. ``resume``: Go on in the journal that a crash left, as a new sequence. Raises `HachimachiError`: a
+    suffix that is not .json or .csv, a journal that is there already or is in use, one to be resumed that has other
+    features, or no place to write."""
 
     def __init__(
         self,
@@ -308,12 +292,8 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Add one event and return its number, counted from 0, for `amend`.
-
-        Args:
-            at: When it happened, in seconds of the clock.
-            row: Its features, shape (F,); NaN where unknown.
-        """
+        """Add one event and return its number, counted from 0, for `amend`. ``at``: When it happened, in seconds of the
+        clock. ``row``: Its features, shape (F,); NaN where unknown."""
         values = ", ".join([_format(value) for value in row.tolist()])
         self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
         self._empty = False

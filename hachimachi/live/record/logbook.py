@@ -21,12 +21,8 @@ EventKey = tuple[float, bytes]
 
 class JournalListener(Listener):
     """Writes what one performer hears and plays into a journal, which several may share: what all of them hear at the
-    same moment is written once.
-
-    Args:
-        who: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
-        shared: What was heard last, and by which performers; shared by all that share a journal.
-    """
+    same moment is written once. ``who``: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
+    ``shared``: What was heard last, and by which performers; shared by all that share a journal."""
 
     def __init__(self, journal: Journal, who: int = 1, shared: dict[EventKey, set[int]] | None = None) -> None:
         self._journal, self._who = journal, who
@@ -87,13 +83,8 @@ def make_listeners(journal: Journal) -> list[JournalListener]:
 
 class Logbook:
     """The journals of one performance: one that all models share if their events are alike, else one for each.
-
-    Args:
-        path: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`.
-
-    Raises:
-        HachimachiError: No place to write, or a suffix that is not .json or .csv.
-    """
+    ``path``: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`. Raises `HachimachiError`: no
+    place to write, or a suffix that is not .json or .csv."""
 
     def __init__(self, path: Path | None, models: Sequence[LoadedModel], warn: Callable[[str], None]) -> None:
         if path is None:
@@ -152,8 +143,7 @@ def rescue(journals: Sequence[Path], say: Callable[[str], None], path: Path | No
 
 def check_log(path: Path) -> None:
     """Refuse a log that cannot be written, before models are loaded. Raises `HachimachiError`: another suffix than
-    .json or .csv, no such folder, or a file that is there already.
-    """
+    .json or .csv, no such folder, or a file that is there already."""
     if path.suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
     if not path.parent.is_dir():

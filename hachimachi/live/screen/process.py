@@ -52,10 +52,8 @@ def can_draw(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
 
 
 class PanelProcess:
-    """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`.
-
-    What is sent waits in the child's socket until that is ready. If the child dies the performance goes on without.
-    """
+    """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`. What is sent waits in the child's socket
+    until that is ready. If the child dies the performance goes on without."""
 
     interval = 1 / 8
 
