@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from hachimachi.events import Feature
 from hachimachi.live.midi.mapping import NoteNames
@@ -88,7 +91,6 @@ class ActiveNotes:
 
 FINEST = 1e-6  # seconds; what is less late is on time
 PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
-BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 
 
 class LatencyHistogram:
@@ -103,23 +105,20 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self.count, self.largest = 0, 0.0
-        self._bins = [0] * (BINS + 1)
+        self._bins: Counter[int] = Counter()
 
     def add(self, seconds: float) -> None:
         """Count one; negative is on time."""
-        i = 0 if seconds <= FINEST else min(1 + int(PER_E_FOLD * math.log(seconds / FINEST)), BINS)
-        self._bins[i] += 1
+        self._bins[0 if seconds <= FINEST else 1 + int(PER_E_FOLD * math.log(seconds / FINEST))] += 1
         self.count += 1
         self.largest = max(self.largest, seconds)
 
     def percentile(self, share: float) -> float:
         """Return the percentile ``share``, from 0 to 100, in seconds; 0 if there were none."""
-        wanted, seen = share / 100 * self.count, 0
-        for i, count in enumerate(self._bins):
-            seen += count
-            if seen >= wanted and count:
-                return min(FINEST * math.exp(i / PER_E_FOLD), self.largest) if i else 0.0
-        return 0.0
+        bins = sorted(self._bins)
+        seen = list(accumulate(self._bins[i] for i in bins))
+        i = bins[bisect_left(seen, share / 100 * self.count)] if bins else 0
+        return min(FINEST * math.exp(i / PER_E_FOLD), self.largest) if i else 0.0
 
     def in_ms(self) -> tuple[float, float, float]:
         """Return median, 99th percentile and largest in milliseconds."""

@@ -93,19 +93,12 @@ class TurnTaking:
             self.alone, self.next = False, arrived + self.silence
 
 
-@dataclass(frozen=True)
-class Status:
-    """How a performer stands at one moment. The first seven counts are those of `Counts`. ``shortest_input`` names the
-    fewest values that an input may carry; ``speed`` is seconds of the model in one of the clock; ``latency`` is how
-    late outputs were, and goes on counting."""
+@dataclass(kw_only=True)
+class Status(Counts):
+    """How a performer stands at one moment. ``shortest_input`` names the fewest values that an input may carry;
+    ``speed`` is seconds of the model in one of the clock; ``latency`` is how late outputs were, and goes on counting.
+    """
 
-    heard: int
-    released: int
-    answered: int
-    skipped: int
-    predicted: int
-    played: int
-    cancelled: int
     features: tuple[str, ...]
     shortest_input: tuple[str, ...]
     mode: str
@@ -145,13 +138,11 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        model: PlayableModel
-        if hasattr(player, "sample"):
-            model = cast("PlayableModel", player)
-        else:  # a torch model, of which nothing is imported to ask for it
+        if not hasattr(player, "sample"):  # a torch model, of which nothing is imported to ask for it
             from hachimachi.player.engine import Player
 
-            model = Player(cast("EventModel", player))
+            player = Player(cast("EventModel", player))
+        model = cast("PlayableModel", player)
         self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
         self._turns = TurnTaking(find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence)
         self._history = History(model, lookahead)
