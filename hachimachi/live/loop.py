@@ -16,11 +16,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.osc import encode
 from hachimachi.live.protocols import Address
+
+if TYPE_CHECKING:
+    from hachimachi.live.instrument import Ensemble
+    from hachimachi.live.record.recorder import Recorder
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
@@ -31,25 +35,6 @@ WARM_UP = (60.0, 80.0, 0.5, 0.0)  # values of the message to nobody
 LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
-
-
-class Service(Protocol):
-    """What a loop runs: `Ensemble` and `Recorder`."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it has come to its end."""
-        ...
-
-    def start(self) -> None:
-        """Begin."""
-
-    def receive(self, packet: bytes, sender: Address, /) -> None:
-        """Take in one datagram; must not raise."""
-
-    def turn(self) -> float | None:
-        """Do what is due and return the next deadline in seconds of `time.perf_counter`, ``None`` if nothing waits."""
-        ...
 
 
 class Loop:
@@ -137,7 +122,7 @@ class Loop:
         self._stopping = True
         self.wake()
 
-    def run(self, service: Service) -> None:
+    def run(self, service: Ensemble | Recorder) -> None:
         """Run a service until `stop`, or until it has come to its end."""
         with _collect_in_pauses():
             service.start()  # only now: the first collection takes longer than many an event
@@ -176,7 +161,7 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _drain(self, service: Service) -> None:
+    def _drain(self, service: Ensemble | Recorder) -> None:
         until = time.perf_counter() + DRAIN_SECONDS
         while time.perf_counter() < until:
             try:

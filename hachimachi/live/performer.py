@@ -57,42 +57,6 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     return mode
 
 
-class TurnTaking:
-    """Decides whether it is the model's turn. ``silence``: Seconds without an input after which it is the model's turn,
-    in modes that wait for that."""
-
-    def __init__(self, mode: Mode, silence: float) -> None:
-        self.mode, self.silence = mode, silence
-        self.paused = self._started = False
-        self.alone = False
-        """Whether it goes on by itself at this moment."""
-        self.next: float | None = None
-        """When it begins to, if that is decided."""
-
-    def start(self) -> None:
-        """End a pause, and go on alone where the mode does."""
-        self.paused, self._started, self.next = False, True, None
-        self.alone = self.mode.alone
-
-    def stop(self) -> None:
-        """Go on no more, until `start` or, in some modes, an input."""
-        self._started = self.alone = False
-        self.next = None
-
-    def restart(self) -> bool:
-        """After a reset or in another mode: return whether it goes on alone from here."""
-        self.next = None
-        self.alone = self._started and self.mode.alone and not self.mode.after_silence
-        return self.alone
-
-    def yield_to_input(self, arrived: float) -> None:
-        """An input arrived: go on from there, or give the turn and wait for silence."""
-        if self.mode.answers:
-            self.alone = self.mode.alone
-        elif self.mode.after_silence:
-            self.alone, self.next = False, arrived + self.silence
-
-
 @dataclass(kw_only=True)
 class Status(Counts):
     """How a performer stands at one moment. ``shortest_input`` names the fewest values that an input may carry;
@@ -144,7 +108,10 @@ class Performer:
             player = Player(cast("EventModel", player))
         model = cast("PlayableModel", player)
         self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
-        self._turns = TurnTaking(find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence)
+        self._mode, self._silence = find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence
+        self._paused = self._started = False
+        self._alone = False  # whether it goes on by itself at this moment
+        self._takes_turn: float | None = None  # when it begins to, if that is decided
         self._history = History(model, lookahead)
         self._schedule = Schedule(one=pending == "one")
         self._notes = NoteOutput(model.features, self._listeners, clock)
@@ -156,15 +123,15 @@ class Performer:
 
     def status(self) -> Status:
         """Return how it stands now."""
-        form, turns = self._history.form, self._turns
+        form = self._history.form
         return Status(
             **vars(self.counts),
             features=form.names,
             shortest_input=form.shortest,
-            mode=turns.mode.name,
-            paused=turns.paused,
-            alone=turns.alone,
-            silence=turns.silence,
+            mode=self._mode.name,
+            paused=self._paused,
+            alone=self._alone,
+            silence=self._silence,
             speed=self._history.speed,
             pending=len(self._schedule),
             sounding=len(self._notes.active),
@@ -174,10 +141,10 @@ class Performer:
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        if self._turns.alone and self._schedule.to_extend:
+        if self._alone and self._schedule.to_extend:
             return -math.inf
         ahead = [at - self._lookahead for at in (self._schedule.next, self._notes.active.next) if at is not None]
-        return min([*ahead, *([] if self._turns.next is None else [self._turns.next])], default=None)
+        return min([*ahead, *([] if self._takes_turn is None else [self._takes_turn])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
@@ -187,32 +154,31 @@ class Performer:
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
-        self._turns.start()
-        if self._turns.alone and self._schedule.empty:
+        self._paused, self._started, self._takes_turn = False, True, None
+        self._alone = self._mode.alone
+        if self._alone and self._schedule.empty:
             self.sample()
 
     def pause(self) -> None:
         """Observe, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
         self._drop()
-        self._turns.stop()
-        self._turns.paused = True
+        self._paused, self._started, self._alone, self._takes_turn = True, False, False, None
 
     def panic(self) -> None:
         """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
         self.end()
-        self._turns.stop()
+        self._started, self._alone, self._takes_turn = False, False, None
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end. Raises as `find_mode`."""
         mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
-        self._turns.mode = mode
-        if self._turns.restart():
-            self.sample()
+        self._mode = mode
+        self._go_on()
 
     def set_silence(self, seconds: float) -> None:
         """Wait so long without an input before the mode ``respond`` goes on alone."""
-        self._turns.silence = seconds
+        self._silence = seconds
 
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
@@ -281,7 +247,7 @@ class Performer:
         at = echo_of if echo_of is not None else now if at is None else at
         if not self._schedule.one:
             self.answer()
-        elif self._turns.mode.gives_way:
+        elif self._mode.gives_way:
             self._drop()
         else:
             self._rewind()
@@ -290,12 +256,14 @@ class Performer:
         if echo_of is None:
             for listener in self._listeners:
                 listener.heard(features, at)
-        if self._turns.paused:
-            self.counts.skipped += self._turns.mode.answers
+        if self._paused:
+            self.counts.skipped += self._mode.answers
             return
-        self._turns.yield_to_input(now)
-        if self._turns.mode.answers:
+        if self._mode.answers:
+            self._alone = self._mode.alone
             self._schedule.answer_later(Input(at, now, asker))
+        elif self._mode.after_silence:  # it gives the turn
+            self._alone, self._takes_turn = False, now + self._silence
 
     def release(self, note: Note, at: float) -> None:
         """End a player's note, at a moment in seconds of the clock: how long it was is known from here on. Nothing that
@@ -321,9 +289,9 @@ class Performer:
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
-        turns, history = self._turns, self._history
-        if turns.next is not None and self._clock() >= turns.next:
-            turns.next, turns.alone = None, True
+        history = self._history
+        if self._takes_turn is not None and self._clock() >= self._takes_turn:
+            self._takes_turn, self._alone = None, True
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
@@ -337,16 +305,16 @@ class Performer:
             sent, at = self._clock(), due[-1].deadline
             for prediction, sounds in zip(due, sounded, strict=True):
                 if sounds:
-                    history.expect(prediction.features, prediction.deadline, sent, observed=turns.alone)
-                if turns.alone and prediction.before is None:
+                    history.expect(prediction.features, prediction.deadline, sent, observed=self._alone)
+                if self._alone and prediction.before is None:
                     history.observe(prediction.features, prediction.deadline, own=True)
-            if turns.alone and sent - at >= BEHIND_SECONDS:
+            if self._alone and sent - at >= BEHIND_SECONDS:
                 self._drop()
                 history.last = at = sent
-            if turns.alone and not len(self._schedule):
+            if self._alone and not len(self._schedule):
                 self._predict(at, at)
         self._notes.end_due(now)
-        if turns.alone and (last := self._schedule.to_extend) is not None:
+        if self._alone and (last := self._schedule.to_extend) is not None:
             before = history.remember()
             history.observe(last.features, last.deadline, own=True)
             self._schedule.mark_observed(before)
@@ -360,7 +328,13 @@ class Performer:
 
     def _begin(self) -> None:
         self._report_began()
-        if self._turns.restart():
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """After a reset or in another mode: go on alone from here, if it had been started."""
+        self._takes_turn = None
+        self._alone = self._started and self._mode.alone and not self._mode.after_silence
+        if self._alone:
             self.sample()
 
     def _report_began(self) -> None:
@@ -383,15 +357,14 @@ class Performer:
         self._sample(at, requested, asker)
 
     def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
-        turns = self._turns
         try:
             between, features = self._history.predict()
         except Refused:
             self._report_began()
-            if turns.alone and self._schedule.empty:
-                turns.next = self._clock() + RETRY_SECONDS
+            if self._alone and self._schedule.empty:
+                self._takes_turn = self._clock() + RETRY_SECONDS
             raise
-        if turns.alone:
-            turns.next = None
+        if self._alone:
+            self._takes_turn = None
         deadline = at + between if self._history.player.temporal else requested
         self._schedule.add(Prediction(deadline, features, requested, asker))
