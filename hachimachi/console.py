@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -66,9 +67,7 @@ def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
 
 class Printer:
     """Prints from a thread of its own: a terminal that takes nothing, as after Ctrl-S, holds up neither note nor
-    recording. Of what it does not take, `MOST` texts are kept and the rest is dropped. What has no file descriptor is
-    printed to at once.
-    """
+    recording. Of what it does not take, `MOST` texts are kept. What has no file descriptor is printed to at once."""
 
     MOST = 1000
 
@@ -83,13 +82,11 @@ class Printer:
             encoding = getattr(stream, "encoding", None) or "utf-8"
             data = (text + end).encode(encoding, "replace")
             try:
-                descriptor = stream.fileno()
-            except (OSError, ValueError, AttributeError):
+                self._texts.put_nowait((stream.fileno(), data))
+            except UnsupportedOperation:
                 print(data.decode(encoding), end="", file=stream, flush=True)
-                return
-            self._texts.put_nowait((descriptor, data))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._print, name="printer", daemon=True)
+                self._thread = threading.Thread(target=self._print, daemon=True)
                 self._thread.start()
 
     def wait(self, seconds: float = 1.0) -> None:

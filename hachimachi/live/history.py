@@ -80,38 +80,6 @@ ECHO_SECONDS = 0.5
 """How long after an output an equal input is its echo; later it is somebody who plays the same."""
 
 
-class Echoes:
-    """Outputs that may come back as inputs. An input is the echo of an output sent at most `ECHO_SECONDS` ago if its
-    known values equal those of the output as float32, which is what OSC carries. Echoes come in the order of their
-    outputs, so a claim settles those before it too."""
-
-    def __init__(self) -> None:
-        self._sent: deque[tuple[float, float, list[float]]] = deque(maxlen=16)
-
-    def add(self, scheduled: float, sent: float, features: NDArray[np.float64]) -> None:
-        """Remember an output: when it was due, when it went out, and its features, shape (F,)."""
-        self._sent.append((scheduled, sent, _as_sent(features)))
-
-    def claim(self, features: NDArray[np.float64], now: float) -> float | None:
-        """Return when the output was due of which this input, NaN where unknown, is the echo; else ``None``."""
-        while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
-            self._sent.popleft()
-        if not self._sent:
-            return None
-        values = _as_sent(features)
-        known = [column for column, value in enumerate(values) if not math.isnan(value)]
-        for i, (scheduled, _, output) in enumerate(self._sent):
-            if all(values[column] == output[column] for column in known):
-                for _ in range(i + 1):
-                    self._sent.popleft()
-                return scheduled
-        return None
-
-
-def _as_sent(features: NDArray[np.float64]) -> list[float]:
-    return features.astype(np.float32).tolist()
-
-
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
@@ -153,14 +121,22 @@ class History:
         self.speed = speed
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
-        """Return when the output was due of which an input is the echo, ``None`` if it is none; and whether the model
-        has observed it already."""
-        due = self._observed_outputs.claim(features, now)
-        return (due, True) if due is not None else (self._other_outputs.claim(features, now), False)
+        """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
+        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the output
+        as float32, which is what OSC carries; they come in order, so a claim settles those before it too."""
+        while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
+            self._sent.popleft()
+        values = features.astype(np.float32).tolist() if self._sent else []
+        for i, (due, _, output, observed) in enumerate(self._sent):
+            if all(math.isnan(value) or value == other for value, other in zip(values, output, strict=True)):
+                for _ in range(i + 1):
+                    self._sent.popleft()
+                return due, observed
+        return None, False
 
     def expect(self, features: Row, at: float, now: float, observed: bool) -> None:
         """Keep an output that may come back, whether or not the model observes it without that."""
-        (self._observed_outputs if observed else self._other_outputs).add(at, max(at, now), features)
+        self._sent.append((at, max(at, now), features.astype(np.float32).tolist(), observed))
 
     def observe(self, features: Row, at: float, own: bool) -> None:
         """Let the model observe an event that happened at a moment; ``own`` if the model had played it."""
@@ -292,8 +268,8 @@ class History:
         self._names, self._velocity = NoteNames(player.features), velocity_of_releases(player.columns)
 
     def _clear(self) -> None:
-        # outputs that may come back: those that the model has observed when they were played, and the others
-        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
+        # outputs that may come back: when each was due and sent, its values, and whether the model has observed it
+        self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None

@@ -143,10 +143,9 @@ class WatchedPort:
 
     def _watch(self) -> None:
         while not self._closing.wait(WATCH_SECONDS):
-            self.look()
+            self._look()
 
-    def look(self) -> None:
-        """Close the port if its name is gone, and open it again if that is back."""
+    def _look(self) -> None:
         try:
             find_port(self._wanted, port_names()[self._way], self._way)
             if self._port is not None:
