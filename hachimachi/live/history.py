@@ -122,8 +122,8 @@ class History:
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
-        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the output
-        as float32, which is what OSC carries; they come in order, so a claim settles those before it too."""
+        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
+        output as float32, which is what OSC carries; they come in order, so a claim settles those before it too."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         values = features.astype(np.float32).tolist() if self._sent else []

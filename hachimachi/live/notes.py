@@ -19,17 +19,7 @@ INSTANT = 0.005  # seconds: notes that begin closer together are one chord
 
 class ActiveNotes:
     """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds. A note ends after its
-    feature ``duration``, in seconds; without one when the next event comes later, or the same note.
-
-    >>> import numpy as np
-    >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
-    >>> notes.begin(np.array([60, 0.5]), at=10.0), notes.next
-    ([], 10.5)
-    >>> notes.begin(np.array([60, 0.5]), at=10.2)
-    [Note(pitch=60, channel=None)]
-    >>> notes.pop_due(now=10.7)
-    [(10.7, Note(pitch=60, channel=None))]
-    """
+    feature ``duration``, in seconds; without one when the next event comes later, or the same note."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._duration = next((i for i, feature in enumerate(features) if feature.name == "duration"), None)

@@ -119,12 +119,7 @@ def velocity_of_releases(columns: Sequence[Column]) -> int | None:
 
 
 class Channels:
-    """Gives each instrument a channel when it first plays; of more than fifteen, the one unused for longest gives way.
-
-    >>> channels = Channels()
-    >>> channels.find(48), channels.find(0), channels.find(48), channels.find(DRUMS)
-    ((0, True), (1, True), (0, False), (9, False))
-    """
+    """A channel for each instrument from its first note on; of more than fifteen the one unused for longest gives way."""
 
     def __init__(self) -> None:
         self._programs: dict[int, int] = {}  # by channel, the least recently used first

@@ -67,15 +67,7 @@ def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
     """Return the one port whose name has ``wanted`` in it, in any case; a whole name comes before a part of others.
 
     Raises:
-        HachimachiError: None or several.
-
-    >>> find_port("keys", ["Keystation 49", "LoopBe KEYS"], "in")
-    Traceback (most recent call last):
-    hachimachi.errors.HachimachiError: --midi-in: 'keys' is in the names of 2 ports: 'Keystation 49', 'LoopBe KEYS'; \
-say more of one
-    >>> find_port("KEYST", ["Keystation 49", "LoopBe KEYS"], "in")
-    'Keystation 49'
-    """
+        HachimachiError: None or several."""
     key = wanted.casefold().strip()
     found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
     if len(found) == 1:
