@@ -119,7 +119,7 @@ def velocity_of_releases(columns: Sequence[Column]) -> int | None:
 
 
 class Channels:
-    """A channel for each instrument from its first note on; of more than fifteen the one unused for longest gives way."""
+    """A channel for each instrument from its first note on; of more than fifteen the longest unused one gives way."""
 
     def __init__(self) -> None:
         self._programs: dict[int, int] = {}  # by channel, the least recently used first
