@@ -78,7 +78,7 @@ class Printer:
     def __call__(self, text: str, stream: TextIO | None = None, end: str = "\n") -> None:
         """Print a text, on standard output if no other stream is given; it never raises."""
         stream = stream or sys.stdout
-        with suppress(OSError, ValueError, queue.Full):  # nobody reads any more
+        with suppress(AttributeError, OSError, ValueError, queue.Full):  # nobody reads, or there is no stream
             encoding = getattr(stream, "encoding", None) or "utf-8"
             data = (text + end).encode(encoding, "replace")
             try:

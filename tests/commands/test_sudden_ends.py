@@ -65,7 +65,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A MIDI file that takes a moment to read, and a data set to train on."""
     folder = tmp_path_factory.mktemp("sources")
     features = (Feature("pitch", "integer"), Feature("velocity", "integer"), Feature("duration", masked=True))
-    step = np.arange(20_000)
+    step = np.arange(20_000, dtype=np.float64)
     data = np.column_stack([60 + step % 7, 80 + step % 5, np.full(len(step), 0.2)]).astype(float)
     write(folder / "long.mid", EventSequence(features, data, 0.25 * step, "long"))
     write(folder / "data.json", EventSequence(features, data[:400], 0.25 * step[:400], "short"))
