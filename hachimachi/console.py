@@ -5,12 +5,17 @@ Rich is imported where something is printed, so that ``--help`` stays quick.
 
 from __future__ import annotations
 
+import os
+import queue
+import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from io import UnsupportedOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from hachimachi.errors import listed
 
@@ -58,6 +63,48 @@ def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
         ).rstrip()
         for what, where, text in lines
     )
+
+
+class Printer:
+    """Prints from a thread of its own: a terminal that takes nothing, as after Ctrl-S, holds up neither note nor
+    recording. Of what it does not take, `MOST` texts are kept. What has no file descriptor is printed to at once."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self._texts: queue.Queue[tuple[int, bytes]] = queue.Queue(self.MOST)
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, text: str, stream: TextIO | None = None, end: str = "\n") -> None:
+        """Print a text, on standard output if no other stream is given; it never raises."""
+        stream = stream or sys.stdout
+        with suppress(AttributeError, OSError, ValueError, queue.Full):  # nobody reads, or there is no stream
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            data = (text + end).encode(encoding, "replace")
+            try:
+                self._texts.put_nowait((stream.fileno(), data))
+            except UnsupportedOperation:
+                print(data.decode(encoding), end="", file=stream, flush=True)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._print, daemon=True)
+                self._thread.start()
+
+    def wait(self, seconds: float = 1.0) -> None:
+        """Wait until all is printed, but no longer than this."""
+        until = time.monotonic() + seconds
+        while self._texts.unfinished_tasks and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def _print(self) -> None:
+        while True:
+            descriptor, data = self._texts.get()
+            with suppress(OSError):
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            self._texts.task_done()
+
+
+printer = Printer()
 
 
 def make_table(headings: Sequence[str], right: Collection[str] = ()) -> Table:

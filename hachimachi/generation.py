@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
 DENSEST = 1000  # events per second at which a generation by seconds gives up
+MARGIN = 1e-6  # seconds: times that are added up come out a little different
 LONGEST = 10**9  # events at which every generation by seconds gives up
 
 
@@ -92,22 +94,44 @@ def generate_many(
         for row in primer.rows() if primer is not None else ():
             player.observe(row)
         for i in range(count):
-            twin, rows, elapsed = player.fork(seed + i), [], 0.0
-            while len(rows) < most:
-                row = twin.sample()
-                if not primed and not rows and player.temporal:
-                    row[0] = np.nan  # nothing came before it
-                elapsed += float(np.nan_to_num(row[0])) if seconds is not None else 0.0
-                if seconds is not None and elapsed > seconds:
-                    break
-                rows.append(row)
-                twin.observe(row)
+            rows = _play(player.fork(seed + i), most, seconds, first=not primed)
             if not rows:
                 raise HachimachiError(f"seconds is {seconds:g}: the first event comes later than that; ask for longer")
             table = np.array(rows)  # (N, D)
             time = start + np.nancumsum(table[:, 0]) if model.temporal else None
             sequences.append(EventSequence(model.features, table[:, int(model.temporal) :], time, name="generated"))
     return sequences
+
+
+def _play(player: Player, most: int, seconds: float | None, *, first: bool) -> list[NDArray[np.float64]]:
+    """Draw rows until there are so many, or until the next would come after so many seconds."""
+    rows: list[NDArray[np.float64]] = []
+    elapsed = passed = 0.0
+    polyphony, names = player.sampling.polyphony, [column.name for column in player.columns]
+    sounding: list[tuple[float, NDArray[np.float64]]] = []  # when the notes that sound began, and their rows
+    while len(rows) < most:
+        row = player.sample()
+        if first and not rows and player.temporal:
+            row[0] = np.nan  # nothing came before it
+        elapsed += float(np.nan_to_num(row[0])) if player.temporal else 0.0
+        if seconds is not None and elapsed > seconds:
+            break
+        player.observe(row)
+        row[0] += passed
+        if polyphony is not None:
+            duration = names.index("duration")
+            sounding = [(began, note) for began, note in sounding if began + note[duration] > elapsed + MARGIN]
+            if len(sounding) == polyphony:
+                began, earliest = sounding.pop(0)
+                if elapsed - began < player.voices.instant:  # a chord of more notes than may sound
+                    sounding.insert(0, (began, earliest))
+                    passed = row[0]
+                    continue
+                earliest[duration] = elapsed - began
+            sounding.append((elapsed, row))
+            passed = 0.0
+        rows.append(row)
+    return rows
 
 
 def check_features(model: EventModel | Player, data: EventSequence) -> None:

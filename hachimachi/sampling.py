@@ -92,8 +92,8 @@ class Sampling:
         min_p: Only bins that are at least this many times as probable as the most probable one (Nguyen et al. 2024,
             https://arxiv.org/abs/2407.01082).
         constraints: What columns may play, by name.
-        polyphony: Most notes that may sound at once: an event that would be one more waits until a note has ended.
-        yields: Whether polyphony gives way where the time constraint does not allow that wait, as on stage.
+        polyphony: Most notes that may sound at once: where one more begins, the one that began first ends. It changes
+            nothing of what is drawn, nor of its time.
     """
 
     temperature: ByColumn = field(default=1.0)
@@ -101,7 +101,6 @@ class Sampling:
     min_p: ByColumn = field(default=0.0)
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
     polyphony: int | None = None
-    yields: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))
@@ -121,10 +120,8 @@ class Sampling:
 
     def order(self, names: Sequence[str], order: Sequence[int]) -> Sequence[int]:
         """Return the indices of columns in the order in which they are drawn, given the model's order."""
-        if not self.constraints and self.polyphony is None:
-            return order
-        constrained = {*self.constraints, *((TIME,) if self.polyphony is not None else ())}
-        return sorted(order, key=lambda i: names[i] not in constrained)  # a stable sort: else in the model's order
+        first = [i for i in order if names[i] in self.constraints]
+        return [*first, *(i for i in order if i not in first)]
 
     def check(self, columns: Sequence[Column]) -> None:
         """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""

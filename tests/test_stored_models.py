@@ -31,7 +31,7 @@ def test_a_stored_model_scores_and_plays_as_it_did(file: str) -> None:
     model, expected = load_model(STORED / file), EXPECTED[file]
     rows = torch.from_numpy(read(STORED / "events.json")[0].rows())[None]
     temperature, min_p = (dict.fromkeys((column.name for column in model.columns), number) for number in (0.8, 0.02))
-    shaped = Sampling(temperature, min_p=min_p, constraints={"pitch": Constraint.scale("C major")}, polyphony=3)
+    shaped = Sampling(temperature, min_p=min_p, constraints={"pitch": Constraint.scale("C major")})
     with one_thread():
         with torch.inference_mode():
             log_prob = model.log_prob(rows)[0].double().nan_to_num(0).sum(0)
@@ -40,7 +40,7 @@ def test_a_stored_model_scores_and_plays_as_it_did(file: str) -> None:
             player = Player(model, 7, sampling=sampling)
             for event in expected[name]:
                 played = player.head.sample(  # before anything is drawn again
-                    player.state.hidden, player.state.last, player.voices.limit(sampling), player.random
+                    player.state.hidden, player.state.last, sampling, player.random
                 )
                 player.observe(played)
                 np.testing.assert_allclose(played, np.array(event, float), rtol=1e-6, atol=1e-9)

@@ -7,10 +7,11 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.console import opening_lines, printer
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
     from hachimachi.events import EventSequence, Feature
     from hachimachi.io import read
     from hachimachi.io.csv_format import render
-    from hachimachi.live.record.journal import beside
+    from hachimachi.live.record.journal import beside, settle
 
     csv = output.suffix.lower() == ".csv"
     if append and csv:
@@ -66,6 +67,7 @@ def check_output(output: Path, features: tuple[Feature, ...], temporal: bool, ap
             raise HachimachiError(f"{output}: {error}; see --names") from error
     if not output.exists():
         return features
+    settle(output)
     if not append:
         left = f"; --append brings in the unfinished {beside(output)} too" if beside(output).exists() else ""
         add = "" if csv else "--append to add a sequence to it, or "
@@ -104,6 +106,7 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
     choices = ["keep", "save", "discard"] if alike else ["save", "discard"]
     choice = choices[0]  # nothing is lost where there is nobody to be asked
     if sys.stdin.isatty() and sys.stdout.isatty():
+        printer.wait()
         if alike:
             click.echo("keep     as the beginning of this recording")
         click.echo("save     in a file of its own\ndiscard  delete it")
@@ -132,20 +135,7 @@ def offer_rescue(output: Path, features: Sequence[Feature], temporal: bool, say:
 @click.option("--address", default="127.0.0.1", show_default=True, help="Hear on this address of this machine.")
 @click.option("--out-address", default="127.0.0.1", show_default=True, help="Answer to this machine.")
 @click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
-def command(  # noqa: PLR0913, PLR0917  (one for each option)
-    size: int,
-    output: Path,
-    temporal: bool,
-    masked: tuple[str, ...],
-    categorical: tuple[str, ...],
-    names: str | None,
-    append: bool,
-    in_port: int,
-    out_port: int,
-    address: str,
-    out_address: str,
-    quiet: bool,
-) -> None:
+def command(size: int, output: Path, temporal: bool, append: bool, quiet: bool, **options: Any) -> None:
     """Record events of SIZE values, sent over OSC, into OUTPUT, a .json or .csv file ready for `hxmx train`.
 
     \b
@@ -157,21 +147,28 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
     Every event is on disk as it happens, in OUTPUT.journal: after a crash the next recording into OUTPUT offers it.
     Columns count from 0.
     """
-    from hachimachi.console import opening_lines
-    from hachimachi.io.files import check_suffix
+    from hachimachi.io.files import check_file, check_suffix
     from hachimachi.live.loop import Loop, ended_by_signals
     from hachimachi.live.osc import Wire
     from hachimachi.live.record.journal import SUFFIXES, Journal
     from hachimachi.live.record.recorder import Recorder
 
-    if in_port == out_port and address == out_address:
+    address, in_port = options["address"], options["in_port"]
+    out = options["out_address"], options["out_port"]
+    if out == (address, in_port):
         raise click.UsageError(f"--in-port and --out-port are both {in_port}: it would hear its own answers")
     check_suffix(output, SUFFIXES, "record into")
+    check_file(output)
     # a CSV header of numbers only is none
     prefix = "x" if output.suffix.lower() == ".csv" and not temporal else ""
-    features = check_output(output, make_features(size, names, masked, categorical, prefix), temporal, append)
+    described = make_features(size, options["names"], options["masked"], options["categorical"], prefix)
+    features = check_output(output, described, temporal, append)
+    click.get_current_context().call_on_close(printer.wait)
     screen = _Screen(quiet)
-    with Loop((address, in_port), [(out_address, out_port)]) as loop:  # first, so that a used port is reported at once
+    with Loop((address, in_port), [out]) as loop:  # first, so that a used port is reported at once
+        if loop.exposed:
+            reach = f"whoever reaches port {loop.port} of this machine may add events, drop them and end it"
+            screen.warn(f"listens on {address}: {reach}; see SECURITY.md")
         resume = offer_rescue(output, features, temporal, screen.warn)
         journal = Journal(output, features, temporal=temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None
@@ -180,7 +177,7 @@ def command(  # noqa: PLR0913, PLR0917  (one for each option)
             ("records", output.name, "with time" if temporal else "without time"),
             ("hears", f"{address}:{loop.port}", f"/input {' '.join(feature.name for feature in features)}"),
             ("", "", "/reset /status /stop"),
-            ("answers", f"{out_address}:{out_port}", "/status"),
+            ("answers", f"{out[0]}:{out[1]}", "/status"),
             ("end", "Ctrl-C", ""),
         ]
         try:
@@ -204,23 +201,23 @@ class _Screen:
         """Show the counter in its place."""
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         line = f"{minutes:02}:{seconds:02}  {count(events, 'event')}  {rate:,.1f} a second"
-        click.echo(f"\r{line:{self._width}}", nl=False)
+        printer(f"\r{line:{self._width}}", end="")
         self._width = len(line)
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
             self._end()
-            click.echo(line if "\n" in line else textwrap.fill(line, 79, subsequent_indent="  "))
+            printer(line if "\n" in line else textwrap.fill(line, 79, subsequent_indent="  "))
 
     def warn(self, line: str) -> None:
         """Print a line that matters even when quiet."""
         self._end()
-        click.echo(f"hxmx: {line}", err=True)
+        printer(f"hxmx: {line}", sys.stderr)
 
     def _end(self) -> None:
         if self._width:
-            click.echo()
+            printer("")
         self._width = 0
 
 

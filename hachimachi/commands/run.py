@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import textwrap
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hachimachi.commands.options import FiniteRange, midi_options, plugin_option, sampling_options
-from hachimachi.console import opening_lines
+from hachimachi.console import opening_lines, printer
 from hachimachi.errors import HachimachiError
 from hachimachi.live import MODE_NAMES
 
 if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
-    from hachimachi.live.midi.ports import MidiPortOptions
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
-    from hachimachi.sampling import Sampling
 
 FILE = click.Path(path_type=Path)
 LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
@@ -45,33 +42,8 @@ class HostPort(click.ParamType):
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """The arguments and options of the command line."""
-
-    models: tuple[Path, ...]
-    in_port: int
-    address: str
-    out_port: int | None
-    out_address: str | None
-    out: tuple[tuple[str, int], ...]
-    reply: bool
-    mode: str | None
-    start: bool
-    loop: bool
-    silence: float
-    pending: str
-    speed: float
-    seed: int | None
-    standby: tuple[Path, ...]
-    primer_file: tuple[Path, ...]
-    note_offs: bool
-    lookahead: float
-    realtime: bool
-    log: str | None
-    quiet: bool
-    sampling: Sampling
-    midi: MidiPortOptions
+class RunOptions(SimpleNamespace):
+    """The options of the command line, by name."""
 
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is read."""
@@ -83,7 +55,8 @@ class RunOptions:
         if self.pending == "all" and mode != "follow":
             raise click.UsageError(f"--pending all with --mode {mode}: every input would add a voice for ever")
         for host, port in self.outs:
-            if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL):
+            everywhere = self.address in {"0.0.0.0", "::"} and host.endswith(".255")  # a broadcast
+            if port == self.in_port and (host == self.address or {host, self.address} <= LOCAL or everywhere):
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
@@ -109,14 +82,15 @@ class RunOptions:
         from hachimachi.live.stage import PlaySettings
 
         same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
-        begin = self.start or self.loop
-        return PlaySettings(mode=self.play_mode, lookahead=self.lookahead / 1000, begin=begin, **same)
+        begin, among = self.start or self.loop, [a.strip() for each in self.control_from for a in each.split(",")]
+        return PlaySettings(self.play_mode, lookahead=self.lookahead / 1000, begin=begin, control_from=among, **same)
 
 
 @click.command("run", context_settings={"show_default": True})
 @click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
 @click.option("--in-port", type=click.IntRange(0, 65535), default=8000, help="Hear on this port; 0: any free one.")
 @click.option("--address", default="127.0.0.1", help="Hear on this address of this machine.")
+@click.option("--control-from", multiple=True, metavar="ADDRESS", help="Who may steer; others may send /input only.")
 @click.option("--out-port", type=click.IntRange(1, 65535), help="Play to this port.  [default: 9000]")
 @click.option("--out-address", help="Play to this machine.  [default: 127.0.0.1]")
 @click.option("--out", type=HostPort(), multiple=True, help="Play to; may be repeated.")
@@ -173,14 +147,18 @@ def command(**values: Any) -> None:
     options = RunOptions(**values)
     options.check()
     with ExitStack() as stack:
+        stack.callback(printer.wait)
         _play(options, stack)
 
 
 def _play(options: RunOptions, stack: ExitStack) -> None:
-    from hachimachi.live.loop import Loop, ended_by_signals
+    from hachimachi.live.loop import Loop, describe_exposure, ended_by_signals
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
+    settings = options.settings()
+    if loop.exposed:
+        _warn(f"{describe_exposure(options.address, loop.port, settings.control_from)}; see SECURITY.md")
     from hachimachi.live.screen.process import PanelProcess, can_draw
     from hachimachi.live.screen.snapshot import PlainLog
 
@@ -207,7 +185,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
         shows[-1](line)
 
     wire = Wire(loop.send, show)
-    midi = open_midi(options.midi, [model.player.columns for model in models], loop.wake, _warn)
+    midi = open_midi(options.midi, [model.player.columns for model in models], loop.wake, show)
     stack.callback(midi.close)
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
@@ -215,7 +193,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     hears = f"{options.address}:{loop.port}"
     plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
     outputs = Outputs(midi, logbook, screen, [hears], plays_to)
-    ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
+    ensemble, reporter = assemble(models, standbys, wire, settings, outputs)
     if not options.quiet:
         lines = []
         for instrument in ensemble.instruments:
@@ -225,7 +203,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
                 ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
                 ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
             ]
-        click.echo(opening_lines([*lines, ("end", "Ctrl-C", "")]))
+        printer(opening_lines([*lines, ("end", "Ctrl-C", "")]))
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -234,7 +212,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
             if ": granted" not in line:
                 _warn(line)
             elif not options.quiet:
-                click.echo(line)
+                printer(line)
         try:
             loop.run(ensemble)
         finally:  # whatever comes: no note is left hanging
@@ -244,16 +222,16 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     screen.close()
     summary = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
     if not options.quiet:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
+        printer("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:
-    from hachimachi.live.record.logbook import Logbook, rescue
+    from hachimachi.live.record.journal import find_unfinished
+    from hachimachi.live.record.logbook import FOLDER, Logbook, rescue
 
     if log == "none":
         return None
-    rescue(_warn)
+    rescue(find_unfinished(FOLDER) if FOLDER.is_dir() else [], _warn)
     try:
         return Logbook(Path(log) if log else None, models, show)
     except HachimachiError as error:
@@ -285,4 +263,4 @@ def _summary(ensemble: Ensemble) -> list[str]:
 
 
 def _warn(line: str) -> None:
-    click.echo(f"hxmx: {line}", err=True)
+    printer(f"hxmx: {line}", sys.stderr)

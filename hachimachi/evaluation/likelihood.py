@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
 from hachimachi.models.heads.head import Distribution, SampledTables
-from hachimachi.player.engine import limits, one_thread
+from hachimachi.player.engine import one_thread
 from hachimachi.sampling import Sampling
 
 CHUNK = 2048  # events in one pass; the state is carried from chunk to chunk
@@ -152,14 +151,8 @@ def evaluate_sampled(
     """
     sequences = check_judged(model, data)
     sampled = SampledTables(model.columns, model.head.order, sampling)
-    every = (limits(model.columns, each.rows(), sampling)[:-1] for each in sequences if len(each) > 1)
-    limited = chain.from_iterable(every)
-
-    def nll(distribution: Distribution, rows: Tensor) -> NDArray[np.float64]:
-        return sampled.nll(distribution, rows, list(islice(limited, len(rows))))
-
     bins = [column.grid.bins for column in model.columns]
-    return _assemble(model, sequences, _score(model, sequences, bins, nll, done), model.columns, sampled.order)
+    return _assemble(model, sequences, _score(model, sequences, bins, sampled.nll, done), model.columns, sampled.order)
 
 
 def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:

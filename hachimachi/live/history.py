@@ -19,14 +19,10 @@ LARGEST = 1e9  # no feature has values beyond this; a network that observes one 
 
 
 class InputForm:
-    """Which values an ``/input`` may carry; their number decides which are meant.
-
-    All features in order, or only the unmasked ones; of either, features that had one value in training may be left
-    out. Where two of these ask for the same number of values, the first is meant: all, unmasked, unmasked without
-    constants, all without constants.
-
-    Args:
-        constants: Column → the only value that this feature had in training.
+    """Which values an ``/input`` may carry; their number decides which are meant. All features in order, or only the
+    unmasked ones; of either, features that had one value in training may be left out. Where two of these ask for the
+    same number of values, the first is meant: all, unmasked, unmasked without constants, all without constants.
+    ``constants``: Column → the only value that this feature had in training.
 
     >>> form = InputForm((Feature("pitch"), Feature("velocity"), Feature("duration", masked=True)), {1: 80.0})
     >>> form.row([60]).tolist()
@@ -52,8 +48,7 @@ class InputForm:
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
         """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
-        values, or one that is not a finite number of sensible size.
-        """
+        values, or one that is not a finite number of sensible size."""
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
@@ -85,41 +80,6 @@ ECHO_SECONDS = 0.5
 """How long after an output an equal input is its echo; later it is somebody who plays the same."""
 
 
-class Echoes:
-    """Outputs that may come back as inputs.
-
-    An input is the echo of an output sent at most `ECHO_SECONDS` ago if its known values equal those of the output as
-    float32, which is what OSC carries. Echoes come in the order of their outputs, so a claim settles those before it
-    too.
-    """
-
-    def __init__(self) -> None:
-        self._sent: deque[tuple[float, float, list[float]]] = deque(maxlen=16)
-
-    def add(self, scheduled: float, sent: float, features: NDArray[np.float64]) -> None:
-        """Remember an output: when it was due, when it went out, and its features, shape (F,)."""
-        self._sent.append((scheduled, sent, _as_sent(features)))
-
-    def claim(self, features: NDArray[np.float64], now: float) -> float | None:
-        """Return when the output was due of which this input, NaN where unknown, is the echo; else ``None``."""
-        while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
-            self._sent.popleft()
-        if not self._sent:
-            return None
-        values = _as_sent(features)
-        known = [column for column, value in enumerate(values) if not math.isnan(value)]
-        for i, (scheduled, _, output) in enumerate(self._sent):
-            if all(values[column] == output[column] for column in known):
-                for _ in range(i + 1):
-                    self._sent.popleft()
-                return scheduled
-        return None
-
-
-def _as_sent(features: NDArray[np.float64]) -> list[float]:
-    return features.astype(np.float32).tolist()
-
-
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
@@ -142,13 +102,9 @@ class Past(NamedTuple):
 
 
 class History:
-    """What a model has observed, and when. Features are those that are played, shape (F,); rows are the model's.
-
-    At double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
-
-    Args:
-        lookahead: Seconds by which outputs are sent, and so observed, ahead of time.
-    """
+    """What a model has observed, and when. Features are those that are played, shape (F,); rows are the model's. At
+    double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
+    ``lookahead``: Seconds by which outputs are sent, and so observed, ahead of time."""
 
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
@@ -165,14 +121,22 @@ class History:
         self.speed = speed
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
-        """Return when the output was due of which an input is the echo, ``None`` if it is none; and whether the model
-        has observed it already."""
-        due = self._observed_outputs.claim(features, now)
-        return (due, True) if due is not None else (self._other_outputs.claim(features, now), False)
+        """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
+        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
+        output as float32, which is what OSC carries; they come in order, so a claim settles those before it too."""
+        while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
+            self._sent.popleft()
+        values = features.astype(np.float32).tolist() if self._sent else []
+        for i, (due, _, output, observed) in enumerate(self._sent):
+            if all(math.isnan(value) or value == other for value, other in zip(values, output, strict=True)):
+                for _ in range(i + 1):
+                    self._sent.popleft()
+                return due, observed
+        return None, False
 
     def expect(self, features: Row, at: float, now: float, observed: bool) -> None:
         """Keep an output that may come back, whether or not the model observes it without that."""
-        (self._observed_outputs if observed else self._other_outputs).add(at, max(at, now), features)
+        self._sent.append((at, max(at, now), features.astype(np.float32).tolist(), observed))
 
     def observe(self, features: Row, at: float, own: bool) -> None:
         """Let the model observe an event that happened at a moment; ``own`` if the model had played it."""
@@ -207,8 +171,7 @@ class History:
 
     def predict(self) -> tuple[float, Row]:
         """Sample the next event: in how many seconds of the clock, and its features. Raises `Refused`: nothing finite
-        can be sampled; the model is back in its start state.
-        """
+        can be sampled; the model is back in its start state."""
         try:
             row = np.asarray(self.player.sample(), dtype=np.float64)
         except HachimachiError as error:
@@ -255,8 +218,7 @@ class History:
 
     def recall_phrase(self, seconds: float, now: float) -> int:
         """Go on from what somebody else has played in the last seconds; return how many events that are. Raises
-        `Refused`: there are none; nothing has changed.
-        """
+        `Refused`: there are none; nothing has changed."""
         phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
@@ -286,13 +248,17 @@ class History:
 
     def exchange(self, player: PlayableModel, start: object = None) -> None:
         """Let another model with the same events take over; it observes the last of the past, from ``start`` on, a
-        state.
-        """
+        state. What it knows of time passed goes on."""
+        events = list(self._recent)[-CATCH_UP:]
+        (elapsed, index), temporal = self.player.moment, self.player.temporal
         self._use(player)
         player.reset()
         if start is not None:
             player.recall(start)
-        for event in list(self._recent)[-CATCH_UP:]:
+        if index >= len(events):  # what came before those is behind it too
+            passed = float(np.nansum([event.row[0] for event in events])) if temporal else 0.0
+            player.moment = elapsed - passed, index - len(events)
+        for event in events:
             player.observe(event.row)
 
     def _use(self, player: PlayableModel) -> None:
@@ -302,8 +268,8 @@ class History:
         self._names, self._velocity = NoteNames(player.features), velocity_of_releases(player.columns)
 
     def _clear(self) -> None:
-        # outputs that may come back: those that the model has observed when they were played, and the others
-        self._observed_outputs, self._other_outputs = Echoes(), Echoes()
+        # outputs that may come back: when each was due and sent, its values, and whether the model has observed it
+        self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None

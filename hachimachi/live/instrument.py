@@ -10,23 +10,22 @@ from functools import partial
 from typing import Any
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.osc import Message, Value, Wire, parse
+from hachimachi.live.osc import Inbox, Message, Value, Wire
 from hachimachi.live.performer import Performer
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.live.steering import Line, Steering, read_number
 
 FASTEST = 100.0  # the inverse is the lowest speed
+LONGEST_ROUTE = 40  # letters of an unknown one that are compared with those there are
+OPEN_ROUTES = ("/input", "/status")  # what anybody may send
+BUSY_SECONDS = 0.002  # after so long in one packet, what is due meanwhile sounds before its next message
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to play.
-
-    Args:
-        primers: Its state after each primer, by name.
-        seed: Where its random numbers began.
-    """
+    """A model that is ready to play. ``primers``: Its state after each primer, by name. ``seed``: Where its random
+    numbers began."""
 
     name: str
     player: PlayableModel
@@ -35,12 +34,8 @@ class LoadedModel:
 
 
 class Instrument:
-    """The routes of the protocol, bound to one performer.
-
-    Args:
-        loaded: Is called when one of them has been.
-        options: Further arguments of `Performer`.
-    """
+    """The routes of the protocol, bound to one performer. ``loaded``: Is called when one of them has been. ``options``:
+    Further arguments of `Performer`."""
 
     def __init__(
         self,
@@ -65,11 +60,11 @@ class Instrument:
         self._asker: Address | None = None  # who is answered
         self.routes: dict[str, Callable[[Message], object]] = {
             "/input": lambda message: self.performer.hear(message.values, message.time, self._asker),
-            "/sample": lambda message: self.performer.sample(message.time, self._asker),
-            "/start": lambda _: self._do(self.performer.start),
-            "/pause": lambda _: self._do(self.performer.pause),
-            "/reset": lambda _: self._do(self._reset),
-            "/panic": lambda _: self._do(self.performer.panic),
+            "/sample": lambda message: message.pressed and self.performer.sample(message.time, self._asker),
+            "/start": partial(self._do, self.performer.start),
+            "/pause": partial(self._do, self.performer.pause),
+            "/reset": partial(self._do, self._reset),
+            "/panic": partial(self._do, self.performer.panic),
             "/mode": self._set_mode,
             "/silence": partial(self._set_number, self.performer.set_silence, 0.0, 3600.0, "seconds"),
             "/speed": partial(self._set_number, self.performer.set_speed, 1 / FASTEST, FASTEST, "a factor"),
@@ -78,7 +73,7 @@ class Instrument:
             "/prime": self._prime,
             **dict.fromkeys(STEERING_ROUTES, self._steer),
             "/status": self._status,
-            "/stop": self._stop,
+            "/stop": partial(self._do, self._stop),
         }
 
     def obey(self, message: Message, asker: Address | None = None) -> None:
@@ -86,7 +81,7 @@ class Instrument:
         self._asker = asker
         action = self.routes.get(message.route)
         if action is None:
-            near = difflib.get_close_matches(message.route, self.routes, 1)
+            near = difflib.get_close_matches(message.route[:LONGEST_ROUTE], self.routes, 1)
             expected = f"did you mean {near[0]}?" if near else "expected /input, /status or another of the protocol"
             raise Refused("route", f"{quote(message.route)} is unknown; {expected}")
         action(message)
@@ -106,9 +101,10 @@ class Instrument:
         lines = self.steering.lines
         return lines if any(line[0] == "temperature" for line in lines) else [("temperature", 1.0), *lines]
 
-    def _do(self, action: Callable[[], None]) -> None:
-        action()
-        self.answer("state", self.state)
+    def _do(self, action: Callable[[], None], message: Message) -> None:
+        if message.pressed:
+            action()
+            self.answer("state", self.state)
 
     def _set_mode(self, message: Message) -> None:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
@@ -189,10 +185,9 @@ class Instrument:
             self.answer(key, getattr(status, key))
         self.answer("late", *status.latency.in_ms())
 
-    def _stop(self, _: Message) -> None:
+    def _stop(self) -> None:
         self.performer.panic()
         self.stopped = True
-        self.answer("state", self.state)
 
 
 def _one(message: Message, expected: str) -> object:
@@ -209,11 +204,9 @@ def _number(message: Message, low: float, high: float, expected: str) -> float:
 
 
 class Ensemble:
-    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address.
-
-    Args:
-        begin: Whether they begin to play alone at once, where their mode does.
-    """
+    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether they
+    begin to play alone at once, where their mode does. ``may_steer``: Whether who has an address may send other
+    messages than ``/input`` and ``/status``."""
 
     def __init__(
         self,
@@ -223,11 +216,12 @@ class Ensemble:
         wall: Callable[[], float] = time.time,
         *,
         begin: bool = False,
+        may_steer: Callable[[Address | None], bool] = lambda _: True,
     ) -> None:
         self.instruments = list(instruments)
         self.refusals = wire.refusals
-        self._wire, self._clock, self._wall = wire, clock, wall
-        self._begin = begin
+        self._wire, self._clock, self._wall, self._inbox = wire, clock, wall, Inbox(wire)
+        self._begin, self._may_steer = begin, may_steer
         self.inlets: list[Callable[[], None]] = []
         """Called before each turn, to take in what has arrived otherwise than over OSC; quick, and never raise."""
         self.chores: list[Callable[[], float | None]] = []
@@ -249,11 +243,15 @@ class Ensemble:
 
     def receive(self, packet: bytes, sender: Address | None = None) -> None:
         """Obey what one datagram asks. Nothing in it raises; what cannot be obeyed is refused, to its sender too."""
-        for message in parse(packet, self._clock(), self._wall()):
+        began = self._clock()
+        for message in self._inbox.read(packet, sender, began, self._wall()):
             if isinstance(message, Refused):
                 self.refusals.note(message, sender)
             else:
                 self.guard(partial(self._obey, message, sender), sender)
+            if self._clock() - began > BUSY_SECONDS:
+                self.turn()
+                began = self._clock()
 
     def turn(self) -> float | None:
         """Play what is due and return the next deadline, in seconds of the clock, ``None`` if nothing waits."""
@@ -275,14 +273,13 @@ class Ensemble:
             chore()
         self._wire.post("/status", "ready", 0)
 
-    def guard(self, action: Callable[[], object], asker: Address | None = None) -> None:
+    def guard(self, action: Callable[[], object], asker: Address | None = None, route: str = "") -> None:
         """Do something that may be refused."""
         try:
             action()
-        except Refused as refused:
-            self.refusals.note(refused, asker)
         except HachimachiError as error:
-            self.refusals.note(Refused("value", str(error)), asker)
+            refused = error if isinstance(error, Refused) else Refused("value", str(error))
+            self.refusals.note(refused, asker, route if refused.kind != "route" else "")
 
     def _obey(self, message: Message, sender: Address | None) -> None:
         instruments = [each for each in self.instruments if not each.stopped]
@@ -295,7 +292,11 @@ class Ensemble:
             if self.instruments[i].stopped:
                 raise Refused("route", f"{quote(f'/{rest}')}: this model has been stopped; start hxmx run again")
             instruments, message = [self.instruments[i]], message._replace(route=f"/{rest}")
-        for instrument in instruments:
-            self.guard(partial(instrument.obey, message, sender), sender)  # one that refuses keeps it from no other
-        if message.route == "/status" and not message.values:
+        route = message.route
+        if route not in OPEN_ROUTES and not self._may_steer(sender):
+            host = sender[0] if sender else "a sender"
+            raise Refused("sender", f"{quote(route)} from {host}: may play /input, but not steer; see --control-from")
+        for instrument in instruments:  # one that refuses keeps it from no other
+            self.guard(partial(instrument.obey, message, sender), sender, route)
+        if route == "/status" and not message.values:
             self._wire.post("/status", "refused", self.refusals.total, to=sender)

@@ -13,14 +13,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.osc import encode
 from hachimachi.live.protocols import Address
+
+if TYPE_CHECKING:
+    from hachimachi.live.instrument import Ensemble
+    from hachimachi.live.record.recorder import Recorder
 
 SPIN_SECONDS = 0.0005
 """The system may wake us this much late, so the last stretch before a deadline is spent awake."""
@@ -33,34 +37,10 @@ REST_SECONDS, REST_EVERY = 0.05, 10.0
 """Garbage is collected only in a pause of the first length, and no more often than the second."""
 
 
-class Service(Protocol):
-    """What a loop runs: `Ensemble` and `Recorder`."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it has come to its end."""
-        ...
-
-    def start(self) -> None:
-        """Begin."""
-
-    def receive(self, packet: bytes, sender: Address, /) -> None:
-        """Take in one datagram; must not raise."""
-
-    def turn(self) -> float | None:
-        """Do what is due and return the next deadline in seconds of `time.perf_counter`, ``None`` if nothing waits."""
-        ...
-
-
 class Loop:
-    """The socket that a service receives on and sends from.
-
-    Args:
-        reply: Whether to send to those who send, too: to the one who asked, else to the one who sent last.
-
-    Raises:
-        HachimachiError: An address that is not known or not ours, or a port in use.
-    """
+    """The socket that a service receives on and sends from. ``reply``: Whether to send to those who send, too: to the
+    one who asked, else to the one who sent last. Raises `HachimachiError`: an address that is not known or not ours, or
+    a port in use."""
 
     def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
         family, here = _resolve(*listen, "--address")
@@ -85,6 +65,8 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.exposed = not _is_loopback(here[0])
+        """Whether other machines can reach it."""
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
             self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
@@ -97,6 +79,8 @@ class Loop:
             if out_family != family or (_is_loopback(here[0]) and not _is_loopback(out[0])):
                 sender = socket.socket(out_family, socket.SOCK_DGRAM)
                 sender.setblocking(False)
+            with contextlib.suppress(OSError):  # IPv6 has no broadcasts
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self._outs.append((sender, out))
         self._stopping = False
 
@@ -112,8 +96,7 @@ class Loop:
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
         """Send one packet out, and to one who asked. That nobody listens is no error. Raises `OSError`: the system
-        refuses to send it to somebody; the others have got it.
-        """
+        refuses to send it to somebody; the others have got it."""
         receivers = self._outs
         asker = (to or self._last_sender) if self._reply else None
         if asker is not None and all(where != asker for _, where in self._outs):
@@ -139,7 +122,7 @@ class Loop:
         self._stopping = True
         self.wake()
 
-    def run(self, service: Service) -> None:
+    def run(self, service: Ensemble | Recorder) -> None:
         """Run a service until `stop`, or until it has come to its end."""
         with _collect_in_pauses():
             service.start()  # only now: the first collection takes longer than many an event
@@ -178,7 +161,7 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _drain(self, service: Service) -> None:
+    def _drain(self, service: Ensemble | Recorder) -> None:
         until = time.perf_counter() + DRAIN_SECONDS
         while time.perf_counter() < until:
             try:
@@ -214,8 +197,39 @@ def _resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]
     return family, where  # type: ignore[return-value]  # an address of IPv6 has two members more
 
 
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return a numeric address, without its zone, and of IPv4 where one of IPv6 stands for it."""
+    found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
 def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
+    return _plain(address).is_loopback
+
+
+def describe_exposure(address: str, port: int, control_from: Sequence[str]) -> str:
+    """Return what it means to listen on an address that other machines can reach."""
+    may = "may play to it, steer it and stop it, unless --control-from ADDRESS says who may"
+    if control_from:
+        may = f"may play to it, and {', '.join(control_from)} may steer it and stop it"
+    return f"listens on {address}: whoever reaches port {port} of this machine {may}"
+
+
+def senders_among(addresses: Sequence[str]) -> Callable[[Address | None], bool]:
+    """Return whether a sender is one of those with these addresses, names or networks (192.168.0.0/24); any is, where
+    there are none. Raises `HachimachiError`: an address that is not known."""
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    for address in addresses:
+        try:
+            networks.append(ipaddress.ip_network(address, strict=False))
+        except ValueError:
+            networks.append(ipaddress.ip_network(_plain(_resolve(address, 0, "--control-from")[1][0])))
+
+    @lru_cache(64)
+    def is_among(host: str) -> bool:
+        return any(_plain(host) in network for network in networks)
+
+    return lambda sender: not networks or (sender is not None and is_among(sender[0]))
 
 
 @contextmanager
@@ -235,9 +249,7 @@ def ended_by_signals(loop: Loop) -> Iterator[None]:
 
 PRIORITY = 40
 """Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
-NICE = -11  # where FIFO is not permitted: what PipeWire asks for
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
-CAP_IPC_LOCK = 14
 ADVICE = (
     "to allow it, put the line '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio and "
     "log in again ('ulimit -r' then says 95), or run 'sudo setcap cap_sys_nice=ep {python}'"
@@ -252,20 +264,15 @@ def realtime() -> Iterator[str]:
 
 
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
-    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it.
-
-    It asks for SCHED_FIFO, else a lower nice value, and for memory that is not paged out; sched(7), mlockall(2). What
-    takes that back is added to ``undo``.
-
-    Returns:
-        One plain sentence: what was granted, or why it was not, and what a person can do. Nothing is raised.
-    """
+    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it. It asks for
+    SCHED_FIFO, and for memory that is not paged out; sched(7), mlockall(2). What takes that back is added to ``undo``.
+    Returns one sentence: what was granted, or why it was not and what a person can do. It never raises."""
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."
-    granted: int | None = None
-    instead = "it runs like any other program"
     try:
+        import resource
+
         policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
 
         def put_back() -> None:
@@ -274,41 +281,24 @@ def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform
             except PermissionError:  # only a privileged thread may take this flag back
                 os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)
 
-        for priority in dict.fromkeys((PRIORITY, min(PRIORITY, _limit("RLIMIT_RTPRIO")))):
+        granted = 0
+        for priority in dict.fromkeys((PRIORITY, min(PRIORITY, resource.getrlimit(resource.RLIMIT_RTPRIO)[0]))):
             with contextlib.suppress(OSError, ValueError):
                 # what is started from here, such as the panel, must not be real-time too
                 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
                 undo.callback(put_back)
                 granted = priority
                 break
-        else:
-            before = os.getpriority(os.PRIO_PROCESS, 0)  # here 0 is the calling thread
-            for nice in [n for n in dict.fromkeys((NICE, max(NICE, 20 - _limit("RLIMIT_NICE")))) if n < before]:
-                with contextlib.suppress(OSError):
-                    os.setpriority(os.PRIO_PROCESS, 0, nice)
-                    undo.callback(os.setpriority, os.PRIO_PROCESS, 0, before)
-                    instead = f"it runs at nice {nice} instead"
-                    break
-        # every page that is touched stays in RAM; not all that is mapped, which is much more
+        # every page that is touched stays in RAM; under a limit, what is allocated later would fail
+        unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] < 0
         libc = ctypes.CDLL(None)
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-        privileged = bool(int(status.get("CapEff", "0"), 16) >> CAP_IPC_LOCK & 1)
-        # under a limit, what is allocated later would fail
-        future = MCL_FUTURE if privileged or _limit("RLIMIT_MEMLOCK") < 0 else 0
-        locked = not libc.mlockall(MCL_CURRENT | MCL_ONFAULT | future)
+        locked = not libc.mlockall(MCL_CURRENT | MCL_ONFAULT | (MCL_FUTURE if unlimited else 0))
         if locked:
             undo.callback(libc.munlockall)
-    except (OSError, AttributeError) as error:  # there is no such call, or the system refuses
+    except (OSError, AttributeError, ImportError) as error:  # there is no such call, or the system refuses
         return f"Real-time scheduling: not granted ({error}); hxmx plays on without it."
     memory = "memory stays in RAM" if locked else "memory may be paged out"
     if granted:
         return f"Real-time scheduling: granted, SCHED_FIFO at priority {granted}; {memory}."
     advice = ADVICE.format(python=os.path.realpath(sys.executable))
-    return f"Real-time scheduling: not permitted, {instead}; {memory}; {advice}."
-
-
-def _limit(name: str) -> int:
-    """Return the soft limit of a resource, −1 for none."""
-    import resource  # there is none on Windows
-
-    return resource.getrlimit(getattr(resource, name))[0]
+    return f"Real-time scheduling: not permitted, it runs like any other program; {memory}; {advice}."

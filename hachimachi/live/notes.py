@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from hachimachi.events import Feature
 from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Listener, Note, Row
 from hachimachi.live.schedule import Prediction
 
+INSTANT = 0.005  # seconds: notes that begin closer together are one chord
+
 
 class ActiveNotes:
-    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds.
-
-    A note ends after its feature ``duration``, in seconds; without one when the next event comes later, or the same
-    note.
-
-    >>> import numpy as np
-    >>> notes = ActiveNotes([Feature("pitch"), Feature("duration")])
-    >>> notes.begin(np.array([60, 0.5]), at=10.0), notes.next
-    ([], 10.5)
-    >>> notes.begin(np.array([60, 0.5]), at=10.2)
-    [Note(pitch=60, channel=None)]
-    >>> notes.pop_due(now=10.7)
-    [(10.7, Note(pitch=60, channel=None))]
-    """
+    """The notes that sound: events of models with a feature ``pitch``; of others nothing sounds. A note ends after its
+    feature ``duration``, in seconds; without one when the next event comes later, or the same note."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._duration = next((i for i, feature in enumerate(features) if feature.name == "duration"), None)
@@ -43,6 +36,15 @@ class ActiveNotes:
         while self._ends and self._sounding.get(self._ends[0][1], (0.0, math.nan))[1] != self._ends[0][0]:
             heapq.heappop(self._ends)
         return self._ends[0][0] if self._ends else None
+
+    def steal(self, at: float) -> Note | None:
+        """Take out the note that began first, for one more to begin (voice stealing); ``None`` where all have begun at
+        this moment."""
+        note, (began, _) = next(iter(self._sounding.items()))
+        if at - began < INSTANT:
+            return None
+        del self._sounding[note]
+        return note
 
     def begin(self, row: Row, at: float) -> list[Note]:
         """Add the note of an event, features of shape (F,), and return those that it ends."""
@@ -79,7 +81,6 @@ class ActiveNotes:
 
 FINEST = 1e-6  # seconds; what is less late is on time
 PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
-BINS = math.ceil(PER_E_FOLD * math.log(1e9))  # up to 1,000 s
 
 
 class LatencyHistogram:
@@ -94,23 +95,20 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self.count, self.largest = 0, 0.0
-        self._bins = [0] * (BINS + 1)
+        self._bins: Counter[int] = Counter()
 
     def add(self, seconds: float) -> None:
         """Count one; negative is on time."""
-        i = 0 if seconds <= FINEST else min(1 + int(PER_E_FOLD * math.log(seconds / FINEST)), BINS)
-        self._bins[i] += 1
+        self._bins[0 if seconds <= FINEST else 1 + int(PER_E_FOLD * math.log(seconds / FINEST))] += 1
         self.count += 1
         self.largest = max(self.largest, seconds)
 
     def percentile(self, share: float) -> float:
         """Return the percentile ``share``, from 0 to 100, in seconds; 0 if there were none."""
-        wanted, seen = share / 100 * self.count, 0
-        for i, count in enumerate(self._bins):
-            seen += count
-            if seen >= wanted and count:
-                return min(FINEST * math.exp(i / PER_E_FOLD), self.largest) if i else 0.0
-        return 0.0
+        bins = sorted(self._bins)
+        seen = list(accumulate(self._bins[i] for i in bins))
+        i = bins[bisect_left(seen, share / 100 * self.count)] if bins else 0
+        return min(FINEST * math.exp(i / PER_E_FOLD), self.largest) if i else 0.0
 
     def in_ms(self) -> tuple[float, float, float]:
         """Return median, 99th percentile and largest in milliseconds."""
@@ -124,15 +122,21 @@ class NoteOutput:
         self.active, self.latency = ActiveNotes(features), LatencyHistogram()
         self._listeners, self._clock = listeners, clock
 
-    def sound(self, prediction: Prediction) -> None:
-        """Let a prediction sound, and end the notes that end before it."""
+    def sound(self, prediction: Prediction, polyphony: int | None) -> bool:
+        """Let a prediction sound, and end the notes that end before it, and one where too many would sound; return
+        whether it did: in a chord of more notes than may sound, the last do not."""
         deadline = prediction.deadline
         self.end_due(deadline)
+        if polyphony is not None and len(self.active) >= polyphony:
+            if (stolen := self.active.steal(deadline)) is None:
+                return False
+            self._end(stolen, deadline, early=True)
         for note in self.active.begin(prediction.features, deadline):
             self._end(note, deadline, early=False)
         for listener in self._listeners:
             listener.played(prediction.features, deadline, prediction.asker)
         self.latency.add(self._clock() - max(deadline, prediction.requested))
+        return True
 
     def end_due(self, now: float) -> None:
         """End the notes whose time has come."""

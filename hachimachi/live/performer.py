@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mode:
-    """What a performer does after an input and after it has played.
-
-    Args:
-        gives_way: An input cancels what waits.
-        after_silence: It goes on alone once there has been no input for a while, and listens until then.
-    """
+    """What a performer does after an input and after it has played. ``gives_way``: An input cancels what waits.
+    ``after_silence``: It goes on alone once there has been no input for a while, and listens until then."""
 
     name: str
     answers: bool = False
@@ -49,8 +45,7 @@ MODES = {
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     """Return a mode by its name, for a model with or without time and one or all predictions pending. Raises `Refused`:
-    there is none, or it does not go with the model or with what is pending.
-    """
+    there is none, or it does not go with the model or with what is pending."""
     mode = MODES.get(name)
     if mode is None:
         raise Refused("value", f"mode {quote(name)} is unknown, expected one of {' '.join(MODES)}")
@@ -62,60 +57,12 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
     return mode
 
 
-class TurnTaking:
-    """Decides whether it is the model's turn.
-
-    Args:
-        silence: Seconds without an input after which it is the model's turn, in modes that wait for that.
+@dataclass(kw_only=True)
+class Status(Counts):
+    """How a performer stands at one moment. ``shortest_input`` names the fewest values that an input may carry;
+    ``speed`` is seconds of the model in one of the clock; ``latency`` is how late outputs were, and goes on counting.
     """
 
-    def __init__(self, mode: Mode, silence: float) -> None:
-        self.mode, self.silence = mode, silence
-        self.paused = self._started = False
-        self.alone = False
-        """Whether it goes on by itself at this moment."""
-        self.next: float | None = None
-        """When it begins to, if that is decided."""
-
-    def start(self) -> None:
-        """End a pause, and go on alone where the mode does."""
-        self.paused, self._started, self.next = False, True, None
-        self.alone = self.mode.alone
-
-    def stop(self) -> None:
-        """Go on no more, until `start` or, in some modes, an input."""
-        self._started = self.alone = False
-        self.next = None
-
-    def restart(self) -> bool:
-        """After a reset or in another mode: return whether it goes on alone from here."""
-        self.next = None
-        self.alone = self._started and self.mode.alone and not self.mode.after_silence
-        return self.alone
-
-    def yield_to_input(self, arrived: float) -> None:
-        """An input arrived: go on from there, or give the turn and wait for silence."""
-        if self.mode.answers:
-            self.alone = self.mode.alone
-        elif self.mode.after_silence:
-            self.alone, self.next = False, arrived + self.silence
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a performer stands at one moment. The first seven counts are those of `Counts`.
-
-    ``shortest_input`` names the fewest values that an input may carry; ``speed`` is seconds of the model in one of the
-    clock; ``latency`` is how late outputs were, and goes on counting.
-    """
-
-    heard: int
-    released: int
-    answered: int
-    skipped: int
-    predicted: int
-    played: int
-    cancelled: int
     features: tuple[str, ...]
     shortest_input: tuple[str, ...]
     mode: str
@@ -139,18 +86,10 @@ BEHIND_SECONDS = 1.0
 
 
 class Performer:
-    """State and clock of one model that plays.
-
-    ``hear`` every event that has arrived, then ``play``: it answers the newest, sounds what is due and returns when to
-    call again.
-
-    Args:
-        pending: ``one``: a new input cancels the prediction that waits; ``all``: every prediction is played.
-        lookahead: Seconds by which outputs are sent ahead of time.
-
-    Raises:
-        Refused: As in `find_mode`.
-    """
+    """State and clock of one model that plays. ``hear`` every event that has arrived, then ``play``: it answers the
+    newest, sounds what is due and returns when to call again. ``pending``: ``one``: a new input cancels the prediction
+    that waits; ``all``: every prediction is played. ``lookahead``: Seconds by which outputs are sent ahead of time.
+    Raises `Refused`: as in `find_mode`."""
 
     def __init__(
         self,
@@ -163,15 +102,16 @@ class Performer:
         silence: float = 2.0,
         lookahead: float = 0.0,
     ) -> None:
-        model: PlayableModel
-        if hasattr(player, "sample"):
-            model = cast("PlayableModel", player)
-        else:  # a torch model, of which nothing is imported to ask for it
+        if not hasattr(player, "sample"):  # a torch model, of which nothing is imported to ask for it
             from hachimachi.player.engine import Player
 
-            model = Player(cast("EventModel", player))
+            player = Player(cast("EventModel", player))
+        model = cast("PlayableModel", player)
         self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
-        self._turns = TurnTaking(find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence)
+        self._mode, self._silence = find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence
+        self._paused = self._started = False
+        self._alone = False  # whether it goes on by itself at this moment
+        self._takes_turn: float | None = None  # when it begins to, if that is decided
         self._history = History(model, lookahead)
         self._schedule = Schedule(one=pending == "one")
         self._notes = NoteOutput(model.features, self._listeners, clock)
@@ -183,15 +123,15 @@ class Performer:
 
     def status(self) -> Status:
         """Return how it stands now."""
-        form, turns = self._history.form, self._turns
+        form = self._history.form
         return Status(
             **vars(self.counts),
             features=form.names,
             shortest_input=form.shortest,
-            mode=turns.mode.name,
-            paused=turns.paused,
-            alone=turns.alone,
-            silence=turns.silence,
+            mode=self._mode.name,
+            paused=self._paused,
+            alone=self._alone,
+            silence=self._silence,
             speed=self._history.speed,
             pending=len(self._schedule),
             sounding=len(self._notes.active),
@@ -201,10 +141,10 @@ class Performer:
     @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
-        if self._turns.alone and self._schedule.to_extend:
+        if self._alone and self._schedule.to_extend:
             return -math.inf
         ahead = [at - self._lookahead for at in (self._schedule.next, self._notes.active.next) if at is not None]
-        return min([*ahead, *([] if self._turns.next is None else [self._turns.next])], default=None)
+        return min([*ahead, *([] if self._takes_turn is None else [self._takes_turn])], default=None)
 
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
@@ -214,32 +154,31 @@ class Performer:
 
     def start(self) -> None:
         """Play alone, in the modes that do; end a pause in any."""
-        self._turns.start()
-        if self._turns.alone and self._schedule.empty:
+        self._paused, self._started, self._takes_turn = False, True, None
+        self._alone = self._mode.alone
+        if self._alone and self._schedule.empty:
             self.sample()
 
     def pause(self) -> None:
         """Observe, but play nothing more; what waits is dropped, and what sounds goes on to its end."""
         self._drop()
-        self._turns.stop()
-        self._turns.paused = True
+        self._paused, self._started, self._alone, self._takes_turn = True, False, False, None
 
     def panic(self) -> None:
         """Drop what waits and end every note. A model that plays alone stands still until ``start``."""
         self.end()
-        self._turns.stop()
+        self._started, self._alone, self._takes_turn = False, False, None
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end. Raises as `find_mode`."""
         mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
         self.end()
-        self._turns.mode = mode
-        if self._turns.restart():
-            self.sample()
+        self._mode = mode
+        self._go_on()
 
     def set_silence(self, seconds: float) -> None:
         """Wait so long without an input before the mode ``respond`` goes on alone."""
-        self._turns.silence = seconds
+        self._silence = seconds
 
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
@@ -255,8 +194,7 @@ class Performer:
 
     def set_sampling(self, sampling: Sampling) -> None:
         """Sample otherwise from now on; what waits is sampled anew only where another constraint of time holds. Raises
-        `Refused`: nothing could be predicted; the model is back in its start state.
-        """
+        `Refused`: nothing could be predicted; the model is back in its start state."""
         model = self._history.player
         before, model.sampling = model.sampling, sampling
         self._rewind()
@@ -287,8 +225,7 @@ class Performer:
 
     def prime_with_last(self, seconds: float) -> int:
         """Forget all but the inputs of the last seconds; return how many events that are. Raises `Refused`: there are
-        none; nothing has changed.
-        """
+        none; nothing has changed."""
         self._rewind()
         count = self._history.recall_phrase(seconds, self._clock())
         self.end()
@@ -296,17 +233,10 @@ class Performer:
         return count
 
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
-        """Let the model observe an event. The answer comes with ``play``; of several events before it, the
-        newest is answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`.
-
-        Args:
-            values: All features, or fewer as `InputForm` allows.
-            at: When it happened, in seconds of the clock; now, if not given.
-            asker: Who sent it.
-
-        Raises:
-            Refused: Values that are no event; nothing has changed.
-        """
+        """Let the model observe an event. The answer comes with ``play``; of several events before it, the newest is
+        answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`. ``values``: All
+        features, or fewer as `InputForm` allows. ``at``: When it happened, in seconds of the clock; now, if not given.
+        ``asker``: Who sent it. Raises `Refused`: values that are no event; nothing has changed."""
         features, now = self._history.form.row(values), self._clock()
         echo_of, observed = self._history.claim(features, now)
         if observed:
@@ -317,7 +247,7 @@ class Performer:
         at = echo_of if echo_of is not None else now if at is None else at
         if not self._schedule.one:
             self.answer()
-        elif self._turns.mode.gives_way:
+        elif self._mode.gives_way:
             self._drop()
         else:
             self._rewind()
@@ -326,12 +256,14 @@ class Performer:
         if echo_of is None:
             for listener in self._listeners:
                 listener.heard(features, at)
-        if self._turns.paused:
-            self.counts.skipped += self._turns.mode.answers
+        if self._paused:
+            self.counts.skipped += self._mode.answers
             return
-        self._turns.yield_to_input(now)
-        if self._turns.mode.answers:
+        if self._mode.answers:
+            self._alone = self._mode.alone
             self._schedule.answer_later(Input(at, now, asker))
+        elif self._mode.after_silence:  # it gives the turn
+            self._alone, self._takes_turn = False, now + self._silence
 
     def release(self, note: Note, at: float) -> None:
         """End a player's note, at a moment in seconds of the clock: how long it was is known from here on. Nothing that
@@ -344,8 +276,7 @@ class Performer:
 
     def answer(self) -> None:
         """Predict what follows the newest input, if it has not been answered. Raises `Refused`: nothing could be
-        predicted; the model is back in its start state.
-        """
+        predicted; the model is back in its start state."""
         if (newest := self._schedule.take_input()) is not None:
             self._predict(*newest)
 
@@ -358,29 +289,32 @@ class Performer:
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
-        turns, history = self._turns, self._history
-        if turns.next is not None and self._clock() >= turns.next:
-            turns.next, turns.alone = None, True
+        history = self._history
+        if self._takes_turn is not None and self._clock() >= self._takes_turn:
+            self._takes_turn, self._alone = None, True
             self.sample()
         self.answer()
         now = self._clock() + self._lookahead
         due = self._schedule.pop_due(now)
-        for prediction in due:  # first of all: the last note of a chord waits for the others
-            self._notes.sound(prediction)
-        self.counts.played += len(due)
+        polyphony = history.player.sampling.polyphony
+        # first of all: the last note of a chord waits for the others
+        sounded = [self._notes.sound(prediction, polyphony) for prediction in due]
+        self.counts.played += sum(sounded)
+        self.counts.cancelled += len(due) - sum(sounded)
         if due:
             sent, at = self._clock(), due[-1].deadline
-            for prediction in due:
-                history.expect(prediction.features, prediction.deadline, sent, observed=turns.alone)
-                if turns.alone and prediction.before is None:
+            for prediction, sounds in zip(due, sounded, strict=True):
+                if sounds:
+                    history.expect(prediction.features, prediction.deadline, sent, observed=self._alone)
+                if self._alone and prediction.before is None:
                     history.observe(prediction.features, prediction.deadline, own=True)
-            if turns.alone and sent - at >= BEHIND_SECONDS:
+            if self._alone and sent - at >= BEHIND_SECONDS:
                 self._drop()
                 history.last = at = sent
-            if turns.alone and not len(self._schedule):
+            if self._alone and not len(self._schedule):
                 self._predict(at, at)
         self._notes.end_due(now)
-        if turns.alone and (last := self._schedule.to_extend) is not None:
+        if self._alone and (last := self._schedule.to_extend) is not None:
             before = history.remember()
             history.observe(last.features, last.deadline, own=True)
             self._schedule.mark_observed(before)
@@ -394,7 +328,13 @@ class Performer:
 
     def _begin(self) -> None:
         self._report_began()
-        if self._turns.restart():
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """After a reset or in another mode: go on alone from here, if it had been started."""
+        self._takes_turn = None
+        self._alone = self._started and self._mode.alone and not self._mode.after_silence
+        if self._alone:
             self.sample()
 
     def _report_began(self) -> None:
@@ -417,15 +357,14 @@ class Performer:
         self._sample(at, requested, asker)
 
     def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
-        turns = self._turns
         try:
             between, features = self._history.predict()
         except Refused:
             self._report_began()
-            if turns.alone and self._schedule.empty:
-                turns.next = self._clock() + RETRY_SECONDS
+            if self._alone and self._schedule.empty:
+                self._takes_turn = self._clock() + RETRY_SECONDS
             raise
-        if turns.alone:
-            turns.next = None
+        if self._alone:
+            self._takes_turn = None
         deadline = at + between if self._history.player.temporal else requested
         self._schedule.add(Prediction(deadline, features, requested, asker))

@@ -28,13 +28,19 @@ Row = NDArray[np.float64]
 
 
 class PlayableModel(Protocol):
-    """What a performer needs of a model; `hachimachi.player.engine.Player` is one.
-
-    A row is [dt, f0, f1, …] where ``temporal``, with dt NaN for a first event, else [f0, f1, …].
-    """
+    """What a performer needs of a model; `hachimachi.player.engine.Player` is one. A row is [dt, f0, f1, …] where
+    ``temporal``, with dt NaN for a first event, else [f0, f1, …]."""
 
     sampling: Sampling
     """How it samples; may be replaced between two events."""
+
+    @property
+    def moment(self) -> tuple[float, int]:
+        """Seconds and events since the first one, 0 and −1 before it; may be set."""
+        ...
+
+    @moment.setter
+    def moment(self, moment: tuple[float, int], /) -> None: ...
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -85,10 +91,8 @@ Address = tuple[str, int]  # host and port of a program that sent something
 
 
 class Listener(Protocol):
-    """Is called when something happens, in the playing thread: it must be quick, and must not raise.
-
-    Times are seconds of the performer's clock. An output that comes back as an input is not reported again.
-    """
+    """Is called when something happens, in the playing thread: it must be quick, and must not raise. Times are seconds
+    of the performer's clock. An output that comes back as an input is not reported again."""
 
     def began(self) -> None:
         """The model is back in its start state, or in that of a primer: what follows is a new sequence."""
@@ -106,21 +110,17 @@ class Listener(Protocol):
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
 
 
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "send"]
 SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
-"""At most one new line on the screen, and one ``/status error``, of a kind in this time."""
+"""At most one new line on the screen, and one ``/status error``, of a kind and route in this time."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
-    """One message that was not obeyed, or one answer that could not be given.
-
-    Args:
-        kind: ``packet`` is not OSC, ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is
-            not a number, ``finite``: it is NaN or infinite, ``size``: it is far too large, ``name``: no feature has
-            this name, ``value``: it is not among what can be done, ``model``: nothing finite can be predicted,
-            ``send``: the system refuses to send.
-        text: One line: what, found, expected.
-    """
+    """One message that was not obeyed, or one answer that could not be given. ``kind``: ``packet`` is not OSC,
+    ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is not a number, ``finite``: it is
+    NaN or infinite, ``size``: it is far too large, ``name``: no feature has this name, ``value``: it is not among what
+    can be done, ``model``: nothing finite can be predicted, ``sender``: who asks may not, ``send``: the system refuses
+    to send. ``text``: One line: what, found, expected."""
 
     def __init__(self, kind: Refusal, text: str) -> None:
         super().__init__(text)
@@ -128,9 +128,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind, shows new ones and answers all, no more often of a kind than `SHOW_SECONDS` and
-    `ANSWER_SECONDS`.
-    """
+    """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a known route than
+    `SHOW_SECONDS` and `ANSWER_SECONDS`."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]
@@ -138,20 +137,21 @@ class Refusals:
         self.counts: Counter[Refusal] = Counter()
         self.total = 0
         self._show, self._answer, self._clock = show, answer, clock
-        self._shown: dict[Refusal, tuple[str, float]] = {}  # the last line of a kind, and when
-        self._answered: dict[Refusal, float] = {}
+        self._shown: dict[tuple[Refusal, str], tuple[str, float]] = {}  # the last line, and when
+        self._answered: dict[tuple[Refusal, str], float] = {}
 
-    def note(self, refused: Refused, asker: Address | None = None) -> None:
-        """Count one, show it where it is new, and answer."""
-        kind, now = refused.kind, self._clock()
-        self.counts[kind] += 1
+    def note(self, refused: Refused, asker: Address | None = None, route: str = "") -> None:
+        """Count one, show it where it is new, and answer; ``route`` is the message's, if it is one of the protocol."""
+        key: tuple[Refusal, str] = (refused.kind, route)
+        now = self._clock()
+        self.counts[refused.kind] += 1
         self.total += 1
-        text, at = self._shown.get(kind, ("", -math.inf))
+        text, at = self._shown.get(key, ("", -math.inf))
         if str(refused) != text and now - at >= SHOW_SECONDS:
-            self._shown[kind] = str(refused), now
+            self._shown[key] = str(refused), now
             self._show(f"refused: {refused}")
-        if now - self._answered.get(kind, -math.inf) >= ANSWER_SECONDS:
-            self._answered[kind] = now
+        if now - self._answered.get(key, -math.inf) >= ANSWER_SECONDS:
+            self._answered[key] = now
             self._answer(refused, asker)
 
     def __str__(self) -> str:

@@ -38,8 +38,7 @@ class Input(NamedTuple):
 
 class Prediction(NamedTuple):
     """What is to sound, when and why: ``before`` is what the model had observed before it, if it observed it ahead of
-    time.
-    """
+    time."""
 
     deadline: float
     features: Row

@@ -14,7 +14,7 @@ from hachimachi.checkpoint import load_player
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
-from hachimachi.live.loop import Loop
+from hachimachi.live.loop import Loop, describe_exposure, senders_among
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
@@ -34,13 +34,9 @@ WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, wh
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """How models play.
-
-    Args:
-        speed: Seconds of the model in one of the clock.
-        lookahead: Seconds by which outputs are sent ahead, in bundles that say when.
-        begin: Whether models begin to play alone at once.
-    """
+    """How models play. ``speed``: Seconds of the model in one of the clock. ``lookahead``: Seconds by which outputs are
+    sent ahead, in bundles that say when. ``begin``: Whether models begin to play alone at once. ``control_from``:
+    Addresses, names or networks of who may steer; empty for whoever reaches the port."""
 
     mode: str = "follow"
     pending: Pending = "one"
@@ -49,6 +45,7 @@ class PlaySettings:
     lookahead: float = 0.0
     note_offs: bool = False
     begin: bool = False
+    control_from: Sequence[str] = ()
 
 
 Manner = PlaySettings  # the earlier name
@@ -67,8 +64,7 @@ class Outputs:
 
 def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
     """Return a model that is ready to play. Raises `HachimachiError`: a file that is no model, a sampling that the
-    model cannot play, or a primer it cannot observe.
-    """
+    model cannot play, or a primer it cannot observe."""
     player = load_player(path, seed, sampling)
     primers = {}
     with quick_steps():
@@ -83,8 +79,7 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
     """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
-    Raises `HachimachiError`: the first of them whose name is taken.
-    """
+    Raises `HachimachiError`: the first of them whose name is taken."""
     taken = {path.stem: path for path in others}
     for path in paths:
         if path.stem in taken:
@@ -109,8 +104,7 @@ def assemble(
     models: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, settings: PlaySettings, outputs: Outputs
 ) -> tuple[Ensemble, Reporter | None]:
     """Return the ensemble, ready to be run, and what reports to the screen. Raises `HachimachiError`: a standby that
-    could take no model's place.
-    """
+    could take no model's place."""
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
     traces = [Trace([feature.name for feature in model.player.features]) for model in models]
     instruments: list[Instrument] = []
@@ -145,7 +139,7 @@ def assemble(
                 refusals.append(refused)
         if len(refusals) == len(instruments):
             raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
-    ensemble = Ensemble(instruments, wire, begin=settings.begin)
+    ensemble = Ensemble(instruments, wire, begin=settings.begin, may_steer=senders_among(settings.control_from))
     if midi.inlet is not None:
         ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
@@ -201,15 +195,10 @@ def perform(
     say: Callable[[str], None] = print,
     manner: PlaySettings | None = None,
 ) -> Iterator[Stage]:
-    """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`.
-
-    Args:
-        outs: Hosts and ports to play to; without any, who sends is answered.
-        listen: Host and port to listen on; port 0 takes any that is free.
-        manner: The earlier name of ``settings``.
-
-    Raises:
-        HachimachiError: An address that is not ours, a port in use, or what the model cannot play.
+    """Play a model live over OSC until the block ends; the protocol is that of `hxmx run`. ``outs``: Hosts and ports to
+    play to; without any, who sends is answered. ``listen``: Host and port to listen on; port 0 takes any that is free.
+    ``manner``: The earlier name of ``settings``. Raises `HachimachiError`: an address that is not ours, a port in use,
+    or what the model cannot play.
 
     >>> import numpy as np
     >>> from pythonosc.udp_client import SimpleUDPClient
@@ -226,6 +215,8 @@ def perform(
     warm_up(player)
     with Loop(listen, outs, reply=not outs) as loop:
         settings = settings or manner or PlaySettings()
+        if loop.exposed:
+            say(describe_exposure(listen[0], loop.port, settings.control_from))
         ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, Outputs())
 
         def play() -> None:

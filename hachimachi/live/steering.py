@@ -35,12 +35,8 @@ MOST_NAMES = 16  # columns listed in a message
 
 @dataclass(frozen=True)
 class SamplingRequest:
-    """How to sample. It is never written to: each request gives a new one.
-
-    Args:
-        numbers: By what they are and the column's name, which is empty for all columns.
-        polyphony: Most notes at once; ``None`` for any number.
-    """
+    """How to sample. It is never written to: each request gives a new one. ``numbers``: By what they are and the
+    column's name, which is empty for all columns. ``polyphony``: Most notes at once; ``None`` for any number."""
 
     numbers: Mapping[tuple[str, str], float] = field(default_factory=dict)
     constraints: Mapping[tuple[str, str], Constraint] = field(default_factory=dict)
@@ -64,8 +60,7 @@ class SamplingRequest:
 
     def sampling(self, names: Sequence[str]) -> Sampling:
         """Return the sampling that fulfils it, given the names of all columns. Raises `HachimachiError`: a number out
-        of range.
-        """
+        of range."""
         numbers: dict[str, float | dict[str, float]] = {}
         for what, default in NUMBERS.items():
             overall = self.numbers.get((what, ""), default)
@@ -74,7 +69,7 @@ class SamplingRequest:
         constraints: dict[str, Constraint] = {}
         for (name, _), constraint in self.constraints.items():
             constraints[name] = constraints[name] & constraint if name in constraints else constraint
-        return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony, yields=True)
+        return Sampling(**numbers, constraints=constraints, polyphony=self.polyphony)
 
     def with_numbers(self, what: str, by_name: Mapping[str, float]) -> SamplingRequest:
         """Return the same with numbers for single columns; one for all, whose name is empty, replaces those before."""
@@ -107,13 +102,9 @@ def _without_defaults(numbers: Mapping[tuple[str, str], float]) -> dict[tuple[st
 
 
 class Steering:
-    """Reads messages about sampling, and says how to sample from then on. What cannot be obeyed changes nothing.
-
-    Where the wait that polyphony needs is not allowed, polyphony gives way: the model plays on.
-
-    Raises:
-        HachimachiError: The columns cannot be sampled so.
-    """
+    """Reads messages about sampling, and says how to sample from then on. What cannot be obeyed changes nothing. Where
+    the wait that polyphony needs is not allowed, polyphony gives way: the model plays on. Raises `HachimachiError`: the
+    columns cannot be sampled so."""
 
     def __init__(self, columns: Sequence[Column], sampling: Sampling) -> None:
         self._use(columns, SamplingRequest.of(sampling))
@@ -122,11 +113,7 @@ class Steering:
 
     def obey(self, route: str, values: Sequence[object]) -> tuple[Sampling, list[Line]]:
         """Do what a message with a route of `ROUTES` and values (numbers, texts, nil) asks; return the sampling and
-        what to answer.
-
-        Raises:
-            Refused: It cannot be done; then all is as it was.
-        """
+        what to answer. Raises `Refused`: it cannot be done; then all is as it was."""
         if route not in self._routes:
             raise Refused("route", f"{quote(route)} is unknown, expected one of {', '.join(ROUTES)}")
         try:
@@ -140,8 +127,7 @@ class Steering:
 
     def adapt(self, columns: Sequence[Column]) -> Sampling:
         """Request the same of another model, and return how it is to sample; raises, and changes nothing, where it
-        cannot.
-        """
+        cannot."""
         self._use(columns, self.request)
         return self.sampling
 
@@ -222,13 +208,9 @@ class Steering:
 
 
 def read_number(what: str, value: object) -> float:
-    """Return a number that was sent as one or as text; ``what`` begins the message of an error.
-
-    Single precision is read as the shortest decimal that it stands for: 0.8, not 0.800000011920929.
-
-    Raises:
-        Refused: It is no finite number of sensible size.
-    """
+    """Return a number that was sent as one or as text; ``what`` begins the message of an error. Single precision is
+    read as the shortest decimal that it stands for: 0.8, not 0.800000011920929. Raises `Refused`: it is no finite
+    number of sensible size."""
     number = _as_number(value)
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")

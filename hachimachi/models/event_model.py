@@ -19,7 +19,6 @@ from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
 from hachimachi.models.encoder import Encoder
 from hachimachi.models.heads.head import Distribution, Head, SampledTables
 from hachimachi.ngrams import NGrams, all_ngrams
-from hachimachi.player.engine import limits
 from hachimachi.sampling import Sampling
 
 
@@ -173,8 +172,7 @@ class EventModel(nn.Module):
             carry = exact(past[None])[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
-                last = [limits(self.columns, past.numpy(), sampling)[-1]]
-                drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None], last)
+                drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None])
                 return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
             tables = {}
             for i in self.head.order:

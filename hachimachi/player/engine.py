@@ -21,7 +21,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, Feature
 from hachimachi.player.numpy_backbones import NUMPY_BACKBONES, Arrays, NumpyBackbone, Vector, as_array
 from hachimachi.player.numpy_heads import NUMPY_HEADS, NumpyHead, column_writer
-from hachimachi.sampling import Numbers, Sampling, choose_sampling
+from hachimachi.sampling import Sampling, choose_sampling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
     from hachimachi.ngrams import NGrams
 
-MARGIN = 1e-6
-"""Seconds that a note waits beyond the end of another: times that are added up come out a little different."""
 REDRAWS = 8
 """How often an event is drawn again that strikes a key twice at one instant, or steps further than any it learned."""
 
@@ -87,78 +85,35 @@ class RowEncoder:
 
 
 class Voices:
-    """The notes that sound while events are observed.
-
-    Polyphony stays inside the model's distribution: with N notes allowed and N sounding, the time of the next event is
-    drawn first, given that it is not before the moment at which the first of them has ended.
-    """
+    """The keys that were struck at the instant of the last event."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        by_name = {column.name: (i, column) for i, column in enumerate(columns)}
-        self.time, self.duration = by_name.get(TIME), by_name.get("duration")
-        notes = self.time is not None and "pitch" in by_name
+        names = [column.name for column in columns]
+        self.time = columns[0] if names[0] == TIME else None
+        notes = self.time is not None and "pitch" in names
         self.key = [i for i, c in enumerate(columns) if notes and (c.name == "pitch" or isinstance(c.grid, Categories))]
         """Indices of the columns that tell one key from another: pitch, and what plays it."""
-        self.instant = self.time[1].describe()["resolution"] / 2 if self.time else 0.0
-        self.left: tuple[float, ...] = ()  # for how many seconds each note that sounds goes on after the last event
+        self.instant = self.time.describe()["resolution"] / 2 if self.time else 0.0
         self.struck: frozenset[tuple[float, ...]] = frozenset()
-        """The keys that were struck at the instant of the last event."""
 
     def observe(self, row: Sequence[float]) -> None:
-        """Take in one event, D values; a time or a duration that is not known (NaN) counts as 0."""
-        if self.time is None:
-            return
-        between = 0.0 if math.isnan(row[self.time[0]]) else row[self.time[0]]
+        """Take in one event, D values; a time that is not known (NaN) counts as 0."""
         if self.key:
-            earlier = self.struck if between < self.instant else frozenset()
+            earlier = frozenset() if row[0] >= self.instant else self.struck
             self.struck = earlier | {tuple(row[i] for i in self.key)}
-        if self.duration is not None:
-            duration = 0.0 if math.isnan(row[self.duration[0]]) else row[self.duration[0]]
-            self.left = (*(left - between for left in self.left if left - between > MARGIN), duration)
 
     def repeats(self, row: Sequence[float] | NDArray[np.float64]) -> bool:
         """Return whether an event, D values, strikes a key again at the instant at which it was struck."""
-        if not self.struck or self.time is None or row[self.time[0]] >= self.instant:
-            return False
-        return tuple(row[i] for i in self.key) in self.struck
-
-    def wait(self, polyphony: int) -> float:
-        """Return after how many seconds at the earliest the next event may happen."""
-        if len(self.left) < polyphony:
-            return 0.0
-        longest = sorted(self.left, reverse=True)[polyphony - 1]
-        return longest + MARGIN if longest > MARGIN else 0.0
-
-    def limit(self, sampling: Sampling) -> Sampling:
-        """Return how to draw the next event; an error where it may not wait as it must, unless polyphony yields."""
-        if sampling.polyphony is None or self.time is None:
-            return sampling
-        column = self.time[1]
-        wait = min(self.wait(sampling.polyphony), column.describe()["high"])  # nothing waits longer than the support
-        if not wait:
-            return sampling
-        latest, grid = math.inf, column.grid
-        if TIME not in sampling.constraints and isinstance(grid, UniformGrid):
-            # as late as times are played, or as it must where that is later
-            latest = max((grid.low + column.played[1]) * grid.resolution, wait + grid.resolution)
-        limited = self._within(sampling, wait, latest)
-        if limited is None and not sampling.yields:
-            found = f"polyphony {sampling.polyphony}: the next note must wait {wait:.3g} s, which its time may not"
-            raise HachimachiError(f"{found}; allow longer times or shorter durations")
-        return limited or sampling
+        return bool(self.struck) and not row[0] >= self.instant and tuple(row[i] for i in self.key) in self.struck
 
     def later(self, sampling: Sampling) -> Sampling:
         """Return how to draw an event that does not come at this instant, if its time may be otherwise."""
-        return self._within(sampling, 2 * self.instant, math.inf) or sampling
-
-    def _within(self, sampling: Sampling, earliest: float, latest: float) -> Sampling | None:
-        """Return a sampling by which the next event comes after so many seconds; ``None`` where its time may not."""
         assert self.time is not None
-        limited = sampling.with_constraint(TIME, Constraint.between(earliest, latest))
+        limited = sampling.with_constraint(TIME, Constraint.between(2 * self.instant, math.inf))
         try:
-            allowed_bins(self.time[1], limited.constraints[TIME])
+            allowed_bins(self.time, limited.constraints[TIME])
         except HachimachiError:
-            return None
+            return sampling
         return limited
 
 
@@ -169,9 +124,12 @@ class Steps:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self.limits = [
-            (i, column.name, *column.played_steps) for i, column in enumerate(columns) if column.played_steps
-        ]
+        self.limits: list[tuple[int, str, float, float, float, float]] = []
+        """Index and name of a column, its farthest steps down and up, its least and greatest value."""
+        for i, column in enumerate(columns):
+            if column.played_steps and isinstance(grid := column.grid, UniformGrid):
+                ends = [(grid.low + end) * grid.resolution for end in column.played]
+                self.limits.append((i, column.name, *column.played_steps, ends[0], ends[1]))
         self.categories = [i for i, column in enumerate(columns) if isinstance(column.grid, Categories)]
         self.previous: Mapping[tuple[float, ...], Sequence[float]] = {}
         """The last event of each combination of categories."""
@@ -187,21 +145,13 @@ class Steps:
         if previous is None:
             return row
         clipped = row
-        for i, name, low, high in self.limits:
-            step = row[i] - previous[i]
+        for i, name, low, high, least, greatest in self.limits:
+            start = min(max(previous[i], least), greatest)  # a player may have been beyond what is played
+            step = row[i] - start
             if (step < low or step > high) and name not in sampling.constraints:
                 clipped = row.copy() if clipped is row else clipped
-                clipped[i] = previous[i] + (low if step < low else high)
+                clipped[i] = start + (low if step < low else high)
         return clipped
-
-
-def limits(columns: Sequence[Column], rows: Numbers, sampling: Sampling) -> list[Sampling]:
-    """Return how each of N events, shape (N, D), and the next is drawn, N + 1: polyphony looks at those before."""
-    voices, found = Voices(columns), [sampling]
-    for row in rows.tolist():
-        voices.observe(row)
-        found.append(voices.limit(sampling))
-    return found
 
 
 class Player:
@@ -260,6 +210,15 @@ class Player:
         columns = self.columns[self.temporal :]
         return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
+    @property
+    def moment(self) -> tuple[float, int]:
+        """Seconds and events since the first one, 0 and −1 before it; may be set where one takes over from another."""
+        return self.state.moment
+
+    @moment.setter
+    def moment(self, moment: tuple[float, int]) -> None:
+        self.state = self.state._replace(moment=moment)
+
     def reset(self) -> None:
         """Go back to the learned start state."""
         self.voices, self.steps = Voices(self.columns), Steps(self.columns)
@@ -281,7 +240,7 @@ class Player:
         One that strikes a key again at the same instant, or moves a controller further than it ever did in training, is
         drawn again; after some tries the key is struck later, and the controller moves as far as it may.
         """
-        state, sampling = self.state, self.voices.limit(self.sampling)
+        state, sampling = self.state, self.sampling
         row = self.head.sample(state.hidden, state.last, sampling, self.random)
         for _ in range(REDRAWS):
             if not self.voices.repeats(row) and self.steps.clip(row, sampling) is row:
@@ -297,11 +256,11 @@ class Player:
 
     def remember(self) -> Memory:
         """Return the state, to come back to with :meth:`recall`."""
-        return Memory(self.state, self.voices.left, self.voices.struck, self.steps.previous)
+        return Memory(self.state, self.voices.struck, self.steps.previous)
 
     def recall(self, memory: Memory) -> None:
         """Go back to the state of a memory of this model; sampling and random numbers stay as they are."""
-        self.state, self.voices.left, self.voices.struck, self.steps.previous = memory
+        self.state, self.voices.struck, self.steps.previous = memory
 
     def fork(self, seed: int | None) -> Player:
         """Return a player in the same state that goes on by itself, with random numbers of its own."""
@@ -325,10 +284,9 @@ class PlayerState(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """A player's state, the notes that sound included. Never written to, and of use to every player of the model."""
+    """A player's state. Never written to, and of use to every player of the model."""
 
     state: PlayerState
-    left: tuple[float, ...]  # for how many seconds each note that sounds goes on after the last event
     struck: frozenset[tuple[float, ...]]  # the keys that were struck at the instant of the last event
     previous: Mapping[tuple[float, ...], Sequence[float]]
     """The last event of each combination of categories, where steps are limited."""

@@ -42,7 +42,9 @@ REFUSED = [
     (["2", "timed.json", "--append"], 1, ["has time", "say --temporal"]),
     (["3", "timed.json", "--append", "--temporal"], 1, ["2 columns (a, 1)", "SIZE is 3"]),
     (["2", "timed.json", "--append", "--temporal", "--names", "a,b"], 1, ["other columns"]),
-    (["2", "no/a.csv"], 1, ["no/a.csv.journal"]),
+    (["2", "no/a.csv"], 1, ["no/a.csv: there is no folder no to write into; create it first"]),
+    (["2", "folder.csv"], 1, ["folder.csv: is a folder; name a file"]),
+    (["2", "folder.csv", "--append"], 1, ["folder.csv: is a folder; name a file"]),
     (["2", "a.csv", "--in-port", "9000"], 2, ["both 9000"]),
 ]
 
@@ -53,12 +55,13 @@ def test_a_wrong_call_is_one_message_and_no_file(
 ) -> None:
     for name, content in PRESENT.items():
         (tmp_path / name).write_text(content)
+    (tmp_path / "folder.csv").mkdir()
     monkeypatch.chdir(tmp_path)
     port = [] if "--in-port" in words else ["--in-port", "0"]
     found, _, said = hxmx_said("rec", *words, *port)
     assert found == status, said
     assert all(part in said for part in parts), said
-    assert {path.name for path in tmp_path.iterdir()} == set(PRESENT)
+    assert {path.name for path in tmp_path.iterdir()} == {*PRESENT, "folder.csv"}
 
 
 @pytest.fixture

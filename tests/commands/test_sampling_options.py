@@ -53,7 +53,7 @@ WAYS = [
     ["--temperature", "0.7", "--scale", "pitch=C minor"],
     ["--temperature", "time=1.3,pitch=0.8", "--min-p", "0.05"],
     ["--top-p", "0.9", "--only", "instrument=128", "--range", "velocity=60:80,pitch=57:"],
-    ["--polyphony", "2", "--range", "duration=:0.3"],
+    ["--range", "duration=:0.3"],
 ]
 
 

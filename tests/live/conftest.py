@@ -38,6 +38,7 @@ class FakePlayer:
         self.heard: list[list[float]] = []
         self.resets = 0
         self.samples = 0
+        self.moment = (0.0, -1)
         self.broken = 0
         """How many of the next predictions are not numbers."""
         self._dts = iter(dts)
@@ -50,6 +51,7 @@ class FakePlayer:
     def reset(self) -> None:
         self.resets += 1
         self.heard = []
+        self.moment = (0.0, -1)
 
     def reseed(self, seed: int) -> None:
         self.seeds.append(seed)
@@ -57,6 +59,8 @@ class FakePlayer:
     def observe(self, row: np.ndarray) -> None:
         assert row.shape == (len(self.features) + self.temporal,)
         self.heard.append(row.tolist())
+        timed = self.temporal and self.moment[1] >= 0 and row[0] == row[0]
+        self.moment = self.moment[0] + (row[0] if timed else 0.0), self.moment[1] + 1
 
     def sample(self) -> np.ndarray:
         self.samples += 1

@@ -35,10 +35,10 @@ def test_a_time_tag_is_the_time_of_the_event(bench) -> None:
     from pythonosc.osc_message_builder import build_msg
 
     b = bench()
-    builder = OscBundleBuilder(b.clock.now + 0.5)
+    builder = OscBundleBuilder(b.clock.now + 0.2)
     builder.add_content(build_msg("/input", [60, 80]))
     b.ensemble.receive(builder.build().dgram)
-    assert b.ensemble.turn() == pytest.approx(1000.75)
+    assert b.ensemble.turn() == pytest.approx(1000.45)
     assert len(b.player.heard) == 1
 
 
@@ -248,6 +248,23 @@ def test_another_model_takes_over_without_a_gap(bench, fake_player) -> None:
     assert b.performer.status().pending >= 1
     b.hear("/load", "lead")  # and back
     assert b.instrument.model.player is b.player
+
+
+def test_for_another_model_time_and_events_count_on(bench, fake_player) -> None:
+    second = fake_player(dt=0.1)
+    b = bench(standbys=[LoadedModel("second", second)], mode="loop")
+    b.hear("/start")
+    for _ in range(300):
+        b.clock.now = max(b.clock.now, b.ensemble.turn())
+    b.hear("/load", "second")
+    elapsed, index = b.player.moment
+    assert index > 100
+    assert second.moment == (pytest.approx(elapsed), index) and len(second.heard) == 64
+    b.hear("/load", "lead")
+    assert b.player.moment == (pytest.approx(elapsed), index)
+    b.hear("/reset")
+    b.hear("/load", "second")
+    assert second.moment == (0.0, -1)
 
 
 def test_a_model_with_other_events_does_not_take_over(bench, fake_player) -> None:

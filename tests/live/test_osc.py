@@ -47,9 +47,9 @@ def test_a_message_without_type_tags_has_no_values() -> None:
 
 @pytest.mark.parametrize(
     ("ahead", "expected"),
-    [(0.25, 50.25), (-0.25, 49.75), (59.0, 109.0), (61.0, 50.0), (-61.0, 50.0), (3e8, 50.0), (-1e9, 50.0)],
+    [(0.25, 50.25), (-0.25, 49.75), (59.0, 109.0), (3e8, 3e8 + 50)],
 )
-def test_a_time_tag_near_now_is_the_time_of_its_messages(ahead: float, expected: float) -> None:
+def test_a_time_tag_is_the_time_of_its_messages(ahead: float, expected: float) -> None:
     packet = bundle(WALL + ahead, build_msg("/input", [1.0]), build_msg("/sample"))
     assert [m.time for m in messages(packet) if isinstance(m, Message)] == pytest.approx([expected] * 2)
 

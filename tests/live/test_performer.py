@@ -11,6 +11,7 @@ import pytest
 from hachimachi.events import Feature
 from hachimachi.live.performer import MODES
 from hachimachi.live.protocols import Refused
+from hachimachi.sampling import Sampling
 
 LATENCY = 0.0037
 ALONE = [name for name, mode in MODES.items() if mode.alone]
@@ -401,3 +402,24 @@ def test_paused_it_hears_and_does_not_answer(stage) -> None:
     s.performer.hear([60, 80])
     s.wait(1)
     assert len(s.played) == 1
+
+
+def test_polyphony_ends_the_note_that_began_first_and_stretches_no_time(stage, fake_player) -> None:
+    """Notes of 1 s, one each quarter second, two of which may sound."""
+    player = fake_player(dts=[0.0, *[0.25] * 6, 0.0, 0.0, 0.25], dt=0.25)
+    player.sample, sample = lambda: np.append(sample()[:3], 1.0), player.sample
+    player.sampling = Sampling(polyphony=2)
+    s = stage(player, mode="loop")
+    s.performer.start()
+    s.wait(1.7)
+    began = s.clock.now - 1.7
+    onsets = [round(at - began, 3) for at, _ in s.played]
+    assert onsets == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.5]  # of three at once the last is silent
+    assert [(round(at - began, 3), early) for at, _, early in s.listener.ends[:3]] == [
+        (0.5, True),
+        (0.75, True),
+        (1.0, True),
+    ]
+    counts, status = s.performer.counts, s.performer.status()
+    assert status.sounding <= 2 and counts.cancelled == 1
+    assert counts.predicted == counts.played + counts.cancelled + status.pending

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hachimachi.live import loop
 from hachimachi.live.loop import realtime, request_realtime
 
+resource = pytest.importorskip("resource")  # Windows has none
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the system of Linux")
 
 
@@ -60,10 +60,9 @@ def test_somebody_without_rights_is_told_what_to_do(python_process: Any, tmp_pat
     ("limits", "text", "calls"),
     [
         ({"RLIMIT_RTPRIO": 10}, "granted, SCHED_FIFO at priority 10; memory may", ["fifo 10", "policy 0"]),
-        ({"RLIMIT_NICE": 25}, "not permitted, it runs at nice -5 instead; memory may", ["nice -5", "nice 0"]),
         ({"RLIMIT_MEMLOCK": -1}, "like any other program; memory stays in RAM", ["lock 7", "unlock"]),
     ],
-    ids=["a limit below what is wanted", "nice only", "nothing but memory"],
+    ids=["a limit below what is wanted", "nothing but memory"],
 )
 def test_as_much_as_the_limits_allow(
     monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], text: str, calls: list[str]
@@ -92,12 +91,9 @@ def test_as_much_as_the_limits_allow(
 
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: 0)
     monkeypatch.setattr(os, "sched_setscheduler", schedule)
-    monkeypatch.setattr(os, "getpriority", lambda *_: 0)
-    monkeypatch.setattr(
-        os, "setpriority", lambda _, __, nice: note(f"nice {nice}", nice >= min(20 - limits.get("RLIMIT_NICE", 0), 0))
-    )
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Libc())
-    monkeypatch.setattr(loop, "_limit", lambda name: limits.get(name, 0))
+    names = {getattr(resource, name): name for name in ("RLIMIT_RTPRIO", "RLIMIT_MEMLOCK")}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits.get(names[kind], 0), 0))
     with ExitStack() as undo:
         assert text in request_realtime(undo, "linux")
     assert done == calls

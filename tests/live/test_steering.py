@@ -38,7 +38,7 @@ def asked(steering: Steering, *message: object) -> tuple[Sampling, list]:
 
 def test_at_the_start_there_is_nothing_to_say(steering: Steering) -> None:
     assert steering.lines == []
-    assert steering.sampling == Sampling(yields=True)
+    assert steering.sampling == Sampling()
 
 
 @pytest.mark.parametrize("what", ["temperature", "top_p", "min_p"])
@@ -51,7 +51,7 @@ def test_numbers_for_all_and_by_name(steering: Steering, what: str) -> None:
     assert found == {"time": 0.25, "pitch": 0.8, "velocity": 1.0, "duration": plain, "instrument": 0.5}
     asked(steering, f"/{what}", "velocity", 0.5)  # as all are: nothing is left to say of it
     assert steering.lines == [(what, 0.5), (what, "time", 0.25), (what, "pitch", 0.8)]
-    assert asked(steering, f"/{what}", plain)[0] == Sampling(yields=True)
+    assert asked(steering, f"/{what}", plain)[0] == Sampling()
     assert steering.lines == []
 
 
@@ -111,7 +111,7 @@ def test_a_line_stays_short(steering: Steering) -> None:
 def test_polyphony(steering: Steering) -> None:
     assert asked(steering, "/polyphony", 3.0)[0].polyphony == 3
     assert steering.lines == [("polyphony", 3)]
-    assert asked(steering, "/polyphony", "0") == (Sampling(yields=True), [("polyphony", 0)])
+    assert asked(steering, "/polyphony", "0") == (Sampling(), [("polyphony", 0)])
 
 
 def test_the_start_is_released_too(columns: tuple[Column, ...]) -> None:

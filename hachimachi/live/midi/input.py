@@ -53,12 +53,8 @@ TRANSPORT: dict[str, Literal["start", "pause", "panic"]] = {
 
 
 class MidiIn:
-    """Messages arrive in a thread of the system's, and are taken in the playing thread.
-
-    Args:
-        channel: Hear this one only, from 0; ``None`` for all.
-        thru: Whether what the player plays goes there too.
-    """
+    """Messages arrive in a thread of the system's, and are taken in the playing thread. ``channel``: Hear this one
+    only, from 0; ``None`` for all. ``thru``: Whether what the player plays goes there too."""
 
     def __init__(
         self,

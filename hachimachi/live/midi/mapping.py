@@ -107,10 +107,8 @@ class NoteNames:
 
 
 def velocity_of_releases(columns: Sequence[Column]) -> int | None:
-    """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it.
-
-    ``None`` without ``pitch`` or ``velocity``, or where velocities are not whole numbers from 1 to 127 in training.
-    """
+    """Return the index, among features, of the velocity that ends a note where it is 0, as MIDI 1.0 has it. ``None``
+    without ``pitch`` or ``velocity``, or where velocities are not whole numbers from 1 to 127 in training."""
     features = features_of(columns)
     by_name = {column.name: (i, column) for i, column in enumerate(features)}
     if not {"pitch", "velocity"} <= by_name.keys():
@@ -121,12 +119,7 @@ def velocity_of_releases(columns: Sequence[Column]) -> int | None:
 
 
 class Channels:
-    """Gives each instrument a channel when it first plays; of more than fifteen, the one unused for longest gives way.
-
-    >>> channels = Channels()
-    >>> channels.find(48), channels.find(0), channels.find(48), channels.find(DRUMS)
-    ((0, True), (1, True), (0, False), (9, False))
-    """
+    """A channel for each instrument from its first note on; of more than fifteen the longest unused one gives way."""
 
     def __init__(self) -> None:
         self._programs: dict[int, int] = {}  # by channel, the least recently used first
@@ -138,6 +131,10 @@ class Channels:
             self._kept.add(channel)
             self._programs.pop(channel, None)
 
+    def forget(self) -> None:
+        """Take no channel to have its program any more."""
+        self._programs.clear()
+
     def set(self, channel: int, program: int) -> bool:
         """Let a channel sound a program; return whether that is new."""
         previous = self._programs.pop(channel, None)
@@ -145,11 +142,8 @@ class Channels:
         return previous != program
 
     def find(self, program: int, busy: Collection[int] = ()) -> tuple[int, bool]:
-        """Return the channel of an instrument, and whether a program change has to come first.
-
-        Args:
-            busy: Channels on which notes sound: of those that could give way, they come last.
-        """
+        """Return the channel of an instrument, and whether a program change has to come first. ``busy``: Channels on
+        which notes sound: of those that could give way, they come last."""
         if program == DRUMS:
             return DRUM_CHANNEL, False
         channel = next((channel for channel, sounds in self._programs.items() if sounds == program), None)
@@ -162,12 +156,10 @@ class Channels:
 
 
 class Keyboard:
-    """Turns notes and controllers, by feature, into a model's input: its unmasked features, in their order.
-
-    Where events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an
-    event. A feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor
-    controller gives stays at its median. Raises `HachimachiError` where neither gives any feature.
-    """
+    """Turns notes and controllers, by feature, into a model's input: its unmasked features, in their order. Where
+    events are notes, a controller sets what the next notes carry; where they are not, each of its moves is an event. A
+    feature that had one value in training keeps it, pitch and velocity excepted; one that neither key nor controller
+    gives stays at its median. Raises `HachimachiError` where neither gives any feature."""
 
     def __init__(self, columns: Sequence[Column], controls: Mapping[str, int]) -> None:
         check_controls(columns, controls, "in")

@@ -26,11 +26,8 @@ VELOCITY = 64  # of notes of a model that has none
 
 class MidiOut(Listener):
     """Plays one model's events to a port, which several may share; ``controls`` and ``channel`` (from 0) are as of the
-    options. Nothing in it raises while it plays. What a player plays sounds by itself, or by ``--midi-thru``.
-
-    Raises:
-        HachimachiError: The model's events are no notes, and no controller stands for any of its features.
-    """
+    options. Nothing in it raises while it plays. What a player plays sounds by itself, or by ``--midi-thru``. Raises
+    `HachimachiError`: the model's events are no notes, and no controller stands for any of its features."""
 
     def __init__(
         self, port: OutPort, columns: Sequence[Column], controls: Mapping[str, int] | None = None, channel: int = 0
@@ -39,7 +36,6 @@ class MidiOut(Listener):
         self.dropped = 0  # events with a pitch, a channel or an instrument that MIDI does not have
         self._controls = controls or {}
         self._channel = channel
-        self._shown: dict[tuple[int, int], int] = {}  # (channel, controller) → where it stands
         self._sounding: dict[tuple[int, int | None], int] = {}  # `Note` → channel that it sounds on
         self.adapt(columns)
 
@@ -73,8 +69,8 @@ class MidiOut(Listener):
             return
         for i, number, knob in self._knobs:
             value = knob.show(values[i])
-            if self._shown.get((channel, number)) != value:
-                self._shown[channel, number] = value
+            if self.port.shown.get((channel, number)) != value:
+                self.port.shown[channel, number] = value
                 self.port.send(mido.Message("control_change", channel=channel, control=number, value=value))
         if self._notes:
             velocity = values[self._columns["velocity"]] if "velocity" in self._columns else math.nan

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +31,7 @@ Direction = Literal["in", "out"]
 
 def port_names() -> dict[Direction, list[str]]:
     """Return the names of the MIDI ports of this machine. Raises `HachimachiError`: python-rtmidi is not installed, or
-    the system has no MIDI.
-    """
+    the system has no MIDI."""
     backend = _load_backend()
     try:
         with _libraries_silent():
@@ -41,15 +42,9 @@ def port_names() -> dict[Direction, list[str]]:
 
 
 def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | None = None) -> Any:
-    """Open a port of mido.
-
-    Args:
-        wanted: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a new one.
-        callback: Is given each message that is heard, in a thread of the system's.
-
-    Raises:
-        HachimachiError: No such port, several, one that cannot be opened, or no MIDI at all.
-    """
+    """Open a port of mido. ``wanted``: Part of the name of a port that is there, in any case, or ``virtual:NAME`` for a
+    new one. ``callback``: Is given each message that is heard, in a thread of the system's. Raises `HachimachiError`:
+    no such port, several, one that cannot be opened, or no MIDI at all."""
     backend, virtual = _load_backend(), wanted.startswith(VIRTUAL)
     name = wanted.removeprefix(VIRTUAL).strip() if virtual else find_port(wanted, port_names()[way], way)
     if not name:
@@ -72,15 +67,7 @@ def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
     """Return the one port whose name has ``wanted`` in it, in any case; a whole name comes before a part of others.
 
     Raises:
-        HachimachiError: None or several.
-
-    >>> find_port("keys", ["Keystation 49", "LoopBe KEYS"], "in")
-    Traceback (most recent call last):
-    hachimachi.errors.HachimachiError: --midi-in: 'keys' is in the names of 2 ports: 'Keystation 49', 'LoopBe KEYS'; \
-say more of one
-    >>> find_port("KEYST", ["Keystation 49", "LoopBe KEYS"], "in")
-    'Keystation 49'
-    """
+        HachimachiError: None or several."""
     key = wanted.casefold().strip()
     found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
     if len(found) == 1:
@@ -105,6 +92,66 @@ def _load_backend() -> Any:
             raise HachimachiError(f"MIDO_BACKEND={backend.name}: {error}; leave it unset for python-rtmidi") from error
         raise HachimachiError(f"python-rtmidi is not installed: {EXTRA}") from error
     return backend
+
+
+WATCH_SECONDS = 2.0  # between two looks for a port that may have vanished or come back
+_NUMBER = re.compile(r" \d+:\d+$")  # of ALSA, another one each time
+
+
+class WatchedPort:
+    """A port that is opened again when it vanishes and comes back: a thread of its own looks for its name. Arguments
+    and errors are those of `open_port`; a virtual one never vanishes. ``say``: Is told both, in that thread.
+    ``returned``: Is called once it is open again."""
+
+    def __init__(
+        self,
+        wanted: str,
+        way: Direction,
+        say: Callable[[str], None],
+        callback: Callable[[Any], None] | None = None,
+        returned: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._port = open_port(wanted, way, callback)
+        self.name: str = self._port.name
+        self.returned = returned
+        self._wanted, self._say, self._callback = _NUMBER.sub("", wanted), say, callback
+        self._way: Direction = way
+        self._closing = threading.Event()
+        if not wanted.startswith(VIRTUAL):
+            threading.Thread(target=self._watch, name=f"MIDI {way}", daemon=True).start()
+
+    def send(self, message: Any) -> None:
+        """Send a message of mido; raises what the backend does, and `OSError` while the port is gone."""
+        port = self._port
+        if port is None:
+            raise OSError("it is gone")
+        port.send(message)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._closing.set()
+        if self._port is not None:
+            self._port.close()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            find_port(self._wanted, port_names()[self._way], self._way)
+            if self._port is not None:
+                return
+            self._port = open_port(self._wanted, self._way, self._callback)
+        except HachimachiError:  # there is no such port, or it cannot be opened yet
+            port, self._port = self._port, None
+            if port is not None:
+                self._say(f"MIDI {self._way}: {self.name!r} is gone; playing goes on, and it is opened once it is back")
+                with contextlib.suppress(Exception):  # whatever a backend raises for what is not there
+                    port.close()
+            return
+        self.returned()
+        self._say(f"MIDI {self._way}: {self.name!r} is back")
 
 
 @contextlib.contextmanager
@@ -132,6 +179,8 @@ class OutPort:
         self, port: Any, say: Callable[[str], None] = print, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.channels = Channels()
+        self.shown: dict[tuple[int, int], int] = {}
+        """(channel, controller) → where it stands."""
         self.sent = self.lost = 0
         self.notes: set[tuple[int, int]] = set()
         """(channel, pitch) of the notes that were begun here and not ended."""
@@ -155,6 +204,11 @@ class OutPort:
             if self.lost == 1:
                 name, reason = self._port.name, _reason(error)
                 self._say(f"MIDI out: {name!r} takes nothing any more: {reason}; playing goes on without it")
+
+    def forget(self) -> None:
+        """Take nothing for granted of what the instrument at the other end knows: it has just been plugged in."""
+        self.channels.forget()
+        self.shown.clear()
 
     def claim(self, message: Any, at: float) -> bool:
         """Return whether a message that arrived is one of ours come back; each is claimed once."""
@@ -197,12 +251,8 @@ def _key(message: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class MidiSetup:
-    """The MIDI ports of one performance.
-
-    Args:
-        listeners: One for each model, none without a port to play to.
-        controls: Feature → number of the controller that stands for it.
-    """
+    """The MIDI ports of one performance. ``listeners``: One for each model, none without a port to play to.
+    ``controls``: Feature → number of the controller that stands for it."""
 
     inlet: MidiIn | None = None
     listeners: tuple[MidiOut, ...] = ()
@@ -211,8 +261,7 @@ class MidiSetup:
 
     def exchange(self, model: int, columns: Sequence[Column]) -> None:
         """Let the ports serve another model in place of the one of this index; raises, and changes nothing, where they
-        cannot.
-        """
+        cannot."""
         keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
         if self.listeners:
             self.listeners[model].adapt(columns)
@@ -245,12 +294,8 @@ class MidiSetup:
 
 @dataclass(frozen=True)
 class MidiPortOptions:
-    """Which ports to open, and what for.
-
-    Args:
-        hear: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
-        controls: ``--midi-cc``: feature → number of the controller.
-    """
+    """Which ports to open, and what for. ``hear``: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
+    ``controls``: ``--midi-cc``: feature → number of the controller."""
 
     hear: str | None = None
     play: str | None = None
@@ -263,14 +308,9 @@ class MidiPortOptions:
 def open_midi(
     options: MidiPortOptions, models: Sequence[Sequence[Column]], wake: Callable[[], object], say: Callable[[str], None]
 ) -> MidiSetup:
-    """Open ports; none, and without mido, where the options name none.
-
-    Args:
-        wake: Tells the playing thread, from any other, that something has arrived.
-
-    Raises:
-        HachimachiError: No such port, no MIDI, no python-rtmidi, or events that MIDI cannot carry.
-    """
+    """Open ports; none, and without mido, where the options name none. ``wake``: Tells the playing thread, from any
+    other, that something has arrived. Raises `HachimachiError`: no such port, no MIDI, no python-rtmidi, or events that
+    MIDI cannot carry."""
     if not (options.hear or options.play):
         return MidiSetup()
     from hachimachi.live.midi.input import MidiIn
@@ -280,7 +320,11 @@ def open_midi(
     for name in options.controls:
         if name not in names:
             raise HachimachiError(f"--midi-cc {name}: there is no such feature; there are {', '.join(names)}")
-    port = OutPort(open_port(options.play, "out"), say) if options.play else None
+    port: OutPort | None = None
+    if options.play:
+        watched = WatchedPort(options.play, "out", say)
+        port = OutPort(watched, say)
+        watched.returned = port.forget
     listeners: tuple[MidiOut, ...] = ()
     inlet = None
     try:
@@ -296,7 +340,7 @@ def open_midi(
                 say(f"--midi-in: no key gives {name}, so it rests at its median; {way}")
             channel = None if options.in_channel is None else options.in_channel - 1
             inlet = MidiIn(keyboards, wake, channel=channel, out=port, thru=options.thru)
-            inlet.port = open_port(options.hear, "in", inlet.receive)
+            inlet.port = WatchedPort(options.hear, "in", say, inlet.receive)
     except HachimachiError:
         MidiSetup(port=port).close()
         raise

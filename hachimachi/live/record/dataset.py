@@ -26,16 +26,10 @@ LONGEST = 1.0  # seconds that a note lasts at most where no duration is known
 
 @dataclass(frozen=True)
 class Recorded:
-    """The N events of a journal in the order in which they were written.
-
-    Args:
-        at: Seconds since the start, shape (N,).
-        player: Indices of who played, shape (N,).
-        rows: Values, shape (N, F), NaN where unknown.
-        sequence: Which sequence each belongs to, never decreasing, shape (N,).
-        next: The number that the next event gets.
-        skipped: How many lines could not be read; the last one, cut off by a crash, is not counted.
-    """
+    """The N events of a journal in the order in which they were written. ``at``: Seconds since the start, shape (N,).
+    ``player``: Indices of who played, shape (N,). ``rows``: Values, shape (N, F), NaN where unknown. ``sequence``:
+    Which sequence each belongs to, never decreasing, shape (N,). ``next``: The number that the next event gets.
+    ``skipped``: How many lines could not be read; the last one, cut off by a crash, is not counted."""
 
     features: tuple[Feature, ...]
     who: tuple[str, ...]
@@ -58,12 +52,10 @@ class Recorded:
 
 
 def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the values with nothing unknown, shape (N, F), and what was filled in how, a sentence a column.
-
-    With time, a ``duration`` becomes the time until the same player's next event in the sequence, at most the longest
-    one known, else 1 s. Of other columns it becomes the median of the known values, of a category the most frequent
-    one; 0 if none is known.
-    """
+    """Return the values with nothing unknown, shape (N, F), and what was filled in how, a sentence a column. With time,
+    a ``duration`` becomes the time until the same player's next event in the sequence, at most the longest one known,
+    else 1 s. Of other columns it becomes the median of the known values, of a category the most frequent one; 0 if none
+    is known."""
     rows, remarks = recorded.rows.copy(), []
     for column, feature in enumerate(recorded.features):
         values = rows[:, column]
@@ -90,10 +82,8 @@ def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
 
 
 def are_notes(features: Sequence[Feature], rows: NDArray[np.float64]) -> bool:
-    """Return whether events, shape (N, F), can all be MIDI's: whole pitches and velocities from 0 to 127.
-
-    Then a velocity of 0 is no event, but ends the note of its pitch (MIDI 1.0 Detailed Specification, note-on).
-    """
+    """Return whether events, shape (N, F), can all be MIDI's: whole pitches and velocities from 0 to 127. Then a
+    velocity of 0 is no event, but ends the note of its pitch (MIDI 1.0 Detailed Specification, note-on)."""
     names = [feature.name for feature in features]
     if not {PITCH, VELOCITY} <= set(names) or features[names.index(VELOCITY)].kind not in (None, "integer"):
         return False
@@ -103,9 +93,7 @@ def are_notes(features: Sequence[Feature], rows: NDArray[np.float64]) -> bool:
 
 def end_notes(recorded: Recorded) -> tuple[Recorded, list[str]]:
     """Return the recording of a player's notes without the velocities of 0 that end them, and a sentence about these.
-
-    They give the note of their pitch and channel, or instrument, its ``duration`` where that is unknown.
-    """
+    They give the note of their pitch and channel, or instrument, its ``duration`` where that is unknown."""
     names = [feature.name for feature in recorded.features]
     if not are_notes(recorded.features, recorded.rows):
         return recorded, []
@@ -170,8 +158,7 @@ def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[Event
 
 def save(path: Path, sequences: Sequence[EventSequence], *, append: bool) -> None:
     """Write a data set, or append to it, so that it is safe on disk. Raises `HachimachiError`: it cannot be written, or
-    what is there has other features.
-    """
+    what is there has other features."""
     before = read(path) if append and path.exists() else []
     kept = [replace(one, name="1") if one.name == path.name else one for one in before]  # it had no name
     taken = {one.name for one in kept}

@@ -7,20 +7,22 @@ and ``{"clear": [from, n]}`` begin a new sequence with event n, and ``clear`` dr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hachimachi.errors import HachimachiError, count
-from hachimachi.events import Feature
+from hachimachi.events import EventSequence, Feature
+from hachimachi.io import read
 from hachimachi.io.files import WRITERS, check_suffix
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.live.protocols import Row
@@ -44,8 +46,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
     """Return the path, or ``name-2``, ``name-3``… if it is taken or has a journal; the path itself may have one, unless
-    ``with_journal``.
-    """
+    ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -104,8 +105,7 @@ def _lock(fd: int) -> bool:
 
 def read_journal(path: str | os.PathLike[str]) -> Recorded:
     """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
-    Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's.
-    """
+    Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -191,29 +191,23 @@ class Finished:
 def finish(
     journal: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, *, append: bool = False
 ) -> Finished:
-    """Write the data set of a journal, and remove the journal once that is safe on disk.
-
-    Args:
-        path: The data set, .json or .csv; else the journal's path without ``.journal``. What is there is kept, and the
-            next free name taken.
-        append: Add to the sequences that the data set has instead.
-
-    Raises:
-        HachimachiError: A journal that cannot be read or that another process writes, or a data set that cannot be
-            written; the journal stays.
-    """
+    """Write the data set of a journal, and remove the journal once that is safe on disk. ``path``: The data set, .json
+    or .csv; else the journal's path without ``.journal``. What is there is kept, and the next free name taken.
+    ``append``: Add to the sequences that the data set has instead. Raises `HachimachiError`: a journal that cannot be
+    read or that another process writes, or a data set that cannot be written; the journal stays."""
     journal = Path(journal)
     path = Path(os.fspath(journal).removesuffix(ENDING) if path is None else path)
     if in_use(journal):
         raise HachimachiError(f"{journal}: another hxmx records into it; end that one first")
-    path = path if append else free(path)
     finished = Finished(None, 0, 0, 0.0, ())
     try:
         if not is_empty(journal):
             recorded = read_journal(journal)
             sequences, remarks = make_sequences(recorded, one=path.suffix.lower() == ".csv")
-            if sequences:
-                save(path, sequences, append=append)
+            if not is_saved(sequences, path):
+                path = path if append else free(path)
+                if sequences:
+                    save(path, sequences, append=append)
             if recorded.cleared:
                 remarks.append(f"{count(recorded.cleared, 'event')} dropped by /reset")
             if recorded.skipped:
@@ -228,21 +222,35 @@ def finish(
     return finished
 
 
+def is_saved(sequences: Sequence[EventSequence], path: Path) -> bool:
+    """Return whether a data set ends with these sequences: then a crash came after it was written, and before its
+    journal was removed."""
+    if not sequences or not path.is_file():
+        return False
+    try:
+        there = read(path)[-len(sequences) :]
+        like = [replace(each, features=one.features, name=one.name) for each, one in zip(there, sequences, strict=True)]
+    except (HachimachiError, ValueError):  # something else, or less
+        return False
+    return like == list(sequences)
+
+
+def settle(path: Path) -> None:
+    """Remove the journal of a data set that is saved already; see `is_saved`."""
+    for journal in find_unfinished(path):
+        with contextlib.suppress(HachimachiError, OSError):
+            if is_saved(make_sequences(read_journal(journal), one=path.suffix.lower() == ".csv")[0], path):
+                journal.unlink()
+
+
 class Journal:
-    """Appends events to ``FILE.journal``; `close` makes the data set FILE of them.
-
-    `event`, `begin`, `clear` and `amend` gather lines, `flush` writes them in one call, and a thread of its own waits
-    for the disk. Nothing but the constructor and `close` raises.
-
-    Args:
-        who: Names of who plays, the person first. With more than one, the data set gets a column for it.
-        warn: Is called once, with a line that says what cannot be written and why; perhaps in a thread of the journal.
-        resume: Go on in the journal that a crash left, as a new sequence.
-
-    Raises:
-        HachimachiError: A suffix that is not .json or .csv, a journal that is there already or is in use, one to be
-            resumed that has other features, or no place to write.
-    """
+    """Appends events to ``FILE.journal``; `close` makes the data set FILE of them. `event`, `begin`, `clear` and
+    `amend` gather lines, `flush` writes them in one call, and a thread of its own waits for the disk. Nothing but the
+    constructor and `close` raises. ``who``: Names of who plays, the person first. With more than one, the data set gets
+    a column for it. ``warn``: Is called once, with a line that says what cannot be written and why; perhaps in a thread
+    of the journal. ``resume``: Go on in the journal that a crash left, as a new sequence. Raises `HachimachiError`: a
+    suffix that is not .json or .csv, a journal that is there already or is in use, one to be resumed that has other
+    features, or no place to write."""
 
     def __init__(
         self,
@@ -284,12 +292,8 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Add one event and return its number, counted from 0, for `amend`.
-
-        Args:
-            at: When it happened, in seconds of the clock.
-            row: Its features, shape (F,); NaN where unknown.
-        """
+        """Add one event and return its number, counted from 0, for `amend`. ``at``: When it happened, in seconds of the
+        clock. ``row``: Its features, shape (F,); NaN where unknown."""
         values = ", ".join([_format(value) for value in row.tolist()])
         self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
         self._empty = False

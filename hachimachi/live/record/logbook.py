@@ -11,7 +11,7 @@ from hachimachi.errors import HachimachiError, count
 from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Address, Listener, Note, Row
-from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free
+from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free, settle
 
 FOLDER = Path("outputs/run")  # where performances are kept that nobody gave a name
 
@@ -21,12 +21,8 @@ EventKey = tuple[float, bytes]
 
 class JournalListener(Listener):
     """Writes what one performer hears and plays into a journal, which several may share: what all of them hear at the
-    same moment is written once.
-
-    Args:
-        who: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
-        shared: What was heard last, and by which performers; shared by all that share a journal.
-    """
+    same moment is written once. ``who``: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
+    ``shared``: What was heard last, and by which performers; shared by all that share a journal."""
 
     def __init__(self, journal: Journal, who: int = 1, shared: dict[EventKey, set[int]] | None = None) -> None:
         self._journal, self._who = journal, who
@@ -35,10 +31,12 @@ class JournalListener(Listener):
         self._duration = names.index("duration") if "duration" in names else None
         self._names = NoteNames(journal.features)
         self._held: dict[Note, tuple[int, float]] = {}  # number of the event and when it began
+        self._playing: dict[Note, tuple[int, float]] = {}  # likewise of the model's notes
 
     def began(self) -> None:
         """Begin a new sequence, if the present one has events."""
         self._held.clear()
+        self._playing.clear()
         self._journal.begin()
 
     def heard(self, row: Row, at: float) -> None:
@@ -58,7 +56,16 @@ class JournalListener(Listener):
 
     def played(self, row: Row, at: float, asker: Address | None) -> None:  # noqa: ARG002  (of Listener)
         """Write a model's event."""
-        self._journal.event(at, self._who, row)
+        number = self._journal.event(at, self._who, row)
+        if self._duration is not None and (note := self._names.of(row.tolist())) is not None:
+            self._playing[note] = number, at
+
+    def ended(self, note: Note, at: float, early: bool) -> None:
+        """Write the duration of a model's note that was cut short."""
+        playing = self._playing.pop(note, None)
+        if early and playing is not None and self._duration is not None:
+            number, began = playing
+            self._journal.amend(number, self._duration, max(0.0, at - began))
 
     def released(self, note: Note, at: float) -> None:
         """Write the duration of a player's note that was not known when it was heard."""
@@ -76,13 +83,8 @@ def make_listeners(journal: Journal) -> list[JournalListener]:
 
 class Logbook:
     """The journals of one performance: one that all models share if their events are alike, else one for each.
-
-    Args:
-        path: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`.
-
-    Raises:
-        HachimachiError: No place to write, or a suffix that is not .json or .csv.
-    """
+    ``path``: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`. Raises `HachimachiError`: no
+    place to write, or a suffix that is not .json or .csv."""
 
     def __init__(self, path: Path | None, models: Sequence[LoadedModel], warn: Callable[[str], None]) -> None:
         if path is None:
@@ -100,8 +102,9 @@ class Logbook:
         self.listeners: list[JournalListener] = []
         """One for each model."""
         for path, group in zip(paths, groups, strict=True):
-            who = ["you", *(model.name for model in group)]
-            journal = Journal(free(path), group[0].player.features, who, warn=warn)
+            who, path = ["you", *(model.name for model in group)], free(path)  # noqa: PLW2901  (the one that is free)
+            rescue(find_unfinished(path), warn, path.with_stem(f"{path.stem}-rescued"))
+            journal = Journal(path, group[0].player.features, who, warn=warn)
             self.journals.append(journal)
             self.listeners += make_listeners(journal)
 
@@ -126,11 +129,11 @@ class Logbook:
         return lines
 
 
-def rescue(say: Callable[[str], None]) -> None:
-    """Make data sets of the performances that a crash cut off."""
-    for journal in find_unfinished(FOLDER) if FOLDER.is_dir() else []:
+def rescue(journals: Sequence[Path], say: Callable[[str], None], path: Path | None = None) -> None:
+    """Make data sets of performances that a crash cut off, at the path or where each was to be."""
+    for journal in journals:
         try:
-            finished = finish(journal)
+            finished = finish(journal, path)
         except HachimachiError as error:
             say(str(error))
         else:
@@ -140,11 +143,11 @@ def rescue(say: Callable[[str], None]) -> None:
 
 def check_log(path: Path) -> None:
     """Refuse a log that cannot be written, before models are loaded. Raises `HachimachiError`: another suffix than
-    .json or .csv, no such folder, or a file that is there already.
-    """
+    .json or .csv, no such folder, or a file that is there already."""
     if path.suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
     if not path.parent.is_dir():
         raise HachimachiError(f"--log {path}: there is no folder {path.parent} to write into; create it first")
+    settle(path)
     if path.exists():
         raise HachimachiError(f"--log {path}: is there already and would be lost; name another file")

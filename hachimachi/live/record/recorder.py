@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hachimachi.errors import count
 from hachimachi.live.history import InputForm
-from hachimachi.live.osc import Message, Wire, parse
+from hachimachi.live.osc import Inbox, Message, Wire
 from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.dataset import DURATION, PITCH, VELOCITY, are_notes
 from hachimachi.live.record.journal import Journal
@@ -17,11 +17,8 @@ SHOW_SECONDS = 0.5  # how often the counter moves
 
 
 class Recorder:
-    """The routes of ``hxmx rec``, bound to one journal.
-
-    Args:
-        show: Shows how many events there are and how many came in the last second; ``None`` where nobody watches.
-    """
+    """The routes of ``hxmx rec``, bound to one journal. ``show``: Shows how many events there are and how many came in
+    the last second; ``None`` where nobody watches."""
 
     def __init__(
         self,
@@ -44,7 +41,7 @@ class Recorder:
         self._velocity = next((i for i, f in enumerate(journal.features) if f.name == VELOCITY), None)
         self._ends: int | None = 0  # velocities of 0 that end notes; ``None``: they are values like others
         self._wire, self._say, self._show = wire, say, show
-        self._clock, self._wall = clock, wall
+        self._clock, self._wall, self._inbox = clock, wall, Inbox(wire)
         self._shown = (clock(), 0)  # when the counter was shown, and the events heard until then
         self._heard = 0
         self._routes: dict[str, Callable[[Message, Address | None], None]]
@@ -56,9 +53,10 @@ class Recorder:
 
     def receive(self, packet: bytes, sender: Address | None = None) -> None:
         """Obey what one datagram asks, and write what it brings to the journal. Never raises: it refuses."""
-        for message in parse(packet, self._clock(), self._wall()):
+        for message in self._inbox.read(packet, sender, self._clock(), self._wall()):
             if self.stopped:
                 break
+            route = ""
             try:
                 if isinstance(message, Refused):
                     raise message
@@ -66,9 +64,10 @@ class Recorder:
                 if action is None:
                     routes = " ".join(self._routes)
                     raise Refused("route", f"{quote(message.route)} is unknown, expected one of {routes}")
+                route = message.route
                 action(message, sender)
             except Refused as refused:
-                self.refusals.note(refused, sender)
+                self.refusals.note(refused, sender, route)
         self.journal.flush()
 
     def turn(self) -> float | None:
@@ -95,7 +94,9 @@ class Recorder:
         elif self._ends is not None and self._velocity is not None and row[self._velocity] == 0:
             self.recorded, self._ends = self.recorded - 1, self._ends + 1
 
-    def _reset(self, _: Message, __: Address | None) -> None:
+    def _reset(self, message: Message, _: Address | None) -> None:
+        if not message.pressed:
+            return
         if self.recorded or self._ends:
             self._ends = 0
             self.journal.clear()
@@ -111,5 +112,5 @@ class Recorder:
         for values in [("ready", 1), ("file", str(self.journal.path)), ("input", *names), *counts]:
             self._wire.post("/status", *values, to=sender)
 
-    def _stop(self, _: Message, __: Address | None) -> None:
-        self.stopped = True
+    def _stop(self, message: Message, _: Address | None) -> None:
+        self.stopped |= message.pressed

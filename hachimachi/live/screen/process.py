@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
+from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
 from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Snapshot
 
@@ -51,10 +52,8 @@ def can_draw(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
 
 
 class PanelProcess:
-    """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`.
-
-    What is sent waits in the child's socket until that is ready. If the child dies the performance goes on without.
-    """
+    """A panel on standard output: a `hachimachi.live.screen.snapshot.Screen`. What is sent waits in the child's socket
+    until that is ready. If the child dies the performance goes on without."""
 
     interval = 1 / 8
 
@@ -99,8 +98,8 @@ class PanelProcess:
                 process.kill()
                 status = process.wait()
             if status != 0 and can_draw(sys.stdout):
-                with contextlib.suppress(OSError):
-                    print(SHOW_CURSOR, flush=True)
+                printer(SHOW_CURSOR)
+                printer.wait()
         self._socket.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
+from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
@@ -339,11 +339,9 @@ class PlainLog:
             self._counts, self._next = counts, snapshot.at + COUNT_SECONDS
 
     def close(self) -> None:
-        """Print nothing more; the summary at the end is the command's."""
+        """Print what is still to be; the summary at the end is the command's."""
+        printer.wait()
 
 
 def _print(line: str, stream: TextIO | None = None) -> None:
-    stream = stream or sys.stdout
-    with contextlib.suppress(OSError, ValueError):  # nobody reads any more
-        encoding = getattr(stream, "encoding", None) or "utf-8"
-        print(clean(line).encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    printer(clean(line), stream)

@@ -8,11 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hachimachi.columns import Categories, Column
-from hachimachi.constraints import Bins, Constraint, allowed_bins
+from hachimachi.constraints import Bins, allowed_bins
 from hachimachi.sampling import Numbers, Sampling
 
 
@@ -88,28 +87,30 @@ class SampledTables:
                 single = isinstance(grid, Categories)
                 self.only[i] = grid.values[only] if single else (only + grid.low) * grid.resolution
 
-    def tables(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> dict[int, Numbers]:
+    def tables(self, distribution: Distribution, rows: Tensor) -> dict[int, Numbers]:
         """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
 
-        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given; how each is drawn,
-        :func:`~hachimachi.player.engine.limits` says.
+        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given.
         """
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:
             column = self.columns[i]
             table = distribution.table(i, known[None], playable=True)[0].double().numpy()  # (N, bins)
-            constraints = [sampling.constraints.get(column.name) for sampling in samplings]
-            tables[i] = self.sampling.of(column.name).shape(table * _masks(column, constraints))
+            constraint = self.sampling.constraints.get(column.name)
+            bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
+            mask = np.zeros(column.grid.bins)
+            mask[bins.start : bins.stop] = bins.mask
+            tables[i] = self.sampling.of(column.name).shape(table * mask)
             known[:, i] = self.only.get(i, rows[:, i])
         return tables
 
-    def nll(self, distribution: Distribution, rows: Tensor, samplings: Sequence[Sampling]) -> Numbers:
+    def nll(self, distribution: Distribution, rows: Tensor) -> Numbers:
         """Return −ln P of each column of events as drawn, shape (N, D), in the order of drawing.
 
         What is never played costs infinity; what is not known (NaN) nothing.
         """
         costs = []
-        for i, table in self.tables(distribution, rows, samplings).items():
+        for i, table in self.tables(distribution, rows).items():
             values, grid = rows[:, i].numpy(), self.columns[i].grid
             known = np.nan_to_num(values)
             p = np.take_along_axis(table, grid.index(known)[:, None], axis=1)[:, 0]  # (N,)
@@ -117,14 +118,3 @@ class SampledTables:
                 cost = -np.log(np.where(grid.outside(known), 0, p))
             costs.append(np.where(np.isnan(values), 0, cost) + 0.0)  # no minus zero
         return np.stack(costs, axis=1)
-
-
-def _masks(column: Column, constraints: Sequence[Constraint | None]) -> NDArray[np.float64]:
-    """Return 1 for the bins that may be played and 0 for others, shape (N, bins) or (1, bins) where all are alike."""
-    if all(constraint == constraints[0] for constraint in constraints):
-        constraints = constraints[:1]
-    masks = np.zeros((len(constraints), column.grid.bins))
-    for mask, constraint in zip(masks, constraints, strict=True):
-        bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
-        mask[bins.start : bins.stop] = bins.mask
-    return masks

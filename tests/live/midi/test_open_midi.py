@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from contextlib import closing
 from typing import Any
 
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from hachimachi.commands.options import midi_options
 from hachimachi.errors import HachimachiError
+from hachimachi.live.midi import ports
 from hachimachi.live.midi.input import MidiEvent
 from hachimachi.live.midi.ports import MidiPortOptions, open_midi
 
@@ -139,3 +141,43 @@ def test_what_cannot_be_opened_is_told(studio: Any, make_columns: Any, options: 
     with pytest.raises(HachimachiError, match=told):
         open_midi(options, [make_columns({"x": [0, 1], "y": [0, 1]})], lambda: None, print)
     assert all(port.closed for port in studio.opened)
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_port_that_vanishes_and_comes_back_is_opened_again(
+    studio: Any, notes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "WATCH_SECONDS", 0.01)
+    studio.devices = [("Keys 20:0", True, False), ("Synth 24:0", False, True)]
+    said: list[str] = []
+    with closing(open_midi(MidiPortOptions("keys 20:0", "synth"), [notes], lambda: None, said.append)) as setup:
+        out, inlet = setup.listeners[0], setup.inlet
+        assert inlet is not None
+        synth, keys = studio.opened
+        out.played(np.array([60, 80, 0.5, 45]), 0.0, None)
+        studio.devices = []
+        until(lambda: len(said) == 2)
+        assert synth.closed and keys.closed
+        assert sorted(said) == [
+            "MIDI in: 'Keys 20:0' is gone; playing goes on, and it is opened once it is back",
+            "MIDI out: 'Synth 24:0' is gone; playing goes on, and it is opened once it is back",
+        ]
+        for _ in range(10):  # it plays on
+            out.played(np.array([61, 80, 0.5, 45]), 0.0, None)
+        assert said[2:] == ["MIDI out: 'Synth 24:0' takes nothing any more: it is gone; playing goes on without it"]
+        studio.devices = [("Keys 28:0", True, False), ("Synth 32:0", False, True)]  # ALSA numbers them anew
+        until(lambda: len(said) == 5)
+        assert sorted(said[3:]) == ["MIDI in: 'Keys 20:0' is back", "MIDI out: 'Synth 24:0' is back"]
+        again, keys_again = sorted(studio.opened[2:], key=lambda port: hasattr(port, "callback"))
+        out.played(np.array([62, 80, 0.5, 45]), 0.0, None)
+        # the instrument that was plugged in knows no program
+        assert [message.type for message in again.sent][-2:] == ["program_change", "note_on"]
+        keys_again.callback(mido.Message("note_on", note=62, velocity=70))
+        assert len(list(inlet.take())) == 1
+    assert again.closed and keys_again.closed and len(said) == 5

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.io import read
-from hachimachi.live.record.journal import Journal, find_unfinished, finish, read_journal
+from hachimachi.live.record.journal import Journal, find_unfinished, finish, read_journal, settle
 
 FEATURES = (Feature("x"), Feature("kind", kind="categorical"))
 NUMBERS = st.floats(-1e9, 1e9, width=32)
@@ -221,3 +221,26 @@ def test_the_first_line_says_what_follows(make_journal: Callable[..., Journal]) 
         "who": who,
         "features": described,
     }
+
+
+@pytest.mark.parametrize("name", ["night.json", "night.csv"])
+def test_what_is_saved_is_not_rescued_again(tmp_path: Path, name: str) -> None:
+    """A crash after the data set was written, and before its journal was removed."""
+    journal = Journal(tmp_path / name, (Feature("x", "integer"), Feature("y", masked=True)), clock=lambda: 0.0)
+    for number in range(5):
+        journal.event(number / 3, 0, np.array([number, number / 7]))
+    journal.abandon()
+    kept = journal.file.read_bytes()
+    assert finish(journal.file).path == journal.path
+    written = journal.path.read_bytes()
+    journal.file.write_bytes(kept)
+    assert finish(journal.file).path == journal.path
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert journal.path.read_bytes() == written
+    journal.file.write_bytes(kept)
+    settle(journal.path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    longer = kept + b"[9.0, 0, 1.0, 2.0]\n"  # it is another
+    journal.file.write_bytes(longer)
+    settle(journal.path)
+    assert finish(journal.file).path == tmp_path / f"night-2{journal.path.suffix}"

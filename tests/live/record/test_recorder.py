@@ -72,18 +72,50 @@ def test_a_wrong_message_is_refused_and_the_next_one_recorded(desk: Desk) -> Non
     assert desk.rows() == [[number, 0.5] for number in range(len(bad))]
 
 
-def test_time_is_the_bundles_if_sane_else_the_arrival(desk: Desk) -> None:
+def tagged(ahead: float, value: float) -> bytes:
+    """A bundle of a sender whose clock is ahead of this one."""
+    bundle = OscBundleBuilder(WALL + ahead)  # pyright: ignore[reportArgumentType]
+    bundle.add_content(build_msg("/input", [value, 0.0]))  # pyright: ignore[reportArgumentType]
+    return bundle.build().dgram
+
+
+def test_time_is_the_bundles_less_what_its_clock_is_wrong(desk: Desk) -> None:
     for ahead in (5.0, 0.25, 1e6):
-        bundle = OscBundleBuilder(WALL + ahead)  # pyright: ignore[reportArgumentType]
-        bundle.add_content(build_msg("/input", [ahead, 0.0]))  # pyright: ignore[reportArgumentType]
-        desk.recorder.receive(bundle.build().dgram)
+        desk.recorder.receive(tagged(ahead, ahead))
     desk.clock.now += 2
     desk.recorder.receive(encode("/input", 2.0, 0.0))
     desk.journal.close()
     [sequence] = read(desk.journal.path)
     assert sequence.time is not None
-    assert sequence.column("x").tolist() == [1e6, 0.25, 2, 5]
-    assert sequence.time.tolist() == pytest.approx([0, 0.25, 2, 5], abs=1e-3)
+    assert sequence.column("x").tolist() == [5, 1e6, 0.25, 2]
+    assert sequence.time.tolist() == pytest.approx([0, 0, 0.25, 2], abs=1e-3)
+
+
+@pytest.mark.parametrize("ahead", [3.0, -3.0, 0.8, 59.0, 61.0, 3e8, -1.5e9])
+@pytest.mark.parametrize("corrected", [0.0, 30.0, -30.0])
+def test_a_clock_that_is_wrong_changes_no_order_and_is_told(desk: Desk, ahead: float, corrected: float) -> None:
+    """A phone whose bundles are ahead or behind, between plain messages; in the middle its clock is put right."""
+    for number in range(12):
+        desk.clock.now += 0.5
+        skew = corrected if number >= 6 else ahead
+        phone = number % 2 == 0
+        desk.recorder.receive(tagged(skew, number) if phone else encode("/input", float(number), 0.0))
+    assert desk.said and f"time tags from a sender are {abs(ahead):,.1f} s" in desk.said[0]
+    desk.journal.close()
+    [sequence] = read(desk.journal.path)
+    assert sequence.time is not None
+    assert sequence.column("x").tolist() == list(range(12))
+    assert np.diff(sequence.time) == pytest.approx([0.5] * 11, abs=0.3)
+
+
+def test_a_button_let_go_neither_drops_nor_ends(desk: Desk) -> None:
+    desk.recorder.receive(encode("/input", 1.0, 1.0))
+    for route in ("/reset", "/stop"):
+        desk.recorder.receive(encode(route, 0.0))
+    assert (desk.recorder.recorded, desk.recorder.stopped, desk.said) == (1, False, [])
+    desk.recorder.receive(encode("/reset", 1.0))
+    desk.recorder.receive(encode("/stop", 1))
+    assert (desk.recorder.recorded, desk.recorder.stopped) == (0, True)
 
 
 def test_reset_drops_and_says_where_it_still_is(desk: Desk) -> None:
