@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import sys
 from importlib.util import find_spec
 
@@ -78,10 +80,24 @@ def cli() -> None:
     """
 
 
+ASCII = {"→": "->", "…": "...", "±": "+-", **dict(zip("▁▂▃▄▅▆▇█–−×·", "_.-:=+*#--x*", strict=True))}
+"""What stands for a character on a screen that does not have it; ``?`` for others, and for bytes that are no text."""
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return "".join(ASCII.get(letter, "?") for letter in missing), error.end
+
+
 def main(words: list[str] | None = None) -> None:
     """Run `hxmx`. Exit status: 0, 1 for bad data, 2 for a wrong call, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in words
+    codecs.register_error("stand-in", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="stand-in")
     try:
         status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
     except click.ClickException as error:

@@ -80,6 +80,11 @@ def command(  # noqa: PLR0913  (click's options)
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
 
+    if seconds and Path(output).suffix.lower() == ".wav":
+        from hachimachi.io.wav import LONGEST
+
+        if seconds > LONGEST:
+            raise click.UsageError(f"--seconds {seconds:,.0f}: a .wav holds at most {LONGEST:,.0f}; write .mid")
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -128,7 +129,7 @@ def _check_column(column: ColumnDescription, statistics: ColumnStatistics) -> It
     few = not statistics.many and 2 <= len(values) <= 12 and column.events >= 20 * len(values)
     if few and statistics.whole and "kind" not in column.declared and name not in _NOT_NAMES:
         found = f"{len(values)} whole numbers only ({', '.join(f'{value:g}' for value in values)})"
-        ways = f"{name}# in CSV, or hxmx train … feature.{name}.kind=categorical"
+        ways = f"{name}# in CSV, or hxmx train … {shlex.quote(f'feature.{name}.kind=categorical')}"
         yield Finding("names", name, found, f"if they are names, make it categorical: {ways}")
     if name == "duration" and (short := float(np.mean(column.values < AT_ONCE))) > 0:
         percent = "under 1 %" if short < 0.01 else f"{short:.0%}".replace("%", " %")

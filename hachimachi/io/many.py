@@ -352,10 +352,14 @@ def _expand(source: Path) -> list[Path]:
     text = str(source)
     if not glob.has_magic(text) or os.path.lexists(text):
         return [source]
-    found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207  (an absolute pattern works)
-    if not found:
-        raise HachimachiError(f"{text}: no file fits this pattern")
-    return found
+    # folders that are there are no patterns, whatever their names; nor are brackets, unless something fits them
+    folder = next((each for each in source.parents if is_dir(each)), Path())
+    rest = str(source.relative_to(folder))
+    for form in (rest, rest.replace("[", "[[]")):
+        pattern = os.path.join(glob.escape(str(folder)), form)  # noqa: PTH118
+        if found := sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207  (an absolute pattern works)
+            return list(map(Path, found))
+    raise HachimachiError(f"{text}: no file fits this pattern")
 
 
 def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity]) -> list[Path]:

@@ -14,7 +14,7 @@ from hachimachi.description.describe import Description, describe
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence
 from hachimachi.plot import canvas
-from hachimachi.plot.canvas import FAINT, HUES, INK, TITLE, Scales, check_picture, save, to_pixels
+from hachimachi.plot.canvas import FAINT, HUES, INK, TITLE, Scales, check_picture, plain, save, to_pixels
 
 __all__ = ["check_picture", "compare", "distributions", "overview", "piano_roll", "save", "to_pixels", "traces"]
 Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
@@ -66,7 +66,7 @@ def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | 
                 f"{value:.3g}", (right, height), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
             )
     ax.set_ylim(len(features), 0)
-    ax.set_yticks(np.arange(len(features)) + 0.5, [feature.name for feature in features])
+    ax.set_yticks(np.arange(len(features)) + 0.5, [plain(feature.name) for feature in features])
     ax.hlines(np.arange(1, len(features)), *ax.get_xlim(), color="white", linewidth=2, zorder=0)
     return canvas.root_of(ax)
 
@@ -98,7 +98,7 @@ def compare(
     named = f"The data: {real.name}" if real.name else "The data"
     for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
         draw(sequence, ax, scales=scales)
-        ax.set_title(title, **TITLE)
+        ax.set_title(plain(title), **TITLE)
     axes[0].set_xlabel("")
     if notes:
         canvas.explain_colours(figure, axes, scales)
@@ -128,7 +128,7 @@ def overview(data: Data) -> Figure:
     features = len(described.columns) - example.temporal
     title += f", {len(example.features)} of {features} features" if features > len(example.features) else ""
     name = example.name or described.name
-    ax.set_title(f"{name}: {title}" if name else title.capitalize(), **TITLE)
+    ax.set_title(plain(f"{name}: {title}" if name else title.capitalize()), **TITLE)
     ax.set_title(described.size(), loc="right", color=FAINT, fontsize=9)
     canvas.draw_spreads(below, described.columns[:_SPREADS], across)
     return figure

@@ -197,6 +197,11 @@ COLUMN_CATEGORIES = 8
 _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1000.0: "1000 s"}
 
 
+def plain(text: str) -> str:
+    """Return a text that is drawn as it is; between two ``$`` matplotlib would see mathematics."""
+    return text.replace("$", r"\$")
+
+
 def draw_spreads(figure: FigureBase, columns: Sequence[ColumnDescription], across: int) -> list[Axes]:
     """Draw the distribution of each column in a grid of ``across`` columns; return the axes."""
     down = -(-len(columns) // across)
@@ -217,7 +222,7 @@ def draw_spread(ax: Axes, column: ColumnDescription, hue: str) -> None:
     ax.tick_params(length=0, labelcolor=INK, labelsize=7.5)
     name = "time between events" if column.name == TIME else column.name
     name = name if len(name) <= 24 else name[:23] + "…"
-    ax.set_title(name, loc="left", color=INK, fontsize=9, fontweight="bold", pad=4)
+    ax.set_title(plain(name), loc="left", color=INK, fontsize=9, fontweight="bold", pad=4)
     ax.set_title("masked" if column.masked else "", loc="right", color=FAINT, fontsize=8, pad=4)
     shape = ValueHistogram.of(column, COLUMN_CATEGORIES if column.kind == "categorical" else COLUMN_BINS)
     if shape.scale == "categories":  # the most frequent ones from the top, their names inside
@@ -268,7 +273,7 @@ def draw_likeness(
         ax.set_facecolor(PAPER)
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=8)
-        ax.set_title(TITLES.get(name, name), loc="left", color=INK, fontsize=10)
+        ax.set_title(plain(TITLES.get(name, name)), loc="left", color=INK, fontsize=10)
         ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

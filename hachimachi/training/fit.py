@@ -30,6 +30,7 @@ from hachimachi.models.backbones import explain_size
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
 from hachimachi.training.config.compose import resolve_defaults
+from hachimachi.training.config.schema import name_of
 from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
 from hachimachi.training.distributed import agree, is_first
@@ -178,7 +179,7 @@ def train(
 
 
 def _read(cfg: DictConfig) -> EventDataModule:
-    feature = {str(name): _given(options) for name, options in cfg.feature.items()}
+    feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
     options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
     data = EventDataModule(**options, seed=cfg.seed, feature=feature)
     if cfg.callbacks.progress and is_first():

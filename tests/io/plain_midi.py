@@ -118,9 +118,9 @@ def pair(events: list[Event], others: list[Event] | None = None) -> list[Note]:
         sounding = held.setdefault(key, [])
         does = _effect(events[place])
         if does == "silence":
-            for (line, _), others in held.items():
-                if line == key[0] and others and notes[others[0]].start < tick:
-                    _end(notes, others, tick)
+            for (line, _), of_key in held.items():
+                if line == key[0] and of_key and notes[of_key[0]].start < tick:
+                    _end(notes, of_key, tick)
         elif does == "begin":
             before.pop(key, None)
             if sounding and notes[sounding[0]].start < tick:

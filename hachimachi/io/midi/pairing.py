@@ -28,7 +28,7 @@ Message = tuple[int, int, int, int]
 """Tick, status + 256 · port, and two data bytes, as in `hachimachi.io.midi.smf.TrackEvents`."""
 
 
-def pair_notes(
+def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of what may come late)
     track: TrackEvents, offs: Sequence[Message] = ()
 ) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
     """Return the notes of a track, in the order of their start, and counts of what had to be mended.
@@ -63,8 +63,9 @@ def pair_notes(
                 programs[line] = first
             elif kind == 0xB0 and _ends_all(first):
                 for key in [key for key, held in sounding.items() if key >> 7 == line and notes[held[0]][0] < tick]:
+                    end = deferred.pop(key, tick)
                     for note in sounding.pop(key):
-                        ends[note] = deferred.pop(key, tick)
+                        ends[note] = end
             continue
         key = line << 7 | first
         held = sounding.pop(key, ())
@@ -77,8 +78,7 @@ def pair_notes(
             late.pop(key, None)
             if at_once or not held:
                 continue
-            tick = deferred.pop(key, tick)
-            if tick == notes[-1][0]:
+            if key not in deferred:
                 late[key] = tick + (tick - begun) / 4
                 remarks[wording.RESTARTED] += 1
         elif held and tick < late.get(key, 0):
@@ -90,8 +90,9 @@ def pair_notes(
             continue
         else:
             deferred.pop(key, None)
+        end = deferred.pop(key, tick)
         for note in held:
-            ends[note] = tick
+            ends[note] = end
     last = track.messages[-1][0] if track.messages else 0
     for key, held in sounding.items():
         for note in held:
@@ -115,9 +116,9 @@ def read_notes(
     """Return the notes of tracks on one time line, track by track, and counts of what had to be mended.
 
     The instrument of a note is the last program that its own track set for the channel, else that of another track,
-    else 0; on channel 10 it is `DRUMS`. The same channel of another MIDI port is another channel. The pedal is the
-    channel's last value in any track, at first 0, and 0 again after a reset of all controllers (MIDI recommended practice RP-015). It is read if it is among the columns wanted;
-    with ``rings``, notes last until it lets them go, as in `sustain`.
+    else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0, and 0 again
+    after a reset of all controllers (MIDI recommended practice RP-015). It is read if it is among the columns wanted;
+    with ``rings``, notes last until it lets them go, as in `sustain`. A channel of another MIDI port is another one.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []

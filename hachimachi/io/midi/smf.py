@@ -110,7 +110,7 @@ class TrackEvents:
     """Channel messages, tempo and name of a track, up to its end or to where it is damaged."""
 
     number: int  # number of the track in its file, from 1
-    # tick, status + 256 · MIDI port, and the two bytes after the status, for each channel message, running status filled
+    # tick, status + 256 · MIDI port, and the two bytes after the status, of each channel message, running status filled
     # in; if a message has one data byte, the second is meaningless
     messages: list[tuple[int, int, int, int]] = field(default_factory=list)
     # tick and microseconds per quarter note of each change of tempo
@@ -130,10 +130,9 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
     """Read the events of a track.
 
     An event that breaks off, a time too long to be one, or a missing status ends the track, since it is unknown where
-    the next event begins. A message with a data byte beyond 127 is left out, or held at 127 where that byte is an amount
-    (velocity, value, pressure), and the next event looked for right behind it; where fewer than `_ENOUGH` messages can
-    be read there before the track is damaged, it ends before that message. After the bytes of the file, data holds
-    `PADDING`.
+    the next event begins. A message with a data byte beyond 127 is left out, or held at 127 where the byte is an amount
+    (velocity, value, pressure), and the next event is looked for behind it; if fewer than `_ENOUGH` messages can be
+    read there before the track is damaged, it ends before that one. After the bytes of the file, data holds `PADDING`.
     """
     track = TrackEvents(number)
     add, limit = track.messages.append, span.end

@@ -21,7 +21,7 @@ from rich.text import Text
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
 from hachimachi.models.backbones import NAMES
-from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER
+from hachimachi.plot.canvas import FAINT, HUES, INK, PAPER, plain
 from hachimachi.training.sweep.results import MODEL, Job, group_by_seed, keys_of, read_jobs
 
 TABLE, PICTURE = "scores.csv", "scores.png"
@@ -146,7 +146,7 @@ def draw_sweep(jobs: Sequence[Job]) -> Figure | None:
             ax.set_ylabel("nats per event", color=FAINT, fontsize=9)
     best = " ".join(f"{key}={_short(value)}" for key, value in scored[0].values.items())
     label = f"best: job {scored[0].name}, {scored[0].score:.2f}" + (f" ({best})" if len(best) < 90 else "")
-    marks = [(BEST, "o", label), (HUES[0], "o", "finished")]
+    marks = [(BEST, "o", plain(label)), (HUES[0], "o", "finished")]
     marks += [(PRUNED, "x", "ended early")] if any(job.state for job in scored) else []
     handles = [Line2D([], [], color=hue, marker=marker, linestyle="none", label=label) for hue, marker, label in marks]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
@@ -196,7 +196,7 @@ def _draw_curves(ax: Axes, jobs: Sequence[Job]) -> None:
 
 
 def _draw_key(ax: Axes, key: str, jobs: Sequence[Job]) -> None:
-    ax.set_title(key, loc="left", color=INK, fontsize=10, fontweight="bold")
+    ax.set_title(plain(key), loc="left", color=INK, fontsize=10, fontweight="bold")
     values = [job.values.get(key, "–") for job in jobs]
     numbers = _numbers(values)
     scores = np.array([job.score for job in jobs])
@@ -212,7 +212,7 @@ def _draw_key(ax: Axes, key: str, jobs: Sequence[Job]) -> None:
                 set(values), key=lambda value: (NAMES.index(value) if value in NAMES else len(NAMES), value)
             )
         xs = np.array([float(choices.index(value)) for value in values])
-        ax.set_xticks(range(len(choices)), [_short(choice) for choice in choices])
+        ax.set_xticks(range(len(choices)), [plain(_short(choice)) for choice in choices])
         ax.set_xlim(-0.6, len(choices) - 0.4)
         finished = np.array([not job.state for job in jobs])
         for i in range(len(choices)):
