@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import click
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import NOTICES, HachimachiError
 
 COMMANDS = {
     "format": "Turn MIDI, CSV or JSON into a data set of events",
@@ -98,6 +98,7 @@ def main(words: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="stand-in")
+    NOTICES.append(lambda text: click.echo(f"hxmx: {text}", err=True))
     try:
         status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
     except click.ClickException as error:
@@ -126,6 +127,8 @@ def main(words: list[str] | None = None) -> None:
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
+    finally:
+        NOTICES.pop()
     sys.exit(status if isinstance(status, int) else 0)
 
 

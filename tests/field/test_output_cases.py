@@ -102,7 +102,9 @@ def test_40_repeated_notes_and_41_long_pieces(case: Case, hxmx_said: Said) -> No
     for name, notes, of_others in (("borked", 100, 100), ("hour", 4000, 4000), ("overlap", 2, 2), ("zero", 4, 3)):
         status, out, _ = hxmx_said("format", f"{name}.json", f"{name}.mid")
         assert status == 0
-        assert ("end at once" in out) == (of_others < notes)  # a second note of a key: others drop what has no length
+        assert ("end at once" in " ".join(out.split())) == (
+            of_others < notes
+        )  # a second note of a key: others drop what has no length
         written = PrettyMIDI(f"{name}.mid")
         assert sum(len(instrument.notes) for instrument in written.instruments) == of_others
         assert len(read(f"{name}.mid")[0]) == notes
