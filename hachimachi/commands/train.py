@@ -121,18 +121,21 @@ def command(
     from hachimachi.training.config.compose import check_words, start_from
     from hachimachi.training.config.overrides import as_overrides
     from hachimachi.training.config.schema import ConfigError
-    from hachimachi.training.distributed import is_first
-    from hachimachi.training.sweep.job import check_sweep, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     lines: list[str] = []
+    more: list[str] = []
     try:
-        check_sweep(words, sweep)
+        if sweep or any(word.startswith(("sweep=", "hydra/")) for word in words):
+            from hachimachi.training.sweep.job import check_sweep, resume_words  # Lightning takes seconds to import
+
+            check_sweep(words, sweep)
         given = as_overrides(words) if source is None else []
         if source is not None:
             given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
-        more = resume_words(cfg) if sweep else []
+        if sweep:
+            more = resume_words(cfg)
     except ConfigError as error:
         if lines:
             click.echo("\n".join(lines), err=True)
@@ -140,6 +143,8 @@ def command(
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
+        from hachimachi.training.distributed import is_first
+
         if is_ours(cfg.output):
             lines.append(f"{cfg.output}: there is an earlier model; it is replaced as soon as there is a new one")
         if lines and is_first():

@@ -92,6 +92,9 @@ def check_open(cfg: DictConfig) -> None:
 
 
 def _check_trainer(more: Mapping[str, Any]) -> None:
+    for name in more:  # what is nearly a key of ours is known before Lightning is imported, which takes seconds
+        if name not in OWNED and (near := get_close_matches(name, _OWN["trainer"], n=1, cutoff=0.9)):
+            raise ConfigError(f"trainer.{name}: no such key; did you mean trainer.{near[0]}?")
     known = trainer_arguments()
     for name, value in more.items():
         key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
