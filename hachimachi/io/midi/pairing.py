@@ -20,6 +20,7 @@ from hachimachi.io.midi.smf import TrackEvents
 DAMPER, SOUND_OFF, RESET, LOCAL_CONTROL = 64, 120, 121, 122
 """Controllers: the pedal that lets notes ring, all sound off, reset all controllers, which lifts the pedal, and local
 control, the last one before those that turn all notes off."""
+MOST_OFFS = 10**7  # times tracks: in a file with more, which is no music, they end the notes of their own track alone
 DOWN = 64  # the least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
@@ -51,7 +52,7 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
-    sounding: dict[int, list[int]] = {}  # line and pitch → its notes without an end, all of one start
+    sounds: dict[int, dict[int, list[int]]] = {}  # line → line and pitch → its notes without an end, all of one start
     late: dict[int, float] = {}  # keys struck again → tick before which a note-off may be that of the note before
     deferred: dict[int, int] = {}  # keys whose last note-off was such a one → its tick
     programs: dict[int, int] = {}
@@ -62,17 +63,19 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
             if kind == 0xC0:
                 programs[line] = first
             elif kind == 0xB0 and _ends_all(first):
-                for key in [key for key, held in sounding.items() if key >> 7 == line and notes[held[0]][0] < tick]:
+                sounding = sounds.get(line, {})
+                for key in [key for key, held in sounding.items() if notes[held[0]][0] < tick]:
                     end = deferred.pop(key, tick)
                     for note in sounding.pop(key):
                         ends[note] = end
             continue
-        key = line << 7 | first
-        held = sounding.pop(key, ())
+        key, sounding = line << 7 | first, sounds.setdefault(line, {})
+        held = sounding.pop(key, [])
         begun = notes[held[0]][0] if held else tick
         if kind == 0x90 and second:  # a velocity of 0 ends a note
             at_once = bool(held) and begun == tick
-            sounding[key] = [*held, len(notes)] if at_once else [len(notes)]
+            sounding[key] = held if at_once else []  # in place: there may be many
+            sounding[key].append(len(notes))
             notes.append((tick, first, second, programs.get(line, -1), line & 15, track.number, line))
             ends.append(tick)
             late.pop(key, None)
@@ -86,7 +89,7 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
             remarks[wording.RESTARTED] -= begun == tick
             if begun < tick:
                 deferred[key] = tick
-            sounding[key] = list(held)
+            sounding[key] = held
             continue
         else:
             deferred.pop(key, None)
@@ -94,10 +97,11 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
         for note in held:
             ends[note] = end
     last = track.messages[-1][0] if track.messages else 0
-    for key, held in sounding.items():
-        for note in held:
-            ends[note] = deferred.get(key, last)
-    remarks[wording.UNENDED] = len(sounding.keys() - deferred.keys())
+    for sounding in sounds.values():
+        for key, held in sounding.items():
+            remarks[wording.UNENDED] += key not in deferred
+            for note in held:
+                ends[note] = deferred.get(key, last)
     remarks[wording.EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
     return notes, ends, remarks
 
@@ -123,13 +127,15 @@ def read_notes(
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
     remarks: Counter[str] = Counter()
-    offs = {
-        track.number: [each for each in track.messages if each[1] & 0xF0 == 0xB0 and _ends_all(each[2])]
+    offs = [
+        (*message, track.number)
         for track in tracks
-    }
+        for message in track.messages
+        if message[1] & 0xF0 == 0xB0 and _ends_all(message[2])
+    ]
+    offs = sorted(offs, key=itemgetter(0)) if len(offs) * len(tracks) < MOST_OFFS else []
     for track in tracks:
-        others = [each for number, found in offs.items() if number != track.number for each in found]
-        found, found_ends, mended = pair_notes(track, sorted(others, key=itemgetter(0)))
+        found, found_ends, mended = pair_notes(track, [each[:4] for each in offs if each[4] != track.number])
         notes += found
         ends += found_ends
         remarks.update(mended)
