@@ -164,7 +164,8 @@ def read_model(path: str | Path) -> StoredModel:
             entries = archive.infolist()
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
-                raise HachimachiError(damaged)  # PyTorch compresses nothing: what claims to be larger is a trap
+                trap = "damaged: what is in it is compressed, or larger than the file"  # PyTorch compresses nothing
+                raise HachimachiError(f"{path}: {trap}; {_EXPECTED}")
             if f"{top}/{INDEX}" in archive.namelist():
                 return _read_index(path, archive, top)
             if f"{top}/data.pkl" not in archive.namelist():
