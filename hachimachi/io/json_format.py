@@ -45,7 +45,7 @@ def read_features(described: object, columns: int) -> tuple[Feature, ...]:
     for key in described:
         if key not in known:
             expected = f"column numbers from 0 to {columns - 1}, since rows have {columns} values"
-            raise HachimachiError(f"features: found key {key!r}, expected {expected}")
+            raise HachimachiError(f"features: found key {key[:30]!r}, expected {expected}")
     return tuple(_feature(described.get(str(column), {}), column) for column in range(columns))
 
 

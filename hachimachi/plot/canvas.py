@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +168,8 @@ def _norm(scales: Scales) -> Normalize:
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Save a picture atomically in the format of the suffix: .png, .svg, .pdf and so on; see `check_picture`."""
     check_picture(path)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that the font lacks is drawn as a box
         figure.savefig(temporary, format=Path(path).suffix.lower().removeprefix("."), dpi=160)
 
 
@@ -182,7 +184,9 @@ def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
     """Return a picture as RGB, shape (height, width, 3)."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
