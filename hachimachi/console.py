@@ -45,12 +45,7 @@ def print_filled(console: Console, text: str, style: str = "") -> None:
 
 
 def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
-    """Return what a live command prints first: lines of what, where and a text that may be long, in columns.
-
-    >>> print(opening_lines([("hears", "127.0.0.1:8000", "/input a b"), ("end", "Ctrl-C", "")]))
-    hears    127.0.0.1:8000  /input a b
-    end      Ctrl-C
-    """
+    """Return what a live command prints first: lines of what, where and a text that may be long, in columns."""
     width = max(len(where) for _, where, _ in lines) + 2
     return "\n".join(
         textwrap.fill(

@@ -238,7 +238,8 @@ def _show(
     if result.outside:
         console.print(f"{result.outside:,} values lie outside the support")
     if trained := find_overlap(model.summary, sequences):
-        which = f"{len(trained):,} of these {result.sequences:,} sequences were" if len(sequences) > 1 else "This was"
+        some = f"{len(trained):,} of these {result.sequences:,} sequences {'was' if len(trained) == 1 else 'were'}"
+        which = some if len(sequences) > 1 else "This was"
         print_filled(console, f"Warning: {which} part of the training data, so these figures flatter the model")
 
 
@@ -356,8 +357,13 @@ def _show_playing(report: PlayReport) -> None:
     table.add_row("collapsed", "", *(f"{each.collapsed}{'!' if each.collapsed else ' '}" for each in reports))
     table.add_row("least like the data", "", *(f"{each.worst.ratio:.1f} " if each.worst else "" for each in reports))
     console.print(table)
-    console.print("! beyond the aim; key: how far pitch classes are those of the data, at most 1;")
-    console.print("least like: distance from the data in its worst aspect, beside that of halves")
+    beyond = (each.collapsed or any(figure.beyond for figure in each.descriptors) for each in reports)
+    if any(beyond):
+        console.print("! beyond the aim")
+    if any(descriptor.name == "key" and not math.isnan(descriptor.real) for descriptor in report.descriptors):
+        console.print("key: how far pitch classes are those of the data, at most 1")
+    if any(each.worst for each in reports):
+        console.print("least like: distance from the data in its worst aspect, beside that of halves")
     right = ("model", "data", "at most")
     table = make_table(("", "", *right, ""), right)
     group = ""
@@ -370,7 +376,8 @@ def _show_playing(report: PlayReport) -> None:
     at = "" if report.condition.temperature is None else "at "
     console.print(f"\nmore closely, {at}{report.condition}, from nothing:")
     console.print(table)
-    console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
+    if any(figure.group == "collapse" and not figure.held for figure in report.figures()):
+        console.print("collapse: the same 1 to 8 events, silence, or away from the training range")
     if report.worst:
         console.print("likeness: distance from this data, beside that between its halves;")
         console.print(f"          worst in {report.worst.aspect}, {report.worst.ratio:.1f} times as far")

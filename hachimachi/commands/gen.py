@@ -129,13 +129,7 @@ ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that
 
 
 def numbered(output: PathLike, count: int) -> list[PathLike]:
-    """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on.
-
-    >>> [path.name for path in numbered("take.mid", 10)][:2]
-    ['take-01.mid', 'take-02.mid']
-    >>> numbered("takes/", 10)
-    ['takes/']
-    """
+    """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on."""
     from hachimachi.io.files import is_folder
 
     path = Path(output)

@@ -310,16 +310,11 @@ Identity = tuple[int, int]  # device and inode of a file or folder
 def find_files(
     sources: Sequence[Path], suffixes: Collection[str], report: Report, without: Collection[Path] = ()
 ) -> list[Path]:
-    """Return the given files and every file below the given folders that has one of the suffixes, each once.
+    """Return the files given, by name or pattern, and those below folders that have one of the suffixes, each once.
 
-    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped. HachimachiError
-    for no sources, a folder without such files, or a pattern that fits nothing.
-
-    Args:
-        sources: Files, folders, or patterns such as ``midi/*.mid``, which not every shell expands.
-        suffixes: In lower case, with the dot.
-        report: Counts files with other suffixes, and takes folders that cannot be read.
-        without: Files to skip below folders and among those that fit a pattern.
+    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped, and what is
+    ``without``, as among those that fit a pattern. The report counts files with other suffixes, and takes folders that
+    cannot be read. HachimachiError for no sources, a folder without such files, or a pattern that fits nothing.
     """
     apart = {identity for path in without if (identity := _identity(path))}
     files: dict[str, Path] = {}

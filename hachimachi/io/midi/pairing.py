@@ -34,17 +34,11 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
 ) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
     """Return the notes of a track, in the order of their start, and counts of what had to be mended.
 
-    A note ends with the next note-off or note-on of its key, or where all notes, or all sound, of its channel go off;
-    simultaneous notes of one key end together. Where a key is struck again before its note-off, that note-off may still
-    come. It is the earlier note's, and does not end the new one,
-
-    - on the tick of the new start, or
-    - if it leaves the new note less than a quarter of the earlier one's duration, and the key has another note-off
-      before its next note-on.
-
-    Args:
-        track: The events.
-        offs: The messages of other tracks that end all notes of a channel, see `_ends_all`, in the order of time.
+    A note ends with the next note-off or note-on of its key, or where all notes of its channel go off, by a message of
+    its track or of ``offs``, those of others; simultaneous notes of one key end together. Where a key is struck again
+    before its note-off, that note-off may still come: it does not end the new note on the tick of its start, nor where
+    it would leave it less than a quarter of the earlier one's duration, if the key has another note-off before its next
+    note-on.
 
     Returns:
         Start, pitch, velocity, program (-1 before any in this track), channel, track and line (MIDI port · 256 +
@@ -178,10 +172,7 @@ def sustain(
 ) -> NDArray[np.int64]:
     """Return where the sustain pedal lets notes go, in ticks, shape (N,): never before their own end.
 
-    A note whose end comes while the pedal of its channel is down, at `DOWN` or above, sounds until the pedal goes up,
-    all sound goes off, the same key of the same channel begins anew, or its track ends, whichever is first (MIDI 1.0
-    Detailed Specification; "all notes off", controller 123, releases keys, which ring on). Of notes of one key that
-    begin together one rings, that with the latest end.
+    The rule stands in docs/data.md under "The pedal" (MIDI 1.0 Detailed Specification).
 
     Args:
         key: (Port · 256 + channel) · 128 + pitch, shape (N,).
