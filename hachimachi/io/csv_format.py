@@ -291,7 +291,7 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     if not header.time:
         return [EventSequence(header.features, table)]
     time = _time(table[:, 0], header, rows)
-    before = not header.between and table[0, 0] < 0  # as an oscilloscope counts from its trigger
+    before = bool(not header.between and table[0, 0] < 0)  # as an oscilloscope counts from its trigger
     report.understand("files whose times begin before 0: counted from the first", file, before)
     report.understand(f"files whose column {header.time!r} is the time, turned into seconds", file, header.seconds != 1)
     note_milliseconds([time], file, report)

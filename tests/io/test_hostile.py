@@ -64,8 +64,11 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
 
 def open_it(kind: str, path: Path) -> None:
     """Read a file by all ways there are; whatever is read has to be whole."""
-    if kind in ("split", "journal"):
-        read_split(path) if kind == "split" else read_journal(path)
+    if kind == "split":
+        read_split(path)
+        return
+    if kind == "journal":
+        read_journal(path)
         return
     found = read(path)
     if kind == "arrow":
