@@ -127,7 +127,7 @@ def command(
     more: list[str] = []
     try:
         if sweep or any(word.startswith(("sweep=", "hydra/")) for word in words):
-            from hachimachi.training.sweep.job import check_sweep, resume_words  # Lightning takes seconds to import
+            from hachimachi.training.sweep.job import check_sweep  # Lightning takes seconds to import
 
             check_sweep(words, sweep)
         given = as_overrides(words) if source is None else []
@@ -135,6 +135,8 @@ def command(
             given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
         if sweep:
+            from hachimachi.training.sweep.job import resume_words
+
             more = resume_words(cfg)
     except ConfigError as error:
         if lines:

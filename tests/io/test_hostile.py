@@ -32,8 +32,8 @@ Seeds = dict[str, bytes]
 
 def sequence(events: int, name: str = "") -> EventSequence:
     step = np.arange(events)
-    columns = (60 + step % 7, 80 + step % 3, 0.25 + step / 8, step // 4 % 2)
-    return EventSequence(FEATURES, np.column_stack(columns), step / 4, name)
+    columns = np.column_stack([60 + step % 7, 80 + step % 3, 0.25 + step / 8, step // 4 % 2])
+    return EventSequence(FEATURES, columns.astype(np.float64), step / 4, name)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,11 @@ def change(data: bytes, changes: list[tuple[str, float, int, bytes]]) -> bytes:
 def damage(tmp_path: Path, seeds: Seeds, kind: str, examples: int) -> None:
     path = tmp_path / f"damaged{SUFFIXES[kind]}"
 
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        database=None,
+    )
     @given(CHANGES)
     def try_all(changes: list[tuple[str, float, int, bytes]]) -> None:
         check(kind, path, change(seeds[kind], changes))
