@@ -165,6 +165,11 @@ def read_model(path: str | Path) -> StoredModel:
     try:
         with zipfile.ZipFile(path) as archive:
             top = archive.namelist()[0].partition("/")[0]
+            entries = archive.infolist()
+            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+            if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
+                trap = "damaged: what is in it is compressed, or larger than the file"  # PyTorch compresses nothing
+                raise HachimachiError(f"{path}: {trap}; {_EXPECTED}")
             if f"{top}/{INDEX}" in archive.namelist():
                 return _read_index(path, archive, top)
             if f"{top}/data.pkl" not in archive.namelist():
@@ -265,10 +270,7 @@ def _read_index(path: Path, archive: zipfile.ZipFile, top: str) -> StoredModel:
     size = path.stat().st_size
 
     def read(entry: str) -> bytes:
-        info = archive.getinfo(f"{top}/{entry}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-            raise ValueError(f"{entry} is compressed")
-        return archive.read(info)
+        return archive.read(f"{top}/{entry}")
 
     def array(described: Mapping[str, Any]) -> NDArray[Any]:
         nonlocal left
@@ -323,6 +325,8 @@ def _read_by_torch(path: Path) -> StoredModel:
             _check_version(content)
             spec, version = content["spec"], 1
         weights = {str(name): weight for name, weight in state.items()}
+        if sum(weight.numel() * weight.element_size() for weight in weights.values()) > path.stat().st_size:
+            raise ValueError("its weights are larger than the file")
         arrays, grams = (
             {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in group.items()}
             for group in (weights, content.get(GRAMS, {}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import sys
 from importlib.util import find_spec
 
 import click
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import NOTICES, HachimachiError
 
 COMMANDS = {
     "format": "Turn MIDI, CSV or JSON into a data set of events",
@@ -78,10 +80,25 @@ def cli() -> None:
     """
 
 
+ASCII = {"→": "->", "…": "...", "±": "+-", **dict(zip("▁▂▃▄▅▆▇█–−×·", "_.-:=+*#--x*", strict=True))}
+"""What stands for a character on a screen that does not have it; ``?`` for others, and for bytes that are no text."""
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return "".join(ASCII.get(letter, "?") for letter in missing), error.end
+
+
 def main(words: list[str] | None = None) -> None:
     """Run `hxmx`. Exit status: 0, 1 for bad data, 2 for a wrong call, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in words
+    codecs.register_error("stand-in", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="stand-in")
+    NOTICES.append(lambda text: click.echo(f"hxmx: {text}", err=True))
     try:
         status = cli([word for word in words if word != "--debug"], prog_name="hxmx", standalone_mode=False)
     except click.ClickException as error:
@@ -110,6 +127,8 @@ def main(words: list[str] | None = None) -> None:
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
+    finally:
+        NOTICES.pop()
     sys.exit(status if isinstance(status, int) else 0)
 
 

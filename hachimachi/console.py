@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from io import UnsupportedOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hachimachi.errors import listed
 
@@ -50,12 +50,7 @@ def print_filled(console: Console, text: str, style: str = "") -> None:
 
 
 def opening_lines(lines: Sequence[tuple[str, str, str]]) -> str:
-    """Return what a live command prints first: lines of what, where and a text that may be long, in columns.
-
-    >>> print(opening_lines([("hears", "127.0.0.1:8000", "/input a b"), ("end", "Ctrl-C", "")]))
-    hears    127.0.0.1:8000  /input a b
-    end      Ctrl-C
-    """
+    """Return what a live command prints first: lines of what, where and a text that may be long, in columns."""
     width = max(len(where) for _, where, _ in lines) + 2
     return "\n".join(
         textwrap.fill(
@@ -77,14 +72,14 @@ class Printer:
 
     def __call__(self, text: str, stream: TextIO | None = None, end: str = "\n") -> None:
         """Print a text, on standard output if no other stream is given; it never raises."""
-        stream = stream or sys.stdout
+        out: Any = stream or sys.stdout
         with suppress(AttributeError, OSError, ValueError, queue.Full):  # nobody reads, or there is no stream
-            encoding = getattr(stream, "encoding", None) or "utf-8"
+            encoding = getattr(out, "encoding", None) or "utf-8"
             data = (text + end).encode(encoding, "replace")
             try:
-                self._texts.put_nowait((stream.fileno(), data))
+                self._texts.put_nowait((out.fileno(), data))
             except UnsupportedOperation:
-                print(data.decode(encoding), end="", file=stream, flush=True)
+                print(data.decode(encoding), end="", file=out, flush=True)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._print, daemon=True)
                 self._thread.start()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -12,6 +13,10 @@ class HachimachiError(Exception):
     The message is the interface. It says what is wrong, where (file, row, column, key, route), what was found, what
     was expected, and what to do. It is one line without a full stop at its end.
     """
+
+
+NOTICES: list[Callable[[str], None]] = [lambda text: warnings.warn(text, stacklevel=5)]
+"""What takes notices, the last of them: what a user has to know beside a result. In Python they are warnings."""
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -84,7 +86,7 @@ def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | 
                 f"{value:.3g}", (right, height), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
             )
     ax.set_ylim(len(features), 0)
-    ax.set_yticks(np.arange(len(features)) + 0.5, [feature.name for feature in features])
+    ax.set_yticks(np.arange(len(features)) + 0.5, [plain(feature.name) for feature in features])
     ax.hlines(np.arange(1, len(features)), *ax.get_xlim(), color="white", linewidth=2, zorder=0)
     return _root_of(ax)
 
@@ -114,7 +116,7 @@ def compare(
     named = f"The data: {real.name}" if real.name else "The data"
     for ax, sequence, title in zip(axes, (real, generated), titles or (named, "Generated"), strict=True):
         draw(sequence, ax, scales=scales)
-        ax.set_title(title, **TITLE)
+        ax.set_title(plain(title), **TITLE)
     axes[0].set_xlabel("")
     if notes:
         _explain_colours(figure, axes, scales)
@@ -144,7 +146,7 @@ def overview(data: Data) -> Figure:
     features = len(described.columns) - example.temporal
     title += f", {len(example.features)} of {features} features" if features > len(example.features) else ""
     name = example.name or described.name
-    ax.set_title(f"{name}: {title}" if name else title.capitalize(), **TITLE)
+    ax.set_title(plain(f"{name}: {title}" if name else title.capitalize()), **TITLE)
     ax.set_title(described.size(), loc="right", color=FAINT, fontsize=9)
     _draw_spreads(below, described.columns[:_SPREADS], across)
     return figure
@@ -222,7 +224,7 @@ def _style(ax: Axes, title: str = "", size: float = 9, grid: Literal["x", "y"] |
     ax.set_facecolor(PAPER)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, colors=FAINT, labelcolor=INK, labelsize=size)
-    ax.set_title(title, loc="left", color=INK, fontsize=size + 1.5, fontweight="bold")
+    ax.set_title(plain(title), loc="left", color=INK, fontsize=size + 1.5, fontweight="bold")
     if grid:
         ax.grid(axis=grid, color="white", linewidth=1)
         ax.set_axisbelow(True)
@@ -308,10 +310,23 @@ def _explain_colours(figure: FigureBase, axes: Sequence[Axes], scales: Scales) -
         bar.outline.set_visible(False)
 
 
+def plain(text: str) -> str:
+    """Return a text that is drawn as it is; between two ``$`` matplotlib would see mathematics."""
+    return text.replace("$", r"\$")
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    """A sign that the font lacks is drawn as a box."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Save a picture atomically in the format of the suffix: .png, .svg, .pdf and so on; see `check_picture`."""
     check_picture(path)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, _without_glyph_warnings():
         figure.savefig(temporary, format=Path(path).suffix.lower().removeprefix("."), dpi=160)
 
 
@@ -326,7 +341,8 @@ def to_pixels(figure: Figure, dpi: float = 60) -> NDArray[np.uint8]:
     """Return a picture as RGB, shape (height, width, 3)."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with _without_glyph_warnings():
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

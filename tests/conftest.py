@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from hachimachi.events import EventSequence, Feature
 
+# what is written by tests is none of the user's
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="hxmx-state-")
 # how long an example takes says more of what else the machine does than of the code
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

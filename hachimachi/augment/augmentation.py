@@ -142,20 +142,8 @@ class Augmentation:
     """One operation on events. ``str()`` returns an expression that parses to it.
 
     A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
-    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change`. Selection of features and windows, padding,
-    drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
-
-    >>> from hachimachi.augment import augment
-    >>> from hachimachi.events import make_sequence
-    >>> @register("doctest_fold")
-    ... @dataclass(frozen=True, kw_only=True)
-    ... class Fold(Augmentation):
-    ...     top: float = number("a number above 0", accepts=lambda top: top > 0)
-    ...     def change(self, values, random):
-    ...         return values % self.top
-    >>> [folded] = augment([make_sequence([[0.4], [1.6]])], "doctest_fold(top=1.5, dims=0)").sequences
-    >>> folded.data.round(6).tolist()
-    [[0.4], [0.1]]
+    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change` (an example is in docs/data.md). Selection of
+    features and windows, padding, drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
     """
 
     name: ClassVar[str] = ""  # its name in expressions, given by :func:`~hachimachi.augment.augmentation.register`

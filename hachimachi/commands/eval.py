@@ -364,10 +364,15 @@ def _show_playing(console: Console, report: PlayReport) -> None:
     likeness = [each.worst.ratio if each.worst else math.nan for each in reports]
     add("least like the data", ".1f", math.nan, [(ratio, ratio > TIMES) for ratio in likeness])
     console.print(table)
-    console.print("! beyond the aim; key: how far pitch classes are those of the data, at most 1;")
-    console.print("collapsed: the same 1 to 8 events, silence, or away from the training range;")
-    worst = f" ({report.worst.aspect})" if report.worst else ""
-    print_filled(console, f"least like: distance in its worst aspect{worst}, beside that of halves of the data")
+    if any("!" in str(cell) for column in table.columns for cell in column.cells):
+        console.print("! beyond the aim")
+    if any(descriptor.name == "key" and not math.isnan(descriptor.real) for descriptor in report.descriptors):
+        console.print("key: how far pitch classes are those of the data, at most 1")
+    if any(each.collapsed for each in reports):
+        console.print("collapsed: the same 1 to 8 events, silence, or away from the training range")
+    if report.worst:
+        worst = f"distance in its worst aspect ({report.worst.aspect}), beside that of halves of the data"
+        print_filled(console, f"least like: {worst}")
     if report.copying is None:
         console.print("This model does not know its training data: no figures on copying; train it again")
     for text in filter(None, (report.sentence(), report.warning())):

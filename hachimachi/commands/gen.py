@@ -80,6 +80,11 @@ def command(  # noqa: PLR0913  (click's options)
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
 
+    if seconds and Path(output).suffix.lower() == ".wav":
+        from hachimachi.io.wav import LONGEST
+
+        if seconds > LONGEST:
+            raise click.UsageError(f"--seconds {seconds:,.0f}: a .wav holds at most {LONGEST:,.0f}; write .mid")
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many
@@ -124,13 +129,7 @@ ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that
 
 
 def numbered(output: PathLike, count: int) -> list[PathLike]:
-    """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on.
-
-    >>> [path.name for path in numbered("take.mid", 10)][:2]
-    ['take-01.mid', 'take-02.mid']
-    >>> numbered("takes/", 10)
-    ['takes/']
-    """
+    """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on."""
     from hachimachi.io.files import is_folder
 
     path = Path(output)

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,21 +117,27 @@ def command(
         raise WrongCall("expected only one of --multirun, --cfg, --info and --hydra-help")
     if (shown["package"] or shown["resolve"]) and not shown["cfg"]:
         raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
+    from hachimachi.io.atomic import is_ours
     from hachimachi.training.config.compose import check_words, start_from
     from hachimachi.training.config.overrides import as_overrides
     from hachimachi.training.config.schema import ConfigError
-    from hachimachi.training.distributed import is_first
-    from hachimachi.training.sweep.job import check_sweep, resume_words
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     lines: list[str] = []
+    more: list[str] = []
     try:
-        check_sweep(words, sweep)
+        if sweep or any(word.startswith(("sweep=", "hydra/")) for word in words):
+            from hachimachi.training.sweep.job import check_sweep  # Lightning takes seconds to import
+
+            check_sweep(words, sweep)
         given = as_overrides(words) if source is None else []
         if source is not None:
             given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
-        more = resume_words(cfg) if sweep else []
+        if sweep:
+            from hachimachi.training.sweep.job import resume_words
+
+            more = resume_words(cfg)
     except ConfigError as error:
         if lines:
             click.echo("\n".join(lines), err=True)
@@ -140,6 +145,10 @@ def command(
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
+        from hachimachi.training.distributed import is_first
+
+        if is_ours(cfg.output):
+            lines.append(f"{cfg.output}: there is an earlier model; it is replaced as soon as there is a new one")
         if lines and is_first():
             click.echo("\n".join(lines))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
@@ -163,8 +172,8 @@ def _check_files(cfg: DictConfig) -> None:
         raise HachimachiError(
             f"{output}: ends as data do; expected MODEL.pt; hxmx format makes one data set of several"
         )
-    if output.exists() and output.suffix != ".pt" and not zipfile.is_zipfile(output):  # which is what PyTorch writes
-        raise HachimachiError(f"{output}: is there and is no model; expected MODEL.pt")
+    if output.suffix.lower() != ".pt":
+        raise HachimachiError(f"{output}: is no model's name; expected MODEL.pt")
     if cfg.dataset.split and not Path(cfg.dataset.split).is_file():
         raise HachimachiError(f"dataset.split={cfg.dataset.split}: no such file; expected names by part, in JSON")
     if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -391,7 +392,7 @@ def _check_column(column: ColumnDescription, sample: EventSample, i: int) -> Ite
     few = 2 <= len(values) <= 12 and column.events >= 20 * len(values)
     if few and not (values % 1).any() and "kind" not in column.declared and name not in _NOT_NAMES:
         found = f"{len(values)} whole numbers only ({', '.join(f'{value:g}' for value in values)})"
-        ways = f"{name}# in CSV, or hxmx train … feature.{name}.kind=categorical"
+        ways = f"{name}# in CSV, or hxmx train … {shlex.quote(f'feature.{name}.kind=categorical')}"
         yield Finding("names", name, found, f"if they are names, make it categorical: {ways}")
     if name == "duration" and (short := float(np.mean(column.values < AT_ONCE))) > 0:
         percent = "under 1 %" if short < 0.01 else f"{short:.0%}".replace("%", " %")

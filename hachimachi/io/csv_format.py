@@ -291,6 +291,8 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     if not header.time:
         return [EventSequence(header.features, table)]
     time = _time(table[:, 0], header, rows)
+    before = bool(not header.between and table[0, 0] < 0)  # as an oscilloscope counts from its trigger
+    report.understand("files whose times begin before 0: counted from the first", file, before)
     report.understand(f"files whose column {header.time!r} is the time, turned into seconds", file, header.seconds != 1)
     note_milliseconds([time], file, report)
     return [EventSequence(header.features, table[:, 1:], time)]
@@ -323,12 +325,13 @@ def unheld(features: Sequence[Feature]) -> list[str]:
 
 def _time(values: NDArray[np.float64], header: Header, rows: Sequence[int]) -> NDArray[np.float64]:
     """Return seconds since the start, checked."""
-    steps = values if header.between else np.diff(values, prepend=0.0)
+    begin = min(values[0], 0.0)
+    steps = values if header.between else np.diff(values, prepend=begin)
     if (steps < 0).any():
         at = int(np.argmax(steps < 0))
         least = f"rows sorted by time, from 0 ({values[at - 1] if at else 0:g} or more)"
         expected = "0 or more seconds" if header.between else least
         raise HachimachiError(f"row {rows[at]}, column {header.time}: found {values[at]:g}, expected {expected}")
     with np.errstate(over="ignore"):  # the events refuse what is not finite
-        time = np.cumsum(values) if header.between else values
+        time = np.cumsum(values) if header.between else values - begin
         return time * header.seconds if header.seconds != 1 else time

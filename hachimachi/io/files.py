@@ -68,8 +68,7 @@ def read(
         report: Takes what was mended, and which of several files could not be read or differ in features from most;
             a warning names those where there is none. If it is strict, any fault is an error.
         midi: What to read of MIDI files.
-        all_columns: Keep a MIDI file's ``instrument`` even if it is constant throughout the data set, as for a primer,
-            whose columns must be the model's.
+        all_columns: Keep an ``instrument`` that is constant throughout the data, as for a primer.
         without: Files to pass over below a folder or among those that fit a pattern.
         progress: Wraps the list of files, to show progress.
 
@@ -183,16 +182,6 @@ def open_collection(source: Sources, report: Report | None = None, *, progress: 
 
     So are Arrow files that are compressed or beside files of other formats. For arguments and errors see
     :func:`~hachimachi.io.read`.
-
-    >>> import tempfile
-    >>> from hachimachi import io
-    >>> from hachimachi.events import make_sequence
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> io.write(f"{folder.name}/takes.arrow/", [make_sequence([[60 + i % 12] for i in range(64)], names=["pitch"])])
-    >>> takes = open_collection(f"{folder.name}/takes.arrow")
-    >>> len(takes), takes.events, takes.rows(0, 10, 13).tolist()
-    (1, 64, [[70.0], [71.0], [60.0]])
-    >>> folder.cleanup()
     """
     sources, found = paths_of(source), Report()
     files = many.find_files(sources, READERS, found)

@@ -16,7 +16,8 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.report import Report
 
-READERS = {".json": "json_format", ".csv": "csv_format", ".mid": "midi.read", ".midi": "midi.read", ".arrow": "arrow"}
+MIDI = (".mid", ".midi", ".kar", ".rmi", ".smf")  # karaoke files and RIFF files are MIDI by another name
+READERS = {".json": "json_format", ".csv": "csv_format", **dict.fromkeys(MIDI, "midi.read"), ".arrow": "arrow"}
 """Suffix → the module in `hachimachi.io` that parses it."""
 WRITERS = {
     ".json": "json_format",

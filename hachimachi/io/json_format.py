@@ -41,10 +41,11 @@ def read_features(described: object, columns: int) -> tuple[Feature, ...]:
     """Return a feature for each column, named by its index if not described; HachimachiError where that is invalid."""
     if not isinstance(described, dict):
         raise HachimachiError(f'features: found {json.dumps(described)[:30]}, expected an object such as {{"0": {{}}}}')
+    known = set(map(str, range(columns)))
     for key in described:
-        if not (key.isdecimal() and key == str(int(key)) and int(key) < columns):
+        if key not in known:
             expected = f"column numbers from 0 to {columns - 1}, since rows have {columns} values"
-            raise HachimachiError(f"features: found key {key!r}, expected {expected}")
+            raise HachimachiError(f"features: found key {key[:30]!r}, expected {expected}")
     return tuple(_feature(described.get(str(column), {}), column) for column in range(columns))
 
 

@@ -310,16 +310,11 @@ Identity = tuple[int, int]  # device and inode of a file or folder
 def find_files(
     sources: Sequence[Path], suffixes: Collection[str], report: Report, without: Collection[Path] = ()
 ) -> list[Path]:
-    """Return the given files and every file below the given folders that has one of the suffixes, each once.
+    """Return the files given, by name or pattern, and those below folders that have one of the suffixes, each once.
 
-    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped. HachimachiError
-    for no sources, a folder without such files, or a pattern that fits nothing.
-
-    Args:
-        sources: Files, folders, or patterns such as ``midi/*.mid``, which not every shell expands.
-        suffixes: In lower case, with the dot.
-        report: Counts files with other suffixes, and takes folders that cannot be read.
-        without: Files to skip below folders and among those that fit a pattern.
+    Below folders, links are followed, each folder once; hidden files and ``split.json`` are skipped, and what is
+    ``without``, as among those that fit a pattern. The report counts files with other suffixes, and takes folders that
+    cannot be read. HachimachiError for no sources, a folder without such files, or a pattern that fits nothing.
     """
     apart = {identity for path in without if (identity := _identity(path))}
     files: dict[str, Path] = {}
@@ -352,10 +347,14 @@ def _expand(source: Path) -> list[Path]:
     text = str(source)
     if not glob.has_magic(text) or os.path.lexists(text):
         return [source]
-    found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207  (an absolute pattern works)
-    if not found:
-        raise HachimachiError(f"{text}: no file fits this pattern")
-    return found
+    # folders that are there are no patterns, whatever their names; nor are brackets, unless something fits them
+    folder = next((each for each in source.parents if is_dir(each)), Path())
+    rest = str(source.relative_to(folder))
+    for form in (rest, rest.replace("[", "[[]")):
+        pattern = os.path.join(glob.escape(str(folder)), form)  # noqa: PTH118
+        if found := sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207  (an absolute pattern works)
+            return list(map(Path, found))
+    raise HachimachiError(f"{text}: no file fits this pattern")
 
 
 def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity]) -> list[Path]:

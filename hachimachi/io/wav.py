@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pretty_midi import Instrument, Note, note_number_to_hz
 
+from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence
 from hachimachi.io.midi import DRUMS
 from hachimachi.io.midi.pairing import sustain
@@ -19,6 +20,7 @@ from hachimachi.io.report import Report
 RATE = 44100
 _PEAK = 0.9 * 32767
 _SHORTEST = 1e-4  # seconds
+LONGEST = 3600.0  # seconds of sound: it is made in memory, and a minute is 42 MB there
 
 
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
@@ -47,6 +49,8 @@ def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.floa
 def _sound(notes: NoteTable, rate: int, remark: Remark) -> NDArray[np.float64]:
     settled = settle(notes, remark)
     start, end, _, channel = settled
+    if (seconds := end.max(initial=0) * TICK) > LONGEST:
+        raise HachimachiError(f"{seconds:,.0f} s of sound, expected at most {LONGEST:,.0f}; write .mid, or less of it")
     changes = [(tick, on, value) for tick, _, on, value in pedal_changes(notes, settled, remark)]
     if changes:
         end = sustain(channel << 7 | notes.pitch, start, end, np.full(len(end), end.max()), changes)

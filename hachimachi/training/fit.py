@@ -32,6 +32,7 @@ from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
 from hachimachi.training.config.compose import compose, resolve_defaults
 from hachimachi.training.config.overrides import quote
+from hachimachi.training.config.schema import name_of
 from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
 from hachimachi.training.distributed import agree, is_first
@@ -230,7 +231,7 @@ def _learn(
 
 
 def _read(cfg: DictConfig) -> EventDataModule:
-    feature = {str(name): _given(options) for name, options in cfg.feature.items()}
+    feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
     options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
     data = EventDataModule(**options, seed=cfg.seed, feature=feature)
     if cfg.callbacks.progress and is_first():

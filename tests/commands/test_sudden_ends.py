@@ -35,7 +35,7 @@ ROUNDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in ra
 MILLION = 1_000_000
 
 
-def start(words: list[str], folder: Path, **how: Any) -> subprocess.Popen[bytes]:
+def start(words: list[str], folder: Path, **how: Any) -> subprocess.Popen[Any]:
     """Start a command as a process."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
     command = [sys.executable, "-m", "hachimachi.cli", *words]

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from hachimachi.cli import main
 from hachimachi.errors import HachimachiError
 from tests.commands.conftest import Hxmx, Training, only
+from tests.conftest import Process
 
 
 @pytest.fixture
@@ -230,3 +231,17 @@ def test_what_is_there_and_is_no_model_stays(hxmx: Hxmx, tmp_path: Path, capsys:
         assert hxmx("data.json", name) == 1
         assert said in capsys.readouterr().err
         assert (tmp_path / name).read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "word", ["trainer.max_epoch=2", "modle=gru", "model=gur", "optimizer.lrr=1", "feature.a b.knd=1"]
+)
+def test_a_misspelt_key_is_told_before_anything_slow_is_imported(
+    tmp_path: Path, python_process: Process, word: str
+) -> None:
+    (tmp_path / "data.json").write_text("{}")
+    called = "import sys; from hachimachi.cli import main\ntry:\n    main(sys.argv[1:])\n"
+    code = called + "finally:\n    print('torch' in sys.modules)"
+    found = python_process("-c", code, "train", "data.json", word, cwd=tmp_path)
+    assert (found.returncode, found.stdout) == (2, "False\n")
+    assert len(found.stderr.splitlines()) == 1

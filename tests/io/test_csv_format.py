@@ -76,7 +76,7 @@ WRONG = {
     "underscore": ("x\n1_000\n", ["row 2", "'1_000'"]),
     "negative dt": ("dt,x\n0,1\n-0.5,2\n", ["row 3", "column dt", "-0.5"]),
     "unsorted": ("time,x\n1,1\n0.5,2\n", ["row 3", "column time", "0.5", "sorted"]),
-    "negative time": ("time,x\n-1,1\n", ["row 2", "column time", "-1"]),
+    "negative time, going back": ("time,x\n-1,1\n-2,1\n", ["row 3", "column time", "-2", "-1 or more"]),
     "no header": ("0,1\n1,2\n", ["row 1", "header"]),
     "no events": ("time,x\n", ["no events", "header"]),
     "only time": ("time\n1\n", ["no features"]),

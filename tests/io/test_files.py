@@ -87,7 +87,8 @@ def test_unknown_suffix_names_what_can_be_written(tmp_path: Path) -> None:
 
 def test_replacing_keeps_the_old_file_until_success(tmp_path: Path) -> None:
     target = tmp_path / "x.json"
-    target.write_text("old")
+    with replacing(target) as beside:
+        beside.write_text("old")
     with pytest.raises(KeyError), replacing(target) as beside:
         beside.write_text("half")
         assert (beside.parent, beside.suffix) == (tmp_path, ".json")

@@ -123,6 +123,120 @@ def test_a_damaged_track_is_read_up_to_where_it_breaks(midi_bytes: Make) -> None
         assert remarks == {said.BROKEN: len(rest) + 4}  # and the end of the track
 
 
+@pytest.mark.parametrize(
+    ("wrong", "velocities"),
+    [
+        (b"\x00\xb0\x07\xff", [80] * 4),  # a volume of 255
+        (b"\x00\xb0\x87\x10", [80] * 4),
+        (b"\x00\xc0\xa0", [80] * 4),
+        (b"\x00\xd0\xff", [80] * 4),
+        (b"\x00\xe0\x00\x80", [80] * 4),
+        (b"\x00\x90\xbc\x50\x60\x80\xbc\x40", [80] * 4),
+        (b"\x00\x90\x3e\xc8\x60\x3e\x00", [80, 80, 127, 80, 80]),
+        (b"".join(bytes([0, 0xB0 | channel, 7, 255]) for channel in range(16)), [80] * 4),
+        (b"\x00\x90\x40\xff\x60\x40\x00" * 9, [80, 80, *[127] * 9, 80, 80]),
+    ],
+)
+def test_a_data_byte_beyond_127_costs_its_message_alone(midi_bytes: Make, wrong: bytes, velocities: list[int]) -> None:
+    (sequence,), remarks = tell(midi_bytes(NOTE * 2 + wrong + NOTE * 2))
+    assert sequence.column("velocity").tolist() == velocities
+    assert list(remarks) == [said.WRONG_DATA]
+
+
+def test_a_data_byte_beyond_127_is_damage_where_the_track_breaks_behind_it(midi_bytes: Make) -> None:
+    broken = b"\x00\x90\xbc\x50\xff\xff\xff\xff\x00\x00"
+    (sequence,), remarks = tell(midi_bytes(NOTE + broken))
+    assert (len(sequence), remarks) == (1, {said.BROKEN: len(broken) + 4})
+    far = NOTE * 5 + broken[4:]  # ten messages later: those can be believed
+    (sequence,), remarks = tell(midi_bytes(NOTE + broken[:4] + far))
+    assert (len(sequence), remarks) == (6, {said.WRONG_DATA: 1, said.BROKEN: len(broken)})
+
+
+def test_times_of_more_than_four_bytes(midi_bytes: Make) -> None:
+    for padding in (b"\x80\x80\x80\x80", b"\x82" + b"\x80" * 7):  # the second as Ardour writes it
+        (sequence,), remarks = tell(midi_bytes(NOTE + padding + NOTE, division=96))
+        assert sequence.time is not None
+        assert (sequence.time.tolist(), remarks) == ([0.5, 1.5], {said.OVERLONG: 1})
+    (sequence,), remarks = tell(midi_bytes(b"\x00\xff\x01\x80\x80\x80\x80\x02hi" + NOTE))
+    assert (len(sequence), remarks) == (1, {said.OVERLONG: 1})
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"data\x22\0\0\0MIDI",
+        b"LIST\x05\0\0\0INFOx\0data\x22\0\0\0MIDI\0\0",
+        b"data\x22\0\0\0MIDILIST\x04\0\0\0INFO",
+        b"data\0\0\0\0MIDI",
+        b"data\xff\xff\xff\xffMIDI",
+    ],
+)
+def test_riff_files_of_midi(midi_bytes: Make, chunks: bytes) -> None:
+    data = midi_bytes(NOTE)
+    assert len(data) == 0x22
+    wrapped = b"RMID" + chunks.replace(b"MIDI", data)
+    (sequence,), remarks = tell(b"RIFF" + len(wrapped).to_bytes(4, "little") + wrapped)
+    assert (len(sequence), remarks) == (1, {})
+    with pytest.raises(HachimachiError, match="not a MIDI file"):
+        tell(b"RIFF\x20\0\0\0WAVE" + wrapped)
+    with pytest.raises(HachimachiError):
+        tell(b"RIFF\x04\0\0\0RMID")
+
+
+PORT = b"\x00\xff\x21\x01"  # and its number
+
+
+def test_the_same_channel_of_another_port_is_another_channel(midi_bytes: Make) -> None:
+    loud, note = b"\x00\xc0\x05\x00\xb0\x40\x7f", NOTE
+    wanted = MidiOptions(("pitch", "instrument", "track", "pedal", "duration"), sustain=True)
+    one, other = PORT + b"\1" + loud + note, PORT + b"\0" + note
+    for tracks in ((one, other), (one + other,)):
+        [sequence] = parse(midi_bytes(*tracks), "x.mid", Report(), wanted)
+        found = zip(*(sequence.column(name).tolist() for name in ("instrument", "pedal")), strict=True)
+        assert sorted(found) == [(0, 0), (5, 127)]
+    held = b"\x00\x90\x3c\x50"
+    short = PORT + b"\0\x60\x90\x3c\x50\x60\xb0\x7b\x00"  # ended by all notes off, on its port alone
+    data = midi_bytes(PORT + b"\1" + held + short + PORT + b"\1\x60\x80\x3c\0")
+    [sequence] = parse(data, "x.mid", Report(), MidiOptions(beats=True))
+    assert (sequence.column("duration") * 480).tolist() == [288, 96]
+
+
+@pytest.mark.parametrize("control", [120, 123, 124, 127])
+def test_all_notes_off_ends_the_notes_of_its_channel(midi_bytes: Make, control: int) -> None:
+    chord = b"\x00\x90\x3c\x50\x00\x40\x50\x00\x91\x3c\x50"  # two notes on channel 1, one on 2
+    off = b"\x60\xb0" + bytes([control, 0])
+    late = b"\x60\x80\x3c\x00\x00\x81\x3c\x00"  # a note-off after it has no note any more
+    for tracks in ((chord + off + late,), (chord + b"\x81\x40" + late[1:], off)):
+        report = Report()
+        [sequence] = parse(midi_bytes(*tracks), "x.mid", report, MidiOptions(beats=True))
+        assert (sequence.column("duration") * 480).tolist() == [96, 192, 96]
+        assert not report.remarks
+
+
+def test_all_notes_off_on_the_tick_of_a_note_came_before_it(midi_bytes: Make) -> None:
+    data = midi_bytes(b"\x00\x90\x3c\x50\x00\xb0\x7b\x00\x60\x80\x3c\x00")
+    [sequence] = parse(data, "x.mid", Report(), MidiOptions(beats=True))
+    assert sequence.column("duration").tolist() == [0.2]
+
+
+def test_a_late_note_off_is_that_of_the_note_before(midi_bytes: Make) -> None:
+    on, off = b"\x90\x3c\x50", b"\x80\x3c\x00"
+    again = b"\x00" + on + b"\x60" + on  # struck at 0 and at 96
+    cases = {
+        b"\x05" + off + b"\x30" + off: [96, 53],
+        b"\x17" + off + b"\x30" + off: [96, 71],  # 23 ticks are less than a quarter of 96,
+        b"\x18" + off + b"\x30" + off: [96, 24],  # 24 are not
+        b"\x05" + off + b"\x30" + on + b"\x30" + off: [96, 5, 48],  # no other note-off before the next note
+        b"\x05" + off: [96, 5],
+        b"\x05" + off + b"\x30\xb0\x7b\x00" + b"\x30" + off: [96, 5],
+    }
+    for rest, durations in cases.items():
+        report = Report()
+        [sequence] = parse(midi_bytes(again + rest), "x.mid", report, MidiOptions(beats=True))
+        assert np.rint(sequence.column("duration") * 480).tolist() == durations
+        assert report.remarks.keys() == {said.RESTARTED}
+
+
 def test_running_status_before_any_status_ends_its_track_alone(midi_bytes: Make) -> None:
     (sequence,), remarks = tell(midi_bytes(b"\x00\x3c\x50" + NOTE, NOTE))
     assert len(sequence) == 1

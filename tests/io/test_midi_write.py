@@ -17,7 +17,7 @@ from hachimachi.io import Report, read, write
 from hachimachi.io.midi import DRUMS, MidiOptions
 from hachimachi.io.midi import write as midi_write
 from hachimachi.io.midi.read import parse
-from hachimachi.io.midi.write import TICK, render
+from hachimachi.io.midi.write import LATE, TICK, render
 
 
 @pytest.mark.parametrize("name", ["piano_midi_de_small/midi/Grieg__grieg_zwerge.mid", "freedoom_small/midi/d_e3m9.mid"])
@@ -272,5 +272,30 @@ def test_what_are_no_notes(tmp_path: Path, suffix: str, sequence: Any, message: 
 
 
 def test_a_pause_longer_than_a_file_can_hold() -> None:
-    with pytest.raises(HachimachiError, match=r"a pause of 30,000 s; a MIDI file holds at most 26,844"):
-        render([make_sequence([[60], [60]], [0, 30_000.1], ["pitch"])])
+    with pytest.raises(HachimachiError, match=r"a pause of 300,000 s; a MIDI file holds at most 268,435"):
+        render([make_sequence([[60], [60]], [0, 300_000.1], ["pitch"])])
+
+
+@pytest.mark.parametrize(("seconds", "tick"), [(999, 1e-4), (1300, 2e-4), (3999, 4e-4), (30_000, 1e-3)])
+@pytest.mark.parametrize("column", ["pitch", "value"])
+def test_long_pieces_have_no_more_ticks_than_other_programs_take(seconds: float, tick: float, column: str) -> None:
+    times = np.linspace(0, seconds - 0.1, 500)
+    file = mido.MidiFile(file=io.BytesIO(render([make_sequence(np.full((500, 1), 60.0), times, [column])])))
+    assert file.ticks_per_beat == round(0.5 / tick)
+    ticks = np.cumsum([message.time for message in file.tracks[0]])
+    assert ticks[-1] < 1e7 or seconds == 30_000
+    onsets = [
+        at for at, message in zip(ticks, file.tracks[0], strict=True) if message.type in ("note_on", "control_change")
+    ]
+    np.testing.assert_allclose(np.array(onsets) * tick, times, atol=tick / 2 + 1e-9)
+
+
+@pytest.mark.parametrize("column", ["pitch", "value"])
+def test_a_file_begins_with_its_first_event_where_times_are_those_of_day(column: str) -> None:
+    report = Report()
+    times = 1_553_424_480.25 + np.arange(3)
+    data = render([make_sequence([[60], [61], [62]], times, [column])], report, "x.mid")
+    onsets = [message.time for message in mido.MidiFile(file=io.BytesIO(data)).tracks[0] if not message.is_meta]
+    assert onsets[0] == 0
+    assert sum(onsets) < 40_000
+    assert report.remarks[LATE] == {"x.mid": 1_553_424_480}

@@ -36,9 +36,10 @@ def reference(  # noqa: PLR0912  (a branch for each kind of event)
     """Play a file tick by tick: on each, keys are released, then pedals move, then keys are struck."""
     keys, lasts = [], []
     for track in tracks:
-        found = plain_midi.pair(track)
+        found = plain_midi.pair(track, [event for other in tracks if other is not track for event in other])
         keys += found
-        lasts += [max((tick for tick, status, _, _ in track if status < 0xF0), default=0)] * len(found)
+        last = max((tick for tick, status, _, _ in track if status < 0xF0), default=0)
+        lasts += [max(last, note.end) for note in found]  # what ends a note may stand in another track
     order = sorted(range(len(keys)), key=lambda i: (keys[i].start, keys[i].end, i))
     starts, ends, moves = defaultdict(list), defaultdict(list), defaultdict(list)
     for i in order:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import chain, pairwise
+from heapq import merge
+from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -16,59 +17,95 @@ from hachimachi.io import report as wording
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS, MidiOptions
 from hachimachi.io.midi.smf import TrackEvents
 
-DAMPER, SOUND_OFF, RESET = 64, 120, 121
-"""Controllers: the pedal that lets notes ring, all sound off, and reset all controllers, which lifts the pedal."""
+DAMPER, SOUND_OFF, RESET, LOCAL_CONTROL = 64, 120, 121, 122
+"""Controllers: the pedal that lets notes ring, all sound off, reset all controllers, which lifts the pedal, and local
+control, the last one before those that turn all notes off."""
+MOST_OFFS = 10**7  # times tracks: in a file with more, which is no music, they end the notes of their own track alone
 DOWN = 64  # the least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
-_NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track")
+_NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track", "line")
+Message = tuple[int, int, int, int]
+"""Tick, status + 256 · port, and two data bytes, as in `hachimachi.io.midi.smf.TrackEvents`."""
 
 
-def pair_notes(track: TrackEvents) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
+def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of what may come late)
+    track: TrackEvents, offs: Sequence[Message] = ()
+) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
     """Return the notes of a track, in the order of their start, and counts of what had to be mended.
 
-    A note ends with the next note-off or note-on of its key; simultaneous notes of one key end together. A note-on just
-    before the note-off, on the same tick, that ends the key's previous note is read after it.
+    A note ends with the next note-off or note-on of its key, or where all notes of its channel go off, by a message of
+    its track or of ``offs``, those of others; simultaneous notes of one key end together. Where a key is struck again
+    before its note-off, that note-off may still come: it does not end the new note on the tick of its start, nor where
+    it would leave it less than a quarter of the earlier one's duration, if the key has another note-off before its next
+    note-on.
 
     Returns:
-        Start, pitch, velocity, program (-1 before any in this track), channel and track of each note; ends; remarks.
+        Start, pitch, velocity, program (-1 before any in this track), channel, track and line (MIDI port · 256 +
+        channel) of each note; ends; remarks.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
-    sounding: dict[int, list[int]] = {}  # channel and pitch → its notes without an end, all of one start
-    late: set[int] = set()  # keys struck again, whose note-off on that tick is still to come
+    sounds: dict[int, dict[int, list[int]]] = {}  # line → line and pitch → its notes without an end, all of one start
+    late: dict[int, float] = {}  # keys struck again → tick before which a note-off may be that of the note before
+    deferred: dict[int, int] = {}  # keys whose last note-off was such a one → its tick
     programs: dict[int, int] = {}
     remarks: Counter[str] = Counter()
-    for tick, status, first, second in track.messages:
-        if status >= 0xA0:  # neither note-off nor note-on
-            if status >> 4 == 0xC:
-                programs[status & 15] = first
+    for tick, status, first, second in merge(offs, track.messages, key=itemgetter(0)) if offs else track.messages:
+        kind, line = status & 0xF0, status & ~0xF0
+        if kind >= 0xA0:  # neither note-off nor note-on
+            if kind == 0xC0:
+                programs[line] = first
+            elif kind == 0xB0 and _ends_all(first):
+                sounding = sounds.get(line, {})
+                for key in [key for key, held in sounding.items() if notes[held[0]][0] < tick]:
+                    end = deferred.pop(key, tick)
+                    for note in sounding.pop(key):
+                        ends[note] = end
             continue
-        channel = status & 15
-        key = channel << 7 | first
-        held = sounding.pop(key, ())
-        at_once = bool(held) and notes[held[0]][0] == tick
-        if status >= 0x90 and second:  # a velocity of 0 ends a note
-            sounding[key] = [*held, len(notes)] if at_once else [len(notes)]
-            notes.append((tick, first, second, programs.get(channel, -1), channel, track.number))
+        key, sounding = line << 7 | first, sounds.setdefault(line, {})
+        held = sounding.pop(key, [])
+        begun = notes[held[0]][0] if held else tick
+        if kind == 0x90 and second:  # a velocity of 0 ends a note
+            at_once = bool(held) and begun == tick
+            sounding[key] = held if at_once else []  # in place: there may be many
+            sounding[key].append(len(notes))
+            notes.append((tick, first, second, programs.get(line, -1), line & 15, track.number, line))
             ends.append(tick)
-            late.discard(key)
+            late.pop(key, None)
             if at_once or not held:
                 continue
-            late.add(key)
-            remarks[wording.RESTARTED] += 1
-        elif at_once and key in late:
-            late.remove(key)
-            remarks[wording.RESTARTED] -= 1
-            sounding[key] = list(held)
+            if key not in deferred:
+                late[key] = tick + (tick - begun) / 4
+                remarks[wording.RESTARTED] += 1
+        elif held and tick < late.get(key, 0):
+            del late[key]
+            remarks[wording.RESTARTED] -= begun == tick
+            if begun < tick:
+                deferred[key] = tick
+            sounding[key] = held
             continue
+        else:
+            deferred.pop(key, None)
+        end = deferred.pop(key, tick)
         for note in held:
-            ends[note] = tick
-    for note in chain.from_iterable(sounding.values()):
-        ends[note] = track.messages[-1][0]
-    remarks[wording.UNENDED] = len(sounding)
+            ends[note] = end
+    last = track.messages[-1][0] if track.messages else 0
+    for sounding in sounds.values():
+        for key, held in sounding.items():
+            remarks[wording.UNENDED] += key not in deferred
+            for note in held:
+                ends[note] = deferred.get(key, last)
     remarks[wording.EMPTY] = sum(note[0] == end for note, end in zip(notes, ends, strict=True))
     return notes, ends, remarks
+
+
+def _ends_all(control: int) -> bool:
+    """Return whether a controller ends the notes of its channel: all sound off, all notes off, or a change of mode.
+
+    The mode messages 124 to 127 turn all notes off too (MIDI 1.0 Detailed Specification, channel mode messages).
+    """
+    return control == SOUND_OFF or control > LOCAL_CONTROL
 
 
 def read_notes(
@@ -79,25 +116,32 @@ def read_notes(
     The instrument of a note is the last program that its own track set for the channel, else that of another track,
     else 0; on channel 10 it is `DRUMS`. The pedal is the channel's last value in any track, at first 0, and 0 again
     after a reset of all controllers (MIDI recommended practice RP-015). It is read if it is among the columns wanted;
-    with ``rings``, notes last until it lets them go, as in `sustain`.
+    with ``rings``, notes last until it lets them go, as in `sustain`. A channel of another MIDI port is another one.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
     remarks: Counter[str] = Counter()
+    offs = [
+        (*message, track.number)
+        for track in tracks
+        for message in track.messages
+        if message[1] & 0xF0 == 0xB0 and _ends_all(message[2])
+    ]
+    offs = sorted(offs, key=itemgetter(0)) if len(offs) * len(tracks) < MOST_OFFS else []
     for track in tracks:
-        found, found_ends, mended = pair_notes(track)
+        found, found_ends, mended = pair_notes(track, [each[:4] for each in offs if each[4] != track.number])
         notes += found
         ends += found_ends
         remarks.update(mended)
     columns = _columns(_NOTE_COLUMNS, notes) | {"end": np.array(ends, np.int64)}
-    channel, start, instrument = columns["channel"], columns["start"], columns["instrument"]
-    drums = channel == DRUM_CHANNEL
+    line, start, instrument = columns["line"], columns["start"], columns["instrument"]
+    drums = columns["channel"] == DRUM_CHANNEL
     unset = (instrument < 0) & ~drums
     if unset.any():
-        changes = [(tick, status, first) for tick, status, first, _ in _messages(tracks, 0xC)]
-        instrument[unset] = _latest(changes, channel[unset], start[unset])
+        changes = [(tick, status, first) for tick, status, first, _ in _messages(tracks, 0xC0)]
+        instrument[unset] = _latest(changes, line[unset], start[unset])
     instrument[drums] = DRUMS
-    controls = _messages(tracks, 0xB)
+    controls = _messages(tracks, 0xB0)
     pedals = sum(control == DAMPER for _, _, control, _ in controls)
     changes = [
         (tick, status, value if control == DAMPER else 0)
@@ -105,14 +149,14 @@ def read_notes(
         if control in (DAMPER, RESET)
     ]
     if "pedal" in wanted:
-        columns["pedal"] = _latest(changes, channel, start)
+        columns["pedal"] = _latest(changes, line, start)
     unless = wording.PEDAL_COLUMN if "pedal" in wanted else wording.PEDAL_UNHEEDED
     remarks[wording.PEDAL_RINGS if rings else unless] = pedals
     if rings and pedals:
         lasts = {track.number: track.messages[-1][0] for track in tracks if track.messages}
         last = np.array([lasts[number] for number in columns["track"].tolist()], np.int64)
         offs = [(tick, status) for tick, status, control, _ in controls if control == SOUND_OFF]
-        end = sustain(channel << 7 | columns["pitch"], start, columns["end"], last, changes, offs)
+        end = sustain(line << 7 | columns["pitch"], start, columns["end"], last, changes, offs)
         remarks[wording.SUSTAINED] = int((end > columns["end"]).sum())
         columns["end"] = end
     return columns, remarks
@@ -128,13 +172,10 @@ def sustain(
 ) -> NDArray[np.int64]:
     """Return where the sustain pedal lets notes go, in ticks, shape (N,): never before their own end.
 
-    A note whose end comes while the pedal of its channel is down, at `DOWN` or above, sounds until the pedal goes up,
-    all sound goes off, the same key of the same channel begins anew, or its track ends, whichever is first (MIDI 1.0
-    Detailed Specification; "all notes off", controller 123, releases keys, which ring on). Of notes of one key that
-    begin together one rings, that with the latest end.
+    The rule stands in docs/data.md under "The pedal" (MIDI 1.0 Detailed Specification).
 
     Args:
-        key: Channel · 128 + pitch, shape (N,).
+        key: (Port · 256 + channel) · 128 + pitch, shape (N,).
         start: Ticks, shape (N,), as are ``end``, where keys are released, and ``last``, where notes end at the latest.
         changes: Tick, status and value of each change of a pedal, in the order of the file. On one tick keys are
             released before a pedal moves.
@@ -145,8 +186,8 @@ def sustain(
     never = np.iinfo(np.int64).max
     lets_go = np.full(len(key), never)
     for number in np.unique(channel[held]).tolist():
-        ups = [tick for tick, status, value in changes if status & 15 == number and value < DOWN]
-        stops = np.array([*sorted([*ups, *(tick for tick, status in offs if status & 15 == number)]), never])
+        ups = [tick for tick, status, value in changes if status & ~0xF0 == number and value < DOWN]
+        stops = np.array([*sorted([*ups, *(tick for tick, status in offs if status & ~0xF0 == number)]), never])
         here = held & (channel == number)
         lets_go[here] = stops[np.searchsorted(stops, end[here])]
     order = np.lexsort((end, start, key))
@@ -161,7 +202,7 @@ def _columns(names: Sequence[str], rows: Sequence[Sequence[int]]) -> Columns:
 
 def _messages(tracks: Sequence[TrackEvents], kind: int) -> list[tuple[int, int, int, int]]:
     """Return messages of one kind, track by track."""
-    return [message for track in tracks for message in track.messages if message[1] >> 4 == kind]
+    return [message for track in tracks for message in track.messages if message[1] & 0xF0 == kind]
 
 
 def _latest(
@@ -173,7 +214,7 @@ def _latest(
     """
     values = np.zeros(len(tick), np.int64)
     for number in np.unique(channel).tolist():
-        of_channel = sorted((change for change in changes if change[1] & 15 == number), key=itemgetter(0))
+        of_channel = sorted((change for change in changes if change[1] & ~0xF0 == number), key=itemgetter(0))
         here = channel == number
         last = np.searchsorted(np.array([when for when, _, _ in of_channel], np.int64), tick[here], side="right")
         values[here] = np.array([0, *(value for _, _, value in of_channel)])[last]
@@ -190,12 +231,12 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
     if options.controls:
         keys = ["start"]
         changes = [
-            (tick, tick, first, second, status & 15, track.number)
+            (tick, tick, first, second, status & 15, track.number, status & ~0xF0)
             for track in tracks
             for tick, status, first, second in track.messages
-            if status >> 4 == 0xB and first in options.controls
+            if status & 0xF0 == 0xB0 and first in options.controls
         ]
-        columns = _columns(("start", "end", "control", "value", "channel", "track"), changes)
+        columns = _columns(("start", "end", "control", "value", "channel", "track", "line"), changes)
     else:
         keys = ["end", "instrument", "pitch", "start"]
         columns, remarks = read_notes(tracks, [feature.name for feature in options.features], options.rings)
@@ -204,9 +245,9 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
     columns = {name: column[order] for name, column in columns.items()}
     if options.controls:
         values: dict[tuple[int, int], int] = {}
-        for channel, control, value in np.column_stack([columns[n] for n in ("channel", "control", "value")]).tolist():
-            remarks[wording.REPEATED] += values.get((channel, control)) == value
-            values[channel, control] = value
+        for line, control, value in np.column_stack([columns[n] for n in ("line", "control", "value")]).tolist():
+            remarks[wording.REPEATED] += values.get((line, control)) == value
+            values[line, control] = value
     track = columns["track"]
     edges = [0, *(np.flatnonzero(np.diff(track)) + 1 if options.split_tracks else ()), len(track)]
     parts = [{name: each[i:j] for name, each in columns.items()} for i, j in pairwise(edges) if i < j]

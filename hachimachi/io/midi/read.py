@@ -17,7 +17,16 @@ from hachimachi.events import EventSequence
 from hachimachi.io import report as wording
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.midi.pairing import name_tracks, read_rows
-from hachimachi.io.midi.smf import BREAKS_OFF, EXPORT_AGAIN, PADDING, MidiChunks, TrackEvents, read_track, split_chunks
+from hachimachi.io.midi.smf import (
+    BREAKS_OFF,
+    EXPORT_AGAIN,
+    PADDING,
+    MidiChunks,
+    TrackEvents,
+    read_track,
+    split_chunks,
+    unwrap,
+)
 from hachimachi.io.report import Report
 
 DEFAULT = MidiOptions()
@@ -58,6 +67,7 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
 
     The report takes what had to be mended, under the file's name, which sequences are given too.
     """
+    data = unwrap(data)
     chunks = split_chunks(data)
     if options.beats and chunks.ticks_per_second:
         raise HachimachiError("it counts frames (SMPTE), which are no beats; read it in seconds")
@@ -99,9 +109,10 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
     if not sequences:
         what = f"changes of control {', '.join(map(str, options.controls))}" if options.controls else "notes"
         for track in tracks:
-            if track.damage:
-                where = f"track {track.number} of {len(tracks)} has {track.damage}"
-                raise HachimachiError(f"damaged: {where}, and there are no {what} before; {EXPORT_AGAIN}")
+            for damage in (track.damage, *track.wrong):
+                if damage:
+                    where = f"track {track.number} of {len(tracks)} has {damage}"
+                    raise HachimachiError(f"damaged: {where}, and there are no {what} before; {EXPORT_AGAIN}")
         raise HachimachiError(f"there are no {what} in it (tracks: {len(tracks)}); expected at least one")
     remarks[silent] = 0 if options.controls else int(silence)  # after the last control change notes may go on
     for remark, times in remarks.items():
@@ -120,6 +131,8 @@ def _chunk_remarks(chunks: MidiChunks, tracks: Sequence[TrackEvents]) -> Counter
             remarks[wording.AFTER_END] += rest
         elif track.damage and not (cut and track.damage == BREAKS_OFF):
             remarks[wording.BROKEN] += rest
+        remarks[wording.WRONG_DATA] += len(track.wrong)
+        remarks[wording.OVERLONG] += track.overlong
     surplus = len(tracks) - chunks.announced
     remarks[wording.SURPLUS if surplus > 0 else wording.MISSING] += abs(surplus)
     remarks[wording.WRONG_LENGTH] += chunks.misled

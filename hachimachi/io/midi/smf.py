@@ -13,7 +13,9 @@ BREAKS_OFF = "an event that breaks off"
 _FRAMES = {-24: 24.0, -25: 25.0, -29: 30000 / 1001, -30: 30.0}
 _HEADER = 14
 _SEQUENTIAL = 2
-_META, _TRACK_NAME, _END_OF_TRACK, _SET_TEMPO = 0xFF, 0x03, 0x2F, 0x51
+_META, _TRACK_NAME, _PORT, _END_OF_TRACK, _SET_TEMPO = 0xFF, 0x03, 0x21, 0x2F, 0x51
+_CHANNEL_PRESSURE = 0xD
+_ENOUGH = 8  # messages after a wrong data byte by which it is clear that the reader is not astray
 _SYSEX = (0xF0, 0xF7)
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which are not allowed in files but occur
 
@@ -36,6 +38,18 @@ class MidiChunks(NamedTuple):
     spans: list[Span]
     stray: int  # bytes outside all chunks
     misled: bool  # whether the header's length led to no chunk
+
+
+def unwrap(data: bytes) -> bytes:
+    """Return the MIDI file in a RIFF file (RMID, MMA Recommended Practice RP-029); any other file as it is."""
+    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
+        return data
+    at = 12
+    while data[at : at + 4] not in (b"data", b""):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    length = int.from_bytes(data[at + 4 : at + 8], "little")
+    return data[at + 8 : at + 8 + length] if length else data[at + 8 :]  # as a recorder that was cut off leaves it
 
 
 def split_chunks(data: bytes) -> MidiChunks:
@@ -96,8 +110,8 @@ class TrackEvents:
     """Channel messages, tempo and name of a track, up to its end or to where it is damaged."""
 
     number: int  # number of the track in its file, from 1
-    # tick, status and the two bytes after it, for each channel message, running status filled in; if a message has
-    # one data byte, the second is meaningless
+    # tick, status + 256 · MIDI port, and the two bytes after the status, of each channel message, running status filled
+    # in; if a message has one data byte, the second is meaningless
     messages: list[tuple[int, int, int, int]] = field(default_factory=list)
     # tick and microseconds per quarter note of each change of tempo
     tempos: list[tuple[int, int]] = field(default_factory=list)
@@ -106,6 +120,8 @@ class TrackEvents:
     stop: int = 0  # the byte after the last event
     ended: bool = False  # whether there is an end-of-track event
     damage: str = ""  # what is wrong with the first event that cannot be read, else empty
+    wrong: list[str] = field(default_factory=list)  # what is wrong with each message that has a data byte beyond 127
+    overlong: int = 0  # times and lengths of more than 4 bytes
 
 
 def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damage)
@@ -113,18 +129,21 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
 ) -> TrackEvents:
     """Read the events of a track.
 
-    An event that breaks off, a time of more than four bytes, a missing status or a data byte beyond 127 ends the track,
-    since it is unknown where the next event begins. After the bytes of the file, data holds `PADDING`.
+    An event that breaks off, a time too long to be one, or a missing status ends the track, since it is unknown where
+    the next event begins. A message with a data byte beyond 127 is left out, or held at 127 where the byte is an amount
+    (velocity, value, pressure), and the next event is looked for behind it; if fewer than `_ENOUGH` messages can be
+    read there before the track is damaged, it ends before that one. After the bytes of the file, data holds `PADDING`.
     """
     track = TrackEvents(number)
     add, limit = track.messages.append, span.end
-    after, tick, running, endless = span.begin, 0, 0, False
-    body, damage = 0, ""
+    after, tick, running, endless, port = span.begin, 0, 0, False, 0
+    body, damage, sure = 0, "", 0
+    doubted = 0  # offset of a message with a wrong data byte, not borne out before there are `sure` messages
     while (begin := after) < limit:
         delta, at = data[begin], begin + 1
         if delta > 0x7F:
-            delta, at = _quantity(data, begin)
-            endless = data[at - 1] > 0x7F
+            delta, at, endless = _quantity(data, begin)
+            track.overlong += at > begin + 4 and not endless
         status = data[at]
         if status > 0x7F:
             at += 1
@@ -138,8 +157,9 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
             track.ended, begin, tick = True, at + 2, tick + delta
             break
         elif status == _META or status in _SYSEX:
-            length, body = _quantity(data, at + (status == _META))
-            after = body + length
+            length, body, beyond = _quantity(data, at + (status == _META))
+            after, endless = body + length, endless or beyond
+            track.overlong += body > at + (status == _META) + 4 and not beyond
         else:
             after = at + _SYSTEM_DATA.get(status, 0)
         if endless:
@@ -148,27 +168,41 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
             damage = BREAKS_OFF
         elif not status:
             damage = f"byte {first} where an event should say what it is"
-        elif status < 0xF0 and (first > 0x7F or (two and second > 0x7F)):
-            damage = f"a data byte of {max(first, second * two)}, expected at most 127"
         if damage:
             break
         tick += delta
         if status < 0xF0:
             running = status  # system and meta events leave it as it was
-            add((tick, status, first, second))
+            if first > 0x7F or (two and second > 0x7F):
+                doubted = begin if len(track.messages) >= sure else doubted
+                track.wrong.append(f"a data byte of {max(first, second * two)}, expected at most 127")
+                first = 0x7F if status >> 4 == _CHANNEL_PRESSURE else first
+                if first < 0x80:
+                    add((tick, status | port, first, min(second, 0x7F)))
+                sure = len(track.messages) + _ENOUGH
+            else:
+                add((tick, status | port, first, second))
         elif status == _META and first == _SET_TEMPO and second == 3:
             track.tempos.append((tick, int.from_bytes(data[after - 3 : after], "big")))
         elif status == _META and first == _TRACK_NAME and track.name is None:
             track.name = data[body:after]
+        elif status == _META and first == _PORT and second == 1:
+            port = data[body] << 8
+    if damage and len(track.messages) < sure and not (damage == BREAKS_OFF and span.declared > span.end):
+        damages, track = track.wrong, read_track(data, span._replace(end=doubted), number)
+        tick, begin, damage = track.ticks, track.stop, damages[len(track.wrong)]
     track.ticks, track.stop, track.damage = tick, begin, damage
     return track
 
 
-def _quantity(data: bytes, at: int) -> tuple[int, int]:
-    """Read a variable-length quantity of at most four bytes; return it and its end."""
-    value = 0
-    for i in range(at, at + 4):
-        value = value << 7 | data[i] & 0x7F
-        if data[i] < 0x80:
-            return value, i + 1
-    return value, at + 4
+def _quantity(data: bytes, at: int) -> tuple[int, int, bool]:
+    """Read a variable-length quantity; return it, its end, and whether it is too long to be one.
+
+    It has at most four bytes. Of more the last three count, as in players, if the one before them is empty (0x80).
+    """
+    value, end = 0, at
+    while data[end] > 0x7F:
+        value = (value << 7 | data[end] & 0x7F) & 0xFFFFFFF
+        end += 1
+    value = (value << 7 | data[end]) & 0xFFFFFFF
+    return value, end + 1, end - at > 3 and data[end - 3] != 0x80

@@ -26,8 +26,12 @@ TOGETHER = "notes that begin together with a longer one of their key: they end a
 NO_LENGTH = "notes shorter than a tick where no more may sound: they end at once"
 STAND_IN = "control changes without a number: written as controller 1"
 PEDALS = "places of the pedal within a tick of each other: only the last is held"
+LATE = "seconds before the first event, as where times are those of day: left out"
 MOST_TRACKS = 256
 TICK = 1e-4  # resolution of time in seconds
+COARSER = (1, 2, 4, 5, 8, 10)  # times that, for longer pieces
+MOST_TICKS = 1e7  # more are taken for damage, as by pretty_midi
+LATEST = 600.0  # seconds; a file whose first event comes later begins with it
 _TEMPO = 500_000  # microseconds per quarter note
 _MOST_DELTA = 2**28
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
@@ -72,7 +76,7 @@ def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
     kept, whole = keep_whole(sequence, ranges, remark)
     velocity = clip(column(kept, "velocity", 80.0), 1, 127, remark)
     pedal = clip(kept.column("pedal"), 0, 127, remark) if "pedal" in names else None
-    start = np.zeros(0) if kept.time is None else kept.time
+    start = begin_early(kept, remark)
     end = start + np.maximum(column(kept, "duration", 0.1), 0)
     program, channel, track = (whole.get(name) for name in ("instrument", "channel", "track"))
     return NoteTable(start, end, whole["pitch"], velocity, program, channel, track, pedal)
@@ -110,6 +114,19 @@ def clip(values: NDArray[np.float64], low: int, high: int, remark: Remark) -> ND
     remark(ROUNDED, int((whole != values).sum()))
     remark(CLIPPED, int(((whole < low) | (whole > high)).sum()))
     return np.clip(whole, low, high).astype(np.int64)
+
+
+def begin_early(sequence: EventSequence, remark: Remark) -> NDArray[np.float64]:
+    """Return the times of events, from the first on if that is later than `LATEST`."""
+    time = np.zeros(0) if sequence.time is None else sequence.time
+    late = float(time[0]) if time.size and time[0] > LATEST else 0.0
+    remark(LATE, int(late))
+    return time - late
+
+
+def tick_of(seconds: float) -> float:
+    """Return the resolution of a piece in seconds: `TICK`, or the least that makes no more than `MOST_TICKS` of it."""
+    return TICK * next((each for each in COARSER if seconds / TICK / each < MOST_TICKS - 1), COARSER[-1])
 
 
 def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.float64]:
@@ -164,7 +181,7 @@ class _Timed(NamedTuple):
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
     """Write one sequence: notes, or control changes where there is no pitch but a value.
 
-    A note lasts at least one `TICK` as far as `settle` allows: what is shorter would be lost on many programs. With the
+    A note lasts at least one tick (`tick_of`) as far as `settle` allows: many programs lose what is shorter. With the
     column ``track`` the notes lie in tracks of these numbers, else there is one for each instrument; `choose_channels`
     says on which channels they sound. A column ``pedal`` becomes changes of the damper. The report counts what MIDI
     cannot hold, under the name of the file. HachimachiError for several sequences, other events, or too long a pause.
@@ -176,30 +193,31 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
         values = sequence.column("value")
         in_range = (values == np.rint(values)) & (values >= 0) & (values <= 127)
         controls = in_range.all() and (values > 1).any()
-    messages = _controls(sequence, remark) if controls else _notes(take_notes(sequence, remark), remark)
+    messages, tick = _controls(sequence, remark) if controls else _notes(take_notes(sequence, remark), remark)
     out = io.BytesIO()
-    _file(sorted(messages, key=lambda timed: timed[:2])).save(file=out)
+    _file(sorted(messages, key=lambda timed: timed[:2]), tick).save(file=out)
     return out.getvalue()
 
 
-def _ticks(seconds: NDArray[np.float64]) -> Whole:
-    return np.rint(seconds / TICK).astype(np.int64)
+def _ticks(seconds: NDArray[np.float64], tick: float) -> Whole:
+    return np.rint(seconds / tick).astype(np.int64)
 
 
-def _controls(sequence: EventSequence, remark: Remark) -> list[_Timed]:
+def _controls(sequence: EventSequence, remark: Remark) -> tuple[list[_Timed], float]:
     kept, whole = keep_whole(sequence, {"control": (0, 127), "channel": (0, 15), "track": (1, MOST_TRACKS)}, remark)
     if "control" not in whole:
         remark(STAND_IN, len(kept))
-    time = np.zeros(0) if kept.time is None else kept.time
+    time = begin_early(kept, remark)
+    tick = tick_of(time.max(initial=0))
     columns = (
         whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
     )
     values = clip(kept.column("value"), 0, 127, remark)
-    rows = zip(_ticks(time).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
+    rows = zip(_ticks(time, tick).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
     return [
-        _Timed(tick, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
-        for tick, control, channel, track, value in rows
-    ]
+        _Timed(at, _BEFORE, track - 1, Message("control_change", channel=channel, control=control, value=value))
+        for at, control, channel, track, value in rows
+    ], tick
 
 
 class SettledNotes(NamedTuple):
@@ -211,13 +229,13 @@ class SettledNotes(NamedTuple):
     channel: Whole  # from 0
 
 
-def settle(notes: NoteTable, remark: Remark) -> SettledNotes:
-    """Return notes as a file has them; of all together, never more sound at once than did before.
+def settle(notes: NoteTable, remark: Remark, tick: float = TICK) -> SettledNotes:
+    """Return notes as a file has them, in ticks of so many seconds; never more sound at once than did before.
 
     A note of less than a tick lasts one, unless as many notes sound then as ever do: that one ends at once.
     """
-    start = _ticks(notes.start)
-    end = np.maximum(_ticks(notes.end), start)
+    start = _ticks(notes.start, tick)
+    end = np.maximum(_ticks(notes.end, tick), start)
     channel = choose_channels(notes, start, np.maximum(end, start + 1), remark)
     if notes.track is not None:
         track = notes.track - 1
@@ -242,8 +260,9 @@ def settle(notes: NoteTable, remark: Remark) -> SettledNotes:
     return SettledNotes(start, end, track, channel)
 
 
-def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
-    settled = settle(notes, remark)
+def _notes(notes: NoteTable, remark: Remark) -> tuple[list[_Timed], float]:
+    tick = tick_of(notes.end.max(initial=0))
+    settled = settle(notes, remark, tick)
     start, end, track, channel = settled
     offs, ons = list[_Timed](), list[_Timed]()
     order = np.lexsort((end, start))  # what ends at once comes before what begins then with its key
@@ -254,10 +273,10 @@ def _notes(notes: NoteTable, remark: Remark) -> list[_Timed]:
         off = Message("note_off", channel=on, note=pitch, velocity=0)
         (offs if finish > begin else ons).append(_Timed(finish, _OFF if finish > begin else _ON, at, off))
     pedals = [
-        _Timed(tick, _BEFORE, at, Message("control_change", channel=on, control=DAMPER, value=value))
-        for tick, at, on, value in pedal_changes(notes, settled, remark)
+        _Timed(moved, _BEFORE, at, Message("control_change", channel=on, control=DAMPER, value=value))
+        for moved, at, on, value in pedal_changes(notes, settled, remark)
     ]
-    return [*offs, *_programs(notes, start, track, channel), *pedals, *ons]
+    return [*offs, *_programs(notes, start, track, channel), *pedals, *ons], tick
 
 
 def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
@@ -316,16 +335,16 @@ def pedal_changes(notes: NoteTable, settled: SettledNotes, remark: Remark) -> li
     return found
 
 
-def _file(messages: Sequence[_Timed]) -> MidiFile:
+def _file(messages: Sequence[_Timed], resolution: float) -> MidiFile:
     tracks = [MidiTrack() for _ in range(1 + max((timed.track for timed in messages), default=0))]
     tracks[0].append(MetaMessage("set_tempo", tempo=_TEMPO))
     now = [0] * len(tracks)
     for tick, _, track, message in messages:
         delta = tick - now[track]
         if delta >= _MOST_DELTA:
-            most = f"{(_MOST_DELTA - 1) * TICK:,.0f}"
-            raise HachimachiError(f"a pause of {delta * TICK:,.0f} s; a MIDI file holds at most {most}; write .json")
+            pause, most = (f"{ticks * resolution:,.0f}" for ticks in (delta, _MOST_DELTA - 1))
+            raise HachimachiError(f"a pause of {pause} s; a MIDI file holds at most {most}; write .json")
         tracks[track].append(message.copy(time=delta))
         now[track] = tick
-    ticks_per_quarter = round(_TEMPO * 1e-6 / TICK)
+    ticks_per_quarter = round(_TEMPO * 1e-6 / resolution)
     return MidiFile(type=int(len(tracks) > 1), ticks_per_beat=ticks_per_quarter, tracks=tracks)

@@ -28,6 +28,7 @@ from hachimachi.training.config.schema import (
     explain_key,
     list_custom_parts,
     list_schema_keys,
+    spell,
 )
 
 Options = dict[str, list[str]]
@@ -52,6 +53,7 @@ def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",))
         # a model in a folder
         return "/" in key[0] and not key[0].startswith("hydra/") and Path(word).parent.is_dir()
 
+    words = [spell(word) for word in words]
     files = list(takewhile(is_file, words))
     if len(files) > 2:
         raise ConfigError(f"{files[2]}: a third file; expected hxmx train [DATA [MODEL.pt]] [key=value …]")
@@ -119,7 +121,7 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
 def read_words(words: Sequence[str]) -> list[Override]:
     """Read overrides as Hydra does; raises a `ConfigError` for a word that cannot be read."""
     overrides, known = [], list_schema_keys()
-    for word in words:
+    for word in map(spell, words):
         # names of features come from the data, and open sections take what is not there beforehand: Hydra wants a plus
         key = re.match(rf"feature[.=]|({'|'.join(OPEN)})\.[\w.]+(?==)", word)
         text = f"++{word}" if key and key[0] not in known else word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
@@ -253,8 +254,28 @@ GROUPS: dict[str, tuple[str, type]] = {"model": ("backbone", ModelConfig), "head
 """Groups of configs whose options are parts: their kind, and the keys that parts of this package have."""
 
 
+def spell(word: str) -> str:
+    """Write the name of a feature in an override so that Hydra takes it for one key; any other word is left as it is.
+
+    >>> spell("feature.left hand.x.kind=categorical"), name_of("left$u20$hand$u2e$x")
+    ('feature.left$u20$hand$u2e$x.kind=categorical', 'left hand.x')
+    """
+    if not (found := re.match(r"(\+{0,2}feature\.)(.+?)(\.\w+=.*)", word, re.DOTALL)):
+        return word
+    odd = r"[^A-Za-z0-9_$-]|^-|^\d(?=.*\D)"
+    return found[1] + re.sub(odd, lambda letter: f"$u{ord(letter[0]):x}$", found[2]) + found[3]
+
+
+def name_of(text: str) -> str:
+    """Return a text with names of features as they are in the data, see `spell`."""
+    return re.sub(r"\$u([0-9a-f]{1,6})\$", lambda code: chr(int(code[1], 16)), text)
+
+
 class ConfigError(HachimachiError):
     """An override or a config that does not say what a run needs: a wrong call, not bad data."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(name_of(message))
 
 
 NAMES = {

@@ -69,16 +69,8 @@ def check_open(cfg: DictConfig) -> None:
     Raises:
         ConfigError: What is wrong, and the nearest right spelling.
     """
-    known = trainer_arguments()
-    for name, value in list_more(cfg, "trainer").items():
-        key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
-        near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
-        owned = name if name in OWNED else near[0] if near and near[0] in OWNED and name not in known else ""
-        if owned:
-            raise ConfigError(f"{key}: {f'trainer.{owned} is ' * (owned != name)}the run's own; {OWNED[owned]}")
-        if name not in known:
-            raise ConfigError(explain_key(key, others, ", and what lightning.Trainer takes"))
-        _check_value(key, value, known[name], 1 if name in COUNTED else None)
+    if more := list_more(cfg, "trainer"):
+        _check_trainer(more)
     for key in ("strategy", "profiler"):
         if has_target(value := cfg.trainer.get(key)):
             _check_call(f"trainer.{key}", value)
@@ -96,6 +88,22 @@ def check_open(cfg: DictConfig) -> None:
             also = f"; arguments of another optimizer come with its class, +optimizer.{TARGET}=torch.optim.RAdam"
             raise ConfigError(explain_key(f"optimizer.{next(iter(more))}", [f"optimizer.{TARGET}"], also))
         _check_call("optimizer", more, "optimizer")
+
+
+def _check_trainer(more: Mapping[str, Any]) -> None:
+    for name in more:  # what is nearly a key of ours is known before Lightning is imported, which takes seconds
+        if name not in OWNED and (near := get_close_matches(name, _OWN["trainer"], n=1, cutoff=0.9)):
+            raise ConfigError(f"trainer.{name}: no such key; did you mean trainer.{near[0]}?")
+    known = trainer_arguments()
+    for name, value in more.items():
+        key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
+        near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
+        owned = name if name in OWNED else near[0] if near and near[0] in OWNED and name not in known else ""
+        if owned:
+            raise ConfigError(f"{key}: {f'trainer.{owned} is ' * (owned != name)}the run's own; {OWNED[owned]}")
+        if name not in known:
+            raise ConfigError(explain_key(key, others, ", and what lightning.Trainer takes"))
+        _check_value(key, value, known[name], 1 if name in COUNTED else None)
 
 
 def _check_value(key: str, value: Any, kind: Any, least: int | None = None) -> None:
