@@ -192,7 +192,8 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
     from hachimachi.player.engine import quick_steps
 
-    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
+    # three bytes: single precision, all that some programs have, holds it, so that /seed begins the same again
+    seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
     check_names(options.standby, "--standby", options.models)
     check_names(options.primer_file, "--primer-file")
     loaded = [
@@ -214,7 +215,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
         stack.callback(logbook.close)
     hears = f"{options.address}:{loop.port}"
     plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
-    outputs = Outputs(midi, logbook, screen, [hears], plays_to)
+    outputs = Outputs(midi, logbook, screen, [hears], plays_to, loop)
     ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:
         lines = []

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +67,8 @@ class Loop:
         there = [_resolve(*out, "--out") for out in outs]
         self._reply = reply
         self._last_sender: Address | None = None
+        self.readers: Container[Address] = ()
+        """Who is answered otherwise, and is no one to reply to."""
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._waker, self._wake = socket.socketpair()
         try:
@@ -115,7 +117,7 @@ class Loop:
         refuses to send it to somebody; the others have got it.
         """
         receivers = self._outs
-        asker = (to or self._last_sender) if self._reply else None
+        asker = (self._last_sender if to is None or to in self.readers else to) if self._reply else None
         if asker is not None and all(where != asker for _, where in self._outs):
             receivers = [*self._outs, (self._socket, asker)]
         failed: OSError | None = None
@@ -128,6 +130,14 @@ class Loop:
                 failed = error
         if failed is not None:
             raise failed
+
+    def send_to(self, packet: bytes, to: Address) -> None:
+        """Send one packet to one program, without waiting. Raises `OSError`."""
+        self._socket.sendto(packet, to)
+
+    def is_here(self, host: str) -> bool:
+        """Return whether a sender is on this machine: on loopback, or where this listens."""
+        return _is_loopback(host) or host == self._socket.getsockname()[0]
 
     def wake(self) -> None:
         """End a wait; from any thread."""
@@ -187,7 +197,8 @@ class Loop:
                 return
             except OSError:  # Windows reports here that nobody listened to what was sent
                 continue
-            self._last_sender = sender
+            if sender not in self.readers:
+                self._last_sender = sender
             service.receive(packet, sender)
 
 

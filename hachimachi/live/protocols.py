@@ -108,7 +108,7 @@ class Listener(Protocol):
 
 Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "send"]
 SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
-"""At most one new line on the screen, and one ``/status error``, of a kind in this time."""
+"""At most one new line on the screen, and one ``/status error``, of a kind and a route in this time."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
@@ -128,8 +128,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind, shows new ones and answers all, no more often of a kind than `SHOW_SECONDS` and
-    `ANSWER_SECONDS`.
+    """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a route than `SHOW_SECONDS`
+    and `ANSWER_SECONDS`.
     """
 
     def __init__(
@@ -138,20 +138,20 @@ class Refusals:
         self.counts: Counter[Refusal] = Counter()
         self.total = 0
         self._show, self._answer, self._clock = show, answer, clock
-        self._shown: dict[Refusal, tuple[str, float]] = {}  # the last line of a kind, and when
-        self._answered: dict[Refusal, float] = {}
+        self._shown: dict[tuple[Refusal, str], tuple[str, float]] = {}  # the last line of a kind and a route, and when
+        self._answered: dict[tuple[Refusal, str], float] = {}
 
-    def note(self, refused: Refused, asker: Address | None = None) -> None:
-        """Count one, show it where it is new, and answer."""
-        kind, now = refused.kind, self._clock()
-        self.counts[kind] += 1
+    def note(self, refused: Refused, asker: Address | None = None, route: str = "") -> None:
+        """Count one, show it where it is new, and answer. ``route`` is one of the protocol, or empty."""
+        key, now = (refused.kind, route), self._clock()
+        self.counts[refused.kind] += 1
         self.total += 1
-        text, at = self._shown.get(kind, ("", -math.inf))
+        text, at = self._shown.get(key, ("", -math.inf))
         if str(refused) != text and now - at >= SHOW_SECONDS:
-            self._shown[kind] = str(refused), now
+            self._shown[key] = str(refused), now
             self._show(f"refused: {refused}")
-        if now - self._answered.get(kind, -math.inf) >= ANSWER_SECONDS:
-            self._answered[kind] = now
+        if now - self._answered.get(key, -math.inf) >= ANSWER_SECONDS:
+            self._answered[key] = now
             self._answer(refused, asker)
 
     def __str__(self) -> str:

@@ -88,7 +88,7 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
     state = screen.snapshots[-2].models[0]
     assert (state.name, state.heard, state.played, state.refused) == ("lead", 1, 1, 1)
     assert state.steering == ("speed 2", "temperature 0.5")
-    assert [event.who for event in state.events] == [0, 1]
+    assert [event.who for event in screen.snapshots[-2].events] == [0, 1]
     assert screen.snapshots[-1].lines == ("a line",)
 
 

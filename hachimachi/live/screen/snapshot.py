@@ -1,4 +1,7 @@
-"""What a screen shows of a performance: snapshots, taken in pauses and sent as JSON, and the screen of plain lines."""
+"""What a screen shows of a performance: snapshots, taken in pauses and sent as JSON, and the screen of plain lines.
+
+Other programs are sent the same snapshots, and events at once, by `hachimachi.live.screen.feed`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble
     from hachimachi.live.protocols import Note, Row
 
-YOU, MODEL, CUT = 0, 1, 2
-"""Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
+YOU, MODEL, CUT, SCHEDULED, CANCELLED, RELEASED = range(6)
+"""Who an event is from, or what has become of it. ``CUT``: a note of the model ends before its time; ``RELEASED``: a note
+of the player ends; both have pitch, and channel where there is one, for values. ``SCHEDULED``: the model is to play it;
+``CANCELLED``: it will not."""
 MOST_TRACES = 8  # features drawn; more are counted
 MOST_NOTES, MOST_VALUES = 64, 8
 """Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
@@ -28,11 +33,15 @@ LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
 
 
 class ScreenEvent(NamedTuple):
-    """An event as it is drawn: seconds of the playing clock, who, and the values of the `shown` features."""
+    """An event as it is drawn: seconds of the playing clock, who or what, and the values of features, the `shown` ones on
+    a terminal. What was scheduled has a ``number`` from 1, under which it is played or cancelled; ``model`` is an index.
+    """
 
     at: float
     who: int
     values: tuple[float, ...]
+    number: int = 0
+    model: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,6 @@ class ModelState:
     refused: int = 0
     pending: int = 0
     late: tuple[float, float, float] | None = None
-    events: tuple[ScreenEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Snapshot:
 
     Args:
         lines: Refusals and warnings for the person at the screen since the previous snapshot.
+        events: What has happened since then, of all models, oldest first.
+        status: What was sent as ``/status`` since then: the address and the values of each message.
     """
 
     at: float
@@ -73,15 +83,19 @@ class Snapshot:
     plays_to: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
     lines: tuple[str, ...] = ()
+    events: tuple[ScreenEvent, ...] = ()
+    status: tuple[tuple[str | float, ...], ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return it as JSON of at most `LARGEST` bytes: where there is too much, the oldest events of each model are
-        cut, then the names of features that are not drawn. NaN and infinities are Python's."""
+        """Return it as JSON of at most `LARGEST` bytes, without what is empty: where there is too much, the oldest events
+        are cut, then the names of features that are not drawn. NaN and infinities are Python's."""
         snapshot, packet = self, b""
-        for most in (None, MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+        for most in (None, 4 * MOST_NOTES, MOST_NOTES, MOST_NOTES // 4, 0):
             if most is not None:
-                snapshot = replace(self, models=tuple(_cut(state, most) for state in self.models))
-            packet = json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
+                models = self.models if most else tuple(map(_without_hidden, self.models))
+                snapshot = replace(self, models=models, events=self.events[-most:] if most else ())
+            fields = {key: value for key, value in vars(snapshot).items() if value or key == "at"}
+            packet = json.dumps(fields, default=vars, separators=(",", ":")).encode()
             if len(packet) <= LARGEST:
                 break
         return packet
@@ -91,20 +105,16 @@ class Snapshot:
         """Read what `to_bytes` returned. Raises `HachimachiError`: bytes that are no snapshot."""
         try:
             fields = {key: _to_tuples(value) for key, value in json.loads(packet).items() if key != "models"}
-            states = [{key: _to_tuples(value) for key, value in one.items()} for one in json.loads(packet)["models"]]
-            for state in states:
-                state["events"] = tuple(ScreenEvent(*event) for event in state["events"])
-            return cls(**fields, models=tuple(ModelState(**state) for state in states))
+            states = json.loads(packet).get("models", [])
+            models = tuple(ModelState(**{key: _to_tuples(value) for key, value in one.items()}) for one in states)
+            return cls(**{**fields, "events": tuple(ScreenEvent(*each) for each in fields.get("events", ()))}, models=models)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
 
 
-def _cut(state: ModelState, most: int) -> ModelState:
-    if most:
-        return replace(state, events=state.events[-most:])
+def _without_hidden(state: ModelState) -> ModelState:
     drawn = shown(state.features)
-    features = tuple(name if i in drawn else "" for i, name in enumerate(state.features))
-    return replace(state, features=features, events=())
+    return replace(state, features=tuple(name if i in drawn else "" for i, name in enumerate(state.features)))
 
 
 class Screen(Protocol):
@@ -272,7 +282,7 @@ class Reporter:
     def snapshot(self, now: float) -> Snapshot:
         """Return how things stand."""
         states: list[ModelState] = []
-        for instrument, trace in zip(self._ensemble.instruments, self._traces, strict=True):
+        for instrument in self._ensemble.instruments:
             status = instrument.performer.status()
             steering = [f"speed {status.speed:g}"] if status.speed != 1 else []
             for line in instrument.steering_lines:
@@ -283,11 +293,12 @@ class Reporter:
                 steering=tuple(steering),
                 refused=self._ensemble.refusals.total,
                 late=status.latency.in_ms() if status.latency.count else None,
-                events=trace.take(),
                 **{key: getattr(status, key) for key in SAME},
             )
             states.append(state)
-        return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))
+        events = [each._replace(model=i) for i, trace in enumerate(self._traces) for each in trace.take()]
+        events.sort(key=itemgetter(0))
+        return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines), tuple(events))
 
 
 COUNT_SECONDS = 60.0  # between two lines of counts
