@@ -69,6 +69,10 @@ class RunOptions:
     lookahead: float
     realtime: bool
     log: str | None
+    web: bool
+    web_port: int
+    web_address: str
+    open_browser: bool
     quiet: bool
     sampling: Sampling
     midi: MidiPortOptions
@@ -87,6 +91,8 @@ class RunOptions:
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
+        if self.open_browser and not self.web:
+            raise click.UsageError("--open needs --web, the page that it opens")
         if self.log not in (None, "none"):
             from hachimachi.live.record.logbook import check_log
 
@@ -148,6 +154,10 @@ class RunOptions:
 )
 @click.option("--realtime", is_flag=True, help="Ask the system not to let other programs in between.")
 @click.option("--log", metavar="FILE|none", help="Keep what is played in this data set.  [default: in outputs/run]")
+@click.option("--web", is_flag=True, help="Serve a page to play from, in a browser.")
+@click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve it on this port; 0: any free one.")
+@click.option("--web-address", default="127.0.0.1", help="Serve it on this address of this machine.")
+@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser here.")
 @click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
 @sampling_options
 @midi_options
@@ -165,6 +175,7 @@ def command(**values: Any) -> None:
 
     \b
     hxmx run model.pt
+    hxmx run model.pt --web --open               with a page to play from
     hxmx run model.pt --loop                     plays alone, without any patch
     hxmx run model.pt --mode respond --silence 1.5
     hxmx run a.pt b.pt --standby c.pt --out 127.0.0.1:9000 --out 192.168.0.7:57120
@@ -181,6 +192,13 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
+    page = None
+    if options.web:
+        from hachimachi.web.launch import PageProcess, bind
+
+        where = options.web_address, options.web_port
+        sock, page = bind(*where, (options.address, loop.port), open_browser=options.open_browser)
+        stack.callback(PageProcess(sock, page).close)
     from hachimachi.live.screen.process import PanelProcess, can_draw
     from hachimachi.live.screen.snapshot import PlainLog
 
@@ -226,7 +244,11 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
                 ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
                 ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
             ]
-        click.echo(opening_lines([*lines, ("end", "Ctrl-C", "")]))
+        click.echo(opening_lines([*lines, *(page.lines() if page else []), ("end", "Ctrl-C", "")]))
+    if page is not None and page.token:
+        from hachimachi.web.launch import print_code
+
+        print_code(page.link)
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hachimachi.columns import Categories, Column
+from hachimachi.events import TIME
 from hachimachi.live.midi.mapping import median, trained_values, velocity_of_releases
 from hachimachi.live.protocols import Address, Listener, Note, Refused, Row
 from hachimachi.live.screen.snapshot import (
@@ -188,7 +189,7 @@ class Feed(Reporter):
 
 def _describe(columns: Sequence[Column]) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = []
-    for column in columns[: MOST_FEATURES + 1]:
+    for column in columns[: MOST_FEATURES + (columns[0].name == TIME)]:
         values, feature, grid = trained_values(column), column.feature, column.grid
         categorical = isinstance(grid, Categories)
         each = {

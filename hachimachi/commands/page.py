@@ -1,0 +1,32 @@
+"""`hxmx page`: serve the page of a performance that plays already."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import click
+
+
+@click.command("page", context_settings={"show_default": True})
+@click.option("--in-port", type=click.IntRange(1, 65535), default=8000, help="Where the performance hears.")
+@click.option("--address", default="127.0.0.1", help="The address on which it hears.")
+@click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve on this port; 0: any free one.")
+@click.option("--web-address", default="127.0.0.1", help="Serve on this address of this machine.")
+@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
+def command(in_port: int, address: str, web_port: int, web_address: str, open_browser: bool) -> None:
+    """Serve the page of an hxmx run on this machine, which may have been started without --web, until Ctrl-C.
+
+    \b
+    hxmx run model.pt        in one terminal
+    hxmx page --open         in another
+    """
+    from hachimachi.console import opening_lines
+    from hachimachi.web.launch import bind, print_code, serve
+
+    sock, options = bind(web_address, web_port, (address, in_port), open_browser=open_browser)
+    click.echo(opening_lines([*options.lines(), ("end", "Ctrl-C", "")]))
+    if options.token:
+        print_code(options.link)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(sock, options))
