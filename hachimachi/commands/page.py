@@ -13,8 +13,8 @@ import click
 @click.option("--address", default="127.0.0.1", help="The address on which it hears.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve on this port; 0: any free one.")
 @click.option("--web-address", default="127.0.0.1", help="Serve on this address of this machine.")
-@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
-def command(in_port: int, address: str, web_port: int, web_address: str, open_browser: bool) -> None:
+@click.option("--open", "browse", is_flag=True, help="Open it in a browser.")
+def command(in_port: int, address: str, web_port: int, web_address: str, browse: bool) -> None:
     """Serve the page of an hxmx run on this machine, which may have been started without --web, until Ctrl-C.
 
     \b
@@ -22,11 +22,10 @@ def command(in_port: int, address: str, web_port: int, web_address: str, open_br
     hxmx page --open         in another
     """
     from hachimachi.console import opening_lines
-    from hachimachi.web.launch import bind, print_code, serve
+    from hachimachi.web.launch import bind, serve
 
-    sock, options = bind(web_address, web_port, (address, in_port), open_browser=open_browser)
-    click.echo(opening_lines([*options.lines(), ("end", "Ctrl-C", "")]))
-    if options.token:
-        print_code(options.link)
+    sock, options = bind(web_address, web_port, (address, in_port), browse)
+    click.echo(opening_lines([options.line, ("end", "Ctrl-C", "")]))
+    options.print_code()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(sock, options))

@@ -72,7 +72,7 @@ class RunOptions:
     web: bool
     web_port: int
     web_address: str
-    open_browser: bool
+    browse: bool
     quiet: bool
     sampling: Sampling
     midi: MidiPortOptions
@@ -91,7 +91,7 @@ class RunOptions:
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
-        if self.open_browser and not self.web:
+        if self.browse and not self.web:
             raise click.UsageError("--open needs --web, the page that it opens")
         if self.log not in (None, "none"):
             from hachimachi.live.record.logbook import check_log
@@ -157,7 +157,7 @@ class RunOptions:
 @click.option("--web", is_flag=True, help="Serve a page to play from, in a browser.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve it on this port; 0: any free one.")
 @click.option("--web-address", default="127.0.0.1", help="Serve it on this address of this machine.")
-@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser here.")
+@click.option("--open", "browse", is_flag=True, help="Open it in a browser here.")
 @click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
 @sampling_options
 @midi_options
@@ -194,11 +194,10 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
     page = None
     if options.web:
-        from hachimachi.web.launch import PageProcess, bind
+        from hachimachi.web.launch import page_process
 
-        where = options.web_address, options.web_port
-        sock, page = bind(*where, (options.address, loop.port), open_browser=options.open_browser)
-        stack.callback(PageProcess(sock, page).close)
+        performer = options.address, loop.port
+        page = stack.enter_context(page_process(options.web_address, options.web_port, performer, options.browse))
     from hachimachi.live.screen.process import PanelProcess, can_draw
     from hachimachi.live.screen.snapshot import PlainLog
 
@@ -231,24 +230,17 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
         stack.callback(logbook.close)
-    hears = f"{options.address}:{loop.port}"
-    plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
+    hears, plays_to = (
+        f"{options.address}:{loop.port}",
+        [f"{host}:{port}" for host, port in options.outs] or ["who asks"],
+    )
     outputs = Outputs(midi, logbook, screen, [hears], plays_to, loop)
     ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:
-        lines = []
-        for instrument in ensemble.instruments:
-            status, prefix = instrument.performer.status(), instrument.prefix
-            lines += [
-                ("plays", instrument.model.name, f"seed {seed}"),
-                ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
-                ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
-            ]
-        click.echo(opening_lines([*lines, *(page.lines() if page else []), ("end", "Ctrl-C", "")]))
-    if page is not None and page.token:
-        from hachimachi.web.launch import print_code
-
-        print_code(page.link)
+        lines = _opening(ensemble, hears, ", ".join(plays_to), seed)
+        click.echo(opening_lines([*lines, *([page.line] if page else []), ("end", "Ctrl-C", "")]))
+        if page is not None:
+            page.print_code()
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -269,6 +261,18 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     if not options.quiet:
         with contextlib.suppress(OSError):  # the terminal may be gone
             click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
+
+
+def _opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int) -> list[tuple[str, str, str]]:
+    lines: list[tuple[str, str, str]] = []
+    for instrument in ensemble.instruments:
+        status, prefix = instrument.performer.status(), instrument.prefix
+        lines += [
+            ("plays", instrument.model.name, f"seed {seed}"),
+            ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
+            ("answers", plays_to, f"{prefix}/output {' '.join(status.features)}"),
+        ]
+    return lines
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:

@@ -63,8 +63,8 @@ class Loop:
     """
 
     def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
-        family, here = _resolve(*listen, "--address")
-        there = [_resolve(*out, "--out") for out in outs]
+        family, here = resolve(*listen, "--address")
+        there = [resolve(*out, "--out") for out in outs]
         self._reply = reply
         self._last_sender: Address | None = None
         self.readers: Container[Address] = ()
@@ -96,7 +96,7 @@ class Loop:
         self._outs: list[tuple[socket.socket, tuple[str, int]]] = []
         for out_family, out in there:
             sender = self._socket
-            if out_family != family or (_is_loopback(here[0]) and not _is_loopback(out[0])):
+            if out_family != family or (is_loopback(here[0]) and not is_loopback(out[0])):
                 sender = socket.socket(out_family, socket.SOCK_DGRAM)
                 sender.setblocking(False)
             self._outs.append((sender, out))
@@ -137,7 +137,7 @@ class Loop:
 
     def is_here(self, host: str) -> bool:
         """Return whether a sender is on this machine: on loopback, or where this listens."""
-        return _is_loopback(host) or host == self._socket.getsockname()[0]
+        return is_loopback(host) or host == self._socket.getsockname()[0]
 
     def wake(self) -> None:
         """End a wait; from any thread."""
@@ -217,7 +217,8 @@ def _collect_in_pauses() -> Iterator[None]:
             gc.enable()
 
 
-def _resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]]:
+def resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]]:
+    """Return the family of an address and where it is. Raises `HachimachiError`, which names the option."""
     try:
         family, _, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)[0]
     except (OSError, UnicodeError) as error:
@@ -225,7 +226,8 @@ def _resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]
     return family, where  # type: ignore[return-value]  # an address of IPv6 has two members more
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Return whether an address, as a socket has it, is that of this machine alone."""
     return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
 
 

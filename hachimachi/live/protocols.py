@@ -143,7 +143,8 @@ class Refusals:
 
     def note(self, refused: Refused, asker: Address | None = None, route: str = "") -> None:
         """Count one, show it where it is new, and answer. ``route`` is one of the protocol, or empty."""
-        key, now = (refused.kind, route), self._clock()
+        key: tuple[Refusal, str] = (refused.kind, route)
+        now = self._clock()
         self.counts[refused.kind] += 1
         self.total += 1
         text, at = self._shown.get(key, ("", -math.inf))

@@ -20,7 +20,7 @@ from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
-from hachimachi.live.screen.feed import Feed, FeedTrace
+from hachimachi.live.screen.feed import Feed
 from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
 from hachimachi.player.engine import Player, quick_steps
 from hachimachi.sampling import Sampling
@@ -116,7 +116,7 @@ def assemble(
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
     names = [[feature.name for feature in model.player.features] for model in models]
     traces = [Trace(features) for features in names]
-    feed_traces = [FeedTrace("duration" in features) for features in names]
+    feed_traces = [Trace(features, whole=True) for features in names]
     instruments: list[Instrument] = []
     for i, model in enumerate(models):
         prefix = f"/{i + 1}" if len(models) > 1 else ""

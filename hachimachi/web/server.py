@@ -10,25 +10,23 @@ import asyncio
 import contextlib
 import hmac
 import json
+import math
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from hachimachi.errors import HachimachiError
-from hachimachi.web.relay import Relay, feature_names
-from hachimachi.web.takes import SUFFIXES
+from hachimachi.web.relay import Relay
 
 FOLDER = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-MEDIA = {".mid": "audio/midi", ".json": "application/json", ".wav": "audio/wav"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -37,6 +35,7 @@ MOST_CONNECTIONS, MOST_PAGES = 64, 16
 LONGEST_MESSAGE, LONGEST_BODY = 16_384, 1024  # bytes
 MOST_A_SECOND, BURST = 250, 500  # messages of one page; more of them wait
 UNSENT = 512  # packets that wait for a page that does not read; then it is let go
+Queue = asyncio.Queue[str | None]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -48,24 +47,24 @@ class PageServer:
         token: What a browser must bring; none is needed if it is empty.
     """
 
-    def __init__(self, hosts: Collection[str], token: str = "") -> None:
+    def __init__(self, hosts: Sequence[str], token: str = "") -> None:
         self.relay = Relay(self._tell)
-        self._hosts, self._token = frozenset(hosts), token
-        self._cookie = f"hxmx-{next(iter(sorted(hosts))).rpartition(':')[2]}"  # cookies know no ports
-        self._queues: set[asyncio.Queue[str | None]] = set()
+        self._hosts, self._token = hosts, token
+        self._cookie = f"hxmx-{hosts[0].rpartition(':')[2]}"  # cookies know no ports
+        self._queues: set[Queue] = set()
         self._rendering = asyncio.Lock()
         # read once: what a request asks for is looked up here
         self._files = {path.name: (path.read_bytes(), TYPES[path.suffix]) for path in sorted(FOLDER.iterdir())}
-        self.app = web.Application(middlewares=[self._guard], client_max_size=LONGEST_BODY)
-        self.app.router.add_get("/", self._page)
-        self.app.router.add_get("/page/{name}", self._page)
-        self.app.router.add_post("/enter", self._enter)
-        self.app.router.add_get("/socket", self._socket)
-        self.app.router.add_get("/keep/{name}", self._keep)
+        self._app = web.Application(middlewares=[self._guard], client_max_size=LONGEST_BODY)
+        for path, handler in (("/", self._page), ("/page/{name}", self._page), ("/keep/{name}", self._keep)):
+            self._app.router.add_get(path, handler)
+        self._app.router.add_get("/socket", self._socket)
+        self._app.router.add_post("/enter", self._enter)
 
-    async def serve(self, sock: Any) -> web.AppRunner:
-        """Begin to answer on a socket that is bound."""
-        runner = web.AppRunner(self.app, access_log=None, keepalive_timeout=15, handler_cancellation=True)
+    @contextlib.asynccontextmanager
+    async def answering(self, sock: Any) -> AsyncIterator[None]:
+        """Answer on a socket that is bound."""
+        runner = web.AppRunner(self._app, access_log=None, keepalive_timeout=15, shutdown_timeout=0.5)
         await runner.setup()
         server = runner.server
         assert server is not None
@@ -73,14 +72,17 @@ class PageServer:
         def connect() -> asyncio.Protocol:
             return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
 
-        await asyncio.get_running_loop().create_server(connect, sock=sock, backlog=MOST_PAGES)
-        return runner
+        try:
+            async with await asyncio.get_running_loop().create_server(connect, sock=sock, backlog=MOST_PAGES):
+                yield
+        finally:
+            await runner.cleanup()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host", "")
         if host not in self._hosts:
-            return web.Response(status=421, text=f"Not called by a name of this server: {' '.join(sorted(self._hosts))}\n")
+            return web.Response(status=421, text=f"Not called by a name of this server: {' '.join(self._hosts)}\n")
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -95,7 +97,7 @@ class PageServer:
         own = origin == f"http://{request.headers['Host']}" if origin is not None else request.path != "/socket"
         if not own or site not in ("same-origin", "none"):
             raise web.HTTPForbidden(reason="Only the page of this server may ask for that")
-        if self._token and not hmac.compare_digest(request.cookies.get(self._cookie, "").encode(), self._token.encode()):
+        if not hmac.compare_digest(request.cookies.get(self._cookie, "").encode(), self._token.encode()):
             raise web.HTTPUnauthorized(reason="Open the page by the link that was printed where it plays")
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -114,37 +116,35 @@ class PageServer:
 
     async def _keep(self, request: web.Request) -> web.Response:
         self._allow(request)
-        suffix = Path(request.match_info["name"]).suffix
+        name = request.match_info["name"]
         try:
-            seconds = float(request.query.get("seconds", "inf"))
-            model = self.relay.about[int(request.query.get("model", "0"))]
+            seconds, model = float(request.query.get("seconds", math.inf)), int(request.query.get("model", 0))
+            take = self.relay.takes[model]
         except (ValueError, IndexError):
             raise web.HTTPNotFound from None
-        if suffix not in SUFFIXES or self._rendering.locked():
-            raise web.HTTPTooManyRequests if suffix in SUFFIXES else web.HTTPNotFound
+        if name not in ("performance.mid", "performance.json", "performance.wav"):
+            raise web.HTTPNotFound
         async with self._rendering:
             try:
-                take = self.relay.takes[feature_names(model)]
-                content = await asyncio.to_thread(take.render, f"performance{suffix}", seconds)
+                content = await asyncio.to_thread(take.render, name, seconds)
             except HachimachiError as error:
                 return web.Response(status=409, text=f"{error}\n")
-        saved = f"hachimachi-{time.strftime('%Y-%m-%d_%H-%M-%S')}{suffix}"
-        disposition = {"Content-Disposition": f'attachment; filename="{saved}"'}
-        return web.Response(body=content, content_type=MEDIA[suffix], headers=disposition)
+        saved = f"hachimachi-{time.strftime('%Y-%m-%d_%H-%M-%S')}{Path(name).suffix}"
+        return web.Response(body=content, headers={"Content-Disposition": f'attachment; filename="{saved}"'})
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self._allow(request)
         if len(self._queues) >= MOST_PAGES:
             raise web.HTTPServiceUnavailable(reason=f"{MOST_PAGES} pages are open already")
         socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, heartbeat=20, compress=False)
-        await socket.prepare(request)
-        queue: asyncio.Queue[str | None] = asyncio.Queue(UNSENT)
-        queue.put_nowait(self.relay.hello())
+        queue = Queue(UNSENT)
         self._queues.add(queue)
-        sending = asyncio.create_task(_pump(queue, socket))
-        self.relay.send("/status", [])
-        spare, at = float(BURST), time.monotonic()
+        queue.put_nowait(self.relay.hello())
+        spare, at, sending = float(BURST), time.monotonic(), None
         try:
+            await socket.prepare(request)
+            sending = asyncio.create_task(_pump(queue, socket))
+            self.relay.send("/status", [])
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     break
@@ -155,10 +155,11 @@ class PageServer:
                 self._obey(message.data, queue)
         finally:
             self._queues.discard(queue)
-            sending.cancel()
+            if sending is not None:
+                sending.cancel()
         return socket
 
-    def _obey(self, text: str, queue: asyncio.Queue[str | None]) -> None:
+    def _obey(self, text: str, queue: Queue) -> None:
         """Do what a page says: ``{"osc": [route, …], "at": t}``, or tell it the time for ``{"ping": t}``."""
         answer: dict[str, Any] = {}
         try:
@@ -182,7 +183,7 @@ class PageServer:
                 queue.put_nowait(None)
 
 
-async def _pump(queue: asyncio.Queue[str | None], socket: web.WebSocketResponse) -> None:
+async def _pump(queue: Queue, socket: web.WebSocketResponse) -> None:
     with contextlib.suppress(ConnectionError):
         while (packet := await queue.get()) is not None:
             await socket.send_str(packet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import Report
 from hachimachi.io.formats import LOSSY, WRITERS, find_module
-from hachimachi.live.record.dataset import PLAYER, Recorded, make_sequences
+from hachimachi.live.midi.mapping import NoteNames
+from hachimachi.live.record.dataset import DURATION, Recorded, make_sequences
 from hachimachi.live.screen.snapshot import MODEL, RELEASED, YOU, ScreenEvent
 
 MOST_EVENTS = 250_000
 """The last of a performance, an hour and a half at fifty events a second; in memory 12 MB with four features."""
 LAST = 64  # events heard that may be told again, by another model
-SUFFIXES = (".mid", ".json", ".wav")
 
 
 class Take:
@@ -30,69 +31,46 @@ class Take:
     """
 
     def __init__(self, features: Sequence[Feature], who: Sequence[str]) -> None:
-        self.features, self.who = tuple(features), tuple(who)
-        self._names = [feature.name for feature in features]
+        self.features, self._who, self._size = tuple(features), tuple(who), len(features) + 2
         self._rows = array("d")  # moment, index in ``who`` and values of each event
-        self._size = len(self.features) + 2
         self._heard: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=LAST)
-        self._held: dict[tuple[float, ...], int] = {}  # a player's notes that have not ended: pitch, channel → offset
-
-    def __len__(self) -> int:
-        return len(self._rows) // self._size
+        self._names = NoteNames(features)
+        self._duration = next((i + 2 for i, each in enumerate(features) if each.name == DURATION), None)
+        self._held: dict[tuple[float, ...], int] = {}  # a player's notes that have not ended → offset of the event
 
     def add(self, event: ScreenEvent) -> None:
-        """Keep an event, if it is one that was heard or played; the end of a player's note tells how long that was."""
-        if event.who == RELEASED:
-            offset = self._held.pop(event.values, None)
-            if offset is not None:
-                self._rows[offset + 2 + self._names.index("duration")] = max(0.0, event.at - self._rows[offset])
-        elif event.who in (YOU, MODEL) and len(event.values) == len(self.features):
-            if event.who == YOU:
-                if (event.at, event.values) in self._heard:
-                    return
-                self._heard.append((event.at, event.values))
-                self._hold(event.values)
-            self._rows.extend((event.at, event.model + 1 if event.who == MODEL else 0, *event.values))
-            if len(self) >= MOST_EVENTS:
-                del self._rows[: MOST_EVENTS // 8 * self._size]
-                self._held.clear()
+        """Keep an event that was heard or played; the end of a player's note tells how long that was."""
+        if event.who == RELEASED and (offset := self._held.pop(event.values, None)) is not None:
+            self._rows[offset + (self._duration or 0)] = max(0.0, event.at - self._rows[offset])
+        if event.who not in (YOU, MODEL) or len(event.values) != len(self.features):
+            return
+        if event.who == YOU:
+            if (event.at, event.values) in self._heard:
+                return
+            self._heard.append((event.at, event.values))
+            note = self._names.of(event.values)
+            if note is not None and self._duration is not None and math.isnan(event.values[self._duration - 2]):
+                self._held[tuple(float(each) for each in note if each is not None)] = len(self._rows)
+        self._rows.extend((event.at, event.model + 1 if event.who == MODEL else 0, *event.values))
+        if len(self._rows) >= MOST_EVENTS * self._size:
+            del self._rows[: MOST_EVENTS // 8 * self._size]
+            self._held.clear()
 
-    def _hold(self, values: tuple[float, ...]) -> None:
-        if {"pitch", "duration"} <= set(self._names):
-            of = dict(zip(self._names, values, strict=True))
-            channel = of.get("channel", of.get("instrument"))
-            note = (of["pitch"],) if channel is None or np.isnan(channel) else (of["pitch"], channel)
-            if np.isnan(of["duration"]) and not np.isnan(of["pitch"]):
-                self._held[tuple(float(round(each)) for each in note)] = len(self._rows)
-
-    def sequence(self, seconds: float | None = None) -> EventSequence:
-        """Return the last seconds, or all, as one sequence with the column ``player``: 0 is the player, 1 the first model.
-        Raises `HachimachiError`: nothing was heard or played.
+    def render(self, name: str, seconds: float = math.inf) -> bytes:
+        """Return the last seconds as the file of this name, .mid, .json or .wav; of the column ``player`` 0 is the
+        player, 1 the first model, and in MIDI they are tracks. Raises `HachimachiError`: nothing was played, or events
+        that the format cannot hold.
         """
         rows = np.array(self._rows).reshape(-1, self._size)
-        if seconds is not None and len(rows):
-            rows = rows[rows[:, 0] >= rows[:, 0].max() - seconds]
+        rows = rows[rows[:, 0] >= rows[:, 0].max(initial=-math.inf) - seconds]
         if not len(rows):
             raise HachimachiError("nothing has been played yet")
         player, number = rows[:, 1].astype(np.intp), np.zeros(len(rows), np.intp)
-        recorded = Recorded(
-            self.features, self.who, True, rows[:, 0], player, rows[:, 2:], number, next=len(rows), skipped=0, cleared=0
-        )
+        recorded = Recorded(self.features, self._who, True, rows[:, 0], player, rows[:, 2:], number, len(rows), 0, 0)
         [sequence], _ = make_sequences(recorded, one=True)
-        return sequence
-
-    def render(self, name: str, seconds: float | None = None) -> bytes:
-        """Return the file of this name, .mid, .json or .wav. Raises `HachimachiError`: nothing was played, or events that
-        the format cannot hold.
-        """
         suffix = PurePath(name).suffix
-        if suffix not in SUFFIXES:
-            raise HachimachiError(f"{name}: expected one of {' '.join(SUFFIXES)}")
-        sequence = self.sequence(seconds)
-        if suffix == ".mid" and "track" not in self._names:  # a track for the player and one for each model
-            features = [Feature("track") if each.name == PLAYER else each for each in sequence.features]
-            data = sequence.data.copy()
-            data[:, -1] += PLAYER in [each.name for each in sequence.features]
-            sequence = EventSequence(tuple(features), data, sequence.time)
+        if suffix == ".mid" and "track" not in [each.name for each in self.features]:
+            data = sequence.data + np.eye(1, self._size - 1, self._size - 2)  # tracks are counted from 1
+            sequence = EventSequence((*self.features, Feature("track")), data, sequence.time)
         options = (Report(), name) if suffix in LOSSY else ()
         return find_module(PurePath(name), WRITERS, "write").render([sequence], *options)  # type: ignore[arg-type]

@@ -10,10 +10,10 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, cast
 
 from hachimachi.errors import HachimachiError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from hachimachi.live.protocols import Note, Row
 
 YOU, MODEL, CUT, SCHEDULED, CANCELLED, RELEASED = range(6)
-"""Who an event is from, or what has become of it. ``CUT``: a note of the model ends before its time; ``RELEASED``: a note
-of the player ends; both have pitch, and channel where there is one, for values. ``SCHEDULED``: the model is to play it;
-``CANCELLED``: it will not."""
+"""Who an event is from, or what becomes of it. ``CUT``: a note of the model ends before its time, ``RELEASED``: one of
+the player ends; values are pitch and channel. ``SCHEDULED``: the model is to play it, ``CANCELLED``: it will not."""
 MOST_TRACES = 8  # features drawn; more are counted
+MOST_FEATURES = 32  # features of an event that other programs are told
 MOST_NOTES, MOST_VALUES = 64, 8
 """Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
 column shows no more notes than these, and one value. Of a flood, its end is drawn."""
@@ -33,9 +33,8 @@ LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
 
 
 class ScreenEvent(NamedTuple):
-    """An event as it is drawn: seconds of the playing clock, who or what, and the values of features, the `shown` ones on
-    a terminal. What was scheduled has a ``number`` from 1, under which it is played or cancelled; ``model`` is an index.
-    """
+    """An event as it is drawn: seconds of the playing clock, who or what, values of features (on a terminal the `shown`
+    ones), the number from 1 under which it is scheduled, played or cancelled, and the index of the model."""
 
     at: float
     who: int
@@ -76,6 +75,7 @@ class Snapshot:
         lines: Refusals and warnings for the person at the screen since the previous snapshot.
         events: What has happened since then, of all models, oldest first.
         status: What was sent as ``/status`` since then: the address and the values of each message.
+        about: What the models are, in the feed: see `Feed`.
     """
 
     at: float
@@ -85,10 +85,11 @@ class Snapshot:
     lines: tuple[str, ...] = ()
     events: tuple[ScreenEvent, ...] = ()
     status: tuple[tuple[str | float, ...], ...] = ()
+    about: tuple[dict[str, Any], ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return it as JSON of at most `LARGEST` bytes, without what is empty: where there is too much, the oldest events
-        are cut, then the names of features that are not drawn. NaN and infinities are Python's."""
+        """Return it as JSON of at most `LARGEST` bytes, without what is empty: where there is too much, the oldest
+        events are cut, then the names of features that are not drawn. NaN and infinities are Python's."""
         snapshot, packet = self, b""
         for most in (None, 4 * MOST_NOTES, MOST_NOTES, MOST_NOTES // 4, 0):
             if most is not None:
@@ -107,7 +108,8 @@ class Snapshot:
             fields = {key: _to_tuples(value) for key, value in json.loads(packet).items() if key != "models"}
             states = json.loads(packet).get("models", [])
             models = tuple(ModelState(**{key: _to_tuples(value) for key, value in one.items()}) for one in states)
-            return cls(**{**fields, "events": tuple(ScreenEvent(*each) for each in fields.get("events", ()))}, models=models)
+            fields["events"] = tuple(ScreenEvent(*each) for each in fields.get("events", ()))
+            return cls(**fields, models=models)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
 
@@ -118,7 +120,7 @@ def _without_hidden(state: ModelState) -> ModelState:
 
 
 class Screen(Protocol):
-    """Shows a performance: a panel, or lines of text. Neither method raises, and neither waits for long."""
+    """Shows a performance: a panel, lines of text, or a feed."""
 
     @property
     def interval(self) -> float:
@@ -126,11 +128,7 @@ class Screen(Protocol):
         ...
 
     def send(self, snapshot: Snapshot) -> None:
-        """Show a snapshot."""
-        ...
-
-    def close(self) -> None:
-        """End, with what came last on the screen."""
+        """Show a snapshot. It does not raise, and does not wait for long."""
         ...
 
 
@@ -152,47 +150,57 @@ def _to_tuples(value: Any) -> Any:
 class Trace:
     """A listener that keeps the last events, in bounded memory and under a microsecond each.
 
+    Args:
+        whole: Whether all features are kept, and how notes end, not only what a terminal shows.
+
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
     >>> trace.heard(np.array([60.0, 80.0]), 1.5)
     >>> trace.take(), trace.take()
-    ((ScreenEvent(at=1.5, who=0, values=(60.0,)),), ())
+    ((ScreenEvent(at=1.5, who=0, values=(60.0,), number=0, model=0),), ())
     """
 
-    def __init__(self, features: Sequence[str]) -> None:
-        self._columns = shown(features)
-        most = MOST_NOTES if "pitch" in features else MOST_VALUES
-        self._heard: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
-        self._played: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
+    def __init__(self, features: Sequence[str], *, whole: bool = False) -> None:
+        self._columns = list(range(min(len(features), MOST_FEATURES))) if whole else shown(features)
+        self._whole, self._open = whole, whole and "duration" not in features
+        most = MOST_NOTES if whole or "pitch" in features else MOST_VALUES
+        self._heard: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
+        self._played: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
 
     def began(self) -> None:
         """Nothing: a screen shows time, and not where a sequence begins."""
 
     def heard(self, row: Row, at: float) -> None:
         """Keep an event of the player: features (F,), seconds of the clock."""
-        self._heard.append((at, YOU, row.tolist()))
+        self._heard.append((at, YOU, row))
 
     def released(self, note: Note, at: float) -> None:
-        """Nothing: a player's note has been drawn as it began."""
+        """Keep the end of a player's note; on a terminal it has been drawn as it began."""
+        if self._whole:
+            self._heard.append((at, RELEASED, note))
 
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (the same to the eye)
         """Keep an event of the model: features (F,), when it was due."""
-        self._played.append((at, MODEL, row.tolist()))
+        self._played.append((at, MODEL, row))
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Keep that a note was cut short; where it was not, it ends after its duration."""
-        if early:
-            self._played.append((at, CUT, [float(note.pitch)]))
+        if early or self._open:
+            self._played.append((at, CUT, note))
 
-    def take(self) -> tuple[ScreenEvent, ...]:
-        """Return what was kept, oldest first, and forget it."""
-        events = tuple(
-            ScreenEvent(round(at, 3), who, tuple(values) if who == CUT else tuple(values[i] for i in self._columns))
-            for at, who, values in sorted((*self._heard, *self._played), key=itemgetter(0))
-        )
+    def take(self, number: Callable[[Any], int] = lambda _: 0) -> tuple[ScreenEvent, ...]:
+        """Return what was kept, oldest first, and forget it; ``number`` finds that of an event of the model."""
+        events: list[ScreenEvent] = []
+        for at, who, what in sorted((*self._heard, *self._played), key=itemgetter(0)):
+            if who in (CUT, RELEASED):
+                values = tuple(float(each) for each in what if each is not None)
+            else:
+                row = cast("Row", what).tolist()
+                values = tuple(row[i] for i in self._columns)
+            events.append(ScreenEvent(round(at, 6), who, values, number(what) if who == MODEL else 0))
         self._heard.clear()
         self._played.clear()
-        return events
+        return tuple(events)
 
 
 def clean(text: str) -> str:

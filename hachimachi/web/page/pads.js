@@ -14,14 +14,14 @@ export class Pads {
     const sliders = document.createElement("div");
     sliders.className = "sliders";
     for (const name of names) {
-      const { low, high, step, median, whole, values } = model.column[name];
+      const { low, high, median, whole, values } = model.column[name];
       this.values[name] = median;
       let input;
       if (values.length) {
         input = document.createElement("select");
         for (const value of values) input.append(option(value));
       } else {
-        input = Object.assign(document.createElement("input"), { type: "range", min: low, max: high, step: whole ? Math.max(1, step) : (high - low) / 1000 || 1 });
+        input = Object.assign(document.createElement("input"), { type: "range", min: low, max: high, step: whole ? 1 : (high - low) / 1000 || 1 });
       }
       input.value = median;
       input.addEventListener("input", () => this.move({ [name]: Number(input.value) }));

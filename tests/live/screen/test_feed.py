@@ -85,7 +85,7 @@ def test_it_tells_what_was_heard_scheduled_cancelled_and_played(fake_player) -> 
     assert cut[1:3] == [CUT, [63.0]]
 
 
-def test_what_was_scheduled_is_played_under_its_number(fake_player, monkeypatch) -> None:
+def test_what_was_scheduled_is_played_under_its_number(fake_player) -> None:
     stage = Bench(fake_player(dts=[0.02, 9.0]))
     stage.ask("/feed", sender=PAGE)
     stage.ask("/input", 60.0, 80.0)
@@ -142,14 +142,14 @@ def test_a_flood_is_cut_and_a_wide_event_too(fake_player) -> None:
     from hachimachi.events import Feature
 
     wide = tuple(Feature(f"x{i}") for i in range(60))
-    stage = Bench(fake_player(temporal=False, features=wide))
+    stage = Bench(fake_player(features=wide, dt=9.0))
     stage.ask("/feed", sender=PAGE)
     stage.take("about")
     for number in range(2000):
         stage.ensemble.receive(encode("/input", *[float(number)] * 60))
     stage.ensemble.turn()
     events = stage.take("events")
-    assert 0 < len(events) <= feed_module.MOST_EVENTS
+    assert 0 < len(events) <= 2 * feed_module.MOST_LISTED
     assert {len(each[2]) for each in events if each[1] == YOU} == {feed_module.MOST_FEATURES}
 
 

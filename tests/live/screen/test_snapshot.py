@@ -67,7 +67,7 @@ def test_a_flood_of_one_side_leaves_the_other_in_sight() -> None:
             trace.played(np.array([60.0]), number / 20_000, ("127.0.0.1", 9000))
     seen = trace.take()
     assert sum(event.who == MODEL for event in seen) == 20
-    assert [event.at for event in seen if event.who == YOU][-1] == 1.0
+    assert [event.at for event in seen if event.who == YOU][-1] == 0.99995
     assert len(seen) == MOST_NOTES + 20
 
 
