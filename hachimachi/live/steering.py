@@ -233,7 +233,7 @@ def read_number(what: str, value: object, largest: float = LARGEST) -> float:
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")
     single = np.float32(check_number(what, number, largest))
-    return float(str(single)) if single == number and not number.is_integer() else number
+    return float(str(single)) if float(single) == number and not number.is_integer() else number
 
 
 def _as_number(value: object) -> float | None:

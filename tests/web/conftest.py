@@ -46,6 +46,13 @@ class Page:
         self.options, self.session = options, session
         self.host = options.hosts[0]
         self.packets: list[dict[str, Any]] = []
+        self.sockets: list[aiohttp.ClientWebSocketResponse] = []
+
+    def another(self) -> Page:
+        """A second page, which is closed with this one."""
+        page = Page(self.options, self.session)
+        page.sockets = self.sockets
+        return page
 
     async def get(self, path: str, **headers: str) -> tuple[int, bytes, Any]:
         async with self.session.get(f"http://{self.host}{path}", headers=headers) as answer:
@@ -58,6 +65,7 @@ class Page:
     async def open(self, **headers: str) -> aiohttp.ClientWebSocketResponse:
         headers.setdefault("Origin", f"http://{self.host}")
         self.socket = await self.session.ws_connect(f"ws://{self.host}/socket", headers=headers)
+        self.sockets.append(self.socket)
         return self.socket
 
     async def send(self, route: str, *values: object) -> None:
@@ -93,7 +101,12 @@ def with_page(stage: Stage) -> Callable[..., None]:
             await asyncio.sleep(0.05)
             try:
                 async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-                    await use(Page(options, session))
+                    page = Page(options, session)
+                    try:
+                        await use(page)
+                    finally:
+                        for each in page.sockets:
+                            await each.close()
             finally:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
@@ -108,6 +121,6 @@ def event(packet: dict[str, Any], who: int) -> Any:
     return next((each for each in packet.get("events", ()) if each[1] == who and "hello" not in packet), None)
 
 
-def status(packet: dict[str, Any], key: str) -> Any:
-    """Return the values of the first answer with a key in a packet."""
-    return next((each[2:] for each in packet.get("status", ()) if each[1] == key), None)
+def answers(packet: dict[str, Any], key: str) -> list[Any]:
+    """Return the values of the answers with a key in a packet."""
+    return [each[2:] for each in packet.get("status", ()) if each[1] == key]
