@@ -58,9 +58,8 @@ class PageOptions:
 
 
 def bind(address: str, port: int, performer: Address, browse: bool = False) -> tuple[socket.socket, PageOptions]:
-    """Return a socket for a page's server, bound and not yet listening, and how to serve. Raises `HachimachiError`: no
-    aiohttp, an address that is not ours, or a port in use.
-    """
+    """Return the socket of a page's server, and how to serve. Raises `HachimachiError`: no aiohttp, an address that is
+    not ours, or a port in use."""
     if find_spec("aiohttp") is None:
         raise HachimachiError("the page needs aiohttp, which is not installed here; pip install aiohttp")
     family, where = resolve(address, port, "--web-address")
@@ -69,6 +68,7 @@ def bind(address: str, port: int, performer: Address, browse: bool = False) -> t
         if os.name == "posix":  # elsewhere this would share the port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(where)
+        sock.listen()  # who comes before the server is ready waits
     except OSError as error:
         sock.close()
         advice = "choose another with --web-port, or an address of this machine with --web-address"

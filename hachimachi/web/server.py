@@ -63,7 +63,7 @@ class PageServer:
 
     @contextlib.asynccontextmanager
     async def answering(self, sock: Any) -> AsyncIterator[None]:
-        """Answer on a socket that is bound."""
+        """Answer on a socket."""
         runner = web.AppRunner(self._app, access_log=None, keepalive_timeout=15, shutdown_timeout=0.5)
         await runner.setup()
         server = runner.server

@@ -98,7 +98,6 @@ def with_page(stage: Stage) -> Callable[..., None]:
         async def main() -> None:
             sock, options = bind(address, 0, stage.address)
             serving = asyncio.create_task(serve(sock, options))
-            await asyncio.sleep(0.05)
             try:
                 async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
                     page = Page(options, session)

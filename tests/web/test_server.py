@@ -352,7 +352,6 @@ def test_where_it_cannot_be_served(address, port, text) -> None:
 def test_a_port_in_use_is_told() -> None:
     sock, options = bind("127.0.0.1", 0, ("0.0.0.0", 8000))
     with sock:
-        sock.listen()
         assert options == PageOptions(("127.0.0.1", 8000), (f"127.0.0.1:{sock.getsockname()[1]}", *options.hosts[1:]))
         with pytest.raises(HachimachiError, match=r"the page cannot be on port .* choose another with --web-port"):
             bind("127.0.0.1", sock.getsockname()[1], ("127.0.0.1", 8000))
