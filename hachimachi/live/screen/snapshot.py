@@ -238,6 +238,7 @@ ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-"
 ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
 """A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
 longer than the second."""
+MOST_WORDS = 12  # of a constraint that are shown
 SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
 
 
@@ -294,7 +295,8 @@ class Reporter:
             status = instrument.performer.status()
             steering = [f"speed {status.speed:g}"] if status.speed != 1 else []
             for line in instrument.steering_lines:
-                steering.append(" ".join(word if isinstance(word, str) else f"{word:g}" for word in line))
+                words = [word if isinstance(word, str) else f"{word:g}" for word in line]
+                steering.append(" ".join(words if len(words) <= MOST_WORDS else [*words[:MOST_WORDS], "…"]))
             state = ModelState(
                 name=instrument.model.name,
                 state=instrument.state,
