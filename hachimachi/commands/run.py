@@ -188,7 +188,7 @@ def command(**values: Any) -> None:
 
 
 def _play(options: RunOptions, stack: ExitStack) -> None:
-    from hachimachi.live.loop import Loop, ended_by_signals
+    from hachimachi.live.loop import Loop, ended_by_signals, realtime
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
@@ -203,7 +203,6 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
     screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
-    from hachimachi.live.loop import realtime
     from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
@@ -230,10 +229,8 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     logbook = _open_logbook(options.log, models, show)
     if logbook is not None:
         stack.callback(logbook.close)
-    hears, plays_to = (
-        f"{options.address}:{loop.port}",
-        [f"{host}:{port}" for host, port in options.outs] or ["who asks"],
-    )
+    hears = f"{options.address}:{loop.port}"
+    plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
     outputs = Outputs(midi, logbook, screen, [hears], plays_to, loop)
     ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:

@@ -136,11 +136,7 @@ class Instrument:
             raise Refused("value", f"/seed {number:g}: expected a whole number")
         self.seed = self._seeds[self.model.name] = int(number)
         self.performer.reseed(self.seed)
-        self._answer_seed()
-
-    def _answer_seed(self) -> None:
-        # beyond 31 bits as text, which /seed takes too: a single would be another seed
-        self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))
+        self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
 
     def _steer(self, message: Message) -> None:
         sampling, lines = self.steering.obey(message.route, message.values)
@@ -195,7 +191,7 @@ class Instrument:
         self.answer("state", self.state)
         self.answer("silence", status.silence)
         self.answer("speed", status.speed)
-        self._answer_seed()
+        self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
         for line in self.steering_lines:
             self.answer(*line)
         for key in ("heard", "released", "answered", "skipped", "played", "cancelled", "pending", "sounding"):

@@ -152,7 +152,7 @@ def assemble(
             raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
     ensemble = Ensemble(instruments, wire, begin=settings.begin)
     if outputs.loop is not None:
-        feed = Feed(ensemble, outputs.loop, feed_traces, hears=outputs.hears, plays_to=outputs.plays_to)
+        feed = Feed(ensemble, outputs.loop, feed_traces)
         ensemble.routes["/feed"], wire.watch = feed.subscribe, feed.note_status
         ensemble.chores.append(feed)
     if midi.inlet is not None:

@@ -48,8 +48,8 @@ class PageOptions:
     @property
     def line(self) -> tuple[str, str, str]:
         """What to print: where the page is, and who can open it."""
-        open_to = "who has this link hears, plays, steers and saves; it opens nothing else here" if self.token else ""
-        return "page", self.link, open_to
+        opens = "who has this link hears, plays, steers and saves; it opens nothing else here"
+        return "page", self.link, opens if self.token else ""
 
     def print_code(self) -> None:
         """Print a link with a token as a QR code too, on a terminal, where segno is installed."""
@@ -118,6 +118,4 @@ def main(descriptor: int, options: str) -> None:
     try:
         asyncio.run(serve(socket.socket(fileno=descriptor), PageOptions(**read), os.getppid()))
     except Exception as error:
-        why = f"the page ended with {error!r}; what is played goes on, and hxmx page serves it again"
-        print(f"hxmx: {why}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"hxmx: the page ended with {error!r}; what is played goes on, and hxmx page serves it again")

@@ -82,7 +82,7 @@ class PageServer:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host", "")
         if host not in self._hosts:
-            return web.Response(status=421, text=f"Not called by a name of this server: {' '.join(self._hosts)}\n")
+            return web.Response(status=421, text=f"This server is called {' or '.join(self._hosts)}\n")
         try:
             response = await handler(request)
         except web.HTTPException as error:

@@ -20,7 +20,6 @@ from hachimachi.live.screen.snapshot import MODEL, RELEASED, YOU, ScreenEvent
 
 MOST_EVENTS = 250_000
 """The last of a performance, an hour and a half at fifty events a second; in memory 12 MB with four features."""
-LAST = 64  # events heard that may be told again, by another model
 
 
 class Take:
@@ -33,7 +32,7 @@ class Take:
     def __init__(self, features: Sequence[Feature], who: Sequence[str]) -> None:
         self.features, self._who, self._size = tuple(features), tuple(who), len(features) + 2
         self._rows = array("d")  # moment, index in ``who`` and values of each event
-        self._heard: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=LAST)
+        self._heard: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=64)  # told by each model
         self._names = NoteNames(features)
         self._duration = next((i + 2 for i, each in enumerate(features) if each.name == DURATION), None)
         self._held: dict[tuple[float, ...], int] = {}  # a player's notes that have not ended → offset of the event

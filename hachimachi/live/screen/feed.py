@@ -14,23 +14,14 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from hachimachi.columns import Categories, Column
-from hachimachi.events import TIME
+from hachimachi.columns import Categories
 from hachimachi.live.midi.mapping import median, trained_values, velocity_of_releases
 from hachimachi.live.protocols import Address, Refused
 from hachimachi.live.schedule import Prediction
-from hachimachi.live.screen.snapshot import (
-    CANCELLED,
-    MOST_FEATURES,
-    SCHEDULED,
-    Reporter,
-    ScreenEvent,
-    Snapshot,
-    Trace,
-)
+from hachimachi.live.screen.snapshot import CANCELLED, MOST_FEATURES, SCHEDULED, Reporter, ScreenEvent, Snapshot, Trace
 
 if TYPE_CHECKING:
-    from hachimachi.live.instrument import Ensemble, Instrument
+    from hachimachi.live.instrument import Ensemble, LoadedModel
     from hachimachi.live.loop import Loop
 
 LAPSE_SECONDS = 3.0
@@ -48,8 +39,8 @@ class Feed(Reporter):
 
     interval = 1 / 8
 
-    def __init__(self, ensemble: Ensemble, loop: Loop, traces: Sequence[Trace], **where: Any) -> None:
-        super().__init__(ensemble, self, (), **where)
+    def __init__(self, ensemble: Ensemble, loop: Loop, traces: Sequence[Trace]) -> None:
+        super().__init__(ensemble, self, ())
         self._loop, self._feed_traces = loop, traces
         self.readers: dict[Address, float] = {}
         """Who reads, and until when."""
@@ -60,7 +51,7 @@ class Feed(Reporter):
         self._count = 0  # of what was scheduled
         self._about: object = None  # names of the models that readers know of
         models = [model for instrument in ensemble.instruments for model in instrument.models.values()]
-        self._columns = {model.name: _describe(model.player.columns) for model in models}  # now: it takes a while
+        self._described = {model.name: _describe(model) for model in models}  # now: it takes a while
 
     def subscribe(self, reader: Address | None) -> None:
         """Send to a program for a while. Raises `Refused`: one of another machine, or too many."""
@@ -90,7 +81,16 @@ class Feed(Reporter):
             return coming
         if self._about != (names := [each.model.name for each in instruments]):
             self._about = names
-            self.send(Snapshot(now, about=tuple(map(self._describe, instruments))))
+            about = [
+                {
+                    **self._described[each.model.name],
+                    "prefix": each.prefix,
+                    "input": each.performer.status().shortest_input[:MOST_FEATURES],
+                    "models": list(each.models)[:MOST_LISTED],
+                }
+                for each in instruments
+            ]
+            self.send(Snapshot(now, about=tuple(about)))
         events, status = self._take(), tuple(self._status)
         self._status.clear()
         if events or status:
@@ -124,32 +124,22 @@ class Feed(Reporter):
             self._scheduled[i] = now
         return tuple(sorted(events, key=itemgetter(0)))
 
-    def _describe(self, instrument: Instrument) -> dict[str, Any]:
-        """Return what a model is and what may be asked of it."""
-        model = instrument.model
-        return {
-            "name": model.name,
-            "prefix": instrument.prefix,
-            "temporal": model.player.temporal,
-            "releases": velocity_of_releases(model.player.columns) is not None,
-            "input": list(instrument.performer.status().shortest_input[:MOST_FEATURES]),
-            "models": list(instrument.models)[:MOST_LISTED],
-            "primers": list(model.primers)[:MOST_LISTED],
-            "columns": self._columns[model.name],
-        }
 
-
-def _describe(columns: Sequence[Column]) -> list[dict[str, Any]]:
+def _describe(model: LoadedModel) -> dict[str, Any]:
+    """Return what a model is and what may be asked of it."""
+    columns = model.player.columns
     described: list[dict[str, Any]] = []
-    for column in columns[: MOST_FEATURES + (columns[0].name == TIME)]:
+    for column in columns[: MOST_FEATURES + model.player.temporal]:
         values, feature = trained_values(column), column.feature
-        categorical = isinstance(column.grid, Categories)
-        each = {
+        each = {key: getattr(feature, key) for key in ("name", "kind", "masked")} | {
             "low": values[0] if feature.min is None else feature.min,
             "high": values[-1] if feature.max is None else feature.max,
             "whole": column.whole,
             "median": median(column),
-            "values": values if categorical and len(values) <= MOST_LISTED else [],
+            "values": values if isinstance(column.grid, Categories) and len(values) <= MOST_LISTED else [],
         }
-        described.append({"name": feature.name, "kind": feature.kind, "masked": feature.masked, **each})
-    return described
+        described.append(each)
+    releases = velocity_of_releases(columns) is not None
+    primers = list(model.primers)[:MOST_LISTED]
+    temporal = model.player.temporal
+    return {"name": model.name, "temporal": temporal, "releases": releases, "primers": primers, "columns": described}

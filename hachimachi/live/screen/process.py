@@ -60,8 +60,8 @@ def start_process(module: str, theirs: socket.socket, options: str = "") -> subp
 
 
 def be_a_child() -> None:
-    """Take no time from the process that plays: it may have handed down its priority; and end when it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
+    """Take no time from the process that plays, which may have handed down its priority, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(AttributeError, OSError):

@@ -1,7 +1,4 @@
-"""What a screen shows of a performance: snapshots, taken in pauses and sent as JSON, and the screen of plain lines.
-
-Other programs are sent the same snapshots, and events at once, by `hachimachi.live.screen.feed`.
-"""
+"""What a screen shows of a performance: snapshots, taken in pauses and sent as JSON, and the screen of plain lines."""
 
 from __future__ import annotations
 
@@ -151,7 +148,7 @@ class Trace:
     """A listener that keeps the last events, in bounded memory and under a microsecond each.
 
     Args:
-        whole: Whether all features are kept, and how notes end, not only what a terminal shows.
+        whole: Whether all features are kept, and the end of notes without duration, not only what a terminal shows.
 
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
@@ -162,7 +159,7 @@ class Trace:
 
     def __init__(self, features: Sequence[str], *, whole: bool = False) -> None:
         self._columns = list(range(min(len(features), MOST_FEATURES))) if whole else shown(features)
-        self._whole, self._open = whole, whole and "duration" not in features
+        self._open = whole and "duration" not in features
         most = MOST_NOTES if whole or "pitch" in features else MOST_VALUES
         self._heard: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
         self._played: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
@@ -175,9 +172,8 @@ class Trace:
         self._heard.append((at, YOU, row))
 
     def released(self, note: Note, at: float) -> None:
-        """Keep the end of a player's note; on a terminal it has been drawn as it began."""
-        if self._whole:
-            self._heard.append((at, RELEASED, note))
+        """Keep the end of a player's note; a terminal does not show it."""
+        self._heard.append((at, RELEASED, note))
 
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (the same to the eye)
         """Keep an event of the model: features (F,), when it was due."""
@@ -338,11 +334,7 @@ class PlainLog:
         if previous is None:
             for state in snapshot.models:
                 _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
-        for i, state in enumerate(snapshot.models if previous is not None else ()):
-            before = previous.models[i] if previous is not None and i < len(previous.models) else None
-            if before is None:
-                _print(f"ready: {state.name}")
-                continue
+        for before, state in zip(previous.models if previous else (), snapshot.models, strict=False):
             changes = (
                 (before.name != state.name, f"{before.name} gives way to {state.name}"),
                 (before.mode != state.mode, f"{state.name}: mode {state.mode}"),
