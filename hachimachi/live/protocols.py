@@ -138,13 +138,12 @@ class Refusals:
         self.counts: Counter[Refusal] = Counter()
         self.total = 0
         self._show, self._answer, self._clock = show, answer, clock
-        self._shown: dict[tuple[Refusal, str], tuple[str, float]] = {}  # the last line of a kind and a route, and when
-        self._answered: dict[tuple[Refusal, str], float] = {}
+        self._shown: dict[tuple[str, str], tuple[str, float]] = {}  # the last line of a kind and a route, and when
+        self._answered: dict[tuple[str, str], float] = {}
 
     def note(self, refused: Refused, asker: Address | None = None, route: str = "") -> None:
         """Count one, show it where it is new, and answer. ``route`` is one of the protocol, or empty."""
-        key: tuple[Refusal, str] = (refused.kind, route)
-        now = self._clock()
+        key, now = (refused.kind, route), self._clock()
         self.counts[refused.kind] += 1
         self.total += 1
         text, at = self._shown.get(key, ("", -math.inf))

@@ -19,21 +19,15 @@ from typing import Any
 from hachimachi.errors import HachimachiError
 from hachimachi.live.loop import is_loopback, resolve
 from hachimachi.live.protocols import Address
-from hachimachi.live.screen.process import be_a_child, start_process
+from hachimachi.live.screen.process import start_process
 
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a performance that hears on all addresses is reached
 
 
 @dataclass(frozen=True)
 class PageOptions:
-    """How a page is served.
-
-    Args:
-        performer: Where the performance hears, host and port.
-        hosts: Names under which the server answers, each with the port, the one to print first.
-        token: Empty where none is needed.
-        browse: Whether to open a browser.
-    """
+    """How a page is served: where the performance hears, the names under which the server answers (each with the port,
+    the one to print first), the token, empty where none is needed, and whether to open a browser."""
 
     performer: Address
     hosts: tuple[str, ...]
@@ -112,7 +106,6 @@ async def serve(sock: socket.socket, options: PageOptions, parent: int | None = 
 
 def main(descriptor: int, options: str) -> None:
     """Serve the page on an inherited socket, given its descriptor, until the parent has ended."""
-    be_a_child()
     read: dict[str, Any] = json.loads(options)
     read = {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
     try:

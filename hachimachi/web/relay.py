@@ -28,11 +28,7 @@ RECENT = 2000  # events that a new page is told
 
 
 class Relay(asyncio.DatagramProtocol):
-    """The end of the feed, for as long as the process lives.
-
-    Args:
-        tell: Is called with each packet for the pages, JSON without NaN.
-    """
+    """The end of the feed; ``tell`` is called with each packet for the pages, JSON without NaN."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell

@@ -40,12 +40,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PageServer:
-    """Serves the page, and passes on what it says and what it is told.
-
-    Args:
-        hosts: The names under which it is called, each with the port: ``localhost:8080``.
-        token: What a browser must bring; none is needed if it is empty.
-    """
+    """Serves the page, and passes on what it says and is told. A browser must bring one of the ``hosts``, its name with
+    the port, and the ``token``; see `PageOptions`."""
 
     def __init__(self, hosts: Sequence[str], token: str = "") -> None:
         self.relay = Relay(self._tell)

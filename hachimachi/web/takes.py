@@ -23,11 +23,8 @@ MOST_EVENTS = 250_000
 
 
 class Take:
-    """The events of models that have the same features, in the order in which they were told.
-
-    Args:
-        who: Names, ``you`` first.
-    """
+    """The events of models that have the same features, in the order in which they were told; of ``who`` the first is
+    the player."""
 
     def __init__(self, features: Sequence[Feature], who: Sequence[str]) -> None:
         self.features, self._who, self._size = tuple(features), tuple(who), len(features) + 2

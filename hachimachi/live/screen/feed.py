@@ -31,11 +31,8 @@ ROOM_SECONDS = 0.0003  # before the next note nothing is sent: it takes a tenth 
 
 
 class Feed(Reporter):
-    """A chore of an ensemble, and its own screen: sends datagrams to who asks for them, and nothing while nobody does.
-
-    Args:
-        loop: Its socket sends them, without waiting.
-    """
+    """A chore of an ensemble, and its own screen: sends datagrams, by the loop's socket and without waiting, to who
+    asks for them, and nothing while nobody does."""
 
     interval = 1 / 8
 
@@ -82,12 +79,9 @@ class Feed(Reporter):
         if self._about != (names := [each.model.name for each in instruments]):
             self._about = names
             about = [
-                {
-                    **self._described[each.model.name],
-                    "prefix": each.prefix,
-                    "input": each.performer.status().shortest_input[:MOST_FEATURES],
-                    "models": list(each.models)[:MOST_LISTED],
-                }
+                self._described[each.model.name]
+                | {"prefix": each.prefix, "models": list(each.models)[:MOST_LISTED]}
+                | {"input": each.performer.status().shortest_input[:MOST_FEATURES]}
                 for each in instruments
             ]
             self.send(Snapshot(now, about=tuple(about)))
@@ -127,9 +121,9 @@ class Feed(Reporter):
 
 def _describe(model: LoadedModel) -> dict[str, Any]:
     """Return what a model is and what may be asked of it."""
-    columns = model.player.columns
+    columns, temporal = model.player.columns, model.player.temporal
     described: list[dict[str, Any]] = []
-    for column in columns[: MOST_FEATURES + model.player.temporal]:
+    for column in columns[: MOST_FEATURES + temporal]:
         values, feature = trained_values(column), column.feature
         each = {key: getattr(feature, key) for key in ("name", "kind", "masked")} | {
             "low": values[0] if feature.min is None else feature.min,
@@ -139,7 +133,5 @@ def _describe(model: LoadedModel) -> dict[str, Any]:
             "values": values if isinstance(column.grid, Categories) and len(values) <= MOST_LISTED else [],
         }
         described.append(each)
-    releases = velocity_of_releases(columns) is not None
-    primers = list(model.primers)[:MOST_LISTED]
-    temporal = model.player.temporal
+    releases, primers = velocity_of_releases(columns) is not None, list(model.primers)[:MOST_LISTED]
     return {"name": model.name, "temporal": temporal, "releases": releases, "primers": primers, "columns": described}

@@ -29,13 +29,17 @@ BUFFER = 1 << 20  # bytes that wait in the socket of a child that has not begun 
 UNREAD = 512  # snapshots that wait where the terminal takes nothing: a minute of them
 END = b""  # the last datagram
 SHOW_CURSOR = "\x1b[?25h"
-NICE = 10
-_START = """
+NICE = 10  # children take no time from the process that plays
+_START = f"""
 import sys
 module, descriptor, options = sys.argv[1:4]
 sys.path[:] = sys.argv[4:]
-import importlib, signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
+import contextlib, importlib, os, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
+with contextlib.suppress(AttributeError, OSError):  # a real-time parent hands its priority down
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+with contextlib.suppress(AttributeError, OSError):
+    os.nice({NICE})
 importlib.import_module(module).main(int(descriptor), options)
 """
 """The child finds modules where its parent does: with ``-m``, a random.py lying about would come first."""
@@ -57,15 +61,6 @@ def start_process(module: str, theirs: socket.socket, options: str = "") -> subp
     windows = os.name == "nt"  # where a child inherits all that is inheritable, or nothing
     passed = [] if windows else [theirs.fileno()]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=not windows, pass_fds=passed)
-
-
-def be_a_child() -> None:
-    """Take no time from the process that plays, which may have handed down its priority, and leave Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(NICE)
 
 
 class PanelProcess:
@@ -225,7 +220,6 @@ def _receive(receiver: socket.socket, packets: queue.SimpleQueue[bytes]) -> None
 
 def main(descriptor: int, _: str = "") -> None:
     """Draw the snapshots that come to an inherited socket, given its descriptor, until it ends."""
-    be_a_child()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     status = 1
     try:

@@ -291,8 +291,8 @@ class Reporter:
             status = instrument.performer.status()
             steering = [f"speed {status.speed:g}"] if status.speed != 1 else []
             for line in instrument.steering_lines:
-                words = [word if isinstance(word, str) else f"{word:g}" for word in line]
-                steering.append(" ".join(words if len(words) <= MOST_WORDS else [*words[:MOST_WORDS], "…"]))
+                words = [word if isinstance(word, str) else f"{word:g}" for word in line[:MOST_WORDS]]
+                steering.append(" ".join([*words, *["…"] * (len(line) > MOST_WORDS)]))
             state = ModelState(
                 name=instrument.model.name,
                 state=instrument.state,
