@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
 import click
 
 
@@ -15,12 +12,10 @@ import click
 @click.option("--web-address", default="127.0.0.1", help="Serve on this address of this machine.")
 @click.option("--open", "browse", is_flag=True, help="Open it in a browser.")
 def command(in_port: int, address: str, web_port: int, web_address: str, browse: bool) -> None:
-    """Serve the page of an hxmx run on this machine, which may have been started without --web, until Ctrl-C.
+    """Serve the page of an hxmx run on this machine, which may have been started without --web, until Ctrl-C."""
+    import asyncio
+    import contextlib
 
-    \b
-    hxmx run model.pt        in one terminal
-    hxmx page --open         in another
-    """
     from hachimachi.console import opening_lines
     from hachimachi.web.launch import bind, serve
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
     from hachimachi.sampling import Sampling
+    from hachimachi.web.launch import PageOptions
 
 FILE = click.Path(path_type=Path)
 LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
@@ -234,10 +235,9 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     outputs = Outputs(midi, logbook, screen, [hears], plays_to, loop)
     ensemble, reporter = assemble(models, standbys, wire, options.settings(), outputs)
     if not options.quiet:
-        lines = _opening(ensemble, hears, ", ".join(plays_to), seed)
-        click.echo(opening_lines([*lines, *([page.line] if page else []), ("end", "Ctrl-C", "")]))
-        if page is not None:
-            page.print_code()
+        _print_opening(ensemble, hears, ", ".join(plays_to), seed, page)
+    elif page is not None and page.token:  # nobody could open it
+        click.echo(page.link)
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -260,7 +260,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
             click.echo("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
 
 
-def _opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int) -> list[tuple[str, str, str]]:
+def _print_opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int, page: PageOptions | None) -> None:
     lines: list[tuple[str, str, str]] = []
     for instrument in ensemble.instruments:
         status, prefix = instrument.performer.status(), instrument.prefix
@@ -269,7 +269,9 @@ def _opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int) -> list[t
             ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
             ("answers", plays_to, f"{prefix}/output {' '.join(status.features)}"),
         ]
-    return lines
+    click.echo(opening_lines([*lines, *([page.line] if page else []), ("end", "Ctrl-C", "")]))
+    if page is not None:
+        page.print_code()
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:

@@ -19,8 +19,8 @@ from hachimachi.live.screen.snapshot import ScreenEvent
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.web.takes import Take
 
-_NAMES = "input sample start pause reset panic mode silence speed seed load prime status"
-ROUTES = frozenset((*(f"/{name}" for name in _NAMES.split()), *STEERING_ROUTES))
+_OTHERS = "/input /sample /start /pause /reset /panic /mode /silence /speed /seed /load /prime /status"
+ROUTES = {*_OTHERS.split(), *STEERING_ROUTES}
 """What a page may send: all of the protocol but ``/stop``, which would end the program, and ``/feed``."""
 MOST_VALUES, LONGEST_TEXT = 520, 64  # of a message
 EARLIEST = 0.25  # seconds before it arrives that an event may have happened: a radio's delay

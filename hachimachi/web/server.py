@@ -93,7 +93,8 @@ class PageServer:
         own = origin == f"http://{request.headers['Host']}" if origin is not None else request.path != "/socket"
         if not own or site not in ("same-origin", "none"):
             raise web.HTTPForbidden(reason="Only the page of this server may ask for that")
-        if not hmac.compare_digest(request.cookies.get(self._cookie, "").encode(), self._token.encode()):
+        cookie = request.cookies.get(self._cookie, "").encode()
+        if self._token and not hmac.compare_digest(cookie, self._token.encode()):
             raise web.HTTPUnauthorized(reason="Open the page by the link that was printed where it plays")
 
     async def _page(self, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ import { YOU, noteName } from "./store.js";
 const NOW = 0.78; // where the line of now stands, as a share of the width
 const STRIP = 34; // pixels of a feature's strip below notes
 const MANY = 3000; // notes beyond which their beginnings are not marked
-const LEFT = 38; // pixels for names
+const LEFT = 38, WIDEST_NAME = 110; // pixels for names
 
 export class Roll {
   constructor(canvas, store, now) {
@@ -52,12 +52,14 @@ export class Roll {
     context.globalAlpha = 1;
     context.fillStyle = colours.ground;
     context.fillRect(0, 0, this.width, this.height);
-    if (model && this.width > LEFT) {
+    context.font = `${Math.max(12, Math.min(17, this.height / 40))}px system-ui, sans-serif`;
+    const widths = model?.notes ? [] : (model?.names ?? []).map((name) => context.measureText(name).width + 10);
+    this.margin = Math.min(WIDEST_NAME, Math.max(LEFT, ...widths));
+    if (model && this.width > this.margin) {
       const now = this.now();
-      this.scale = (this.width - LEFT) / this.seconds;
+      this.scale = (this.width - this.margin) / this.seconds;
       this.left = now - (this.seconds * NOW);
       const visible = model.events.filter((event) => event.at < this.left + this.seconds && (event.end ?? now) > this.left);
-      context.font = `${Math.max(12, Math.min(17, this.height / 40))}px system-ui, sans-serif`;
       context.textBaseline = "middle";
       this.drawSeconds();
       if (model.notes) this.drawNotes(model, visible, now);
@@ -72,7 +74,7 @@ export class Roll {
   }
 
   x(at) {
-    return LEFT + (at - this.left) * this.scale;
+    return this.margin + (at - this.left) * this.scale;
   }
 
   drawSeconds() {
@@ -85,7 +87,7 @@ export class Roll {
       context.fillStyle = colours.grid;
       context.fillRect(x, 0, 1, this.height - 16);
       context.fillStyle = colours.faint;
-      const labelled = ago === 0 || step > 1 || (ago % (this.width < 500 ? 4 : 2) === 0 && x > LEFT);
+      const labelled = ago === 0 || step > 1 || (ago % (this.width < 500 ? 4 : 2) === 0 && x > this.margin);
       if (labelled) context.fillText(ago ? `−${ago} s` : "now", x, this.height - 8);
     }
   }
@@ -129,7 +131,7 @@ export class Roll {
         if (event.who !== who) continue;
         const coming = event.at > now;
         const y = top + height - (event.values[pitch] - this.low + 0.5) * row - thick / 2;
-        const x = Math.max(LEFT, this.x(event.at));
+        const x = Math.max(this.margin, this.x(event.at));
         const end = event.end ?? Math.max(event.at, now);
         const width = Math.max(3, (long ? this.x(end) - x : 4) - 1);
         const loud = velocity < 0 || event.values[velocity] == null ? 1 : (event.values[velocity] - softest) / (loudest - softest || 1);
@@ -152,9 +154,9 @@ export class Roll {
     for (let note = this.low; note <= this.high; note += 12) {
       const y = top + height - (note - this.low) * row;
       context.fillStyle = colours.grid;
-      context.fillRect(LEFT, y, this.width, 1);
+      context.fillRect(this.margin, y, this.width, 1);
       context.fillStyle = colours.faint;
-      if (note < this.high && (row * 12 > 13 || note % 24 === 0)) context.fillText(noteName(note), LEFT - 6, y - Math.min(7, row * 6));
+      if (note < this.high && (row * 12 > 13 || note % 24 === 0)) context.fillText(noteName(note), this.margin - 6, y - Math.min(7, row * 6));
     }
   }
 
@@ -169,7 +171,7 @@ export class Roll {
       const y = (value) => floor - ((value - low) / (high - low || 1)) * (each - 10);
       context.globalAlpha = 1;
       context.fillStyle = colours.grid;
-      context.fillRect(LEFT, floor + 3, this.width, 1);
+      context.fillRect(this.margin, floor + 3, this.width, 1);
       for (const who of [1 - YOU, YOU]) {
         const colour = who === YOU ? colours.you : colours.model;
         context.strokeStyle = context.fillStyle = colour;
@@ -181,7 +183,7 @@ export class Roll {
         for (const event of visible) {
           const value = event.values[column];
           if (event.who !== who || value == null || event.at === -Infinity) continue;
-          const x = Math.max(LEFT, this.x(event.at)), to = Math.min(floor + 3, Math.max(floor - each + 6, y(value)));
+          const x = Math.max(this.margin, this.x(event.at)), to = Math.min(floor + 3, Math.max(floor - each + 6, y(value)));
           if (event.at <= now) {
             if (before === null) context.moveTo(x, to);
             else context.lineTo(x, before), context.lineTo(x, to);
