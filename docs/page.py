@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
-
-from playwright.sync_api import sync_playwright
 
 from hachimachi.live.osc import encode
 from hachimachi.prelude import play_prelude
@@ -49,7 +48,7 @@ def take_picture(link: str, port: int, path: Path) -> None:
     """Open the page, play to the port, and write what it shows."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
+    with import_module("playwright.sync_api").sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
         browser = driver.chromium.launch_persistent_context(
             home, executable_path=chromium, args=arguments, viewport=SIZE, color_scheme="dark", headless=True
         )

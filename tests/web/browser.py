@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,7 @@ def find_chromium() -> str:
 def chromium(**options: Any) -> Iterator[Any]:
     """A fresh context of the browser, with nothing kept and nothing fetched."""
     path = find_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
+    with import_module("playwright.sync_api").sync_playwright() as driver, tempfile.TemporaryDirectory() as home:
         context = driver.chromium.launch_persistent_context(
             home, executable_path=path, headless=True, args=ARGUMENTS, accept_downloads=True, **options
         )

@@ -23,11 +23,10 @@ from hachimachi.web.launch import PageOptions, bind, serve
 def note_model() -> EventModel:
     """Of notes, whose marginals are all that it knows; about ten a second."""
     random = np.random.default_rng(0)
-    data = np.stack(
-        [random.integers(48, 72, 200), random.integers(40, 100, 200), random.uniform(0.05, 0.4, 200).round(2)], 1
-    )
+    pitch, velocity = random.integers(48, 72, 200).astype(np.float64), random.integers(40, 100, 200).astype(np.float64)
+    data = np.stack([pitch, velocity, random.uniform(0.05, 0.4, 200).round(2)], 1)
     features = (Feature("pitch", "integer"), Feature("velocity", "integer"), Feature("duration", masked=True))
-    return build_model([EventSequence(features, data, np.arange(200) * 0.1)], {"name": "gru", "size": 8})
+    return build_model([EventSequence(features, data, np.linspace(0.0, 19.9, 200))], {"name": "gru", "size": 8})
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def gesture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features = (Feature("x"), Feature("y"), Feature("pressure"), Feature("mode", "categorical"))
     path = tmp_path_factory.mktemp("web") / "hand.pt"
     model = build_model(
-        [EventSequence(features, np.stack(columns, 1), np.arange(200) * 0.1)], {"name": "gru", "size": 8}
+        [EventSequence(features, np.stack(columns, 1), np.linspace(0.0, 19.9, 200))], {"name": "gru", "size": 8}
     )
     save_model(model, path)
     return path
@@ -306,7 +306,7 @@ def test_another_site_reaches_nothing(perform, browser, note_file, tmp_path, pat
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, directory=str(tmp_path))
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002  (nothing is said)
             pass
 
     with socketserver.TCPServer(("127.0.0.1", 0), Elsewhere) as site:

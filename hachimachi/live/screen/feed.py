@@ -89,7 +89,7 @@ class Feed(Reporter):
         self._status.clear()
         if events or status:
             self.send(Snapshot(now, events=events, status=status))
-        return super().__call__()
+        return super().__call__() if now >= self._next else self._next
 
     def send(self, snapshot: Snapshot) -> None:
         """Send a snapshot to all who read. What a reader does not take at once is lost to it."""
