@@ -306,7 +306,7 @@ def test_another_site_reaches_nothing(perform, browser, note_file, tmp_path, pat
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, directory=str(tmp_path))
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002  (nothing is said)
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     with socketserver.TCPServer(("127.0.0.1", 0), Elsewhere) as site:
