@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CLIENTS := puredata-core supercollider-server supercollider-language
+CHROMIUM := $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients lint house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients browser lint house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -13,7 +14,7 @@ demo: .venv/installed  ## walk the whole road once, on a piece of its own
 test: lint  ## all checks and the quick tests
 	@$(BIN)/python -m pytest --numprocesses auto
 
-test-all: lint clients  ## the slow tests too
+test-all: lint clients browser  ## the slow tests too
 	@$(BIN)/python -m pytest --numprocesses auto -m ""
 
 clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with; only where apt-get may
@@ -23,6 +24,15 @@ clients:  ## Pure Data and SuperCollider, to test the patches in examples/ with;
 		&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLIENTS) >/dev/null; \
 	then echo "Installed $(CLIENTS)"; \
 	else echo "Pure Data and SuperCollider are not here and cannot be installed: their tests will say how to get them"; fi
+
+browser: .venv/installed-dev  ## Chromium and what drives it, to test the page with; only where they may be installed
+	@if test -n "$(CHROMIUM)"; then :; \
+	elif command -v apt-get >/dev/null && $(ROOT) true 2>/dev/null && $(ROOT) apt-get update -qq \
+		&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	then echo "Installed chromium"; \
+	else echo "Chromium is not here and cannot be installed: the page's tests will say how to get it"; fi
+	@$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) "playwright>=1.45" \
+		|| echo "playwright cannot be installed: the page's tests will say how to get it"
 
 bench: bench-model bench-step bench-start bench-train bench-live bench-data bench-augment  ## everything that is measured
 

@@ -3,6 +3,7 @@
     make bench-live                                       everything: half an hour, most of it two times ten minutes
     make bench-live ARGS=--quick                          a first impression: two minutes
     make bench-live ARGS="--rows round-trip,flood"        some rows
+    make bench-live ARGS="--quick --web"                  with the page's server, which reads the feed
 
 Through the shipped command as its own process, the default model and size, trained on the piano performance the first
 time (two minutes), without its time for the round trips; all features are sent, their values drawn from the data. The
@@ -92,6 +93,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("data", nargs="?", type=Path, default=BESIDE, help="folder of corpora (beside the checkout)")
     parser.add_argument("--rows", default="", help=f"some of {','.join(ROWS)} (all)")
     parser.add_argument("--quick", action="store_true", help="a first impression")
+    parser.add_argument("--web", action="store_true", help="with the page's server beside, which reads the feed")
     parser.add_argument("--models", type=Path, default=FOLDER / "bench-live", help="folder of the trained models")
     chosen = parser.parse_args(words)
     chosen.rows = [name for name in chosen.rows.split(",") if name] or list(ROWS)
@@ -108,7 +110,7 @@ def main(words: list[str] | None = None) -> int:
     console.print("\n".join(notes))
     try:
         with console.status("training what is not there yet"):
-            stage = set_stage(chosen.data, chosen.models.resolve(), chosen.quick)
+            stage = set_stage(chosen.data, chosen.models.resolve(), chosen.quick, chosen.web)
         lines = measure(stage, chosen.rows, console)
     except HachimachiError as error:
         print(f"bench-live: {error}", file=sys.stderr)

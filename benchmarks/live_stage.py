@@ -25,11 +25,13 @@ class Stage:
         folder: Holds the models; the processes run in it.
         rows: Events of the data, all features.
         quick: Whether a first impression is enough.
+        web: Whether the page's server runs beside, and reads the feed.
     """
 
     folder: Path
     rows: Sequence[Sequence[float]]
     quick: bool
+    web: bool = False
 
     @property
     def atemporal(self) -> Path:
@@ -45,14 +47,15 @@ class Stage:
         """Start the shipped command in a process of its own."""
         ports = ("--in-port", "IN", "--out-port", "OUT")
         command = ("-m", "hachimachi.cli", "run", str(model), *ports, "--seed", str(SEED))
-        return Probe(*command, *options, folder=self.folder)
+        page = ("--web", "--web-port", "0") if self.web else ()
+        return Probe(*command, *page, *options, folder=self.folder)
 
     def echo(self, *options: str) -> Probe:
         """Start the plain echo."""
         return Probe(str(ECHO), "IN", "OUT", *options, folder=self.folder)
 
 
-def set_stage(data: Path, folder: Path, quick: bool) -> Stage:
+def set_stage(data: Path, folder: Path, quick: bool, web: bool = False) -> Stage:
     """Train the models that are not there yet: the default command on the performance, with and without its time.
 
     Raises:
@@ -65,7 +68,7 @@ def set_stage(data: Path, folder: Path, quick: bool) -> Stage:
     folder.mkdir(parents=True, exist_ok=True)
     io.write(folder / "temporal.json", [sequence])
     io.write(folder / "atemporal.json", [dataclasses.replace(sequence, time=None)])
-    stage = Stage(folder, sequence.data.tolist(), quick)
+    stage = Stage(folder, sequence.data.tolist(), quick, web)
     for model in (stage.atemporal, stage.temporal):
         if not model.exists():
             _train(model)

@@ -51,9 +51,8 @@ def main() -> None:
             played=counts[MODEL],
             pending=1,
             late=(0.02, 0.11, 0.34),
-            events=tuple(events),
         )
-        history.add(Snapshot(begun, models=(state,), **WHERE), begun)
+        history.add(Snapshot(begun, models=(state,), events=tuple(events), **WHERE), begun)
     console = Console(width=80, height=24, record=True, file=io.StringIO(), force_terminal=True)
     console.print(Group(*draw_lines(history, SECONDS, 80, 24)), end="")
     svg = console.export_svg(title="hxmx run prelude.pt", unique_id="panel", theme=NIGHT)

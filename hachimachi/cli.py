@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "Learn a model from a data set",
     "gen": "Generate events from a model into a file",
     "run": "Play a model live over OSC",
+    "page": "Serve the page of a performance that plays already",
     "rec": "Record OSC into a data set",
     "eval": "Measure how well a model predicts events it has not heard",
     "board": "Look at and listen to training runs in TensorBoard",

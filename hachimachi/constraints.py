@@ -79,17 +79,17 @@ class Clause:
 
     @property
     def words(self) -> tuple[str | float, ...]:
-        """How it was put: a scale's name, the ends of ranges with ``-`` for none, or values, the first few of many."""
+        """How it was put: a scale's name, the ends of ranges with ``-`` for none, or values."""
         if self.name:
             return (self.name,)
         if self.kind == "range":
             return tuple("-" if math.isinf(end) else end for ends in self.intervals for end in ends)
-        values = tuple(low for low, _ in self.intervals)
-        return values if len(values) <= SHOWN else (*values[:SHOWN], f"and {len(values) - SHOWN} more")
+        return tuple(low for low, _ in self.intervals)
 
     def __str__(self) -> str:
-        words = (word if isinstance(word, str) else f"{word:g}" for word in self.words)
-        return " ".join((self.kind, *words))
+        words = [word if isinstance(word, str) else f"{word:g}" for word in self.words]
+        more = (f"and {len(words) - SHOWN} more",) if len(words) > SHOWN and self.kind != "range" else ()
+        return " ".join((self.kind, *(words[:SHOWN] if more else words), *more))
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ when: {score["nats_per_event"]:.2f} instead of {score["marginal"]:.2f}. The lowe
         ("Look", folder / "picture.png"),
         ("Listen", folder / "output.wav"),
         ("Curves", _as_typed(["hxmx", "board", str(folder / "train")])),
-        ("Play live", _as_typed(["hxmx", "run", str(model)])),
+        ("Play live", _as_typed(["hxmx", "run", str(model), "--web", "--open", "--mode", "duet"])),
         ("Your own", "$ hxmx format yours.mid data.json"),
         ("", "$ hxmx train data.json model.pt"),
     )

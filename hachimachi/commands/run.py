@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
     from hachimachi.live.record.logbook import Logbook
     from hachimachi.live.stage import PlaySettings
+    from hachimachi.web.launch import PageOptions
 
 FILE = click.Path(path_type=Path)
 LOCAL = {"127.0.0.1", "localhost", "0.0.0.0", "::1", "::"}  # names of this machine
@@ -60,6 +61,8 @@ class RunOptions(SimpleNamespace):
                 raise click.UsageError(f"it would hear and play on port {port}: the model would hear its own messages")
         if self.lookahead and self.midi.play:
             raise click.UsageError("--lookahead with --midi-out: MIDI has no time tags, and would sound too early")
+        if self.browse and not self.web:
+            raise click.UsageError("--open needs --web, the page that it opens")
         if self.log not in (None, "none"):
             from hachimachi.live.record.logbook import check_log
 
@@ -122,6 +125,10 @@ class RunOptions(SimpleNamespace):
 )
 @click.option("--realtime", is_flag=True, help="Ask the system not to let other programs in between.")
 @click.option("--log", metavar="FILE|none", help="Keep what is played in this data set.  [default: in outputs/run]")
+@click.option("--web", is_flag=True, help="Serve a page to play from, in a browser.")
+@click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve it on this port; 0: any free one.")
+@click.option("--web-address", default="127.0.0.1", help="Serve it on this address of this machine.")
+@click.option("--open", "browse", is_flag=True, help="Open it in a browser here.")
 @click.option("--quiet", is_flag=True, help="Print only what goes wrong.")
 @sampling_options
 @midi_options
@@ -139,6 +146,7 @@ def command(**values: Any) -> None:
 
     \b
     hxmx run model.pt
+    hxmx run model.pt --web --open               with a page to play from
     hxmx run model.pt --loop                     plays alone, without any patch
     hxmx run model.pt --mode respond --silence 1.5
     hxmx run a.pt b.pt --standby c.pt --out 127.0.0.1:9000 --out 192.168.0.7:57120
@@ -152,25 +160,26 @@ def command(**values: Any) -> None:
 
 
 def _play(options: RunOptions, stack: ExitStack) -> None:
-    from hachimachi.live.loop import Loop, describe_exposure, ended_by_signals
+    from hachimachi.live.loop import Loop, describe_exposure, ended_by_signals, realtime
 
     # the socket first, so that a port in use is reported at once
     loop = stack.enter_context(Loop((options.address, options.in_port), options.outs, options.reply))
     settings = options.settings()
     if loop.exposed:
         _warn(f"{describe_exposure(options.address, loop.port, settings.control_from)}; see SECURITY.md")
+    page = _open_page(options, loop.port, stack) if options.web else None
     from hachimachi.live.screen.process import PanelProcess, can_draw
     from hachimachi.live.screen.snapshot import PlainLog
 
     screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
-    from hachimachi.live.loop import realtime
     from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
     from hachimachi.player.engine import quick_steps
 
-    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
+    # three bytes: single precision, all that some programs have, holds it, so that /seed begins the same again
+    seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
     check_names(options.standby, "--standby", options.models)
     check_names(options.primer_file, "--primer-file")
     loaded = [
@@ -192,18 +201,12 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
         stack.callback(logbook.close)
     hears = f"{options.address}:{loop.port}"
     plays_to = [f"{host}:{port}" for host, port in options.outs] or ["who asks"]
-    outputs = Outputs(midi, logbook, screen, [hears], plays_to)
+    outputs = Outputs(midi, logbook, screen, [hears], plays_to, loop)
     ensemble, reporter = assemble(models, standbys, wire, settings, outputs)
     if not options.quiet:
-        lines = []
-        for instrument in ensemble.instruments:
-            status, prefix = instrument.performer.status(), instrument.prefix
-            lines += [
-                ("plays", instrument.model.name, f"seed {seed}"),
-                ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
-                ("answers", ", ".join(plays_to), f"{prefix}/output {' '.join(status.features)}"),
-            ]
-        printer(opening_lines([*lines, ("end", "Ctrl-C", "")]))
+        _print_opening(ensemble, hears, ", ".join(plays_to), seed, page)
+    elif page is not None and page.token:  # nobody could open it
+        printer(page.link)
     if reporter is not None:
         shows.append(reporter.say)
     with ended_by_signals(loop), ExitStack() as while_playing:
@@ -223,6 +226,28 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
     summary = [*_summary(ensemble), *filter(None, midi.details().split("\n")), *(logbook.close() if logbook else [])]
     if not options.quiet:
         printer("\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in summary))
+
+
+def _open_page(options: RunOptions, port: int, stack: ExitStack) -> PageOptions:
+    from hachimachi.web.launch import page_process
+
+    performer = options.address, port
+    return stack.enter_context(page_process(options.web_address, options.web_port, performer, options.browse))
+
+
+def _print_opening(ensemble: Ensemble, hears: str, plays_to: str, seed: int, page: PageOptions | None) -> None:
+    lines: list[tuple[str, str, str]] = []
+    for instrument in ensemble.instruments:
+        status, prefix = instrument.performer.status(), instrument.prefix
+        lines += [
+            ("plays", instrument.model.name, f"seed {seed}"),
+            ("hears", hears, f"{prefix}/input {' '.join(status.shortest_input)}"),
+            ("answers", plays_to, f"{prefix}/output {' '.join(status.features)}"),
+        ]
+    printer(opening_lines([*lines, *([page.line] if page else []), ("end", "Ctrl-C", "")]))
+    if page is not None:
+        printer.wait()
+        page.print_code()
 
 
 def _open_logbook(log: str | None, models: list[LoadedModel], show: Callable[[str], None]) -> Logbook | None:

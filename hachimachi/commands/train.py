@@ -31,7 +31,6 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
   hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
   hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
   hxmx train new.pt --from model.pt seed=2    begin again with its config
-  hxmx train +trainer.min_epochs=9            any argument of lightning.Trainer
 """
 OPTIONS = """
 Options:
@@ -43,7 +42,7 @@ Options:
   --info, --hydra-help    what Hydra says of itself
 """
 OFTEN = (
-    *("trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "dataset.refit"),
+    *("init", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "dataset.refit"),
     "seed",
 )
 

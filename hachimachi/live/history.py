@@ -67,12 +67,12 @@ class InputForm:
         return " or ".join([", ".join(forms[:-1]), forms[-1]] if len(forms) > 1 else forms)
 
 
-def check_number(what: str, number: float) -> float:
+def check_number(what: str, number: float, largest: float = LARGEST) -> float:
     """Return a number that is finite and of sensible size; ``what`` begins the message of what is `Refused`."""
     if not math.isfinite(number):
         raise Refused("finite", f"{what} is {number}, expected a finite number")
-    if abs(number) > LARGEST:
-        raise Refused("size", f"{what} is {number:g}, expected at most {LARGEST:g} in size")
+    if abs(number) > largest:
+        raise Refused("size", f"{what} is {number:g}, expected at most {largest:g} in size")
     return number
 
 

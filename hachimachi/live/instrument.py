@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from hachimachi.errors import HachimachiError
+from hachimachi.live.history import LARGEST
 from hachimachi.live.osc import Inbox, Message, Value, Wire
-from hachimachi.live.performer import Performer
+from hachimachi.live.performer import MODES, Performer
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.live.steering import Line, Steering, read_number
@@ -55,13 +56,15 @@ class Instrument:
         model.player.sampling = self.steering.sampling
         self.stopped = False
         self._wire, self._loaded = wire, loaded
-        self._models = {each.name: each for each in (model, *standbys)}
+        self.models = {each.name: each for each in (model, *standbys)}
+        """By name, those that may take its place among them."""
+        self._seeds = {each.name: each.seed for each in self.models.values()}
         self._primer = ""  # the one that it has gone on from
         self._asker: Address | None = None  # who is answered
         self.routes: dict[str, Callable[[Message], object]] = {
             "/input": lambda message: self.performer.hear(message.values, message.time, self._asker),
             "/sample": lambda message: message.pressed and self.performer.sample(message.time, self._asker),
-            "/start": partial(self._do, self.performer.start),
+            "/start": self._start,
             "/pause": partial(self._do, self.performer.pause),
             "/reset": partial(self._do, self._reset),
             "/panic": partial(self._do, self.performer.panic),
@@ -106,6 +109,12 @@ class Instrument:
             action()
             self.answer("state", self.state)
 
+    def _start(self, message: Message) -> None:
+        status = self.performer.status()
+        if message.pressed and not (status.paused or MODES[status.mode].alone):
+            raise Refused("value", f"/start: in mode {status.mode} there is nothing to start; say /mode loop or duet")
+        self._do(self.performer.start, message)
+
     def _set_mode(self, message: Message) -> None:
         self.performer.set_mode(str(_one(message, "the name of a mode")))
         self.answer("mode", self.performer.status().mode)
@@ -121,9 +130,9 @@ class Instrument:
         number = _number(message, 0, 2**32 - 1, "a whole number")
         if not number.is_integer():
             raise Refused("value", f"/seed {number:g}: expected a whole number")
-        self.seed = int(number)
+        self.seed = self._seeds[self.model.name] = int(number)
         self.performer.reseed(self.seed)
-        self.answer("seed", self.seed)
+        self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
 
     def _steer(self, message: Message) -> None:
         sampling, lines = self.steering.obey(message.route, message.values)
@@ -132,14 +141,14 @@ class Instrument:
             self.answer(*line)
 
     def _load(self, message: Message) -> None:
-        model = self._find(message, self._models, "--standby")
+        model = self._find(message, self.models, "--standby")
         self.performer.check(model.player)
         try:
             model.player.sampling = self.steering.adapt(model.player.columns)
         except HachimachiError as error:
             raise Refused("value", f"/load {model.name}: {error}; /release it first") from error
         self.performer.exchange(model.player, model.primers.get(self._primer))
-        self.model = model
+        self.model, self.seed = model, self._seeds[model.name]
         self.answer("model", model.name)
         self._loaded(model)
 
@@ -178,7 +187,7 @@ class Instrument:
         self.answer("state", self.state)
         self.answer("silence", status.silence)
         self.answer("speed", status.speed)
-        self.answer("seed", self.seed)
+        self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
         for line in self.steering_lines:
             self.answer(*line)
         for key in ("heard", "released", "answered", "skipped", "played", "cancelled", "pending", "sounding"):
@@ -197,7 +206,7 @@ def _one(message: Message, expected: str) -> object:
 
 
 def _number(message: Message, low: float, high: float, expected: str) -> float:
-    number = read_number(message.route, _one(message, expected))
+    number = read_number(message.route, _one(message, expected), max(high, LARGEST))
     if not low <= number <= high:
         raise Refused("value", f"{message.route} {number:g}: expected {expected} from {low:.10g} to {high:.10g}")
     return number
@@ -222,6 +231,8 @@ class Ensemble:
         self.refusals = wire.refusals
         self._wire, self._clock, self._wall, self._inbox = wire, clock, wall, Inbox(wire)
         self._begin, self._may_steer = begin, may_steer
+        self.routes: dict[str, Callable[[Address | None], None]] = {}
+        """What is asked of all of them at once: address → what is called with who asks."""
         self.inlets: list[Callable[[], None]] = []
         """Called before each turn, to take in what has arrived otherwise than over OSC; quick, and never raise."""
         self.chores: list[Callable[[], float | None]] = []
@@ -248,7 +259,7 @@ class Ensemble:
             if isinstance(message, Refused):
                 self.refusals.note(message, sender)
             else:
-                self.guard(partial(self._obey, message, sender), sender)
+                self.guard(partial(self._obey, message, sender), sender, message.route)
             if self._clock() - began > BUSY_SECONDS:
                 self.turn()
                 began = self._clock()
@@ -269,12 +280,12 @@ class Ensemble:
         """End every note, and send ``/status ready 0``."""
         for instrument in self.instruments:
             instrument.performer.end()
+        self._wire.post("/status", "ready", 0)
         for chore in self.chores:
             chore()
-        self._wire.post("/status", "ready", 0)
 
     def guard(self, action: Callable[[], object], asker: Address | None = None, route: str = "") -> None:
-        """Do something that may be refused."""
+        """Do something that may be refused; the route is that of the message that asks for it."""
         try:
             action()
         except HachimachiError as error:
@@ -282,6 +293,9 @@ class Ensemble:
             self.refusals.note(refused, asker, route if refused.kind != "route" else "")
 
     def _obey(self, message: Message, sender: Address | None) -> None:
+        if message.route in self.routes:
+            self.routes[message.route](sender)
+            return
         instruments = [each for each in self.instruments if not each.stopped]
         number, slash, rest = message.route[1:].partition("/")
         if slash and number.isdecimal():

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -43,10 +43,12 @@ class Loop:
     a port in use."""
 
     def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
-        family, here = _resolve(*listen, "--address")
-        there = [_resolve(*out, "--out") for out in outs]
+        family, here = resolve(*listen, "--address")
+        there = [resolve(*out, "--out") for out in outs]
         self._reply = reply
         self._last_sender: Address | None = None
+        self.readers: Container[Address] = ()
+        """Who is answered otherwise, and is no one to reply to."""
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._waker, self._wake = socket.socketpair()
         try:
@@ -65,7 +67,7 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.exposed = not _is_loopback(here[0])
+        self.exposed = not is_loopback(here[0])
         """Whether other machines can reach it."""
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
@@ -76,7 +78,7 @@ class Loop:
         self._outs: list[tuple[socket.socket, tuple[str, int]]] = []
         for out_family, out in there:
             sender = self._socket
-            if out_family != family or (_is_loopback(here[0]) and not _is_loopback(out[0])):
+            if out_family != family or (is_loopback(here[0]) and not is_loopback(out[0])):
                 sender = socket.socket(out_family, socket.SOCK_DGRAM)
                 sender.setblocking(False)
             with contextlib.suppress(OSError):  # IPv6 has no broadcasts
@@ -98,7 +100,7 @@ class Loop:
         """Send one packet out, and to one who asked. That nobody listens is no error. Raises `OSError`: the system
         refuses to send it to somebody; the others have got it."""
         receivers = self._outs
-        asker = (to or self._last_sender) if self._reply else None
+        asker = (self._last_sender if to is None or to in self.readers else to) if self._reply else None
         if asker is not None and all(where != asker for _, where in self._outs):
             receivers = [*self._outs, (self._socket, asker)]
         failed: OSError | None = None
@@ -111,6 +113,14 @@ class Loop:
                 failed = error
         if failed is not None:
             raise failed
+
+    def send_to(self, packet: bytes, to: Address) -> None:
+        """Send one packet to one program, without waiting. Raises `OSError`."""
+        self._socket.sendto(packet, to)
+
+    def is_here(self, host: str) -> bool:
+        """Return whether a sender is on this machine: on loopback, or where this listens."""
+        return is_loopback(host) or host == self._socket.getsockname()[0]
 
     def wake(self) -> None:
         """End a wait; from any thread."""
@@ -170,7 +180,8 @@ class Loop:
                 return
             except OSError:  # Windows reports here that nobody listened to what was sent
                 continue
-            self._last_sender = sender
+            if sender not in self.readers:
+                self._last_sender = sender
             service.receive(packet, sender)
 
 
@@ -189,7 +200,8 @@ def _collect_in_pauses() -> Iterator[None]:
             gc.enable()
 
 
-def _resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]]:
+def resolve(address: str, port: int, option: str) -> tuple[int, tuple[str, int]]:
+    """Return the family of an address and where it is. Raises `HachimachiError`, which names the option."""
     try:
         family, _, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)[0]
     except (OSError, UnicodeError) as error:
@@ -203,7 +215,8 @@ def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Return whether an address, as a socket has it, is that of this machine alone."""
     return _plain(address).is_loopback
 
 
@@ -223,7 +236,7 @@ def senders_among(addresses: Sequence[str]) -> Callable[[Address | None], bool]:
         try:
             networks.append(ipaddress.ip_network(address, strict=False))
         except ValueError:
-            networks.append(ipaddress.ip_network(_plain(_resolve(address, 0, "--control-from")[1][0])))
+            networks.append(ipaddress.ip_network(_plain(resolve(address, 0, "--control-from")[1][0])))
 
     @lru_cache(64)
     def is_among(host: str) -> bool:

@@ -167,9 +167,13 @@ class Wire:
 
         self.refusals = Refusals(say, answer, clock)
         self.say, self._send = say, send
+        self.watch: Callable[..., None] | None = None
+        """Is called with what `post` sends, the address and the values, before it is rounded to single precision."""
 
     def post(self, route: str, *values: Value, to: Address | None = None) -> None:
         """Send a message, also to one who asked."""
+        if self.watch is not None:
+            self.watch(route, *values)
         self.post_packet(encode(route, *values), route, to)
 
     def post_packet(self, packet: bytes, route: str, to: Address | None) -> None:

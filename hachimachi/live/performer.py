@@ -139,6 +139,11 @@ class Performer:
         )
 
     @property
+    def scheduled(self) -> Sequence[Prediction]:
+        """What is to sound, the nearest first."""
+        return self._schedule.waiting
+
+    @property
     def next(self) -> float | None:
         """When ``play`` is due, in seconds of the clock; ``None`` if nothing waits."""
         if self._alone and self._schedule.to_extend:

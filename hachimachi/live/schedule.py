@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -65,6 +65,11 @@ class Schedule:
     def __len__(self) -> int:
         """Return how many predictions wait for their time."""
         return len(self._queue)
+
+    @property
+    def waiting(self) -> Sequence[Prediction]:
+        """What waits for its time, the nearest first."""
+        return self._queue
 
     @property
     def empty(self) -> bool:

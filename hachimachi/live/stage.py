@@ -20,6 +20,7 @@ from hachimachi.live.osc import OscListener, Wire
 from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
+from hachimachi.live.screen.feed import Feed
 from hachimachi.live.screen.snapshot import Reporter, Screen, Trace
 from hachimachi.player.engine import Player, quick_steps
 from hachimachi.sampling import Sampling
@@ -53,13 +54,14 @@ Manner = PlaySettings  # the earlier name
 
 @dataclass(frozen=True)
 class Outputs:
-    """What takes part besides OSC; ``hears`` and ``plays_to`` are addresses to show."""
+    """What takes part besides OSC; ``hears`` and ``plays_to`` are addresses to show, the loop sends the feed."""
 
     midi: MidiSetup = field(default_factory=MidiSetup)
     logbook: Logbook | None = None
     screen: Screen | None = None
     hears: Sequence[str] = ()
     plays_to: Sequence[str] = ()
+    loop: Loop | None = None
 
 
 def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
@@ -106,7 +108,9 @@ def assemble(
     """Return the ensemble, ready to be run, and what reports to the screen. Raises `HachimachiError`: a standby that
     could take no model's place."""
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
-    traces = [Trace([feature.name for feature in model.player.features]) for model in models]
+    names = [[feature.name for feature in model.player.features] for model in models]
+    traces = [Trace(features) for features in names]
+    feed_traces = [Trace(features, whole=True) for features in names]
     instruments: list[Instrument] = []
     for i, model in enumerate(models):
         prefix = f"/{i + 1}" if len(models) > 1 else ""
@@ -115,6 +119,7 @@ def assemble(
             *midi.listeners[i : i + 1],
             *(logbook.listeners[i : i + 1] if logbook else ()),
             *([traces[i]] if screen else ()),
+            *([feed_traces[i]] if outputs.loop else ()),
         ]
         instrument = Instrument(
             model,
@@ -140,6 +145,10 @@ def assemble(
         if len(refusals) == len(instruments):
             raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
     ensemble = Ensemble(instruments, wire, begin=settings.begin, may_steer=senders_among(settings.control_from))
+    if outputs.loop is not None:
+        feed = Feed(ensemble, outputs.loop, feed_traces)
+        ensemble.routes["/feed"], wire.watch = feed.subscribe, feed.note_status
+        ensemble.chores.append(feed)
     if midi.inlet is not None:
         ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
@@ -214,10 +223,10 @@ def perform(
     player = Player(model, seed, sampling=sampling)
     warm_up(player)
     with Loop(listen, outs, reply=not outs) as loop:
-        settings = settings or manner or PlaySettings()
+        settings, outputs = settings or manner or PlaySettings(), Outputs(loop=loop)
         if loop.exposed:
             say(describe_exposure(listen[0], loop.port, settings.control_from))
-        ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, Outputs())
+        ensemble, _ = assemble([LoadedModel("model", player, seed=seed)], [], Wire(loop.send, say), settings, outputs)
 
         def play() -> None:
             with quick_steps():  # here: torch infers by the thread

@@ -16,7 +16,7 @@ from hachimachi.columns import Column
 from hachimachi.constraints import Constraint
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import TIME
-from hachimachi.live.history import check_number
+from hachimachi.live.history import LARGEST, check_number
 from hachimachi.live.protocols import Refused, quote
 from hachimachi.sampling import Sampling, number_for
 
@@ -207,15 +207,15 @@ class Steering:
         raise Refused("name", f"{what}: no feature is called {quote(value)}; {there}")
 
 
-def read_number(what: str, value: object) -> float:
+def read_number(what: str, value: object, largest: float = LARGEST) -> float:
     """Return a number that was sent as one or as text; ``what`` begins the message of an error. Single precision is
     read as the shortest decimal that it stands for: 0.8, not 0.800000011920929. Raises `Refused`: it is no finite
     number of sensible size."""
     number = _as_number(value)
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")
-    single = np.float32(check_number(what, number))
-    return float(str(single)) if single == number and not number.is_integer() else number
+    single = np.float32(check_number(what, number, largest))
+    return float(str(single)) if float(single) == number and not number.is_integer() else number
 
 
 def _as_number(value: object) -> float | None:

@@ -82,13 +82,14 @@ def test_the_screen_is_told_what_changes_and_nothing_else(fake_player, wire) -> 
     ensemble.receive(encode("/input", 60.0, 80.0))
     ensemble.receive(encode("/temperature", 0.5))
     ensemble.receive(encode("/nonsense"))
+    ensemble.receive(encode("/constrain", "velocity", "values", *range(1, 99)))
     ensemble.turn()
     reporter.say("a line")
     reporter.finish()
     state = screen.snapshots[-2].models[0]
     assert (state.name, state.heard, state.played, state.refused) == ("lead", 1, 1, 1)
-    assert state.steering == ("speed 2", "temperature 0.5")
-    assert [event.who for event in state.events] == [0, 1]
+    assert state.steering == ("speed 2", "temperature 0.5", "constrain velocity values 1 2 3 4 5 6 7 8 9 …")
+    assert [event.who for event in screen.snapshots[-2].events] == [0, 1]
     assert screen.snapshots[-1].lines == ("a line",)
 
 

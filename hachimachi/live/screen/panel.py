@@ -59,10 +59,10 @@ class ModelHistory:
         self.newest = -KEPT
         self._counts: deque[tuple[float, int, int]] = deque()
 
-    def add(self, state: ModelState, late: float, now: float) -> None:
+    def add(self, state: ModelState, events: Sequence[ScreenEvent], late: float, now: float) -> None:
         """Take in what is new; its times are ``late`` seconds behind those of ``now``."""
         self.state = state
-        for event in state.events:
+        for event in events:
             if math.isfinite(event.at):
                 self._add_event(event, min(max(event.at + late, now - 2 * KEPT_SECONDS), now + KEPT_SECONDS), now)
         self._counts.append((now, state.heard, state.played))
@@ -126,7 +126,7 @@ class PanelHistory:
         for i, state in enumerate(snapshot.models):
             known = i < len(previous) and previous[i].state.features == state.features
             self.models.append(previous[i] if known else ModelHistory(state))
-            self.models[-1].add(state, late, now)
+            self.models[-1].add(state, [each for each in snapshot.events if each.model == i], late, now)
 
     def moves(self, now: float, width: int) -> bool:
         """Return whether a picture of so many columns changes by itself, since not all has scrolled out of it."""

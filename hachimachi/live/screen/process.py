@@ -30,14 +30,18 @@ BUFFER = 1 << 20  # bytes that wait in the socket of a child that has not begun 
 UNREAD = 512  # snapshots that wait where the terminal takes nothing: a minute of them
 END = b""  # the last datagram
 SHOW_CURSOR = "\x1b[?25h"
-NICE = 10
-_START = """
+NICE = 10  # children take no time from the process that plays
+_START = f"""
 import sys
-sys.path[:] = sys.argv[2:]
-import signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-from hachimachi.live.screen.process import main
-main(int(sys.argv[1]))
+module, descriptor, options = sys.argv[1:4]
+sys.path[:] = sys.argv[4:]
+import contextlib, importlib, os, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
+with contextlib.suppress(AttributeError, OSError):  # a real-time parent hands its priority down
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+with contextlib.suppress(AttributeError, OSError):
+    os.nice({NICE})
+importlib.import_module(module).main(int(descriptor), options)
 """
 """The child finds modules where its parent does: with ``-m``, a random.py lying about would come first."""
 
@@ -49,6 +53,15 @@ def can_draw(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
     except ValueError:  # closed
         return False
     return terminal and (os.name == "nt" or environment.get("TERM", "") not in ("", "dumb", "unknown"))
+
+
+def start_process(module: str, theirs: socket.socket, options: str = "") -> subprocess.Popen[bytes]:
+    """Start a process that runs ``main(descriptor, options)`` of a module, with a socket that it inherits."""
+    theirs.set_inheritable(True)
+    command = [sys.executable, "-c", _START, module, str(theirs.fileno()), options, *sys.path]
+    windows = os.name == "nt"  # where a child inherits all that is inheritable, or nothing
+    passed = [] if windows else [theirs.fileno()]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=not windows, pass_fds=passed)
 
 
 class PanelProcess:
@@ -69,11 +82,7 @@ class PanelProcess:
             theirs.connect(self._socket.getsockname())
             self._socket.connect(theirs.getsockname())
             self._socket.setblocking(False)
-            theirs.set_inheritable(True)
-            command = [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path]
-            windows = os.name == "nt"  # where a child inherits all that is inheritable, or nothing
-            passed = [] if windows else [theirs.fileno()]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=not windows, pass_fds=passed)
+            self._process = start_process("hachimachi.live.screen.process", theirs)
 
     def send(self, snapshot: Snapshot) -> None:
         """Show how things stand. What cannot be sent at once is dropped; its lines come with the next snapshot."""
@@ -208,14 +217,8 @@ def _receive(receiver: socket.socket, packets: queue.SimpleQueue[bytes]) -> None
     packets.put(END)
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, _: str = "") -> None:
     """Draw the snapshots that come to an inherited socket, given its descriptor, until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
-    # a real-time parent hands its priority down: take no time from the one who plays
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     status = 1
     try:

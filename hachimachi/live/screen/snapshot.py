@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, cast
 
 from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble
     from hachimachi.live.protocols import Note, Row
 
-YOU, MODEL, CUT = 0, 1, 2
-"""Who an event is from; ``CUT``: a note of the model, its pitch the only value, ends before its time."""
+YOU, MODEL, CUT, SCHEDULED, CANCELLED, RELEASED = range(6)
+"""Who an event is from, or what becomes of it. ``CUT``: a note of the model ends before its time, ``RELEASED``: one of
+the player ends; values are pitch and channel. ``SCHEDULED``: the model is to play it, ``CANCELLED``: it will not."""
 MOST_TRACES = 8  # features drawn; more are counted
+MOST_FEATURES = 32  # features of an event that other programs are told
 MOST_NOTES, MOST_VALUES = 64, 8
 """Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
 column shows no more notes than these, and one value. Of a flood, its end is drawn."""
@@ -28,11 +30,14 @@ LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
 
 
 class ScreenEvent(NamedTuple):
-    """An event as it is drawn: seconds of the playing clock, who, and the values of the `shown` features."""
+    """An event as it is drawn: seconds of the playing clock, who or what, values of features (on a terminal the `shown`
+    ones), the number from 1 under which it is scheduled, played or cancelled, and the index of the model."""
 
     at: float
     who: int
     values: tuple[float, ...]
+    number: int = 0
+    model: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,6 @@ class ModelState:
     refused: int = 0
     pending: int = 0
     late: tuple[float, float, float] | None = None
-    events: tuple[ScreenEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Snapshot:
 
     Args:
         lines: Refusals and warnings for the person at the screen since the previous snapshot.
+        events: What has happened since then, of all models, oldest first.
+        status: What was sent as ``/status`` since then: the address and the values of each message.
+        about: What the models are, in the feed: see `Feed`.
     """
 
     at: float
@@ -73,15 +80,20 @@ class Snapshot:
     plays_to: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
     lines: tuple[str, ...] = ()
+    events: tuple[ScreenEvent, ...] = ()
+    status: tuple[tuple[str | float, ...], ...] = ()
+    about: tuple[dict[str, Any], ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return it as JSON of at most `LARGEST` bytes: where there is too much, the oldest events of each model are
-        cut, then the names of features that are not drawn. NaN and infinities are Python's."""
+        """Return it as JSON of at most `LARGEST` bytes, without what is empty: where there is too much, the oldest
+        events are cut, then the names of features that are not drawn. NaN and infinities are Python's."""
         snapshot, packet = self, b""
-        for most in (None, MOST_NOTES, MOST_NOTES // 4, MOST_NOTES // 16, 0):
+        for most in (None, 4 * MOST_NOTES, MOST_NOTES, MOST_NOTES // 4, 0):
             if most is not None:
-                snapshot = replace(self, models=tuple(_cut(state, most) for state in self.models))
-            packet = json.dumps(vars(snapshot), default=vars, separators=(",", ":")).encode()
+                models = self.models if most else tuple(map(_without_hidden, self.models))
+                snapshot = replace(self, models=models, events=self.events[-most:] if most else ())
+            fields = {key: value for key, value in vars(snapshot).items() if value or key == "at"}
+            packet = json.dumps(fields, default=vars, separators=(",", ":")).encode()
             if len(packet) <= LARGEST:
                 break
         return packet
@@ -91,24 +103,21 @@ class Snapshot:
         """Read what `to_bytes` returned. Raises `HachimachiError`: bytes that are no snapshot."""
         try:
             fields = {key: _to_tuples(value) for key, value in json.loads(packet).items() if key != "models"}
-            states = [{key: _to_tuples(value) for key, value in one.items()} for one in json.loads(packet)["models"]]
-            for state in states:
-                state["events"] = tuple(ScreenEvent(*event) for event in state["events"])
-            return cls(**fields, models=tuple(ModelState(**state) for state in states))
+            states = json.loads(packet).get("models", [])
+            models = tuple(ModelState(**{key: _to_tuples(value) for key, value in one.items()}) for one in states)
+            fields["events"] = tuple(ScreenEvent(*each) for each in fields.get("events", ()))
+            return cls(**fields, models=models)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise HachimachiError(f"not a snapshot: {packet[:40]!r}, expected what Snapshot.to_bytes writes") from error
 
 
-def _cut(state: ModelState, most: int) -> ModelState:
-    if most:
-        return replace(state, events=state.events[-most:])
+def _without_hidden(state: ModelState) -> ModelState:
     drawn = shown(state.features)
-    features = tuple(name if i in drawn else "" for i, name in enumerate(state.features))
-    return replace(state, features=features, events=())
+    return replace(state, features=tuple(name if i in drawn else "" for i, name in enumerate(state.features)))
 
 
 class Screen(Protocol):
-    """Shows a performance: a panel, or lines of text. Neither method raises, and neither waits for long."""
+    """Shows a performance: a panel, lines of text, or a feed."""
 
     @property
     def interval(self) -> float:
@@ -116,11 +125,7 @@ class Screen(Protocol):
         ...
 
     def send(self, snapshot: Snapshot) -> None:
-        """Show a snapshot."""
-        ...
-
-    def close(self) -> None:
-        """End, with what came last on the screen."""
+        """Show a snapshot. It does not raise, and does not wait for long."""
         ...
 
 
@@ -142,47 +147,56 @@ def _to_tuples(value: Any) -> Any:
 class Trace:
     """A listener that keeps the last events, in bounded memory and under a microsecond each.
 
+    Args:
+        whole: Whether all features are kept, and the end of notes without duration, not only what a terminal shows.
+
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
     >>> trace.heard(np.array([60.0, 80.0]), 1.5)
     >>> trace.take(), trace.take()
-    ((ScreenEvent(at=1.5, who=0, values=(60.0,)),), ())
+    ((ScreenEvent(at=1.5, who=0, values=(60.0,), number=0, model=0),), ())
     """
 
-    def __init__(self, features: Sequence[str]) -> None:
-        self._columns = shown(features)
-        most = MOST_NOTES if "pitch" in features else MOST_VALUES
-        self._heard: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
-        self._played: deque[tuple[float, int, list[float]]] = deque(maxlen=most)
+    def __init__(self, features: Sequence[str], *, whole: bool = False) -> None:
+        self._columns = list(range(min(len(features), MOST_FEATURES))) if whole else shown(features)
+        self._open = whole and "duration" not in features
+        most = MOST_NOTES if whole or "pitch" in features else MOST_VALUES
+        self._heard: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
+        self._played: deque[tuple[float, int, Row | Note]] = deque(maxlen=most)
 
     def began(self) -> None:
         """Nothing: a screen shows time, and not where a sequence begins."""
 
     def heard(self, row: Row, at: float) -> None:
         """Keep an event of the player: features (F,), seconds of the clock."""
-        self._heard.append((at, YOU, row.tolist()))
+        self._heard.append((at, YOU, row))
 
     def released(self, note: Note, at: float) -> None:
-        """Nothing: a player's note has been drawn as it began."""
+        """Keep the end of a player's note; a terminal does not show it."""
+        self._heard.append((at, RELEASED, note))
 
     def played(self, row: Row, at: float, asker: tuple[str, int] | None) -> None:  # noqa: ARG002  (the same to the eye)
         """Keep an event of the model: features (F,), when it was due."""
-        self._played.append((at, MODEL, row.tolist()))
+        self._played.append((at, MODEL, row))
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """Keep that a note was cut short; where it was not, it ends after its duration."""
-        if early:
-            self._played.append((at, CUT, [float(note.pitch)]))
+        if early or self._open:
+            self._played.append((at, CUT, note))
 
-    def take(self) -> tuple[ScreenEvent, ...]:
-        """Return what was kept, oldest first, and forget it."""
-        events = tuple(
-            ScreenEvent(round(at, 3), who, tuple(values) if who == CUT else tuple(values[i] for i in self._columns))
-            for at, who, values in sorted((*self._heard, *self._played), key=itemgetter(0))
-        )
+    def take(self, number: Callable[[Any], int] = lambda _: 0) -> tuple[ScreenEvent, ...]:
+        """Return what was kept, oldest first, and forget it; ``number`` finds that of an event of the model."""
+        events: list[ScreenEvent] = []
+        for at, who, what in sorted((*self._heard, *self._played), key=itemgetter(0)):
+            if who in (CUT, RELEASED):
+                values = tuple(float(each) for each in what if each is not None)
+            else:
+                row = cast("Row", what).tolist()
+                values = tuple(row[i] for i in self._columns)
+            events.append(ScreenEvent(round(at, 6), who, values, number(what) if who == MODEL else 0))
         self._heard.clear()
         self._played.clear()
-        return events
+        return tuple(events)
 
 
 def clean(text: str) -> str:
@@ -220,6 +234,7 @@ ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-"
 ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
 """A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
 longer than the second."""
+MOST_WORDS = 12  # of a constraint that are shown
 SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
 
 
@@ -272,22 +287,24 @@ class Reporter:
     def snapshot(self, now: float) -> Snapshot:
         """Return how things stand."""
         states: list[ModelState] = []
-        for instrument, trace in zip(self._ensemble.instruments, self._traces, strict=True):
+        for instrument in self._ensemble.instruments:
             status = instrument.performer.status()
             steering = [f"speed {status.speed:g}"] if status.speed != 1 else []
             for line in instrument.steering_lines:
-                steering.append(" ".join(word if isinstance(word, str) else f"{word:g}" for word in line))
+                words = [word if isinstance(word, str) else f"{word:g}" for word in line[:MOST_WORDS]]
+                steering.append(" ".join([*words, *["…"] * (len(line) > MOST_WORDS)]))
             state = ModelState(
                 name=instrument.model.name,
                 state=instrument.state,
                 steering=tuple(steering),
                 refused=self._ensemble.refusals.total,
                 late=status.latency.in_ms() if status.latency.count else None,
-                events=trace.take(),
                 **{key: getattr(status, key) for key in SAME},
             )
             states.append(state)
-        return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines))
+        events = [each._replace(model=i) for i, trace in enumerate(self._traces) for each in trace.take()]
+        events.sort(key=itemgetter(0))
+        return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines), tuple(events))
 
 
 COUNT_SECONDS = 60.0  # between two lines of counts
@@ -317,11 +334,7 @@ class PlainLog:
         if previous is None:
             for state in snapshot.models:
                 _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
-        for i, state in enumerate(snapshot.models if previous is not None else ()):
-            before = previous.models[i] if previous is not None and i < len(previous.models) else None
-            if before is None:
-                _print(f"ready: {state.name}")
-                continue
+        for before, state in zip(previous.models if previous else (), snapshot.models, strict=False):
             changes = (
                 (before.name != state.name, f"{before.name} gives way to {state.name}"),
                 (before.mode != state.mode, f"{state.name}: mode {state.mode}"),

@@ -18,16 +18,11 @@ FEATURES = st.sampled_from([("pitch",), ("pitch", "velocity", "duration"), ("x",
 
 @st.composite
 def model_states(draw: st.DrawFn) -> ModelState:
-    features = draw(FEATURES)
-    size = len(shown(features))
-    event = st.builds(
-        ScreenEvent, MOMENTS, st.integers(0, CUT), st.lists(VALUES, min_size=size, max_size=size).map(tuple)
-    ) | st.builds(ScreenEvent, MOMENTS, st.integers(-1, 5), st.lists(VALUES, max_size=3).map(tuple))
     return draw(
         st.builds(
             ModelState,
             name=TEXTS,
-            features=st.just(features),
+            features=FEATURES,
             mode=TEXTS,
             state=TEXTS,
             steering=st.lists(TEXTS, max_size=4).map(tuple),
@@ -38,12 +33,23 @@ def model_states(draw: st.DrawFn) -> ModelState:
             refused=COUNTS,
             pending=COUNTS,
             late=st.none() | st.tuples(st.floats(), st.floats(), st.floats()),
-            events=st.lists(event, max_size=12).map(tuple),
         )
     )
 
 
-def snapshots() -> st.SearchStrategy[Snapshot]:
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
     texts = st.lists(TEXTS, max_size=3).map(tuple)
-    models = st.lists(model_states(), max_size=5).map(tuple)
-    return st.builds(Snapshot, at=MOMENTS, hears=texts, plays_to=texts, models=models, lines=texts)
+    models = draw(st.lists(model_states(), max_size=5).map(tuple))
+    odd = st.builds(ScreenEvent, MOMENTS, st.integers(-1, 7), st.lists(VALUES, max_size=3).map(tuple))
+    events: list[ScreenEvent] = []
+    for i, model in enumerate(models):
+        size = len(shown(model.features))
+        values = st.lists(VALUES, min_size=size, max_size=size).map(tuple)
+        event = st.builds(ScreenEvent, MOMENTS, st.integers(0, CUT), values, COUNTS, st.just(i)) | odd
+        events += draw(st.lists(event, max_size=12))
+    status = st.lists(st.lists(TEXTS | VALUES, max_size=3).map(tuple), max_size=2).map(tuple)
+    rest = {"hears": texts, "plays_to": texts, "lines": texts, "status": status}
+    return draw(
+        st.builds(Snapshot, at=MOMENTS, models=st.just(models), events=st.just(tuple(events)), **rest)  # type: ignore[arg-type]
+    )

@@ -32,8 +32,8 @@ def screen(history: PanelHistory, now: float, width: int = 80, height: int = 24,
 def told(*events: ScreenEvent, at: float = 10.0, **state: object) -> PanelHistory:
     history = PanelHistory()
     features = state.pop("features", ("pitch", "velocity", "duration"))
-    model = ModelState("piano.pt", features, events=events, **state)  # type: ignore[arg-type]
-    history.add(Snapshot(at, ("127.0.0.1:8000",), ("127.0.0.1:9000",), (model,)), at)
+    model = ModelState("piano.pt", features, **state)  # type: ignore[arg-type]
+    history.add(Snapshot(at, ("127.0.0.1:8000",), ("127.0.0.1:9000",), (model,), events=events), at)
     return history
 
 
@@ -102,8 +102,8 @@ def test_a_note_grows_until_it_is_cut() -> None:
     history = told(note, at=9.0)
     lengths = [screen(history, now).count("▀") + screen(history, now).count("▄") for now in (10.0, 11.0)]
     assert lengths[1] == lengths[0] + 8
-    model = ModelState("piano.pt", ("pitch", "velocity", "duration"), events=(ScreenEvent(11.0, CUT, (60.0,)),))
-    history.add(Snapshot(11.0, models=(model,)), 11.0)
+    model = ModelState("piano.pt", ("pitch", "velocity", "duration"))
+    history.add(Snapshot(11.0, models=(model,), events=(ScreenEvent(11.0, CUT, (60.0,)),)), 11.0)
     assert screen(history, 13.0).count("▀") + screen(history, 13.0).count("▄") == lengths[1]
 
 

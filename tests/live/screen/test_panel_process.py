@@ -31,7 +31,8 @@ print("child", panel._process.pid, flush=True)
 for number in range(1, {number}):
     now = time.perf_counter()
     events = (ScreenEvent(now, MODEL, (60.0, 0.5)),)
-    panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch", "duration"), played=number, events=events),)))
+    models = (ModelState("piano.pt", ("pitch", "duration"), played=number),)
+    panel.send(Snapshot(now, models=models, events=events))
     time.sleep(0.05)
 panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch", "duration"), played=4321),)))
 {end}
@@ -130,7 +131,7 @@ def test_a_narrower_terminal_is_drawn_anew(terminal: Terminal) -> None:
 STUCK = """
 os.kill(panel._process.pid, signal.SIGSTOP)
 for _ in range(5_000):
-    panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch",), events=events * 64),)))
+    panel.send(Snapshot(now, models=(ModelState("piano.pt", ("pitch",)),), events=events * 64))
 print("not held up", flush=True)
 panel.close()
 """

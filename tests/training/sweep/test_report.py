@@ -46,9 +46,10 @@ def test_best_model_is_copied_and_the_table_fits(tmp_path: Path, capsys: pytest.
         finish(tmp_path / "sweep" / str(place), [f"seed={place}", "model.size=" + "9" * 90], score)
     output = tmp_path / "best.pt"
     output.write_text("older")
-    report(tmp_path / "sweep", output)
+    with pytest.warns(UserWarning, match="best.pt.bak"):  # what somebody else wrote is kept
+        report(tmp_path / "sweep", output)
     assert output.read_text() == "1"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "sweep"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "best.pt.bak", "sweep"]
     table = capsys.readouterr().out.splitlines()[:5]
     assert all(len(line) <= 80 for line in table)
     assert [line.split() for line in table] == [
