@@ -42,7 +42,7 @@ Options:
   --info, --hydra-help    what Hydra says of itself
 """
 OFTEN = (
-    *("init", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "dataset.refit"),
+    *("init", "trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split"),
     "seed",
 )
 

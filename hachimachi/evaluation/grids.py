@@ -122,11 +122,8 @@ def find_common_grid(
     support: Mapping[str, tuple[float, float]],
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]], tuple[str, ...]]:
     """Return resolutions and supports, by name, of a grid that is the same for all models; and remarks for the user.
-
-    Raises:
-        HachimachiError: No resolution is a multiple of all others and none was named; or categories that some of the
-            models know and others do not, in data that holds them.
-    """
+    Raises `HachimachiError`: no resolution is a multiple of all others and none was named; or categories that some of
+    the models know and others do not, in data that holds them."""
     columns = next(iter(models.values())).columns
     widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
     ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}

@@ -107,11 +107,8 @@ def _keep(target: Path) -> Path:
 
 @contextmanager
 def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``, which replaces it on success and is removed on failure.
-
-    Raises:
-        HachimachiError: The folder is not empty, or cannot be written.
-    """
+    """Yield a temporary folder beside ``path``, which replaces it on success and is removed on failure. Raises
+    `HachimachiError`: the folder is not empty, or cannot be written."""
     check_free(path)
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".hxmx-{os.urandom(6).hex()}")

@@ -175,11 +175,8 @@ class Collection(Sequence[EventSequence]):
 
     @staticmethod
     def of(sequences: Sequence[EventSequence]) -> Collection:
-        """Make a collection of sequences in memory, or return a collection unchanged.
-
-        Raises:
-            HachimachiError: Sequences that differ in features, or none.
-        """
+        """Make a collection of sequences in memory, or return a collection unchanged. Raises `HachimachiError`:
+        sequences that differ in features, or none."""
         return sequences if isinstance(sequences, Collection) else Collection.whole(InMemory(sequences))
 
     @staticmethod

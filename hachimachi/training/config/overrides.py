@@ -85,10 +85,7 @@ def plain(name: str) -> str:
 
 def parse(words: Sequence[str], options: Options, multirun: bool = False) -> list[Override]:
     """Parse overrides and check the groups, options and keys they name, but those of `hydra.` and open sections.
-
-    Raises:
-        ConfigError: A word that is wrong, and what is allowed.
-    """
+    Raises `ConfigError`: A word that is wrong, and what is allowed."""
     overrides = read_words(words)
     for override in overrides:
         if override.is_hydra_override():
@@ -149,11 +146,8 @@ def list_choices(override: Override, options: Options) -> list[str]:
 
 
 def offer(names: Iterable[str]) -> None:
-    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults.
-
-    Raises:
-        ConfigError: As :func:`hachimachi.plugins.load`.
-    """
+    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults. Raises
+    `ConfigError`: as :func:`hachimachi.plugins.load`."""
     try:
         plugins.load(names)
     except HachimachiError as error:
@@ -186,11 +180,8 @@ def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_
 
 
 def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key; nothing if it cannot be read.
-
-    Raises:
-        ConfigError: It is no YAML.
-    """
+    """Return what a config's file has at its top under a key; nothing if it cannot be read. Raises `ConfigError`: it
+    is no YAML."""
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
     except yaml.YAMLError as error:

@@ -64,11 +64,8 @@ def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
 
 
 def check_open(cfg: DictConfig) -> None:
-    """Check what open sections have besides their own keys: names, classes, arguments and their types.
-
-    Raises:
-        ConfigError: What is wrong, and the nearest right spelling.
-    """
+    """Check what open sections have besides their own keys: names, classes, arguments and their types. Raises
+    `ConfigError`: what is wrong, and the nearest right spelling."""
     if more := list_more(cfg, "trainer"):
         _check_trainer(more)
     for key in ("strategy", "profiler"):

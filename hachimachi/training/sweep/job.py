@@ -141,11 +141,8 @@ EXTRAS = {
 
 
 def check_sweep(words: Sequence[str], multirun: bool) -> None:
-    """Check that words for a sweep are there with `-m`, once, and that what they need is installed.
-
-    Raises:
-        ConfigError: What to type instead.
-    """
+    """Check that words for a sweep are there with `-m`, once, and that what they need is installed. Raises
+    `ConfigError`: what to type instead."""
     for word in words:
         plugin, extra = EXTRAS.get(word, ("", ""))
         if plugin and not (find_spec("hydra_plugins") and find_spec(f"hydra_plugins.{plugin}")):
@@ -159,10 +156,7 @@ def check_sweep(words: Sequence[str], multirun: bool) -> None:
 
 def resume_words(cfg: DictConfig) -> list[str]:
     """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
-
-    Raises:
-        ConfigError: No sweep in that folder.
-    """
+    Raises `ConfigError`: no sweep in that folder."""
     if not cfg.sweep.resume:
         return []
     folder = Path(cfg.sweep.resume)

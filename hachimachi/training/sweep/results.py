@@ -176,11 +176,8 @@ _LONG = re.compile(r"-?\d*\.\d{5,}(e[+-]?\d+)?")
 
 
 def report(folder: Path, output: Path | None = None, *, interrupted: bool = False) -> None:
-    """Print the jobs of a sweep, best first, leave a table in its folder, and copy the best model.
-
-    Raises:
-        HachimachiError: A job failed, or the best model is to be copied and no job has a score.
-    """
+    """Print the jobs of a sweep, best first, leave a table in its folder, and copy the best model. Raises
+    `HachimachiError`: A job failed, or the best model is to be copied and no job has a score."""
     jobs = read_jobs(folder)
     console = narrow_console()
     if jobs:
