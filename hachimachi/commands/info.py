@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hachimachi.bases import find_base
 from hachimachi.commands.options import plugin_option
 from hachimachi.console import (
     column_table,
@@ -51,10 +52,11 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
 
     \b
     hxmx info model.pt
+    hxmx info piano
     hxmx info data.json
     hxmx info midi/ --plot midi.png
     """
-    if path.suffix.lower() in MODELS:
+    if path.suffix.lower() in MODELS or (not path.exists() and find_base(str(path))):
         if as_json or picture is not None:
             raise click.UsageError(f"{path} is a model; --json and --plot are for data sets")
         _show_model(path)
