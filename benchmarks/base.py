@@ -5,9 +5,8 @@
     make bench-base ARGS="--corpora groove_dev --seeds 0,1"
 
 From the first four fifths of a piece a model learns by the default command, once with init=none and once with what it
-chooses itself, and predicts the rest. Both play, and are compared with what they learned from. Figures of the release
-before there were base models stand in base_before.json. Every result is a file in outputs/base/NAME, so that a run that
-was stopped goes on where it was.
+chooses itself, and predicts the rest. Both play, and are compared with what they learned from. Every result is a file in
+outputs/base/NAME, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from hachimachi.events import EventSequence
 from hachimachi.io.split import read_split
 
 FOLDER = Path(__file__).resolve().parents[1] / "outputs" / "base"
-BEFORE = Path(__file__).with_name("base_before.json")
 CORPORA = ("giantmidi_part", "piano_midi_de_small", "groove_dev")
 TASKS = "single"
 """The five tasks of the other benchmarks, as if they were a corpus."""
@@ -80,8 +78,7 @@ def measure(piece: Piece, way: str, seed: int, takes: int, overrides: tuple[str,
 
 def show(results: Sequence[Figures], console: Console) -> None:
     """Print nats by corpus, then by piece where a base made one worse, then how the models play."""
-    before = json.loads(BEFORE.read_text(encoding="utf-8")) if BEFORE.is_file() else {}
-    columns = ("corpus", "pieces", "before", "scratch", "with a base", "better than before", "than scratch", "s")
+    columns = ("corpus", "pieces", "scratch", "with a base", "better by", "seconds")
     table = Table(*columns, box=None)
     worse = []
     for corpus in (*CORPORA, TASKS):
@@ -89,11 +86,9 @@ def show(results: Sequence[Figures], console: Console) -> None:
         if not pairs:
             continue
         nats = np.array([[pair[way]["nats"] for way in WAYS] for pair in pairs])
-        earlier = np.array([before.get(f"{corpus}/{pair['none']['piece']}", np.nan) for pair in pairs])
         seconds = " → ".join(f"{np.mean([pair[way]['seconds'] for pair in pairs]):.0f}" for way in WAYS)
-        gains = [_with_error(earlier - nats[:, 1]), _with_error(nats[:, 0] - nats[:, 1])]
-        means = [_with_error(earlier).partition(" ")[0], *(f"{mean:.2f}" for mean in nats.mean(0))]
-        table.add_row(corpus, str(len(pairs)), *means, *gains, seconds)
+        means = [f"{mean:.2f}" for mean in nats.mean(0)]
+        table.add_row(corpus, str(len(pairs)), *means, _with_error(nats[:, 0] - nats[:, 1]), seconds)
         worse += [(corpus, pair) for pair in pairs if pair["auto"]["nats"] > pair["none"]["nats"] + 0.1]
     console.print(table)
     for corpus, pair in worse:
@@ -128,11 +123,8 @@ def _mean(values: Sequence[Any]) -> float:
 
 
 def _with_error(values: np.ndarray) -> str:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return ""
-    error = f" ± {known.std(ddof=1) / len(known) ** 0.5:.2f}" if len(known) > 1 else ""
-    return f"{known.mean():.2f}{error}"
+    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{error}"
 
 
 def _line(job: Job, figures: Figures) -> str:
