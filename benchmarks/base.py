@@ -5,8 +5,8 @@
     make bench-base ARGS="--corpora groove_dev --seeds 0,1"
 
 From the first four fifths of a piece a model learns by the default command, once with init=none and once with what it
-chooses itself, and predicts the rest. Both play, and are compared with what they learned from. Every result is a file in
-outputs/base/NAME, so that a run that was stopped goes on where it was.
+chooses itself, and predicts the rest. Both play, and are compared with what they learned from. Every result is a file
+in outputs/base/NAME, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
