@@ -85,11 +85,7 @@ def load_player(
 ) -> Player:
     """Read a model to play it, without torch where its parts have a form in NumPy and the file is of version 2.
 
-    Args:
-        path: A model file (``.pt``) or a Lightning checkpoint (``.ckpt``).
-        seed: As ``sampling``, see :class:`~hachimachi.player.engine.Player`.
-        sampling: How to draw, until it is set otherwise.
-        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
+    Path and plugins are as for :func:`load_model`, seed and sampling as for :class:`~hachimachi.player.engine.Player`.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_player, save_model
@@ -125,14 +121,9 @@ def make_player(
 def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
     """Read a model, as a torch module, from a model file (``.pt``) or a Lightning checkpoint (``.ckpt``).
 
-    Only tensors, numbers and texts are read, never code; parts are looked up among those that are registered.
-
-    Args:
-        path: The file.
-        plugins: Modules that register parts the model needs; see :mod:`hachimachi.plugins`.
-
-    Raises:
-        HachimachiError: A file that is missing, damaged, no model, of another version, or that names unknown parts.
+    Only tensors, numbers and texts are read, never code; parts have to be registered, by ``plugins`` if need be, names
+    of modules (:mod:`hachimachi.plugins`). HachimachiError for a file that is missing, damaged, no model, of another
+    version, or that names unknown parts.
 
     >>> import tempfile
     >>> from hachimachi import build_model, load_model, save_model
@@ -154,9 +145,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 
 def read_model(path: str | Path) -> StoredModel:
     """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit.
-
-    Where there is no such file, the name of a base model stands for its file.
-    """
+    Where there is no such file, the name of a base model stands for its file."""
     path = path if (path := Path(path)).exists() else find_base(str(path)) or path
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
@@ -180,19 +169,14 @@ def read_model(path: str | Path) -> StoredModel:
 
 
 def read_summary(path: str | Path) -> dict[str, Any]:
-    """Return the training summary in a model file or a checkpoint, and under ``plugins`` what its parts need.
-
-    Nothing is built, so parts that are not known do no harm.
-    """
+    """Return a model's training summary, and under ``plugins`` what its parts need; unknown parts do no harm."""
     stored = read_model(path)
     return {**stored.summary, "plugins": list(stored.plugins)}
 
 
 def save_model(model: EventModel, path: str | Path, *, half: bool = False) -> None:
-    """Write a model file, beside first and then renamed, so that there is never half a file.
-
-    With ``half`` weights are written in half precision, for a smaller file; they are read in single.
-    """
+    """Write a model file, beside first and then renamed, so that there is never half a file. With ``half``, weights are
+    written in half precision, for a smaller file; they are read in single."""
     import torch
 
     state = {}
@@ -225,10 +209,7 @@ def save_model(model: EventModel, path: str | Path, *, half: bool = False) -> No
 
 
 def describe(model: EventModel) -> str:
-    """Return all that is needed to build the model again, as JSON: columns, parts, training summary and scores.
-
-    Where a part comes from a plug-in, ``plugins`` has the name of its module.
-    """
+    """Return, as JSON, all it takes to build the model again: columns, parts, training summary, modules of plug-ins."""
     columns = [column.to_json() for column in model.columns]
     needed = {registry.plugin_of(kind, chosen["name"]) for kind, chosen in model.parts.items()} - {None}
     spec = {"columns": columns, "parts": model.parts, "summary": model.summary}

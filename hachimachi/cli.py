@@ -28,7 +28,6 @@ COMMANDS = {
     "demo": "Walk the whole road once, on a piece of its own",
 }
 
-
 LEARNING = {
     "torch": "torch",
     "lightning": "lightning",

@@ -22,19 +22,12 @@ SURE = 3.0  # standard errors by which it has to, on what is held out
 
 @dataclass(frozen=True)
 class Clock:
-    """Time since the first event of a sequence, and whether events come early or late, as numbers of bounded size.
+    """Time since the first event of a sequence, and whether events come early or late, as numbers of bounded size."""
 
-    Args:
-        pace: Seconds from one event to the next, on average over the training data.
-        offset: When the first event would have come at that pace, in seconds.
-        spread: Standard deviation of the drift, how far events are from that pace, in seconds.
-        periods: Periods of time in seconds; each gives the sine and the cosine of the phase.
-    """
-
-    pace: float
-    offset: float
-    spread: float
-    periods: tuple[float, ...]
+    pace: float  # seconds from one event to the next, on average over the training data
+    offset: float  # when the first event would have come at that pace, in seconds
+    spread: float  # standard deviation of the drift, how far events are from that pace, in seconds
+    periods: tuple[float, ...]  # in seconds; each gives the sine and the cosine of the phase
 
     @property
     def size(self) -> int:
@@ -60,21 +53,15 @@ class Clock:
 
     def read(self, elapsed: float, index: float) -> list[float]:
         """Return those numbers, ``size`` of them, at an event that comes so many seconds and events after the first.
-
-        The drift is in standard deviations, beyond one on a log scale: it stays small however long one plays.
-        """
+        The drift is in standard deviations, beyond one on a log scale: it stays small however long one plays."""
         drift = float(self.drift(elapsed, index)) / self.spread
         turns = [2 * math.pi * elapsed / period for period in self.periods]
         return [math.asinh(drift), *(part(turn) for turn in turns for part in (math.sin, math.cos))]
 
 
 def fit_clock(train: Sequence[EventSequence], resolution: float) -> Clock:
-    """Return the clock of training data: periods halve from the longest sequence on down to a few events.
-
-    Args:
-        train: Sequences that share a zero, their first event.
-        resolution: Seconds below which times are the same.
-    """
+    """Return the clock of sequences that share a zero, their first event; times within the resolution are the same.
+    Periods, in seconds, halve from the longest sequence on down to a few events."""
     elapsed, index = (np.concatenate(each) for each in zip(*map(_since_first, train), strict=True))
     pace, offset = np.polyfit(index, elapsed, 1).tolist() if index.any() else (resolution, 0.0)
     spread = max(float((elapsed - offset - pace * index).std()), resolution)
@@ -122,10 +109,8 @@ def _since_first(sequence: EventSequence) -> tuple[Numbers, Numbers]:
 def _conditions(
     clock: Clock, sequences: Sequence[EventSequence], resolution: float
 ) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
-    """Return what may tell when the next event comes, shape (N, 4), when it does, and in which sequence, shapes (N,).
-
-    Drift, angle of the longest period, the last inter-event time, and their mean so far.
-    """
+    """Return drift, angle of the longest period, last inter-event time and their mean so far, shape (N, 4), and when
+    the next event comes and in which sequence, shapes (N,)."""
     rows, waits = [np.empty((0, 4))], [np.empty(0)]
     for elapsed, index in map(_since_first, sequences):
         wait = np.round(np.diff(elapsed) / resolution) * resolution

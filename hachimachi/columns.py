@@ -49,10 +49,8 @@ class UniformGrid:
         return np.asarray(index + self.low, dtype=np.float64) * self.resolution
 
     def edges(self) -> NDArray[np.float64]:
-        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0.
-
-        An open end bin reaches on from there.
-        """
+        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0, an open end reaches
+        on from there."""
         edges = (np.arange(self.low, self.high + 2, dtype=np.float64) - 0.5) * self.resolution
         return np.maximum(edges, 0.0) if self.log and self.low == 0 else edges
 
@@ -208,10 +206,8 @@ class Column:
 
     @property
     def moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of the training values as models look at them (:meth:`UniformGrid.warp`).
-
-        The deviation is at least a quarter of the first bin above the mean.
-        """
+        """Mean and standard deviation of the training values as models look at them (:meth:`UniformGrid.warp`), the
+        latter at least a quarter of the first bin above the mean."""
         if self.reference:
             return self.reference.moments
         assert isinstance(self.grid, UniformGrid)
@@ -236,11 +232,8 @@ class Column:
         return edges[:-1], edges[1:]
 
     def marginal_nats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each value costs under the training histogram, the marginal baseline.
-
-        P = (count + 1/2) / (N + bins / 2), with bins from the lowest to the highest training value and one more for
-        all that lies beyond.
-        """
+        """Return what each value costs under the training histogram, the marginal baseline: :func:`histogram_nats` with
+        bins from the lowest to the highest training value and one more for all that lies beyond."""
         index = np.where(self.grid.outside(values), -1, self.grid.index(values))  # no bin has the index -1
         bins = self.grid.bins if isinstance(self.grid, Categories) else self.occupied[-1] - self.occupied[0] + 2
         return histogram_nats(np.asarray(self.occupied), np.asarray(self.counts), index, bins)
@@ -280,10 +273,8 @@ class Column:
 def histogram_nats(
     occupied: NDArray[np.int64], counts: NDArray[Any], index: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
-    """Return what numbers, ``index`` of any shape, cost under a histogram, −ln((count + 1/2) / (N + bins / 2)).
-
-    Numbers that occurred, ascending, were counted as often as ``counts`` says; ``bins`` there might be.
-    """
+    """Return what numbers, ``index`` of any shape, cost under a histogram, −ln((count + 1/2) / (N + bins / 2)), where
+    those that occurred, ascending, were counted as often as ``counts`` says and ``bins`` there might be."""
     found = np.minimum(np.searchsorted(occupied, index), len(occupied) - 1)
     count = np.where(occupied[found] == index, counts[found], 0)
     return -np.log((count + 0.5) / (counts.sum() + 0.5 * bins))
@@ -292,16 +283,10 @@ def histogram_nats(
 def fit_columns(
     sequences: Sequence[EventSequence], overrides: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[Column, ...]:
-    """Decide kind, grid and histogram of every column from data.
+    """Decide kind, grid and histogram of every column from data: inter-event time, if any, then features in order.
 
-    Of much data on disk the histograms are those of a sample (:data:`~hachimachi.io.collection.SAMPLED`).
-
-    Args:
-        sequences: The training data.
-        overrides: Declarations that replace the data's own, by feature and key: ``{"pitch": {"min": 21}}``.
-
-    Returns:
-        Inter-event time first where there is time, then the features in the data's order.
+    Overrides replace the data's declarations, by feature and key: ``{"pitch": {"min": 21}}``. Of much data on disk the
+    histograms are those of a sample (:data:`~hachimachi.io.collection.SAMPLED`).
     """
     collection = Collection.of(sequences)
     declared = [*([Feature(TIME, min=0.0)] if collection.temporal else []), *collection.features]

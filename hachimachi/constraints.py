@@ -94,14 +94,11 @@ class Clause:
 
 @dataclass(frozen=True)
 class Constraint:
-    """Values that a column may take: closed intervals, kept ascending and apart.
-
-    Constraints are equal that allow the same. HachimachiError for a lowest value that is not below the highest.
-    """
+    """Values that a column may take: closed intervals, kept ascending and apart. Constraints are equal that allow the
+    same. HachimachiError for a lowest value above the highest."""
 
     intervals: tuple[Interval, ...]  # lowest and highest values, infinite where there is no bound
-    # what leaves them
-    clauses: tuple[Clause, ...] = field(default=(), compare=False, repr=False)
+    clauses: tuple[Clause, ...] = field(default=(), compare=False, repr=False)  # what leaves them
 
     def __post_init__(self) -> None:
         merged: list[Interval] = []
@@ -197,10 +194,8 @@ class Bins:
 
 
 def number_bins(grid: UniformGrid, whole: bool, constraint: Constraint) -> Bins:
-    """Return the bins of numbers in which something may be played, where ``whole`` only by their middles.
-
-    A bin that a bound cuts counts whole in probability; its values are played within the bound.
-    """
+    """Return the bins of numbers in which something may be played, where ``whole`` only by their middles. A bin that a
+    bound cuts counts whole in probability; its values are played within the bound."""
     spans: list[tuple[int, int]] = []
     for lowest, highest in constraint.intervals:
         low, high = max(lowest / grid.resolution, grid.low), min(highest / grid.resolution, grid.high)

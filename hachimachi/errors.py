@@ -8,11 +8,8 @@ from contextlib import contextmanager
 
 
 class HachimachiError(Exception):
-    """Something the user can mend.
-
-    The message is the interface. It says what is wrong, where (file, row, column, key, route), what was found, what
-    was expected, and what to do. It is one line without a full stop at its end.
-    """
+    """Something the user can mend. The message says, in one line without a full stop at its end, what is wrong, where
+    (file, row, column, key, route), what was found, what was expected, and what to do."""
 
 
 NOTICES: list[Callable[[str], None]] = [lambda text: warnings.warn(text, stacklevel=5)]

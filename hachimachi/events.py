@@ -20,23 +20,14 @@ _NAME = re.compile(r"(?! )[^,=:#~\"\x00-\x1f\x7f]+(?<! )")
 
 @dataclass(frozen=True)
 class Feature:
-    """One column of an event.
+    """One column of an event; what is ``None`` is left to the training data."""
 
-    Args:
-        name: How the column is called on screen, in CSV headers and in options.
-        kind: ``continuous``, ``integer`` or ``categorical``; ``None`` leaves it to the training data.
-        masked: Predicted but never an input: a note's duration is not known when the note begins.
-        min: Lowest value of the support, or ``None``.
-        max: Highest value of the support, or ``None``.
-        resolution: Width of the bins on which likelihood is stated, or ``None``.
-    """
-
-    name: str
+    name: str  # how the column is called on screen, in CSV headers and in options
     kind: Kind | None = None
-    masked: bool = False
-    min: float | None = None
-    max: float | None = None
-    resolution: float | None = None
+    masked: bool = False  # predicted but never an input: a note's duration is not known when the note begins
+    min: float | None = None  # lowest value of the support
+    max: float | None = None  # highest value of the support
+    resolution: float | None = None  # width of the bins on which likelihood is stated
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -58,19 +49,13 @@ class Feature:
 class EventSequence:
     """Events in the order in which they happen.
 
-    Args:
-        features: What the columns of ``data`` are, F of them.
-        data: Values, shape (N, F), float64, all finite.
-        time: Seconds since the start, shape (N,), never decreasing, from 0; ``None`` where events have an order only.
-        name: Where the events come from, usually a file's name.
-
     HachimachiError where shapes do not fit, values are not finite, or time is negative or goes back.
     """
 
-    features: tuple[Feature, ...]
-    data: NDArray[np.float64]
-    time: NDArray[np.float64] | None = None
-    name: str = field(default="")
+    features: tuple[Feature, ...]  # what the columns of ``data`` are, F of them
+    data: NDArray[np.float64]  # values, shape (N, F), all finite
+    time: NDArray[np.float64] | None = None  # seconds from 0, shape (N,), never falling; ``None`` for an order only
+    name: str = field(default="")  # where the events come from, usually a file's name
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -149,10 +134,8 @@ class EventSequence:
         return replace(self, time=self.time - self.time[0])
 
     def rows(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """Return what a model sees: inter-event time (if temporal) and features, shape (N, 1 + F) or (N, F).
-
-        The inter-event time of a sequence's first event is NaN: there is none.
-        """
+        """Return what a model sees: inter-event time (if temporal; NaN for a sequence's first event, which has none)
+        and features, shape (N, 1 + F) or (N, F)."""
         data = self.data[start:stop]
         if self.time is None:
             return data.copy()

@@ -43,12 +43,9 @@ def generate(
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone.
 
-    Returns:
-        The events. Time starts at 0 with the first event, or goes on from the primer's last.
-
-    Raises:
-        HachimachiError: Limits below 1 event or 0 seconds, seconds without time or over before the first event, a
-            primer with other features, or a sampling that the model cannot play.
+    Time starts at 0 with the first event, or goes on from the primer's last. HachimachiError for limits below 1 event
+    or 0 seconds, seconds without time or over before the first event, a primer with other features, or a sampling that
+    the model cannot play.
 
     >>> from hachimachi import Constraint, Sampling, build_model
     >>> from hachimachi.events import make_sequence
@@ -72,9 +69,7 @@ def generate_many(
     seed: int = 0,
 ) -> list[EventSequence]:
     """Generate several sequences; the one at index i is what :func:`generate` gives for the seed ``seed`` + i.
-
-    The primer is observed once. See :func:`generate` for the arguments and errors.
-    """
+    The primer is observed once. See :func:`generate` for the arguments and errors."""
     if n_events is not None and n_events < 1:
         raise HachimachiError(f"number of events is {n_events}; expected 1 or more")
     if seconds is not None and not 0 < seconds < float("inf"):

@@ -77,10 +77,8 @@ def hash_steps(steps: NDArray[np.float64]) -> Hashes:
 
 
 def hash_runs(symbols: Hashes, length: int) -> Hashes:
-    """Return the hashes of all runs of so many symbols that lie within one sequence, from its second on.
-
-    Polynomial hashes of prefixes (Karp & Rabin 1987, https://doi.org/10.1147/rd.312.0249), modulo 2^64.
-    """
+    """Return the hashes of all runs of so many symbols that lie within one sequence, from its second on: polynomial, of
+    prefixes (Karp & Rabin 1987, https://doi.org/10.1147/rd.312.0249), modulo 2^64."""
     if len(symbols) < length:
         return np.empty(0, np.uint64)
     powers, inverses = (np.cumprod(np.full(len(symbols), base), dtype=np.uint64) for base in (_BASE, _INVERSE))
@@ -118,17 +116,13 @@ class NGrams:
         return NGrams(tuple(columns), n, timed, np.concatenate([np.empty(0, np.uint64), *symbols]))
 
     def found(self, sequence: EventSequence) -> NDArray[np.bool_]:
-        """Return which n-grams of a sequence of N events occur in the training data, shape (max(N − n, 0),).
-
-        N-gram i is made of the ``n`` steps that lead to events i + 1 to i + n.
-        """
+        """Return which n-grams of a sequence of N events occur in the training data, shape (max(N − n, 0),): n-gram i
+        is made of the ``n`` steps that lead to events i + 1 to i + n."""
         return self._known(step_symbols(sequence, self.columns, self.timed), self.n)
 
     def longest_run(self, sequence: EventSequence) -> int:
-        """Return the number of events in the longest run that occurs in one piece in the training data too.
-
-        An event counts by the step that leads to it; so a run may be transposed where there are pitches.
-        """
+        """Return the number of events in the longest run that occurs in one piece in the training data too. An event
+        counts by the step that leads to it; so a run may be transposed where there are pitches."""
         symbols = step_symbols(sequence, self.columns, self.timed)
         low, beyond = 0, max(min(len(symbols), len(self.symbols)), 1)
         while beyond - low > 1:  # whatever runs for so many runs for fewer too
@@ -154,10 +148,8 @@ OPENING = 64  # events at the start of a sequence by which it is known again: it
 
 
 def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
-    """Return hashes of the first events of sequences, what a model file keeps of its training data.
-
-    Inter-event times and values count to six decimals, so that formats and shifts in time make no difference.
-    """
+    """Return hashes of the first events of sequences, what a model file keeps of its training data: of inter-event
+    times and values to six decimals, so that formats and shifts in time make no difference."""
     return [_hash_opening(sequence) for sequence in sequences if len(sequence) > 1]
 
 
@@ -251,11 +243,9 @@ def group_near_duplicates(sequences: Collection) -> tuple[NDArray[np.int64], lis
 
 
 def find_continuation(copy: EventSequence, original: EventSequence, start: int) -> int:
-    """Return from which event on a near duplicate holds what the original holds from event ``start`` on.
-
-    That is where most n-grams begin to be of the original's end and not of its beginning, one in five counting as most:
-    a copy may be played again, or be an excerpt. The length of the copy where it holds none.
-    """
+    """Return from which event on a near duplicate holds what the original holds from event ``start`` on, its length
+    where it holds none: where most n-grams begin to be of the original's end and not of its beginning. One in five
+    counts as most: a copy may be played again, or be an excerpt."""
     unit = _step_units([copy, original])
     beginning, end, runs = (_runs(each, unit)[0] for each in (original[:start], original[start:], copy))
     of_end = np.isin(runs, end) & ~np.isin(runs, beginning)

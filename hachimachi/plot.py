@@ -29,11 +29,9 @@ from hachimachi.io.atomic import check_file, replacing
 from hachimachi.io.midi import instrument_name
 
 INK, FAINT, PAPER, SHADE = "#2e3440", "#8a8f99", "#fbfaf7", "#f1efe9"
-TOUCH = LinearSegmentedColormap.from_list("touch", ["#f2b880", "#e07a5f", "#a23e6b", "#3d2c5e"])
-"""Colours from soft to loud."""
+TOUCH = LinearSegmentedColormap.from_list("touch", ["#f2b880", "#e07a5f", "#a23e6b", "#3d2c5e"])  # soft to loud
 HUES = ("#3d5a80", "#e07a5f", "#81a88d", "#b56576", "#e9b44c", "#6d597a", "#5fa8b8", "#9c8f7a")
-OTHERS = "#c4c4c4"
-"""Colour of the rarest instruments, for which there are no hues."""
+OTHERS = "#c4c4c4"  # colour of the rarest instruments, for which there are no hues
 TITLE: dict[str, Any] = {"loc": "left", "color": INK, "fontsize": 11, "fontweight": "bold"}
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
 Data = Description | EventSequence | Iterable[EventSequence] | str | os.PathLike[str]
@@ -46,10 +44,8 @@ _ROUND = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 
 def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
     """Draw notes as bars from key-down to key-up, coloured by instrument where there are several, else by velocity.
 
-    Args:
-        sequence: Events with time and ``pitch``; without ``duration`` notes last 0.1 s.
-        ax: Axes to draw on, a new figure by default.
-        scales: Common scales of several pictures; see `Scales.of`.
+    Events have time and ``pitch``; without ``duration`` notes last 0.1 s. Axes are those of a new figure by default;
+    scales are common to several pictures, see `Scales.of`.
     """
     if not is_notes(sequence):
         raise HachimachiError("a piano roll needs time and a feature named pitch; draw traces instead")
@@ -66,10 +62,8 @@ def piano_roll(sequence: EventSequence, ax: Axes | None = None, *, scales: Scale
 
 
 def traces(sequence: EventSequence, ax: Axes | None = None, *, scales: Scales | None = None) -> Figure:
-    """Draw each feature in its lane, over time or event numbers; numbers as steps, categories as dots.
-
-    Axes and scales are as for :func:`piano_roll`.
-    """
+    """Draw each feature in its lane, over time or event numbers; numbers as steps, categories as dots. Axes and scales
+    are as for :func:`piano_roll`."""
     features = sequence.features
     ax = ax or _make_figure(1, _lanes_height(sequence))[1][0]
     scales = scales or Scales.of(sequence)
@@ -99,13 +93,8 @@ def compare(
     seconds: float | None = None,
     titles: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw real and generated events of the same features, one above the other on the same scales.
-
-    Args:
-        path: File to save the picture to.
-        seconds: Duration to draw of each, from its first event; all by default.
-        titles: Of each.
-    """
+    """Draw real and generated events of the same features, one above the other on the same scales: so many seconds of
+    each from its first event, by default all. Save the picture where there is a path."""
     if [feature.name for feature in real.features] != [feature.name for feature in generated.features]:
         raise HachimachiError("pictures of other features cannot be compared; expected the same names in both")
     real, generated = _beginning(real, seconds), _beginning(generated, seconds)
@@ -153,10 +142,8 @@ def overview(data: Data) -> Figure:
 
 
 def distributions(data: Data) -> Figure:
-    """Draw the distribution of every column of data, the time between events first.
-
-    The data are a description, or what `describe` takes: a file or a folder, sequences.
-    """
+    """Draw the distribution of every column of data, the time between events first. The data are a description, or
+    what `describe` takes: a file or a folder, sequences."""
     described = data if isinstance(data, Description) else describe(data)
     across, down = _grid(len(described.columns))
     figure = Figure(figsize=(10, 0.2 + 1.6 * down), facecolor="white", layout="constrained")

@@ -31,10 +31,8 @@ _ACCENTS = np.array([14, 6, 0, 2, 6, 0, 2, 5])
 
 
 def play_prelude(times: int = 4, seed: int = 0) -> EventSequence:
-    """Play the prelude, 549 notes in some 80 seconds, never quite the same: pitch, velocity, ~duration.
-
-    Of a piece that is played once, the end is like nothing before it: holding it out would say little.
-    """
+    """Play the prelude, 549 notes in some 80 seconds, never quite the same: pitch, velocity, ~duration. Of a piece that
+    is played once, the end is like nothing before it: holding it out would say little."""
     random = np.random.default_rng(seed)
     data, time = [], []
     for _ in range(times):

@@ -22,9 +22,7 @@ from hachimachi.events import TIME
 Numbers = NDArray[np.float64]
 ByColumn = float | Mapping[str, float]
 """One number for all columns but those in seconds, see :func:`number_for`, or one by column name."""
-
-LEAST = sys.float_info.min
-"""The least number above 0 in full precision."""
+LEAST = sys.float_info.min  # the least number above 0 in full precision
 COLD = 1e-3  # below this temperature the most probable bin is taken
 HOT = 100.0  # highest temperature
 BLOCK = 128  # bins that are summed up before one of them is drawn, in tables of many

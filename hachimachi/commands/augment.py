@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hachimachi.events import EventSequence
     from hachimachi.io import Report
 
-
 SECONDS = 30.0  # of a sequence that are drawn
 
 
@@ -67,16 +66,7 @@ class AugmentCommand(click.Command):
 @click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw its first 30 s before and after: .png, .svg.")
 @plugin_option
-def command(
-    *,
-    data: Path,
-    output: str,
-    ops: Chain,
-    seed: int,
-    copies: int,
-    keep: bool,
-    plot: Path | None,
-) -> None:
+def command(*, data: Path, output: str, ops: Chain, seed: int, copies: int, keep: bool, plot: Path | None) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.
 
     DATA is a file or a folder; OUTPUT is what hxmx format writes, a file or a folder. Where a file holds one sequence

@@ -30,11 +30,9 @@ class FiniteRange(click.FloatRange):
 
 
 class NamedValues(click.ParamType):
-    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for.
-
-    ``parse`` makes a value of a text, and each name then has one, not a list of texts; with ``bare`` a value without a
-    name, for all features, will do, and is returned alone.
-    """
+    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for. ``parse`` makes a value
+    of a text, and each name then has one, not a list of texts; with ``bare`` a value without a name, for all features,
+    will do, and is returned alone."""
 
     name = "named"
 

@@ -20,7 +20,6 @@ from hachimachi.training.config.groups import describe, find_conf, list_defaults
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-
 USAGE = """\
 Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg job]
 
@@ -41,10 +40,7 @@ Options:
   --config-dir DIR        add a folder of your own configs (--config-name NAME)
   --info, --hydra-help    what Hydra says of itself
 """
-OFTEN = (
-    *("init", "trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split"),
-    "seed",
-)
+OFTEN = ("init", "trainer.max_epochs", "trainer.max_minutes", "model.size", "optimizer.lr", "dataset.split", "seed")
 
 
 class TrainCommand(click.Command):

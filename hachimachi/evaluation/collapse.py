@@ -55,10 +55,8 @@ def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> Coll
 
 
 def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
-    """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again.
-
-    Two notes are the same if their pitch and categories are, other events if all their input features are.
-    """
+    """Return the number of events in the longest cycle, at least twice around; 1 where nothing comes again. Two notes
+    are the same if their pitch and categories are, other events if all their input features are."""
     features = columns[-len(sequence.features) :]
     notes = any(column.name == "pitch" for column in features)
     compared = [
@@ -80,10 +78,8 @@ def _longest_cycle(sequence: EventSequence, columns: Sequence[Column]) -> int:
 
 
 def _outside(sequence: EventSequence, columns: Sequence[Column], margin: float) -> NDArray[np.bool_]:
-    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers).
-
-    Inter-event time is left out: another tempo is no collapse.
-    """
+    """Return which numbers lie beyond the training range widened by a share of its width, shape (N, numbers), without
+    inter-event time: another tempo is no collapse."""
     flags = []
     for column, values in zip(columns, sequence.rows().T, strict=True):
         if column.name != TIME and not isinstance(column.grid, Categories):

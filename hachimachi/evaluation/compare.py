@@ -29,10 +29,8 @@ class Difference:
 
     @property
     def sure(self) -> bool:
-        """Whether it is more than noise: beyond what 95 of 100 samples with no difference would show.
-
-        The limit is that of Student's t (Abramowitz & Stegun 1964, 26.7.5), wider where there are few blocks.
-        """
+        """Whether it is more than noise: beyond what 95 of 100 samples with no difference would show, by Student's t
+        (Abramowitz & Stegun 1964, 26.7.5), wider where there are few blocks."""
         if not self.blocks > 1 or not np.isfinite(self.stderr):
             return False
         z, freedom = SURE, self.blocks - 1
@@ -66,11 +64,8 @@ class Comparison:
         return len({evaluation.names for evaluation in self.evaluations}) == 1
 
     def difference(self, one: int, other: int, feature: str | None = None) -> Difference:
-        """Return how much more one model costs than another, in all or in one feature.
-
-        Events differ in number from block to block, so the standard error is that of a ratio (Cochran 1977, *Sampling
-        Techniques*, 6.3).
-        """
+        """Return how much more one model costs than another, in all or in one feature. Events differ in number from
+        block to block, so the standard error is that of a ratio (Cochran 1977, *Sampling Techniques*, 6.3)."""
         costs = []
         for evaluation in (self.evaluations[one], self.evaluations[other]):
             nll = evaluation.nll
@@ -94,10 +89,8 @@ def compare(
     """Score several models on the same events and grid, as :func:`~hachimachi.evaluation.likelihood.evaluate` does.
 
     Where their grids differ they are judged on a common one: the coarsest resolution if all others divide it, over the
-    support of them all. Arguments are as there; ``done`` is called again and again for each model.
-
-    Raises:
-        HachimachiError: Fewer than two models, data with other features, nothing to score, or no common grid.
+    support of them all. Arguments are as there; ``done`` is called again and again for each model. HachimachiError for
+    fewer than two models, data with other features, nothing to score, or no common grid.
 
     >>> from hachimachi import build_model, read
     >>> from hachimachi.events import make_sequence

@@ -165,10 +165,8 @@ def _count_classes(pitches: NDArray[np.int64]) -> Numbers:
 
 
 def _are_names(pitches: Sequence[NDArray[np.int64]]) -> bool:
-    """Return whether pitches are names, as of the drums of a kit: then the step from the previous says little.
-
-    A histogram of one half of the values, and one of the steps, is asked for the other half.
-    """
+    """Return whether pitches are names, as of the drums of a kit: then the step from the previous says little. A
+    histogram of one half of the values, and one of the steps, is asked for the other half."""
     halves = [each[: len(each) // 2] for each in pitches], [each[len(each) // 2 :] for each in pitches]
 
     def nats(step: int) -> float:

@@ -31,14 +31,8 @@ class Regrid:
 
     @staticmethod
     def of(column: Column, resolution: float | None, support: tuple[float, float] | None) -> Regrid:
-        """Restate a column.
-
-        Args:
-            support: Lowest and highest value; ends are closed: what is outside costs the floor. ``None`` leaves it.
-
-        Raises:
-            HachimachiError: Categories, or a grid with no bins or too many.
-        """
+        """Restate a column. Outside a support, lowest and highest value, all costs the floor; ``None`` leaves the
+        model's. HachimachiError for categories, or a grid with no bins or too many."""
         where, grid = f"the grid of {column.name!r}", column.grid
         if not isinstance(grid, UniformGrid):
             raise HachimachiError(f"{where}: it holds categories, which have no resolution and no support")
@@ -93,10 +87,8 @@ def regrids(
 ) -> dict[int, Regrid]:
     """Return what restates the columns whose grid is fixed, by index; those that have it already are left out.
 
-    Both go by the column's name or the feature's number.
-
-    Raises:
-        HachimachiError: A column that is not there or has no grid of numbers, or a grid that cannot be.
+    Both go by the column's name or the feature's number. HachimachiError for a column that is not there or has no grid
+    of numbers, or a grid that cannot be.
     """
     widths = {find_column(columns, name): width for name, width in (resolution or {}).items()}
     ranges = {find_column(columns, name): ends for name, ends in (support or {}).items()}

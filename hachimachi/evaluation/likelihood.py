@@ -116,8 +116,7 @@ def evaluate(
             :class:`~hachimachi.evaluation.grids.Regrid` for what another grid than the model's makes of its bins.
         done: Called again and again with the number of events that the model observed.
 
-    Raises:
-        HachimachiError: Data with other features than the model's, or a grid that cannot be.
+    HachimachiError for data with other features than the model's, or a grid that cannot be.
     """
     sequences = check_judged(model, data)
     restated = regrids(model.columns, resolution, support)
@@ -144,10 +143,8 @@ def evaluate_sampled(
     """Score every event but each sequence's first under what a model plays, given all before it.
 
     As :func:`evaluate`, but P is the probability with which the event is drawn, columns in the order in which they are
-    drawn. What is never played costs infinity. Slow: all bins are tabulated.
-
-    Raises:
-        HachimachiError: Data with other features than the model's, or a sampling that the model cannot play.
+    drawn. What is never played costs infinity. Slow: all bins are tabulated. HachimachiError for data with other
+    features than the model's, or a sampling that the model cannot play.
     """
     sequences = check_judged(model, data)
     sampled = SampledTables(model.columns, model.head.order, sampling)

@@ -69,10 +69,8 @@ def wasserstein(some: Values, others: Values) -> float:
 
 
 def circular_wasserstein(some: Values, others: Values) -> float:
-    """Return the same for whole numbers on a circle of twelve, where the last is next to the first.
-
-    It is the area on a line for the best point to begin at, which a median finds (Rabin, Delon & Gousseau 2011,
-    https://doi.org/10.1007/s10851-011-0284-0).
+    """Return the same for whole numbers on a circle of twelve, where the last is next to the first: the area on a line
+    for the best point to begin at, a median (Rabin, Delon & Gousseau 2011, https://doi.org/10.1007/s10851-011-0284-0).
     """
     counts = [np.bincount(np.mod(part, 12).astype(np.int64), minlength=12) for part in (some, others)]
     gap = np.cumsum(counts[0] / len(some) - counts[1] / len(others))

@@ -139,7 +139,6 @@ class PlayReport:
 
     def figures(self) -> list[Figure]:
         """Return all figures that have a limit, each beside that of real music."""
-
         silent = self.generated[0].allowed
         found = [Figure("collapse", "collapsed", self.collapsed, sum(bool(each.failures) for each in self.real), 0)]
         for name, key, limit in (
@@ -202,10 +201,8 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def list_conditions(primers: Sequence[EventSequence], sampling: Sampling | None = None) -> dict[Condition, Sampling]:
-    """Return under which conditions a model is examined: from nothing and, where there are primers, primed.
-
-    At three temperatures, or by the given options of drawing alone.
-    """
+    """Return under which conditions a model is examined: from nothing and, where there are primers, primed, at three
+    temperatures or by the given options of drawing alone."""
     drawn = {None: sampling} if sampling else {temperature: Sampling(temperature) for temperature in TEMPERATURES}
     primed = (False, True) if primers else (False,)
     return {Condition(temperature, each): how for each in primed for temperature, how in drawn.items()}
@@ -257,8 +254,7 @@ def evaluate_playing(
         generations: What it played, see :func:`play`; or that by condition, the one that the report is of first.
         source: Real sequences that generations are to sound like, those it learned from; ``held_out`` by default.
 
-    Raises:
-        HachimachiError: No sequences, or other features than the model's.
+    HachimachiError for no sequences, or other features than the model's.
     """
     conditions = generations if isinstance(generations, Mapping) else {Condition(): generations}
     for sequences in (held_out, *conditions.values(), *([source] if len(source) else [])):

@@ -25,10 +25,8 @@ TRIES = 4  # draws from the model that are made in a fraction of the time of a t
 
 
 class PlayedGrid:
-    """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0.
-
-    In plain numbers, it does what :class:`~hachimachi.models.encoder.Scale` does.
-    """
+    """What a column's values are when played: whole numbers as such, the zero bin of a time as exactly 0. In plain
+    numbers, it does what :class:`~hachimachi.models.encoder.Scale` does."""
 
     def __init__(
         self,
@@ -199,12 +197,9 @@ class MixtureParams(NamedTuple):
 
 
 class NumberSampler:
-    """Draws numbers from the model, or from the table of :class:`MixtureParams` as a sampling shapes it.
-
-    A draw from a table picks its bin by the table and its value inside the bin by what gave the bin its mass: a
-    logistic's density, evenly for the histogram, the very value that was observed for the previous one. So time is not
-    quantised.
-    """
+    """Draws numbers from the model, or from the table of :class:`MixtureParams` as a sampling shapes it: a bin by the
+    table, and in it a value by what gave the bin its mass, a logistic's density, evenly for the histogram, the very
+    value that was observed for the previous one. So time is not quantised."""
 
     def __init__(self, column: Column) -> None:
         self.grid = PlayedGrid.of(column)
@@ -257,11 +252,8 @@ class NumberSampler:
         return table if table.any() else bins.mask.astype(np.float64)
 
     def quick_masses(self, weights: Numbers, locations: Numbers, widths: Numbers, start: int, stop: int) -> Numbers:
-        """Return the mass of bins under K weighted logistics, right to within about 10⁻¹⁵ of all mass.
-
-        As differences of the distribution function, (1 + tanh(x / 2)) / 2: in a third of the time, but far out nothing
-        is left of them.
-        """
+        """Return the mass of bins under K weighted logistics, right to within about 10⁻¹⁵ of all mass: as differences
+        of the distribution function, (1 + tanh(x / 2)) / 2, in a third of the time, but far out nothing is left."""
         half = 0.5 / widths
         lines = np.empty((len(half), 2))
         lines[:, 0], lines[:, 1] = half, -locations * half
@@ -315,10 +307,8 @@ class NumberSampler:
 
 
 def _between(above: Numbers) -> Numbers:
-    """Return σ(b) − σ(a) between neighbours, given how far a location lies above each edge, shape (..., N).
-
-    As (e^−a − e^−b) σ(a) σ(b), which is exact far out too.
-    """
+    """Return σ(b) − σ(a) between neighbours, given how far a location lies above each edge, shape (..., N), as
+    (e^−a − e^−b) σ(a) σ(b), which is exact far out too."""
     powers = np.minimum(np.maximum(above, -STEEPEST), STEEPEST)
     np.exp(powers, out=powers)
     sigmoids = powers + 1

@@ -118,10 +118,8 @@ class Voices:
 
 
 class Steps:
-    """How far the values of controllers may move from one event to the next: as far as they did in training.
-
-    Values are compared with those of the previous event of the same categories. Notes leap as they like.
-    """
+    """How far the values of controllers may move from the previous event of the same categories: as far as they did in
+    training. Notes leap as they like."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.limits: list[tuple[int, str, float, float, float, float]] = []
@@ -235,11 +233,9 @@ class Player:
         self._advance(self.encoder(values, moment), values, self.state.backbone, moment)
 
     def sample(self) -> NDArray[np.float64]:
-        """Draw a next event; the state stays as it is.
-
-        One that strikes a key again at the same instant, or moves a controller further than it ever did in training, is
-        drawn again; after some tries the key is struck later, and the controller moves as far as it may.
-        """
+        """Draw a next event; the state stays as it is. One that strikes a key again at the same instant, or moves a
+        controller further than it ever did in training, is drawn again; after some tries the key is struck later, and
+        the controller moves as far as it may."""
         state, sampling = self.state, self.sampling
         row = self.head.sample(state.hidden, state.last, sampling, self.random)
         for _ in range(REDRAWS):
@@ -321,10 +317,8 @@ def numpy_head(
     arrays: Arrays,
     module: nn.Module | None = None,
 ) -> NumpyHead:
-    """Return a head, a name and options, for playing: by its own ``sampler``, in NumPy, or else by torch's tables.
-
-    In what it predicts from, the previous value of column i stands at ``previous[i]``.
-    """
+    """Return a head, a name and options, for playing: by its own ``sampler``, in NumPy, or else by torch's tables. In
+    what it predicts from, the previous value of column i stands at ``previous[i]``."""
     if sampler := getattr(module, "sampler", None):
         return sampler()
     if part["name"] in NUMPY_HEADS:

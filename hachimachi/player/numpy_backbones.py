@@ -18,10 +18,7 @@ Arrays = Mapping[str, NDArray[np.floating]]  # weights by the names that they ha
 
 
 class NumpyBackbone(ABC):
-    """A backbone with copies of its weights in float32.
-
-    A state is whatever the backbone needs; it is never written to, so one may be kept and gone back to.
-    """
+    """A backbone with copies of its weights in float32. Its states are never written to, so one may be gone back to."""
 
     @abstractmethod
     def initial_state(self) -> Any:
@@ -80,11 +77,9 @@ class NumpyLayerNorm:
 
 
 class FusedLinear:
-    """A linear layer for one vector; with a layer norm before it, both in one product.
-
-    The norm's gain and the taking away of the mean are linear and go into the matrix, its shift into the bias. What is
-    left is one number, the inverse standard deviation, by which the product is multiplied.
-    """
+    """A linear layer for one vector; with a layer norm before it, both in one product. The norm's gain and the taking
+    away of the mean are linear and go into the matrix, its shift into the bias. What is left is one number, the inverse
+    standard deviation, by which the product is multiplied."""
 
     def __init__(self, arrays: Arrays, name: str, norm: str | None = None) -> None:
         weight, bias = (arrays[f"{name}.{part}"].astype(np.float64) for part in ("weight", "bias"))
@@ -239,11 +234,9 @@ SPARE = 3  # a cache has room for so many windows more than one; the less seldom
 
 
 class KVCache:
-    """Keys and values of events, shape (2, heads, room, 32). What was written once is never written again.
-
-    A state knows its cache and up to where it reads. Going on from the newest state adds one event behind it; going on
-    from an older one, whose next slot is taken, or at the end of the room, copies the last events first.
-    """
+    """Keys and values of events, shape (2, heads, room, 32), each written once. A state knows its cache and up to where
+    it reads. Going on from the newest state adds one event behind it; going on from an older one, whose next slot is
+    taken, or at the end of the room, copies the last events first."""
 
     def __init__(self, heads: int, window: int) -> None:
         self.window, self.filled = window, 0

@@ -66,17 +66,12 @@ def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str)
 
 
 class NumpyHead(ABC):
-    """Draws single events from the distributions of a head.
-
-    It draws from what the head states, with the floor and unknown categories left out: both are there for inputs.
-    """
+    """Draws single events from the distributions of a head, without floor and unknown categories, which inputs need."""
 
     @abstractmethod
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:
-        """Draw an event, raw values of shape (D,), given what the head predicts from, float32, shape (H,).
-
-        ``last`` are the raw values of the previous event, NaN where there was none.
-        """
+        """Draw an event, raw values of shape (D,), given what the head predicts from, float32, shape (H,), and the raw
+        values of the previous event, NaN where there was none."""
 
 
 class NumpyAutoregressive(NumpyHead):
@@ -234,11 +229,9 @@ class _CategoryColumn:
 
 
 class NumpyMixture(NumpyHead):
-    """A :class:`~hachimachi.models.heads.mixture.MixtureHead` for one event at a time.
-
-    Draws a component and then its columns where all are drawn as predicted, else column by column from their tables.
-    The previous values have no part in it: what a component says of them follows from the hidden vector.
-    """
+    """A :class:`~hachimachi.models.heads.mixture.MixtureHead` for one event at a time: a component and then its columns
+    where all are drawn as predicted, else column by column from their tables. The previous values have no part in it:
+    what a component says of them follows from the hidden vector."""
 
     def __init__(self, columns: Sequence[Column], previous: dict[int, int], arrays: Arrays, **_: Any) -> None:
         del previous
