@@ -52,8 +52,7 @@ def score_of(trainer: L.Trainer) -> float | None:
 
 
 class KeepBest(L.Callback):
-    """Writes the model file, with its summary, at every new best; without anything held out, the last model is the
-    best.
+    """Writes the model file, with its summary, at every new best; with nothing held out, the last model is the best.
 
     A model that has diverged, with weights or a score that are no numbers, is never written.
     """
@@ -261,15 +260,14 @@ class Pictures(L.Callback):
         """Log how a model plays: a piano roll or traces, sound, how often values occur; nothing if it has diverged."""
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
-        from hachimachi import plot
-        from hachimachi.plot import is_notes
+        from hachimachi.plot import compare, is_notes
 
         player = copy.deepcopy(model).cpu()
         if player.bos.dtype in (torch.float16, torch.bfloat16):
             player = player.float()
         whole = generate(player, COUNTED, seed=0)
         made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
-        self._draw("playing", plot.compare(self.real, made, seconds=seconds))
+        self._draw("playing", compare(self.real, made, seconds=seconds))
         for name, rows in (("generated", whole.rows()), ("real", self.held_out.all_rows())):
             for column, values in zip(model.columns, rows.T, strict=True):
                 if len(known := values[~np.isnan(values)]):
@@ -281,9 +279,7 @@ class Pictures(L.Callback):
             self.sounded = True
 
     def conclude(self, cfg: DictConfig, model: EventModel, score: float, gain: float, playing: PlayReport) -> None:
-        """Log how the best model plays, and its scores beside the hyper-parameters; the gain is in nats per event below
-        the marginal baseline.
-        """
+        """Log how the best model plays, and scores beside hyper-parameters; gain: nats per event below the baseline."""
         if self.logger is None:
             return
         self.show(model)
@@ -315,8 +311,7 @@ class Pictures(L.Callback):
     def _sound(self, tag: str, notes: EventSequence) -> None:
         from hachimachi.io.wav import synthesize
 
-        assert self.logger is not None
-        assert notes.time is not None
+        assert self.logger is not None and notes.time is not None
         sound = synthesize([notes[: int((notes.time < SECONDS).sum())]], RATE)[: round(SECONDS * RATE)]
         self.logger.experiment.add_audio(tag, torch.from_numpy(sound)[None].float(), self.step, sample_rate=RATE)
 

@@ -39,11 +39,8 @@ class Windows(IterableDataset[Tensor]):
     What is on disk comes in pools: for each, 64 blocks of 65,536 events are drawn from all over the collection, so that
     a batch holds events from everywhere while one pool is read at a time. One pool comes in the order as from memory.
 
-    Args:
-        window: Events in a window, T.
-        batch_size: Windows in a batch, B.
-        seed: Draws, with the epoch, the cuts and the order.
-        whole: Whether windows begin where sequences do.
+    A window has T = ``window`` events, a batch B = ``batch_size`` windows; ``seed`` draws, with the epoch, the cuts and
+    the order. With ``whole`` windows begin where sequences do.
     """
 
     def __init__(
@@ -51,10 +48,8 @@ class Windows(IterableDataset[Tensor]):
     ) -> None:
         self.sequences = Collection.of(sequences)
         self.window, self.batch_size, self.seed, self.epoch = window, batch_size, seed, 0
-        self.in_pools = not self.sequences.source.resident
-        self.whole = whole
-        self.skip = 0
-        """Batches of the next epoch that have been seen already, by a run that goes on."""
+        self.in_pools, self.whole = not self.sequences.source.resident, whole
+        self.skip = 0  # batches of the next epoch that have been seen already, by a run that goes on
 
     def __iter__(self) -> Iterator[Tensor]:
         random = np.random.default_rng([self.seed, self.epoch])
@@ -163,16 +158,13 @@ class EventDataModule(L.LightningDataModule):
 
     parts: DataSplit
     columns: tuple[Column, ...]
-    progress: Progress
-    """Wraps the list of files, to show how far reading is."""
+    progress: Progress  # wraps the list of files, to show how far reading is
     remarks: list[str]
     """Remarks on the reading: what was mended, left out, left alone."""
     clock: Clock | None
     """What tells how much time has passed, where that is of use."""
-    fine_tuned: bool = False
-    """Whether a model that has learned before is fine-tuned on it, for which other windows and batches are right."""
-    position: tuple[int, int]
-    """Where training begins: the epoch, and how many of its batches have been seen."""
+    fine_tuned: bool = False  # whether a model is fine-tuned on it, for which other windows and batches are right
+    position: tuple[int, int]  # where training begins: the epoch, and how many of its batches have been seen
 
     def __init__(  # noqa: PLR0913  (the keys of a group of the config)
         self,
@@ -192,8 +184,7 @@ class EventDataModule(L.LightningDataModule):
         self.path, self.seed = Path(path), seed
         self._window, self._batch_size = window, batch_size
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature
-        self.split, self.limit_events = split, limit_events
-        self._clock = clock
+        self.split, self.limit_events, self._clock = split, limit_events, clock
         self.progress = iter
         self.position = (0, 0)
 
@@ -239,12 +230,10 @@ class EventDataModule(L.LightningDataModule):
             return None
         whole = self.parts.by_sequence and self.train.source.resident and max(self.train.lengths) <= LONGEST
         if not (self.train.temporal and whole):
-            if self._clock:
-                needed = (
-                    f"sequences with time, of up to {LONGEST:,} events, in memory, some of them held out as a whole"
-                )
-                raise HachimachiError(f"dataset.clock=true: it takes {needed}; these are not")
-            return None
+            if not self._clock:
+                return None
+            needed = f"sequences with time, of up to {LONGEST:,} events, in memory, some of them held out as a whole"
+            raise HachimachiError(f"dataset.clock=true: it takes {needed}; these are not")
         train, resolution = list(self.train), float(self.columns[0].describe()["resolution"])
         clock = fit_clock(train, resolution)
         return clock if self._clock or predicts(clock, train, list(self.valid), resolution) else None
@@ -351,9 +340,7 @@ class EventDataModule(L.LightningDataModule):
 
     @property
     def test(self) -> Collection:
-        """What a split keeps for the test. Raises `HachimachiError`: no split, or none of what it lists under ``test``
-        is in the data.
-        """
+        """What a split keeps for the test; `HachimachiError` without a split, or if the data has none of it."""
         if not self.parts.test:
             found = f"{self.split} names nothing under 'test' that is there" if self.split else "there is no split"
             raise HachimachiError(f"{self.path}: no test part: {found}; expected a split with sequences under 'test'")

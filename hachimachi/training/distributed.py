@@ -78,10 +78,8 @@ def end_with_parent() -> None:
 class LaunchedProcesses(L.Callback):
     """The processes that Lightning starts for one run, ``number`` in all; on leaving this context they have ended.
 
-    What Lightning left in the environment is taken back, so that another run can follow in this process.
-
-    Raises:
-        HachimachiError: On leaving the context, where another process was lost.
+    What Lightning left in the environment is taken back, so that another run can follow in this process. Leaving
+    raises `HachimachiError` where another process was lost.
     """
 
     def __init__(self, number: int) -> None:

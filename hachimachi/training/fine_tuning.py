@@ -25,8 +25,7 @@ from hachimachi.training.data import EventDataModule
 from hachimachi.training.distributed import count as count_processes
 
 AUTO, NONE = "auto", "none"
-COMPARED = 500
-"""Events by which the base model that fits best is found."""
+COMPARED = 500  # events by which the base model that fits best is found
 LITERAL = 0.8
 """Share of what is held out that comes in what is learned from too, from which on a model is trained from scratch: a
 small one at a high rate learned such pieces by heart in the time given, and was 0.7 to 3.0 nats better on their ends.
@@ -38,19 +37,12 @@ scratch too, and the better one is kept."""
 
 @dataclass(frozen=True)
 class Start:
-    """What a run begins with.
+    """What a run begins with."""
 
-    Args:
-        base: A model to fine-tune, ``None`` to train from scratch.
-        name: Its name or file.
-        line: What to tell the user of it, if anything.
-        chosen: Whether it was found to fit, and not named.
-    """
-
-    base: EventModel | None = None
-    name: str = ""
-    line: str = ""
-    chosen: bool = False
+    base: EventModel | None = None  # a model to fine-tune, ``None`` to train from scratch
+    name: str = ""  # its name or file
+    line: str = ""  # what to tell the user of it, if anything
+    chosen: bool = False  # whether it was found to fit, and not named
     lineage: dict[str, Any] = field(default_factory=dict)
 
     def build(self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int) -> EventModel:
@@ -68,10 +60,8 @@ def choose_start(cfg: DictConfig, data: EventDataModule) -> Start:
     """Decide what a run begins with, by ``init`` of its config.
 
     ``auto`` is the base model that predicts the data best where the data are notes, and nothing else is asked for that
-    a base model cannot have; a run that goes on from a checkpoint begins with what that began with.
-
-    Raises:
-        HachimachiError: A model that is named and is not there, does not fit the data, or contradicts the config.
+    a base model cannot have; a run that goes on from a checkpoint begins with what that began with. Raises
+    `HachimachiError`: a model that is named and is not there, does not fit the data, or contradicts the config.
     """
     if cfg.ckpt_path:
         return _resume(cfg)

@@ -40,10 +40,7 @@ def refit(
 
     It goes on from the best model, in steps of a small constant rate: held-out ÷ training events times the steps that
     the best took. Starting over would end in a model that was never scored. Grids and histograms stay as they are, for
-    the score and the likelihood to mean the same.
-
-    Returns:
-        What ended it early, Ctrl-C or SIGTERM, or nothing.
+    the score and the likelihood to mean the same. Return what ended it early, Ctrl-C or SIGTERM, or nothing.
     """
     model, whole = load_model(path), data.parts.whole
     steps = max(1, round(model.summary["steps"] * (whole.events - data.events) / max(1, data.events)))
@@ -72,13 +69,10 @@ def shrink(model: EventModel, held_out: Sequence[EventSequence]) -> dict[str, fl
     """Take each column back towards its marginals as far as that predicts held-out events better.
 
     All columns stop learning at once, when some are overfitted. Each can be scored alone, given the actual columns
-    before it. The score on the same events is flattered a little by the choice, as it is by early stopping.
-
-    Returns:
-        The share kept of what was learned of each column, by name; the model's head is changed.
+    before it. The score on the same events is flattered a little by the choice, as it is by early stopping. Change the
+    model's head, and return the share kept of what was learned of each column, by name.
     """
-    can_shrink = model.head.shrink([1.0] * len(model.columns))
-    if not can_shrink or not any(len(sequence) > 1 for sequence in held_out):
+    if not model.head.shrink([1.0] * len(model.columns)) or not any(len(sequence) > 1 for sequence in held_out):
         return {}
     nats = []  # of each column with a share kept of all that was learned
     for share in SHARES:

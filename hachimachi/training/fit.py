@@ -58,16 +58,12 @@ LATE = 0.9  # share of a run's steps after which the best model shows that it wa
 class Run:
     """The result of a training run.
 
-    Args:
-        score: Held-out nats per event of the model in the file, NaN where nothing was held out.
-        marginal: The marginal baseline on the same events.
-        interrupted: What ended it early, Ctrl-C or SIGTERM, or nothing.
-        kept: The share kept of what was learned of each column, where columns can be taken back to their marginals.
-        refit: Whether it learned from what was held out too, after it was scored.
-        test: Nats per event of the split's test part, NaN where it was not scored.
-        weights: Numbers in the model.
-        diverged: Whether training diverged after the best model.
-        gain_stderr: Standard error of the nats per event below the marginal baseline.
+    ``score`` and ``marginal`` are held-out nats per event of the model in the file and of the marginal baseline, and
+    ``gain_stderr`` the standard error of their difference; ``test`` is that of the split's test part. They are NaN
+    where there are none. ``interrupted`` is what ended it early, Ctrl-C or SIGTERM, or nothing; ``kept`` the share kept
+    of what was learned of each column, where columns can be taken back to their marginals; ``refit`` whether it then
+    learned from what was held out too; ``weights`` the numbers in the model; ``diverged`` whether training diverged
+    after the best model.
     """
 
     path: Path
@@ -116,9 +112,8 @@ def train(
         callbacks: Called in training besides the run's own and those that the config names.
         loggers: Take curves, config and scores besides the run's own and those that the config names.
 
-    Raises:
-        HachimachiError: Data that cannot be read or learned from, a checkpoint that does not fit, or training that
-            diverged before there was a model to keep.
+    Raises `HachimachiError`: data that cannot be read or learned from, a checkpoint that does not fit, or training that
+    diverged before there was a model to keep.
 
     >>> import tempfile
     >>> from hachimachi import compose, train, write
@@ -136,7 +131,12 @@ def train(
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
-    data = _read(cfg)
+    feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
+    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
+    data = EventDataModule(**options, seed=cfg.seed, feature=feature)
+    if cfg.callbacks.progress and is_first():
+        data.progress = show_reading
+    data.setup()
     test = data.test if cfg.test else None  # before anything is learned: there may be none
     start = choose_start(cfg, data)
     learn = partial(_learn, data=data, test=test, console=console, callbacks=callbacks, loggers=loggers)
@@ -224,20 +224,14 @@ def _learn(
         run = replace(run, weights=module.model.parameter_count, events=data.events)
         if is_first():
             run = _score(run, data, test, augmentation, module.global_step)
-            _log_scores(run, loggers, trainer.global_step)
+            scores = {"score/nll": run.score, "score/gain": run.marginal - run.score, "score/test": run.test}
+            for logger in loggers:
+                finite = {name: value for name, value in scores.items() if math.isfinite(value)}
+                logger.log_metrics(finite, trainer.global_step)
+                logger.save()
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
     return run, cfg, augmentation
-
-
-def _read(cfg: DictConfig) -> EventDataModule:
-    feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
-    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
-    data = EventDataModule(**options, seed=cfg.seed, feature=feature)
-    if cfg.callbacks.progress and is_first():
-        data.progress = show_reading
-    data.setup()
-    return data
 
 
 def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits, start: Start) -> DictConfig:
@@ -307,14 +301,9 @@ def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
 def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     """Return what the model file has of its training: the config as it was composed, and what was decided of it."""
     before, after = (dict(flatten(OmegaConf.to_container(each))) for each in (composed, cfg))
+    learned = {"name": data.path.name, "fingerprint": data.fingerprint(), "sequences": len(data.train)}
     return {
-        "data": {
-            "name": data.path.name,
-            "fingerprint": data.fingerprint(),
-            "sequences": len(data.train),
-            "events": data.events,
-            "openings": data.openings(data.train),
-        },
+        "data": learned | {"events": data.events, "openings": data.openings(data.train)},
         "config": OmegaConf.to_container(composed, resolve=False),
         "decided": {key: value for key, value in after.items() if value != before.get(key)},
         "versions": find_versions(),
@@ -376,13 +365,6 @@ def _figures(result: Evaluation) -> dict[str, Any]:
         "events": len(result.nll),
         "by_feature": result.by_feature(),
     }
-
-
-def _log_scores(run: Run, loggers: Sequence[Logger], step: int) -> None:
-    scores = {"score/nll": run.score, "score/gain": run.marginal - run.score, "score/test": run.test}
-    for logger in loggers:
-        logger.log_metrics({name: value for name, value in scores.items() if math.isfinite(value)}, step)
-        logger.save()
 
 
 def introduce(

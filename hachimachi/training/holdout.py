@@ -86,8 +86,7 @@ def split_by_file(
     sequences: Sequence[EventSequence], split: Split, fraction: float, seed: int, report: Report
 ) -> DataSplit:
     """Take the parts that a split lists; where it lists none to validate by, hold out of its training part. Raises
-    `HachimachiError`: A part to learn from or to validate by that is empty or not in the data, or a sequence in two.
-    """
+    `HachimachiError`: A part to learn from or to validate by that is empty or not in the data, or a sequence in two."""
     everything = Collection.of(sequences)
     train = _select(everything, split, "train", report)
     none = everything.take([])

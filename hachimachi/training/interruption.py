@@ -32,15 +32,12 @@ ENDS = ("", "time", *NAMES.values())  # what may end a run of several processes,
 class StopGracefully(L.Callback):
     """Ends a run between two steps after Ctrl-C or SIGTERM, and after the validation if one is due.
 
-    A second Ctrl-C ends it at once.
-
-    Several processes end at the same step, for the others would wait for ever for one that left alone: what interrupts
-    the first one counts for all, and so does its clock, if the run may last so many minutes.
+    A second Ctrl-C ends it at once. Several processes end at the same step, for the others would wait for ever for one
+    that left alone: what interrupts the first one counts for all, and so does its clock, where ``minutes`` limit it.
     """
 
     def __init__(self, minutes: float | None = None) -> None:
-        self.reason = ""
-        """What ended the run, Ctrl-C or SIGTERM, or nothing."""
+        self.reason = ""  # what ended the run, Ctrl-C or SIGTERM, or nothing
         self.requested = ""  # what is to end it
         self.minutes, self.started = minutes, time.monotonic()
         self.before: dict[signal.Signals, Any] = {}
@@ -142,9 +139,7 @@ class ResumeState(L.Callback):
             trainer.fit_loop.epoch_loop.restarting = False
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
-        """Restore the generators, once, when all that draws in preparing is over; of several processes, all would draw
-        the same.
-        """
+        """Restore the generators once, after all that draws in preparing; several processes would all draw the same."""
         if self.random is None or trainer.world_size > 1:
             return
         torch.set_rng_state(self.random["torch"].cpu())
@@ -181,8 +176,7 @@ class ResumeState(L.Callback):
 
 def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> None:
     """Check that a run of this model can go on from a checkpoint, and has epochs left to do. Raises `HachimachiError`:
-    A file that is missing or no checkpoint, one of another model, or one that is done.
-    """
+    A file that is missing or no checkpoint, one of another model, or one that is done."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -190,14 +184,11 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise HachimachiError(f"ckpt_path={path}: damaged, or not a checkpoint (.ckpt)") from error
     if not isinstance(content, dict) or not {SPEC, "state_dict", "optimizer_states", "epoch"} <= set(content):
-        raise HachimachiError(
-            f"ckpt_path={path}: not a checkpoint to go on from; expected the checkpoints/last.ckpt of a run"
-        )
+        wanted = "expected the checkpoints/last.ckpt of a run"
+        raise HachimachiError(f"ckpt_path={path}: not a checkpoint to go on from; {wanted}")
     check_resumable(path, content["state_dict"])
-    shapes, expected = (
-        {name: tuple(weight.shape) for name, weight in state.items()}
-        for state in (pick(content["state_dict"], WEIGHTS), model.state_dict())
-    )
+    states = pick(content["state_dict"], WEIGHTS), model.state_dict()
+    shapes, expected = ({name: tuple(weight.shape) for name, weight in state.items()} for state in states)
     if shapes != expected:
         parts = json.loads(content[SPEC])["parts"]
         found = f"it is of {parts}, the config says {model.parts}" if parts != model.parts else "its data was another"

@@ -19,10 +19,8 @@ STEPS = 60  # steps of training where nothing is held out to stop by
 MINUTES = (0.75, 14.0)
 """Least and most minutes of a run by default: with imports and score, a performance stays within one, a collection
 within 15."""
-TUNED = 0.3
-"""Minutes of a run that fine-tunes a model, by default: the best comes sooner."""
-PERFORMANCE = 10_000
-"""Events up to which data counts as one performance; with more of them time grows in proportion, to the most."""
+TUNED = 0.3  # minutes of a run that fine-tunes a model, by default: the best comes sooner
+PERFORMANCE = 10_000  # events up to which data is one performance; with more, time grows in proportion, to the most
 OFTEN = 65_536  # events learned from, at least, between two validations of a collection, whose epochs are long
 LEAST = 4096
 """Events learned from, at least, between two validations: epochs of a short piece would use up the patience at once."""
@@ -60,8 +58,7 @@ class Limits:
     def __str__(self) -> str:
         parts = [count(self.epochs, "epoch")] if self.epochs else []
         parts += [count(self.steps, "step")] if self.steps else []
-        if self.minutes:
-            minutes = self.minutes
+        if minutes := self.minutes:
             parts.append(f"about {minutes:.0f} minutes" if minutes >= 2 else f"about {minutes * 60:.0f} s")
         return " or ".join(parts)
 

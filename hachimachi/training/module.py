@@ -32,8 +32,7 @@ class EMA(nn.Module):
     buffers too, and synchronize with the device at every step.
     """
 
-    n_averaged: torch.Tensor
-    """Steps averaged; travels in checkpoints."""
+    n_averaged: torch.Tensor  # steps averaged; travels in checkpoints
 
     def __init__(self, model: EventModel, decay: float) -> None:
         super().__init__()
@@ -103,7 +102,8 @@ class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
     What is validated, kept and played is an average of the weights, an :class:`EMA`. Where windows are augmented, the
-    model is given how; it is validated, kept and played as if they were not.
+    model is given how; it is validated, kept and played as if they were not. Raises `HachimachiError` for a model that
+    was built for another augmentation.
 
     Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, sums over
     columns, each under its :func:`tag`; under ``training/`` the learning rate, the mean norm of gradients before they
@@ -118,9 +118,6 @@ class EventModule(L.LightningModule):
         average: Decay of the average; 0 for none.
         compiled: Whether to train with kernels from `torch.compile`.
         optimizer: Makes the optimizer of groups of weights and `lr`, such as ``torch.optim.RAdam``; AdamW if ``None``.
-
-    Raises:
-        HachimachiError: A model that was built for another augmentation.
     """
 
     def __init__(  # noqa: PLR0913  (the keys of a group of the config)
@@ -189,6 +186,8 @@ class EventModule(L.LightningModule):
         """Start the clock."""
         self.metrics.start()
 
+    on_validation_end = on_train_epoch_start
+
     def on_train_epoch_end(self) -> None:
         """Log the training metrics, where no validation does, at a pace."""
         if self.validated_step is None and self.metrics.steps >= PACE:
@@ -229,10 +228,6 @@ class EventModule(L.LightningModule):
         self.log_dict(self._take_metrics(), sync_dist=True)
         self._log_scores("val")
 
-    def on_validation_end(self) -> None:
-        """Start the clock again."""
-        self.metrics.start()
-
     def on_test_epoch_end(self) -> None:
         """Log nats per event, in total and for each column."""
         self._log_scores("test")
@@ -258,9 +253,7 @@ class EventModule(L.LightningModule):
         return metrics | rate
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) or another, and the schedule of its
-        rate.
-        """
+        """Return AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) or another, and its schedule."""
         weights = list(self.model.parameters())
         groups = [
             {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": self.weight_decay},
@@ -268,8 +261,7 @@ class EventModule(L.LightningModule):
         ]
         # one pass over all weights; under mixed precision it would unscale gradients itself, and none could be clipped
         mixed = "mixed" in str(getattr(self._trainer, "precision", ""))
-        make = self.optimizer or partial(torch.optim.AdamW, fused=not mixed)
-        optimizer = make(groups, lr=self.lr)
+        optimizer = (self.optimizer or partial(torch.optim.AdamW, fused=not mixed))(groups, lr=self.lr)
         # of a function, as against an object, a checkpoint keeps nothing
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step))  # noqa: PLW0108
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

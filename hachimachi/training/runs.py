@@ -61,20 +61,13 @@ SCORES |= {name: name for name in ("weights", "events", "seconds")}  # in score.
 
 
 def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
-    """Return one row for each training run in a folder and below it, jobs of sweeps too.
+    """Return one row for each training run in a folder (its own, or one that holds runs) and below, jobs of sweeps too.
 
-    Args:
-        folder: A run's own folder, or one that holds runs.
-
-    Returns:
-        Columns ``run`` (the path below ``folder``), every key of the config, such as ``model.name``, and scores:
-        ``score/nll`` is the held-out nats per event, ``score/gain`` how far that is below the marginal baseline,
-        ``score/test`` those of the test part; others are there where TensorBoard's log was kept. ``weights``,
-        ``events`` and ``seconds`` say how large the model is, and how much and how long it learned. What a run does not
-        have is missing: the score of one still going.
-
-    Raises:
-        HachimachiError: No such folder, no runs in it, or no pandas.
+    Columns are ``run`` (the path below ``folder``), every key of the config, such as ``model.name``, and scores:
+    ``score/nll`` is the held-out nats per event, ``score/gain`` how far that is below the marginal baseline,
+    ``score/test`` those of the test part; others are there where TensorBoard's log was kept. ``weights``, ``events``
+    and ``seconds`` say how large the model is, and how much and how long it learned. What a run does not have is
+    missing: the score of one still going. Raises `HachimachiError`: no such folder, no runs in it, or no pandas.
 
     >>> import tempfile; from pathlib import Path
     >>> folder = tempfile.TemporaryDirectory()
@@ -103,18 +96,14 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
 def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     """Return every point of every curve of the runs in a folder and below it, from TensorBoard's logs or CSV alike.
 
-    Returns:
-        One row a point: ``run`` (the path below ``folder``), ``step``, ``epoch`` (missing where it is not known),
-        ``time`` (seconds since the run's first point; missing in CSV), ``name``, such as ``val/nll``, and ``value``.
-
-    Raises:
-        HachimachiError: No such folder, no runs in it, or no pandas.
+    One row a point: ``run`` (the path below ``folder``), ``step``, ``epoch`` (missing where it is not known), ``time``
+    (seconds since the run's first point; missing in CSV), ``name``, such as ``val/nll``, and ``value``. Raises as
+    :func:`read_runs`.
     """
     pandas, home = _pandas(), Path(folder)
     points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]
-    table = pandas.DataFrame(points, columns=["run", "step", "epoch", "time", "name", "value"]).astype(
-        {"epoch": "Int64"}
-    )
+    table = pandas.DataFrame(points, columns=["run", "step", "epoch", "time", "name", "value"])
+    table = table.astype({"epoch": "Int64"})
     return table.drop_duplicates(["run", "step", "name"], keep="last", ignore_index=True)  # several loggers
 
 

@@ -98,15 +98,11 @@ def fit(
 
     What was learned since the last validation is validated at the end, unless a second Ctrl-C or an error ended the
     run. It leaves no trace in what a run goes on from but the best score: patience and random numbers are those of a
-    run that was never stopped.
-
-    Raises:
-        HachimachiError: What Lightning does not take, or kernels that cannot be made.
+    run that was never stopped. Raises `HachimachiError`: what Lightning does not take, or kernels that cannot be made.
     """
     stop, checkpoint = _find(trainer, StopGracefully), _find(trainer, LastCheckpoint)
-    ended = _interruption(
-        trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
-    )
+    safe = True if ckpt_path else None
+    ended = _interruption(trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=safe))
     if checkpoint and not ended:
         trainer.save_checkpoint(checkpoint.path)
     at_once = ended == "Ctrl-C"  # a second one: the first ends a run as SIGTERM does
@@ -160,8 +156,7 @@ def fit_on(
 
 def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, **options: Any) -> L.Trainer:
     """Return Lightning's trainer for the devices of a config, with a clock. Raises `HachimachiError`: a device that is
-    not there, several machines that do not know of each other, or arguments that Lightning does not take.
-    """
+    not there, several machines that do not know of each other, or arguments that Lightning does not take."""
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
     if cfg.trainer.num_nodes > 1 and missing and not distributed.is_external():
         advice = "start it with torchrun or srun, or set MASTER_ADDR, MASTER_PORT and NODE_RANK"

@@ -36,15 +36,11 @@ class WindowAugmentation(ABC):
     https://proceedings.mlr.press/v119/jun20a.html). False where it changes nothing.
     """
 
-    share: float
-    """Share of the windows that are augmented."""
-    size: int
-    """How many numbers say how a window was augmented, K."""
-    ops: Sequence[Augmentation] = ()
-    """The user's expressions."""
+    share: float  # share of the windows that are augmented
+    size: int  # how many numbers say how a window was augmented, K
+    ops: Sequence[Augmentation] = ()  # the user's expressions
     in_place: bool = False  # whether each event stays in its place, whatever becomes of its values
-    as_data: bool = False
-    """Whether augmented windows count as data like the others: the model is given no numbers, and histograms stay."""
+    as_data: bool = False  # whether augmented windows are data like others: the model gets no numbers, histograms stay
 
     @abstractmethod
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,11 +209,9 @@ def decide_augmentation(  # noqa: PLR0913  (the keys of a group of the config)
         transpose: Semitones either way.
         louder: Steps of velocity either way.
         stretch: Of times either way, as a natural logarithm.
-        ops: Augmentations in place of all these; see :func:`~hachimachi.augment.apply.parse`.
+        ops: Augmentations in place of all these; see :func:`~hachimachi.augment.apply.parse`. Those of features that
+            the rows do not have raise `HachimachiError`.
         as_data: Whether augmented windows count as data like the others, as for a base of many pieces.
-
-    Raises:
-        HachimachiError: Augmentations of features that the rows do not have.
     """
     if ops:
         try:

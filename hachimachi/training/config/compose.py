@@ -43,8 +43,7 @@ from hachimachi.training.config.overrides import (
 from hachimachi.training.config.schema import OPEN, ConfigError, explain_key, list_schema_keys, schema_of, show
 from hachimachi.training.config.targets import check_open, split_stored, trainer_arguments
 
-NAMED = ("model", "head", "augment")
-"""Groups whose options have keys of their own, so that the same option is chosen before its values are set."""
+NAMED = ("model", "head", "augment")  # groups whose options have keys of their own: the option is chosen first
 LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
 """Keys not taken from a model: where a run writes, what it went on from, the sweep it was a job of, and plug-ins."""
 
@@ -53,14 +52,9 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     """Let Hydra know the config in a model file (``.pt``) or checkpoint (``.ckpt``) as an option of the group `from`.
 
     What the words choose an option for, themselves or by an experiment, is theirs alone. What would run is left out:
-    classes, and plug-ins that the words do not name.
-
-    Returns:
-        The overrides, with that option chosen, and lines to print.
-
-    Raises:
-        ConfigError: A model that was not trained by a config, or that needs a plug-in which the words do not name.
-        HachimachiError: No model.
+    classes, and plug-ins that the words do not name. Return the overrides, with that option chosen, and lines to print.
+    Raises `ConfigError` for a model that was not trained by a config or needs a plug-in which the words do not name,
+    `HachimachiError` for no model.
     """
     summary, overrides = read_summary(path), read_words(words)
     stored = summary.get("config")
@@ -133,11 +127,8 @@ def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str,
 def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:
     """Compose conf/train.yaml with overrides, and check it: in a notebook, a test or inside `hydra.main` alike.
 
-    Args:
-        source: A model whose config to start from, in place of the defaults.
-
-    Raises:
-        ConfigError: One line that names the key and what is allowed.
+    ``source`` is a model whose config to start from, in place of the defaults. Raises `ConfigError`: one line that
+    names the key and what is allowed.
 
     >>> from hachimachi import compose
     >>> cfg = compose(["model=lstm", "optimizer.lr=1e-3"])
@@ -156,14 +147,8 @@ def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> 
 def check_words(
     words: Sequence[str], multirun: bool = False, config_name: str = "train", config_dir: Path | None = None
 ) -> tuple[list[str], DictConfig]:
-    """Check overrides and what they compose to; of a sweep every choice, one at a time.
-
-    Returns:
-        The overrides as Hydra is to get them, and the typed config (of a sweep, of its first choices).
-
-    Raises:
-        ConfigError: As `compose`.
-    """
+    """Check overrides and what they compose to, of a sweep every choice, one at a time; raises as `compose`. Return the
+    overrides as Hydra is to get them, and the typed config (of a sweep, of its first choices)."""
     folders = [find_conf(), *([config_dir] if config_dir else [])]
     offer(find_plugins(read_words(words), folders, config_name))
     options = list_all_options(*folders)
@@ -193,8 +178,7 @@ def check_words(
 
 def check(cfg: DictConfig) -> DictConfig:
     """Merge a composed config into the schema: types are converted, ranges checked, open sections get their defaults.
-    Raises `ConfigError`: a key that is unknown, missing, or of a wrong type or range.
-    """
+    Raises `ConfigError`: a key that is unknown, missing, or of a wrong type or range."""
     named = cfg.get("plugins")
     offer(map(str, named if OmegaConf.is_list(named) else []))
     schema = schema_of(cfg)
@@ -257,9 +241,7 @@ def _wrong(key: str, found: Any) -> ConfigError:
 
 
 def _word(override: Override, value: str) -> str:
-    if override.is_delete():
-        return str(override.input_line)
-    return f"{override.get_key_element()}={value}"
+    return str(override.input_line) if override.is_delete() else f"{override.get_key_element()}={value}"
 
 
 def _compose(overrides: list[str], config_name: str, config_dir: Path | None, *, whole: bool = False) -> DictConfig:
@@ -297,9 +279,8 @@ def _nested_hydra() -> Iterator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-COLLECTION = 20_000
-"""Events to learn from, from which on they are a collection: less to overfit, and more to remember."""
-DEFAULTS: dict[str, tuple[Any, Any, Any]] = {
+COLLECTION = 20_000  # events to learn from, from which on they are a collection: less to overfit, more to remember
+DEFAULTS: dict[str, tuple[Any, Any, Any]] = {  # for a performance, for a collection, for either in fine-tuning
     "dataset.window": (64, 128, 64),
     "dataset.batch_size": (16, 16, 8),
     "model.dropout": (0.4, 0.2, 0.2),
@@ -308,7 +289,6 @@ DEFAULTS: dict[str, tuple[Any, Any, Any]] = {
     "augment.as_data": (False, False, True),
     "optimizer.lr": (3e-3, 3e-3, 1e-3),
 }
-"""Values by key, for a performance, for a collection, and for either where a model is fine-tuned on it."""
 
 
 def default_for(key: str, events: int, *, fine_tuned: bool = False) -> Any:
@@ -317,9 +297,7 @@ def default_for(key: str, events: int, *, fine_tuned: bool = False) -> Any:
 
 
 def resolve_defaults(cfg: DictConfig, events: int, *, fine_tuned: bool = False) -> DictConfig:
-    """Return a config with values for the keys of `DEFAULTS` that are null, and for the size and layers of the model,
-    where the chosen part takes them.
-    """
+    """Return a config with values for null keys of `DEFAULTS`, and the model's size and layers where it has them."""
     resolved = cfg.copy()
     for key in DEFAULTS:
         group, option = key.split(".")

@@ -33,17 +33,14 @@ from hachimachi.training.config.schema import (
 
 Options = dict[str, list[str]]
 _OVERRIDE = re.compile(r"~|\+{0,2}[\w$][\w$./@:-]*=")
-FROM, STORED = "from", "stored"
-"""Group and option as which the config in a model file is composed; see :mod:`hachimachi.training.config.compose`."""
+FROM, STORED = "from", "stored"  # group and option as which the config in a model file is composed; see compose.py
 
 
 def as_overrides(words: Sequence[str], named: Sequence[str] = ("dataset.path",)) -> list[str]:
     """Turn the leading files into overrides: DATA into `dataset.path`, MODEL.pt into `output`.
 
     A lone file that ends in `.pt` is ``named``. What a shell has cut at a space within braces is one word again.
-
-    Raises:
-        ConfigError: A third file, or a file after an override.
+    Raises `ConfigError` for a third file, or a file after an override.
     """
 
     def is_file(word: str) -> bool:
@@ -146,8 +143,7 @@ def list_choices(override: Override, options: Options) -> list[str]:
 
 
 def offer(names: Iterable[str]) -> None:
-    """Import plug-ins, and let Hydra know each of their backbones and heads as an option with its defaults. Raises
-    `ConfigError`: as :func:`hachimachi.plugins.load`."""
+    """Import plug-ins, or raise a `ConfigError`; Hydra then has their backbones and heads as options with defaults."""
     try:
         plugins.load(names)
     except HachimachiError as error:
@@ -180,8 +176,7 @@ def find_plugins(overrides: Sequence[Override], folders: Sequence[Path], config_
 
 
 def read_key(file: Path, key: str) -> Any:
-    """Return what a config's file has at its top under a key; nothing if it cannot be read. Raises `ConfigError`: it
-    is no YAML."""
+    """Return what a config's file has at its top under a key, nothing if unreadable; `ConfigError` if it is no YAML."""
     try:
         value = OmegaConf.select(OmegaConf.create(file.read_text(encoding="utf-8")), key)
     except yaml.YAMLError as error:

@@ -22,18 +22,12 @@ from hachimachi.models import backbones
 from hachimachi.training.config.groups import find_conf, list_options
 
 LOGGERS = ("tensorboard", "csv")  # loggers of the curves
-SHAPES = ("constant", "cosine", "onecycle")
-"""Shapes of the learning rate over a run; see :mod:`hachimachi.training.limits`."""
-OPEN = ("optimizer", "trainer", "callbacks", "logger")
-"""Sections that take more than their own keys; see :mod:`hachimachi.training.config.targets`."""
+SHAPES = ("constant", "cosine", "onecycle")  # of the learning rate over a run; see hachimachi.training.limits
+OPEN = ("optimizer", "trainer", "callbacks", "logger")  # sections that take more than their own keys; see targets.py
 TARGET = "_target_"  # key that names a class
 
 
-def _is_any(value: Any) -> bool:  # noqa: ARG001  (as any key accepts a value)
-    return True
-
-
-def _key(expected: str, accepts: Callable[[Any], bool], null: bool = False) -> Any:
+def _key(expected: str, accepts: Callable[[Any], bool] = lambda _: True, null: bool = False) -> Any:
     """Declare a key: its default stands in conf/; here one that may be null is null, others are missing."""
     if null:
         return field(default=None, metadata={"expected": f"{expected}, or null", "accepts": accepts})
@@ -71,7 +65,7 @@ def _file(null: bool = False) -> Any:
 
 
 def _flag(null: bool = False) -> Any:
-    return _key("true or false", _is_any, null)
+    return _key("true or false", null=null)
 
 
 def _is_list(value: Any, accepts: Callable[[Any], bool]) -> bool:
@@ -79,9 +73,8 @@ def _is_list(value: Any, accepts: Callable[[Any], bool]) -> bool:
 
 
 def _is_devices(value: Any) -> bool:
-    if _is_list(value, lambda index: type(index) is int and index >= 0):
-        return True
-    return value == "auto" or (type(value) is int and value >= 1)
+    listed = _is_list(value, lambda index: type(index) is int and index >= 0)
+    return listed or value == "auto" or (type(value) is int and value >= 1)
 
 
 def _is_loggers(value: Any) -> bool:
@@ -131,7 +124,7 @@ class HeadConfig:
     components: int = _whole(1)
     width: int | None = _whole(1, null=True)
     dropout: float | None = _number("a number from 0 to below 1", lambda value: 0 <= value < 1, null=True)
-    order: list[str] | None = _key("a list of columns, such as [pitch,time]", _is_any, null=True)  # noqa: RUF009
+    order: list[str] | None = _key("a list of columns, such as [pitch,time]", null=True)  # noqa: RUF009
     any_order: float | None = _number("a number from 0 to 1", lambda value: 0 <= value <= 1, null=True)
     intervals: int | None = _whole(0, null=True)
 
@@ -165,8 +158,7 @@ class OptimizerConfig:
 
 @dataclass
 class TrainerConfig:
-    """On what it computes, and for how long. Names are those of `lightning.Trainer` where it has them, and all others
-    that it has may be there too."""
+    """On what it computes, and how long. Names are those of `lightning.Trainer`, whose others may be there too."""
 
     accelerator: str = _one_of("auto", "cpu", "cuda")
     devices: Any = _key("a whole number from 1, a list of device numbers, or auto", _is_devices)  # noqa: RUF009
@@ -246,8 +238,8 @@ class TrainConfig:
     seed: int = _key("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)
     ckpt_path: str | None = _file(null=True)
     test: bool = _flag()
-    tags: list[str] = _key("a list of words, such as [baseline,evening]", _is_any)  # noqa: RUF009
-    plugins: list[str] = _key("a list of modules, such as [mypackage.mymodule]", _is_any)  # noqa: RUF009
+    tags: list[str] = _key("a list of words, such as [baseline,evening]")  # noqa: RUF009
+    plugins: list[str] = _key("a list of modules, such as [mypackage.mymodule]")  # noqa: RUF009
 
 
 GROUPS: dict[str, tuple[str, type]] = {"model": ("backbone", ModelConfig), "head": ("head", HeadConfig)}
@@ -278,11 +270,10 @@ class ConfigError(HachimachiError):
         super().__init__(name_of(message))
 
 
-NAMES = {
+NAMES = {  # types that YAML has, and how errors name them
     **{int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"},
     **{list: "a list", tuple: "a list", dict: "keys and values"},
 }
-"""Types that YAML has, and how errors name them."""
 
 
 def accepts(kind: Any, value: Any) -> bool:  # noqa: PLR0911  (one a kind)

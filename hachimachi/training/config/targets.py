@@ -36,22 +36,19 @@ from hachimachi.training.config.schema import (
 )
 
 Built = TypeVar("Built")
-OWNED = {
+OWNED = {  # arguments of the trainer that the run decides, and what to say in place of them
     "logger": "+logger.mine={_target_: …} adds one",
     "callbacks": "+callbacks.mine={_target_: …} adds one",
     "default_root_dir": "hydra.run.dir=… says where a run writes",
     "enable_checkpointing": "+callbacks.mine={_target_: lightning.pytorch.callbacks.ModelCheckpoint} adds to its own",
 }
-"""Arguments of the trainer that the run decides, and what to say in place of them."""
 COUNTED = ("accumulate_grad_batches",)  # arguments whose range the trainer does not check
-HYDRA = (TARGET, "_args_", "_partial_", "_recursive_", "_convert_")
-"""Keys beside ``_target_`` that are for Hydra."""
-KINDS = {
+HYDRA = (TARGET, "_args_", "_partial_", "_recursive_", "_convert_")  # keys that are for Hydra
+KINDS = {  # what the classes of each section are to be
     "callbacks": "lightning.pytorch.callbacks.Callback",
     "logger": "lightning.pytorch.loggers.Logger",
     "optimizer": "torch.optim.Optimizer",
 }
-"""What the classes of each section are to be."""
 _SECTIONS: dict[str, Any] = {each.name: each.default_factory for each in fields(TrainConfig) if each.name in OPEN}
 _OWN = {name: {key.name for key in fields(section)} for name, section in _SECTIONS.items()}
 
@@ -64,8 +61,7 @@ def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
 
 
 def check_open(cfg: DictConfig) -> None:
-    """Check what open sections have besides their own keys: names, classes, arguments and their types. Raises
-    `ConfigError`: what is wrong, and the nearest right spelling."""
+    """Check names, classes and arguments that open sections have besides their own keys; raises a `ConfigError`."""
     if more := list_more(cfg, "trainer"):
         _check_trainer(more)
     for key in ("strategy", "profiler"):

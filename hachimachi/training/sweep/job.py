@@ -126,23 +126,20 @@ def _say_what_came(site: Site) -> None:
     if job.ended and distributed.is_first():
         score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
         state = f" ({job.state})" if job.state else ""
-        words = as_words(HydraConfig.get().overrides.task)
-        print(f"job {job.name}{state}: {score}  {' '.join(words)}", flush=True)
+        print(f"job {job.name}{state}: {score}  {' '.join(as_words(HydraConfig.get().overrides.task))}", flush=True)
 
 
-EXTRAS = {
+EXTRAS = {  # words with the plug-in of Hydra that they need, and the extra that brings it
     "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
     "hydra/launcher=joblib": ("hydra_joblib_launcher", "sweep"),
     "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "cluster"),
     "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "cluster"),
 }
-"""Words with the plug-in of Hydra that they need, and the extra that brings it."""
 
 
 def check_sweep(words: Sequence[str], multirun: bool) -> None:
-    """Check that words for a sweep are there with `-m`, once, and that what they need is installed. Raises
-    `ConfigError`: what to type instead."""
+    """Check that words for a sweep come with `-m`, once, and what they need is there; raises a `ConfigError`."""
     for word in words:
         plugin, extra = EXTRAS.get(word, ("", ""))
         if plugin and not (find_spec("hydra_plugins") and find_spec(f"hydra_plugins.{plugin}")):

@@ -22,9 +22,7 @@ from hachimachi.console import narrow_console
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
 
-MODEL = "model.pt"
-SCORE = "score.json"
-CURVE = "curve.csv"
+MODEL, SCORE, CURVE = "model.pt", "score.json", "curve.csv"
 HEADER = ("step", "seconds", "nats")
 SEED = "seed"
 

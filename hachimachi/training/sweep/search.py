@@ -83,8 +83,7 @@ def best_at(curve: Curve, step: int) -> float | None:
     return min((nats for at, nats in curve if at <= step), default=None)
 
 
-BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-"""The launcher that runs one job after the other, in this process."""
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"  # one job after the other, in this process
 QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
