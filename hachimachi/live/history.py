@@ -16,6 +16,10 @@ from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
 from hachimachi.live.protocols import Note, PlayableModel, Refused, Row, quote
 
 LARGEST = 1e9  # no feature has values beyond this; a network that observes one may not recover
+LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
+ECHO_SECONDS = 0.5  # after an output an equal input is its echo; later it is somebody who plays the same
+RECENT = 512  # events; a longer past changes little in what a model of this size predicts
+CATCH_UP = 64  # events of the past that a model observes when it takes over from another
 
 
 class InputForm:
@@ -43,8 +47,7 @@ class InputForm:
             variable = [i for i in columns if i not in constants]
             self._columns.setdefault(len(variable), variable)
         self._defaults = [math.nan if features[i].masked else constants.get(i, math.nan) for i in every]
-        self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])
-        """Names of the fewest values that will do."""
+        self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])  # the fewest that will do
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
         """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
@@ -76,15 +79,6 @@ def check_number(what: str, number: float, largest: float = LARGEST) -> float:
     return number
 
 
-ECHO_SECONDS = 0.5
-"""How long after an output an equal input is its echo; later it is somebody who plays the same."""
-
-
-RECENT = 512  # events; a longer past changes little in what a model of this size predicts
-LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
-CATCH_UP = 64  # events of the past that a model observes when it takes over from another
-
-
 class ObservedEvent(NamedTuple):
     """One event that the model observed; ``own`` if it had played it itself."""
 
@@ -109,8 +103,7 @@ class History:
     def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
         self._total = 0  # events observed, those included that are no longer kept
-        self.speed = 1.0
-        """Seconds of the model in one of the clock."""
+        self.speed = 1.0  # seconds of the model in one of the clock
         self._use(player)
         self._clear()
 
@@ -157,9 +150,7 @@ class History:
 
     def find_release(self, features: Row) -> Note | None:
         """Return the note that an input ends, ``None`` if it is an event; see `velocity_of_releases`."""
-        if self._velocity is None or features[self._velocity] != 0:
-            return None
-        return self._names.of(features.tolist())
+        return None if self._velocity is None or features[self._velocity] != 0 else self._names.of(features.tolist())
 
     def release(self, note: Note, at: float) -> None:
         """Fill in the duration of a player's note that ends, if it was not known: another model may observe it."""
@@ -272,5 +263,4 @@ class History:
         self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
-        self.last: float | None = None
-        """When the event that was observed last happened."""
+        self.last: float | None = None  # when the event that was observed last happened

@@ -25,8 +25,7 @@ BUSY_SECONDS = 0.002  # after so long in one packet, what is due meanwhile sound
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to play. ``primers``: Its state after each primer, by name. ``seed``: Where its random
-    numbers began."""
+    """A model that is ready to play; ``primers`` are its states after each, ``seed`` where its random numbers began."""
 
     name: str
     player: PlayableModel
@@ -35,8 +34,7 @@ class LoadedModel:
 
 
 class Instrument:
-    """The routes of the protocol, bound to one performer. ``loaded``: Is called when one of them has been. ``options``:
-    Further arguments of `Performer`."""
+    """The routes of the protocol for one performer. ``loaded``: Is told each load. ``options``: Of `Performer`."""
 
     def __init__(
         self,
@@ -56,8 +54,7 @@ class Instrument:
         model.player.sampling = self.steering.sampling
         self.stopped = False
         self._wire, self._loaded = wire, loaded
-        self.models = {each.name: each for each in (model, *standbys)}
-        """By name, those that may take its place among them."""
+        self.models = {each.name: each for each in (model, *standbys)}  # those that may take its place among them
         self._seeds = {each.name: each.seed for each in self.models.values()}
         self._primer = ""  # the one that it has gone on from
         self._asker: Address | None = None  # who is answered

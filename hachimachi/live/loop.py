@@ -26,29 +26,30 @@ if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble
     from hachimachi.live.record.recorder import Recorder
 
-SPIN_SECONDS = 0.0005
-"""The system may wake us this much late, so the last stretch before a deadline is spent awake."""
+SPIN_SECONDS = 0.0005  # the system may wake us so late: the last stretch before a deadline is spent awake
 LAST_SECONDS = 0.00005  # before a deadline, nothing else is begun any more
-DRAIN_SECONDS = 0.0005
-"""So long packets are received in one turn: a flood must not keep what is due from sounding."""
+DRAIN_SECONDS = 0.0005  # of receiving in one turn: a flood must not keep what is due from sounding
+PRIORITY = 40  # above all that is not real-time, below the interrupts (50) and what moves sound (JACK, PipeWire)
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+ADVICE = (
+    "to allow it, put the line '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio and "
+    "log in again ('ulimit -r' then says 95), or run 'sudo setcap cap_sys_nice=ep {python}'"
+)
 WARM_UP = (60.0, 80.0, 0.5, 0.0)  # values of the message to nobody
 LONGEST_WAIT = 3600.0
-REST_SECONDS, REST_EVERY = 0.05, 10.0
-"""Garbage is collected only in a pause of the first length, and no more often than the second."""
+REST_SECONDS, REST_EVERY = 0.05, 10.0  # garbage is collected in a pause of the first, no more often than the second
 
 
 class Loop:
-    """The socket that a service receives on and sends from. ``reply``: Whether to send to those who send, too: to the
-    one who asked, else to the one who sent last. Raises `HachimachiError`: an address that is not known or not ours, or
-    a port in use."""
+    """The socket of a service. ``reply``: Whether to send to those who send, too: to who asked, else to who sent last.
+    Raises `HachimachiError`: an address that is not known or not ours, or a port in use."""
 
     def __init__(self, listen: Address, outs: Sequence[Address], reply: bool = False) -> None:
         family, here = resolve(*listen, "--address")
         there = [resolve(*out, "--out") for out in outs]
         self._reply = reply
         self._last_sender: Address | None = None
-        self.readers: Container[Address] = ()
-        """Who is answered otherwise, and is no one to reply to."""
+        self.readers: Container[Address] = ()  # who is answered otherwise, and is no one to reply to
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._waker, self._wake = socket.socketpair()
         try:
@@ -67,14 +68,12 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.exposed = not is_loopback(here[0])
-        """Whether other machines can reach it."""
+        self.exposed = not is_loopback(here[0])  # whether other machines can reach it
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
             self._unread.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         self._nobody = self._unread.getsockname()
-        # To send from the socket that receives lets a program answer to where it was called from. But what is bound to
-        # loopback reaches no other machine, and a socket has one family.
+        # sent from the socket that receives, it can be answered; but loopback reaches no other machine, IPv4 no IPv6
         self._outs: list[tuple[socket.socket, tuple[str, int]]] = []
         for out_family, out in there:
             sender = self._socket
@@ -97,8 +96,7 @@ class Loop:
         return self._wake.fileno()
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
-        """Send one packet out, and to one who asked. That nobody listens is no error. Raises `OSError`: the system
-        refuses to send it to somebody; the others have got it."""
+        """Send a packet out, and to who asked; nobody needs to listen. Raises `OSError` once all the others have it."""
         receivers = self._outs
         asker = (self._last_sender if to is None or to in self.readers else to) if self._reply else None
         if asker is not None and all(where != asker for _, where in self._outs):
@@ -260,15 +258,6 @@ def ended_by_signals(loop: Loop) -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-PRIORITY = 40
-"""Above all that is not real-time, below the interrupts (50) and what moves the sound itself (JACK, PipeWire)."""
-MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
-ADVICE = (
-    "to allow it, put the line '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio and "
-    "log in again ('ulimit -r' then says 95), or run 'sudo setcap cap_sys_nice=ep {python}'"
-)
-
-
 @contextmanager
 def realtime() -> Iterator[str]:
     """Request real-time scheduling for a while: yields what was granted, and puts everything back at the end."""
@@ -277,9 +266,9 @@ def realtime() -> Iterator[str]:
 
 
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
-    """Ask for real-time scheduling of the calling thread until it ends; what it starts does not inherit it. It asks for
-    SCHED_FIFO, and for memory that is not paged out; sched(7), mlockall(2). What takes that back is added to ``undo``.
-    Returns one sentence: what was granted, or why it was not and what a person can do. It never raises."""
+    """Ask for SCHED_FIFO for the calling thread, not for what it starts, and for memory that is not paged out;
+    sched(7), mlockall(2). What takes that back is added to ``undo``. Returns one sentence: what was granted, or why it
+    was not and what a person can do. It never raises."""
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."

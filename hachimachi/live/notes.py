@@ -15,6 +15,8 @@ from hachimachi.live.protocols import Listener, Note, Row
 from hachimachi.live.schedule import Prediction
 
 INSTANT = 0.005  # seconds: notes that begin closer together are one chord
+FINEST = 1e-6  # seconds; what is less late is on time
+PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
 
 
 class ActiveNotes:
@@ -38,8 +40,7 @@ class ActiveNotes:
         return self._ends[0][0] if self._ends else None
 
     def steal(self, at: float) -> Note | None:
-        """Take out the note that began first, for one more to begin (voice stealing); ``None`` where all have begun at
-        this moment."""
+        """Take out the note that began first, for one more (voice stealing); ``None`` where all have begun just now."""
         note, (began, _) = next(iter(self._sounding.items()))
         if at - began < INSTANT:
             return None
@@ -77,10 +78,6 @@ class ActiveNotes:
         self._sounding.clear()
         self._ends.clear()
         return notes
-
-
-FINEST = 1e-6  # seconds; what is less late is on time
-PER_E_FOLD = 50  # bins for each factor of e: a percentile is read to within 2 %
 
 
 class LatencyHistogram:

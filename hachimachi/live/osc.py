@@ -1,7 +1,6 @@
 """OSC 1.0 packets to messages and back (https://opensoundcontrol.stanford.edu/spec-1_0.html), without sockets.
 
-Messages are read by python-osc. Bundles are walked here: python-osc sorts them by time tag, recurses into them, and
-does not return from an element of negative size.
+Messages are read by python-osc, bundles here: it sorts them by time, recurses, and hangs on a negative size.
 """
 
 from __future__ import annotations
@@ -19,7 +18,11 @@ from pythonosc.osc_message import ParseError as MessageError
 
 from hachimachi.live.protocols import SHOW_SECONDS, Address, Listener, Note, Refusals, Refused, Row, quote
 
+Value = float | str
 LONGEST = 16_384  # bytes of one message: python-osc takes time quadratic in it, and 3,000 features fit
+SKEW_SECONDS = 0.25  # between a time tag and its arrival, either way; further off is a clock that is wrong
+LEAK = 0.05  # of what is found of a clock, by which each newer packet corrects it
+MOST_CLOCKS = 64  # senders whose clocks are remembered
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -51,9 +54,9 @@ class Message(NamedTuple):
 
 
 def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
-    """Read a packet, in the order in which it was written. A bad element costs itself and no other. ``packet``: One
-    datagram. ``now``: Its arrival in seconds of the clock by which the events are timed. ``wall``: The same moment in
-    seconds since 1970, to which time tags refer."""
+    """Read a datagram in the order in which it was written; a bad element costs itself and no other. ``now``: Its
+    arrival, in seconds of the clock by which events are timed. ``wall``: The same in seconds since 1970, as in time
+    tags."""
     waiting: list[tuple[int, int, float | None]] = [(0, len(packet), None)]
     while waiting:
         start, end, ahead = waiting.pop()
@@ -149,9 +152,6 @@ def encode_bundle(message: bytes, wall: float) -> bytes:
     return _BUNDLE + struct.pack(">Qi", tag, len(message)) + message
 
 
-Value = float | str
-
-
 class Wire:
     """Sends messages to the programs at the other end. It never raises."""
 
@@ -167,8 +167,7 @@ class Wire:
 
         self.refusals = Refusals(say, answer, clock)
         self.say, self._send = say, send
-        self.watch: Callable[..., None] | None = None
-        """Is called with what `post` sends, the address and the values, before it is rounded to single precision."""
+        self.watch: Callable[..., None] | None = None  # is told what `post` sends, before it is rounded to float32
 
     def post(self, route: str, *values: Value, to: Address | None = None) -> None:
         """Send a message, also to one who asked."""
@@ -182,12 +181,6 @@ class Wire:
             self._send(packet, to)
         except OSError as error:
             self.refusals.note(Refused("send", f"cannot send {route}: {error.strerror or error}; see --out"))
-
-
-SKEW_SECONDS = 0.25
-"""A time tag may be ahead of its arrival by this much, or behind it: what lies further off is a clock that is wrong."""
-LEAK = 0.05  # of what is found of a clock, by which each newer packet corrects it
-MOST_CLOCKS = 64  # senders whose clocks are remembered
 
 
 class Inbox:

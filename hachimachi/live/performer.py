@@ -18,6 +18,9 @@ from hachimachi.sampling import Sampling
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
+RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
+BEHIND_SECONDS = 1.0  # a model that plays alone and is later goes on from now, rather than catch up in a burst
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -31,7 +34,7 @@ class Mode:
     after_silence: bool = False
 
 
-MODES = {
+MODES = {  # in all of them ``/output`` may be fed back to ``/input``
     mode.name: mode
     for mode in (
         Mode("follow", answers=True),
@@ -40,7 +43,6 @@ MODES = {
         Mode("duet", answers=True, alone=True),
     )
 }
-"""By name. In all of them ``/output`` may be fed back to ``/input``."""
 
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
@@ -59,9 +61,8 @@ def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
 
 @dataclass(kw_only=True)
 class Status(Counts):
-    """How a performer stands at one moment. ``shortest_input`` names the fewest values that an input may carry;
-    ``speed`` is seconds of the model in one of the clock; ``latency`` is how late outputs were, and goes on counting.
-    """
+    """How a performer stands at one moment. ``shortest_input``: Names of the fewest values that an input may carry.
+    ``speed``: Seconds of the model in one of the clock. ``latency``: How late outputs were; it goes on counting."""
 
     features: tuple[str, ...]
     shortest_input: tuple[str, ...]
@@ -78,11 +79,6 @@ class Status(Counts):
     def state(self) -> str:
         """``paused``, ``playing`` or ``listening``."""
         return "paused" if self.paused else "playing" if self.alone else "listening"
-
-
-RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
-BEHIND_SECONDS = 1.0
-"""A model that plays alone and is later than this goes on from now, rather than catch up in a burst."""
 
 
 class Performer:
@@ -240,7 +236,7 @@ class Performer:
     def hear(self, values: Sequence[object], at: float | None = None, asker: Address | None = None) -> None:
         """Let the model observe an event. The answer comes with ``play``; of several events before it, the newest is
         answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`. ``values``: All
-        features, or fewer as `InputForm` allows. ``at``: When it happened, in seconds of the clock; now, if not given.
+        features, or fewer as `InputForm` allows. ``at``: When it happened, in seconds of the clock; else now.
         ``asker``: Who sent it. Raises `Refused`: values that are no event; nothing has changed."""
         features, now = self._history.form.row(values), self._clock()
         echo_of, observed = self._history.claim(features, now)
@@ -271,8 +267,8 @@ class Performer:
             self._alone, self._takes_turn = False, now + self._silence
 
     def release(self, note: Note, at: float) -> None:
-        """End a player's note, at a moment in seconds of the clock: how long it was is known from here on. Nothing that
-        waits or sounds changes, nor does anything where no such note had begun."""
+        """End a player's note, if one had begun, at a moment in seconds of the clock: how long it was is known from
+        here on. Nothing that waits or sounds changes."""
         self.counts.released += 1
         self._history.release(note, at)
         for listener in self._listeners:

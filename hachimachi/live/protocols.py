@@ -15,24 +15,24 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.sampling import Sampling
 
+Row = NDArray[np.float64]
+Address = tuple[str, int]  # host and port of a program that sent something
+Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "send"]
+SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0  # at most one line, and one ``/status error``, of a kind and route in this time
+
 
 class Note(NamedTuple):
     """What a note-off has to name."""
 
     pitch: int
-    channel: int | None = None
-    """Value of the feature ``channel`` or ``instrument``, where there is one."""
-
-
-Row = NDArray[np.float64]
+    channel: int | None = None  # value of the feature ``channel`` or ``instrument``, where there is one
 
 
 class PlayableModel(Protocol):
     """What a performer needs of a model; `hachimachi.player.engine.Player` is one. A row is [dt, f0, f1, …] where
     ``temporal``, with dt NaN for a first event, else [f0, f1, …]."""
 
-    sampling: Sampling
-    """How it samples; may be replaced between two events."""
+    sampling: Sampling  # how it samples; may be replaced between two events
 
     @property
     def moment(self) -> tuple[float, int]:
@@ -87,9 +87,6 @@ class PlayableModel(Protocol):
         """Go back to a state."""
 
 
-Address = tuple[str, int]  # host and port of a program that sent something
-
-
 class Listener(Protocol):
     """Is called when something happens, in the playing thread: it must be quick, and must not raise. Times are seconds
     of the performer's clock. An output that comes back as an input is not reported again."""
@@ -108,11 +105,6 @@ class Listener(Protocol):
 
     def ended(self, note: Note, at: float, early: bool) -> None:
         """A note ends; early, if something cut it short: panic, reset, another mode, the end."""
-
-
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "send"]
-SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0
-"""At most one new line on the screen, and one ``/status error``, of a kind and route in this time."""
 
 
 class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)

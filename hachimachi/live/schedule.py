@@ -12,6 +12,9 @@ from hachimachi.live.history import Past
 from hachimachi.live.protocols import Address, Row
 
 Pending = Literal["one", "all"]  # how many predictions may wait
+# a model that plays alone samples so far ahead, and no more events: the notes of a chord are all there when it sounds
+AHEAD_SECONDS, MOST_AHEAD = 0.03, 32
+_deadline = attrgetter("deadline")
 
 
 @dataclass
@@ -37,20 +40,13 @@ class Input(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is to sound, when and why: ``before`` is what the model had observed before it, if it observed it ahead of
-    time."""
+    """What is to sound, when and why. ``before``: What the model had observed until then, if it observed it ahead."""
 
     deadline: float
     features: Row
     requested: float
     asker: Address | None = None
     before: Past | None = None
-
-
-_deadline = attrgetter("deadline")
-AHEAD_SECONDS, MOST_AHEAD = 0.03, 32
-"""A model that plays alone samples so much ahead of the next event, and no more events than these: the notes of a chord
-are all there when it sounds."""
 
 
 class Schedule:

@@ -80,8 +80,7 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
-    """Refuse files, given with an option, that would have the same name on the wire as each other or as ``others``.
-    Raises `HachimachiError`: the first of them whose name is taken."""
+    """Raise `HachimachiError` for the first file whose name on the wire is that of an earlier one or of ``others``."""
     taken = {path.stem: path for path in others}
     for path in paths:
         if path.stem in taken:

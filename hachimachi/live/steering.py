@@ -1,7 +1,4 @@
-"""How a model is to sample, as messages ask for it while it plays.
-
-Requests are kept apart by column and by kind, so that each can be released.
-"""
+"""How a model is to sample, as messages ask while it plays; kept by column and kind, so that each can be released."""
 
 from __future__ import annotations
 
@@ -21,11 +18,9 @@ from hachimachi.live.protocols import Refused, quote
 from hachimachi.sampling import Sampling, number_for
 
 Line = tuple[str | float, ...]  # one line of what is answered or described, as it is sent after ``/status``
-NUMBERS = {"temperature": 1.0, "top_p": 1.0, "min_p": 0.0}
-"""What takes a number, and the one that changes nothing."""
+NUMBERS = {"temperature": 1.0, "top_p": 1.0, "min_p": 0.0}  # what takes a number, and the one that changes nothing
+# of constraints: a column may have one of each, which hold together; start: given at the start, none of the others
 KINDS = ("range", "scale", "values", "start")
-"""Kinds of constraints; one of a kind holds for a column, and those of different kinds hold together. ``start`` is what
-was given at the start and is none of the others."""
 SYNONYMS = {"only": "values", "given": "values"}
 ROUTES = (*(f"/{name}" for name in NUMBERS), "/polyphony", "/constrain", "/release")
 MOST_VALUES = 512  # that a column may be held to
@@ -126,8 +121,7 @@ class Steering:
         return self.sampling, lines
 
     def adapt(self, columns: Sequence[Column]) -> Sampling:
-        """Request the same of another model, and return how it is to sample; raises, and changes nothing, where it
-        cannot."""
+        """Request the same of another model, and return its sampling; raises, and changes nothing, where it cannot."""
         self._use(columns, self.request)
         return self.sampling
 
@@ -137,8 +131,7 @@ class Steering:
         sampling.check(columns)
         self.columns, self.names = tuple(columns), names
         self.request, self.sampling = request, sampling
-        self.lines = request.lines(names)
-        """All that differs from what was learned: overall, then by column, in the order of the columns."""
+        self.lines = request.lines(names)  # all that differs from what was learned: overall, then by column, in order
 
     def _number(self, what: str, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Line]]:
         route = f"/{what}"
@@ -163,8 +156,7 @@ class Steering:
 
     def _constrain(self, values: tuple[object, ...]) -> tuple[SamplingRequest, list[Line]]:
         if len(values) < 3:
-            expected = "NAME range LOW HIGH, NAME values V … or NAME scale WORDS …"
-            raise _wrong_length("/constrain", values, expected)
+            raise _wrong_length("/constrain", values, "NAME range LOW HIGH, NAME values V … or NAME scale WORDS …")
         name = self._find("/constrain", values[0])
         kind = _read_kind("/constrain", values[1], KINDS[:3])
         what, values = f"/constrain {name} {kind}", values[2:]
@@ -208,9 +200,8 @@ class Steering:
 
 
 def read_number(what: str, value: object, largest: float = LARGEST) -> float:
-    """Return a number that was sent as one or as text; ``what`` begins the message of an error. Single precision is
-    read as the shortest decimal that it stands for: 0.8, not 0.800000011920929. Raises `Refused`: it is no finite
-    number of sensible size."""
+    """Return a number sent as one or as text; ``what`` begins the message of an error. Single precision is read as the
+    shortest decimal it stands for: 0.8, not 0.800000011920929. Raises `Refused`: no finite number of sensible size."""
     number = _as_number(value)
     if number is None:
         raise Refused("type", f"{what} is {quote(value)}, expected a number")

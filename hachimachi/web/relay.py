@@ -20,8 +20,7 @@ from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.web.takes import Take
 
 _OTHERS = "/input /sample /start /pause /reset /panic /mode /silence /speed /seed /load /prime /status"
-ROUTES = {*_OTHERS.split(), *STEERING_ROUTES}
-"""What a page may send: all of the protocol but ``/stop``, which would end the program, and ``/feed``."""
+ROUTES = {*_OTHERS.split(), *STEERING_ROUTES}  # not ``/stop``, which would end the program, nor ``/feed``
 MOST_VALUES, LONGEST_TEXT = 520, 64  # of a message
 EARLIEST = 0.25  # seconds before it arrives that an event may have happened: a radio's delay
 RECENT = 2000  # events that a new page is told
@@ -37,8 +36,7 @@ class Relay(asyncio.DatagramProtocol):
         self.known: dict[str, Any] = {"hello": True, "lost": True, "about": [], "models": []}
         """What a page is told first, with the events of ``recent``."""
         self.recent: deque[list[Any]] = deque(maxlen=RECENT)
-        self.takes: list[Take] = []
-        """Of each model; models with the same features share one."""
+        self.takes: list[Take] = []  # of each model; models with the same features share one
 
     async def follow(self, performer: Address) -> None:
         """Ask for the feed every second until cancelled; that it is gone is told to the pages."""
@@ -54,8 +52,7 @@ class Relay(asyncio.DatagramProtocol):
 
     def send(self, route: str, values: list[Any], at: float | None = None) -> None:
         """Send a page's message; ``at`` is when it happened, in seconds of the playing clock. Raises ValueError: one
-        that a page may not send, or values that are neither numbers nor short texts.
-        """
+        that a page may not send, or values that are neither numbers nor short texts."""
         number, _, rest = route.removeprefix("/").partition("/")
         plain = f"/{rest}" if number.isdecimal() and len(number) < 4 else route
         if plain not in ROUTES or len(values) > MOST_VALUES:

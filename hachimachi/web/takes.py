@@ -18,13 +18,11 @@ from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.record.dataset import DURATION, Recorded, make_sequences
 from hachimachi.live.screen.snapshot import MODEL, RELEASED, YOU, ScreenEvent
 
-MOST_EVENTS = 250_000
-"""The last of a performance, an hour and a half at fifty events a second; in memory 12 MB with four features."""
+MOST_EVENTS = 250_000  # the last, an hour and a half at fifty a second; in memory 12 MB with four features
 
 
 class Take:
-    """The events of models that have the same features, in the order in which they were told; of ``who`` the first is
-    the player."""
+    """The events, as they were told, of models with the same features; of ``who`` the first is the player."""
 
     def __init__(self, features: Sequence[Feature], who: Sequence[str]) -> None:
         self.features, self._who, self._size = tuple(features), tuple(who), len(features) + 2
@@ -55,8 +53,7 @@ class Take:
     def render(self, name: str, seconds: float = math.inf) -> bytes:
         """Return the last seconds as the file of this name, .mid, .json or .wav; of the column ``player`` 0 is the
         player, 1 the first model, and in MIDI they are tracks. Raises `HachimachiError`: nothing was played, or events
-        that the format cannot hold.
-        """
+        that the format cannot hold."""
         rows = np.array(self._rows).reshape(-1, self._size)
         rows = rows[rows[:, 0] >= rows[:, 0].max(initial=-math.inf) - seconds]
         if not len(rows):

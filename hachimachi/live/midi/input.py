@@ -11,13 +11,12 @@ from hachimachi.live.midi.mapping import Keyboard
 from hachimachi.live.midi.ports import REPEAT_SECONDS, OutPort, is_note_end
 
 WAITING = 4096  # messages to be taken; more wait only if the loop stands still
-ALL_SOUND_OFF = 120
-"""The controller of a panic button. All notes off, 123, is none: some keyboards send it when the last key rises."""
-UNDERSTOOD = frozenset(
-    {"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch"}
-    | {"start", "stop", "continue", "reset"}
+ALL_SOUND_OFF = 120  # of a panic button; all notes off, 123, is none: some keyboards send it when the last key rises
+Action = Literal["start", "pause", "panic"]
+TRANSPORT: dict[str, Action] = {"start": "start", "continue": "start", "stop": "pause", "reset": "panic"}
+UNDERSTOOD = frozenset(  # types of message that mean something here; a clock, 48 a second, wakes nobody
+    {"note_on", "note_off", "control_change", "program_change", "pitchwheel", "aftertouch", "polytouch", *TRANSPORT}
 )
-"""Types of message that mean something here. A clock, 48 messages a second, wakes nobody."""
 
 
 class MidiEvent(NamedTuple):
@@ -40,16 +39,8 @@ class MidiNoteOff(NamedTuple):
 class TransportRequest(NamedTuple):
     """What a sequencer's transport, or a panic button, requests of all models."""
 
-    action: Literal["start", "pause", "panic"]
+    action: Action
     at: float
-
-
-TRANSPORT: dict[str, Literal["start", "pause", "panic"]] = {
-    "start": "start",
-    "continue": "start",
-    "stop": "pause",
-    "reset": "panic",
-}
 
 
 class MidiIn:
@@ -67,8 +58,7 @@ class MidiIn:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.heard = self.returned = self.dropped = 0
-        self.port: Any = None
-        """The open port of mido, to be closed with `close`."""
+        self.port: Any = None  # the open port of mido, to be closed with `close`
         self.keyboards = list(keyboards)
         self._channel, self._out, self._thru = channel, out, out if thru else None
         self._wake, self._clock = wake, clock

@@ -14,8 +14,7 @@ from hachimachi.events import TIME, Feature
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS
 from hachimachi.live.protocols import Note
 
-FROM_KEYS = ("pitch", "velocity", "channel", "instrument")
-"""Features that a key gives, where no controller stands for them."""
+FROM_KEYS = ("pitch", "velocity", "channel", "instrument")  # what a key gives, where no controller stands for it
 TOP = 127  # the highest value of a controller
 CHANNELS = 16
 MELODIC = tuple(channel for channel in range(CHANNELS) if channel != DRUM_CHANNEL)
@@ -181,12 +180,8 @@ class Keyboard:
             program = 0 if 0 in values or not melodic else round(max(melodic)[1])
         self._programs = [program] * CHANNELS
         self._held: dict[tuple[int, int], int | None] = {}
-        self.resting = [
-            name
-            for name, column in by_name.items()
-            if name not in controls and name not in self._from_keys and column.constant is None
-        ]
-        """Names of features that nothing moves."""
+        moved = {*controls, *self._from_keys}  # nothing moves the others, which rest
+        self.resting = [name for name, column in by_name.items() if name not in moved and column.constant is None]
 
     def strike(self, channel: int, pitch: int, velocity: int) -> tuple[float, ...] | None:
         """Return the values of a note that begins, ``None`` if events are no notes. Channels count from 0."""

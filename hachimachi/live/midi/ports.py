@@ -1,7 +1,4 @@
-"""The MIDI ports of this machine and of one performance, by mido; python-rtmidi, the extra `midi`, reaches the system.
-
-mido is loaded where a port is opened, and not for none.
-"""
+"""The MIDI ports of this machine and of one performance, by mido, loaded when one is opened, and python-rtmidi."""
 
 from __future__ import annotations
 
@@ -26,12 +23,15 @@ if TYPE_CHECKING:
 
 VIRTUAL = "virtual:"  # a port of the name that follows is made, for other programs to connect to
 EXTRA = "pip install 'hachimachi[midi]'"
+WATCH_SECONDS = 2.0  # between two looks for a port that may have vanished or come back
+RETURN_SECONDS = 0.25  # how long after it was sent an equal message is our own come back
+REPEAT_SECONDS = 0.05  # the same for what a player played and passed through: no hand repeats itself so fast
 Direction = Literal["in", "out"]
+_NUMBER = re.compile(r" \d+:\d+$")  # of ALSA, another one each time
 
 
 def port_names() -> dict[Direction, list[str]]:
-    """Return the names of the MIDI ports of this machine. Raises `HachimachiError`: python-rtmidi is not installed, or
-    the system has no MIDI."""
+    """Return the names of this machine's MIDI ports. Raises `HachimachiError`: no python-rtmidi, or no MIDI here."""
     backend = _load_backend()
     try:
         with _libraries_silent():
@@ -65,9 +65,7 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
 
 def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
     """Return the one port whose name has ``wanted`` in it, in any case; a whole name comes before a part of others.
-
-    Raises:
-        HachimachiError: None or several."""
+    Raises `HachimachiError`: none or several."""
     key = wanted.casefold().strip()
     found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
     if len(found) == 1:
@@ -92,10 +90,6 @@ def _load_backend() -> Any:
             raise HachimachiError(f"MIDO_BACKEND={backend.name}: {error}; leave it unset for python-rtmidi") from error
         raise HachimachiError(f"python-rtmidi is not installed: {EXTRA}") from error
     return backend
-
-
-WATCH_SECONDS = 2.0  # between two looks for a port that may have vanished or come back
-_NUMBER = re.compile(r" \d+:\d+$")  # of ALSA, another one each time
 
 
 class WatchedPort:
@@ -167,11 +161,6 @@ def _libraries_silent() -> Iterator[None]:
         os.close(nowhere)
 
 
-RETURN_SECONDS, REPEAT_SECONDS = 0.25, 0.05
-"""How long after it was sent an equal message is our own come back; and the same for what a player played and passed
-through, since no hand repeats itself so fast."""
-
-
 class OutPort:
     """Sends messages to a port of mido, and knows its own when they come back. All in the playing thread."""
 
@@ -179,11 +168,9 @@ class OutPort:
         self, port: Any, say: Callable[[str], None] = print, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.channels = Channels()
-        self.shown: dict[tuple[int, int], int] = {}
-        """(channel, controller) → where it stands."""
+        self.shown: dict[tuple[int, int], int] = {}  # (channel, controller) → where it stands
         self.sent = self.lost = 0
-        self.notes: set[tuple[int, int]] = set()
-        """(channel, pitch) of the notes that were begun here and not ended."""
+        self.notes: set[tuple[int, int]] = set()  # (channel, pitch) of those that were begun here and not ended
         self._port, self._say, self._clock = port, say, clock
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
@@ -308,9 +295,8 @@ class MidiPortOptions:
 def open_midi(
     options: MidiPortOptions, models: Sequence[Sequence[Column]], wake: Callable[[], object], say: Callable[[str], None]
 ) -> MidiSetup:
-    """Open ports; none, and without mido, where the options name none. ``wake``: Tells the playing thread, from any
-    other, that something has arrived. Raises `HachimachiError`: no such port, no MIDI, no python-rtmidi, or events that
-    MIDI cannot carry."""
+    """Open the ports that the options name; for none, mido is not loaded. ``wake``: Tells the playing thread that some
+    message is there. Raises `HachimachiError`: no such port, no MIDI, no python-rtmidi, or events MIDI cannot carry."""
     if not (options.hear or options.play):
         return MidiSetup()
     from hachimachi.live.midi.input import MidiIn

@@ -17,10 +17,8 @@ from hachimachi.io import read, write
 from hachimachi.live.midi.mapping import NoteNames
 from hachimachi.live.protocols import Note
 
-PITCH, VELOCITY, DURATION, PLAYER = "pitch", "velocity", "duration", "player"
-"""The features of a note, and the one that says who played."""
-TOGETHER = 0.03
-"""Seconds: notes that a hand strikes closer together are one chord, and one does not end the other."""
+PITCH, VELOCITY, DURATION, PLAYER = "pitch", "velocity", "duration", "player"  # of a note, and who played it
+TOGETHER = 0.03  # seconds: notes that a hand strikes closer together are one chord, and none ends another
 LONGEST = 1.0  # seconds that a note lasts at most where no duration is known
 
 

@@ -31,12 +31,10 @@ from hachimachi.live.record.dataset import Recorded, make_sequences, save
 FORMAT, VERSION = "hachimachi.journal", 1
 ENDING = ".journal"
 MAGIC = f'{{"format": "{FORMAT}"'.encode()  # how every journal begins
-SUFFIXES = {suffix: WRITERS[suffix] for suffix in (".json", ".csv")}
-"""The formats that hold any features, each with its module in `hachimachi.io`."""
+SUFFIXES = {suffix: WRITERS[suffix] for suffix in (".json", ".csv")}  # those that hold any features
 LARGEST = 1e300  # larger numbers are damage
-SYNC_SECONDS, REST = 0.05, 9.0
-"""So seldom is the disk asked to hold what was written; and a slow one rests so many times longer than it took, since a
-write may have to wait while it is at work."""
+SYNC_SECONDS = 0.05  # so seldom is the disk asked to hold what was written
+REST = 9.0  # times longer than it took a slow one rests: a write may have to wait while it is at work
 
 
 def beside(path: str | os.PathLike[str]) -> Path:
@@ -223,8 +221,7 @@ def finish(
 
 
 def is_saved(sequences: Sequence[EventSequence], path: Path) -> bool:
-    """Return whether a data set ends with these sequences: then a crash came after it was written, and before its
-    journal was removed."""
+    """Return whether a data set ends with these: a crash came after it was written, its journal not yet removed."""
     if not sequences or not path.is_file():
         return False
     try:
@@ -265,10 +262,8 @@ class Journal:
     ) -> None:
         self.path, self.file = Path(path), beside(path)
         self.features, self.who, self.temporal = tuple(features), tuple(who), temporal
-        self.events = 0
-        """Number of events so far, and so the number that the next one gets."""
-        self.lost = 0
-        """How many of them could not be written."""
+        self.events = 0  # number of events so far, and so the number that the next one gets
+        self.lost = 0  # how many of them could not be written
         check_suffix(self.path, SUFFIXES, "write")
         self._say, self._warned, self._broken = warn, False, False
         self._lines: list[str] = []

@@ -14,15 +14,13 @@ from hachimachi.live.protocols import Address, Listener, Note, Row
 from hachimachi.live.record.journal import SUFFIXES, Journal, find_unfinished, finish, free, settle
 
 FOLDER = Path("outputs/run")  # where performances are kept that nobody gave a name
-
-EventKey = tuple[float, bytes]
-"""What identifies an event that several performers heard: its time and its values."""
+EventKey = tuple[float, bytes]  # identifies an event that several performers heard: its time and its values
 
 
 class JournalListener(Listener):
-    """Writes what one performer hears and plays into a journal, which several may share: what all of them hear at the
-    same moment is written once. ``who``: The performer's index in ``journal.who``, from 1; what it hears is by index 0.
-    ``shared``: What was heard last, and by which performers; shared by all that share a journal."""
+    """Writes what one performer hears and plays into a journal, which several may share: what all hear at once is
+    written once. ``who``: Its index in ``journal.who``, from 1; what it hears is by index 0. ``shared``: What was heard
+    last, and by whom; one for all that share a journal."""
 
     def __init__(self, journal: Journal, who: int = 1, shared: dict[EventKey, set[int]] | None = None) -> None:
         self._journal, self._who = journal, who
@@ -99,8 +97,7 @@ class Logbook:
         groups = [list(models)] if alike else [[model] for model in models]
         paths = [path] if alike else [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(models) + 1)]
         self.journals: list[Journal] = []
-        self.listeners: list[JournalListener] = []
-        """One for each model."""
+        self.listeners: list[JournalListener] = []  # one for each model
         for path, group in zip(paths, groups, strict=True):
             who, path = ["you", *(model.name for model in group)], free(path)  # noqa: PLW2901  (the one that is free)
             rescue(find_unfinished(path), warn, path.with_stem(f"{path.stem}-rescued"))

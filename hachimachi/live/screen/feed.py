@@ -24,23 +24,20 @@ if TYPE_CHECKING:
     from hachimachi.live.instrument import Ensemble, LoadedModel
     from hachimachi.live.loop import Loop
 
-LAPSE_SECONDS = 3.0
-"""So long after its last ``/feed`` a program is sent the feed."""
+LAPSE_SECONDS = 3.0  # so long after its last ``/feed`` a program is sent the feed
 MOST_READERS, MOST_LISTED = 8, 128  # the second: of answers in a datagram, of what is scheduled, of a column's values
 ROOM_SECONDS = 0.0003  # before the next note nothing is sent: it takes a tenth of this
 
 
 class Feed(Reporter):
-    """A chore of an ensemble, and its own screen: sends datagrams, by the loop's socket and without waiting, to who
-    asks for them, and nothing while nobody does."""
+    """A chore of an ensemble, and its own screen: sends datagrams to who asks, by the loop's socket, never waiting."""
 
     interval = 1 / 8
 
     def __init__(self, ensemble: Ensemble, loop: Loop, traces: Sequence[Trace]) -> None:
         super().__init__(ensemble, self, ())
         self._loop, self._feed_traces = loop, traces
-        self.readers: dict[Address, float] = {}
-        """Who reads, and until when."""
+        self.readers: dict[Address, float] = {}  # who reads, and until when
         loop.readers = self.readers
         self._status: deque[tuple[str | float, ...]] = deque(maxlen=MOST_LISTED)
         # by the identity of its row, what is scheduled and its number

@@ -19,8 +19,7 @@ BY_YOU, BY_MODEL, YOU_BEGIN, MODEL_BEGINS = 1, 2, 4, 8  # what is in a cell, as 
 YOU_STYLE, MODEL_STYLE, BOTH_STYLE, FAINT = "cyan", "magenta", "bold", "dim"
 GUTTER = 7  # columns left of the picture, for note names and names of features
 VALUE = 11  # columns right of a trace, for its newest value
-NUMBER, CELL, ACROSS = 9, 20, 4
-"""Columns of a number, columns from one number to the next, numbers side by side at most."""
+NUMBER, CELL, ACROSS = 9, 20, 4  # columns of a number, and from one to the next; numbers side by side at most
 TALLEST, WIDEST = 30, 160
 SPARED = 4  # lines of the terminal left to what was printed before
 LEAST_PICTURE = 4  # lines of picture below which a model's counts shrink to one line
@@ -30,8 +29,7 @@ LABELS = (
     *("late p50", "late p99", "late max"),
 )
 RELEASED = "released"  # there is room for it beside the last of them; shown where any was received
-BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}
-"""The counts on one line, the most important first, and the columns of each."""
+BRIEF = {"you": 7, "model": 7, "refused": 5, "skipped": 5, "late p99": 8}  # on one line, and the columns of each
 
 Cell = tuple[str, str]  # a sign and its style
 
@@ -42,20 +40,14 @@ def column_of(time: float) -> int:
 
 
 class ModelHistory:
-    """The last seconds of one model.
-
-    Attributes:
-        state: Its newest state.
-        roll: Of notes: column → pitch → bits of the cell.
-        values: Of other events: column → bits, and the newest values of the shown features.
-    """
+    """The last seconds of one model."""
 
     def __init__(self, state: ModelState) -> None:
         self.state = state
         self.notes = "pitch" in state.features
         self.names = [state.features[column] for column in shown(state.features)]
-        self.roll: dict[int, dict[int, int]] = {}
-        self.values: dict[int, tuple[int, list[float]]] = {}
+        self.roll: dict[int, dict[int, int]] = {}  # of notes: column → pitch → bits of the cell
+        self.values: dict[int, tuple[int, list[float]]] = {}  # of others: column → bits, newest values that are shown
         self.newest = -KEPT
         self._counts: deque[tuple[float, int, int]] = deque()
 
@@ -134,11 +126,8 @@ class PanelHistory:
 
 
 def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
-    """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone.
-
-    Args:
-        width: Columns of the terminal; no line fills the last one, since some terminals wrap it.
-    """
+    """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone. None
+    fills the last column, since some terminals wrap it."""
     latest = history.latest
     if latest is None:
         return []

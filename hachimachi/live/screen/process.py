@@ -1,5 +1,4 @@
-"""The panel as a process of its own, fed by datagrams on loopback: rich takes milliseconds, and one Python has one
-lock.
+"""The panel as a process of its own, fed by datagrams on loopback: rich holds Python's one lock for ms.
 
 `PanelProcess` is the side that plays; it imports no rich. The other side is `main`.
 """
@@ -23,8 +22,7 @@ from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
 from hachimachi.live.screen.snapshot import ASCII, BLOCKS, Snapshot
 
-IDLE_SECONDS = 0.5
-"""How often a picture that stands still is compared with its terminal's size, and whether there still is a player."""
+IDLE_SECONDS = 0.5  # between two looks at the size of a terminal that stands still, and for a player
 END_SECONDS = 4.0  # until the child is made to end
 BUFFER = 1 << 20  # bytes that wait in the socket of a child that has not begun to read
 UNREAD = 512  # snapshots that wait where the terminal takes nothing: a minute of them

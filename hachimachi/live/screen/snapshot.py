@@ -23,10 +23,14 @@ YOU, MODEL, CUT, SCHEDULED, CANCELLED, RELEASED = range(6)
 the player ends; values are pitch and channel. ``SCHEDULED``: the model is to play it, ``CANCELLED``: it will not."""
 MOST_TRACES = 8  # features drawn; more are counted
 MOST_FEATURES = 32  # features of an event that other programs are told
-MOST_NOTES, MOST_VALUES = 64, 8
-"""Events of each side kept between two snapshots, an eighth of a second and one column of the picture apart: a
-column shows no more notes than these, and one value. Of a flood, its end is drawn."""
+MOST_NOTES, MOST_VALUES = 64, 8  # events of a side kept between snapshots: a column shows no more; of a flood, the end
 LARGEST = 60_000  # bytes of a snapshot, which has to fit into one datagram
+ROOM_SECONDS = 0.003  # a snapshot takes a fraction of a millisecond; where less is left before the next note it waits
+PATIENCE_SECONDS = 0.5  # but no longer than this
+MOST_WORDS = 12  # of a constraint that are shown
+SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
+COUNT_SECONDS = 60.0  # between two lines of counts
+COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
 
 
 class ScreenEvent(NamedTuple):
@@ -42,12 +46,8 @@ class ScreenEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelState:
-    """One model, as it stands. Counts are those since the start, lateness is in milliseconds.
-
-    Args:
-        steering: What differs from sampling as learned, one text each: ``temperature 0.8``.
-        late: Median, 99th percentile and maximum; ``None`` while nothing was late or early.
-    """
+    """One model, as it stands. Counts are those since the start. ``steering``: What differs from sampling as learned, a
+    text each: ``temperature 0.8``. ``late``: Median, 99th percentile, maximum in ms; ``None`` before any output."""
 
     name: str
     features: tuple[str, ...]
@@ -66,14 +66,9 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A whole performance at one moment.
-
-    Args:
-        lines: Refusals and warnings for the person at the screen since the previous snapshot.
-        events: What has happened since then, of all models, oldest first.
-        status: What was sent as ``/status`` since then: the address and the values of each message.
-        about: What the models are, in the feed: see `Feed`.
-    """
+    """A whole performance at one moment, and since the previous one: ``lines``, refusals and warnings for the person at
+    the screen; ``events`` of all models, oldest first; ``status``, address and values of each message sent as such.
+    ``about``: What the models are, in the feed: see `Feed`."""
 
     at: float
     hears: tuple[str, ...] = ()
@@ -126,7 +121,6 @@ class Screen(Protocol):
 
     def send(self, snapshot: Snapshot) -> None:
         """Show a snapshot. It does not raise, and does not wait for long."""
-        ...
 
 
 def shown(features: Sequence[str]) -> list[int]:
@@ -145,10 +139,8 @@ def _to_tuples(value: Any) -> Any:
 
 
 class Trace:
-    """A listener that keeps the last events, in bounded memory and under a microsecond each.
-
-    Args:
-        whole: Whether all features are kept, and the end of notes without duration, not only what a terminal shows.
+    """A listener that keeps the last events, in bounded memory and under a microsecond each. ``whole``: Whether all
+    features are kept, and the end of notes without duration, not only what a terminal shows.
 
     >>> import numpy as np
     >>> trace = Trace(["pitch", "velocity"])
@@ -210,9 +202,7 @@ def clean(text: str) -> str:
 
 @dataclass(frozen=True)
 class Signs:
-    """What a terminal can draw with: signs of the player and, thicker, of the model, in the upper half of a cell, the
-    lower, both.
-    """
+    """What a terminal can draw: signs of the player and, thicker, of the model, in a cell's upper half, lower, both."""
 
     you: str = "▔▁═"
     model: str = "▀▄█"
@@ -229,13 +219,6 @@ class Signs:
 
 BLOCKS = Signs()
 ASCII = Signs(you="---", model="###", levels="0123456789", halves=False, dot="-", line="-")
-
-
-ROOM_SECONDS, PATIENCE_SECONDS = 0.003, 0.5
-"""A snapshot takes a fraction of a millisecond; where less than the first is left before the next note it waits, but no
-longer than the second."""
-MOST_WORDS = 12  # of a constraint that are shown
-SAME = ("features", "mode", "heard", "released", "skipped", "played", "cancelled", "pending")  # as in a `Status`
 
 
 class Reporter:
@@ -307,13 +290,8 @@ class Reporter:
         return Snapshot(now, self._hears, self._plays_to, tuple(states), tuple(self._lines), tuple(events))
 
 
-COUNT_SECONDS = 60.0  # between two lines of counts
-COUNTED = ("heard", "skipped", "played", "cancelled", "refused")
-
-
 class PlainLog:
-    """A `Screen` of lines: on standard output when something changes, unless ``quiet``; on standard error what goes
-    wrong."""
+    """A `Screen` of lines: what changes on standard output, unless ``quiet``; what goes wrong on standard error."""
 
     interval = 1.0
 
