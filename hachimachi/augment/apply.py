@@ -62,10 +62,8 @@ class EventLayout:
         return np.array([column.whole for column in self.columns])
 
     def indices(self, op: Augmentation) -> list[int]:
-        """Return the indices of an augmentation's columns, each once, in order; for whole events, all.
-
-        An unknown feature or a category raises an ExpressionError that shows the augmentation as an expression.
-        """
+        """Return the indices of an augmentation's columns, each once, in order; for whole events, all. An unknown
+        feature or a category raises an ExpressionError that shows the augmentation as an expression."""
         if op.dims is None:
             return list(range(len(self.names)))
         kinds = [column.feature.kind for column in self.columns]
@@ -125,9 +123,8 @@ class OpCounts:
     held: NDArray[np.int64]  # values clipped to their range, or left unchanged since the result was not finite
 
     def __add__(self, other: OpCounts) -> OpCounts:
-        return OpCounts(
-            self.windows + other.windows, self.seen + other.seen, self.changed + other.changed, self.held + other.held
-        )
+        windows, seen = self.windows + other.windows, self.seen + other.seen
+        return OpCounts(windows, seen, self.changed + other.changed, self.held + other.held)
 
 
 @dataclass(frozen=True)
@@ -210,8 +207,7 @@ class Chain:
 def parse(source: str | Sequence[str] | Chain) -> Chain:
     """Parse one or several expressions, each of one or several operations: ``"abs(dims=x); rev(p=0.5)"``.
 
-    Nothing is evaluated; names are those of registered augmentations. ExpressionError for an invalid expression: three
-    lines that show where.
+    Names are those of registered augmentations. An invalid expression raises ExpressionError: three lines show where.
 
     >>> str(parse("addrand(range=(-6.0, +6), dims=(pitch))"))
     'addrand(dims=pitch, range=(-6, 6))'

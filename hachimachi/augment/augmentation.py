@@ -17,8 +17,7 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME
 
 ALL = ":"  # all numeric features; no feature's name holds a colon
-_RESERVED = {"t": TIME, TIME: TIME, "all": ALL}
-"""Words that do not name a feature; a feature of that name is written in quotes."""
+_RESERVED = {"t": TIME, TIME: TIME, "all": ALL}  # words that name no feature; one of that name stands in quotes
 
 
 @dataclass(frozen=True)
@@ -180,10 +179,8 @@ class Augmentation:
         raise NotImplementedError
 
     def change_events(self, rows: Values, names: Sequence[str], random: np.random.Generator) -> Values:
-        """Return windows of whole events, shape (B, T, D), augmented, given the names of their columns.
-
-        Called in place of :meth:`change` where :attr:`whole_events` is set; the same holds for NaN and the array.
-        """
+        """Return windows of whole events, shape (B, T, D), augmented, given the names of their columns: called in place
+        of :meth:`change` where :attr:`whole_events` is set; the same holds for NaN and the array."""
         raise NotImplementedError
 
     @classmethod

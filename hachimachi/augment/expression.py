@@ -1,8 +1,6 @@
-"""Expressions such as ``addrand(range=(-6, 6), dims=pitch); rev(p=0.5)``: calls with keyword arguments, as in Python.
-
-Between them stands ``;``. A value is a number, a name, a string, or several of these in parentheses. Nothing is
-evaluated.
-"""
+"""Expressions such as ``addrand(range=(-6, 6), dims=pitch); rev(p=0.5)``: calls with keyword arguments, as in Python,
+with ``;`` between them. A value is a number, a name, a string, or several of these in parentheses; nothing is
+evaluated."""
 
 from __future__ import annotations
 

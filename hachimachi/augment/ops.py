@@ -30,8 +30,7 @@ def _not_negative(value: float) -> bool:
 
 
 Kind = TypeVar("Kind", bound=Augmentation)
-AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}
-"""Scope of a mean or deviation → the axes of (B, T, K) that it is taken over."""
+AXES = {"sequence": (1, 2), "feature": (1,), "step": (2,)}  # scope of a mean or deviation → its axes of (B, T, K)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +100,7 @@ class Draw(Augmentation, ABC):
     range: tuple[float, float] | None = limits(None)  # lowest and highest number, with ``dist=uniform``
     dist: str = one_of("uniform", "normal", default="uniform")  # distribution of the numbers
     mean: float = number(default=0.0)  # of the numbers, with ``dist=normal``
-    # their standard deviation, with ``dist=normal``
-    std: float = number("a number from 0", 1.0, lambda value: value >= 0)
+    std: float = number("a number from 0", 1.0, _not_negative)  # their standard deviation, with ``dist=normal``
     # for what one is drawn: all values of a ``sequence``, each ``step``, each ``feature``, each ``element``
     per: str = one_of("sequence", "step", "feature", "element", default="sequence")
     log: bool = flag()  # whether the number is the binary logarithm of what is calculated with: 2 to its power
@@ -154,10 +152,8 @@ class Along(Augmentation, ABC):
 
     @abstractmethod
     def _turn(self, packed: Values, count: Values) -> Values:
-        """Return what comes of values without gaps, shape (B, T, K), of which ``count``, shape (B, 1, K), are there.
-
-        The rest, at the end, is NaN and may become anything.
-        """
+        """Return what comes of values without gaps, shape (B, T, K), of which ``count``, shape (B, 1, K), are there;
+        the rest, at the end, is NaN and may become anything."""
 
 
 @register("rev")

@@ -68,8 +68,7 @@ class ColumnDescription:
     distinct: int | None  # number of distinct values; ``None`` if too many to count
     quantiles: dict[float, float]  # share of the values → value
     counts: dict[float, int] = field(repr=False)  # value → how often it occurs; empty if there are many
-    # the values, ascending; a uniform sample if there are many
-    values: NDArray[np.float64] = field(repr=False, compare=False)
+    values: NDArray[np.float64] = field(repr=False, compare=False)  # ascending; a uniform sample if there are many
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts."""
@@ -86,8 +85,7 @@ class Description:
     name: str  # name of the data, or empty
     sequences: int
     events: int
-    # total duration of the sequences, each from its first event to its last; ``None`` without time
-    seconds: float | None
+    seconds: float | None  # total duration of the sequences, from first event to last; ``None`` without time
     lengths: tuple[int, int, int]  # events in the shortest, the median and the longest sequence
     shortest: str  # name of the shortest sequence
     longest: str  # name of the longest sequence
@@ -106,12 +104,9 @@ class Description:
     def size(self) -> str:
         """Return the number of events and sequences, and the duration in s, min or h, as text."""
         sequences = f", {self.sequences:,} sequences" if self.sequences > 1 else ""
-        if self.seconds is None:
-            duration = ", without time"
-        else:
-            unit, length = "s", 1
-            if self.seconds >= 120:
-                unit, length = ("min", 60) if self.seconds < 7200 else ("h", 3600)
+        duration = ", without time"
+        if self.seconds is not None:
+            unit, length = ("s", 1) if self.seconds < 120 else ("min", 60) if self.seconds < 7200 else ("h", 3600)
             duration = f" in {self.seconds / length:,.1f} {unit}"
         return f"{count(self.events, 'event')}{duration}{sequences}"
 
@@ -172,8 +167,7 @@ def describe(
 ) -> Description:
     """Describe data, and find what looks wrong.
 
-    Of much data on disk (:data:`~hachimachi.io.collection.SAMPLED`) sizes, kinds and ranges are exact, all else is that
-    of a sample.
+    Of much data on disk (:data:`~hachimachi.io.collection.SAMPLED`) all but sizes, kinds and ranges is of a sample.
 
     Args:
         data: A file or a folder, one sequence, or any number of them.
@@ -347,10 +341,8 @@ def _scales(data: Description, sample: EventSample) -> Iterator[Finding]:
 
 
 def _outliers(column: ColumnDescription, sample: EventSample, i: int) -> Iterator[Finding]:
-    """Find values that lie far beyond the others, which exclude the lowest and highest twentieth, at most `FAR` values.
-
-    Declared bounds are trusted.
-    """
+    """Find at most `FAR` values that lie far beyond the others, which exclude the lowest and highest twentieth, unless
+    bounds are declared."""
     if column.kind == "categorical" or column.events < LEAST or {"min", "max"} <= set(column.declared):
         return
     beyond = min(FAR, len(column.values) // 20)

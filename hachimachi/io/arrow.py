@@ -1,7 +1,4 @@
-"""Arrow files: columns ``sequence``, ``time`` if there is time, and one for each feature.
-
-Each column has the smallest type that holds its numbers exactly; time is always float64.
-"""
+"""Arrow files: columns ``sequence``, float64 ``time`` if there is time, and each feature in the smallest exact type."""
 
 from __future__ import annotations
 
@@ -96,10 +93,8 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
 
 
 def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, ...]:
-    """Return the features of a file without a valid index, by column name.
-
-    Dictionary columns are categorical, as are those marked ``#``; ``~`` marks masked ones, as in CSV.
-    """
+    """Return the features of a file without a valid index, by column name: dictionary columns and those marked ``#``
+    are categorical, ``~`` marks masked ones, as in CSV."""
     try:
         content: Mapping[str, Any] = json.loads((schema.metadata or {}).get(KEY, b"{}")).get("features", {})
         known = {feature.name: feature for feature in read_features(content, len(content))}
@@ -114,8 +109,7 @@ def read_description(schema: pa.Schema, names: Sequence[str]) -> tuple[Feature, 
     return tuple(features)
 
 
-TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)
-"""Types of columns, smallest first."""
+TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32, np.float64)  # smallest first
 
 
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
@@ -214,10 +208,8 @@ class ArrowFile:
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
     def read(self, block: RowBlock) -> list[Column]:
-        """Return the numbers of all columns in a block, each of shape (N,); they may be views of the mapped file.
-
-        A null is refused with its row and column; NaN is not checked.
-        """
+        """Return the numbers of all columns in a block, each of shape (N,), perhaps views of the mapped file; a null is
+        refused with its row and column, NaN is not checked."""
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
             if array.null_count:
@@ -283,11 +275,9 @@ def _as_one_line() -> Iterator[None]:
 
 
 def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
-    """Describe a file without an index by reading all of it.
-
-    A sequence is a run of rows with one value under ``sequence``; without that column all rows are one. Values that are
-    not finite, time that goes back and sequences that begin again are refused with their row and column.
-    """
+    """Describe a file without an index by reading all of it: a sequence is a run of rows with one value under
+    ``sequence``, without that column all rows. Values that are not finite, time that goes back and sequences that begin
+    again are refused with their row and column."""
     names, starts = _runs(file)
     lengths = np.diff(starts, append=file.events)
     parts = [file.read(block) for block in file.blocks]

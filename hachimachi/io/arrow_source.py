@@ -38,9 +38,8 @@ class ArrowSource:
                 raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
             note_left_out(file, name, report)
         self.paths = list(paths)
-        self.names: Sequence[str] = [
-            each or name for file, name in zip(self.files, names, strict=True) for each in file.index.names
-        ]
+        named = zip(self.files, names, strict=True)
+        self.names: Sequence[str] = [each or name for file, name in named for each in file.index.names]
         self.lengths = np.concatenate([file.index.lengths for file in self.files])
         counts = [len(file.index.names) for file in self.files]
         self._firsts = np.cumsum([0, *counts])  # the first sequence of each file

@@ -1,8 +1,7 @@
 """Atomic output: files and folders are written beside their target and renamed, so they are whole or not there.
 
-What stands at the path of a file and was not written by hachimachi is kept, under another name. What was is known again
-by its content: the digests of all files written are kept in the user's state folder (XDG Base Directory Specification),
-and for this process in memory. A file that was changed since is no longer one of them.
+A file that hachimachi has not written, or that was changed since, is kept under another name. Its own are known by
+their digests, kept in the user's state folder (XDG Base Directory Specification), and for this process in memory.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, which replaces it on success and is removed on failure.
 
     What was there and hachimachi has not written is moved to ``NAME.bak``, or ``.bak2`` and so on, and a notice given.
-
-    Raises:
-        HachimachiError: The folder is missing, or the target cannot be written.
+    HachimachiError where the folder is missing, or the target cannot be written.
     """
     check_file(path)
     target = Path(os.path.realpath(path))  # a link stays a link

@@ -235,11 +235,8 @@ class Collection(Sequence[EventSequence]):
         return self.source.positions[self.which] + self.first
 
     def rows(self, index: int, start: int = 0, stop: int | None = None) -> Rows:
-        """Return rows of one sequence as :meth:`~hachimachi.events.EventSequence.rows` does.
-
-        Returns:
-            Shape (stop − start, D); the inter-event time of the sequence's first event is NaN.
-        """
+        """Return rows of one sequence as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D);
+        the inter-event time of the sequence's first event is NaN."""
         begin, end = int(self.first[index]), int(self.stop[index])
         stop = end if stop is None else min(begin + stop, end)
         rows = self.source.rows(int(self.which[index]), begin + start, stop)
@@ -269,10 +266,8 @@ class Collection(Sequence[EventSequence]):
         return Collection(self.source, *(np.concatenate(pair) for pair in pairs))
 
     def sampled(self, most: int = SAMPLED) -> Collection:
-        """Return everything, or of too many events on disk evenly spaced runs, always the same.
-
-        A run is a sequence of its own, and is split at the end of a sequence.
-        """
+        """Return everything, or of too many events on disk evenly spaced runs, always the same, each a sequence of its
+        own, and split at the end of a sequence."""
         if self.source.resident or self.events <= most:
             return self
         ends = np.cumsum(self.lengths)

@@ -119,7 +119,9 @@ class CsvLayout:
 
 def find_layout(text: str, file: str, report: Report) -> CsvLayout:
     """Detect separator, header and comments of a text; HachimachiError if nothing could be a header."""
-    lines = _lines(text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while len(lines) > 1 and not lines[-1].strip(' \t;,"'):  # as spreadsheets leave them
+        lines.pop()
     directive = _DIRECTIVE.match(lines[0])
     plain = [row for row, line in enumerate(lines, 1) if not _is_comment(line)]
     rows = plain[bool(directive) :]
@@ -138,9 +140,8 @@ def find_layout(text: str, file: str, report: Report) -> CsvLayout:
         header, row, below = above, row - 1, rows  # as NumPy writes it: the header is the last comment
     between = SEPARATORS.get(separator, "spaces")
     report.understand(f"files with {between} between values", file, separator != ",")
-    report.understand(
-        "lines that begin with # or %: taken for comments", file, len(lines) - len(plain) - (header is above)
-    )
+    comments = len(lines) - len(plain) - (header is above)
+    report.understand("lines that begin with # or %: taken for comments", file, comments)
     chosen = [lines[row - 1] for row in below]
     chosen = [" ".join(line.split()) for line in chosen] if separator == SPACE else chosen
     return CsvLayout(separator, header, row, chosen, below)
@@ -177,14 +178,6 @@ def are_numbers(cells: Sequence[str]) -> bool:
     return bool(cells) and all(map(is_number, cells))
 
 
-def _lines(text: str) -> list[str]:
-    """Return lines of any line ending, without empty ones at the end, as spreadsheets leave them."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    while len(lines) > 1 and not lines[-1].strip(' \t;,"'):
-        lines.pop()
-    return lines
-
-
 def _is_comment(line: str) -> bool:
     return line.lstrip().startswith(("#", "%"))
 
@@ -205,10 +198,8 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\d{1,2}:\d\d")
 
 
 def read_table(layout: CsvLayout, file: str, report: Report) -> tuple[NDArray[np.float64], Sequence[int]]:
-    """Return all numbers, shape (N, columns), and the line of the file of each row.
-
-    HachimachiError for a row of the wrong length, or a cell that is not unambiguously a finite number.
-    """
+    """Return all numbers, shape (N, columns), and the line of the file of each row; HachimachiError for a row of the
+    wrong length, or a cell that is not unambiguously a finite number."""
     lines, decimal = layout.lines, "."
     if not lines:
         raise HachimachiError("no events: there is nothing below the header")
@@ -246,9 +237,8 @@ def _read_each(layout: CsvLayout, decimal: str) -> tuple[NDArray[np.float64], li
         if len(trim(cells, width)) != width:
             names = ",".join(header) if width <= 10 else f"{header[0]},{header[1]},…,{header[-1]}"
             raise HachimachiError(f"row {row}: found {len(cells)} values, expected {width} ({names})")
-        table.append(
-            [_finite(cell, decimal, f"row {row}, column {name}") for cell, name in zip(cells, header, strict=True)]
-        )
+        named = zip(cells, header, strict=True)
+        table.append([_finite(cell, decimal, f"row {row}, column {name}") for cell, name in named])
         rows.append(row)
     return np.array(table), rows
 
@@ -301,9 +291,8 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
 def render(sequences: Sequence[EventSequence]) -> bytes:
     """Write one sequence; HachimachiError for several, or names that the header cannot hold."""
     if len(sequences) != 1:
-        raise HachimachiError(
-            f"CSV holds one sequence, there are {len(sequences):,}; write .json, .arrow, or a folder/ of CSV files"
-        )
+        others = "write .json, .arrow, or a folder/ of CSV files"
+        raise HachimachiError(f"CSV holds one sequence, there are {len(sequences):,}; {others}")
     sequence = sequences[0]
     header = ",".join([TIME] * sequence.temporal + [mark(feature) for feature in sequence.features])
     table = sequence.data if sequence.time is None else np.column_stack([sequence.time, sequence.data])

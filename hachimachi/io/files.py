@@ -60,8 +60,8 @@ def read(
 ) -> list[EventSequence]:
     """Read events from a file, from every readable file below a folder (sorted), or from several of these.
 
-    Sequences are named by their path relative to the folder, or to the common parent of all sources. Many files are
-    read on all cores.
+    Sequences are named by their path relative to the folder, or to the common parent of all sources. All have the same
+    features, and all or none carry time; HachimachiError if there is none. Many files are read on all cores.
 
     Args:
         source: File, folder or pattern such as ``midi/*.mid``, or several.
@@ -71,9 +71,6 @@ def read(
         all_columns: Keep an ``instrument`` that is constant throughout the data, as for a primer.
         without: Files to pass over below a folder or among those that fit a pattern.
         progress: Wraps the list of files, to show progress.
-
-    Returns:
-        At least one sequence, else HachimachiError; all have the same features, and all or none carry time.
     """
     sources = paths_of(source)
     notes = Report() if report is None else report
@@ -104,7 +101,6 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
     A folder, or a path that ends in ``/``, becomes a folder of CSV files, one for each sequence. If its name ends in
     ``.arrow`` or it holds Arrow files, the sequences are added to it as Arrow files.
-
     The report takes what the format cannot hold; if it is strict, nothing is written then. HachimachiError for an
     unknown suffix, sequences that differ in features or do not fit the format, or a path that cannot be written.
     """
@@ -164,9 +160,8 @@ def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvent
     others = [feature.name for each in found if not each.notes for feature in each.sequences[0].features]
     if not notes or "instrument" in others:
         return found
-    values = {
-        float(value) for each in notes for part in each.sequences for value in np.unique(part.column("instrument"))
-    }
+    parts = [part for each in notes for part in each.sequences]
+    values = {float(value) for part in parts for value in np.unique(part.column("instrument"))}
     if len(values) > 1:
         return found
     report.constants["instrument"] = values.pop()
@@ -178,11 +173,8 @@ def _without_constant(found: list[FileEvents], report: Report) -> list[FileEvent
 
 
 def open_collection(source: Sources, report: Report | None = None, *, progress: Progress = iter) -> Collection:
-    """Open a data set: Arrow files stay on disk, everything else is read into memory.
-
-    So are Arrow files that are compressed or beside files of other formats. For arguments and errors see
-    :func:`~hachimachi.io.read`.
-    """
+    """Open a data set: Arrow files stay on disk, unless compressed or beside files of other formats; everything else is
+    read into memory. For arguments and errors see :func:`~hachimachi.io.read`."""
     sources, found = paths_of(source), Report()
     files = many.find_files(sources, READERS, found)
     if all(file.suffix.lower() == ARROW for file in files):

@@ -17,20 +17,13 @@ from hachimachi.events import EventSequence
 from hachimachi.io.report import Report
 
 MIDI = (".mid", ".midi", ".kar", ".rmi", ".smf")  # karaoke files and RIFF files are MIDI by another name
-READERS = {".json": "json_format", ".csv": "csv_format", **dict.fromkeys(MIDI, "midi.read"), ".arrow": "arrow"}
+_TEXT = {".json": "json_format", ".csv": "csv_format"}
+READERS = {**_TEXT, **dict.fromkeys(MIDI, "midi.read"), ".arrow": "arrow"}
 """Suffix → the module in `hachimachi.io` that parses it."""
-WRITERS = {
-    ".json": "json_format",
-    ".csv": "csv_format",
-    ".mid": "midi.write",
-    ".midi": "midi.write",
-    ".wav": "wav",
-    ".arrow": "arrow",
-}
+WRITERS = {**_TEXT, ".mid": "midi.write", ".midi": "midi.write", ".wav": "wav", ".arrow": "arrow"}
 """Suffix → the module in `hachimachi.io` that renders it."""
 ARROW = ".arrow"  # suffix of what `open_collection` leaves on disk, and of folders that can be added to
-LOSSY = (".mid", ".midi", ".wav")
-"""Formats that cannot hold every event: `render(sequences, report, file)` reports what is lost."""
+LOSSY = (".mid", ".midi", ".wav")  # cannot hold every event: `render(sequences, report, file)` reports what is lost
 
 
 def check_suffix(path: Path, table: dict[str, str], verb: str) -> None:
@@ -54,18 +47,14 @@ def is_midi(path: Path) -> bool:
     return READERS.get(path.suffix.lower()) == "midi.read"
 
 
-Parse = Callable[[bytes, str, Report], list[EventSequence]]
-"""From the bytes of a file, its name and a report to its sequences."""
-Render = Callable[[Sequence[EventSequence]], bytes]
-"""From sequences, all with the same features, to the bytes of a file."""
+Parse = Callable[[bytes, str, Report], list[EventSequence]]  # from the bytes of a file, its name and a report
+Render = Callable[[Sequence[EventSequence]], bytes]  # from sequences, all with the same features
 FORMATS: dict[str, SimpleNamespace] = {}  # suffix → `parse` and `render` of plug-ins, `None` where there is none
 
 
 def register_format(suffix: str, *, parse: Parse | None = None, render: Render | None = None) -> None:
-    """Register custom functions for files with a suffix, such as ``.toy``.
-
-    Both raise HachimachiError with one line that says what is wrong; the path is put before it.
-    """
+    """Register custom functions for files with a suffix, such as ``.toy``; both raise HachimachiError with one line
+    that says what is wrong, and the path is put before it."""
     kinds = {"reader": (READERS, "parse", parse), "writer": (WRITERS, "render", render)}
     given = {kind: each for kind, each in kinds.items() if each[2] is not None}
     if not suffix.startswith(".") or suffix != suffix.lower() or not given:

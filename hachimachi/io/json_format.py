@@ -27,13 +27,9 @@ from hachimachi.io.report import Report
 from hachimachi.io.text import decode, note_milliseconds, numerals
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
-    "name": ((str,), "text"),
-    "kind": ((str,), "text"),
-    "categorical": ((bool,), "true or false"),
-    "masked": ((bool,), "true or false"),
-    "min": ((int, float), "a finite number"),
-    "max": ((int, float), "a finite number"),
-    "resolution": ((int, float), "a finite number"),
+    **dict.fromkeys(("name", "kind"), ((str,), "text")),
+    **dict.fromkeys(("categorical", "masked"), ((bool,), "true or false")),
+    **dict.fromkeys(("min", "max", "resolution"), ((int, float), "a finite number")),
 }
 
 

@@ -39,11 +39,9 @@ def cores() -> int:
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item], Result], count: int
 ) -> Generator[Result]:
-    """Yield ``function(item)`` for each item, in order, from ``count`` processes, or this one if none can be started.
-
-    Once a process dies, a single one does the rest, so that it is known which item kills it; ``lost`` gives its result.
-    Closing the generator kills the processes.
-    """
+    """Yield ``function(item)`` for each item, in order, from ``count`` processes, or this one if none can be started;
+    closing the generator kills them. Once a process dies, a single one does the rest, so that it is known which item
+    kills it; ``lost`` gives its result."""
     from concurrent.futures import BrokenExecutor
 
     done = 0
@@ -88,11 +86,8 @@ def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
 def _submit(
     pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> list[Future[Result]]:
-    """Submit all items to a pool, or as many as possible before a process dies.
-
-    The new processes must not import this process's script, which may have no ``if __name__ == "__main__"``, and
-    Ctrl-C must not reach them: their parent ends them.
-    """
+    """Submit all items to a pool, or as many as possible before a process dies. New processes must not import this
+    one's script, which may have no ``if __name__ == "__main__"``, nor may Ctrl-C reach them: their parent ends them."""
     from concurrent.futures import BrokenExecutor
 
     futures: list[Future[Result]] = []
@@ -155,10 +150,8 @@ class FileEvents:
 
 
 def read_one(file: InputFile, report: Report) -> list[EventSequence]:
-    """Read one file. Unnamed sequences get the name of the file, with a number if there are several.
-
-    The message of any HachimachiError begins with the path.
-    """
+    """Read one file; unnamed sequences get its name, with a number if there are several. The message of any
+    HachimachiError begins with the path."""
     try:
         if not os.path.exists(file.path):  # noqa: PTH110  (Path.exists raises for a name too long)
             dangling = os.path.lexists(file.path)
@@ -246,12 +239,9 @@ class _FeatureGroup:
 
 
 def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvents]:
-    """Return the largest group of files with the same features, with their combined declarations.
-
-    Names, masks and presence of time must be the same, and declarations must not contradict each other; one file may
-    declare what another, such as CSV, leaves open. The report takes the others. HachimachiError where no set of
-    features has more files than any other.
-    """
+    """Return the largest group of files with the same features, with their combined declarations; the report takes the
+    others. Names, masks and presence of time must be the same, and declarations must not contradict each other, but one
+    file may declare what another, such as CSV, leaves open. HachimachiError where no group is the largest."""
     alike: dict[tuple[Features, bool], list[FileEvents]] = {}
     for each in found:
         alike.setdefault((each.sequences[0].features, each.sequences[0].temporal), []).append(each)

@@ -69,8 +69,7 @@ class Report:
     understood: Account = field(default_factory=dict)
     remarks: Account = field(default_factory=dict)  # what was mended, or is odd → how often in which file
     refused: dict[str, str] = field(default_factory=dict)  # file or sequence left out → why, in one line
-    # column left out because it has one value throughout → that value
-    constants: dict[str, float] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)  # column left out → the one value that it has
     dropped: Account = field(default_factory=dict)  # why events were left out → how many of which sequence
     cut: Counter[str] = field(default_factory=Counter)  # sequence that was cut → into how many
     passed: Counter[str] = field(default_factory=Counter)  # suffix of files below a folder that are no data → how many

@@ -63,9 +63,9 @@ def select(
 ) -> list[EventSequence]:
     """Return the sequences of a part, in the order in which the split names them.
 
-    Names match with or without folders and suffixes, where that is unambiguous. The name of a file selects all its
-    tracks and parts, the name of one of these only that one. HachimachiError for a part that is missing or empty, and
-    for ambiguous names; the report takes names that the data does not have, without one they are an error too.
+    Names match with or without folders and suffixes, where that is unambiguous; that of a file selects all its tracks
+    and parts, that of one of these only it. HachimachiError for a part that is missing or empty, and ambiguous names;
+    the report takes names that the data does not have, without one they are an error too.
     """
     available = [sequence.name for sequence in sequences]
     return [sequences[i][rows] for i, rows in select_indices(available, split, part, report)]
@@ -100,12 +100,10 @@ def select_indices(
     chosen = [(i, rows) for name, rows in names.items() for i in found[name]]
     missing = [name for name in names if not found[name]]
     if missing and (report is None or not chosen):
-        shown = listed(missing)
-        first = ", ".join(map(repr, available[:3]))
+        shown, first = listed(missing), ", ".join(map(repr, available[:3]))
         raise HachimachiError(f"{split.path}: {part} names {shown}; not found in the data, which has {first} …")
     if report is not None:
-        what = f"under {part} in {split.path.name}, but not in the data"
-        report.refused.update(dict.fromkeys(missing, what))
+        report.refused.update(dict.fromkeys(missing, f"under {part} in {split.path.name}, but not in the data"))
     return chosen
 
 

@@ -27,9 +27,8 @@ def decode(data: bytes, file: str = "", report: Report | None = None) -> str:
     """Return UTF-8, UTF-16 or UTF-32 without byte order mark; with a report, also Latin-1; else HachimachiError."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and (found := _NO_TEXT.search(data)):
-        raise HachimachiError(
-            f"byte {found.start() + 1} is {found[0][0]:#04x}, which no text holds; expected a text file in UTF-8"
-        )
+        expected = "which no text holds; expected a text file in UTF-8"
+        raise HachimachiError(f"byte {found.start() + 1} is {found[0][0]:#04x}, {expected}")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -12,15 +12,12 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import TIME, EventSequence
 from hachimachi.io.report import Report
 
-PART = "#"
-"""Separates the name of a sequence and the number of its part."""
+PART = "#"  # between the name of a sequence and the number of its part
 
 
 def cut_at_gaps(sequences: Sequence[EventSequence], longest: float, report: Report) -> list[EventSequence]:
-    """Cut sequences wherever more than ``longest`` seconds lie between an event and the next.
-
-    The parts of ``a.mid`` are ``a.mid#1``, ``a.mid#2``, …; each begins at time 0.
-    """
+    """Cut sequences wherever more than ``longest`` seconds lie between an event and the next; the parts of ``a.mid``,
+    ``a.mid#1``, ``a.mid#2`` and so on, each begin at time 0."""
     if not sequences[0].temporal:
         raise HachimachiError("--max-gap: these events carry no time, so there are no gaps between them")
     parts = []

@@ -24,11 +24,8 @@ LONGEST = 3600.0  # seconds of sound: it is made in memory, and a minute is 42 M
 
 
 def render(sequences: Sequence[EventSequence], report: Report | None = None, file: str = "") -> bytes:
-    """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping.
-
-    Notes sound as the MIDI file of them would: they end where their key is struck again, and with a column ``pedal``
-    they ring until it lets them go, at the latest with the last note.
-    """
+    """Write one sequence of notes as 16-bit mono at 44.1 kHz, as loud as can be without clipping. They end as in a
+    MIDI file: where their key is struck again, with ``pedal`` where it lets them go, at the latest with the last."""
     remark = report_to(report, file)
     samples = (_sound(take_notes(only(sequences), remark), RATE, remark) * _PEAK).astype("<i2")
     into = io.BytesIO()

@@ -30,7 +30,7 @@ SUSTAIN = False
 
 @dataclass(frozen=True)
 class MidiOptions:
-    """What to read of a MIDI file.
+    """What to read of a MIDI file; a value that is not allowed raises HachimachiError.
 
     Args:
         columns: Names from `COLUMNS`, in order, with ``pitch``; kept even if constant. ``None``: those of `NOTES`. With
@@ -40,9 +40,6 @@ class MidiOptions:
         controls: Controllers, 0 to 127, whose changes are the events, instead of notes.
         sustain: Whether a note lasts until the sustain pedal lets it go, see `hachimachi.io.midi.pairing.sustain`.
             ``None``: as `SUSTAIN` says, but never with the column ``pedal``.
-
-    Raises:
-        HachimachiError: A value that is not allowed.
     """
 
     columns: tuple[str, ...] | None = None

@@ -1,6 +1,4 @@
-"""Pair note-ons and note-offs into notes with instrument and pedal, and let notes ring under the pedal; control
-changes; track names.
-"""
+"""Pair note-ons and note-offs into notes; the sustain pedal, control changes, and names of tracks."""
 
 from __future__ import annotations
 
@@ -17,32 +15,25 @@ from hachimachi.io import report as wording
 from hachimachi.io.midi import DRUM_CHANNEL, DRUMS, MidiOptions
 from hachimachi.io.midi.smf import TrackEvents
 
-DAMPER, SOUND_OFF, RESET, LOCAL_CONTROL = 64, 120, 121, 122
-"""Controllers: the pedal that lets notes ring, all sound off, reset all controllers, which lifts the pedal, and local
-control, the last one before those that turn all notes off."""
+DAMPER, SOUND_OFF, RESET, LOCAL_CONTROL = 64, 120, 121, 122  # controllers; those above turn all notes off
 MOST_OFFS = 10**7  # times tracks: in a file with more, which is no music, they end the notes of their own track alone
 DOWN = 64  # the least value of the damper at which it is down (MIDI 1.0 Detailed Specification, table of controllers)
 Columns = dict[str, NDArray[np.int64]]
 """``start`` and ``end`` in ticks and columns of `hachimachi.io.midi.COLUMNS`, by name, each of shape (N,)."""
 _NOTE_COLUMNS = ("start", "pitch", "velocity", "instrument", "channel", "track", "line")
-Message = tuple[int, int, int, int]
-"""Tick, status + 256 · port, and two data bytes, as in `hachimachi.io.midi.smf.TrackEvents`."""
+Message = tuple[int, int, int, int]  # tick, status + 256 · port, and two data bytes, as in `TrackEvents`
 
 
 def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of what may come late)
     track: TrackEvents, offs: Sequence[Message] = ()
 ) -> tuple[list[tuple[int, ...]], list[int], Counter[str]]:
-    """Return the notes of a track, in the order of their start, and counts of what had to be mended.
+    """Return start, pitch, velocity, program (-1 before any in this track), channel, track and line (MIDI port · 256 +
+    channel) of the notes of a track, in the order of their start; their ends; and counts of what had to be mended.
 
     A note ends with the next note-off or note-on of its key, or where all notes of its channel go off, by a message of
-    its track or of ``offs``, those of others; simultaneous notes of one key end together. Where a key is struck again
-    before its note-off, that note-off may still come: it does not end the new note on the tick of its start, nor where
-    it would leave it less than a quarter of the earlier one's duration, if the key has another note-off before its next
-    note-on.
-
-    Returns:
-        Start, pitch, velocity, program (-1 before any in this track), channel, track and line (MIDI port · 256 +
-        channel) of each note; ends; remarks.
+    its track or of ``offs``, those of others; simultaneous notes of one key end together. The late note-off of a key
+    struck again does not end the new note on the tick of its start, nor where it would leave it less than a quarter of
+    the earlier one's duration, if the key has another note-off before its next note-on.
     """
     notes: list[tuple[int, ...]] = []
     ends: list[int] = []
@@ -101,10 +92,7 @@ def pair_notes(  # noqa: PLR0912  (a branch for each kind of message, and of wha
 
 
 def _ends_all(control: int) -> bool:
-    """Return whether a controller ends the notes of its channel: all sound off, all notes off, or a change of mode.
-
-    The mode messages 124 to 127 turn all notes off too (MIDI 1.0 Detailed Specification, channel mode messages).
-    """
+    """Return whether a controller ends its channel's notes: all sound off, or from 123 on (MIDI 1.0, mode messages)."""
     return control == SOUND_OFF or control > LOCAL_CONTROL
 
 
@@ -172,14 +160,10 @@ def sustain(
 ) -> NDArray[np.int64]:
     """Return where the sustain pedal lets notes go, in ticks, shape (N,): never before their own end.
 
-    The rule stands in docs/data.md under "The pedal" (MIDI 1.0 Detailed Specification).
-
-    Args:
-        key: (Port · 256 + channel) · 128 + pitch, shape (N,).
-        start: Ticks, shape (N,), as are ``end``, where keys are released, and ``last``, where notes end at the latest.
-        changes: Tick, status and value of each change of a pedal, in the order of the file. On one tick keys are
-            released before a pedal moves.
-        offs: Tick and status of each "all sound off".
+    The rule stands in docs/data.md under "The pedal" (MIDI 1.0 Detailed Specification). Keys, (port · 256 + channel) ·
+    128 + pitch, are struck at ``start``, released at ``end``, and end at ``last`` at the latest, all of shape (N,).
+    Changes are tick, status and value of each change of a pedal, in the order of the file, ``offs`` tick and status of
+    each "all sound off"; on one tick keys are released before a pedal moves.
     """
     channel = key >> 7
     held = _latest(changes, channel, end - 1) >= DOWN
@@ -208,10 +192,8 @@ def _messages(tracks: Sequence[TrackEvents], kind: int) -> list[tuple[int, int, 
 def _latest(
     changes: Sequence[tuple[int, int, int]], channel: NDArray[np.int64], tick: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the value of channels at ticks, shape (N,), 0 before any change; of simultaneous ones the last holds.
-
-    A change is its tick, status and value; they are in the order of the file.
-    """
+    """Return the value of channels at ticks, shape (N,), 0 before any change; of changes (tick, status and value, in
+    the order of the file) on one tick the last holds."""
     values = np.zeros(len(tick), np.int64)
     for number in np.unique(channel).tolist():
         of_channel = sorted((change for change in changes if change[1] & ~0xF0 == number), key=itemgetter(0))
@@ -222,11 +204,8 @@ def _latest(
 
 
 def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list[Columns], Counter[str]]:
-    """Return notes or control changes of tracks on one time line, and counts of what had to be mended or is odd.
-
-    Notes are sorted by start, pitch, instrument and end, control changes by time and then as in the file. With
-    ``split_tracks`` each track that has events is returned separately.
-    """
+    """Return notes, by start, pitch, instrument and end, or control changes, by time and then as in the file, of tracks
+    on one time line, with ``split_tracks`` of each track that has events; and counts of what is mended or odd."""
     remarks: Counter[str] = Counter()
     if options.controls:
         keys = ["start"]

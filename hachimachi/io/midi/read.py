@@ -1,7 +1,4 @@
-"""Notes or control changes from MIDI files, in seconds or beats.
-
-Unlike the usual parsers: an exact tempo map, a channel's program in all tracks, and no note-on is lost.
-"""
+"""Notes or control changes from MIDI files: an exact tempo map, programs of all tracks, and no note-on is lost."""
 
 from __future__ import annotations
 
@@ -37,10 +34,7 @@ _LONG_SILENCE = {wording.SILENCE: 10.0, wording.SILENT_BEATS: 20.0}
 
 
 class TempoMap:
-    """From ticks to seconds, or with ``beats`` to quarter notes, for tracks whose tempo changes hold for all of them.
-
-    ``remarks`` counts tempo changes outside the first track, and ignored ones.
-    """
+    """From ticks to seconds or quarter notes, by the tempo changes of all tracks; ``remarks`` counts what is odd."""
 
     def __init__(self, tracks: Sequence[TrackEvents], chunks: MidiChunks, beats: bool) -> None:
         metrical = not beats and not chunks.ticks_per_second
@@ -61,12 +55,9 @@ class TempoMap:
 
 
 def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT) -> list[EventSequence]:
-    """Read a MIDI file, by default as one sequence of notes sorted by time, pitch, instrument and duration.
-
-    Time is in seconds from the start of the file. HachimachiError if it is not MIDI, or has no such events.
-
-    The report takes what had to be mended, under the file's name, which sequences are given too.
-    """
+    """Read a MIDI file, by default as one sequence of notes sorted by time, pitch, instrument and duration, in seconds
+    from its start. The report takes what had to be mended, under the file's name, which sequences are given too.
+    HachimachiError if it is not MIDI, or has no such events."""
     data = unwrap(data)
     chunks = split_chunks(data)
     if options.beats and chunks.ticks_per_second:
@@ -103,9 +94,8 @@ def parse(data: bytes, file: str, report: Report, options: MidiOptions = DEFAULT
         after = max(ends, default=0.0) - last
         silence += after if after > _LONG_SILENCE[silent] else 0.0
     if too_long:
-        raise HachimachiError(
-            f"damaged: it lasts {too_long:,.0f} {unit}, expected at most {longest:,.0f}; {EXPORT_AGAIN}"
-        )
+        expected = f"expected at most {longest:,.0f}; {EXPORT_AGAIN}"
+        raise HachimachiError(f"damaged: it lasts {too_long:,.0f} {unit}, {expected}")
     if not sequences:
         what = f"changes of control {', '.join(map(str, options.controls))}" if options.controls else "notes"
         for track in tracks:

@@ -113,8 +113,7 @@ class TrackEvents:
     # tick, status + 256 · MIDI port, and the two bytes after the status, of each channel message, running status filled
     # in; if a message has one data byte, the second is meaningless
     messages: list[tuple[int, int, int, int]] = field(default_factory=list)
-    # tick and microseconds per quarter note of each change of tempo
-    tempos: list[tuple[int, int]] = field(default_factory=list)
+    tempos: list[tuple[int, int]] = field(default_factory=list)  # tick and microseconds per quarter note
     name: bytes | None = None  # the first name of the track
     ticks: int = 0  # tick of the last event
     stop: int = 0  # the byte after the last event
@@ -127,13 +126,10 @@ class TrackEvents:
 def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damage)
     data: bytes, span: Span, number: int = 1
 ) -> TrackEvents:
-    """Read the events of a track.
-
-    An event that breaks off, a time too long to be one, or a missing status ends the track, since it is unknown where
-    the next event begins. A message with a data byte beyond 127 is left out, or held at 127 where the byte is an amount
-    (velocity, value, pressure), and the next event is looked for behind it; if fewer than `_ENOUGH` messages can be
-    read there before the track is damaged, it ends before that one. After the bytes of the file, data holds `PADDING`.
-    """
+    """Read the events of a track, up to one that breaks off, a time too long to be one, or a missing status: then it is
+    unknown where the next event begins. A message with a data byte beyond 127 is left out, or held at 127 where the
+    byte is an amount (velocity, value, pressure), and the next event is looked for behind it; if fewer than `_ENOUGH`
+    messages can be read there before the track is damaged, it ends before that one. Data ends with `PADDING`."""
     track = TrackEvents(number)
     add, limit = track.messages.append, span.end
     after, tick, running, endless, port = span.begin, 0, 0, False, 0
@@ -196,10 +192,8 @@ def read_track(  # noqa: PLR0912  (a branch for each kind of event, and of damag
 
 
 def _quantity(data: bytes, at: int) -> tuple[int, int, bool]:
-    """Read a variable-length quantity; return it, its end, and whether it is too long to be one.
-
-    It has at most four bytes. Of more the last three count, as in players, if the one before them is empty (0x80).
-    """
+    """Read a variable-length quantity; return it, its end, and whether it is too long to be one: of more than four
+    bytes the last three count, as in players, if the one before them is empty (0x80)."""
     value, end = 0, at
     while data[end] > 0x7F:
         value = (value << 7 | data[end] & 0x7F) & 0xFFFFFFF

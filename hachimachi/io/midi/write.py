@@ -85,10 +85,8 @@ def take_notes(sequence: EventSequence, remark: Remark) -> NoteTable:
 def keep_whole(
     sequence: EventSequence, ranges: dict[str, tuple[int, int]], remark: Remark
 ) -> tuple[EventSequence, dict[str, NDArray[np.int64]]]:
-    """Keep the events whose columns, if present, lie in ranges; return them, and those columns as whole numbers.
-
-    Channels count from 0, as in files, or from 1 if there is a sixteenth. HachimachiError if no event is left.
-    """
+    """Return the events, at least one, else HachimachiError, whose columns, if present, lie in ranges, and those
+    columns as whole numbers. Channels count from 0, as in files, or from 1 if there is a sixteenth."""
     names = {feature.name for feature in sequence.features}
     exact = {name: sequence.column(name) for name in ranges if name in names}
     if 16 in exact.get("channel", ()):
@@ -136,11 +134,8 @@ def column(sequence: EventSequence, name: str, default: float) -> NDArray[np.flo
 
 
 def choose_channels(notes: NoteTable, start: Whole, end: Whole, remark: Remark) -> Whole:
-    """Return the channel of each note, from 0, shape (N,): its own, else one for each instrument.
-
-    Of more than fifteen instruments, one takes over the silent channel that was unused for longest. Start and end are
-    in ticks, shape (N,).
-    """
+    """Return the channel of each note, from 0, shape (N,), given start and end in ticks: its own, else one for each
+    instrument. Of more than fifteen, one takes over the silent channel that was unused for longest."""
     if notes.channel is not None:
         if notes.program is not None:
             remark(MISPLACED, int(((notes.program == DRUMS) != (notes.channel == DRUM_CHANNEL)).sum()))
@@ -209,9 +204,8 @@ def _controls(sequence: EventSequence, remark: Remark) -> tuple[list[_Timed], fl
         remark(STAND_IN, len(kept))
     time = begin_early(kept, remark)
     tick = tick_of(time.max(initial=0))
-    columns = (
-        whole.get(name, np.full(len(kept), other)) for name, other in (("control", 1), ("channel", 0), ("track", 1))
-    )
+    others = {"control": 1, "channel": 0, "track": 1}
+    columns = (whole.get(name, np.full(len(kept), other)) for name, other in others.items())
     values = clip(kept.column("value"), 0, 127, remark)
     rows = zip(_ticks(time, tick).tolist(), *(each.tolist() for each in columns), values.tolist(), strict=True)
     return [
@@ -230,10 +224,8 @@ class SettledNotes(NamedTuple):
 
 
 def settle(notes: NoteTable, remark: Remark, tick: float = TICK) -> SettledNotes:
-    """Return notes as a file has them, in ticks of so many seconds; never more sound at once than did before.
-
-    A note of less than a tick lasts one, unless as many notes sound then as ever do: that one ends at once.
-    """
+    """Return notes as a file has them, in ticks of so many seconds; never more sound at once than did before: a note of
+    less than a tick lasts one, unless as many notes sound then as ever do, and ends at once otherwise."""
     start = _ticks(notes.start, tick)
     end = np.maximum(_ticks(notes.end, tick), start)
     channel = choose_channels(notes, start, np.maximum(end, start + 1), remark)
@@ -284,11 +276,8 @@ def _rows(*columns: Whole) -> Iterable[tuple[int, ...]]:
 
 
 def _settle_ends(key: Whole, start: Whole, end: Whole, remark: Remark) -> tuple[Whole, Whole]:
-    """End each note where its key is struck again; of those that begin together, the shorter ones end at once.
-
-    Returns:
-        Indices of the notes that are held, at least one for each key and start, and the ends of all.
-    """
+    """End each note where its key is struck again; of those that begin together, the shorter ones end at once. Return
+    the indices of the notes that are held, at least one for each key and start, and the ends of all."""
     order = np.lexsort((end, start, key))
     last = np.append((np.diff(key[order]) != 0) | (np.diff(start[order]) != 0), True)
     lasts, group = order[last], np.append(0, np.cumsum(last)[:-1])
