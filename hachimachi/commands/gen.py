@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hachimachi.bases import began_with
 from hachimachi.commands.options import FiniteRange, plugin_option, sampling_options
 from hachimachi.errors import HachimachiError
 
@@ -101,6 +102,8 @@ def command(  # noqa: PLR0913  (click's options)
         takes = [take if take.time is None else replace(take, time=take.time - opening.time[-1]) for take in takes]
     if count > 1:
         takes = [replace(take, name=f"seed {seed + i}") for i, take in enumerate(takes)]
+    if Path(output).suffix.lower() in SOUNDING and began_with(loaded.model.summary, "drums"):
+        takes = [_on_drums(take) for take in takes]
     report = Report()
     for i, path in enumerate(outputs):
         write(path, takes if len(outputs) == 1 else takes[i], report)
@@ -125,6 +128,20 @@ def _read_opening(primer: Path, player: Player, events: int | None, seconds: flo
     return opening[: int((opening.time - opening.time[0] <= seconds).sum())]
 
 
+def _on_drums(take: EventSequence) -> EventSequence:
+    """Return drumming as MIDI has it: the data of drummers has no instrument where there is only one."""
+    import numpy as np
+
+    from hachimachi.events import Feature
+    from hachimachi.io.midi import DRUMS
+
+    if any(feature.name in ("instrument", "channel") for feature in take.features):
+        return take
+    data = np.column_stack([take.data, np.full(len(take), float(DRUMS))])
+    return replace(take, features=(*take.features, Feature("instrument", kind="categorical")), data=data)
+
+
+SOUNDING = (".mid", ".midi", ".wav")
 ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that hold one sequence
 
 

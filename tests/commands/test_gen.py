@@ -12,7 +12,7 @@ import torch
 from hachimachi.checkpoint import save_model
 from hachimachi.cli import main
 from hachimachi.events import EventSequence, Feature, make_sequence
-from hachimachi.io import read, write
+from hachimachi.io import Report, read, write
 from hachimachi.io.formats import WRITERS
 from hachimachi.io.midi import NOTES
 from hachimachi.models.event_model import build_model
@@ -223,3 +223,14 @@ def test_a_folder_holds_all_takes(home: Path, tmp_path: Path, folder: str) -> No
     assert not done.value.code
     made = [(each.name.removesuffix(".csv"), len(each)) for each in read(tmp_path / folder)]
     assert made == [(f"seed {seed}", 5) for seed in range(3)]
+
+
+def test_what_began_with_the_drummers_base_sounds_as_drums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for output in ("take.mid", "take.csv"):
+        with pytest.raises(SystemExit, match="0"):
+            main(["gen", "drums", output, "-n", "40"])
+    report = Report()
+    assert len(read("take.mid", report)[0]) == 40
+    assert report.constants == {"instrument": 128}
+    assert "instrument" not in (tmp_path / "take.csv").read_text().splitlines()[0]
