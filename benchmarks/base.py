@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.playing import LEARNED, Settings, measure_halves
+from benchmarks.playing import LEARNED, Settings, measure_halves, with_error
 from benchmarks.resumable import Figures, Job, run
 from benchmarks.tasks import BESIDE, SINGLES, find_tasks
 from hachimachi import io
@@ -88,7 +88,7 @@ def show(results: Sequence[Figures], console: Console) -> None:
         nats = np.array([[pair[way]["nats"] for way in WAYS] for pair in pairs])
         seconds = " → ".join(f"{np.mean([pair[way]['seconds'] for pair in pairs]):.0f}" for way in WAYS)
         means = [f"{mean:.2f}" for mean in nats.mean(0)]
-        table.add_row(corpus, str(len(pairs)), *means, _with_error(nats[:, 0] - nats[:, 1]), seconds)
+        table.add_row(corpus, str(len(pairs)), *means, with_error(nats[:, 0] - nats[:, 1]), seconds)
         worse += [(corpus, pair) for pair in pairs if pair["auto"]["nats"] > pair["none"]["nats"] + 0.1]
     console.print(table)
     for corpus, pair in worse:
@@ -120,11 +120,6 @@ def _takes(row: Figures) -> dict[str, Any]:
 def _mean(values: Sequence[Any]) -> float:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else float("nan")
-
-
-def _with_error(values: np.ndarray) -> str:
-    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
-    return f"{values.mean():.2f}{error}"
 
 
 def _line(job: Job, figures: Figures) -> str:

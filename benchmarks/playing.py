@@ -234,8 +234,8 @@ def show(results: Sequence[dict[str, Any]], console: Console) -> None:
         nats, marginal = (np.array([each[name] for each in chosen], dtype=float) for name in ("nats", "marginal"))
         gain = marginal - nats
         least = _short(chosen[int(gain.argmin())]["piece"])
-        console.print(f"\n{kind}: {len(chosen)} results, nats {_with_error(nats)}, gain over the marginal")
-        console.print(f"{_with_error(gain)}, least {gain.min():.2f} ({least})")
+        console.print(f"\n{kind}: {len(chosen)} results, nats {with_error(nats)}, gain over the marginal")
+        console.print(f"{with_error(gain)}, least {gain.min():.2f} ({least})")
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         for place, heading in enumerate(("", "source", *(name.replace(", ", "\n") for name in CONDITIONS))):
             table.add_column(heading, justify="right" if place else "left", no_wrap=True)
@@ -269,7 +269,8 @@ def _cell(line: Line | None, times: int, digits: int) -> str:
     return f"{line.mean * times:.{digits}f}{told}{'!' if line.beyond else ' '}"
 
 
-def _with_error(values: np.ndarray) -> str:
+def with_error(values: np.ndarray) -> str:
+    """Return a mean, with its standard error where there are several values."""
     error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
     return f"{values.mean():.2f}{error}"
 

@@ -62,7 +62,8 @@ def transfer(base: EventModel, model: EventModel) -> None:
     names = [column.name for column in base.columns]
     pairs = {i: names.index(column.name) for i, column in enumerate(model.columns) if column.name in names}
     kept = {i: j for i, j in pairs.items() if _same_scale(model.columns[i], base.columns[j])}
-    heard = _match_inputs(base, model, kept)
+    encoded, _ = _match(base.encoder.parts, model.encoder.parts, kept)
+    heard = torch.tensor([*encoded, *[-1] * (model.encoder.size - len(encoded))])  # (E,)
     hidden = torch.arange(base.backbone.size)
     model.bos.copy_(_gather(base.bos, heard[: len(model.bos)], 0))
     _copy_backbone(base, model, heard)
@@ -75,7 +76,9 @@ def transfer(base: EventModel, model: EventModel) -> None:
     assert isinstance(other, AutoregressiveHead)
     width = other.context_proj.out_features // len(base.columns)
     past = torch.cat([hidden, torch.where(heard < 0, heard, heard + len(hidden))])  # (H + E,)
-    marks = _match_marks(other, head, kept)
+    seen, size = _match(other.encoders, head.encoders, kept)
+    # what columns see of one another: encodings, and which columns are known
+    marks = torch.tensor([*seen, *(size + kept[i] if i in kept else -1 for i in range(len(model.columns)))])  # (G,)
     for i, j in pairs.items():
         rows, its = slice(i * width, (i + 1) * width), slice(j * width, (j + 1) * width)
         head.context_proj.weight[rows] = _gather(other.context_proj.weight[its], past, 1)
@@ -92,29 +95,17 @@ def _same_scale(column: Column, base: Column) -> bool:
     return column.reference is not None and column.reference == (base.reference or base)
 
 
-def _match_inputs(base: EventModel, model: EventModel, kept: Mapping[int, int]) -> Tensor:
-    """Return of each number of an encoded event which one of the base's it is, shape (E,), -1 for none."""
-    starts, at = {}, 0
-    for part in _list(base.encoder.parts):
-        starts[part.column], at = at, at + part.size
-    match = []
-    for part in _list(model.encoder.parts):
+def _match(theirs: nn.ModuleList, own: nn.ModuleList, kept: Mapping[int, int]) -> tuple[list[int], int]:
+    """Return of each number that encoders of columns give which one of the base's it is, -1 for none; and how many the
+    base's give."""
+    starts, size, match = {}, 0, []
+    for part in _list(theirs):
+        starts[part.column] = size
+        size += part.size
+    for part in _list(own):
         start = starts.get(kept.get(part.column, -1))
         match += [-1] * part.size if start is None else range(start, start + part.size)
-    return torch.tensor([*match, *[-1] * (model.encoder.size - len(match))])
-
-
-def _match_marks(base: AutoregressiveHead, head: AutoregressiveHead, kept: Mapping[int, int]) -> Tensor:
-    """Return the same of what columns see of one another, shape (G,): encodings, and which columns are known."""
-    starts, at = [], 0
-    for part in _list(base.encoders):
-        starts.append(at)
-        at += part.size
-    match = []
-    for i, part in enumerate(_list(head.encoders)):
-        j = kept.get(i)
-        match += [-1] * part.size if j is None else range(starts[j], starts[j] + part.size)
-    return torch.tensor([*match, *(at + kept[i] if i in kept else -1 for i in range(len(head.encoders)))])
+    return match, size
 
 
 def _list(parts: nn.ModuleList) -> list[Any]:

@@ -70,11 +70,11 @@ def choose_start(cfg: DictConfig, data: EventDataModule) -> Start:
     notes = {"time", "pitch"} <= {column.name for column in data.columns}
     if cfg.init == NONE or not notes or not list_bases():
         return Start()
-    found = {name: load_model(find_base(name) or "") for name in list_bases()}
-    fitting = {name: base for name, base in found.items() if _fits(data.columns, base)}
     reason = _find_contradiction(cfg)
     if not reason and count_processes(cfg) > 1:
         reason = "it trains on several devices"
+    found = {name: load_model(find_base(name) or "") for name in list_bases()} if not reason else {}
+    fitting = {name: base for name, base in found.items() if _fits(data.columns, base)}
     if not reason and not fitting:
         reason = "no base model has the steps of time and pitch of this data"
     if not reason and data.repetition >= LITERAL:
