@@ -123,8 +123,7 @@ class OpCounts:
     held: NDArray[np.int64]  # values clipped to their range, or left unchanged since the result was not finite
 
     def __add__(self, other: OpCounts) -> OpCounts:
-        windows, seen = self.windows + other.windows, self.seen + other.seen
-        return OpCounts(windows, seen, self.changed + other.changed, self.held + other.held)
+        return OpCounts(*map(add, vars(self).values(), vars(other).values()))
 
 
 @dataclass(frozen=True)
@@ -164,23 +163,19 @@ class Bound:
                 old[:, :1, names.index(TIME)] = np.nan
             if op.dims is not None and "pitch" in names:
                 old[self.layout.drums(rows), names.index("pitch")] = np.nan
-            changed = op.change_events(old.copy(), names, random) if op.whole_events else op.change(old.copy(), random)
-            new = np.asarray(changed, dtype=np.float64)
+            new = np.asarray(op.change_events(old.copy(), names, random), dtype=np.float64)
             if new.shape != old.shape:
                 raise HachimachiError(f"{op.name} returned shape {new.shape}, expected that of its values, {old.shape}")
-            held = np.zeros(new.shape, dtype=np.bool_)
-            if op.dims is not None or op.whole_events:  # what is only reordered is within bounds
-                low, high = self.layout.bounds[:, indices]
-                lost = ~np.isfinite(new)
-                new = np.where(lost, old, new)
-                new = np.where(self.layout.whole[indices], np.floor(new + 0.5), new)
-                clipped = np.where(new == old, old, np.clip(new, low, high))
-                held = lost | (np.abs(clipped - new) > NEARLY * np.maximum(1.0, np.abs(clipped)))
-                new = clipped
+            low, high = self.layout.bounds[:, indices]
+            lost = ~np.isfinite(new)
+            new = np.where(lost, old, new)
+            new = np.where(self.layout.whole[indices], np.floor(new + 0.5), new)
+            clipped = np.where(new == old, old, np.clip(new, low, high))
+            held = lost | (np.abs(clipped - new) > NEARLY * np.maximum(1.0, np.abs(clipped)))
             seen = chosen[:, None, None] & ~np.isnan(old)
-            changed = seen & (new != old)
+            changed = seen & (clipped != old)
             result = rows.copy()
-            result[..., indices] = np.where(changed, new, rows[..., indices])
+            result[..., indices] = np.where(changed, clipped, rows[..., indices])
             sums = np.zeros((3, rows.shape[-1]), dtype=np.int64)
             sums[:, indices] = [which.sum((0, 1)) for which in (seen, changed, seen & held)]
             counts.append(OpCounts(int(chosen.sum()), *sums))
@@ -278,7 +273,7 @@ def augment(
     bound = chain.bind(fit_columns(sequences))
     made, counts = [], []
     for i, sequence in enumerate(sequences):
-        made += [sequence] if keep else []
+        made += [sequence] * keep
         rows = sequence.rows()
         for copy in range(1, count + 1):
             outcome = bound(rows[None], np.random.default_rng([seed, i, copy]))

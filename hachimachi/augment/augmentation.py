@@ -59,12 +59,12 @@ def limits(default: Any = MISSING) -> Any:
         return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
 
     def show(value: tuple[float, float]) -> str:
-        return f"({_show_number(value[0])}, {_show_number(value[1])})"
+        return f"({', '.join(map(_show_number, value))})"
 
     return Argument("(low, high), such as (-6, 6)", accepts, show).field(default)
 
 
-def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = False) -> Any:
+def _declare_words(words: Mapping[str, Any], default: Any, or_number: bool = False) -> Any:
     *most, last = words
     expected = f"{'a number, ' * or_number}{', '.join(most)} or {last}"
 
@@ -81,19 +81,14 @@ def _declare_words(words: Mapping[str, Any], default: Any, *, or_number: bool = 
     return Argument(expected, accepts, show, read, words).field(default)
 
 
-def one_of(*words: str, default: Any = MISSING) -> Any:
-    """Declare one of several words."""
-    return _declare_words({word: word for word in words}, default)
+def one_of(*words: str, default: Any = MISSING, or_number: bool = False) -> Any:
+    """Declare one of several words, or a number."""
+    return _declare_words({word: word for word in words}, default, or_number)
 
 
 def flag(default: bool = False) -> Any:
     """Declare ``true`` or ``false``."""
     return _declare_words({"true": True, "false": False}, default)
-
-
-def number_or(*words: str, default: Any = MISSING) -> Any:
-    """Declare a number or one of several words."""
-    return _declare_words({word: word for word in words}, default, or_number=True)
 
 
 def features(default: Any = MISSING) -> Any:
@@ -141,16 +136,14 @@ class Augmentation:
     """One operation on events. ``str()`` returns an expression that parses to it.
 
     A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
-    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change` (an example is in docs/data.md). Selection of
-    features and windows, padding, drums, rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
+    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change` (an example is in docs/data.md), or in its
+    place :meth:`change_events` where it has to know the columns. Selection of features and windows, padding, drums,
+    rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
     """
 
     name: ClassVar[str] = ""  # its name in expressions, given by :func:`~hachimachi.augment.augmentation.register`
     along: ClassVar[bool] = False
     """Whether values move between events; then the inter-event time of a window's first event is not changed."""
-
-    whole_events: ClassVar[bool] = False
-    """Whether it is given all columns, with their names, by :meth:`change_events`."""
 
     # features by number or name, ``time`` for the inter-event time; ``None``, if a class allows it, for whole
     # events, which may only be reordered
@@ -176,12 +169,12 @@ class Augmentation:
                 inter-event time and pitches of drums. The array may be modified.
             random: For random numbers.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has neither change nor change_events")
 
-    def change_events(self, rows: Values, names: Sequence[str], random: np.random.Generator) -> Values:
-        """Return windows of whole events, shape (B, T, D), augmented, given the names of their columns: called in place
-        of :meth:`change` where :attr:`whole_events` is set; the same holds for NaN and the array."""
-        raise NotImplementedError
+    def change_events(self, rows: Values, names: Sequence[str], random: np.random.Generator) -> Values:  # noqa: ARG002
+        """Return the same as :meth:`change`, which it calls, given the names of the K features too; without ``dims``
+        these are all columns, ``time`` first if there is time."""
+        return self.change(rows, random)
 
     @classmethod
     def arguments(cls) -> list[tuple[str, Argument, Field[Any]]]:
@@ -199,11 +192,8 @@ class Augmentation:
         return f"{cls.name}({', '.join(shown)})"
 
     def __str__(self) -> str:
-        shown = [
-            f"{key}={argument.show(getattr(self, key))}"
-            for key, argument, each in self.arguments()
-            if getattr(self, key) != each.default
-        ]
+        values = ((key, argument, each, getattr(self, key)) for key, argument, each in self.arguments())
+        shown = [f"{key}={argument.show(value)}" for key, argument, each, value in values if value != each.default]
         return f"{self.name}({', '.join(shown)})"
 
 

@@ -18,7 +18,6 @@ from hachimachi.augment.augmentation import (
     flag,
     limits,
     number,
-    number_or,
     one_of,
     register,
 )
@@ -40,7 +39,7 @@ class Arithmetic(Augmentation, ABC):
     compute: ClassVar[Callable[[Any, Any], Any]]
 
     # the number: a constant, or the ``mean`` or ``std`` (of a population, by n) of the values
-    value: float | str = number_or("mean", "std")
+    value: float | str = one_of("mean", "std", or_number=True)
     # of what the mean or deviation is: each ``feature`` of a sequence, each ``step`` across its features, or all
     # values of a ``sequence``
     per: str = one_of("feature", "step", "sequence", default="feature")
@@ -184,7 +183,7 @@ class CumSum(Along):
     """Puts in place of each value the sum of all up to it."""
 
     def _turn(self, packed: Values, count: Values) -> Values:  # noqa: ARG002  (what is not there stays at the end)
-        return np.cumsum(packed, axis=1)
+        return packed.cumsum(axis=1)
 
 
 @register("sort")
@@ -241,6 +240,9 @@ class Clip(Augmentation):
         return np.clip(values, self.min, self.max)
 
 
+GAIN = 0.15  # standard deviation of the log of how many times as loud all notes of a window are in `Humanize`
+
+
 @register("humanize")
 @dataclass(frozen=True, kw_only=True)
 class Humanize(Augmentation):
@@ -249,8 +251,6 @@ class Humanize(Augmentation):
     Times, durations and velocities change, as far as events have them; notes that change places are put in order. The
     drift is a log tempo that returns to its mean (Uhlenbeck & Ornstein 1930, https://doi.org/10.1103/PhysRev.36.823).
     """
-
-    whole_events = True
 
     dims: tuple[str | int, ...] | None = features(None)
     tempo: float = number("a number from 0", 0.25, _not_negative)  # standard deviation of the log tempo
@@ -287,7 +287,7 @@ class Humanize(Augmentation):
                 spread = random.normal(0, self.length, one) + random.normal(0, self.length, each)
                 column["duration"] *= slower * np.exp(spread)
             if "velocity" in column:
-                column["velocity"] *= np.exp(random.normal(0, 0.15, one))
+                column["velocity"] *= np.exp(random.normal(0, GAIN, one))
                 column["velocity"] += random.normal(0, self.louder, one) + random.normal(0, self.touch, each)
             if TIME in column:
                 padding = np.isnan(rows).all(-1)

@@ -42,7 +42,7 @@ def _names(text: str) -> list[str]:
 )
 @click.option(
     "--sustain/--no-sustain",
-    default=None,
+    default=False,
     help="Let notes ring as the sustain pedal says, or end them with their keys, as is done by default.",
 )
 @click.option("--controls", metavar="N,…", help="Controllers whose changes are the events, instead of notes.")
@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913  (click's options)
     columns: str | None,
     split_tracks: bool,
     unit: str,
-    sustain: bool | None,
+    sustain: bool,
     controls: str | None,
     only: tuple[dict[str, list[str]], ...],
     drop: tuple[str, ...],
@@ -145,7 +145,7 @@ def _wanted_values(only: Sequence[dict[str, list[str]]]) -> dict[str, list[float
 
 
 def _midi_options(
-    columns: str | None, split_tracks: bool, beats: bool, controls: str | None, sustain: bool | None
+    columns: str | None, split_tracks: bool, beats: bool, controls: str | None, sustain: bool
 ) -> MidiOptions:
     from hachimachi.io.midi import MidiOptions
 

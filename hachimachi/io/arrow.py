@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.atomic import replacing
-from hachimachi.io.collection import BLOCK, Statistics
+from hachimachi.io.collection import BLOCK
 from hachimachi.io.csv_format import feature_of
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
@@ -39,23 +39,11 @@ class Index:
     temporal: bool  # whether there is time
     names: tuple[str, ...]  # of its sequences
     lengths: NDArray[np.int64]  # events in each sequence, shape (S,)
-    statistics: Statistics  # of its sequences; inter-event time first if there is time, then the features
 
     @property
     def columns(self) -> list[str]:
         """The names of the numeric columns, in the order of the file."""
         return [TIME] * self.temporal + [feature.name for feature in self.features]
-
-    @staticmethod
-    def of(sequences: Sequence[EventSequence]) -> Index:
-        """Describe at least one sequence; all have the same features."""
-        first, lengths = sequences[0], np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        columns = [np.concatenate([each.data[:, i] for each in sequences]) for i in range(len(first.features))]
-        if first.temporal:
-            columns.insert(0, np.concatenate([each.rows()[:, 0] for each in sequences]))
-        categorical = [i for i, feature in enumerate(first.features, first.temporal) if feature.kind == "categorical"]
-        statistics = Statistics.of(columns, lengths, categorical)
-        return Index(first.features, first.temporal, tuple(each.name for each in sequences), lengths, statistics)
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Return the schema metadata, with features as in JSON."""
@@ -64,7 +52,6 @@ class Index:
             "features": {str(i): describe(feature) for i, feature in enumerate(self.features)},
             "temporal": self.temporal,
             "sequences": {"names": self.names, "lengths": self.lengths.tolist()},
-            "statistics": self.statistics.to_json(),
         }
         return {KEY: json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()}
 
@@ -84,8 +71,7 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
             lengths = np.array(content["sequences"]["lengths"], dtype=np.int64)
             if lengths.shape != (len(names),) or (lengths < 0).any():
                 raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
-            statistics = Statistics.from_json(content["statistics"], len(names), temporal + len(features))
-            index = Index(features, temporal, names, lengths, statistics)
+            index = Index(features, temporal, names, lengths)
             return index if int(lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
@@ -137,7 +123,8 @@ def render(sequences: Sequence[EventSequence]) -> bytes:
 
 def write_table(sink: pa.NativeFile, sequences: Sequence[EventSequence], types: Sequence[type]) -> None:
     """Write sequences with a type for each feature."""
-    index = Index.of(sequences)
+    lengths = np.array([len(each) for each in sequences], dtype=np.int64)
+    index = Index(sequences[0].features, sequences[0].temporal, tuple(each.name for each in sequences), lengths)
     if SEQUENCE in index.columns:
         raise HachimachiError(f"feature {SEQUENCE!r}: .arrow files keep this name for the sequences; choose another")
     codes = np.repeat(np.arange(len(index.names), dtype=np.int32), index.lengths)
@@ -204,19 +191,33 @@ class ArrowFile:
             raise HachimachiError("no events: the table has no rows")
         self._starts = np.array([block.start for block in self.blocks], dtype=np.int64)
         self.columns = _pick_columns(self.schema, index)
-        self.index = index or scan(self, read_description(self.schema, [n for n in self.columns if n != TIME]))
+        if index is None:
+            features = read_description(self.schema, [name for name in self.columns if name != TIME])
+            names, starts = _runs(self)
+            index = Index(features, TIME in self.columns, tuple(names), np.diff(starts, append=self.events))
+            first = np.concatenate([self.read(block)[0] for block in self.blocks])  # which looks at all columns
+            wrong = np.diff(first, prepend=0.0) < 0
+            wrong[starts] = first[starts] < 0
+            if index.temporal and wrong.any():
+                row = int(wrong.argmax())
+                expected = "expected seconds from 0 that never go back within a sequence"
+                raise HachimachiError(f"row {row + 1}, column {TIME!r}: found {first[row]:g}, {expected}")
+        self.index = index
         self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
 
     def read(self, block: RowBlock) -> list[Column]:
-        """Return the numbers of all columns in a block, each of shape (N,), perhaps views of the mapped file; a null is
-        refused with its row and column, NaN is not checked."""
+        """Return the numbers of all columns in a block, each of shape (N,), perhaps views of the mapped file; what is
+        no finite number is refused with its row and column."""
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
-            if array.null_count:
-                row = block.start + array.is_null().to_numpy(zero_copy_only=False).argmax() + 1
-                raise HachimachiError(f"row {row}, column {name!r}: found nothing (null), expected a finite number")
             plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
             plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+            finite = np.isfinite(plain.to_numpy(zero_copy_only=False))  # a null is NaN there
+            if not finite.all():
+                row = int(finite.argmin())
+                value = "nothing (null)" if array[row].as_py() is None else array[row]
+                where = f"row {block.start + row + 1}, column {name!r}"
+                raise HachimachiError(f"{where}: found {value}, expected a finite number")
             found.append(plain.to_numpy(zero_copy_only=True))
         return found
 
@@ -274,34 +275,9 @@ def _as_one_line() -> Iterator[None]:
         raise HachimachiError(f"no Arrow file that can be read, or one that was cut short: {reason}") from error
 
 
-def scan(file: ArrowFile, features: Sequence[Feature]) -> Index:
-    """Describe a file without an index by reading all of it: a sequence is a run of rows with one value under
-    ``sequence``, without that column all rows. Values that are not finite, time that goes back and sequences that begin
-    again are refused with their row and column."""
-    names, starts = _runs(file)
-    lengths = np.diff(starts, append=file.events)
-    parts = [file.read(block) for block in file.blocks]
-    columns = [np.concatenate([part[i] for part in parts]).astype(np.float64) for i in range(len(file.columns))]
-    for name, values in zip(file.columns, columns, strict=True):
-        if not (finite := np.isfinite(values)).all():
-            row = int(finite.argmin())
-            raise HachimachiError(f"row {row + 1}, column {name!r}: found {values[row]}, expected a finite number")
-    temporal = file.columns[:1] == [TIME]
-    if temporal:
-        time = columns[0]
-        columns[0] = np.diff(time, prepend=np.nan)
-        columns[0][starts] = np.nan
-        wrong = columns[0] < 0
-        wrong[starts] = time[starts] < 0
-        if wrong.any():
-            row = int(wrong.argmax())
-            expected = "expected seconds from 0 that never go back within a sequence"
-            raise HachimachiError(f"row {row + 1}, column {TIME!r}: found {time[row]:g}, {expected}")
-    return Index(tuple(features), temporal, tuple(names), lengths, Statistics.of(columns, lengths, ()))
-
-
 def _runs(file: ArrowFile) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the name and first row of each sequence."""
+    """Return the name and first row of each sequence of a file without an index: it is a run of rows with one value
+    under ``sequence``, without that column all rows. One that begins again is refused with its row."""
     if SEQUENCE not in file.schema.names:
         return [""], np.zeros(1, dtype=np.int64)
     column = pa.chunked_array([file.arrays(block, [SEQUENCE])[0] for block in file.blocks])

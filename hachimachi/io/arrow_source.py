@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError, located
-from hachimachi.events import EventSequence
+from hachimachi.events import TIME, EventSequence
 from hachimachi.io.arrow import Column, describe_difference, note_left_out, open_arrow
-from hachimachi.io.collection import BLOCK, POOL, Summary, join
+from hachimachi.io.collection import BLOCK, POOL, Indices
 from hachimachi.io.report import Report
 
 OPEN = 3 * POOL * BLOCK // 2
@@ -41,9 +41,7 @@ class ArrowSource:
         named = zip(self.files, names, strict=True)
         self.names: Sequence[str] = [each or name for file, name in named for each in file.index.names]
         self.lengths = np.concatenate([file.index.lengths for file in self.files])
-        counts = [len(file.index.names) for file in self.files]
-        self._firsts = np.cumsum([0, *counts])  # the first sequence of each file
-        self.owner = np.repeat(np.arange(len(counts)), counts)
+        self.owner = np.repeat(np.arange(len(self.files)), [len(file.index.names) for file in self.files])
         self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
         events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
         self.positions = events[self.owner] + self.offsets
@@ -62,10 +60,35 @@ class ArrowSource:
         back = int(self.temporal and start > 0)  # the event before gives the first inter-event time
         rows = self._read(sequence, start - back, stop)
         if self.temporal:
-            rows[1:, 0] = np.diff(rows[:, 0])
-            rows[:1, 0] = np.nan
-        self._check(sequence, rows[1:] if self.temporal else rows, start - back + self.temporal)
+            between = np.diff(rows[:, 0], prepend=np.nan)
+            self._check(int(self.owner[sequence]), rows[:, 0], between, self.offsets[sequence] + start - back)
+            rows[:, 0] = between
         return rows[back:]
+
+    def blocks(self, which: Indices, first: Indices, stop: Indices) -> Iterator[NDArray[np.float64]]:
+        """Yield the rows of parts of sequences, block by block of the files; see
+        :class:`~hachimachi.io.collection.Source`."""
+        some = stop > first
+        owner, begins, ends = (each[some] for each in (self.owner[which], *(self.offsets[which] + (first, stop))))
+        for number in np.unique(owner).tolist():
+            heads, tails = (np.sort(each[owner == number]) for each in (begins, ends))
+            before = np.nan  # time of the last event of the block before
+            for i, block in enumerate(self.files[number].blocks):
+                columns, bounds = self._block(number, i), (block.start, block.start + block.stop - block.first)
+                (begin, end), (over, closing) = (np.searchsorted(each, bounds) for each in (heads, tails))
+                started, ended = (
+                    np.bincount(each - block.start, minlength=len(columns[0]))
+                    for each in (heads[begin:end], tails[over:closing])
+                )
+                inside = np.cumsum(started - ended) + begin - over  # parts that each event is in
+                rows = np.stack(columns, axis=1, dtype=np.float64, casting="unsafe")
+                if self.temporal:
+                    time = rows[:, 0].copy()
+                    between = np.diff(time, prepend=before)
+                    between[started * (inside == started) > 0] = np.nan
+                    self._check(number, time, np.where(inside > 0, between, 0.0), block.start)
+                    rows[:, 0], before = between, time[-1]
+                yield rows[inside > 0]
 
     def events(self, sequence: int, start: int, stop: int) -> EventSequence:
         """Return events of a sequence."""
@@ -73,13 +96,6 @@ class ArrowSource:
         time = table[:, 0].copy() if self.temporal else None
         with located(f"{self.paths[int(self.owner[sequence])]}: sequence {self.names[sequence]!r}"):
             return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
-
-    def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
-        """Summarise each column of some sequences from the statistics in their files."""
-        owners = self.owner[which]
-        files = np.unique(owners)
-        parts = [self.files[i].index.statistics.summarise(which[owners == i] - self._firsts[i]) for i in files]
-        return [join(column) for column in zip(*parts, strict=True)]
 
     def _read(self, sequence: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return numbers as in the file, shape (stop − start, columns)."""
@@ -111,15 +127,10 @@ class ArrowSource:
             self._opened -= len(columns[0])
         return self._open[key]
 
-    def _check(self, sequence: int, rows: NDArray[np.float64], start: int) -> None:
-        """Refuse values beyond the statistics: the file was changed without them."""
-        number = int(self.owner[sequence])
-        content, i = self.files[number].index, sequence - self._firsts[number]
-        within = (rows >= content.statistics.low[i]) & (rows <= content.statistics.high[i])
-        if not within.all():
-            row, column = np.argwhere(~within)[0]
-            where = f"{self.paths[number]}: row {self.offsets[sequence] + start + row + 1}"
-            low, high = (ends[i, column] for ends in (content.statistics.low, content.statistics.high))
-            found = f"found {rows[row, column]:g}, where its description says {low:g} to {high:g}"
-            advice = "another program changed it; write it anew with `hxmx format`"
-            raise HachimachiError(f"{where}, column {content.columns[column]!r}: {found}; {advice}")
+    def _check(self, number: int, time: NDArray[np.float64], between: NDArray[np.float64], start: int) -> None:
+        """Refuse time that goes back, by inter-event times, of events from row ``start`` of a file on: another program
+        has changed it."""
+        if (between < 0).any():
+            row = int((between < 0).argmax())
+            where = f"{self.paths[number]}: row {start + row + 1}, column {TIME!r}"
+            raise HachimachiError(f"{where}: found {time[row]:g}, expected seconds that never go back in a sequence")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection as AnyCollection
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, overload
+from itertools import chain
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,9 @@ from hachimachi.events import EventSequence, Feature, check_alike
 
 LATTICES = (127, 128)  # steps per unit in which controllers are often recorded
 NEAR = 1e-5  # tolerance of a lattice: the error of float32 and of six decimals
-FEW = 256  # most categories of a column for which a file holds which sequence has which
 
 Values = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,69 +40,6 @@ class Summary:
         return Summary(*ends, whole, tuple(lattices), named)
 
 
-@dataclass(frozen=True, eq=False)
-class Statistics:
-    """Summaries of S sequences of D columns, from which any subset can be summarised without reading events."""
-
-    low: Values  # minima, shape (S, D); infinity where there are no values
-    high: Values  # maxima, shape (S, D); minus infinity where there are no values
-    holds: NDArray[np.bool_]  # whether values are whole, and on each lattice, shape (S, D, 1 + lattices)
-    categories: Mapping[int, Values]  # column → its categories, for categorical columns with few
-    has: Mapping[int, NDArray[np.bool_]]  # column → which sequence has which category, shape (S, categories)
-
-    @staticmethod
-    def of(columns: Sequence[Values], lengths: NDArray[np.int64], categorical: AnyCollection[int]) -> Statistics:
-        """Measure sequences of given lengths, concatenated in columns of shape (N,)."""
-        low = np.full((len(lengths), len(columns)), np.inf)
-        high, holds = -low, np.ones((*low.shape, 1 + len(LATTICES)), dtype=np.bool_)
-        some = lengths > 0
-        starts = (np.cumsum(lengths) - lengths)[some]
-        categories: dict[int, Values] = {}
-        has: dict[int, NDArray[np.bool_]] = {}
-        for i, values in enumerate(columns if len(starts) else ()):
-            low[some, i] = np.fmin.reduceat(values, starts)
-            high[some, i] = np.fmax.reduceat(values, starts)
-            for which, held in enumerate(_holds(values)):
-                holds[some, i, which] = np.logical_and.reduceat(held, starts)
-            if i in categorical and len(named := np.unique(values)) <= FEW:
-                categories[i] = named
-                has[i] = np.zeros((len(lengths), len(named)), dtype=np.bool_)
-                has[i][np.repeat(np.arange(len(lengths)), lengths), np.searchsorted(named, values)] = True
-        nothing = np.isnan(low)  # a single event has no inter-event time
-        low[nothing], high[nothing] = np.inf, -np.inf
-        return Statistics(low, high, holds, categories, has)
-
-    def summarise(self, which: NDArray[np.int64]) -> list[Summary]:
-        """Return a summary of each column of some sequences."""
-        low, high = (ends[which] for ends in (self.low, self.high))
-        holds = np.all(self.holds[which], axis=0)
-        named = {i: tuple(self.categories[i][has[which].any(0)].tolist()) for i, has in self.has.items()}
-        summaries = []
-        for i, (whole, *lattices) in enumerate(holds.tolist()):
-            ends = float(low[:, i].min(initial=np.inf)), float(high[:, i].max(initial=-np.inf))
-            summaries.append(Summary(*ends, whole, tuple(lattices), named.get(i)))
-        return summaries
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object with numbers in base64."""
-        has = {str(i): _pack(np.packbits(each, axis=1)) for i, each in self.has.items()}
-        named = {str(i): values.tolist() for i, values in self.categories.items()}
-        ends = {"low": _pack(self.low), "high": _pack(self.high)}
-        return {**ends, "holds": _pack(self.holds), "categories": named, "has": has}
-
-    @staticmethod
-    def from_json(content: Mapping[str, Any], sequences: int, columns: int) -> Statistics:
-        """Read what :meth:`to_json` returned; anything else raises ValueError, KeyError or TypeError."""
-        low, high = (_unpack(content[key], np.float64).reshape(sequences, columns) for key in ("low", "high"))
-        holds = _unpack(content["holds"], np.bool_).reshape(sequences, columns, 1 + len(LATTICES))
-        named = {int(i): np.array(values, dtype=np.float64) for i, values in content["categories"].items()}
-        has = {}
-        for i, values in named.items():
-            bits = _unpack(content["has"][str(i)], np.uint8).reshape(sequences, -(-len(values) // 8))
-            has[i] = np.unpackbits(bits, axis=1, count=len(values)).astype(np.bool_)
-        return Statistics(low, high, holds, named, has)
-
-
 def join(summaries: Sequence[Summary]) -> Summary:
     """Summarise one column from summaries of its parts; categories need those of all parts."""
     low, high = min(each.low for each in summaries), max(each.high for each in summaries)
@@ -124,21 +60,12 @@ def _holds(values: Values) -> list[NDArray[np.bool_]]:
     return [whole, *(on | unknown for on in near)]
 
 
-def _pack(numbers: NDArray[Any]) -> str:
-    return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode("ascii")
-
-
-def _unpack(text: str, kind: Any) -> NDArray[Any]:
-    return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
-
-
 BLOCK = 65_536  # events that are read, mapped and shuffled together
 POOL = 64  # blocks that are shuffled together
 SAMPLED = 2**19  # most events on disk from which histograms and starting points are taken
 RUN = 2048  # consecutive events in such a sample
 
-Indices = NDArray[np.int64]
-Rows = NDArray[np.float64]
+Rows = Values
 
 
 class Source(Protocol):
@@ -153,15 +80,13 @@ class Source(Protocol):
 
     def rows(self, sequence: int, start: int, stop: int) -> Rows:
         """Return rows as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
-        ...
 
     def events(self, sequence: int, start: int, stop: int) -> EventSequence:
         """Return events of a sequence."""
-        ...
 
-    def summarise(self, which: Indices) -> list[Summary]:
-        """Summarise each of D columns of whole sequences, with or without categories."""
-        ...
+    def blocks(self, which: Indices, first: Indices, stop: Indices) -> Iterator[Rows]:
+        """Yield the rows of parts of sequences, each once, in arrays of any size and in any order; the first
+        inter-event time of a part is NaN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,14 +209,9 @@ class Collection(Sequence[EventSequence]):
         return np.concatenate([np.empty((0, self.width)), *(self.rows(i) for i in range(len(self)))])
 
     def summarise(self, categorical: Sequence[int] = ()) -> list[Summary]:
-        """Summarise each column exactly, with the categories of some, reading as little as possible."""
-        if self.source.resident or not len(self):
-            return _summarise(self.all_rows(), categorical)
-        whole = (self.first == 0) & (self.stop == self.source.lengths[self.which])
-        parts = [self.source.summarise(self.which[whole])] if whole.any() else []
-        if any(each[i].values is None for each in parts for i in categorical):
-            parts, whole = [], np.zeros_like(whole)
-        parts += [_summarise(self.rows(i), categorical) for i in np.flatnonzero(~whole).tolist()]
+        """Summarise each column exactly, with the categories of some."""
+        blocks = chain([np.empty((0, self.width))], self.source.blocks(self.which, self.first, self.stop))
+        parts = [[Summary.of(column, i in categorical) for i, column in enumerate(rows.T)] for rows in blocks]
         return [join(column) for column in zip(*parts, strict=True)]
 
 
@@ -317,10 +237,6 @@ class InMemory:
         found = self.sequences[sequence]
         return found if (start, stop) == (0, len(found)) else found[start:stop]
 
-    def summarise(self, which: Indices) -> list[Summary]:
-        """Summarise each column of some sequences."""
-        return Collection.whole(self).take(which).summarise()
-
-
-def _summarise(rows: Rows, categorical: Sequence[int]) -> list[Summary]:
-    return [Summary.of(column, i in categorical) for i, column in enumerate(rows.T)]
+    def blocks(self, which: Indices, first: Indices, stop: Indices) -> Iterator[Rows]:
+        """Yield the rows of parts of sequences, all in one array."""
+        yield Collection(self, which, first, stop).all_rows()

@@ -15,6 +15,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any
 
@@ -54,8 +55,10 @@ def describe(feature: Feature) -> dict[str, Any]:
         described["kind"] = feature.kind
     if feature.masked:
         described["masked"] = True
-    bounds = {key: getattr(feature, key) for key in ("min", "max", "resolution")}
-    return described | {key: _whole(value) for key, value in bounds.items() if value is not None}
+    for key in ("min", "max", "resolution"):
+        if (value := getattr(feature, key)) is not None:
+            described[key] = int(value) if float(value).is_integer() and abs(value) < 2**53 else value
+    return described
 
 
 def _feature(described: object, column: int) -> Feature:
@@ -69,8 +72,7 @@ def _feature(described: object, column: int) -> Feature:
         valid = value is None or type(value) in types
         if not valid or (isinstance(value, float) and not math.isfinite(value)):
             raise HachimachiError(f"{where}: {key} is {json.dumps(value)}, expected {expected}")
-    options: dict[str, Any] = {"name": str(column)}
-    options |= {key: value for key, value in described.items() if value is not None}
+    options = {"name": str(column)} | {key: value for key, value in described.items() if value is not None}
     categorical = options.pop("categorical", None)
     if categorical and "kind" not in options:
         options["kind"] = "categorical"
@@ -79,10 +81,6 @@ def _feature(described: object, column: int) -> Feature:
         raise HachimachiError(f"{where}: {pair}, a contradiction; leave one of them out")
     with located(where):
         return Feature(**options)
-
-
-def _whole(value: float) -> float:
-    return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
 
 
 _PLAIN = ("features", "time", "data")
@@ -108,10 +106,8 @@ def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
         name = part.get("name", "")
         if not isinstance(name, str):
             raise HachimachiError(f"{where}name: found {_shown(name)}, expected text")
-        try:
+        with located(where.removesuffix(": ")) if many else nullcontext():
             sequences.append(EventSequence(features, part["data"], part.get("time"), name))
-        except HachimachiError as error:
-            raise HachimachiError(f"{where}{error}") from error
     note_milliseconds([sequence.time for sequence in sequences if sequence.time is not None], file, report)
     return sequences
 

@@ -120,7 +120,7 @@ Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 class InputFile(NamedTuple):
-    """A file to read, with the name of its sequences and the options if it is MIDI."""
+    """A file to read, the name of its sequences, and options if it is MIDI."""
 
     path: Path
     name: str
@@ -134,10 +134,7 @@ class InputFile(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes; 0 if it does not exist."""
-        try:
-            return self.path.stat().st_size
-        except OSError:
-            return 0
+        return self.path.stat().st_size if os.path.exists(self.path) else 0  # noqa: PTH110  (as in read_one)
 
 
 @dataclass(frozen=True)
@@ -202,7 +199,7 @@ def _try(file: InputFile) -> tuple[list[EventSequence], Report]:
     try:
         return read_one(file, report), report
     except HachimachiError as error:
-        report.refuse(file.name, str(error).removeprefix(f"{file.path}: "))
+        report.refused[file.name] = str(error).removeprefix(f"{file.path}: ")
     except Exception as error:
         reason = f"cannot be read, through a mistake of hachimachi's: {error!r}; please report it with the file"
         report = Report(refused={file.name: reason})
@@ -221,15 +218,14 @@ class _FeatureGroup:
     temporal: bool
     files: list[FileEvents]
 
-    @property
-    def columns(self) -> str:
-        """The names of the columns, marked as in CSV."""
-        return ",".join([TIME] * self.temporal + [mark(feature) for feature in self.features])
-
     def difference(self, expected: _FeatureGroup) -> str:
         """Describe how these files differ from the expected ones."""
-        if self.columns != expected.columns:
-            return f"found the columns {self.columns}, expected {expected.columns}"
+        columns, wanted = (
+            ",".join([TIME] * group.temporal + [mark(feature) for feature in group.features])
+            for group in (self, expected)
+        )
+        if columns != wanted:
+            return f"found the columns {columns}, expected {wanted}"
         for one, other in zip(self.features, expected.features, strict=True):
             for key in _DECLARED:
                 value, wanted = getattr(one, key), getattr(other, key)
@@ -265,7 +261,7 @@ def keep_agreeing(found: Sequence[FileEvents], report: Report) -> list[FileEvent
     for group in others:
         difference = group.difference(most)
         for each in group.files:
-            report.refuse(each.name, f"{difference} as in {len(most.files):,} of {len(found):,} files")
+            report.refused[each.name] = f"{difference} as in {len(most.files):,} of {len(found):,} files"
     return [
         each
         if each.sequences[0].features == most.features
@@ -306,13 +302,13 @@ def find_files(
     ``without``, as among those that fit a pattern. The report counts files with other suffixes, and takes folders that
     cannot be read. HachimachiError for no sources, a folder without such files, or a pattern that fits nothing.
     """
-    apart = {identity for path in without if (identity := _identity(path))}
-    files: dict[str, Path] = {}
+    apart = {_identity(path) for path in without} - {None}
+    files: dict[Path, Path] = {}
     for given in sources:
         for path in _expand(given):
             if path == given or _identity(path) not in apart:
                 found = _below(path, suffixes, report, apart) if is_dir(path) else [path]
-                files.update({os.path.abspath(each): each for each in found})  # noqa: PTH100  (links stay links)
+                files.update({_whole(each): each for each in found})
     if not files:
         raise HachimachiError("no files to read: name at least one file or folder")
     return list(files.values())
@@ -347,21 +343,21 @@ def _expand(source: Path) -> list[Path]:
     raise HachimachiError(f"{text}: no file fits this pattern")
 
 
-def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity]) -> list[Path]:
+def _below(folder: Path, suffixes: Collection[str], report: Report, apart: Collection[Identity | None]) -> list[Path]:
     """Return the files below a folder, sorted by path."""
-    found: list[tuple[str, Path]] = []
+    found: list[Path] = []
     for path in _walk(folder, report):
         if path.name.startswith(".") or path.name == SPLIT or _identity(path) in apart:
             continue
         if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):  # not a pipe
-            found.append((path.relative_to(folder).as_posix(), path))
+            found.append(path)
         else:
             report.passed[path.suffix.lower()] += 1
     if why := report.refused.get(_readable(folder)):
         raise HachimachiError(f"{folder}: {why}")
     if not found:
         raise HachimachiError(f"{folder}: no files ending in {' '.join(suffixes)} below this folder")
-    return [path for _, path in sorted(found)]
+    return sorted(found, key=Path.as_posix)
 
 
 def _walk(top: Path, report: Report) -> Iterator[Path]:
@@ -376,7 +372,7 @@ def _walk(top: Path, report: Report) -> Iterator[Path]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            report.refuse(_readable(folder), f"cannot be looked into: {error.strerror or error}")
+            report.refused[_readable(folder)] = f"cannot be looked into: {error.strerror or error}"
             continue
         for entry in entries:
             if not entry.is_dir():
@@ -388,11 +384,10 @@ def _walk(top: Path, report: Report) -> Iterator[Path]:
 
 
 def _identity(path: Path) -> Identity | None:
-    try:
+    with suppress(OSError):
         found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _whole(path: Path) -> Path:

@@ -92,10 +92,6 @@ class Report:
         """Count events of a sequence that are left out."""
         _count(self.dropped, reason, sequence, events)
 
-    def refuse(self, name: str, reason: str) -> None:
-        """Record why a file or sequence is left out."""
-        self.refused[name] = reason
-
     def measure(self, sequences: Sequence[EventSequence]) -> None:
         """Set the totals to those of some sequences."""
         self.sequences, self.events = len(sequences), sum(map(len, sequences))
@@ -106,18 +102,14 @@ class Report:
         grouped: dict[str, dict[str, str]] = {}
         for name, reason in self.refused.items():
             grouped.setdefault(_PARTICULARS.sub("…", reason), {})[name] = reason
-        return {
-            next(iter(of_files.values())) if len(set(of_files.values())) == 1 else reason: list(of_files)
-            for reason, of_files in grouped.items()
-        }
+        merged = ((reason, list(files), list(dict.fromkeys(files.values()))) for reason, files in grouped.items())
+        return {same[0] if len(same) == 1 else reason: names for reason, names, same in merged}
 
     @property
     def faults(self) -> list[str]:
         """A line for each reason why anything was mended or refused; empty where all is well."""
-        odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
-        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {listed(names, most=1)}: {reason}" for reason, names in self.reasons().items()]
-        return refused + mended
+        return refused + _lines({what: files for what, files in self.remarks.items() if what not in NOTICES})
 
     def check(self, most: int = 3) -> None:
         """Raise HachimachiError for the first ``most`` of `faults` if the report is strict."""
@@ -139,12 +131,11 @@ class Report:
 
     def lines(self, most: int = 10) -> list[str]:
         """Return a line for each interpretation, remark and reason to drop, then up to ``most`` refused files."""
-        noted = [*self.understood.items(), *self.remarks.items()]
-        remarks = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in noted]
-        dropped = [f"{files.total():,} events left out: {why} ({_where(files)})" for why, files in self.dropped.items()]
+        dropped = {f"events left out: {why}": files for why, files in self.dropped.items()}
         refused = [f"left out: {name}: {reason}" for name, reason in list(self.refused.items())[:most]]
         rest = len(self.refused) - most
-        return remarks + dropped + refused + ([f"left out: {rest:,} more files"] if rest > 0 else [])
+        more = [f"left out: {rest:,} more files"] if rest > 0 else []
+        return _lines(self.understood | self.remarks | dropped) + refused + more
 
 
 def _count(account: Account, reason: str, name: str, times: int) -> None:
@@ -152,8 +143,11 @@ def _count(account: Account, reason: str, name: str, times: int) -> None:
         account.setdefault(reason, Counter())[name] += times
 
 
-def _where(files: Counter[str]) -> str:
-    return next(iter(files)) if len(files) == 1 else f"in {len(files):,} files"
+def _lines(account: Account) -> list[str]:
+    return [
+        f"{files.total():,} {what} ({next(iter(files)) if len(files) == 1 else f'in {len(files):,} files'})"
+        for what, files in account.items()
+    ]
 
 
 SUFFIXES = (".csv", ".json")

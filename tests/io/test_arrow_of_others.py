@@ -15,6 +15,7 @@ import pytest
 from hachimachi import io
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
+from hachimachi.io.collection import Collection
 
 from .arrow_files import NOTES, save, take
 
@@ -123,10 +124,14 @@ def test_a_description_that_is_no_longer_true_is_not_believed(path: Path) -> Non
     assert found.rows(0, 0, 1)[0, 1:].tolist() == take(5, "a").data[2].tolist()
 
 
-def test_events_beyond_their_description_are_told(path: Path) -> None:
+def test_numbers_that_another_program_changed_are_read_as_they_are(path: Path) -> None:
     io.write(path, [take(5, "a"), take(8, "b")])
     table = pa.ipc.open_file(str(path)).read_all()
-    louder = pa.array(table["pitch"].to_numpy() + 300.0)
+    louder, back = (pa.array(table[name].to_numpy() * factor) for name, factor in (("pitch", 300.0), ("time", -1.0)))
     save(table.set_column(2, "pitch", louder), path)
-    with pytest.raises(HachimachiError, match=r"takes.arrow: row 7, column 'pitch': found \d+, where its description"):
-        io.open_collection(path).rows(1, 1)
+    found = io.open_collection(path)
+    assert found.summarise()[1].high == louder.to_numpy().max()
+    save(table.set_column(1, "time", back), path)
+    for act in (Collection.summarise, lambda each: each.rows(0)):
+        with pytest.raises(HachimachiError, match=r"takes.arrow: row 2, column 'time': found -.*, expected seconds"):
+            act(io.open_collection(path))

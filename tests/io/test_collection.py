@@ -110,13 +110,6 @@ def test_summaries_are_exact_whatever_is_read(lengths: list[int], temporal: bool
             assert by_number.values == tuple(np.unique(rows[:, tag]).tolist())
 
 
-def test_whole_sequences_are_summarised_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    with on_disk(tagged([30, 20, 50])) as disk:
-        monkeypatch.setattr(ArrowSource, "_read", None)
-        assert [each.high for each in disk.take([0, 2]).summarise([3])] == [0.5, 99.0, 99 / 127, 2.0]
-        assert disk.take([1]).summarise([3])[3].values == (0.0, 1.0, 2.0)
-
-
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=8).filter(lambda lengths: sum(lengths) > 100))
 def test_a_sample_is_of_runs_from_everywhere(lengths: list[int]) -> None:

@@ -23,9 +23,9 @@ def full() -> Report:
     report.count(EMPTY, "a.mid", 5)
     report.understand("decimal commas", "c.csv")
     report.drop("in sequences of fewer than 8", "c", 5)
-    report.refuse("x.csv", "row 3: found 1 values, expected 2")
-    report.refuse("y.csv", "row 17: found 12 values, expected 2")
-    report.refuse("z.mid", "the file is empty")
+    report.refused["x.csv"] = "row 3: found 1 values, expected 2"
+    report.refused["y.csv"] = "row 17: found 12 values, expected 2"
+    report.refused["z.mid"] = "the file is empty"
     report.cut["a.mid"] = 4
     report.passed[".txt"] = 7
     report.constants["instrument"] = 128.0

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io import Report, read, write
-from hachimachi.io import midi as midi_options
 from hachimachi.io import report as said
 from hachimachi.io.midi import MidiOptions
 from hachimachi.io.midi.read import parse
@@ -172,15 +171,6 @@ def test_the_report_says_what_became_of_the_pedal(midi_bytes) -> None:
     assert tell(sustain=True) == (0.2, {said.PEDAL_RINGS: 2, said.SUSTAINED: 1})
     assert tell(columns=("pitch", "duration", "pedal")) == (0.1, {said.PEDAL_COLUMN: 2})
     assert tell(columns=("pitch", "duration", "pedal"), sustain=True)[0] == 0.2
-
-
-@pytest.mark.parametrize("default", [False, True])
-def test_the_default_is_one_constant(monkeypatch: pytest.MonkeyPatch, default: bool) -> None:
-    monkeypatch.setattr(midi_options, "SUSTAIN", default)
-    assert MidiOptions().rings == default
-    assert MidiOptions(sustain=not default).rings != default
-    assert not MidiOptions(("pitch", "pedal")).rings
-    assert MidiOptions(("pitch", "pedal"), sustain=True).rings
 
 
 def test_controls_have_no_notes_to_ring() -> None:

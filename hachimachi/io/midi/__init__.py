@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hachimachi.errors import HachimachiError
@@ -24,8 +24,6 @@ NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instr
 CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0, max=127, resolution=1))
 """Columns of a control change."""
 BESIDE_CONTROLS = ("channel", "track")  # optional columns of a control change
-SUSTAIN = False
-"""Whether notes ring on under the sustain pedal where nothing else is asked for, and no column holds the pedal."""
 
 
 @dataclass(frozen=True)
@@ -39,38 +37,33 @@ class MidiOptions:
         beats: Time and duration in quarter notes instead of seconds.
         controls: Controllers, 0 to 127, whose changes are the events, instead of notes.
         sustain: Whether a note lasts until the sustain pedal lets it go, see `hachimachi.io.midi.pairing.sustain`.
-            ``None``: as `SUSTAIN` says, but never with the column ``pedal``.
     """
 
     columns: tuple[str, ...] | None = None
     split_tracks: bool = False
     beats: bool = False
     controls: tuple[int, ...] = ()
-    sustain: bool | None = None
+    sustain: bool = False
 
     def __post_init__(self) -> None:
+        names = self.columns or ()
         for number in self.controls:
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 127:
                 expected = "expected the number of a controller, 0 to 127, such as 1 or 64"
                 raise HachimachiError(f"control {number!r}: {expected}")
-        _check_once(self.controls, "control")
         if self.controls and self.sustain:
             raise HachimachiError("sustain: it lengthens notes, and with controls there are none; ask for one of them")
-        names = self.columns or ()
         allowed = BESIDE_CONTROLS if self.controls else tuple(COLUMNS)
         of = "a control change" if self.controls else "a note"
         for name in names:
             if name not in allowed:
                 raise HachimachiError(f"column {name!r}: {of} can have {', '.join(allowed)}")
-        _check_once(names, "column")
+        for what, values in (("control", self.controls), ("column", names)):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise HachimachiError(f"{what} {twice[0]!r} is asked for twice; name each once")
         if self.columns is not None and not self.controls and "pitch" not in names:
             found = ", ".join(names) or "none"
             raise HachimachiError(f"columns: found {found}; notes need pitch, as in pitch,velocity,duration")
-
-    @property
-    def rings(self) -> bool:
-        """Whether the sustain pedal lengthens notes."""
-        return (SUSTAIN and "pedal" not in (self.columns or ())) if self.sustain is None else self.sustain
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -79,12 +72,6 @@ class MidiOptions:
             beside = tuple(COLUMNS[name] for name in self.columns or ())
             return CONTROLS[len(self.controls) == 1 :] + beside
         return NOTES if self.columns is None else tuple(COLUMNS[name] for name in self.columns)
-
-
-def _check_once(values: Collection[object], what: str) -> None:
-    twice = next((value for value in values if list(values).count(value) > 1), None)
-    if twice is not None:
-        raise HachimachiError(f"{what} {twice!r} is asked for twice; name each once")
 
 
 def instrument_name(program: float) -> str:

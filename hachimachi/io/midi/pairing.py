@@ -218,7 +218,7 @@ def read_rows(tracks: Sequence[TrackEvents], options: MidiOptions) -> tuple[list
         columns = _columns(("start", "end", "control", "value", "channel", "track", "line"), changes)
     else:
         keys = ["end", "instrument", "pitch", "start"]
-        columns, remarks = read_notes(tracks, [feature.name for feature in options.features], options.rings)
+        columns, remarks = read_notes(tracks, [feature.name for feature in options.features], options.sustain)
     keys += ["track"] * options.split_tracks  # the last is the primary key
     order = np.lexsort([columns[name] for name in keys])
     columns = {name: column[order] for name, column in columns.items()}
