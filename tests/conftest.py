@@ -20,10 +20,17 @@ from hachimachi.events import EventSequence, Feature
 # what is written by tests is none of the user's
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="hxmx-state-")
 # how long an example takes says more of what else the machine does than of the code
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("quick", deadline=None, max_examples=25)  # others each time; `make test-all` tries a hundred
+settings.register_profile("all", deadline=None)
 # small steps on all cores at once wait for each other, twenty times longer where something else runs beside
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property where slow tests are left out."""
+    settings.load_profile("quick" if config.option.markexpr == "not slow" else "all")
+
+
 Process = Callable[..., "subprocess.CompletedProcess[str]"]
 Pieces = Callable[[Sequence[int]], "list[EventSequence]"]
 

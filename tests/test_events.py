@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
@@ -56,7 +56,6 @@ def test_rows_that_cannot_be(data: list, time: list | None, names: list, said: s
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1e5), NUMBERS, NUMBERS), min_size=1, max_size=20))
 def test_rows_hold_the_time_between_events_and_the_features(events: list) -> None:
     times, *columns = np.array(sorted(events)).T

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.columns import MAX_BINS, Categories, Column, UniformGrid, fit_columns
@@ -49,7 +49,6 @@ def test_values_all_near_one_point_of_a_lattice_are_not_on_it() -> None:
     assert len(column.occupied) == 3
 
 
-@settings(deadline=None)
 @given(SPAN, st.floats(-1e3, 1e3))
 def test_the_resolution_of_a_continuous_feature_follows_its_range(span: float, low: float) -> None:
     values = low + span * np.array([0, 0.1234567, 0.7654321, 1])
@@ -67,7 +66,6 @@ def test_the_resolution_of_a_continuous_feature_follows_its_range(span: float, l
     assert abs(math.log(resolution / (real / 200))) <= math.log(2.5) / 2 + 1e-6
 
 
-@settings(deadline=None)
 @given(st.floats(1, 1e14), st.floats(0, 0.3))
 def test_no_continuous_resolution_is_derived_whose_table_cannot_be_held(span: float, shift: float) -> None:
     column = fit([shift, span / 3, span])
@@ -166,7 +164,6 @@ GRIDS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(GRIDS, st.lists(st.floats(-1e5, 1e5), min_size=1))
 def test_every_value_has_a_bin(grid: UniformGrid, numbers: list[float]) -> None:
     values = np.array(numbers)
@@ -183,7 +180,6 @@ def test_every_value_has_a_bin(grid: UniformGrid, numbers: list[float]) -> None:
     assert not grid.outside(middle).any()
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(-5, 300), min_size=1), st.lists(st.integers(-10, 310), min_size=1))
 def test_categories_are_found_and_others_unknown(known: set[int], asked: list[int]) -> None:
     grid = Categories(tuple(float(value) for value in sorted(known)))
@@ -193,7 +189,6 @@ def test_categories_are_found_and_others_unknown(known: set[int], asked: list[in
     assert grid.outside(np.array(asked, dtype=float)).tolist() == [value not in known for value in asked]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30),
     st.sampled_from([None, "continuous", "integer", "categorical"]),
@@ -213,7 +208,6 @@ def test_the_marginal_baseline_by_hand() -> None:
     assert np.exp(-category.marginal_nats(np.array([3.0, 5, 4]))) * 4.5 == pytest.approx([2.5, 1.5, 0.5])
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=50))
 def test_the_marginal_baseline_is_a_distribution(values: list[int]) -> None:
     column = fit(values)

@@ -33,8 +33,13 @@ class Summary:
     @staticmethod
     def of(values: Values, categorical: bool = False) -> Summary:
         """Summarise numbers, shape (N,), without NaN."""
-        known = values[~np.isnan(values)]
-        whole, *lattices = (bool(np.all(held)) for held in _holds(known))
+        unknown = np.isnan(values)
+        known = values[~unknown] if unknown.any() else values
+        whole = bool((known == np.round(known)).all())
+        with np.errstate(over="ignore"):  # what is too large to be multiplied is refused later
+            lattices = [
+                whole or bool((np.abs(known - np.round(known * steps) / steps) <= NEAR).all()) for steps in LATTICES
+            ]
         named = tuple(np.unique(known).tolist()) if categorical else None
         ends = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
         return Summary(*ends, whole, tuple(lattices), named)
@@ -47,17 +52,6 @@ def join(summaries: Sequence[Summary]) -> Summary:
     named = tuple(sorted(set().union(*known))) if len(known) == len(summaries) else None
     lattices = tuple(all(held) for held in zip(*(each.lattices for each in summaries), strict=True))
     return Summary(low, high, all(each.whole for each in summaries), lattices, named)
-
-
-def _holds(values: Values) -> list[NDArray[np.bool_]]:
-    """Return which values, shape (N,), are whole, and which lie on each lattice; NaN counts as both."""
-    unknown = np.isnan(values)
-    whole = (values == np.round(values)) | unknown
-    if whole.all():
-        return [whole] * (1 + len(LATTICES))
-    with np.errstate(over="ignore"):  # what is too large to be multiplied is refused later
-        near = [np.abs(values - np.round(values * steps) / steps) <= NEAR for steps in LATTICES]
-    return [whole, *(on | unknown for on in near)]
 
 
 BLOCK = 65_536  # events that are read, mapped and shuffled together

@@ -16,7 +16,7 @@ from hachimachi.augment.ops import Draw, Humanize
 from .conftest import INSTRUMENT, PITCH, SEEDS, columns, make_windows, ops
 
 EVERY = pytest.mark.parametrize("name", list(known()))
-FEW = settings(deadline=None, max_examples=25)
+FEW = settings(max_examples=15)
 COLUMNS = columns()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import hachimachi
@@ -78,7 +78,6 @@ VALUES = st.sampled_from(["whole", "lattice", "fine", "wide", "constant", "huge"
 
 
 @given(VALUES, st.integers(1, 80), st.integers(0, 5))
-@settings(max_examples=80, deadline=None)
 def test_kind_and_resolution_are_those_of_training(how: str, length: int, seed: int) -> None:
     chance = np.random.default_rng(seed)
     values = {

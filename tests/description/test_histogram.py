@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.description.describe import ValueHistogram, describe, sparkline
@@ -19,7 +19,6 @@ from hachimachi.events import EventSequence, Feature, make_sequence
     st.sampled_from([None, "categorical"]),
     st.integers(2, 50),
 )
-@settings(max_examples=200, deadline=None)
 def test_every_value_is_in_one_bin(values: list[float], name: str, kind, bins: int) -> None:
     column = describe(EventSequence((Feature(name, kind),), np.array(values)[:, None]))[name]
     shape = ValueHistogram.of(column, bins)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
@@ -75,7 +75,6 @@ def test_no_majority_is_an_error_that_names_both() -> None:
 
 
 @given(st.lists(st.sampled_from("xyz"), min_size=1, max_size=12))
-@settings(deadline=None)
 def test_every_file_is_kept_or_told(columns: list[str]) -> None:
     files, report = [found(str(i), Feature(name)) for i, name in enumerate(columns)], Report()
     counts = sorted((columns.count(name) for name in set(columns)), reverse=True)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi import io
@@ -61,7 +61,6 @@ def same(one: Collection, other: Collection) -> None:
         np.testing.assert_array_equal(one.rows(place), other.rows(place))
 
 
-@settings(deadline=None, max_examples=40)
 @given(LENGTHS, st.booleans(), st.data())
 def test_rows_and_parts_are_the_same_from_disk_and_from_memory(
     lengths: list[int], temporal: bool, data: st.DataObject
@@ -88,14 +87,12 @@ def test_rows_and_parts_are_the_same_from_disk_and_from_memory(
             same(act(disk), act(memory))
 
 
-@settings(deadline=None, max_examples=40)
 @given(LENGTHS, st.integers(0, 400))
 def test_the_head_is_the_first_so_many_events(lengths: list[int], most: int) -> None:
     tags = [tag for piece in Collection.of(tagged(lengths)).head(most) for tag in piece.column("tag").tolist()]
     assert tags == list(range(min(most, sum(lengths))))
 
 
-@settings(deadline=None, max_examples=40)
 @given(LENGTHS, st.booleans(), st.data())
 def test_summaries_are_exact_whatever_is_read(lengths: list[int], temporal: bool, data: st.DataObject) -> None:
     pieces = tagged(lengths, temporal)
@@ -110,7 +107,6 @@ def test_summaries_are_exact_whatever_is_read(lengths: list[int], temporal: bool
             assert by_number.values == tuple(np.unique(rows[:, tag]).tolist())
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=8).filter(lambda lengths: sum(lengths) > 100))
 def test_a_sample_is_of_runs_from_everywhere(lengths: list[int]) -> None:
     with on_disk(tagged(lengths)) as disk, pytest.MonkeyPatch.context() as patch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.errors import HachimachiError
@@ -28,7 +28,6 @@ def test_parts_are_numbered_and_begin_at_zero() -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.floats(0.1, 50))
-@settings(deadline=None)
 def test_no_event_is_lost_and_no_gap_is_left(gaps: list[float], longest: float) -> None:
     whole = sequence(np.cumsum(gaps).tolist())
     parts = cut_at_gaps([whole], longest, Report())
@@ -39,7 +38,6 @@ def test_no_event_is_lost_and_no_gap_is_left(gaps: list[float], longest: float) 
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=20), st.integers(1, 9))
-@settings(deadline=None)
 def test_short_sequences_are_counted(lengths: list[int], least: int) -> None:
     sequences, report = [sequence(list(range(n)), str(i)) for i, n in enumerate(lengths)], Report()
     if max(lengths) < least:

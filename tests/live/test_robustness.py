@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.live.osc import encode
@@ -27,7 +27,6 @@ moves = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     script=st.lists(moves, max_size=60),
     temporal=st.booleans(),
@@ -64,7 +63,6 @@ def test_whatever_comes_the_counts_agree(
     assert b.performer.status().sounding == 0 and ended(b) == counts.played
 
 
-@settings(deadline=None)
 @given(script=st.lists(inputs | waits))
 def test_in_follow_each_input_is_answered_or_skipped(script, bench_class, fake_player, fake_clock) -> None:
     b = bench_class([fake_player()], fake_clock())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hachimachi.columns import fit_columns
@@ -51,7 +51,6 @@ def model() -> EventModel:
     return build_model([EventSequence(features, data, np.cumsum(chance.exponential(size=50)))]).eval()
 
 
-@settings(deadline=None)
 @given(row=ROW)
 def test_the_fast_form_equals_the_encoder(model: EventModel, row: tuple[float, ...]) -> None:
     encode = Player(model).encoder

@@ -39,7 +39,6 @@ def parts_of(pieces: Sequence[EventSequence], fraction: float, seed: int) -> tup
     return parts.train, parts.valid
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5]), st.integers(0, 9))
 @example([5000, 40, 40, 40, 40, 40], 0.1, 0)
 @example([20, 0, 0, 0, 0], 0.1, 0)
@@ -56,7 +55,6 @@ def test_a_split_loses_nothing_and_leaves_something_to_learn(lengths: list[int],
     assert [part.data.tolist() for part in again[1]] == [part.data.tolist() for part in valid]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(20, 300), min_size=1, max_size=4), st.sampled_from([0.1, 0.2, 0.5]))
 def test_of_few_sequences_the_end_of_each_is_held_out(lengths: list[int], fraction: float) -> None:
     pieces = tagged(lengths)
@@ -66,7 +64,6 @@ def test_of_few_sequences_the_end_of_each_is_held_out(lengths: list[int], fracti
         assert len(held) == round(len(piece) * fraction)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(2, 300), min_size=10, max_size=40), st.integers(0, 9))
 def test_of_several_sequences_whole_ones_are_held_out(lengths: list[int], seed: int) -> None:
     pieces = tagged(lengths)
@@ -277,7 +274,6 @@ def test_rows_of_one_sequence_may_be_in_different_parts(divide: Any) -> None:
     assert parts.notes == ["left alone for the test: 1 sequence (20 events)"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.integers(1, 20_000), st.integers(0, 9))
 def test_a_sample_is_bounded_and_made_of_beginnings(lengths: list[int], most: int, seed: int) -> None:
     pieces = tagged(lengths)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -100,7 +100,6 @@ def test_a_run_that_is_told_its_end_is_validated_before_it(
     assert ValidationInterval.of(compose(words), data(events, held)) == pace
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(0, 10**5), st.integers(2, 512), st.integers(1, 256))
 def test_validation_never_eats_the_run(events: int, held: int, window: int, batch_size: int) -> None:
     here = data(events, held, window, batch_size)
@@ -112,7 +111,6 @@ def test_validation_never_eats_the_run(events: int, held: int, window: int, batc
     assert learned < (enough + events if pace.epochs else max(enough, OFTEN) + window * batch_size)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 10**6),
     st.integers(1, 10**5),

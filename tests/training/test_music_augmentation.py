@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -50,7 +50,6 @@ def same(rows: Tensor, others: Tensor) -> bool:
     return torch.equal(rows.nan_to_num(-1), others.nan_to_num(-1)) and torch.equal(rows.isnan(), others.isnan())
 
 
-@settings(deadline=None)
 @given(SEED, st.floats(0, 1), st.integers(0, 200), st.integers(0, 200), st.floats(0, 1))
 def test_what_is_varied_and_what_never_is(seed: int, share: float, transpose: int, louder: int, stretch: float) -> None:
     rows = windows(seed)
