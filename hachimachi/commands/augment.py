@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hachimachi.commands.gen import numbered
-from hachimachi.commands.options import plugin_option
+from hachimachi.commands.gen import name_files, numbered
+from hachimachi.commands.options import check_apart, plugin_option
 from hachimachi.console import make_console, make_table, report_table, show_reading
 from hachimachi.errors import HachimachiError, count
 
@@ -87,8 +87,7 @@ def command(*, data: Path, output: str, ops: Chain, seed: int, copies: int, keep
     from hachimachi.io.files import check_output
 
     check_output(output)
-    if Path(output).exists() and data.exists() and data.samefile(output):
-        raise HachimachiError(f"{output}: is what it is to be made from; name another file to write")
+    check_apart([output], [data])
     if plot is not None:
         from hachimachi.plot import check_picture
 
@@ -106,8 +105,7 @@ def command(*, data: Path, output: str, ops: Chain, seed: int, copies: int, keep
     for i, path in enumerate(outputs):
         write(path, augmented.sequences if len(outputs) == 1 else augmented.sequences[i], report)
     _show(sequences, augmented, report)
-    several = f" … {Path(outputs[-1]).name}" if len(outputs) > 1 else ""
-    click.echo(f"→ {outputs[0]}{several}" + (f", {plot}" if plot else ""))
+    click.echo(f"→ {name_files(outputs)}" + (f", {plot}" if plot else ""))
 
 
 def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report) -> None:

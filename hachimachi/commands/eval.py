@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import NamedValues, finite, plugin_option, sampling_options
+from hachimachi.commands.options import (
+    NamedValues,
+    check_apart,
+    finite,
+    named_option,
+    plugin_option,
+    sampling_options,
+)
 from hachimachi.console import column_table, make_console, make_table, print_filled
 from hachimachi.errors import HachimachiError, count
 
@@ -35,8 +42,6 @@ def _two_numbers(text: str) -> tuple[float, float]:
     return low, high
 
 
-STEP = NamedValues("NAME=Q", finite, "name=q")
-ENDS = NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high")
 FILE = click.Path(path_type=Path)
 
 
@@ -46,8 +51,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--split", type=FILE, help="A file that lists names under train, valid and test.")
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="The part of the split.  [default: test]")
-@click.option("--resolution", type=STEP, multiple=True, help="Score a feature in steps of Q.")
-@click.option("--support", type=ENDS, multiple=True, help="Score a feature between two values.")
+@named_option("--resolution", NamedValues("NAME=Q", finite, "name=q"), "Score a feature in steps of Q.")
+@named_option(
+    "--support", NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high"), "Score a feature between two values."
+)
 @click.option("--surprise", type=FILE, help="Write −ln P of every column of every event to a CSV.")
 @click.option(
     "--table",
@@ -70,8 +77,8 @@ def command(  # noqa: PLR0913  (click's options)
     as_json: bool,
     split: Path | None,
     part: str | None,
-    resolution: tuple[dict[str, float], ...],
-    support: tuple[dict[str, tuple[float, float]], ...],
+    resolution: dict[str, float],
+    support: dict[str, tuple[float, float]],
     surprise: Path | None,
     table: tuple[str, Path] | None,
     play: int | None,
@@ -108,14 +115,8 @@ def command(  # noqa: PLR0913  (click's options)
         raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
     if doubled := [path for path in models if models.count(path) > 1]:
         raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
-    inputs = {path.resolve() for path in (*models, data, split) if path}
-    for path in (surprise, table and table[1]):
-        if path and path.resolve() in inputs:
-            raise HachimachiError(f"{path}: is what is to be read; name another file to write")
-    grid: dict[str, Any] = {"resolution": {}, "support": {}}
-    for key, named in (("resolution", resolution), ("support", support)):
-        for each in named:
-            grid[key] |= each
+    check_apart(filter(None, (surprise, table and table[1])), [*models, data, split])
+    grid: dict[str, Any] = {"resolution": resolution, "support": support}
     judged = _load(models, data, split, part or "test")
     if len(models) > 1:
         _compare(judged, grid, as_json)
@@ -138,11 +139,10 @@ class Judged:
 
         return len(find_overlap(model.summary, self.sequences))
 
-    @contextmanager
-    def bar(self) -> Iterator[Callable[[int], None]]:
+    def bar(self) -> AbstractContextManager[Callable[[int], None]]:
         """Show how many events were scored, on a terminal."""
-        with _bar(total := len(self.models) * sum(map(len, self.sequences)), f"{total:,} events") as done:
-            yield done
+        total = len(self.models) * sum(map(len, self.sequences))
+        return _bar(total, f"{total:,} events")
 
 
 def _load(paths: Sequence[Path], data: Path, split: Path | None, part: str) -> Judged:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hachimachi.commands.options import FiniteRange, NamedValues, plugin_option
+from hachimachi.commands.options import FiniteRange, NamedValues, check_apart, named_option, plugin_option
 from hachimachi.console import narrow_console, report_table, shorten, show_reading, show_work
 from hachimachi.errors import HachimachiError, count
 
@@ -46,8 +46,8 @@ def _names(text: str) -> list[str]:
     help="Let notes ring as the sustain pedal says, or end them with their keys, as is done by default.",
 )
 @click.option("--controls", metavar="N,…", help="Controllers whose changes are the events, instead of notes.")
-@click.option(
-    "--only", type=NamedValues("NAME=V,V,…"), multiple=True, help="Keep events whose column has one of the values."
+@named_option(
+    "--only", NamedValues("NAME=V,V,…", float, several=True), "Keep events whose column has one of the values."
 )
 @click.option("--drop", multiple=True, metavar="NAME,…", help="Leave a column out; without time events have an order.")
 @click.option(
@@ -72,7 +72,7 @@ def command(  # noqa: PLR0913  (click's options)
     unit: str,
     sustain: bool,
     controls: str | None,
-    only: tuple[dict[str, list[str]], ...],
+    only: dict[str, list[float]],
     drop: tuple[str, ...],
     max_gap: float | None,
     min_length: int | None,
@@ -103,7 +103,6 @@ def command(  # noqa: PLR0913  (click's options)
     from hachimachi.io.report import check_report_path, write_report
 
     midi = _midi_options(columns, split_tracks, unit == "beats", controls, sustain)
-    keep = _wanted_values(only)
     if not inputs:
         raise click.UsageError(f"{output}: one name only; expected hxmx format INPUT… OUTPUT")
     check_output(output)
@@ -112,16 +111,14 @@ def command(  # noqa: PLR0913  (click's options)
         if os.path.realpath(report_path) == os.path.realpath(output):
             raise click.UsageError(f"--report {report_path}: is the output too; name another file")
     outputs = [path for path in (Path(output), report_path) if path]
-    for path in outputs:
-        if any(Path(text).resolve() == path.resolve() for text in inputs):
-            raise HachimachiError(f"{path}: is an input too; name another file to write")
+    check_apart(outputs, inputs)
 
     report = Report(strict=strict)
     try:
         sources = [Path(text) for text in inputs]
         sequences = read(sources, report, midi=midi, without=outputs, progress=show_reading)
         dropped = [name for text in drop for name in _names(text)]
-        sequences = _transform(sequences, report, keep, dropped, max_gap, min_length, distinct)
+        sequences = _transform(sequences, report, only, dropped, max_gap, min_length, distinct)
         with show_work(f"writing {output}", report.events):
             write(output, sequences, report)
     finally:
@@ -132,16 +129,6 @@ def command(  # noqa: PLR0913  (click's options)
     if lost and (is_csv_folder(output) or Path(output).suffix.lower() == ".csv"):
         click.echo(f"CSV does not hold the declared kind, bounds or resolution of: {', '.join(lost)}")
     click.echo(f"→ {output}")
-
-
-def _wanted_values(only: Sequence[dict[str, list[str]]]) -> dict[str, list[float]]:
-    wanted: dict[str, list[float]] = {}
-    for name, text in ((name, text) for named in only for name, texts in named.items() for text in texts):
-        try:
-            wanted.setdefault(name, []).append(float(text))
-        except ValueError:
-            raise click.UsageError(f"--only {name}: {text!r} is not a number") from None
-    return wanted
 
 
 def _midi_options(
@@ -164,7 +151,7 @@ def _midi_options(
 def _transform(
     sequences: list[EventSequence],
     report: Report,
-    keep: dict[str, list[float]],
+    only: dict[str, list[float]],
     drop: list[str],
     max_gap: float | None,
     min_length: int | None,
@@ -173,8 +160,8 @@ def _transform(
     from hachimachi.io.transform import cut_at_gaps, drop_columns, keep_events, keep_long
     from hachimachi.ngrams import drop_near_duplicates, find_near_duplicates
 
-    if keep:
-        sequences = keep_events(sequences, keep, report)
+    if only:
+        sequences = keep_events(sequences, only, report)
     if max_gap:
         sequences = cut_at_gaps(sequences, max_gap, report)
     if drop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from hachimachi.bases import began_with
-from hachimachi.commands.options import FiniteRange, plugin_option, sampling_options
+from hachimachi.commands.options import FiniteRange, PathLike, check_apart, plugin_option, sampling_options
 from hachimachi.errors import HachimachiError
 
 if TYPE_CHECKING:
     from hachimachi.events import EventSequence
-    from hachimachi.io.files import PathLike
     from hachimachi.player.engine import Player
     from hachimachi.sampling import Sampling
 
@@ -73,19 +73,15 @@ def command(  # noqa: PLR0913  (click's options)
 
     check_output(output)
     outputs = numbered(output, count)
-    for path in outputs:
-        if any(Path(path).resolve() == name.resolve() for name in (model, primer) if name and name.exists()):
-            raise HachimachiError(f"{path}: is what it is to be made from; name another file to write")
+    check_apart(outputs, [model, primer])
     of_primer = {"--with-primer": with_primer or None, "--primer-events": primer_events}
     for option, value in {**of_primer, "--primer-seconds": primer_seconds}.items():
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
-
     if seconds and Path(output).suffix.lower() == ".wav":
-        from hachimachi.io.wav import LONGEST
+        from hachimachi.io.wav import check_length
 
-        if seconds > LONGEST:
-            raise click.UsageError(f"--seconds {seconds:,.0f}: a .wav holds at most {LONGEST:,.0f}; write .mid")
+        check_length(seconds)
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many
@@ -108,11 +104,10 @@ def command(  # noqa: PLR0913  (click's options)
     for i, path in enumerate(outputs):
         write(path, takes if len(outputs) == 1 else takes[i], report)
 
-    files = f"{outputs[0]}" if len(outputs) == 1 else f"{outputs[0]} … {Path(outputs[-1]).name}"
     several = f"{count:,} takes, " if count > 1 else ""
     length = f", {sum(take.seconds for take in takes):.1f} s of them" if takes[0].temporal else ""
     total = sum(map(len, takes))
-    click.echo(f"{files}: {several}{total:,} events{length}, generated in {duration:.1f} s")
+    click.echo(f"{name_files(outputs)}: {several}{total:,} events{length}, generated in {duration:.1f} s")
     for line in report.lines():
         click.echo(textwrap.fill(line, 80, break_long_words=False, break_on_hyphens=False))
 
@@ -155,3 +150,8 @@ def numbered(output: PathLike, count: int) -> list[PathLike]:
     width = len(str(count))
     names = (f"{path.stem}-{number:0{width}}" for number in range(1, count + 1))
     return [path.with_name(name + path.suffix) for name in names]
+
+
+def name_files(outputs: Sequence[PathLike]) -> str:
+    """Return the names of numbered files in short: `take-01.mid … take-20.mid`."""
+    return f"{outputs[0]}" if len(outputs) == 1 else f"{outputs[0]} … {Path(outputs[-1]).name}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ from hachimachi.errors import HachimachiError
 if TYPE_CHECKING:
     from hachimachi.constraints import Constraint
 
+PathLike = str | os.PathLike[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -30,16 +32,22 @@ class FiniteRange(click.FloatRange):
 
 
 class NamedValues(click.ParamType):
-    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for. ``parse`` makes a value
-    of a text, and each name then has one, not a list of texts; with ``bare`` a value without a name, for all features,
-    will do, and is returned alone."""
+    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for, each made of a text by
+    ``parse``; with ``several`` a name has a list of them. With ``bare`` a value without a name, for all features, will
+    do, and is returned alone."""
 
     name = "named"
 
     def __init__(
-        self, metavar: str, parse: Callable[[str], Any] | None = None, expected: str = "", *, bare: bool = False
+        self,
+        metavar: str,
+        parse: Callable[[str], Any] = str,
+        expected: str = "",
+        several: bool = False,
+        bare: bool = False,
     ) -> None:
-        self.metavar, self.parse, self.expected, self.bare = metavar, parse, expected or metavar, bare
+        self.metavar, self.parse, self.expected = metavar, parse, expected or metavar
+        self.several, self.bare = several, bare
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002  (of click)
         """Return how help shows it."""
@@ -47,7 +55,7 @@ class NamedValues(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the values by name, or the one value."""
-        if self.bare and self.parse and "=" not in str(value):
+        if self.bare and "=" not in str(value):
             return self.parse(value)
         named: dict[str, list[str]] = {}
         name = ""
@@ -57,15 +65,38 @@ class NamedValues(click.ParamType):
             if not name or not text.strip():
                 self.fail(f"{value!r}: expected {self.expected}", param, ctx)
             named.setdefault(name, []).append(text.strip())
-        if self.parse is None:
-            return named
         for name, texts in named.items():
-            if len(texts) > 1:
+            if len(texts) > 1 and not self.several:
                 self.fail(f"{value!r}: {name} has {len(texts)} values; expected one", param, ctx)
         try:
-            return {name: self.parse(text) for name, (text,) in named.items()}
+            parsed = {name: [self.parse(text) for text in texts] for name, texts in named.items()}
+            return parsed if self.several else {name: each[0] for name, each in parsed.items()}
         except ValueError:
             self.fail(f"{value!r}: expected {self.expected}", param, ctx)
+
+
+def named_option(flag: str, kind: NamedValues, help: str, default: float | None = None) -> Callable[[Any], Any]:
+    """Return an option of named values that may be repeated: values by name, lists of them joined, of others the last;
+    or, where ``bare``, one number, by default ``default``."""
+
+    def merge(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> Any:  # noqa: ARG001  (click's)
+        named: dict[str, Any] = {}
+        for name, given in ((name, given) for each in value if isinstance(each, dict) for name, given in each.items()):
+            named[name] = named.get(name, []) + given if kind.several else given
+        numbers = [default, *(each for each in value if not isinstance(each, dict))]
+        if named and len(numbers) > 1:
+            raise click.UsageError(f"{flag}: one number for all, or numbers by name, not both")
+        return named if named or not kind.bare else numbers[-1]
+
+    return click.option(flag, type=kind, multiple=True, callback=merge, help=help)
+
+
+def check_apart(outputs: Iterable[PathLike], inputs: Iterable[PathLike | None]) -> None:
+    """Raise HachimachiError for a file to write that is one of those to read."""
+    read = {Path(path).resolve() for path in inputs if path}
+    for path in outputs:
+        if Path(path).resolve() in read:
+            raise HachimachiError(f"{path}: is what it is to be made from; name another file to write")
 
 
 def finite(text: str) -> float:
@@ -101,34 +132,28 @@ plugin_option = click.option(
 
 ONE_OR_NAMED = "X or NAME=X,…"
 SAMPLING_OPTIONS = (
-    click.option(
+    named_option(
         "--temperature",
-        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 100), bare=True),
-        multiple=True,
-        help="Below 1 tamer, above wilder; X leaves time and duration as they are, time=X does not.",
+        NamedValues(ONE_OR_NAMED, FiniteRange(0, 100), bare=True),
+        "Below 1 tamer, above wilder; X leaves time and duration as they are, time=X does not.",
+        1.0,
     ),
-    click.option(
+    named_option(
         "--top-p",
-        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1, min_open=True), bare=True),
-        multiple=True,
-        help="Keep only the most probable values, up to this share; likewise.",
+        NamedValues(ONE_OR_NAMED, FiniteRange(0, 1, min_open=True), bare=True),
+        "Keep only the most probable values, up to this share; likewise.",
+        1.0,
     ),
-    click.option(
+    named_option(
         "--min-p",
-        type=NamedValues(ONE_OR_NAMED, FiniteRange(0, 1), bare=True),
-        multiple=True,
-        help="Drop values less probable than this share of the most probable; likewise.",
+        NamedValues(ONE_OR_NAMED, FiniteRange(0, 1), bare=True),
+        "Drop values less probable than this share of the most probable; likewise.",
+        0.0,
     ),
-    click.option(
-        "--range", type=NamedValues("NAME=LOW:HIGH"), multiple=True, help="Values of a feature from low to high."
-    ),
-    click.option(
-        "--scale", type=NamedValues("NAME=SCALE"), multiple=True, help="Notes of a scale: 'C minor', 'F# dorian'."
-    ),
-    click.option("--only", type=NamedValues("NAME=V,V,…"), multiple=True, help="These values of a feature only."),
-    click.option(
-        "--given", type=NamedValues("NAME=V"), multiple=True, help="This value of a feature; the others follow."
-    ),
+    named_option("--range", NamedValues("NAME=LOW:HIGH", several=True), "Values of a feature from low to high."),
+    named_option("--scale", NamedValues("NAME=SCALE", several=True), "Notes of a scale: 'C minor', 'F# dorian'."),
+    named_option("--only", NamedValues("NAME=V,V,…", several=True), "These values of a feature only."),
+    named_option("--given", NamedValues("NAME=V", several=True), "This value of a feature; the others follow."),
     click.option("--polyphony", type=click.IntRange(1), help="At most so many notes sound at once."),
 )
 
@@ -142,32 +167,15 @@ def sampling_options(command: Command) -> Command:
 
         constraints: dict[str, Constraint] = {}  # values of one option add up, but all options must hold
         for option in ("range", "scale", "only", "given"):
-            named: dict[str, list[str]] = {}
-            for name, texts in ((name, texts) for value in options.pop(option) for name, texts in value.items()):
-                named.setdefault(name, []).extend(texts)
-            for name, texts in named.items():
+            for name, texts in options.pop(option).items():
                 constraint = _make_constraint(option, name, texts)
                 constraints[name] = constraints[name] & constraint if name in constraints else constraint
-        sampling = Sampling(
-            temperature=_number_or_named("--temperature", options.pop("temperature"), 1.0),
-            top_p=_number_or_named("--top-p", options.pop("top_p"), 1.0),
-            min_p=_number_or_named("--min-p", options.pop("min_p"), 0.0),
-            constraints=constraints,
-            polyphony=options.pop("polyphony"),
-        )
-        return command(**options, sampling=sampling)
+        numbers = {key: options.pop(key) for key in ("temperature", "top_p", "min_p", "polyphony")}
+        return command(**options, sampling=Sampling(**numbers, constraints=constraints))
 
     for option in reversed(SAMPLING_OPTIONS):
         collect = option(collect)
     return collect  # pyright: ignore[reportReturnType]  (click's options return what they are given)
-
-
-def _number_or_named(option: str, values: Sequence[Any], default: float) -> float | dict[str, float]:
-    named = {name: number for value in values if isinstance(value, dict) for name, number in value.items()}
-    numbers = [value for value in values if not isinstance(value, dict)]
-    if numbers and named:
-        raise click.UsageError(f"{option}: one number for all, or numbers by name, not both")
-    return named or (numbers[-1] if numbers else default)
 
 
 def _make_constraint(option: str, name: str, texts: Sequence[str]) -> Constraint:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hachimachi.commands.options import plugin_option
+from hachimachi.commands.options import check_apart, plugin_option
 from hachimachi.errors import HachimachiError
 
 
@@ -28,8 +28,7 @@ def command(old: Path, new: Path) -> None:
     if new.suffix.lower() != ".pt":
         raise HachimachiError(f"{new}: suffix {new.suffix!r}; expected .pt, a model file")
     check_file(new)
-    if new.exists() and new.resolve() == old.resolve():
-        raise HachimachiError(f"{new}: is what it is to be made from; name another file to write")
+    check_apart([new], [old])
     from hachimachi.checkpoint import VERSION, load_model, save_model
     from hachimachi.player.engine import has_numpy_form
 

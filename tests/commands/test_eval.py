@@ -121,8 +121,8 @@ def test_one_instrument_is_judged_by_a_model_of_several(hxmx, home: Path) -> Non
         (["model.pt", "other.csv"], "features are pitch, velocity; the model expects pitch, velocity, duration"),
         (["model.pt", "single.json"], "single.json: nothing to score; expected a sequence of two events or more"),
         (["model.pt", "one.json", "--surprise", "no/s.csv"], "there is no folder"),
-        (["model.pt", "one.json", "--surprise", "one.json"], "is what is to be read; name another file"),
-        (["model.pt", "one.json", "--table", "0:1", "model.pt"], "is what is to be read; name another file"),
+        (["model.pt", "one.json", "--surprise", "one.json"], "is what it is to be made from; name another file"),
+        (["model.pt", "one.json", "--table", "0:1", "model.pt"], "is what it is to be made from; name another file"),
         *(
             (["model.pt", "two.json", "--surprise", "s.csv", "--table", index, "t.csv"], f"--table {index}: expected")
             for index in ("0", "0:0", "0:12", "1:7", "2:1", "-1:3", "0:-2", "a:b", "0:1:2", "", "0:1.5")

@@ -141,7 +141,7 @@ def test_it_is_said_on_the_screen(hxmx, home: Path) -> None:
         (["--split", "no.json"], 1, "no.json: cannot be read"),
         (["--split", "names.json", "--part", "all"], 2, "'all' is not one of 'train', 'valid', 'test'"),
         (["--split", "many/split.json", "--part", "valid"], 1, "has no names under 'valid'"),
-        (["--split", "names.json", "--surprise", "names.json"], 1, "is what is to be read; name another file"),
+        (["--split", "names.json", "--surprise", "names.json"], 1, "is what it is to be made from; name another file"),
     ],
 )
 def test_wrong_calls(hxmx, home: Path, words: list[str], status: int, message: str) -> None:

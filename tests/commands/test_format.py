@@ -123,7 +123,7 @@ def test_output_that_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = tmp_path / "a.csv"
     path.write_text("time,x\n0,1\n")
     assert run(path, tmp_path / "." / "a.csv") == 1
-    assert "is an input too" in capsys.readouterr().err
+    assert "is what it is to be made from" in capsys.readouterr().err
     assert path.read_text() == "time,x\n0,1\n"
 
 
@@ -161,7 +161,7 @@ def test_part_of_a_log(tmp_path: Path, words: list[str], expected: str) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["--only", "player=you"], 2, "'you' is not a number"),
+        (["--only", "player=you"], 2, "'player=you': expected NAME=V,V,…"),
         (["--only", "player"], 2, "NAME=V"),
         (["--only", "who=0"], 1, "no column 'who'; there are pitch, player"),
         (["--only", "player=3"], 1, "player has 0, 1, 2"),

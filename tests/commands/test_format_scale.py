@@ -177,7 +177,7 @@ WRONG = [
     (["--min-length", "0"], 2, "--min-length"),
     (["--min-length", "99"], 1, "--min-length: no sequence has 99 events; the longest has 3"),
     (["--report", "r.txt"], 1, "a report ends in .csv or .json"),
-    (["--report", "table.csv"], 1, "is an input too"),
+    (["--report", "table.csv"], 1, "is what it is to be made from"),
     (["--report", "./out.json"], 2, "is the output too"),
     (["--report", "no/r.csv"], 1, "there is no folder no to write into"),
     (["--split-tracks"], 1, "split_tracks: this is asked of MIDI files; there is none, but table.csv"),
