@@ -119,7 +119,6 @@ def command(
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     lines: list[str] = []
-    more: list[str] = []
     try:
         if sweep or any(word.startswith(("sweep=", "hydra/")) for word in words):
             from hachimachi.training.sweep.job import check_sweep  # Lightning takes seconds to import
@@ -129,10 +128,6 @@ def command(
         if source is not None:
             given, lines = start_from(source, as_overrides(words, named=("output",)), config_dir)
         overrides, cfg = check_words(given, sweep, config_name or "train", config_dir)
-        if sweep:
-            from hachimachi.training.sweep.job import resume_words
-
-            more = resume_words(cfg)
     except ConfigError as error:
         if lines:
             click.echo("\n".join(lines), err=True)
@@ -147,7 +142,7 @@ def command(
         if lines and is_first():
             click.echo("\n".join(lines))
     home = _flags({"config-dir": config_dir, "config-name": config_name})
-    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides, *more]
+    argv = [*home, *_flags({"multirun": multirun, **shown}), *overrides]
     named = any(word.startswith("output=") for word in overrides)
     return _run(argv, [*home, *_flags({"from": source})], Path(cfg.output) if named else None)
 

@@ -202,7 +202,6 @@ class SweepConfig:
     name: str = _part("sweep")
     trials: int | None = _whole(1, null=True)
     jobs: int | None = _whole(1, null=True)
-    resume: str | None = _file(null=True)
     prune: bool = _flag()
     prune_after: int = _whole(1)
     warmup: int = _whole(0)

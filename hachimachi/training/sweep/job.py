@@ -22,7 +22,7 @@ from hachimachi.training import distributed
 from hachimachi.training.config.compose import check
 from hachimachi.training.config.overrides import plain, quote
 from hachimachi.training.config.schema import ConfigError
-from hachimachi.training.sweep.results import MODEL, Job, Score, as_words, read_jobs
+from hachimachi.training.sweep.results import MODEL, Job, Score, as_words
 from hachimachi.training.sweep.search import BASIC, Prune
 
 LOG = "log.txt"
@@ -149,16 +149,3 @@ def check_sweep(words: Sequence[str], multirun: bool) -> None:
     single = [word for word in words if word.startswith("sweep=") and word != "sweep=grid"]
     if single and not multirun and distributed.is_first():
         raise ConfigError(f"{single[0]}: a search is a sweep; expected -m with it")
-
-
-def resume_words(cfg: DictConfig) -> list[str]:
-    """Return words that have Hydra go on in the folder of an earlier sweep, with jobs numbered by rounds: 2.0, 2.1.
-    Raises `ConfigError`: no sweep in that folder."""
-    if not cfg.sweep.resume:
-        return []
-    folder = Path(cfg.sweep.resume)
-    if not read_jobs(folder):
-        raise ConfigError(f"sweep.resume={folder}: no sweep; expected the folder of one, outputs/sweep/…")
-    rounds = [job.name.partition(".")[0] for job in read_jobs(folder) if "." in job.name]
-    number = max((int(text) for text in rounds if text.isdecimal()), default=1) + 1
-    return [f"hydra.sweep.dir={quote(str(folder))}", f"hydra.sweep.subdir='{number}.${{hydra.job.num}}'"]

@@ -90,10 +90,12 @@ class Job:
 
 def read_jobs(folder: Path) -> list[Job]:
     """Read the jobs of a sweep that have begun, best first; of their overrides only those that differ."""
-    folders = sorted(path.parents[1] for path in folder.rglob(".hydra/overrides.yaml"))
-    words = {job: [word for word in read_overrides(job) if not word.startswith("sweep")] for job in folders}
+    files = sorted(folder.rglob(".hydra/overrides.yaml"))
+    words = {path.parents[1]: as_words(OmegaConf.load(path)) for path in files}
     common = set.intersection(*map(set, words.values())) if len(words) > 1 else set()
-    jobs = [Job(job, dict(split(word) for word in words[job] if word not in common), Score.read(job)) for job in words]
+    own = {job: [word for word in words[job] if word not in common and not word.startswith("sweep")] for job in words}
+    pairs = {job: (word.partition("=") for word in own[job]) for job in words}
+    jobs = [Job(job, {key.lstrip("+"): value for key, _, value in pairs[job]}, Score.read(job)) for job in words]
 
     def rank(job: Job) -> tuple[object, ...]:
         number = (int(job.name), "") if job.name.isdecimal() else (-1, str(job.folder))
@@ -102,27 +104,10 @@ def read_jobs(folder: Path) -> list[Job]:
     return sorted(jobs, key=rank)
 
 
-def read_overrides(job: Path) -> list[str]:
-    """Return the overrides of a job as they were written."""
-    path = job / ".hydra" / "overrides.yaml"
-    return as_words(OmegaConf.load(path)) if path.is_file() else []
-
-
 def as_words(overrides: Any) -> list[str]:
     r"""Return overrides as they were written: resolved, `\${` in a file name would lose its backslash."""
     container = OmegaConf.to_container(overrides, resolve=False)
     return [str(word) for word in container] if isinstance(container, list) else []
-
-
-def split(word: str) -> tuple[str, str]:
-    """Split an override into key and value."""
-    key, _, value = word.partition("=")
-    return key.lstrip("+"), value
-
-
-def keys_of(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys that differ between jobs, in their order."""
-    return list(dict.fromkeys(key for job in jobs for key in job.values))
 
 
 def read_curve(folder: Path) -> list[tuple[int, float]]:
@@ -243,7 +228,7 @@ def _table(columns: Mapping[str, Sequence[Any]], values: Sequence[Mapping[str, s
 
 
 def _write_table(folder: Path, jobs: Sequence[Job]) -> None:
-    keys = keys_of(jobs)
+    keys = list(dict.fromkeys(key for job in jobs for key in job.values))
     with replacing(folder / TABLE) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["job", "nats", "state", "marginal", "seconds", *keys])

@@ -1,4 +1,4 @@
-"""Searching: jobs ended early for falling behind, and what Hydra and Optuna are told of a sweep."""
+"""Searching: jobs ended early for falling behind, and how many jobs of a search run at once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from omegaconf import DictConfig, flag_override
 
 from hachimachi.training.callbacks import score_of
-from hachimachi.training.sweep.results import (
-    CURVE,
-    HEADER,
-    SCORE,
-    Score,
-    as_words,
-    read_curve,
-    read_jobs,
-    read_overrides,
-    split,
-)
+from hachimachi.training.sweep.results import CURVE, HEADER, SCORE, Score, read_curve
 
 Curve = Sequence[tuple[int, float]]
 
@@ -94,11 +84,10 @@ class SweepFolder(Callback):
     """
 
     last: ClassVar[Path | None] = None
-    config: ClassVar[DictConfig | None] = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002  (Hydra's signature)
         """Keep the folder of the sweep that begins."""
-        SweepFolder.last, SweepFolder.config = Path(config.hydra.sweep.dir), config
+        SweepFolder.last = Path(config.hydra.sweep.dir)
         launcher, sweeper = config.hydra.launcher._target_, config.hydra.sweeper
         if "n_jobs" in sweeper:
             with warnings.catch_warnings():
@@ -115,33 +104,3 @@ class SweepFolder(Callback):
                     given = config.hydra.launcher.get("n_jobs", -1)
                     room = given if given >= 1 else os.cpu_count() or 1
                 sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)
-                if sweeper.sampler.get("seed") is not None:  # a search that goes on draws what it has not drawn yet
-                    sweeper.sampler.seed += len(read_jobs(SweepFolder.last))
-
-
-def make_storage() -> Any:
-    """Return what Optuna keeps its study in, with the jobs that the folder of the sweep holds already."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what Optuna's database, which is not used, will miss one day
-        import optuna
-        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-
-        config = SweepFolder.config
-        assert config is not None
-        storage = optuna.storages.InMemoryStorage()
-        study = optuna.create_study(storage=storage, study_name="hachimachi", direction="minimize")
-        params = config.hydra.sweeper.params or {}
-        words = [f"{key}={value}" for key, value in params.items()] + as_words(config.hydra.overrides.task)
-        choices, fixed = create_params_from_overrides(words)
-        space = {key: choice for key, choice in choices.items() if key not in fixed}
-        for job in read_jobs(Path(config.hydra.sweep.dir)):
-            given, values = dict(map(split, read_overrides(job.folder))), {}  # values that lie in the search space
-            for key in space.keys() & given.keys():
-                choice = space[key]
-                if isinstance(choice, optuna.distributions.CategoricalDistribution):
-                    values |= [(key, value) for value in choice.choices if str(value) == given[key]]
-                elif choice._contains(float(given[key])):
-                    values[key] = choice.to_external_repr(float(given[key]))
-            if job.state in ("", "pruned") and math.isfinite(job.score) and len(values) == len(space):
-                study.add_trial(optuna.create_trial(params=values, distributions=space, value=job.score))
-    return storage
