@@ -32,10 +32,14 @@ class CollapseStats:
     allowed: float = SILENCE  # silence that is no collapse
 
     @property
+    def limits(self) -> dict[str, float]:
+        """What ``repeats``, ``silence`` and ``astray`` may be at most."""
+        return {"repeats": REPEATS, "silence": self.allowed, "astray": ASTRAY}
+
+    @property
     def failures(self) -> tuple[str, ...]:
-        """In which ways it collapses: ``repeats``, ``silence``, ``astray``; none for what goes on as it should."""
-        limits = {"repeats": REPEATS, "silence": self.allowed, "astray": ASTRAY}
-        return tuple(name for name, limit in limits.items() if getattr(self, name) > limit)
+        """In which ways it collapses; none for what goes on as it should."""
+        return tuple(name for name, limit in self.limits.items() if getattr(self, name) > limit)
 
 
 def measure_collapse(sequence: EventSequence, columns: Sequence[Column]) -> CollapseStats:

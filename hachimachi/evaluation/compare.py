@@ -88,9 +88,9 @@ def compare(
 ) -> Comparison:
     """Score several models on the same events and grid, as :func:`~hachimachi.evaluation.likelihood.evaluate` does.
 
-    Where their grids differ they are judged on a common one: the coarsest resolution if all others divide it, over the
-    support of them all. Arguments are as there; ``done`` is called again and again for each model. HachimachiError for
-    fewer than two models, data with other features, nothing to score, or no common grid.
+    Where their grids differ they are judged on a common one: the coarsest resolution, over the support of them all.
+    Arguments are as there; ``done`` is called again and again for each model. HachimachiError for fewer than two
+    models, data with other features, nothing to score, or categories that some know and others do not.
 
     >>> from hachimachi import build_model, read
     >>> from hachimachi.events import make_sequence

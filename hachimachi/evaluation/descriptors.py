@@ -103,7 +103,12 @@ class Reference:
         """Return the descriptors of sequences by name, NaN where one cannot be told: no time, no duration, too few."""
         seconds = sum(each.seconds for each in sequences)
         density = _divide(sum(len(each) - 1 for each in sequences if each.seconds), seconds)
-        return {"density": density, **self._numbers(sequences)} if not self.notes else self._notes(sequences, density)
+        if self.notes:
+            return self._notes(sequences, density)
+        widths = {name: _width([each.column(name) for each in sequences]) for name in self.numbers}
+        ranges = {f"range {name}": _divide(width, self.widths[name]) for name, width in widths.items()}
+        jumps = np.any([_steps(name, sequences) > self.steps[name] for name in self.numbers] or [[]], axis=0)
+        return {"density": density, **ranges, "jumps": _mean(jumps)}
 
     def _notes(self, sequences: Sequence[EventSequence], density: float) -> dict[str, float]:
         sounding = np.array([_sound(each) for each in sequences if "duration" in self.columns and each.temporal])
@@ -120,12 +125,6 @@ class Reference:
             "repetition": _mean(repeated),
             "unisons": _mean(unisons),
         }
-
-    def _numbers(self, sequences: Sequence[EventSequence]) -> dict[str, float]:
-        widths = {name: _width([each.column(name) for each in sequences]) for name in self.numbers}
-        jumps = np.any([_steps(name, sequences) > self.steps[name] for name in self.numbers] or [[]], axis=0)
-        ranges = {f"range {name}": _divide(width, self.widths[name]) for name, width in widths.items()}
-        return {**ranges, "jumps": _mean(jumps)}
 
     def _pitches(self, sequence: EventSequence) -> NDArray[np.int64]:
         kept = ~self.layout.drums(sequence.rows()[None])[0]

@@ -114,8 +114,7 @@ def find_common_grid(
     support: Mapping[str, tuple[float, float]],
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]], tuple[str, ...]]:
     """Return resolutions and supports, by name, of a grid that is the same for all models; and remarks for the user.
-    Raises `HachimachiError`: no resolution is a multiple of all others and none was named; or categories that some of
-    the models know and others do not, in data that holds them."""
+    Raises `HachimachiError`: categories that some of the models know and others do not, in data that holds them."""
     columns = next(iter(models.values())).columns
     widths = {columns[find_column(columns, name)].name: width for name, width in resolution.items()}
     ranges = {columns[find_column(columns, name)].name: ends for name, ends in support.items()}
@@ -128,17 +127,11 @@ def find_common_grid(
         if len(grids) < len(every):
             _check_categories(name, every, sequences)
             continue
+        steps = {grid.resolution for grid in grids.values()}
         if name not in widths:
-            most = widths[name] = max(grid.resolution for grid in grids.values())
-            times = [most / grid.resolution for grid in grids.values()]
-            if any(not math.isclose(each, round(each), rel_tol=1e-9) for each in times):
-                found = ", ".join(f"{label}: {grid.resolution:g}" for label, grid in grids.items())
-                raise HachimachiError(
-                    f"the models judge {name!r} in steps that do not fit into each other ({found}); name one for all, "
-                    f"such as --resolution {name}={most:g}"
-                )
-            if max(times) > 1:
-                remarks.append(f"{name}: judged in steps of {most:g}, the coarsest of the models'")
+            widths[name] = max(steps)
+            if len(steps) > 1:
+                remarks.append(f"{name}: judged in steps of {max(steps):g}, the coarsest of the models'")
         low = min(grid.low * grid.resolution for grid in grids.values())
         ranges.setdefault(name, (low, max(grid.high * grid.resolution for grid in grids.values())))
     return widths, ranges, tuple(remarks)

@@ -52,10 +52,10 @@ def measure_likeness(
     halves = real[::2], real[1::2]
     if len(real) < SEVERAL:
         halves = [each[: len(each) // 2] for each in real], [each[len(each) // 2 :] for each in real]
-    pools = [_pool(_aspects(columns), part) for part in (generated, real, *halves)]
     found = []
-    for name, (_, distance, step) in _aspects(columns).items():
-        made, whole, some, others = (pool[name] for pool in pools)
+    for name, (values, distance, step) in _aspects(columns).items():
+        pools = (np.concatenate([np.zeros(0), *map(values, part)]) for part in (generated, real, *halves))
+        made, whole, some, others = pools
         if all(map(len, (made, some, others))) and len(np.unique(np.concatenate([made, whole]))) > 1:
             found.append(Likeness(name, distance(made, whole), distance(some, others), FINEST * step))
     return tuple(found)
@@ -101,12 +101,8 @@ def _aspects(columns: Sequence[Column]) -> Aspects:
             continue
         aspects[name] = partial(EventSequence.column, name=name), wasserstein, grid.resolution
         if not notes:
-            aspects[f"{name} step"] = partial(_steps, name=name), wasserstein, grid.resolution
+            aspects[f"{name} step"] = lambda s, name=name: np.diff(s.column(name)), wasserstein, grid.resolution
     return aspects
-
-
-def _steps(sequence: EventSequence, name: str) -> Values:
-    return np.diff(sequence.column(name))
 
 
 def _density(sequence: EventSequence) -> Values:
@@ -115,7 +111,3 @@ def _density(sequence: EventSequence) -> Values:
     whole = int(sequence.seconds / SECOND)
     stretch = ((sequence.time - sequence.time[0]) / SECOND).astype(np.int64)
     return np.bincount(stretch, minlength=whole)[:whole].astype(np.float64)
-
-
-def _pool(aspects: Aspects, sequences: Sequence[EventSequence]) -> dict[str, Values]:
-    return {name: np.concatenate([np.zeros(0), *map(each[0], sequences)]) for name, each in aspects.items()}

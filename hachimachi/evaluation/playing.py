@@ -13,7 +13,7 @@ import numpy as np
 
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation import verdict
-from hachimachi.evaluation.collapse import ASTRAY, REPEATS, CollapseStats, measure_collapse
+from hachimachi.evaluation.collapse import CollapseStats, measure_collapse
 from hachimachi.evaluation.descriptors import Descriptor, Reference
 from hachimachi.evaluation.likeness import TIMES, Likeness, measure_likeness
 from hachimachi.events import EventSequence, check_alike
@@ -139,15 +139,10 @@ class PlayReport:
 
     def figures(self) -> list[Figure]:
         """Return all figures that have a limit, each beside that of real music."""
-        silent = self.generated[0].allowed
         found = [Figure("collapse", "collapsed", self.collapsed, sum(bool(each.failures) for each in self.real), 0)]
-        for name, key, limit in (
-            ("repetition", "repeats", REPEATS),
-            ("silence", "silence", silent),
-            ("astray", "astray", ASTRAY),
-        ):
+        for key, limit in self.generated[0].limits.items():
             made, real = (max(getattr(each, key) for each in part) for part in (self.generated, self.real))
-            found.append(Figure("collapse", name, made, real, limit))
+            found.append(Figure("collapse", "repetition" if key == "repeats" else key, made, real, limit))
         made, real = (sum(each.beyond for each in part) / len(part) for part in (self.generated, self.real))
         found.append(Figure("collapse", "beyond", made, real, None))
         if self.copying is not None:
@@ -171,11 +166,10 @@ class PlayReport:
             each.name: {"generated": _finite(each.generated), "real": _finite(each.real), "beyond": each.beyond}
             for each in self.descriptors
         }
-        condition = {"temperature": self.condition.temperature, "primed": self.condition.primed}
-        counts = {"generations": len(self.generated), "events": self.events}
+        whole = {**vars(self.condition), "generations": len(self.generated), "events": self.events}
         worst = {"worst": self.worst.aspect, "ratio": self.worst.ratio} if self.worst else None
         others = {"others": [each.to_json() for each in self.others]} if self.others else {}
-        return {**condition, **counts, "descriptors": descriptors, **groups, "worst_likeness": worst, **others}
+        return {**whole, "descriptors": descriptors, **groups, "worst_likeness": worst, **others}
 
     def sentence(self) -> str:
         """Say in the words of a musician how it plays."""

@@ -82,11 +82,6 @@ class Job:
             return "stopped"
         return "failed" if self.ended.error else "pruned" if self.ended.pruned is not None else ""
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Its overrides, those that differ."""
-        return tuple(f"{key}={value}" if value else key for key, value in self.values.items())
-
 
 def read_jobs(folder: Path) -> list[Job]:
     """Read the jobs of a sweep that have begun, best first; of their overrides only those that differ."""

@@ -30,7 +30,7 @@ def test_jobs_best_first_with_what_differs(tmp_path: Path) -> None:
     finish(tmp_path / "3", ["seed=1", "model=mingru", r"dataset.path='\${x}'"], 1.0, pruned=40)
     jobs = read_jobs(tmp_path)
     assert [job.name for job in jobs] == ["1", "0", "2", "3"]
-    assert [job.words for job in jobs] == [("model=lstm",), ("model=gru",), ("model=gru,",), ("model=mingru",)]
+    assert [dict(job.values) for job in jobs] == [{"model": name} for name in ("lstm", "gru", "gru,", "mingru")]
     assert [job.state for job in jobs] == ["", "", "", "pruned"]
 
 
