@@ -41,7 +41,7 @@ from hachimachi.training.config.overrides import (
     read_words,
 )
 from hachimachi.training.config.schema import OPEN, ConfigError, explain_key, list_schema_keys, schema_of, show
-from hachimachi.training.config.targets import check_open, split_stored, trainer_arguments
+from hachimachi.training.config.targets import check_open, split_stored
 
 NAMED = ("model", "head", "augment")  # groups whose options have keys of their own: the option is chosen first
 LEFT = ("output", "ckpt_path", "plugins", "sweep", FROM)
@@ -68,9 +68,8 @@ def start_from(path: Path, words: Sequence[str], config_dir: Path | None = None)
     offer(named)
     options = list_all_options(*folders)
     chosen = _choose(overrides, options, folders)
-    inert, dropped = split_stored(stored)
-    dropped += [f"plugins ({name})" for name in inert.get("plugins") or [] if name not in named]
-    kept, gone = _split_known(inert, chosen & set(options))
+    kept, dropped, gone = split_stored(stored, {*LEFT, *(chosen & set(options))})
+    dropped += [f"plugins ({name})" for name in stored.get("plugins") or [] if name not in named]
     names = {group: kept[group].get("name") for group in NAMED if group in kept and group not in chosen}
     defaults = [{f"override /{group}": name} for group, name in names.items() if name in options.get(group, [])]
     node = {"defaults": [*defaults, "_self_"], **kept}
@@ -102,26 +101,6 @@ def _choose(overrides: Sequence[Override], options: Options, folders: Sequence[P
             entries = [str(key) for entry in defaults or [] if isinstance(entry, Mapping) for key in entry]
             chosen |= {key.partition("/")[2] for key in entries if key.startswith("override /")}
     return chosen
-
-
-def _split_known(stored: Mapping[str, Any], chosen: set[str]) -> tuple[dict[str, Any], list[str]]:
-    known = list_schema_keys()
-    kept: dict[str, Any] = {}
-    gone: list[str] = []
-    for section, value in stored.items():
-        if section in LEFT or section in chosen:
-            continue
-        if section == "feature" or section in known:
-            kept[section] = value
-        elif not isinstance(value, dict):
-            gone.append(section)
-        else:
-            more = [key for key in value if f"{section}.{key}" not in known]
-            unknown = [key for key in more if section != "trainer" or key not in trainer_arguments()]
-            gone += [f"{section}.{key}" for key in unknown]
-            if there := {key: each for key, each in value.items() if key not in unknown}:
-                kept[section] = there
-    return kept, gone
 
 
 def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> DictConfig:

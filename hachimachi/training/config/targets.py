@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
@@ -62,8 +62,7 @@ def list_more(cfg: DictConfig, section: str) -> dict[str, Any]:
 
 def check_open(cfg: DictConfig) -> None:
     """Check names, classes and arguments that open sections have besides their own keys; raises a `ConfigError`."""
-    if more := list_more(cfg, "trainer"):
-        _check_trainer(more)
+    _check_trainer(list_more(cfg, "trainer"))
     for key in ("strategy", "profiler"):
         if has_target(value := cfg.trainer.get(key)):
             _check_call(f"trainer.{key}", value)
@@ -87,7 +86,7 @@ def _check_trainer(more: Mapping[str, Any]) -> None:
     for name in more:  # what is nearly a key of ours is known before Lightning is imported, which takes seconds
         if name not in OWNED and (near := get_close_matches(name, _OWN["trainer"], n=1, cutoff=0.9)):
             raise ConfigError(f"trainer.{name}: no such key; did you mean trainer.{near[0]}?")
-    known = trainer_arguments()
+    known = trainer_arguments() if more else {}
     for name, value in more.items():
         key, others = f"trainer.{name}", [f"trainer.{each}" for each in known if each not in _OWN["trainer"]]
         near = get_close_matches(name, [*known, *_OWN["trainer"]], n=1)
@@ -209,29 +208,34 @@ def _build(key: str, node: Any, **options: Any) -> Any:
         raise HachimachiError(f"{key}: {' '.join(str(error.__cause__ or error).split())}") from error
 
 
-def split_stored(stored: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Split the config in a model file into what is left and the keys of what names a class or would compute something.
+def split_stored(
+    stored: Mapping[str, Any], without: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Split the config in a model file, ``without`` some sections, into what is left, the keys of what names a class or
+    would compute something, and the keys that there are not.
 
     A file that came from anywhere says what was learned and how, and nothing of it runs: neither ``_target_`` nor
     ``${…}`` other than a reference to another key, which might write one.
     """
-    left, taken, known = {}, [], list_schema_keys()
+    left: dict[str, Any] = {}
+    taken, gone, known = [], [], list_schema_keys()
     for section, value in stored.items():
-        if not isinstance(value, Mapping):
-            if _is_inert(value):
-                left[section] = value
-            else:
-                taken.append(section)
+        if section in without:
             continue
-        left[section] = {}
-        for key, each in value.items():
-            foreign = section in OPEN and section != "trainer" and f"{section}.{key}" not in known
-            if each is None or (_is_inert(each) and not foreign):
-                left[section][key] = each
+        pairs = value.items() if isinstance(value, Mapping) else [("", value)]
+        for name, each in pairs:
+            key = f"{section}.{name}" if name else section
+            own = section == "feature" or key in known
+            if each is not None and (not _is_inert(each) or (section in OPEN and section != "trainer" and not own)):
+                target = each[TARGET] if has_target(each) else each if name == TARGET else ""
+                taken.append(key + (f" ({target})" if target else ""))
+            elif not own and (section != "trainer" or name not in trainer_arguments()):
+                gone.append(key)
+            elif name:
+                left.setdefault(section, {})[name] = each
             else:
-                name = each[TARGET] if has_target(each) else each if key == TARGET else ""
-                taken.append(f"{section}.{key}" + (f" ({name})" if name else ""))
-    return left, taken
+                left[section] = each
+    return left, taken, gone
 
 
 def _is_inert(value: Any) -> bool:
