@@ -241,26 +241,16 @@ def _build(call: Call, text: str) -> Augmentation:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Augmented sequences, with ``keep`` each original before its copies."""
+    """Augmented sequences."""
 
     sequences: list[EventSequence]
     ops: Chain
     counts: list[OpCounts]  # of each augmentation
-    copies: int
 
 
-def augment(
-    sequences: Sequence[EventSequence],
-    ops: str | Sequence[str] | Chain,
-    seed: int = 0,
-    *,
-    count: int = 1,
-    keep: bool = False,
-) -> Augmented:
-    """Return ``count`` augmented copies of each sequence, by expressions; all have the same features.
-
-    Random numbers depend on the seed and the index of a sequence, not on the others. With ``keep`` the originals are
-    returned too; with them or several copies, copies are named ``name~1`` and so on.
+def augment(sequences: Sequence[EventSequence], ops: str | Sequence[str] | Chain, seed: int = 0) -> Augmented:
+    """Return sequences, all with the same features, augmented by expressions. Random numbers depend on the seed and the
+    index of a sequence, not on the others.
 
     >>> from hachimachi.events import make_sequence
     >>> scale = make_sequence([[60], [62], [64]], [0.0, 0.5, 2.0], names=["pitch"])
@@ -273,16 +263,13 @@ def augment(
     bound = chain.bind(fit_columns(sequences))
     made, counts = [], []
     for i, sequence in enumerate(sequences):
-        made += [sequence] * keep
         rows = sequence.rows()
-        for copy in range(1, count + 1):
-            outcome = bound(rows[None], np.random.default_rng([seed, i, copy]))
-            changed, time = outcome.rows[0], sequence.time
-            if time is not None:
-                between, changed = changed[1:, 0], changed[:, 1:]
-                if not np.array_equal(between, rows[1:, 0]):  # else summing would round the times
-                    time = time[:1] + np.cumsum(np.concatenate([[0.0], between]))
-            name = f"{sequence.name}~{copy}" if keep or count > 1 else sequence.name
-            made.append(replace(sequence, data=changed, time=time, name=name))
-            counts.append(outcome.counts)
-    return Augmented(made, chain, [reduce(add, each) for each in zip(*counts, strict=True)], len(counts))
+        outcome = bound(rows[None], np.random.default_rng([seed, i, 1]))
+        changed, time = outcome.rows[0], sequence.time
+        if time is not None:
+            between, changed = changed[1:, 0], changed[:, 1:]
+            if not np.array_equal(between, rows[1:, 0]):  # else summing would round the times
+                time = time[:1] + np.cumsum(np.concatenate([[0.0], between]))
+        made.append(replace(sequence, data=changed, time=time))
+        counts.append(outcome.counts)
+    return Augmented(made, chain, [reduce(add, each) for each in zip(*counts, strict=True)])

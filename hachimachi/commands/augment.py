@@ -60,23 +60,19 @@ class AugmentCommand(click.Command):
     help="What to do; several in order.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other draws.")
-@click.option(
-    "--count", "copies", type=click.IntRange(1), default=1, show_default=True, help="Copies of each sequence."
-)
-@click.option("--keep", is_flag=True, help="Write the originals too, each before its copies.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw its first 30 s before and after: .png, .svg.")
 @plugin_option
-def command(*, data: Path, output: str, ops: Chain, seed: int, copies: int, keep: bool, plot: Path | None) -> None:
+def command(*, data: Path, output: str, ops: Chain, seed: int, plot: Path | None) -> None:
     """Change the events of DATA by short expressions, and write them into OUTPUT.
 
     DATA is a file or a folder; OUTPUT is what hxmx format writes, a file or a folder. Where a file holds one sequence
-    only, several are numbered: out-01.mid. Several copies, or copies beside originals, are called NAME~1 and so on.
+    only, several are numbered: out-01.mid.
 
     \b
     hxmx augment data.json out.json --op "addrand(range=(-6, 6), dims=pitch)"
     hxmx augment song.mid out.mid --op "mul(value=2, dims=(t, duration))"
     hxmx augment song.mid out.mid --op "rev()" --plot out.png
-    hxmx augment data.json more.json --count 4 --keep \\
+    hxmx augment data.json out.json --seed 2 \\
         --op "mulrand(dims=(t, duration), range=(-0.5, 0.5), log=true)"
 
     Features go by name, or by number from 0; t is the time since the event before. To train on variations, say
@@ -94,11 +90,11 @@ def command(*, data: Path, output: str, ops: Chain, seed: int, copies: int, keep
         check_picture(plot)
     report = Report()
     sequences = read(data, report, without=[output], progress=show_reading)
-    augmented = augment(sequences, ops, seed, count=copies, keep=keep)
+    augmented = augment(sequences, ops, seed)
     if plot:
         from hachimachi.plot import compare
 
-        before, after = sequences[0], augmented.sequences[1 if keep else 0]
+        before, after = sequences[0], augmented.sequences[0]
         titles = f"Before: {before.name}", f"After {textwrap.shorten(str(augmented.ops), 80, placeholder=' …')}"
         compare(before, after, plot, seconds=SECONDS, titles=titles)
     outputs = numbered(output, len(augmented.sequences))
@@ -117,10 +113,10 @@ def _show(before: Sequence[EventSequence], augmented: Augmented, report: Report)
     if table := report_table(report):
         console.print(table)
     names = ([TIME] if before[0].temporal else []) + [feature.name for feature in before[0].features]
-    copies = augmented.copies
     for op, tally in zip(augmented.ops.ops, augmented.counts, strict=True):
         console.print(str(op), style="bold")
-        windows = "" if copies == 1 and tally.windows else f" in {tally.windows:,} of {count(copies, 'sequence')}"
+        whole = len(after) == 1 and tally.windows
+        windows = "" if whole else f" in {tally.windows:,} of {count(len(after), 'sequence')}"
         console.print(f"  changed {tally.changed.sum():,} of {count(int(tally.seen.sum()), 'value')}{windows}")
         held = [f"{name} {number:,}" for name, number in zip(names, tally.held.tolist(), strict=True) if number]
         if held:
