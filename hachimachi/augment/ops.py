@@ -25,7 +25,7 @@ from hachimachi.events import TIME
 
 
 def _not_negative(value: float) -> bool:
-    return value >= 0
+    return not np.signbit(value)  # NumPy refuses −0 as a standard deviation
 
 
 Kind = TypeVar("Kind", bound=Augmentation)
@@ -123,7 +123,7 @@ class Draw(Augmentation, ABC):
         if self.range is not None:
             drawn = self.range[0] + (self.range[1] - self.range[0]) * random.random(shape)
         else:
-            drawn = random.normal(self.mean, abs(self.std), shape)  # NumPy refuses −0
+            drawn = random.normal(self.mean, self.std, shape)
         with np.errstate(all="ignore"):
             return type(self).compute(values, np.exp2(drawn) if self.log else drawn)
 
