@@ -62,8 +62,8 @@ class RowEncoder:
     """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
-        hear_masked = "encoder.masked" in arrays
-        inputs = [i for i, column in enumerate(columns) if hear_masked or not column.feature.masked]
+        self.hears_masked = "encoder.masked" in arrays
+        inputs = [i for i, column in enumerate(columns) if self.hears_masked or not column.feature.masked]
         parts = [(columns[i], f"encoder.parts.{at}") for at, i in enumerate(inputs)]
         writers = [column_writer(column, arrays, part, flag=column.feature.masked) for column, part in parts]
         sizes = [size for size, _ in writers]
@@ -203,6 +203,11 @@ class Player:
     def features(self) -> tuple[Feature, ...]:
         """The features of an event, time left out."""
         return tuple(column.feature for column in self.columns[self.temporal :])
+
+    @property
+    def hears_masked(self) -> bool:
+        """Whether masked features of past events are inputs, where they are known."""
+        return self.encoder.hears_masked
 
     @property
     def constants(self) -> dict[int, float]:
