@@ -112,8 +112,8 @@ WIDTHS = (-7.0, 3.0)  # bounds of the ln s of a logistic, in standard deviations
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
 FEW = 256
-"""Up to so many distinct training values their histogram may follow the context, and up to so many whole numbers have an
-embedding each."""
+"""Up to so many distinct training values their histogram may follow the context, and up to so many whole numbers have
+an embedding each."""
 OFTEN = 25  # so often a value has to occur on average for that: what is rarer would be learned by heart
 SPREAD = math.sqrt(3) / math.pi  # the s of a logistic whose variance is 1
 LIMIT = 5.0

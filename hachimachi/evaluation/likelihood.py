@@ -170,9 +170,8 @@ def known_columns(model: EventModel, hear: Sequence[str]) -> Tensor:
     """Return which columns a model is to hear though they are masked, shape (D,)."""
     masked = [column.name for column in model.columns if column.feature.masked]
     if wrong := [name for name in hear if name not in masked]:
-        raise HachimachiError(
-            f"hear {wrong[0]!r}: expected a masked feature, {', '.join(masked) or 'and there is none'}"
-        )
+        there = ", ".join(masked) or "and there is none"
+        raise HachimachiError(f"hear {wrong[0]!r}: expected a masked feature, {there}")
     if hear and model.encoder.masked is None:
         raise HachimachiError("hear: this model never hears masked features; train it with dataset.hear_masked=true")
     return torch.tensor([column.name in hear for column in model.columns])

@@ -21,7 +21,7 @@ ECHO_SECONDS = 0.5  # after an output an equal input is its echo; later it is so
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
 HEARD_AGAIN = 4
-"""The last events that a model observes anew once the duration of one of them is known: more would hold up the stage."""
+"""Last events that a model observes anew once the duration of one of them is known: more would hold up the stage."""
 
 
 class InputForm:
@@ -118,8 +118,8 @@ class History:
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
         has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
-        output as float32, which is what OSC carries, and what it leaves out is filled in from there; they come in order,
-        so a claim settles those before it too."""
+        output as float32, which is what OSC carries; what it leaves out is filled in from there. They come in order, so
+        a claim settles those before it too."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         values = features.astype(np.float32).tolist() if self._sent else []
@@ -142,7 +142,8 @@ class History:
             # an event with an older time than the last is simultaneous with it; a first one has no time before it
             between = math.nan if self.last is None else max(0.0, at - self.last) * self.speed
             row = np.concatenate(([between], row))
-        self._before.append(self.player.remember())
+        if self.player.hears_masked:
+            self._before.append(self.player.remember())
         self.player.observe(row)
         self._recent.append(ObservedEvent(at, row, own))
         self._total += 1
@@ -164,8 +165,6 @@ class History:
         if event is None or self._duration is None or not math.isnan(event.row[column]):
             return
         event.row[column] = max(0.0, at - event.at) * self.speed
-        if not self.player.hears_masked:
-            return
         latest = [self._recent[-i] for i in range(1, len(self._before) + 1)]  # the newest first
         if (last := next((i for i, each in enumerate(latest) if each is event), None)) is not None:
             self.player.recall(self._before[-last - 1])

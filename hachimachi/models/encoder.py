@@ -20,7 +20,7 @@ UNKNOWN_SHARE = 0.01
 class Encoder(nn.Module):
     """Rows of raw values → vectors, column by column; masked columns are left out, or flagged where they are known.
 
-    A number becomes its :func:`symlog` on the column's scale; for whole numbers of a small range, and for categories, an
+    A number becomes its :func:`symlog` on the column's scale; for whole numbers of a small range and for categories an
     embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. Then comes
     what the clock shows, if there is one. The last K numbers say how a window was augmented in training; all are 0
     where it is as it was.
