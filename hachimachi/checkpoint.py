@@ -352,9 +352,10 @@ def _build(stored: StoredModel) -> EventModel:
             found = f"its {kind} {chosen['name']!r} is kept outside hachimachi"
             raise HachimachiError(f"{found}; if you trust where it comes from, add {needed}")
     state = {name: torch.from_numpy(np.array(array)) for name, array in stored.arrays.items()}
-    # a file of version 1 has one number of augmentation, and one before there was a clock has none
+    # a file of version 1 has one number of augmentation; what a model has no use for is not there
     augmentation, clock = len(state.get("encoder.augmented", [0])), state.get("encoder.clock")
     inputs = {"augmentation": augmentation, "clock": None if clock is None else clock.tolist()}
+    inputs["hear_masked"] = "encoder.masked" in state
     if has_numpy_form(stored.parts):  # a description may lie: nothing is made that is larger than what is in the file
         numbers = sum(array.size for array in stored.arrays.values())
         sizes = [value for part in stored.parts.values() for value in part.values() if isinstance(value, int)]

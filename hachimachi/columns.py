@@ -111,7 +111,9 @@ It is there for what is observed and is never played: among a thousand events it
 WIDTHS = (-7.0, 3.0)  # bounds of the ln s of a logistic, in standard deviations of the training values
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
-FEW = 256  # up to so many distinct training values, their histogram may follow the context
+FEW = 256
+"""Up to so many distinct training values their histogram may follow the context, and up to so many whole numbers have
+an embedding each."""
 OFTEN = 25  # so often a value has to occur on average for that: what is rarer would be learned by heart
 SPREAD = math.sqrt(3) / math.pi  # the s of a logistic whose variance is 1
 LIMIT = 5.0
@@ -134,6 +136,8 @@ class Column:
     log_even: bool = False
     # where weights were learned on other data first: the column there, whose scale and histogram they stand on
     reference: Column | None = None
+    # whether whole numbers of a grid that is far wider than the training range are embedded, as not in older files
+    embeds_range: bool = False
 
     @property
     def name(self) -> str:
@@ -183,6 +187,17 @@ class Column:
             return self.histogram.tilts
         distinct = len(self.occupied)
         return distinct if distinct <= FEW and self.events >= OFTEN * distinct else 0
+
+    @property
+    def embedded(self) -> tuple[int, int]:
+        """Index of the first bin that has an embedding of its own, and how many have: whole numbers, all of them or
+        those of the training range, up to `FEW`."""
+        histogram, grid = self.reference or self, self.grid
+        if isinstance(grid, Categories) or self.feature.kind != "integer":
+            return 0, 0
+        first, last = (0, grid.bins - 1) if grid.bins <= FEW else (histogram.occupied[0], histogram.occupied[-1])
+        few = last - first < FEW and (grid.bins <= FEW or histogram.embeds_range)
+        return (first, last - first + 1) if few else (0, 0)
 
     @property
     def histogram(self) -> Column:
@@ -258,6 +273,7 @@ class Column:
             steps,
             bool(spec.get("log_even", False)),
             Column.from_json(spec["reference"]) if spec.get("reference") else None,
+            bool(spec.get("embeds_range", False)),
         )
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
@@ -340,7 +356,8 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
     histogram = dict.fromkeys(grid.index(np.array(ends)).tolist(), 1)
     histogram |= dict(zip(occupied.tolist(), counts.tolist(), strict=True))
     occupied, counts = zip(*sorted(histogram.items()), strict=True)
-    return Column(feature, grid, occupied, counts, log_even=isinstance(grid, UniformGrid) and grid.log)
+    log_even = isinstance(grid, UniformGrid) and grid.log
+    return Column(feature, grid, occupied, counts, log_even=log_even, embeds_range=True)
 
 
 def _resolution(summary: Summary) -> float:

@@ -55,6 +55,7 @@ FILE = click.Path(path_type=Path)
 @named_option(
     "--support", NamedValues("NAME=LOW:HIGH", _two_numbers, "name=low:high"), "Score a feature between two values."
 )
+@click.option("--hear", metavar="NAME", multiple=True, help="Let the model know a masked feature of past events.")
 @click.option("--surprise", type=FILE, help="Write −ln P of every column of every event to a CSV.")
 @click.option(
     "--table",
@@ -79,6 +80,7 @@ def command(  # noqa: PLR0913  (click's options)
     part: str | None,
     resolution: dict[str, float],
     support: dict[str, tuple[float, float]],
+    hear: tuple[str, ...],
     surprise: Path | None,
     table: tuple[str, Path] | None,
     play: int | None,
@@ -89,6 +91,9 @@ def command(  # noqa: PLR0913  (click's options)
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
     value occurred in training and nothing else; a model that is not below it has learned nothing. Fresh are events
     whose last seven steps never occur in the training data.
+
+    What is masked, as a note's duration, is predicted and not known afterwards, unless --hear names it: then the
+    figures are those of a player whose notes it has heard to their ends, as its own.
 
     Several models are compared on the same events: which is better, by how much, in all and by feature, and whether
     that is more than noise.
@@ -119,9 +124,9 @@ def command(  # noqa: PLR0913  (click's options)
     grid: dict[str, Any] = {"resolution": resolution, "support": support}
     judged = _load(models, data, split, part or "test")
     if len(models) > 1:
-        _compare(judged, grid, as_json)
+        _compare(judged, {**grid, "hear": hear}, as_json)
     else:
-        _evaluate(judged, grid, drawn, as_json, surprise, table, play)
+        _evaluate(judged, grid, drawn, hear, as_json, surprise, table, play)
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,7 @@ def _evaluate(
     judged: Judged,
     grid: dict[str, Any],
     drawn: Sampling | None,
+    hear: Sequence[str],
     as_json: bool,
     surprise: Path | None,
     table: tuple[str, Path] | None,
@@ -185,7 +191,7 @@ def _evaluate(
     event = _find_event(table[0], sequences) if table else None
     score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
     with judged.bar() as done:
-        result = score(model, sequences, done=done)
+        result = score(model, sequences, hear=hear, done=done)
     if not len(result.nll):
         raise HachimachiError(f"{judged.data}: nothing to score; expected a sequence of two events or more")
     if surprise:
@@ -193,7 +199,7 @@ def _evaluate(
         rows = ([*index, *nll, math.fsum(nll)] for index, nll in zip(scored, result.nll.tolist(), strict=True))
         _write_csv(surprise, ["sequence", "event", *result.names, "total"], rows)
     if table and event:
-        _write_table(table[1], model, *event, grid, drawn)
+        _write_table(table[1], model, *event, grid, drawn, hear)
     report = _play(model, sequences, play, drawn) if play else None
     verdict = _judge(model, result, report) if not drawn else None
     if as_json:
@@ -220,15 +226,22 @@ def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSeq
 
 
 def _write_table(
-    path: Path, model: EventModel, sequence: EventSequence, event: int, grid: dict[str, Any], sampling: Sampling | None
+    path: Path,
+    model: EventModel,
+    sequence: EventSequence,
+    event: int,
+    grid: dict[str, Any],
+    sampling: Sampling | None,
+    hear: Sequence[str],
 ) -> None:
     import torch
 
     from hachimachi.evaluation.grids import regrids
+    from hachimachi.evaluation.likelihood import known_columns
 
     rows = sequence.rows()
     given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
-    tables = model.table(torch.from_numpy(rows[:event]), given, sampling)
+    tables = model.table(torch.from_numpy(rows[:event]), given, sampling, known_columns(model, hear))
     for regrid in regrids(model.columns, **grid).values():
         name = regrid.column.name
         tables[name] = (*regrid.column.bounds(), regrid.table(tables[name][2]))

@@ -84,6 +84,7 @@ def compare(
     *,
     resolution: Mapping[str, float] | None = None,
     support: Mapping[str, tuple[float, float]] | None = None,
+    hear: Sequence[str] = (),
     done: Callable[[int], object] = lambda _: None,
 ) -> Comparison:
     """Score several models on the same events and grid, as :func:`~hachimachi.evaluation.likelihood.evaluate` does.
@@ -107,7 +108,7 @@ def compare(
     for model in named.values():
         check_judged(model, sequences)
     widths, ends, remarks = find_common_grid(named, sequences, resolution or {}, support or {})
-    options = {"resolution": widths, "support": ends, "done": done}
+    options = {"resolution": widths, "support": ends, "hear": hear, "done": done}
     evaluations = tuple(evaluate(model, sequences, **options) for model in named.values())
     lengths = [max(0, len(sequence) - 1) for sequence in sequences]
     if not sum(lengths):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hachimachi.columns import Column
+from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.grids import regrids
 from hachimachi.events import EventSequence, check_alike
 from hachimachi.generation import check_features
@@ -104,9 +105,10 @@ def evaluate(
     *,
     resolution: Mapping[str, float] | None = None,
     support: Mapping[str, tuple[float, float]] | None = None,
+    hear: Sequence[str] = (),
     done: Callable[[int], object] = lambda _: None,
 ) -> Evaluation:
-    """Score every event but each sequence's first, given all before it.
+    """Score every event but each sequence's first, given all before it, masked features left out.
 
     One pass over each sequence, in double precision, the state carried from its start.
 
@@ -114,11 +116,13 @@ def evaluate(
         resolution: Width of the bins on which to score columns, by name or number of the feature; the model's own else.
         support: Lowest and highest value of columns, likewise; what lies outside costs the floor. See
             :class:`~hachimachi.evaluation.grids.Regrid` for what another grid than the model's makes of its bins.
+        hear: Names of masked features whose past values are known to the model, as they are in playing what it has
+            played itself.
         done: Called again and again with the number of events that the model observed.
 
     HachimachiError for data with other features than the model's, or a grid that cannot be.
     """
-    sequences = check_judged(model, data)
+    sequences, known = check_judged(model, data), known_columns(model, hear)
     restated = regrids(model.columns, resolution, support)
     columns = tuple(restated[i].column if i in restated else column for i, column in enumerate(model.columns))
     order = list(model.head.order)
@@ -131,13 +135,14 @@ def evaluate(
         return costs[:, order]
 
     bins = [max(regrid.original.grid.bins, regrid.column.grid.bins) for regrid in restated.values()]
-    return _assemble(model, sequences, _score(model, sequences, bins, nll, done), columns, order)
+    return _assemble(model, sequences, _score(model, sequences, bins, nll, known, done), columns, order)
 
 
 def evaluate_sampled(
     model: EventModel,
     data: EventSequence | Sequence[EventSequence],
     sampling: Sampling,
+    hear: Sequence[str] = (),
     done: Callable[[int], object] = lambda _: None,
 ) -> Evaluation:
     """Score every event but each sequence's first under what a model plays, given all before it.
@@ -146,10 +151,11 @@ def evaluate_sampled(
     drawn. What is never played costs infinity. Slow: all bins are tabulated. HachimachiError for data with other
     features than the model's, or a sampling that the model cannot play.
     """
-    sequences = check_judged(model, data)
+    sequences, known = check_judged(model, data), known_columns(model, hear)
     sampled = SampledTables(model.columns, model.head.order, sampling)
     bins = [column.grid.bins for column in model.columns]
-    return _assemble(model, sequences, _score(model, sequences, bins, sampled.nll, done), model.columns, sampled.order)
+    nll = _score(model, sequences, bins, sampled.nll, known, done)
+    return _assemble(model, sequences, nll, model.columns, sampled.order)
 
 
 def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
@@ -160,15 +166,28 @@ def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence
     return sequences
 
 
+def known_columns(model: EventModel, hear: Sequence[str]) -> Tensor:
+    """Return which columns a model is to hear though they are masked, shape (D,)."""
+    masked = [column.name for column in model.columns if column.feature.masked]
+    if wrong := [name for name in hear if name not in masked]:
+        there = ", ".join(masked) or "and there is none"
+        raise HachimachiError(f"hear {wrong[0]!r}: expected a masked feature, {there}")
+    if hear and model.encoder.masked is None:
+        raise HachimachiError("hear: this model never hears masked features; train it with dataset.hear_masked=true")
+    return torch.tensor([column.name in hear for column in model.columns])
+
+
 @torch.inference_mode()
 def _score(
     model: EventModel,
     sequences: Sequence[EventSequence],
     tabulated: Sequence[int],
     nll: Callable[[Distribution, Tensor], NDArray[np.float64]],
+    known: Tensor,
     done: Callable[[int], object],
 ) -> NDArray[np.float64]:
-    """Return what events cost, (scored, D), piece by piece, by bins that are tabulated and the NLL of rows (N, D)."""
+    """Return what events cost, (scored, D), piece by piece, by bins that are tabulated, the NLL of rows (N, D), and
+    which masked columns are heard, (D,)."""
     exact = copy.deepcopy(model).double().eval()
     size = max(1, min(CHUNK, CELLS // max(tabulated, default=1)))
     parts = [np.empty((0, len(model.columns)))]
@@ -177,7 +196,7 @@ def _score(
             rows, carry = torch.from_numpy(sequence.rows()), None
             for piece in rows.split(size) if len(rows) > 1 else ():
                 first = carry is None
-                distribution, carry = exact(piece[None], carry)
+                distribution, carry = exact(piece[None], carry, known=known)
                 parts.append(nll(distribution, piece)[first:])
                 done(len(piece))
     return np.concatenate(parts)

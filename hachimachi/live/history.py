@@ -20,6 +20,8 @@ LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
 ECHO_SECONDS = 0.5  # after an output an equal input is its echo; later it is somebody who plays the same
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
+HEARD_AGAIN = 4
+"""Last events that a model observes anew once the duration of one of them is known: more would hold up the stage."""
 
 
 class InputForm:
@@ -116,7 +118,8 @@ class History:
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
         has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
-        output as float32, which is what OSC carries; they come in order, so a claim settles those before it too."""
+        output as float32, which is what OSC carries; what it leaves out is filled in from there. They come in order, so
+        a claim settles those before it too."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         values = features.astype(np.float32).tolist() if self._sent else []
@@ -124,6 +127,7 @@ class History:
             if all(math.isnan(value) or value == other for value, other in zip(values, output, strict=True)):
                 for _ in range(i + 1):
                     self._sent.popleft()
+                np.copyto(features, output, where=np.isnan(features))
                 return due, observed
         return None, False
 
@@ -138,6 +142,8 @@ class History:
             # an event with an older time than the last is simultaneous with it; a first one has no time before it
             between = math.nan if self.last is None else max(0.0, at - self.last) * self.speed
             row = np.concatenate(([between], row))
+        if self.player.hears_masked:
+            self._before.append(self.player.remember())
         self.player.observe(row)
         self._recent.append(ObservedEvent(at, row, own))
         self._total += 1
@@ -153,12 +159,18 @@ class History:
         return None if self._velocity is None or features[self._velocity] != 0 else self._names.of(features.tolist())
 
     def release(self, note: Note, at: float) -> None:
-        """Fill in the duration of a player's note that ends, if it was not known: another model may observe it."""
-        event = self._held.pop(note, None)
-        if event is not None and self._duration is not None:
-            column = self._duration + self.player.temporal
-            if math.isnan(event.row[column]):
-                event.row[column] = max(0.0, at - event.at) * self.speed
+        """Fill in the duration of a player's note that ends, if it was not known. A model that makes use of it observes
+        the last few events anew; another one may do so later."""
+        event, column = self._held.pop(note, None), (self._duration or 0) + self.player.temporal
+        if event is None or self._duration is None or not math.isnan(event.row[column]):
+            return
+        event.row[column] = max(0.0, at - event.at) * self.speed
+        latest = [self._recent[-i] for i in range(1, len(self._before) + 1)]  # the newest first
+        if (last := next((i for i, each in enumerate(latest) if each is event), None)) is not None:
+            self.player.recall(self._before[-last - 1])
+            for i in range(last, -1, -1):
+                self._before[-i - 1] = self.player.remember()
+                self.player.observe(latest[i].row)
 
     def predict(self) -> tuple[float, Row]:
         """Sample the next event: in how many seconds of the clock, and its features. Raises `Refused`: nothing finite
@@ -194,6 +206,8 @@ class History:
         self.last = past.last
         for _ in range(min(self._total - past.events, len(self._recent))):
             self._recent.pop()
+            if self._before:
+                self._before.pop()
         self._total = past.events
 
     def restart(self) -> None:
@@ -243,6 +257,7 @@ class History:
         events = list(self._recent)[-CATCH_UP:]
         (elapsed, index), temporal = self.player.moment, self.player.temporal
         self._use(player)
+        self._before.clear()  # states of the other model
         player.reset()
         if start is not None:
             player.recall(start)
@@ -262,5 +277,7 @@ class History:
         # outputs that may come back: when each was due and sent, its values, and whether the model has observed it
         self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
+        # the states before the last of them, to observe those anew
+        self._before: deque[object] = deque(maxlen=HEARD_AGAIN)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None  # when the event that was observed last happened

@@ -62,6 +62,11 @@ class PlayableModel(Protocol):
         """Column of a feature that had one value in training → that value."""
         ...
 
+    @property
+    def hears_masked(self) -> bool:
+        """Whether it makes use of masked features of past events, where they are known."""
+        ...
+
     def reset(self) -> None:
         """Go back to the learned start state."""
 

@@ -13,15 +13,14 @@ from hachimachi.columns import FAR, LIMIT, NUDGE, ROUNDING, Categories, Column, 
 from hachimachi.errors import HachimachiError
 
 EMBEDDING = 24  # width of the embedding of a whole number or a category
-FEW = 256  # a grid of at most this many whole numbers gets an embedding besides the number
 UNKNOWN_SHARE = 0.01
 """Share of categories shown as unknown in training, so that the unknown one has a trained embedding."""
 
 
 class Encoder(nn.Module):
-    """Rows of raw values → vectors, column by column; masked columns are left out.
+    """Rows of raw values → vectors, column by column; masked columns are left out, or flagged where they are known.
 
-    A number becomes its :func:`symlog` on the column's scale; on a small grid of whole numbers, and for categories, an
+    A number becomes its :func:`symlog` on the column's scale; for whole numbers of a small range and for categories an
     embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. Then comes
     what the clock shows, if there is one. The last K numbers say how a window was augmented in training; all are 0
     where it is as it was.
@@ -29,20 +28,31 @@ class Encoder(nn.Module):
 
     augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
     clock: Tensor | None  # the numbers of a :class:`~hachimachi.clock.Clock`, pace, offset, spread and periods
+    masked: Tensor | None  # which columns are masked, shape (D,), where their values are encoded; ``None`` where not
 
-    def __init__(self, columns: Sequence[Column], augmentation: int = 1, clock: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        augmentation: int = 1,
+        clock: Sequence[float] | None = None,
+        *,
+        hear_masked: bool = False,
+    ) -> None:
         super().__init__()
-        parts = [encode_column(column, i) for i, column in enumerate(columns) if not column.feature.masked]
+        masked = [column.feature.masked for column in columns]
+        parts = [encode_column(c, i, flag=masked[i]) for i, c in enumerate(columns) if hear_masked or not masked[i]]
         if not parts:
             raise HachimachiError("every feature is masked and there is no time: nothing is left to hear")
         self.parts = nn.ModuleList(parts)
         self.register_buffer("clock", None if clock is None else torch.tensor(clock, dtype=torch.float64))
+        self.register_buffer("masked", torch.tensor(masked) if hear_masked and any(masked) else None)
         shown = 0 if clock is None else Clock.of(clock).size
         self.size = sum(part.size for part in parts) + shown + augmentation
         self.register_buffer("augmented", torch.zeros(augmentation))
         starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
-        self.offsets = {p.column: at for p, at in zip(parts, starts, strict=True) if isinstance(p, NumberEncoder)}
-        """Where in the encoded vector each column's number stands, by column."""
+        numbers = [(part, at) for part, at in zip(parts, starts, strict=True) if isinstance(part, NumberEncoder)]
+        self.offsets = {part.column: at for part, at in numbers if not part.flag}
+        """Where in the encoded vector the number of each column that is always known stands, by column."""
 
     def forward(self, rows: Tensor, augmented: Tensor | None = None, moments: Tensor | None = None) -> Tensor:
         """Encode rows as vectors, shape (B, ..., E).
@@ -70,15 +80,16 @@ class Encoder(nn.Module):
 
 
 class NumberEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of numbers: its scaled value, a flag for 0 s, an embedding."""
+    """The encoding, ``size`` numbers wide, of a column of numbers: its scaled value, a flag for 0 s, an embedding, and
+    if so wanted a flag for what is known."""
 
-    def __init__(self, described: Column, column: int) -> None:
+    def __init__(self, described: Column, column: int, *, flag: bool = False) -> None:
         super().__init__()
-        self.column, self.scale = column, Scale.of(described)
+        self.column, self.scale, self.flag = column, Scale.of(described), flag
         grid = self.scale.grid
-        few = described.feature.kind == "integer" and grid.bins <= FEW
-        self.embedding = nn.Embedding(grid.bins, EMBEDDING) if few else None
-        self.size = 1 + grid.log + EMBEDDING * few
+        self.first, count = described.embedded
+        self.embedding = nn.Embedding(count, EMBEDDING) if count else None
+        self.size = 1 + grid.log + EMBEDDING * bool(count) + flag
 
     def forward(self, rows: Tensor) -> Tensor:
         """Encode the column of rows (..., D) as (..., size)."""
@@ -89,19 +100,22 @@ class NumberEncoder(nn.Module):
         if self.scale.grid.log:
             parts.append((value < self.scale.grid.resolution / 2).double()[..., None])
         if self.embedding is not None:
-            embedded = self.embedding(self.scale.index(value))  # (..., EMBEDDING)
+            index = (self.scale.index(value) - self.first).clamp(0, self.embedding.num_embeddings - 1)
+            embedded = self.embedding(index)  # (..., EMBEDDING)
             parts = [*(part.to(embedded.dtype) for part in parts), embedded]
+        parts += [torch.ones_like(parts[0])] if self.flag else []
         return torch.cat(parts, dim=-1).masked_fill(unknown, 0.0)
 
 
 class CategoryEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of categories: an embedding."""
+    """The encoding, ``size`` numbers wide, of a column of categories: an embedding, and if so wanted a flag for what is
+    known."""
 
     known: Tensor
 
-    def __init__(self, grid: Categories, column: int) -> None:
+    def __init__(self, grid: Categories, column: int, *, flag: bool = False) -> None:
         super().__init__()
-        self.column, self.bins, self.size = column, grid.bins, EMBEDDING
+        self.column, self.bins, self.size, self.flag = column, grid.bins, EMBEDDING + flag, flag
         self.embedding = nn.Embedding(grid.bins, EMBEDDING)
         self.register_buffer("known", torch.tensor(grid.values, dtype=torch.float64), persistent=False)
 
@@ -113,14 +127,16 @@ class CategoryEncoder(nn.Module):
         if self.training:
             hidden = torch.rand(index.shape, device=index.device) < UNKNOWN_SHARE
             index = index.masked_fill(hidden, self.bins - 1)
-        return self.embedding(index).masked_fill(unknown, 0.0)
+        encoded = self.embedding(index)
+        encoded = torch.cat([encoded, torch.ones_like(encoded[..., :1])], dim=-1) if self.flag else encoded
+        return encoded.masked_fill(unknown, 0.0)
 
 
-def encode_column(described: Column, column: int) -> NumberEncoder | CategoryEncoder:
-    """Return the encoder of the column at an index in rows."""
+def encode_column(described: Column, column: int, *, flag: bool = False) -> NumberEncoder | CategoryEncoder:
+    """Return the encoder of the column at an index in rows; ``flag`` for one that tells whether its value is known."""
     if isinstance(described.grid, Categories):
-        return CategoryEncoder(described.grid, column)
-    return NumberEncoder(described, column)
+        return CategoryEncoder(described.grid, column, flag=flag)
+    return NumberEncoder(described, column, flag=flag)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class EventModel(nn.Module):
         head: Name of the head and its options.
         augmentation: How many numbers say how a window was augmented in training, K.
         clock: The numbers of a :class:`~hachimachi.clock.Clock`, where the model is told how much time has passed.
+        hear_masked: Whether values of masked columns are inputs where they are known, as the durations of the notes
+            that the model itself has played.
     """
 
     backbone: Backbone
@@ -54,11 +56,13 @@ class EventModel(nn.Module):
         head: Mapping[str, Any] | None = None,
         augmentation: int = 1,
         clock: Sequence[float] | None = None,
+        *,
+        hear_masked: bool = False,
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
-        self.encoder = Encoder(self.columns, augmentation, clock)
+        self.encoder = Encoder(self.columns, augmentation, clock, hear_masked=hear_masked)
         self.backbone = plugins.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
         size = self.backbone.size + self.encoder.size
         previous = {column: self.backbone.size + at for column, at in self.encoder.offsets.items()}
@@ -85,7 +89,11 @@ class EventModel(nn.Module):
         return tuple(column.feature for column in self.columns[self.temporal :])
 
     def forward(
-        self, rows: Tensor, carry: Carry | None = None, augmented: Tensor | None = None
+        self,
+        rows: Tensor,
+        carry: Carry | None = None,
+        augmented: Tensor | None = None,
+        known: Tensor | bool = False,
     ) -> tuple[Distribution, Carry]:
         """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
 
@@ -94,15 +102,23 @@ class EventModel(nn.Module):
             carry: What an earlier call returned, if these rows go on from there.
             augmented: How those of the batch were augmented in training, shape (B, K); where it is not given, they are
                 as they were, see :class:`~hachimachi.models.encoder.Encoder`.
+            known: Which values of masked columns are inputs, of a shape that can be broadcast to that of the rows; none
+                by default.
         """
         last, state, moment = carry or self.initial_carry(len(rows), augmented)
-        encoded, moment = self._encode(rows, moment, augmented)  # (B, T, E)
+        encoded, moment = self._encode(rows, moment, known, augmented)  # (B, T, E)
         inputs = torch.cat([last[:, None], encoded[:, :-1]], dim=1)  # (B, T, E)
         hidden, state = self.backbone(inputs, state)  # (B, T, H)
         # the head sees the previous event itself too, so that it can go by it: a step up, the same again
         return self.head(torch.cat([hidden, inputs], dim=-1)), Carry(encoded[:, -1], state, moment)
 
-    def log_prob(self, rows: Tensor, augmented: Tensor | None = None, original: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self,
+        rows: Tensor,
+        augmented: Tensor | None = None,
+        original: Tensor | None = None,
+        known: Tensor | bool = False,
+    ) -> Tensor:
         """Return ln P of every column of every row, shape (B, T, D), given the columns and rows before it.
 
         Args:
@@ -110,10 +126,11 @@ class EventModel(nn.Module):
             augmented: As for :meth:`forward`.
             original: What they were before they were augmented, where they are learned from, shape (B, T, D); see
                 :meth:`~hachimachi.models.heads.head.Distribution.log_prob`.
+            known: As for :meth:`forward`.
         """
-        distribution, _ = self(rows, None, augmented)
-        known = original is not None and self.head.takes_original
-        return distribution.log_prob(rows, original) if known else distribution.log_prob(rows)
+        distribution, _ = self(rows, None, augmented, known)
+        takes = original is not None and self.head.takes_original
+        return distribution.log_prob(rows, original) if takes else distribution.log_prob(rows)
 
     def start(self, batch: int = 1) -> tuple[Distribution, Carry]:
         """Return the distribution of a first event and what to carry on to :meth:`step`."""
@@ -121,9 +138,10 @@ class EventModel(nn.Module):
         hidden, state = self.observe(last, state)
         return self.head(hidden), Carry(last, state, moment)
 
-    def step(self, row: Tensor, carry: Carry) -> tuple[Distribution, Carry]:
-        """Observe one event, shape (B, D), and return the distribution of the next one and what to carry on."""
-        encoded, moment = self._encode(row[:, None], carry.moment)
+    def step(self, row: Tensor, carry: Carry, known: Tensor | bool = False) -> tuple[Distribution, Carry]:
+        """Observe one event, shape (B, D), of masked columns what is ``known``, as for :meth:`forward`, and return the
+        distribution of the next one and what to carry on."""
+        encoded, moment = self._encode(row[:, None], carry.moment, known)
         hidden, state = self.observe(encoded[:, 0], carry.state)
         return self.head(hidden), Carry(encoded[:, 0], state, moment)
 
@@ -139,7 +157,11 @@ class EventModel(nn.Module):
         return torch.cat([hidden, encoded], dim=-1), state  # (B, H + E)
 
     def table(
-        self, past: Tensor, given: Mapping[str, float] | None = None, sampling: Sampling | None = None
+        self,
+        past: Tensor,
+        given: Mapping[str, float] | None = None,
+        sampling: Sampling | None = None,
+        known: Tensor | bool = False,
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the whole probability table of the next event, column by column in the model's order.
 
@@ -151,6 +173,7 @@ class EventModel(nn.Module):
             given: Values of columns of the next event, by name.
             sampling: Return what is drawn in place of what is predicted: columns in the order in which they are drawn,
                 the table of each given those before it; see :class:`~hachimachi.models.heads.head.SampledTables`.
+            known: As for :meth:`forward`.
 
         Returns:
             For each column the low and the high ends of its bins and their probabilities, each of shape (bins,); for
@@ -169,7 +192,7 @@ class EventModel(nn.Module):
         row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
         exact = copy.deepcopy(self).double().eval()
         with torch.inference_mode():
-            carry = exact(past[None])[1] if len(past) else None
+            carry = exact(past[None], known=known)[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
                 drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None])
@@ -180,9 +203,13 @@ class EventModel(nn.Module):
                 tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
         return {column.name: (*column.bounds(), table) for column, table in tables.items()}
 
-    def _encode(self, rows: Tensor, moment: Tensor, augmented: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, rows: Tensor, moment: Tensor, known: Tensor | bool, augmented: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return encoded rows, shape (B, T, E), and the moment of the last one, given that of the event before them."""
-        moments = None
+        moments, masked = None, self.encoder.masked
+        if masked is not None:
+            rows = rows.masked_fill(masked & ~torch.as_tensor(known, device=rows.device), torch.nan)
         if self.encoder.clock is not None:
             passed = torch.stack([rows[..., 0].nan_to_num(0.0), torch.ones_like(rows[..., 0])], dim=-1)  # (B, T, 2)
             passed[:, 0, 0] *= moment[:, 1] >= 0  # zero is at the first event
@@ -206,6 +233,8 @@ def build_model(
     columns: Sequence[Column] | None = None,
     augmentation: int = 1,
     clock: Sequence[float] | None = None,
+    *,
+    hear_masked: bool = False,
 ) -> EventModel:
     """Build a model for data; untrained, it already gives about the marginals of the data.
 
@@ -216,12 +245,13 @@ def build_model(
         columns: What to predict, if decided already.
         augmentation: How many numbers say how a window was augmented; see
             :attr:`~hachimachi.training.window_augmentation.WindowAugmentation.size`.
-        clock: As of :class:`EventModel`.
+        clock: As of :class:`EventModel`, and so is ``hear_masked``.
 
     Raises:
         HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
-    model = EventModel(columns or fit_columns(sequences), backbone, head, augmentation, clock)
+    columns = columns or fit_columns(sequences)
+    model = EventModel(columns, backbone, head, augmentation, clock, hear_masked=hear_masked)
     model.grams = all_ngrams(sequences, model.columns)
     if plugins.plugin_of("backbone", model.parts["backbone"]["name"]):
         check_backbone(model.backbone, model.parts["backbone"]["name"])

@@ -62,8 +62,10 @@ class RowEncoder:
     """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
-        inputs = [i for i, column in enumerate(columns) if not column.feature.masked]
-        writers = [column_writer(columns[i], arrays, f"encoder.parts.{at}") for at, i in enumerate(inputs)]
+        self.hears_masked = "encoder.masked" in arrays
+        inputs = [i for i, column in enumerate(columns) if self.hears_masked or not column.feature.masked]
+        parts = [(columns[i], f"encoder.parts.{at}") for at, i in enumerate(inputs)]
+        writers = [column_writer(column, arrays, part, flag=column.feature.masked) for column, part in parts]
         sizes = [size for size, _ in writers]
         self.starts = dict(zip(inputs, np.cumsum([0, *sizes]).tolist(), strict=False))
         """Where the encoding of each column begins, by column; that of a number begins with the number."""
@@ -188,7 +190,7 @@ class Player:
         previous = {
             i: start - len(self.encoder.encoded)
             for i, start in self.encoder.starts.items()
-            if isinstance(self.columns[i].grid, UniformGrid)
+            if isinstance(self.columns[i].grid, UniformGrid) and not self.columns[i].feature.masked
         }
         head = None if stored else model.head
         self.head = numpy_head(model.parts["head"], self.columns, previous, arrays, head)
@@ -201,6 +203,11 @@ class Player:
     def features(self) -> tuple[Feature, ...]:
         """The features of an event, time left out."""
         return tuple(column.feature for column in self.columns[self.temporal :])
+
+    @property
+    def hears_masked(self) -> bool:
+        """Whether masked features of past events are inputs, where they are known."""
+        return self.encoder.hears_masked
 
     @property
     def constants(self) -> dict[int, float]:
@@ -223,7 +230,7 @@ class Player:
         self._advance(self.bos, [math.nan] * len(self.columns), self.backbone.initial_state(), (0.0, -1))
 
     def observe(self, row: NDArray[np.float64]) -> None:
-        """Take in one event; NaN stands for what is not known."""
+        """Take in one event; NaN stands for what is not known, as of a masked feature of what somebody else plays."""
         values = row.tolist()
         self.voices.observe(values)
         self.steps.observe(values)

@@ -33,22 +33,28 @@ def symexp(x: float) -> float:
     return x if size <= LIMIT else math.copysign(LIMIT + math.expm1(min(size - LIMIT, 700.0)), x)
 
 
-def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[int, Write]:
-    """Return the width of a column's encoding, and what writes it, by the weights under a prefix."""
+def column_writer(
+    column: Column, arrays: Mapping[str, np.ndarray], prefix: str, *, flag: bool = False
+) -> tuple[int, Write]:
+    """Return the width of a column's encoding, and what writes it, by the weights under a prefix; a ``flag`` at its end
+    tells whether the value is known."""
     embedding = arrays.get(f"{prefix}.embedding.weight")
     rows = [] if embedding is None else list(as_array(embedding))
     grid = column.grid
-    if len(rows) != grid.bins and (rows or isinstance(grid, Categories)):
-        raise ValueError(f"{len(rows)} rows of {prefix} for {grid.bins} bins")
+    first, expected = (0, grid.bins) if isinstance(grid, Categories) else column.embedded
+    if len(rows) != expected:
+        raise ValueError(f"{len(rows)} rows of {prefix} for {expected} bins")
     if isinstance(grid, Categories):
         known, unknown = dict(zip(grid.values, rows, strict=False)), rows[-1]
 
         def write_category(value: float, out: Vector) -> None:
-            out[:] = 0.0 if math.isnan(value) else known.get(value, unknown)
+            out[: len(unknown)] = 0.0 if math.isnan(value) else known.get(value, unknown)
+            if flag:
+                out[-1] = not math.isnan(value)
 
-        return len(unknown), write_category
+        return len(unknown) + flag, write_category
     # at hand, since every event that is observed or drawn comes by here
-    (mean, std), log, resolution, low, high = column.moments, grid.log, grid.resolution, grid.low, grid.high
+    (mean, std), log, resolution, low = column.moments, grid.log, grid.resolution, grid.low + first
 
     def write_number(value: float, out: Vector) -> None:
         if math.isnan(value):
@@ -59,10 +65,13 @@ def column_writer(column: Column, arrays: Mapping[str, np.ndarray], prefix: str)
         if log:
             out[1] = value < resolution / 2
         if rows:
-            number = min(max(math.floor(value / resolution + 0.5), low), high)
-            out[1 + log :] = rows[number - low]
+            number = min(max(math.floor(value / resolution + 0.5) - low, 0), len(rows) - 1)
+            out[1 + log : size - flag] = rows[number]
+        if flag:
+            out[-1] = 1.0
 
-    return 1 + log + (len(rows[0]) if rows else 0), write_number
+    size = 1 + log + (len(rows[0]) if rows else 0) + flag
+    return size, write_number
 
 
 class NumpyHead(ABC):

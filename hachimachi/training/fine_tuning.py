@@ -45,13 +45,16 @@ class Start:
     chosen: bool = False  # whether it was found to fit, and not named
     lineage: dict[str, Any] = field(default_factory=dict)
 
-    def build(self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int) -> EventModel:
+    def build(
+        self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int, *, hear_masked: bool
+    ) -> EventModel:
         """Return a model for data that has learned what the base has; ``size`` numbers say how windows are augmented.
 
         Backbone and head are those of the base but for their dropout.
         """
         assert self.base is not None
-        model = build_model(data.train, backbone, head, adopt_columns(data.columns, self.base), size)
+        columns = adopt_columns(data.columns, self.base)
+        model = build_model(data.train, backbone, head, columns, size, hear_masked=hear_masked)
         transfer(self.base, model)
         return model
 

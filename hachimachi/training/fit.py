@@ -132,7 +132,7 @@ def train(
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
     feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
-    options = {str(key): value for key, value in cfg.dataset.items() if key != "refit"}
+    options = {str(key): value for key, value in cfg.dataset.items() if key not in ("refit", "hear_masked")}
     data = EventDataModule(**options, seed=cfg.seed, feature=feature)
     if cfg.callbacks.progress and is_first():
         data.progress = show_reading
@@ -283,9 +283,10 @@ def _build_module(
     clock = data.clock.numbers if data.clock else None
     parts = _given(cfg.model), _given(cfg.head)
     if start.base is not None:
-        model = start.build(data, *parts, augmentation.size)
+        model = start.build(data, *parts, augmentation.size, hear_masked=cfg.dataset.hear_masked)
     else:
-        model = build_model(data.train, *parts, data.columns, augmentation.size, clock)
+        options = {"clock": clock, "hear_masked": cfg.dataset.hear_masked}
+        model = build_model(data.train, *parts, data.columns, augmentation.size, **options)
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
     options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
     return EventModule(model, **options, optimizer=build_optimizer(cfg))

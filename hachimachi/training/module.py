@@ -166,7 +166,11 @@ class EventModule(L.LightningModule):
         if self.augmentation:
             rows, augmented = self.augmentation(original)
             original = original if self.augmentation.in_place else rows
-        nats = -self.log_prob(rows, augmented, original).sum((0, 1))  # (D,)
+        known: Tensor | bool = False
+        if self.model.encoder.masked is not None:  # of a quarter of the windows nothing, of a quarter all, else some
+            shares = 2 * torch.rand(len(rows), 1, 1, device=rows.device) - 0.5
+            known = torch.rand(*rows.shape[:2], 1, device=rows.device) < shares  # (B, T, 1)
+        nats = -self.log_prob(rows, augmented, original, known).sum((0, 1))  # (D,)
         self.metrics.add(nats, events)
         return nats.sum() / events
 

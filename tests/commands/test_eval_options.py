@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from hachimachi.checkpoint import save_model
+from hachimachi.checkpoint import load_model, save_model
 from hachimachi.columns import FLOOR
+from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.io import write
 from hachimachi.io.midi import NOTES
@@ -150,3 +151,36 @@ def test_wrong_calls(hxmx, home: Path, words: list[str], status: int, message: s
     assert (code, out) == (status, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_durations_of_past_notes_may_be_known(hxmx_eval: Said, tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    duration = np.repeat(chance.uniform(0.05, 2, 40), 5)
+    notes = np.column_stack([chance.integers(48, 72, 200), chance.integers(40, 100, 200), duration]).astype(float)
+    data = EventSequence(NOTES[:3], notes, np.cumsum(chance.exponential(0.2, 200)))
+    torch.manual_seed(0)
+    model = build_model([data], {"name": "gru", "size": 8}, hear_masked=True)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    save_model(model, tmp_path / "model.pt")
+    save_model(build_model([data], {"name": "gru", "size": 8}), tmp_path / "deaf.pt")
+    write(tmp_path / "data.json", data)
+    figures, tables = {}, {}
+    for hear in ((), ("--hear", "duration")):
+        table = tmp_path / "table.csv"
+        status, out, err = hxmx_eval(
+            tmp_path / "model.pt", tmp_path / "data.json", "--json", *hear, "--table", "0:9", table
+        )
+        assert (status, err) == (0, "")
+        figures[hear] = json.loads(out)["nats_per_event"]
+        tables[hear] = table.read_text()
+        expected = evaluate(load_model(tmp_path / "model.pt"), data, hear=hear[1:]).nats_per_event
+        assert figures[hear] == pytest.approx(expected)
+    assert len(set(figures.values())) == len(set(tables.values())) == 2
+    status, _, err = hxmx_eval(tmp_path / "model.pt", tmp_path / "data.json", "--hear", "pitch")
+    assert status == 1
+    assert "hear 'pitch': expected a masked feature, duration" in err
+    status, _, err = hxmx_eval(tmp_path / "deaf.pt", tmp_path / "data.json", "--hear", "duration")
+    assert status == 1
+    assert "train it with dataset.hear_masked=true" in err

@@ -22,6 +22,8 @@ NOTE = (Feature("pitch"), Feature("velocity"), Feature("duration", masked=True))
 class FakePlayer:
     """Predicts a rising pitch, each `dt` after the one before; remembers what it heard."""
 
+    hears_masked = False
+
     def __init__(
         self,
         temporal: bool = True,

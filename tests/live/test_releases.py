@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hachimachi.columns import Column, UniformGrid, fit_columns
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
+from hachimachi.live.history import HEARD_AGAIN, History
 from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
 from hachimachi.live.osc import Wire, encode
@@ -184,3 +185,59 @@ def test_every_input_is_heard_or_released(bench_class: Any, fake_clock: Any, scr
     assert (counts.heard, counts.released) == (len(script) - ends, ends)
     assert all(row[2] > 0 for row in b.player.heard)
     assert b.wire.refusals.total == 0
+
+
+class Attentive(Pianist):
+    """Makes use of durations where they are known."""
+
+    hears_masked = True
+
+
+def test_a_model_that_makes_use_of_durations_observes_the_last_events_anew(bench: Any) -> None:
+    b = bench(Attentive())
+    for pitch in (60, 62, 64):
+        b.hear("/input", pitch, 80)
+        b.clock.now += 0.25
+    b.hear("/input", 62, 0)
+    heard = b.player.heard
+    assert [row[1] for row in heard] == [60, 62, 64]
+    assert [row[3] for row in heard] == pytest.approx([math.nan, 0.5, math.nan], nan_ok=True)
+    b.hear("/input", 60, 0)
+    assert [row[3] for row in b.player.heard] == pytest.approx([0.75, 0.5, math.nan], nan_ok=True)
+    for pitch in range(65, 65 + HEARD_AGAIN):
+        b.hear("/input", pitch, 80)
+    b.hear("/input", 64, 0)  # too long ago: known to what comes after, as ever
+    assert math.isnan(b.player.heard[2][3])
+    assert not math.isnan(b.performer._history._recent[2].row[3])
+
+
+@given(
+    deeds=st.lists(st.tuples(st.sampled_from(["play", "release", "rewind"]), st.integers(60, 63)), max_size=30),
+)
+def test_whatever_is_taken_back_states_and_events_stay_in_step(deeds: list[tuple[str, int]]) -> None:
+    player, at = Attentive(), 0.0
+    history = History(player)
+    pasts = [history.remember()]
+    for deed, pitch in deeds:
+        at += 0.1
+        if deed == "play":
+            pasts = [*pasts[-2:], history.remember()]
+            history.observe(np.array([pitch, 80.0, math.nan]), at, own=False)
+        elif deed == "release":
+            history.release(Note(pitch), at)
+        else:
+            history.rewind(pasts[-1])
+            pasts = pasts[:-1] or [history.remember()]
+        assert [row[:3] for row in player.heard[1:]] == [event.row[:3].tolist() for event in history._recent][1:]
+        assert len(history._before) <= HEARD_AGAIN
+
+
+def test_an_echo_has_the_duration_that_was_played(bench: Any) -> None:
+    b = bench(Attentive())
+    b.hear("/input", 60, 80)
+    b.ensemble.turn()
+    b.clock.now += 0.25
+    b.ensemble.turn()
+    _, pitch, velocity, duration = next(message for message in b.sent if message[0] == "/output")
+    b.hear("/input", pitch, velocity)
+    assert b.player.heard[-1][3] == pytest.approx(duration)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hachimachi.columns import fit_columns
+from hachimachi.columns import FEW, Column, fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.models.encoder import EMBEDDING, Encoder
@@ -107,3 +107,31 @@ def test_nothing_to_hear_is_refused() -> None:
 def test_constants_are_the_features_with_one_value() -> None:
     data = make_sequence([[60, 0.25, 1], [60, 0.5, 1], [60, 0.25, 1]], [0, 1, 2], ["pitch", "level", "z"])
     assert Player(build_model([data])).constants == {0: 60.0, 2: 1.0}
+
+
+def test_whole_numbers_of_a_wide_grid_are_embedded_by_the_range_of_the_data() -> None:
+    values = np.random.default_rng(0).integers(30, 70, 80).astype(float)
+    values[:2] = 30, 69
+    data = make_sequence([[value] for value in values], [0.25 * i for i in range(80)], ["key"])
+    model = build_model([data], {"name": "gru", "size": 8})
+    column = model.columns[1]
+    assert column.grid.bins > FEW
+    assert column.embedded[1] == 40
+    assert model.get_parameter("encoder.parts.1.embedding.weight").shape == (40, EMBEDDING)
+    # what lies outside has the embedding of the end, and its own number
+    rows = torch.tensor([[0.25, value] for value in (-900.0, 29.0, 30.0, 69.0, 70.0, 900.0)], dtype=torch.float64)
+    encoded = model.encoder(rows)
+    embedded = encoded[:, -EMBEDDING - 1 : -1]
+    assert torch.equal(embedded[0], embedded[2])
+    assert torch.equal(embedded[1], embedded[2])
+    assert torch.equal(embedded[3], embedded[5])
+    assert not torch.equal(embedded[2], embedded[3])
+    player = Player(model)
+    for row, expected in zip(rows, encoded, strict=True):
+        player.observe(row.numpy())
+        np.testing.assert_allclose(player.encoder.encoded, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    # an older file says nothing of it, and has none
+    older = Column.from_json({key: value for key, value in column.to_json().items() if key != "embeds_range"})
+    assert older.embedded == (0, 0)
+    wide = make_sequence([[1000.0 * value] for value in values], [0.25 * i for i in range(80)], ["key"])
+    assert build_model([wide]).columns[1].embedded == (0, 0)

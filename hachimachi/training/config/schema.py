@@ -99,6 +99,7 @@ class DatasetConfig:
     valid_fraction: float = _number("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
     limit_events: int | None = _whole(2, null=True)
     clock: bool | None = _flag(null=True)
+    hear_masked: bool = _flag()
     num_workers: int = _whole(0)
     refit: bool = _flag()
 
