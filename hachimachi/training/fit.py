@@ -22,7 +22,7 @@ from rich.console import Console
 from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, print_filled, show_reading
-from hachimachi.errors import HachimachiError, count
+from hachimachi.errors import HachimachiError, count, expect
 from hachimachi.evaluation.likelihood import Evaluation, evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
 from hachimachi.evaluation.verdict import GRADES, Verdict, judge
@@ -30,7 +30,7 @@ from hachimachi.io.collection import Collection
 from hachimachi.models.backbones import explain_size
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
-from hachimachi.training.config.compose import compose, resolve_defaults
+from hachimachi.training.config.compose import check, compose, resolve_defaults
 from hachimachi.training.config.overrides import quote
 from hachimachi.training.config.schema import name_of
 from hachimachi.training.config.targets import build_optimizer, build_section
@@ -128,6 +128,8 @@ def train(
     >>> folder.cleanup()
     """
     began = time.monotonic()
+    expect(isinstance(cfg, DictConfig), "config", cfg, "what compose([…]) returns")
+    cfg = check(cfg)  # keys may have been set since it was composed
     folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
@@ -169,6 +171,8 @@ def fine_tune(model: str | Path, data: str | Path, overrides: Sequence[str] = ()
         data: The data set.
         overrides: As of :func:`~hachimachi.training.config.compose.compose`.
     """
+    for what, path in {"model": model, "data": data}.items():
+        expect(isinstance(path, str | Path), what, path, "the path of a file, or the name of a base model")
     return train(compose([f"init={quote(str(model))}", f"dataset.path={quote(str(data))}", *overrides]))
 
 
