@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -145,8 +145,8 @@ class EventSequence:
 
 def as_sequences(events: EventSequence | Iterable[EventSequence], what: str = "events") -> list[EventSequence]:
     """Return one sequence, or several, as a list. Raises `HachimachiError`: anything else, such as the path of one."""
-    one = isinstance(events, EventSequence | str) or not isinstance(events, Iterable)
-    sequences: list[Any] = [events] if one else list(events)
+    one = isinstance(events, str | EventSequence) or not isinstance(events, Iterable)
+    sequences: list[EventSequence] = [events] if one else list(events)  # pyright: ignore[reportAssignmentType, reportArgumentType]
     for each in sequences:
         expect(isinstance(each, EventSequence), what, each, "event sequences, as read(…) returns them")
     return sequences
