@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
 import textwrap
 import warnings
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from hachimachi import plugins as registry
 from hachimachi.bases import find_base
 from hachimachi.columns import Column
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.io.atomic import replacing
 from hachimachi.ngrams import KINDS, NGrams
 from hachimachi.player.engine import Player, StoredModel, has_numpy_form
@@ -146,6 +147,7 @@ def load_model(path: str | Path, plugins: Iterable[str] = ()) -> EventModel:
 def read_model(path: str | Path) -> StoredModel:
     """Return what is in a model file of any version, or in a checkpoint; nothing is built, so parts need not fit.
     Where there is no such file, the name of a base model stands for its file."""
+    expect(isinstance(path, str | os.PathLike), "model", path, "the path of a model file")
     path = path if (path := Path(path)).exists() else find_base(str(path)) or path
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
@@ -179,6 +181,7 @@ def save_model(model: EventModel, path: str | Path, *, half: bool = False) -> No
     written in half precision, for a smaller file; they are read in single."""
     import torch
 
+    expect(hasattr(model, "state_dict"), "model", model, "an EventModel: save_model(model, path)")
     state = {}
     for name, array in model.state_dict().items():
         kept = array.float() if array.dtype == torch.bfloat16 else array  # which NumPy does not know

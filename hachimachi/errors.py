@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+SHOWN = 60  # signs of an argument that a message shows
+
 
 class HachimachiError(Exception):
     """Something the user can mend. The message says, in one line without a full stop at its end, what is wrong, where
@@ -23,6 +25,20 @@ def located(where: object) -> Iterator[None]:
         yield
     except HachimachiError as error:
         raise HachimachiError(f"{where}: {error}") from error
+
+
+def expect(right: bool, what: str, found: object, expected: str) -> None:
+    """Raise `HachimachiError` where an argument from Python is not right: of another type than is expected.
+
+    >>> expect(isinstance("model.pt", bytes), "model", "model.pt", "a model, as load_model(…) returns it")
+    Traceback (most recent call last):
+    hachimachi.errors.HachimachiError: model: found 'model.pt', expected a model, as load_model(…) returns it
+    """
+    if not right:
+        text = repr(found)
+        plain = len(text) <= SHOWN and "\n" not in text and not text.startswith("<")
+        shown = text if plain else f"an object of class {type(found).__name__}"
+        raise HachimachiError(f"{what}: found {shown}, expected {expected}")
 
 
 def count(number: int, noun: str) -> str:

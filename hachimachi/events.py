@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 
 Kind = Literal["continuous", "integer", "categorical"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -143,12 +143,21 @@ class EventSequence:
         return np.column_stack([between, data])
 
 
+def as_sequences(events: EventSequence | Iterable[EventSequence], what: str = "events") -> list[EventSequence]:
+    """Return one sequence, or several, as a list. Raises `HachimachiError`: anything else, such as the path of one."""
+    one = isinstance(events, str | EventSequence) or not isinstance(events, Iterable)
+    sequences: list[EventSequence] = [events] if one else list(events)  # pyright: ignore[reportAssignmentType, reportArgumentType]
+    for each in sequences:
+        expect(isinstance(each, EventSequence), what, each, "event sequences, as read(…) returns them")
+    return sequences
+
+
 def check_alike(sequences: Sequence[EventSequence]) -> None:
     """Raise HachimachiError unless there are sequences, with the same features, and all or none of them carry time."""
     if not sequences:
         raise HachimachiError("no sequences: expected at least one")
-    first = sequences[0]
-    for sequence in sequences[1:]:
+    first, *others = as_sequences(sequences)
+    for sequence in others:
         pair = f"{sequence.name or 'a sequence'} and {first.name or 'the first'}"
         if sequence.features != first.features:
             raise HachimachiError(f"{pair} differ in features; expected the same names, kinds and bounds in all")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.errors import HachimachiError
-from hachimachi.events import EventSequence
+from hachimachi.errors import HachimachiError, expect
+from hachimachi.events import EventSequence, as_sequences
 from hachimachi.io import read
 from hachimachi.player.engine import Player, one_thread
 from hachimachi.sampling import Sampling, choose_sampling
@@ -28,7 +29,7 @@ def generate(
     n_events: int | None = None,
     *,
     seconds: float | None = None,
-    primer: EventSequence | None = None,
+    primer: EventSequence | Sequence[EventSequence] | None = None,
     temperature: float | Mapping[str, float] = 1.0,
     sampling: Sampling | None = None,
     seed: int = 0,
@@ -39,7 +40,7 @@ def generate(
         model: The model; or a player of it, which stays as it is: it goes on from the start, and not from its state.
         n_events: How many events, 1,000 unless seconds are given.
         seconds: How long, for models that know time; the first of both limits ends it.
-        primer: What the model observes first; it is not part of what is returned.
+        primer: What the model observes first, or a list of that alone; it is not part of what is returned.
         temperature: See :class:`~hachimachi.sampling.Sampling`.
         sampling: All options of drawing, in place of a temperature alone.
 
@@ -64,12 +65,16 @@ def generate_many(
     n_events: int | None = None,
     *,
     seconds: float | None = None,
-    primer: EventSequence | None = None,
+    primer: EventSequence | Sequence[EventSequence] | None = None,
     sampling: Sampling | None = None,
     seed: int = 0,
 ) -> list[EventSequence]:
     """Generate several sequences; the one at index i is what :func:`generate` gives for the seed ``seed`` + i.
     The primer is observed once. See :func:`generate` for the arguments and errors."""
+    expect(hasattr(model, "columns"), "model", model, "a model, as load_model(…) returns it")
+    numbers = {"number of events": n_events, "seconds": seconds, "number of sequences": count, "seed": seed}
+    for what, number in numbers.items():
+        expect(number is None or isinstance(number, Real), what, number, "a number")
     if n_events is not None and n_events < 1:
         raise HachimachiError(f"number of events is {n_events}; expected 1 or more")
     if seconds is not None and not 0 < seconds < float("inf"):
@@ -79,6 +84,10 @@ def generate_many(
     if count < 1:
         raise HachimachiError(f"number of sequences is {count}; expected 1 or more")
     if primer is not None:
+        primers = as_sequences(primer, "primer")
+        if len(primers) != 1:
+            raise HachimachiError(f"primer holds {len(primers)} sequences; a primer is one")
+        [primer] = primers
         check_features(model, primer)
     player = Player(model, seed, sampling=sampling or Sampling())
     primed = primer is not None and len(primer) > 0

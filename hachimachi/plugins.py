@@ -117,7 +117,7 @@ def note(kind: str, name: str, part: type | Callable[..., Any]) -> None:
 
 def load(modules: Iterable[str]) -> None:
     """Import plug-ins, each of which registers a backbone, a head, a reader, a writer or an augmentation."""
-    for name in modules:
+    for name in [modules] if isinstance(modules, str) else modules:
         if name in _loaded:
             continue
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from numbers import Real
 from random import Random
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from hachimachi.columns import MAX_BINS, SECONDS, Column
 from hachimachi.constraints import Constraint, allowed_bins
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.events import TIME
 
 Numbers = NDArray[np.float64]
@@ -104,6 +105,11 @@ class Sampling:
         _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))
         _check_numbers("top_p", self.top_p, "above 0, at most 1", (LEAST, 1))
         _check_numbers("min_p", self.min_p, "from 0 to 1", (0, 1))
+        constraints = self.constraints if isinstance(self.constraints, Mapping) else {"": self.constraints}
+        for name, each in constraints.items():
+            wanted = "{column: Constraint.between(low, high)}, or one by Constraint.among(…) or .scale(…)"
+            expect(isinstance(each, Constraint) and name != "", f"constraints {name}".rstrip(), each, wanted)
+        expect(self.polyphony is None or isinstance(self.polyphony, Real), "polyphony", self.polyphony, "a number")
         if self.polyphony is not None and self.polyphony < 1:
             raise HachimachiError(f"polyphony is {self.polyphony}; expected 1 note or more")
         object.__setattr__(self, "_columns", {})
@@ -149,12 +155,13 @@ def choose_sampling(temperature: ByColumn, sampling: Sampling | None) -> Samplin
     """Return the sampling that is given, or one of a temperature alone; HachimachiError if both are given."""
     if sampling is not None and temperature != 1:
         raise HachimachiError("temperature and sampling are both given; Sampling(temperature=…) holds both")
+    expect(sampling is None or isinstance(sampling, Sampling), "sampling", sampling, "Sampling(temperature=…)")
     return sampling or Sampling(temperature)
 
 
 def _check_numbers(what: str, given: ByColumn, expected: str, bounds: tuple[float, float]) -> None:
     for value in given.values() if isinstance(given, Mapping) else [given]:
-        if not bounds[0] <= value <= bounds[1]:
+        if not (isinstance(value, Real) and bounds[0] <= value <= bounds[1]):
             raise HachimachiError(f"{what} is {value}; expected a number {expected}")
 
 

@@ -28,7 +28,7 @@ Usage: hxmx train [DATA [MODEL.pt]] [group=option | key=value]… [-m] [--cfg jo
   hxmx train data.json model.pt               learn from data.json into model.pt
   hxmx train model=lstm trainer.max_epochs=50 another backbone, 50 epochs
   hxmx train data.json best.pt -m model=gru,lstm seed=0,1,2       try all six
-  hxmx train data.json ckpt_path=last.ckpt    go on from a checkpoint
+  hxmx train data.json ckpt_path=last         go on with the last run
   hxmx train new.pt --from model.pt seed=2    begin again with its config
 """
 OPTIONS = """
@@ -114,8 +114,9 @@ def command(
         raise WrongCall("--package and --resolve say how --cfg prints; expected --cfg job with them")
     from hachimachi.io.atomic import is_ours
     from hachimachi.training.config.compose import check_words, start_from
-    from hachimachi.training.config.overrides import as_overrides
+    from hachimachi.training.config.overrides import as_overrides, quote
     from hachimachi.training.config.schema import ConfigError
+    from hachimachi.training.runs import find_checkpoint
 
     sweep = multirun or "hydra.mode=MULTIRUN" in words
     lines: list[str] = []
@@ -135,6 +136,9 @@ def command(
     if not any(shown.values()):
         with _os_errors():
             _check_files(cfg)
+            resumed = find_checkpoint(cfg.ckpt_path)[1] if cfg.ckpt_path else None
+        if resumed and not sweep and not any(word.startswith("hydra.run.dir=") for word in words):
+            more.append(f"hydra.run.dir={quote(str(resumed))}")  # its curves go on
         from hachimachi.training.distributed import is_first
 
         if is_ours(cfg.output):
@@ -166,8 +170,6 @@ def _check_files(cfg: DictConfig) -> None:
         raise HachimachiError(f"{output}: is no model's name; expected MODEL.pt")
     if cfg.dataset.split and not Path(cfg.dataset.split).is_file():
         raise HachimachiError(f"dataset.split={cfg.dataset.split}: no such file; expected names by part, in JSON")
-    if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():
-        raise HachimachiError(f"{cfg.ckpt_path}: no such file; expected a checkpoint (.ckpt) to go on from")
 
 
 def _run(argv: list[str], home: list[str], output: Path | None) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hachimachi.columns import SECONDS, fit_columns
 from hachimachi.errors import HachimachiError, count
-from hachimachi.events import TIME, EventSequence, Feature, Kind
+from hachimachi.events import TIME, EventSequence, Feature, Kind, as_sequences
 from hachimachi.io import Report
 from hachimachi.io.collection import Collection, Summary
 from hachimachi.io.files import open_collection
@@ -175,10 +175,10 @@ def describe(
         name: Name of the data; by default that of their file or sequence.
     """
     if isinstance(data, EventSequence):
-        name, data = name or data.name, [data]
+        name = name or data.name
     if isinstance(data, str | os.PathLike):
         name, data = name or os.fspath(data), open_collection(data, report)
-    sequences = data if isinstance(data, Collection) else list(data)
+    sequences = data if isinstance(data, Collection) else as_sequences(data)
     if not sequences or not (collection := Collection.of(sequences)).events:
         raise HachimachiError("there are no events to describe: expected at least one sequence with at least one")
     features = [Feature(TIME, min=0.0)] * collection.temporal + list(collection.features)
@@ -347,7 +347,7 @@ def _outliers(column: ColumnDescription, sample: EventSample, i: int) -> Iterato
         return
     beyond = min(FAR, len(column.values) // 20)
     low, high = column.values[beyond], column.values[-1 - beyond]
-    half = high / 2 - low / 2  # halves do not overflow
+    half = float(high / 2 - low / 2)  # halves do not overflow, and an infinite product is no warning
     allowed = half * (_FAR_IN_TIME if column.name == TIME else _FAR_BEYOND)
     far, values = [], sample.rows[:, i]
     for sign, end in ((1, high), (-1, low)) if half > 0 else ():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.grids import find_common_grid
 from hachimachi.evaluation.likelihood import BLOCK, Evaluation, check_judged, evaluate
-from hachimachi.events import EventSequence
+from hachimachi.events import EventSequence, as_sequences
 from hachimachi.models.event_model import EventModel
 
 SEVERAL = 5  # from this many sequences on, each is a block; else blocks are cut from each
@@ -104,7 +104,7 @@ def compare(
     named = models if isinstance(models, Mapping) else {f"{number}": model for number, model in enumerate(models, 1)}
     if len(named) < 2:
         raise HachimachiError(f"{len(named)} model to compare; expected two or more")
-    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    sequences = as_sequences(data)
     for model in named.values():
         check_judged(model, sequences)
     widths, ends, remarks = find_common_grid(named, sequences, resolution or {}, support or {})

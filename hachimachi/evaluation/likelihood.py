@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hachimachi.columns import Column
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.evaluation.grids import regrids
-from hachimachi.events import EventSequence, check_alike
+from hachimachi.events import EventSequence, as_sequences, check_alike
 from hachimachi.generation import check_features
 from hachimachi.models.event_model import EventModel, before
 from hachimachi.models.heads.head import Distribution, SampledTables
@@ -160,7 +160,8 @@ def evaluate_sampled(
 
 def check_judged(model: EventModel, data: EventSequence | Sequence[EventSequence]) -> list[EventSequence]:
     """Return the sequences to judge a model by; raises where they differ in features from each other or from it."""
-    sequences = [data] if isinstance(data, EventSequence) else list(data)
+    expect(isinstance(model, EventModel), "model", model, "an EventModel, as load_model(…) returns it")
+    sequences = as_sequences(data)
     check_alike(sequences)
     check_features(model, sequences[0])
     return sequences

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.evaluation import verdict
 from hachimachi.evaluation.collapse import CollapseStats, measure_collapse
 from hachimachi.evaluation.descriptors import Descriptor, Reference
@@ -250,6 +250,7 @@ def evaluate_playing(
 
     HachimachiError for no sequences, or other features than the model's.
     """
+    expect(hasattr(model, "grams"), "model", model, "a model, as load_model(…) returns it")
     conditions = generations if isinstance(generations, Mapping) else {Condition(): generations}
     for sequences in (held_out, *conditions.values(), *([source] if len(source) else [])):
         check_alike(sequences)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hachimachi.errors import HachimachiError, located
-from hachimachi.events import EventSequence, check_alike
+from hachimachi.errors import HachimachiError, expect, located
+from hachimachi.events import EventSequence, as_sequences, check_alike
 from hachimachi.io import many
 from hachimachi.io.atomic import check_file, check_folder, check_free, is_dir, replacing, replacing_folder
 from hachimachi.io.collection import Collection
@@ -104,7 +104,7 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
     The report takes what the format cannot hold; if it is strict, nothing is written then. HachimachiError for an
     unknown suffix, sequences that differ in features or do not fit the format, or a path that cannot be written.
     """
-    several = [sequences] if isinstance(sequences, EventSequence) else list(sequences)
+    several = as_sequences(sequences)
     check_output(path)
     check_alike(several)
     if is_csv_folder(path):
@@ -131,7 +131,10 @@ def write(path: PathLike, sequences: EventSequence | Sequence[EventSequence], re
 
 def paths_of(source: Sources) -> list[Path]:
     """Return sources as a list."""
-    return [Path(source)] if isinstance(source, str | os.PathLike) else [Path(each) for each in source]
+    sources = [source] if isinstance(source, str | os.PathLike) or not isinstance(source, Iterable) else list(source)
+    for each in sources:
+        expect(isinstance(each, str | os.PathLike), "source", each, "a path, or several")
+    return [Path(each) for each in sources]
 
 
 def is_folder(path: PathLike) -> bool:

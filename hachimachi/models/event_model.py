@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hachimachi import plugins
 from hachimachi.columns import Column, fit_columns
-from hachimachi.errors import HachimachiError
-from hachimachi.events import TIME, EventSequence, Feature
+from hachimachi.errors import HachimachiError, expect
+from hachimachi.events import TIME, EventSequence, Feature, as_sequences
 from hachimachi.io.collection import Collection
 from hachimachi.models.backbones.backbone import Backbone, State, check_backbone
 from hachimachi.models.encoder import Encoder
@@ -61,6 +61,8 @@ class EventModel(nn.Module):
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
+        for what, part in {"backbone": backbone, "head": head}.items():
+            expect(part is None or isinstance(part, Mapping), what, part, 'options, such as {"name": "lstm"}')
         self.parts = {"backbone": dict(backbone or {"name": "gru"}), "head": dict(head or {"name": "autoregressive"})}
         self.encoder = Encoder(self.columns, augmentation, clock, hear_masked=hear_masked)
         self.backbone = plugins.build("backbone", context={"size_in": self.encoder.size}, **self.parts["backbone"])
@@ -227,7 +229,7 @@ def before(column: int, rows: Tensor, order: Sequence[int]) -> Tensor:
 
 
 def build_model(
-    sequences: Sequence[EventSequence],
+    sequences: EventSequence | Sequence[EventSequence],
     backbone: Mapping[str, Any] | None = None,
     head: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
@@ -250,6 +252,7 @@ def build_model(
     Raises:
         HachimachiError: Parts that are not known, or a backbone of a plug-in that plays otherwise than it learns.
     """
+    sequences = sequences if isinstance(sequences, Collection) else as_sequences(sequences)
     columns = columns or fit_columns(sequences)
     model = EventModel(columns, backbone, head, augmentation, clock, hear_masked=hear_masked)
     model.grams = all_ngrams(sequences, model.columns)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hachimachi.clock import Clock
 from hachimachi.columns import Categories, Column, UniformGrid
 from hachimachi.constraints import Constraint, allowed_bins
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.events import TIME, Feature
 from hachimachi.player.numpy_backbones import NUMPY_BACKBONES, Arrays, NumpyBackbone, Vector, as_array
 from hachimachi.player.numpy_heads import NUMPY_HEADS, NumpyHead, column_writer
@@ -175,6 +175,7 @@ class Player:
         sampling: Sampling | None = None,
     ) -> None:
         model = model.model if isinstance(model, Player) else model
+        expect(hasattr(model, "columns"), "model", model, "a model, as load_model(…) returns it")
         self.model = model  # what it plays: a torch model, or what a file holds
         self.columns = tuple(model.columns)  # what the model knows of each value of a row, D of them, time included
         self.temporal = self.columns[0].name == TIME  # whether rows begin with an inter-event time

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import zip_longest
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from hachimachi import io
 from hachimachi.clock import LONGEST, Clock, fit_clock, predicts
 from hachimachi.columns import Column, fit_columns
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.events import EventSequence
 from hachimachi.io.collection import BLOCK, POOL, Collection
 from hachimachi.io.files import Progress
@@ -181,6 +182,7 @@ class EventDataModule(L.LightningDataModule):
         clock: bool | None = False,
     ) -> None:
         super().__init__()
+        expect(isinstance(path, str | PathLike), "path", path, "the path of a data set; write(…) makes one")
         self.path, self.seed = Path(path), seed
         self._window, self._batch_size = window, batch_size
         self.valid_fraction, self.num_workers, self.feature = valid_fraction, num_workers, feature

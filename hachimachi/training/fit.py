@@ -22,16 +22,17 @@ from rich.console import Console
 from hachimachi import plugins
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.console import column_table, make_console, print_filled, show_reading
-from hachimachi.errors import HachimachiError, count
+from hachimachi.errors import HachimachiError, count, expect
 from hachimachi.evaluation.likelihood import Evaluation, evaluate
 from hachimachi.evaluation.playing import PlayReport, cut_primers, evaluate_playing, play_briefly
 from hachimachi.evaluation.verdict import GRADES, Verdict, judge
 from hachimachi.io.collection import Collection
 from hachimachi.models.backbones import explain_size
 from hachimachi.models.event_model import EventModel, build_model
+from hachimachi.training import runs
 from hachimachi.training.callbacks import Baseline, KeepBest, Pictures, TrainingProgress
-from hachimachi.training.config.compose import compose, resolve_defaults
-from hachimachi.training.config.overrides import quote
+from hachimachi.training.config.compose import check, compose, resolve_defaults
+from hachimachi.training.config.overrides import plain, quote
 from hachimachi.training.config.schema import name_of
 from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
@@ -42,7 +43,6 @@ from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
 from hachimachi.training.limits import LearningRateSchedule, Limits, ValidationInterval
 from hachimachi.training.module import EventModule
-from hachimachi.training.runs import find_platform, find_revision, find_versions, flatten
 from hachimachi.training.sweep.results import Score
 from hachimachi.training.trainer import compiles, fit, make_loggers, make_trainer, quiet
 from hachimachi.training.window_augmentation import WindowAugmentation
@@ -108,7 +108,8 @@ def train(
     """Train what a config describes, as :func:`~hachimachi.training.config.compose.compose` returns it.
 
     Args:
-        folder: Where config, logs and checkpoints go; a new one under ``outputs/train/`` by default.
+        folder: Where config, logs and checkpoints go; by default that of the run gone on with, or a new one under
+            ``outputs/train/``.
         callbacks: Called in training besides the run's own and those that the config names.
         loggers: Take curves, config and scores besides the run's own and those that the config names.
 
@@ -128,7 +129,12 @@ def train(
     >>> folder.cleanup()
     """
     began = time.monotonic()
-    folder = Path(folder or datetime.now().strftime("outputs/train/%Y-%m-%d_%H-%M-%S-%f"))
+    expect(isinstance(cfg, DictConfig), "config", cfg, "what compose([…]) returns")
+    cfg = check(cfg)  # keys may have been set since it was composed
+    if cfg.ckpt_path:
+        checkpoint, resumed = runs.find_checkpoint(cfg.ckpt_path)
+        cfg.ckpt_path, folder = plain(str(checkpoint)), folder or resumed
+    folder = Path(folder or runs.RUNS / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
     feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
@@ -145,7 +151,7 @@ def train(
         found = f"{run.score:.2f} nats per event, not clearly below the marginal baseline of {run.marginal:.2f}"
         print_filled(console, f"{found}: learns from scratch too, and the better stays")
         scratch = OmegaConf.merge(cfg, {"output": str(folder / "scratch.pt")})
-        other, its_config, its_augmentation = learn(scratch, Start(), folder / "scratch")
+        other, its_config, its_augmentation = learn(scratch, Start(), folder / runs.SCRATCH)
         if other.score < run.score:
             other = replace(other, path=other.path.replace(cfg.output), folder=folder)
             run, decided, augmentation = other, its_config, its_augmentation
@@ -169,6 +175,8 @@ def fine_tune(model: str | Path, data: str | Path, overrides: Sequence[str] = ()
         data: The data set.
         overrides: As of :func:`~hachimachi.training.config.compose.compose`.
     """
+    for what, path in {"model": model, "data": data}.items():
+        expect(isinstance(path, str | Path), what, path, "the path of a file, or the name of a base model")
     return train(compose([f"init={quote(str(model))}", f"dataset.path={quote(str(data))}", *overrides]))
 
 
@@ -188,16 +196,14 @@ def _learn(
     limits = Limits.of(composed, data)
     cfg = _decide(composed, data, limits, start)
     summary = _summarize(composed, cfg, data) | ({"init": start.lineage} if start.base else {})
-    if is_first():
-        _write_origin(cfg, summary, folder)
-
     with quiet():
         augmentation = data.decide_augmentation(**_given(cfg.augment, without="name"))
         schedule = LearningRateSchedule(cfg.optimizer.schedule, cfg.optimizer.warmup, limits)
         module = _build_module(cfg, data, augmentation, schedule, start)
         module.played.summary = summary  # which a checkpoint has too
-        if cfg.ckpt_path:
-            check_checkpoint(cfg.ckpt_path, module.model, limits.epochs)
+        done = check_checkpoint(cfg.ckpt_path, module.played, limits.epochs) if cfg.ckpt_path else 0
+        if is_first():  # not before it is known that a run can go on in its folder
+            _write_origin(cfg, summary, folder)
         introduce(console, composed, data, module.model, limits, augmentation, start.line)
 
         keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(limits.minutes), Pictures(data)
@@ -211,7 +217,7 @@ def _learn(
         for logger in loggers:
             logger.log_hyperparams(_given(cfg))
 
-        trainer = make_trainer(cfg, data, limits, callbacks, [*make_loggers(cfg, folder), *loggers], folder)
+        trainer = make_trainer(cfg, data, limits, callbacks, [*make_loggers(cfg, folder, done), *loggers], folder)
         ended = fit(trainer, module, data, cfg.ckpt_path)
         for line in augmentation.lines():
             console.print(line)
@@ -301,15 +307,15 @@ def _given(options: DictConfig, without: str = "") -> dict[str, Any]:
 
 def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> dict[str, Any]:
     """Return what the model file has of its training: the config as it was composed, and what was decided of it."""
-    before, after = (dict(flatten(OmegaConf.to_container(each))) for each in (composed, cfg))
+    before, after = (dict(runs.flatten(OmegaConf.to_container(each))) for each in (composed, cfg))
     learned = {"name": data.path.name, "fingerprint": data.fingerprint(), "sequences": len(data.train)}
     return {
         "data": learned | {"events": data.events, "openings": data.openings(data.train)},
         "config": OmegaConf.to_container(composed, resolve=False),
         "decided": {key: value for key, value in after.items() if value != before.get(key)},
-        "versions": find_versions(),
-        "platform": find_platform(),
-        "git": find_revision(Path.cwd()),
+        "versions": runs.find_versions(),
+        "platform": runs.find_platform(),
+        "git": runs.find_revision(Path.cwd()),
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -112,11 +113,18 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Write after SIGTERM; after anything else only if there is none yet and no other process to wait for."""
         if isinstance(exception, SIGTERMException) or (trainer.world_size == 1 and not self.path.is_file()):
-            trainer.save_checkpoint(self.path)
+            self.write(trainer)
+
+    def write(self, trainer: L.Trainer) -> None:
+        """Write it beside the last one, in whose place it comes whole."""
+        beside = self.path.with_name(f".{self.path.name}")
+        trainer.save_checkpoint(beside)  # all processes take part
+        if trainer.is_global_zero:
+            beside.replace(self.path)
 
     def _write_in_time(self, trainer: L.Trainer) -> None:
         if trainer.strategy.broadcast(time.monotonic() - self.written >= self.every):
-            trainer.save_checkpoint(self.path)
+            self.write(trainer)
             self.written = time.monotonic()
 
 
@@ -174,9 +182,9 @@ class ResumeState(L.Callback):
         self.random = state_dict["random"]
 
 
-def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> None:
-    """Check that a run of this model can go on from a checkpoint, and has epochs left to do. Raises `HachimachiError`:
-    A file that is missing or no checkpoint, one of another model, or one that is done."""
+def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> int:
+    """Return the steps of a checkpoint. Raises `HachimachiError`: A file that is missing or no checkpoint, one of
+    another model, data or seed than the model's and those of its summary, or one that has no epochs left to do."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -189,10 +197,30 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> No
     check_resumable(path, content["state_dict"])
     states = pick(content["state_dict"], WEIGHTS), model.state_dict()
     shapes, expected = ({name: tuple(weight.shape) for name, weight in state.items()} for state in states)
-    if shapes != expected:
-        parts = json.loads(content[SPEC])["parts"]
-        found = f"it is of {parts}, the config says {model.parts}" if parts != model.parts else "its data was another"
+    spec = json.loads(content[SPEC])
+    was, now = spec["summary"], model.summary
+    other = [key for key in ("fingerprint", "events") if {key} <= was.get("data", {}).keys() & now["data"].keys()]
+    seeds = [summary["config"]["seed"] for summary in (was, now) if "config" in summary]
+    if spec["parts"] != model.parts:
+        found = f"it has {', '.join(_differences(spec['parts'], model.parts))}"
+    elif shapes != expected or any(was["data"][key] != now["data"][key] for key in other):
+        found = "its data was another, or was held out otherwise; init=MODEL.pt begins with a model, on any data"
+    else:
+        found = f"its seed was {seeds[0]}, not {seeds[1]}" if len(set(seeds)) > 1 else ""
+    if found:
         raise HachimachiError(f"ckpt_path={path}: does not fit this run: {found}")
     if max_epochs is not None and content["epoch"] >= max_epochs:
         wanted = f"expected trainer.max_epochs above that, found {max_epochs}"
         raise HachimachiError(f"ckpt_path={path}: has had {count(content['epoch'], 'epoch')} already; {wanted}")
+    return int(content["global_step"])
+
+
+def _differences(was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Yield how the parts of a model differ from others, as overrides of the config."""
+    for kind, group in {"backbone": "model", "head": "head"}.items():
+        old, new = {"name": None, **was[kind]}, {"name": None, **now[kind]}
+        if old["name"] != new["name"]:
+            yield f"{group}={old['name']}, not {new['name']}"
+            continue
+        differ = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        yield from (f"{group}.{key}={old.get(key)}, not {new.get(key)}" for key in differ)

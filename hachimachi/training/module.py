@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hachimachi.checkpoint import AVERAGE, GRAMS, SPEC, WEIGHTS, describe, keep_grams, pick
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import HachimachiError, expect
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.window_augmentation import WindowAugmentation
 
@@ -134,6 +134,7 @@ class EventModule(L.LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     ) -> None:
         super().__init__()
+        expect(isinstance(model, EventModel), "model", model, "an EventModel: build_model(…) or load_model(…)")
         if augmentation and augmentation.size != (expected := len(model.encoder.augmented)):
             found = f"a model that is given {expected} numbers, an augmentation of {augmentation.size}"
             raise HachimachiError(f"{found}; build the model with augmentation={augmentation.size}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("hachimachi", "torch", "lightning", "numpy", "hydra-core", "omegaconf", "tensorboard")
 """What the weights and the logs depend on."""
+CHECKPOINTS, SCRATCH = "checkpoints", "scratch"  # folders in that of a run
 PATIENCE = 5.0  # seconds that git may take
 
 
@@ -54,6 +56,28 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+RUNS = Path("outputs/train")
+LAST = "last"  # name of the run that learned last
+
+
+def find_checkpoint(name: str) -> tuple[Path, Path | None]:
+    """Return the checkpoint to go on from and the folder of its run, `None` where it lies alone. ``name`` is a file, a
+    folder of one run or of many, the name of a run in ``outputs/train``, or ``last``: of many the one written last.
+    Raises `HachimachiError`: there is none."""
+    path, folders = Path(name), [Path(name), RUNS / name, *([RUNS] if name == LAST else [])]
+    if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for a name too long)
+        folder = next((each for each in folders if os.path.isdir(each)), None)  # noqa: PTH112
+        if folder is None:
+            wanted = f"expected the checkpoint (.ckpt) or the folder of a run, or {LAST}"
+            raise HachimachiError(f"ckpt_path={name}: no such file, nor a run in {RUNS}; {wanted}")
+        found = [each for each in folder.rglob("last.ckpt") if each.parents[1].name != SCRATCH]
+        if not found:
+            raise HachimachiError(f"ckpt_path={name}: no run in this folder has left a checkpoint to go on from")
+        path = max(found, key=lambda each: each.stat().st_mtime)
+    home = path.absolute().parents[1]
+    return path, home if path.absolute().parent.name == CHECKPOINTS and (home / "config.yaml").is_file() else None
 
 
 SCORES = {"val_nll": "score/nll", "gain": "score/gain", "test_nll": "score/test"}

@@ -49,13 +49,15 @@ def compiles(cfg: DictConfig, events: int) -> bool:
     return cfg.trainer.compile
 
 
-def make_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
-    """Return the loggers that a config knows by name, which write into a folder."""
+def make_loggers(cfg: DictConfig, folder: Path, done: int = 0) -> list[Logger]:
+    """Return the loggers that a config knows by name, which write into a folder, where a run may go on after ``done``
+    steps: its curves too, and what they had beyond that is left out."""
     loggers: list[Logger] = []
     if "tensorboard" in cfg.logger.name:
-        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
+        options: dict[str, Any] = {"default_hp_metric": False, "purge_step": done + 1 if done else None}
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", **options))
     if "csv" in cfg.logger.name:
-        loggers.append(CSVLogger(folder, name="", version="csv"))
+        loggers.append(CSVLogger(folder, name="", version=f"csv-{done:07}" if done else "csv"))
     return loggers
 
 
@@ -104,14 +106,14 @@ def fit(
     safe = True if ckpt_path else None
     ended = _interruption(trainer, lambda: trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=safe))
     if checkpoint and not ended:
-        trainer.save_checkpoint(checkpoint.path)
+        checkpoint.write(trainer)
     at_once = ended == "Ctrl-C"  # a second one: the first ends a run as SIGTERM does
     ended = (stop.reason if stop and trainer.world_size > 1 else "") or ended
     if isinstance(data, EventDataModule) and data.valid and module.unvalidated and not at_once:
         with isolate_rng():
             interrupted = _interruption(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
         if checkpoint and not interrupted:  # for the best score
-            trainer.save_checkpoint(checkpoint.path)
+            checkpoint.write(trainer)
         ended = ended or interrupted
     return ended
 

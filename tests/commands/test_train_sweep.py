@@ -28,7 +28,7 @@ def test_sweep(hxmx: Hxmx, training: Training, tmp_path: Path, capsys: pytest.Ca
     }
     assert (tmp_path / "best.pt").read_text() == "seed 2"
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "job 0: dataset.path='data.json' output='best.pt' model=gru seed=1"
+    assert printed[0] == "job 0: dataset.path='data.json' output='best.pt' model=gru seed=1  9.0000"
     table = printed[4:]
     assert table[0].split() == ["job", "nats/event", "model", "seed"]
     assert table[1].split() == ["1", "8.0000", "gru", "2"]

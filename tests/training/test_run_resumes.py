@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from hachimachi import io
+from hachimachi import compose, io, read_curves, train
 from hachimachi.checkpoint import load_model, save_model
 from hachimachi.errors import HachimachiError
-from tests.training.test_run import go, scalars
+from tests.training.test_run import TINY, go, scalars
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -54,10 +54,12 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(save: Callable[..., None], f
     io.write("other.json", io.read("data.json")[0][:30])
     (folder / "text.ckpt").write_text("no checkpoint")
     (folder / "empty.ckpt").touch()
+    (folder / "empty").mkdir()
+    save(119, path="other.json")
     (folder / "half.ckpt").write_bytes((folder / "first/checkpoints/last.ckpt").read_bytes()[:5000])
     for words, parts in [
-        (["ckpt_path=first/checkpoints/last.ckpt", "model=lstm"], ["last.ckpt", "gru", "lstm"]),
-        (["ckpt_path=first/checkpoints/last.ckpt", "model.size=9"], ["last.ckpt", "'size': 8", "'size': 9"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "model=lstm"], ["last.ckpt", "model=gru, not lstm"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "model.size=9"], ["last.ckpt", "model.size=8, not 9"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "feature.pitch.max=80"], ["last.ckpt", "data"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "trainer.max_epochs=1"], ["had 1 epoch already", "max_epochs"]),
         (["ckpt_path=model.pt"], ["model.pt", "not a checkpoint to go on from"]),
@@ -65,9 +67,33 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(save: Callable[..., None], f
         (["ckpt_path=empty.ckpt"], ["empty.ckpt", "not a checkpoint"]),
         (["ckpt_path=half.ckpt"], ["half.ckpt", "damaged"]),
         (["ckpt_path=absent.ckpt"], ["absent.ckpt", "no such file"]),
+        (["ckpt_path=empty"], ["empty", "no run in this folder"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "seed=4"], ["its seed was 0, not 4"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "dataset.path=other.json"], ["its data was another"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "dataset.valid_fraction=0.2"], ["or was held out otherwise"]),
     ]:
         with pytest.raises(HachimachiError) as error:
             go("trainer.max_epochs=2", *words)
         assert "\n" not in str(error.value)
         assert all(part in str(error.value) for part in parts), str(error.value)
     assert (folder / "model.pt").read_bytes() == before
+
+
+def test_a_run_goes_on_by_its_name_in_its_own_curves(save: Callable[..., None], folder: Path) -> None:
+    """A file, a folder, a name and ``last`` are the same run, whose curves and files go on."""
+    save(120)
+    words = [*TINY, "callbacks.progress=false", "logger=several"]
+    first = train(compose([*words, "trainer.max_epochs=1"]))
+    for epochs, name in enumerate(("last", first.folder.name, first.folder, first.folder / "checkpoints/last.ckpt"), 2):
+        run = train(compose([*words, f"trainer.max_epochs={epochs}", f"ckpt_path={name}"]))
+        assert run.folder.resolve() == first.folder.resolve()
+    assert len(list((folder / "outputs" / "train").iterdir())) == 1
+    curve = read_curves("outputs").query("name == 'val/nll'")
+    assert curve["step"].is_monotonic_increasing
+    assert curve["step"].is_unique
+    assert len(curve) == 5
+    assert [step for step, _ in scalars(first)["val/nll"]] == curve["step"].tolist()
+    config = (first.folder / "config.yaml").read_bytes()
+    with pytest.raises(HachimachiError, match="its seed was"):
+        train(compose([*words, "ckpt_path=last", "seed=3"]))
+    assert (first.folder / "config.yaml").read_bytes() == config  # what is refused leaves the run as it was

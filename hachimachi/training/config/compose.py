@@ -25,6 +25,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from hachimachi import plugins
 from hachimachi.augment.expression import ExpressionError
 from hachimachi.checkpoint import read_summary
+from hachimachi.errors import expect
 from hachimachi.models.backbones import AUTO, choose_size
 from hachimachi.training.config.groups import find_conf, list_defaults, list_option_keys
 from hachimachi.training.config.overrides import (
@@ -117,6 +118,8 @@ def compose(overrides: Sequence[str] = (), source: str | Path | None = None) -> 
     Traceback (most recent call last):
     hachimachi.training.config.schema.ConfigError: trainer.max_epoch: no such key; did you mean trainer.max_epochs?
     """
+    listed = isinstance(overrides, Sequence) and not isinstance(overrides, str)
+    expect(listed and all(isinstance(word, str) for word in overrides), "overrides", overrides, '["key=value", …]')
     if source is not None:
         overrides, _ = start_from(Path(source), overrides)
     _, cfg = check_words(overrides)

@@ -57,7 +57,10 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     def task(cfg: DictConfig) -> float:
         site = Site.of(HydraConfig.get())
         with ExitStack() as stack:
-            if site.beside:  # others print at the same time
+            if site.beside or (site.sweep and distributed.is_first()):  # one line a job is on the screen
+                if not site.beside:
+                    job = HydraConfig.get()
+                    print(f"job {job.job.num}: {' '.join(as_words(job.overrides.task))}", end="  ", flush=True)
                 stack.callback(_say_what_came, site)
                 log = stack.enter_context((site.folder / LOG).open("a", encoding="utf-8", buffering=1))
                 stack.enter_context(redirect_stdout(log))
@@ -83,7 +86,6 @@ def _prepare(cfg: DictConfig, site: Site, flags: list[str]) -> DictConfig:
     typed, job = check(cfg), HydraConfig.get()
     words = as_words(job.overrides.task)
     if job.mode == RunMode.MULTIRUN:
-        print(f"job {job.job.num}: {' '.join(words)}", flush=True)
         typed.output = plain(str(site.folder / MODEL))
         words.append(f"output={quote(str(site.folder / MODEL))}")
         if distributed.count(typed) > 1:
@@ -123,9 +125,11 @@ def _fail(site: Site, error: str) -> float:
 
 def _say_what_came(site: Site) -> None:
     job = Job(site.folder, {}, Score.read(site.folder))
-    if job.ended and distributed.is_first():
-        score = job.ended.error or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
-        state = f" ({job.state})" if job.state else ""
+    score = (job.ended and job.ended.error) or (f"{job.score:.4f}" if math.isfinite(job.score) else "no score")
+    state = f" ({job.state})" if job.state else ""
+    if not site.beside:  # the line has been begun
+        print(f"{score}{state}", flush=True)
+    elif job.ended and distributed.is_first():
         print(f"job {job.name}{state}: {score}  {' '.join(as_words(HydraConfig.get().overrides.task))}", flush=True)
 
 
