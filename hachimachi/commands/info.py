@@ -184,7 +184,14 @@ def _show_model(path: Path) -> None:
 
 
 def _lineage_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """Say what a model began with, and what that had learned, and under which licences."""
+    """Say what a model began with, and what that had learned, on stage or elsewhere, and under which licences."""
+    if stage := summary.get("stage"):
+        what = {"all": "all that was played", "mine": "what was played to it"}[stage["scope"]]
+        source = "of its own data" if stage["own"] else "that it generated"
+        yield f"learned on stage from {count(stage['events'], 'event')} of {what},"
+        yield f"  beside {stage['rehearsed']:,} {source}:"
+        yield f"  {stage['new']:.2f} nats per event on the end of that, {stage['old']:.2f} before;"
+        yield f"  {stage['known_new']:.2f} on what it knew, {stage['known_old']:.2f} before"
     if card := summary.get("base"):
         yield f"a base model, licence {card['licence']}"
         yield from (textwrap.fill(f"  {text}", 80, subsequent_indent="  ") for text in card["attributions"])

@@ -84,7 +84,8 @@ class RunOptions(SimpleNamespace):
         """Return how models play."""
         from hachimachi.live.stage import PlaySettings
 
-        same: dict[str, Any] = {key: getattr(self, key) for key in ("pending", "silence", "speed", "note_offs")}
+        keys = ("pending", "silence", "speed", "note_offs", "learn")
+        same: dict[str, Any] = {key: getattr(self, key) for key in keys}
         begin, among = self.start or self.loop, [a.strip() for each in self.control_from for a in each.split(",")]
         return PlaySettings(self.play_mode, lookahead=self.lookahead / 1000, begin=begin, control_from=among, **same)
 
@@ -101,9 +102,7 @@ class RunOptions(SimpleNamespace):
 @click.option("--mode", type=click.Choice(MODE_NAMES), help="How you and the model share the stage.  [default: follow]")
 @click.option("--start", is_flag=True, help="Begin to play alone at once, without /start.")
 @click.option("--loop", is_flag=True, help="The same as --mode loop --start.")
-@click.option(
-    "--silence", type=FiniteRange(0), default=2.0, help="Mode respond: seconds after which the model goes on."
-)
+@click.option("--silence", type=FiniteRange(0), default=2.0, help="Seconds after which mode respond and --learn begin.")
 @click.option(
     "--pending",
     type=click.Choice(["one", "all"]),
@@ -125,6 +124,8 @@ class RunOptions(SimpleNamespace):
 )
 @click.option("--realtime", is_flag=True, help="Ask the system not to let other programs in between.")
 @click.option("--log", metavar="FILE|none", help="Keep what is played in this data set.  [default: in outputs/run]")
+@click.option("--learn", is_flag=True, help="Learn what was played after each silence, as /learn does.")
+@click.option("--from-version", type=click.IntRange(0), metavar="N", help="Go on from an earlier version of MODEL.")
 @click.option("--web", is_flag=True, help="Serve a page to play from, in a browser.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=8080, help="Serve it on this port; 0: any free one.")
 @click.option("--web-address", default="127.0.0.1", help="Serve it on this address of this machine.")
@@ -142,6 +143,7 @@ def command(**values: Any) -> None:
     /sample     play one event from the present state
     /start /pause /reset /panic /stop
     /mode, /temperature, /constrain and others steer it
+    /learn /forget   learn what was played; go back
     /status     answers /status key value …
 
     \b
@@ -173,6 +175,7 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
     screen = PanelProcess() if not options.quiet and can_draw(sys.stdout) else PlainLog(quiet=options.quiet)
     stack.callback(screen.close)
+    from hachimachi.live.learning import find_version
     from hachimachi.live.midi.ports import open_midi
     from hachimachi.live.osc import Wire
     from hachimachi.live.stage import Outputs, assemble, check_names, load_playable
@@ -180,14 +183,15 @@ def _play(options: RunOptions, stack: ExitStack) -> None:
 
     # three bytes: single precision, all that some programs have, holds it, so that /seed begins the same again
     seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
-    check_names(options.standby, "--standby", options.models)
+    named = [find_version(path, options.from_version) for path in options.models]
+    check_names(options.standby, "--standby", named)
     check_names(options.primer_file, "--primer-file")
     loaded = [
         load_playable(path, options.sampling, (seed + i) % 2**32, options.primer_file)
-        for i, path in enumerate(options.models + options.standby)
+        for i, path in enumerate([*named, *options.standby])
     ]
     stack.enter_context(quick_steps())
-    models, standbys = loaded[: len(options.models)], loaded[len(options.models) :]
+    models, standbys = loaded[: len(named)], loaded[len(named) :]
     shows = [_warn]  # until there is a screen
 
     def show(line: str) -> None:
@@ -282,6 +286,8 @@ def _summary(ensemble: Ensemble) -> list[str]:
             lines.append(f"{dropped}: {status.cancelled:,}")
         if status.skipped:
             lines.append(f"inputs heard but not answered, a newer one waited: {status.skipped:,}")
+        if instrument.learning is not None and instrument.learning.versions:
+            lines.append(f"learned → {instrument.model.path}; go on with it: hxmx run {instrument.learning.last}")
     if ensemble.refusals.total:
         lines.append(f"refused messages by kind: {ensemble.refusals}")
     return lines

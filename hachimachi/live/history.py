@@ -251,21 +251,32 @@ class History:
         if ours != theirs:
             raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
 
-    def exchange(self, player: PlayableModel, start: object = None) -> None:
-        """Let another model with the same events take over; it observes the last of the past, from ``start`` on, a
-        state. What it knows of time passed goes on."""
-        events = list(self._recent)[-CATCH_UP:]
-        (elapsed, index), temporal = self.player.moment, self.player.temporal
+    def catch_up(
+        self, player: PlayableModel, heard: ObservedEvent | None = None, start: object = None, most: int = RECENT
+    ) -> ObservedEvent | None:
+        """Let a model that is to take over observe up to so many events of the past, after the one that it observed
+        last; return the last it knows then. One that has observed none, or what is no longer the past, begins anew with
+        the last of the past, from ``start`` on, a state. What is known of time passed goes on."""
+        events = list(self._recent)
+        place = next((i for i in range(len(events), 0, -1) if events[i - 1] is heard), 0)
+        if not place:
+            heard, events = None, events[-CATCH_UP:]
+            elapsed, index = self.player.moment
+            player.reset()
+            if start is not None:
+                player.recall(start)
+            if index >= len(events):  # what came before those is behind it too
+                passed = float(np.nansum([event.row[0] for event in events])) if self.player.temporal else 0.0
+                player.moment = elapsed - passed, index - len(events)
+        for heard in events[place : place + most]:
+            player.observe(heard.row)
+        return heard
+
+    def exchange(self, player: PlayableModel, start: object = None, heard: ObservedEvent | None = None) -> None:
+        """Let another model with the same events take over, once it has caught up; see `catch_up`."""
+        self.catch_up(player, heard, start)
         self._use(player)
         self._before.clear()  # states of the other model
-        player.reset()
-        if start is not None:
-            player.recall(start)
-        if index >= len(events):  # what came before those is behind it too
-            passed = float(np.nansum([event.row[0] for event in events])) if temporal else 0.0
-            player.moment = elapsed - passed, index - len(events)
-        for event in events:
-            player.observe(event.row)
 
     def _use(self, player: PlayableModel) -> None:
         self.player = player

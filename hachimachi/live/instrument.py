@@ -7,15 +7,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hachimachi.errors import HachimachiError
-from hachimachi.live.history import LARGEST
+from hachimachi.live.history import LARGEST, ObservedEvent
 from hachimachi.live.osc import Inbox, Message, Value, Wire
 from hachimachi.live.performer import MODES, Performer
 from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.live.steering import Line, Steering, read_number
+
+if TYPE_CHECKING:
+    from hachimachi.live.learning import Learning
 
 FASTEST = 100.0  # the inverse is the lowest speed
 LONGEST_ROUTE = 40  # letters of an unknown one that are compared with those there are
@@ -25,12 +32,15 @@ BUSY_SECONDS = 0.002  # after so long in one packet, what is due meanwhile sound
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to play; ``primers`` are its states after each, ``seed`` where its random numbers began."""
+    """A model that is ready to play; ``primers`` are its states after each, ``seed`` where its random numbers began.
+    ``path``: Its file, of which it can learn on. ``phrases``: The rows of each primer."""
 
     name: str
     player: PlayableModel
     primers: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    path: Path | None = None
+    phrases: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class Instrument:
@@ -56,11 +66,12 @@ class Instrument:
         self._wire, self._loaded = wire, loaded
         self.models = {each.name: each for each in (model, *standbys)}  # those that may take its place among them
         self._seeds = {each.name: each.seed for each in self.models.values()}
-        self._primer = ""  # the one that it has gone on from
-        self._asker: Address | None = None  # who is answered
+        self.learning: Learning | None = None
+        self.primer = ""  # the one that it has gone on from
+        self.asker: Address | None = None  # who is answered
         self.routes: dict[str, Callable[[Message], object]] = {
-            "/input": lambda message: self.performer.hear(message.values, message.time, self._asker),
-            "/sample": lambda message: message.pressed and self.performer.sample(message.time, self._asker),
+            "/input": lambda message: self.performer.hear(message.values, message.time, self.asker),
+            "/sample": lambda message: message.pressed and self.performer.sample(message.time, self.asker),
             "/start": self._start,
             "/pause": partial(self._do, self.performer.pause),
             "/reset": partial(self._do, self._reset),
@@ -70,6 +81,8 @@ class Instrument:
             "/speed": partial(self._set_number, self.performer.set_speed, 1 / FASTEST, FASTEST, "a factor"),
             "/seed": self._seed,
             "/load": self._load,
+            "/learn": self._learn,
+            "/forget": self._forget,
             "/prime": self._prime,
             **dict.fromkeys(STEERING_ROUTES, self._steer),
             "/status": self._status,
@@ -78,7 +91,7 @@ class Instrument:
 
     def obey(self, message: Message, asker: Address | None = None) -> None:
         """Do what a message asks. Raises `Refused`: it cannot be done; nothing has changed."""
-        self._asker = asker
+        self.asker = asker
         action = self.routes.get(message.route)
         if action is None:
             near = difflib.get_close_matches(message.route[:LONGEST_ROUTE], self.routes, 1)
@@ -88,7 +101,7 @@ class Instrument:
 
     def answer(self, key: Value, *values: Value) -> None:
         """Send ``/status key value …``."""
-        self._wire.post(f"{self.prefix}/status", key, *values, to=self._asker)
+        self._wire.post(f"{self.prefix}/status", key, *values, to=self.asker)
 
     @property
     def state(self) -> str:
@@ -144,25 +157,45 @@ class Instrument:
             model.player.sampling = self.steering.adapt(model.player.columns)
         except HachimachiError as error:
             raise Refused("value", f"/load {model.name}: {error}; /release it first") from error
-        self.performer.exchange(model.player, model.primers.get(self._primer))
-        self.model, self.seed = model, self._seeds[model.name]
+        self.take_over(model)
+
+    def take_over(self, model: LoadedModel, heard: ObservedEvent | None = None) -> None:
+        """Let a model that fits take the place of the one that plays, and tell it; see `Performer.exchange`."""
+        self.performer.exchange(model.player, model.primers.get(self.primer), heard)
+        self.model, self.seed = model, self._seeds.setdefault(model.name, model.seed)
         self.answer("model", model.name)
         self._loaded(model)
 
+    def _learn(self, message: Message) -> None:
+        words = message.values if any(isinstance(value, str) for value in message.values) else ("all",)
+        if words not in (("all",), ("mine",)):
+            raise Refused("value", f"/learn {quote(words[0])}: expected all, mine or nothing")
+        if words is message.values or message.pressed:
+            self._learner().ask(str(words[0]))
+
+    def _forget(self, message: Message) -> None:
+        if message.pressed:
+            self._learner().forget()
+
+    def _learner(self) -> Learning:
+        if self.learning is None:
+            raise Refused("learn", "nothing can be learned here: this performance is not kept")
+        return self.learning
+
     def _reset(self) -> None:
-        self._primer = ""
+        self.primer = ""
         self.performer.reset()
 
     def _prime(self, message: Message) -> None:
         if message.values[:1] == ("last",) and len(message.values) == 2:
             seconds = _number(message._replace(values=message.values[1:]), 0.0, 3600.0, "seconds")
             count = self.performer.prime_with_last(seconds)
-            self._primer = ""
+            self.primer = ""
             self.answer("prime", "last", count)
         else:
             name = str(_one(message, "the name of a primer, or last SECONDS"))
             self.performer.prime(self._find(message, self.model.primers, "--primer-file"))
-            self._primer = name
+            self.primer = name
             self.answer("prime", name)
 
     def _find(self, message: Message, among: Mapping[str, Any], option: str) -> Any:
@@ -187,6 +220,8 @@ class Instrument:
         self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
         for line in self.steering_lines:
             self.answer(*line)
+        if self.learning is not None:
+            self.answer("learn", *self.learning.status)
         for key in ("heard", "released", "answered", "skipped", "played", "cancelled", "pending", "sounding"):
             self.answer(key, getattr(status, key))
         self.answer("late", *status.latency.in_ms())
@@ -274,9 +309,11 @@ class Ensemble:
         return min((at for at in deadlines if at is not None), default=None)
 
     def end(self) -> None:
-        """End every note, and send ``/status ready 0``."""
+        """End every note and what is being learned, and send ``/status ready 0``."""
         for instrument in self.instruments:
             instrument.performer.end()
+            if instrument.learning is not None:
+                instrument.learning.end()
         self._wire.post("/status", "ready", 0)
         for chore in self.chores:
             chore()

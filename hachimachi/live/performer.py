@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hachimachi.events import TIME
-from hachimachi.live.history import History
+from hachimachi.live.history import History, ObservedEvent
 from hachimachi.live.notes import LatencyHistogram, NoteOutput
 from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused, quote
 from hachimachi.live.schedule import Counts, Input, Pending, Prediction, Schedule
@@ -213,10 +213,16 @@ class Performer:
         """Check that another model could take over; `Refused` if its events are others."""
         self._history.check(player)
 
-    def exchange(self, player: PlayableModel, start: object = None) -> None:
+    def catch_up(
+        self, player: PlayableModel, heard: ObservedEvent | None, start: object, most: int
+    ) -> ObservedEvent | None:
+        """Let a model that is to take over observe some of the past ahead of that; see `History.catch_up`."""
+        return self._history.catch_up(player, heard, start, most)
+
+    def exchange(self, player: PlayableModel, start: object = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""
         self._rewind()
-        self._history.exchange(player, start)
+        self._history.exchange(player, start, heard)
 
     def prime(self, memory: object) -> None:
         """Go on from a state of the model, as if its last event were now; see `PlayableModel.remember`."""

@@ -17,7 +17,9 @@ from hachimachi.sampling import Sampling
 
 Row = NDArray[np.float64]
 Address = tuple[str, int]  # host and port of a program that sent something
-Refusal = Literal["packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "send"]
+Refusal = Literal[
+    "packet", "route", "length", "type", "finite", "size", "name", "value", "model", "sender", "learn", "send"
+]
 SHOW_SECONDS, ANSWER_SECONDS = 2.0, 1.0  # at most one line, and one ``/status error``, of a kind and route in this time
 
 
@@ -116,8 +118,8 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
     """One message that was not obeyed, or one answer that could not be given. ``kind``: ``packet`` is not OSC,
     ``route`` is unknown, ``length``: too many or too few values, ``type``: a value is not a number, ``finite``: it is
     NaN or infinite, ``size``: it is far too large, ``name``: no feature has this name, ``value``: it is not among what
-    can be done, ``model``: nothing finite can be predicted, ``sender``: who asks may not, ``send``: the system refuses
-    to send. ``text``: One line: what, found, expected."""
+    can be done, ``model``: nothing finite can be predicted, ``sender``: who asks may not, ``learn``: nothing can be
+    learned, ``send``: the system refuses to send. ``text``: One line: what, found, expected."""
 
     def __init__(self, kind: Refusal, text: str) -> None:
         super().__init__(text)

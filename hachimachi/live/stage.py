@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hachimachi.bases import find_base
 from hachimachi.checkpoint import load_player
 from hachimachi.errors import HachimachiError
 from hachimachi.generation import read_primer
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
+from hachimachi.live.learning import LAST, Learning, warming_up
 from hachimachi.live.loop import Loop, describe_exposure, senders_among
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
@@ -29,15 +31,14 @@ if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
 
 PRIMER_EVENTS = 512  # the last of a primer: a longer past changes little in what a model of this size predicts
-WARM_STEPS = 50  # after these the first answer is as quick as the others
-WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 
 
 @dataclass(frozen=True)
 class PlaySettings:
     """How models play. ``speed``: Seconds of the model in one of the clock. ``lookahead``: Seconds by which outputs are
     sent ahead, in bundles that say when. ``begin``: Whether models begin to play alone at once. ``control_from``:
-    Addresses, names or networks of who may steer; empty for whoever reaches the port."""
+    Addresses, names or networks of who may steer; empty for whoever reaches the port. ``learn``: Whether models learn
+    after each silence."""
 
     mode: str = "follow"
     pending: Pending = "one"
@@ -47,6 +48,7 @@ class PlaySettings:
     note_offs: bool = False
     begin: bool = False
     control_from: Sequence[str] = ()
+    learn: bool = False
 
 
 Manner = PlaySettings  # the earlier name
@@ -68,15 +70,16 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
     """Return a model that is ready to play. Raises `HachimachiError`: a file that is no model, a sampling that the
     model cannot play, or a primer it cannot observe."""
     player = load_player(path, seed, sampling)
-    primers = {}
+    primers, phrases = {}, {}
     with quick_steps():
         for file in primer_files:
             player.reset()
-            for row in read_primer(file, player).rows()[-PRIMER_EVENTS:]:
+            phrases[file.stem] = read_primer(file, player).rows()[-PRIMER_EVENTS:]
+            for row in phrases[file.stem]:
                 player.observe(row)
             primers[file.stem] = player.remember()
         warm_up(player)
-    return LoadedModel(path.stem, player, primers, seed)
+    return LoadedModel(path.stem, player, primers, seed, path if path.exists() else find_base(str(path)), phrases)
 
 
 def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ()) -> None:
@@ -89,16 +92,9 @@ def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ())
 
 
 def warm_up(player: PlayableModel) -> None:
-    """Let a model take a few steps, also at other temperatures: the first of them makes tables, which takes a while."""
-    original = player.sampling
-    for sampling in (*WARM_SAMPLINGS, original):
-        with suppress(HachimachiError):  # a column too fine for tables
-            sampling.check(player.columns)
-            player.sampling = sampling
-            for _ in range(WARM_STEPS):
-                player.observe(player.sample())
-    player.sampling = original
-    player.reset()
+    """Let a model take a few steps; see `warming_up`."""
+    for _ in warming_up(player):
+        pass
 
 
 def assemble(
@@ -152,6 +148,15 @@ def assemble(
         ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
         ensemble.chores.append(logbook.flush)
+    queue: list[Learning] = []
+    journals = logbook.journals if logbook else [None]
+    for i, instrument in enumerate(instruments):
+        journal, number = journals[i % len(journals)], f"-{i + 1}" if i else ""
+        folder = (journal.path if journal else LAST).with_suffix("")
+        folder = folder if len(journals) > 1 else folder.with_name(folder.name + number)
+        last = LAST.with_name(LAST.name + number)
+        instrument.learning = Learning(instrument, ensemble, journal, folder, last, queue, unasked=settings.learn)
+        ensemble.chores.append(instrument.learning)
     if screen is None:
         return ensemble, None
     reporter = Reporter(ensemble, screen, traces, outputs.hears, outputs.plays_to)

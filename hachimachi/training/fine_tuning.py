@@ -44,6 +44,7 @@ class Start:
     line: str = ""  # what to tell the user of it, if anything
     chosen: bool = False  # whether it was found to fit, and not named
     lineage: dict[str, Any] = field(default_factory=dict)
+    heard: bool = True  # whether it is evaluated how the model plays, too
 
     def build(
         self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int, *, hear_masked: bool
@@ -87,7 +88,7 @@ def choose_start(cfg: DictConfig, data: EventDataModule) -> Start:
     held_out = list(data.valid_sample if data.valid else data.train)[:1]
     nats = {name: _score(base, data, held_out) for name, base in fitting.items()}
     name = min(nats, key=lambda each: nats[each])
-    return _describe(fitting[name], name, chosen=True)
+    return describe_base(fitting[name], name, chosen=True)
 
 
 def _resume(cfg: DictConfig) -> Start:
@@ -114,10 +115,11 @@ def _named(cfg: DictConfig, data: EventDataModule) -> Start:
     if not any(adopted.reference for adopted in adopt_columns(data.columns, base)):
         known = ", ".join(column.name for column in base.columns)
         raise HachimachiError(f"init={cfg.init}: it has no column of this data in the same steps; it has {known}")
-    return _describe(base, cfg.init)
+    return describe_base(base, cfg.init)
 
 
-def _describe(base: EventModel, name: str, *, chosen: bool = False) -> Start:
+def describe_base(base: EventModel, name: str, *, chosen: bool = False) -> Start:
+    """Return the start from a model, with what is told of it and kept of its lineage."""
     data, card = base.summary.get("data", {}), base.summary.get("base", {})
     lineage = {"name": name, "data": data, "date": base.summary.get("date"), **card}
     if before := base.summary.get("init"):

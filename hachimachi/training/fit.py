@@ -104,6 +104,7 @@ def train(
     folder: str | Path | None = None,
     callbacks: Sequence[L.Callback] = (),
     loggers: Sequence[Logger] = (),
+    start: Start | None = None,
 ) -> Run:
     """Train what a config describes, as :func:`~hachimachi.training.config.compose.compose` returns it.
 
@@ -112,6 +113,7 @@ def train(
             ``outputs/train/``.
         callbacks: Called in training besides the run's own and those that the config names.
         loggers: Take curves, config and scores besides the run's own and those that the config names.
+        start: What it begins with, in place of what the config says.
 
     Raises `HachimachiError`: data that cannot be read or learned from, a checkpoint that does not fit, or training that
     diverged before there was a model to keep.
@@ -144,7 +146,7 @@ def train(
         data.progress = show_reading
     data.setup()
     test = data.test if cfg.test else None  # before anything is learned: there may be none
-    start = choose_start(cfg, data)
+    start = start or choose_start(cfg, data)
     learn = partial(_learn, data=data, test=test, console=console, callbacks=callbacks, loggers=loggers)
     run, decided, augmentation = learn(cfg, start, folder)
     if start.chosen and not run.interrupted and run.unclear:
@@ -229,7 +231,7 @@ def _learn(
         run = Run(keep.path, folder, interrupted=ended, diverged=keep.diverged)
         run = replace(run, weights=module.model.parameter_count, events=data.events)
         if is_first():
-            run = _score(run, data, test, augmentation, module.global_step)
+            run = _score(run, data, test, augmentation, module.global_step, start.heard)
             scores = {"score/nll": run.score, "score/gain": run.marginal - run.score, "score/test": run.test}
             for logger in loggers:
                 finite = {name: value for name, value in scores.items() if math.isfinite(value)}
@@ -321,9 +323,14 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
 
 
 def _score(
-    run: Run, data: EventDataModule, test: Collection | None, augmentation: WindowAugmentation, steps: int
+    run: Run,
+    data: EventDataModule,
+    test: Collection | None,
+    augmentation: WindowAugmentation,
+    steps: int,
+    heard: bool,
 ) -> Run:
-    """Score the model in the file, evaluate how it plays, and store both and the verdict there.
+    """Score the model in the file, evaluate how it plays if it is to be heard, and store both and the verdict there.
 
     Steps are those of the whole run: a model that was at its best at the end might have become better.
     """
@@ -341,7 +348,7 @@ def _score(
         fresh = {"fresh": result.fresh_nats_per_event, "fresh_events": result.fresh_events}
         summary["held_out"] = _figures(result) | fresh
         playing = None
-        if not run.interrupted:
+        if heard and not run.interrupted:
             source = list(sample(data.train, SCORED, data.seed))
             playing = evaluate_playing(model, data.scored_sample, play_briefly(model, cut_primers(source)), source)
             texts = {"sentence": playing.sentence(), "warning": playing.warning()}

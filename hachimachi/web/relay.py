@@ -19,7 +19,7 @@ from hachimachi.live.screen.snapshot import ScreenEvent
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.web.takes import Take
 
-_OTHERS = "/input /sample /start /pause /reset /panic /mode /silence /speed /seed /load /prime /status"
+_OTHERS = "/input /sample /start /pause /reset /panic /mode /silence /speed /seed /load /learn /forget /prime /status"
 ROUTES = {*_OTHERS.split(), *STEERING_ROUTES}  # not ``/stop``, which would end the program, nor ``/feed``
 MOST_VALUES, LONGEST_TEXT = 520, 64  # of a message
 EARLIEST = 0.25  # seconds before it arrives that an event may have happened: a radio's delay

@@ -76,7 +76,7 @@ class Feed(Reporter):
         if self._about != (names := [each.model.name for each in instruments]):
             self._about = names
             about = [
-                self._described[each.model.name]
+                (self._described.get(each.model.name) or _describe(each.model))
                 | {"prefix": each.prefix, "models": list(each.models)[:MOST_LISTED]}
                 | {"input": each.performer.status().shortest_input[:MOST_FEATURES]}
                 for each in instruments

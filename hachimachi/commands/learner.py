@@ -1,0 +1,93 @@
+"""The process that learns while `hxmx run` plays: it reads the performance so far, and says how far it is.
+
+What it says goes to a socket, a line of JSON each; where the other end has gone, so has the performance, and it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hachimachi.errors import HachimachiError
+from hachimachi.live.learning import LEAST, WORK
+from hachimachi.live.record.dataset import make_sequences
+from hachimachi.live.record.journal import read_journal
+
+TOLD_SECONDS = 0.5  # between two lines that say how far training is
+
+
+class Report:
+    """Tells the performance how far learning is, from a thread, and ends this process with it."""
+
+    def __init__(self, theirs: socket.socket, work: Path) -> None:
+        self._socket, self._work = theirs, work
+        self._began, self._seconds = 0.0, 0.0
+        self._socket.settimeout(TOLD_SECONDS)
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def __call__(self, phase: str, seconds: float = 0.0) -> None:
+        """Begin a phase; one that takes so long at most tells how much of that has passed."""
+        self._began, self._seconds = time.monotonic(), seconds
+        self.tell(phase=phase, share=0.0)
+
+    def tell(self, **what: Any) -> None:
+        """Say one thing."""
+        with suppress(OSError):  # whether the other end is gone is found out by the thread
+            self._socket.sendall(json.dumps(what).encode() + b"\n")
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                if not self._socket.recv(64):
+                    break
+            except TimeoutError:
+                if seconds := self._seconds:
+                    self.tell(phase="training", share=min(1.0, (time.monotonic() - self._began) / seconds))
+            except OSError:
+                break
+        shutil.rmtree(self._work, ignore_errors=True)
+        os._exit(1)
+
+
+def main(descriptor: int, options: str) -> None:
+    """Learn from the journal of a performance what the options say, as `Learning` writes them, and tell the socket."""
+    asked: dict[str, str] = json.loads(options)
+    output = Path(asked["output"])
+    work = output.parent / WORK
+    report = Report(socket.socket(fileno=descriptor), work)
+    report("preparing")
+    with suppress(AttributeError, OSError):  # one core is the performance's alone
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[1:] or cores)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for stream in (1, 2):  # the terminal is the performance's
+            os.dup2(log, stream)
+        recorded = read_journal(asked["journal"])
+        if asked["scope"] == "mine":
+            kept = recorded.player == 0
+            fields = {name: getattr(recorded, name)[kept] for name in ("at", "player", "rows", "sequence")}
+            recorded = replace(recorded, **fields)
+        if len(recorded) < LEAST:
+            raise HachimachiError(f"{len(recorded)} events of yours were played, expected {LEAST} or more")
+        features, (sequences, _) = recorded.features, make_sequences(recorded)
+        played = [replace(each, features=features, data=each.data[:, : len(features)]) for each in sequences]
+        from hachimachi.training.continual import learn  # PyTorch takes seconds
+
+        outcome = learn(played, Path(asked["model"]), Path(asked["origin"]), output, work, report, asked["scope"])
+        report.tell(better=outcome.better, new=outcome.new, old=outcome.old)
+    except HachimachiError as error:
+        report.tell(error=str(error))
+    except Exception as error:
+        report.tell(error=f"{type(error).__name__}: {error}")
+        raise

@@ -1,0 +1,348 @@
+"""Learning on stage: a process beside the loop tunes a copy of the model that plays, which then takes its place.
+
+The loop asks nobody and waits for nobody: it looks now and then at what the process has said, makes a new model ready
+in small steps between what is due, and exchanges it for the one that plays in a rest, or else between two events.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from hachimachi.checkpoint import make_player, read_model, read_summary
+from hachimachi.errors import HachimachiError
+from hachimachi.live.history import RECENT
+from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
+from hachimachi.live.osc import Value
+from hachimachi.live.protocols import Address, PlayableModel, Refused
+from hachimachi.live.record.journal import Journal
+from hachimachi.live.screen.process import start_process
+from hachimachi.sampling import Sampling
+
+LEAST = 50  # events that are worth learning from
+POLL_SECONDS = 0.1  # between two looks at the process
+REST_SECONDS = 0.5  # of silence on both sides are a rest
+PATIENCE_SECONDS = 10.0  # for so long a new model waits for one; then it comes between two events
+QUICK_SECONDS = 0.001  # that a step towards a model that is ready may take
+LONG_SECONDS = 0.02  # that reading it, building it and starting a process may take, each
+SWAP_SECONDS = 0.004  # that the exchange may take
+STEPS = 8  # events of the past that a model observes in one step
+WARM_STEPS = 50  # after these the first answer is as quick as the others
+WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
+NEEDED = ("torch", "lightning", "hydra")  # what only training needs
+WORK = "work"  # the folder of what is being learned, in that of the versions
+LAST = Path("outputs/run/last")  # leads to the version that played last
+VERSION = re.compile(r"version(\d+)")
+
+
+def warming_up(player: PlayableModel) -> Iterator[None]:
+    """Let a model take a few steps, also at other temperatures: the first of them makes tables, which takes a while."""
+    original = player.sampling
+    for sampling in (*WARM_SAMPLINGS, original):
+        with suppress(HachimachiError):  # a column too fine for tables
+            sampling.check(player.columns)
+            player.sampling = sampling
+            for _ in range(WARM_STEPS):
+                player.observe(player.sample())
+                yield
+    player.sampling = original
+    player.reset()
+
+
+def find_version(path: Path, number: int | None = None) -> Path:
+    """Return the model file that a path means: a file, the newest version in the folder of a performance, or what a
+    link leads to; of it the version ``number`` that it comes from, 0 for what the first began with. Raises
+    `HachimachiError`: none is there."""
+    path = path.resolve() if path.is_symlink() else path
+    if path.is_dir():
+        versions = {int(found[1]): each for each in path.glob("*.pt") if (found := VERSION.fullmatch(each.stem))}
+        if not versions:
+            raise HachimachiError(f"{path}: a folder without a versionN.pt; expected a model, or one that has learned")
+        path = versions[max(versions)]
+    if number is None:
+        return path
+    line, summary = [path], read_summary(path)
+    while summary := summary.get("init", {}):
+        line.append(Path(summary["name"]))
+    for each in line:
+        found = VERSION.fullmatch(each.stem)
+        if int(found[1] if found else 0) == number:
+            return each
+    names = ", ".join(each.stem for each in line)
+    raise HachimachiError(f"--from-version {number}: {path} does not come from it; it comes from {names}")
+
+
+class Learning:
+    """What one instrument learns on stage; a chore of its ensemble. Nothing but `ask` and `forget` raises.
+
+    ``journal``: The record of the performance, ``None`` where it is not kept. ``folder``: Where versions go. ``last``:
+    The link that leads to the one that plays. ``queue``: Those that learn or wait, the first is at work; one list for
+    all of an ensemble. ``unasked``: Whether it learns after each silence.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        ensemble: Ensemble,
+        journal: Journal | None,
+        folder: Path,
+        last: Path,
+        queue: list[Learning],
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        unasked: bool = False,
+    ) -> None:
+        self.versions: list[Path] = []  # what played before, the last of which is gone back to
+        self.status: tuple[Value, ...] = ("nothing", 0.0)
+        self._instrument, self._ensemble, self._journal, self._folder = instrument, ensemble, journal, folder
+        self.last, self._queue, self._unasked, self._clock = last, queue, unasked, clock
+        self._origin = instrument.model.path
+        found = VERSION.fullmatch(instrument.model.name)
+        self._number = int(found[1]) if found else 0  # of the newest version
+        self._wanted: list[str] = []  # what is learned and what waits for that: all, or mine
+        self._asker: Address | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ours: socket.socket | None = None
+        self._said = b""
+        self._steps: Iterator[float] | None = None  # towards a model that is ready
+        self._step = 0.0  # seconds that the next may take
+        self._since = 0.0  # when a new model came
+        self._made: LoadedModel | None = None  # the version that plays
+        self._learned = 0  # events that were there when it learned last
+        self._heard, self._heard_at = 0, clock()
+
+    def ask(self, scope: str = "all") -> None:
+        """Learn ``all`` that was played in this performance, or ``mine``, what the player did. Raises `Refused`: there
+        is nothing to learn from or with, or one waits already."""
+        self._asker, journal = self._instrument.asker, self._journal
+        reason = ""
+        if journal is None:
+            reason = "this performance is not kept, so there is nothing to learn from; leave --log none out"
+        elif self._instrument.model.path is None:
+            reason = "this model has no file to learn on from"
+        elif missing := [name for name in NEEDED if find_spec(name) is None]:
+            reason = f"{missing[0]} is not installed here, without which nothing is learned; pip install hachimachi"
+        elif journal.events < LEAST:
+            reason = f"{journal.events} events were played, expected {LEAST} or more"
+        elif len(self._wanted) > 1:
+            reason = "one is at work and one waits for it; ask again when the first is done"
+        if reason:
+            raise Refused("learn", f"/learn: {reason}")
+        self._wanted.append(scope)
+        if len(self._wanted) == 1:
+            self._queue.append(self)
+        self._tell("waiting", 0.0)
+
+    def forget(self) -> None:
+        """Leave what is being learned; where nothing is, go back one version. Raises `Refused`: there is none."""
+        self._asker = self._instrument.asker
+        if self._wanted or self._steps is not None:
+            self.end()
+            self._tell("left", 0.0)
+        elif self.versions:
+            self._come(self.versions[-1], back=True)
+            self._tell("forgetting", 0.0)
+        else:
+            raise Refused("learn", "/forget: nothing has been learned in this performance")
+
+    def __call__(self) -> float | None:
+        """Go on with what is to be done, as far as there is time; return when to be called again."""
+        performer, now = self._instrument.performer, self._clock()
+        if (heard := performer.counts.heard) != self._heard:
+            self._heard, self._heard_at = heard, now
+        if not (self._wanted or self._steps or self._unasked):
+            return None
+        if self._instrument.stopped:
+            self.end()
+            self._unasked = False
+        elif self._steps is not None:
+            return self._go_on(now)
+        elif self._process is not None:
+            self._listen()
+        elif self._wanted:
+            if self._queue[0] is self and self._gap(now) > LONG_SECONDS:
+                self._send_off()
+        elif self._journal is not None and self._heard and self._journal.events - self._learned >= LEAST:
+            silent = self._heard_at + performer.status().silence
+            if now < silent:
+                return silent
+            try:
+                self.ask()
+            except Refused as refused:
+                self._unasked = False  # nor would it be otherwise after the next silence
+                self._ensemble.refusals.note(refused, None, "/learn")
+        else:
+            return None
+        return now + POLL_SECONDS
+
+    def end(self) -> None:
+        """Leave what is being learned and what waits; nothing is left running."""
+        if self._process is not None and self._ours is not None:
+            self._process.kill()
+            self._process.wait()
+            self._ours.close()
+            shutil.rmtree(self._folder / WORK, ignore_errors=True)
+        self._process = self._ours = self._steps = None
+        self._wanted.clear()
+        if self in self._queue:
+            self._queue.remove(self)
+
+    def _tell(self, *values: Value) -> None:
+        self.status, self._instrument.asker = values, self._asker
+        self._instrument.answer("learn", *values)
+
+    def _fail(self, text: str) -> None:
+        self.status = ("nothing", 0.0)
+        self._ensemble.refusals.note(Refused("learn", f"/learn: {text}"), self._asker, "/learn")
+
+    def _send_off(self) -> None:
+        assert self._journal is not None
+        self._learned, self._said = self._journal.events, b""
+        options = {
+            "journal": str(self._journal.file.absolute()),
+            "scope": self._wanted[0],
+            "model": str(self._instrument.model.path),
+            "origin": str(self._origin),
+            "output": str(self._folder / f"version{self._number + 1}.pt"),
+        }
+        try:
+            self._ours, theirs = socket.socketpair()
+            self._ours.setblocking(False)
+            with theirs:
+                self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options))
+        except OSError as error:
+            self.end()
+            self._fail(f"a process cannot be started: {error.strerror or error}")
+
+    def _listen(self) -> None:
+        """Take in what the process has said: lines of JSON, the last of them what came of it."""
+        assert self._ours is not None
+        assert self._process is not None
+        gone = False
+        try:
+            while not gone:
+                said = self._ours.recv(4096)
+                gone, self._said = not said, self._said + said
+        except BlockingIOError:
+            pass
+        except OSError:
+            gone = True
+        *lines, self._said = self._said.split(b"\n")
+        for told in map(json.loads, lines):
+            if "phase" in told:
+                self._tell(told["phase"], told["share"])
+                continue
+            if "error" in told:
+                self._fail(told["error"])
+            else:
+                self._tell("better" if told["better"] else "no better", told["new"], told["old"])
+            return self._finish(told.get("better", False))
+        if gone:
+            self._process.kill()
+            self._fail(f"the process that learned has ended, status {self._process.wait()}; what plays goes on")
+            self._finish(False)
+        return None
+
+    def _finish(self, better: bool) -> None:
+        waiting = self._wanted[1:]
+        self.end()
+        if waiting:  # behind those of others
+            self._wanted = waiting
+            self._queue.append(self)
+        if better:
+            self._number += 1
+            self._come(self._folder / f"version{self._number}.pt")
+
+    def _come(self, path: Path, *, back: bool = False) -> None:
+        self._steps, self._step, self._since = self._get_ready(path, back), LONG_SECONDS, self._clock()
+
+    def _go_on(self, now: float) -> float | None:
+        """Take the next step towards a model that is ready, if there is time; return when to be called again."""
+        assert self._steps is not None
+        gap = self._gap(now)
+        if self._step > QUICK_SECONDS:  # in a rest: nothing sounds, nothing is heard or due for a while
+            waited = now - self._since
+            rests = gap > REST_SECONDS < now - self._heard_at and not self._instrument.performer.status().sounding
+            ready = rests or (waited > PATIENCE_SECONDS and gap > self._step) or waited > 2 * PATIENCE_SECONDS
+        else:
+            ready = gap > self._step
+        if not ready:
+            return now + POLL_SECONDS
+        try:
+            self._step = next(self._steps)
+        except StopIteration:
+            self._steps = None
+        except HachimachiError as error:
+            self._steps = None
+            self._fail(f"{error}; what plays goes on")
+        return now
+
+    def _gap(self, now: float) -> float:
+        """Return the seconds until anything is due."""
+        due = (each.performer.next for each in self._ensemble.instruments if not each.stopped)
+        return min((at for at in due if at is not None), default=math.inf) - now
+
+    def _get_ready(self, path: Path, back: bool) -> Iterator[float]:
+        """Make a model ready and exchange it for the one that plays. Yields before each step what that may take."""
+        instrument, before = self._instrument, self._instrument.model
+        performer, name, model = instrument.performer, path.stem, instrument.models.get(path.stem)
+        if model is None or model.path != path:
+            stored = read_model(path)
+            yield LONG_SECONDS
+            player = make_player(path, stored, instrument.seed)
+            performer.check(player)
+            for _ in warming_up(player):
+                yield QUICK_SECONDS
+            primers: dict[str, object] = {}
+            for phrase, rows in before.phrases.items():
+                player.reset()
+                for i, row in enumerate(rows):
+                    player.observe(row)
+                    if i % STEPS == 0:
+                        yield QUICK_SECONDS
+                primers[phrase] = player.remember()
+            model = LoadedModel(name, player, primers, instrument.seed, path, before.phrases)
+        heard = None
+        for _ in range(RECENT // STEPS):  # the rest of it at the exchange: little, or what has come since
+            yield QUICK_SECONDS
+            before_that, heard = (
+                heard,
+                performer.catch_up(model.player, heard, model.primers.get(instrument.primer), STEPS),
+            )
+            if heard is before_that:
+                break
+        yield SWAP_SECONDS
+        performer.check(model.player)
+        model.player.sampling = instrument.steering.adapt(model.player.columns)
+        others = {key: each for key, each in instrument.models.items() if each is not self._made}
+        self._made = None if name in others else model
+        instrument.models, instrument.asker = {**others, name: model}, self._asker
+        instrument.take_over(model, heard)
+        if back:
+            self.versions.pop()
+        elif before.path is not None:
+            self.versions.append(before.path)
+        with suppress(OSError):
+            link_last(self.last, path)
+
+
+def link_last(link: Path, path: Path) -> None:
+    """Let a link lead to a file, in place of where it led; where there are no links it is a copy. Raises `OSError`."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    made = link.with_name(f".{link.name}-{os.getpid()}")
+    made.unlink(missing_ok=True)
+    try:
+        made.symlink_to(os.path.relpath(path, link.parent))
+    except OSError:
+        shutil.copyfile(path, made)
+    made.replace(link)

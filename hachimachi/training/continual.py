@@ -1,0 +1,217 @@
+"""Continual learning: a copy of a model learns what was just played, and rehearses what it knew before.
+
+Without rehearsal a network forgets (French 1999, *Trends in Cognitive Sciences* 3:4). What it rehearses is some of its
+own training data, or where that is not at hand what it generates itself: pseudorehearsal (Robins 1995, *Connection
+Science* 7:2).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hachimachi import plugins
+from hachimachi.checkpoint import load_model, load_player, save_model
+from hachimachi.columns import UniformGrid
+from hachimachi.errors import HachimachiError
+from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.events import EventSequence
+from hachimachi.generation import generate_many
+from hachimachi.io import write
+from hachimachi.models.event_model import EventModel
+from hachimachi.ngrams import all_ngrams
+from hachimachi.training.config.compose import compose
+from hachimachi.training.config.overrides import quote
+from hachimachi.training.data import EventDataModule
+from hachimachi.training.fine_tuning import Start, describe_base
+from hachimachi.training.fit import train
+from hachimachi.training.holdout import draw
+from hachimachi.training.limits import PERFORMANCE
+
+HELD_OUT = 0.2  # share of what was played, the end of it, that decides whether the model got better
+REHEARSED = 0.5  # events of what it knew before, for each that is new
+SCORED = 500  # events of what it knew before, not rehearsed, by which it is told how much was forgotten
+FORGOTTEN = 0.1  # nats per event that these may cost more than in the beginning
+PIECE = 64  # events in a row that are rehearsed, as many as in a window
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned that may be kept
+SECONDS = 12.0  # of training at most, for a performance of up to `PERFORMANCE` events
+RECIPE = (
+    *("optimizer.lr=3e-4", "trainer.check_val_every_n_epoch=1", "callbacks.patience=20", "trainer.threads=1"),
+    *("callbacks=quiet", "logger=none", "dataset.clock=false"),
+)
+"""A smaller rate than in other fine-tuning, for the model has the right columns already and little is new, and
+validation after each pass: what is best comes after a few dozen steps (`make bench-learn`)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of learning, in nats per event: ``new`` and ``old`` of the model and of the one that plays, on the end
+    of what was played; ``known_new`` and ``known_old`` of the model and of the one that the performance began with, on
+    what that knew; ``own`` says whether this is its own data or was generated."""
+
+    new: float
+    known_new: float
+    old: float
+    known_old: float
+    own: bool
+
+    @property
+    def better(self) -> bool:
+        """Whether the model may take the place of the one that plays."""
+        return self.new < self.old and self.known_new - self.known_old <= FORGOTTEN
+
+
+class Continuation(Start):
+    """A start from a model as it is, with all of its columns and weights: it begins with what that scores."""
+
+    def build(self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int) -> EventModel:
+        """Return a copy of the model but for its dropout; see `Start.build`."""
+        assert self.base is not None
+        data.columns = self.base.columns  # the same grids and histograms, so that nats compare
+        parts = {kind: dict(options) for kind, options in self.base.parts.items()}
+        for kind, given in (("backbone", backbone), ("head", head)):
+            if plugins.takes(kind, parts[kind]["name"], "dropout") and "dropout" in given:
+                parts[kind]["dropout"] = given["dropout"]
+        model = EventModel(self.base.columns, **parts, augmentation=size)
+        model.grams = all_ngrams(list(data.train), model.columns)
+        return blend(model, self.base, 0.0)
+
+
+@torch.no_grad()
+def blend(model: EventModel, base: EventModel, share: float) -> EventModel:
+    """Keep a share of what a model has learned since it was a base: weights in between the two are often better than
+    either where both count, what was learned and what was known (Wortsman et al. 2022,
+    https://arxiv.org/abs/2109.01903). Changes the model and returns it."""
+    known = base.state_dict()
+    for name, array in model.state_dict().items():
+        theirs, own = known[name], array
+        if array.shape != theirs.shape:  # the last numbers of what is encoded: how windows are augmented
+            width = min(array.shape[-1], theirs.shape[-1])
+            theirs, own = theirs[..., :width], array[..., :width]
+        own.copy_(theirs.lerp(own, share) if own.is_floating_point() else theirs)
+    return model
+
+
+def learn(
+    played: Sequence[EventSequence],
+    path: Path,
+    origin: Path,
+    output: Path,
+    work: Path,
+    report: Callable[[str, float], None] = lambda *_: None,
+    scope: str = "all",
+    overrides: Sequence[str] = (),
+) -> Outcome:
+    """Tune a copy of a model with what was played, and write it where it got better and has forgotten little.
+
+    Args:
+        played: A performance, of features named as the model's.
+        path: The model that plays.
+        origin: The one that the performance began with, of which nothing is to be forgotten.
+        output: The model file to write; beside it goes what it learned from, a data set and its split.
+        work: A folder for what is not kept.
+        report: Is told each phase as it begins, and how many seconds it may take, 0 where that is not known.
+        scope: What was played is of all, or mine; for the summary of the model.
+
+    Raises `HachimachiError`: events that are not the model's, or too few to hold any out.
+    """
+    model, first = load_model(path), load_model(origin)
+    played = [_fit(sequence, model) for sequence in played if len(sequence) > 1]
+    events = sum(map(len, played))
+    place = round((1 - HELD_OUT) * events)
+    starts = np.cumsum([0, *map(len, played)])[:-1].tolist()
+    rehearsed, kept, own = recall(first, round(REHEARSED * place))
+    pairs = [(each, max(0, place - start)) for each, start in zip(played, starts, strict=True)]
+    least = events - place
+    parts = {
+        "train": [*(each[:end] for each, end in pairs), *rehearsed],
+        # as much of either, so that both decide when to stop
+        "valid": [*(each[end:].from_zero() for each, end in pairs), *(each[: least // len(kept)] for each in kept)],
+    }
+    data, split = output.with_suffix(".json"), output.with_name(f"{output.stem}-split.json")
+    sequences, names = list[EventSequence](), {}
+    for part, chosen in parts.items():
+        named = [replace(each, name=f"{part} {number}") for number, each in enumerate(chosen, 1) if len(each) > 1]
+        sequences, names[part] = [*sequences, *named], [each.name for each in named]
+    write(data, sequences)
+    split.write_text(json.dumps(names), encoding="utf-8")
+    files = {"init": path, "output": work / "model.pt", "dataset.path": data, "dataset.split": split}
+    seconds = SECONDS * max(1.0, events / PERFORMANCE)
+    given = [*(f"{key}={quote(str(file))}" for key, file in files.items()), *RECIPE]
+    given.append(f"trainer.max_minutes={seconds / 60}")
+    if model.temporal:
+        given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
+    report("training", seconds)
+    start = Continuation(**vars(describe_base(model, str(path))) | {"heard": False})
+    try:
+        tuned = train(compose([*given, *overrides]), work / "run", start=start).model
+        report("judging", 0.0)
+        scored = place - sum(each < place for each in starts)  # no sequence's first event is scored
+
+        def judge(judged: EventModel) -> tuple[float, float]:
+            return float(evaluate(judged, played).nll[scored:].sum(1).mean()), evaluate(judged, kept).nats_per_event
+
+        old, known_old = judge(model)[0], judge(first)[1]
+        blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
+        judged = {share: Outcome(*judge(each), old, known_old, own) for share, each in blends.items()}
+        share, outcome = min(judged.items(), key=lambda each: (not each[1].better, each[1].new))
+        if outcome.better:
+            stage = {"scope": scope, "events": place, "rehearsed": sum(map(len, rehearsed)), "share": share}
+            blends[share].summary["stage"] = stage | asdict(outcome)
+            save_model(blends[share], output)
+            load_player(output)  # raises where it cannot be played
+    finally:
+        if not output.exists():
+            data.unlink()
+            split.unlink()
+    return outcome
+
+
+def recall(model: EventModel, events: int) -> tuple[list[EventSequence], list[EventSequence], bool]:
+    """Return about so many events of what a model knows, others of that to score it by, and whether they are its own
+    training data, by its own split, and not generated."""
+    data = _find_data(model)
+    if data is None:
+        most = max(PIECE, events // 4)  # in few sequences: the beginning of one is not typical of it
+        generated = generate_many(model, 4 + 2, most, seed=1)
+        return generated[2:], [each[: SCORED // 2] for each in generated[:2]], False
+    pieces = [each[at : at + PIECE].from_zero() for each in data.train for at in range(0, len(each), PIECE)]
+    drawn = draw(list(map(len, pieces)), min(events, data.events), seed=0)
+    kept, rest = list[EventSequence](), SCORED
+    for each in data.valid:
+        kept.append(each[:rest].from_zero())
+        rest -= len(kept[-1])
+    known = [pieces[i][:length] for i, length in drawn.items()]
+    return [_fit(each, model) for each in known], [_fit(each, model) for each in kept if len(each) > 1], True
+
+
+def _find_data(model: EventModel) -> EventDataModule | None:
+    """Return what a model learned from, split as it was then; ``None`` where that is not at hand."""
+    config = model.summary.get("config", {})
+    options = {key: config.get("dataset", {}).get(key) for key in ("path", "split", "valid_fraction", "limit_events")}
+    if not options["path"] or not Path(options["path"]).is_file():  # a folder of files takes too long to read
+        return None
+    try:
+        data = EventDataModule(**options, seed=config["seed"])
+        data.setup()
+        same = data.fingerprint() == model.summary["data"]["fingerprint"]
+    except HachimachiError:
+        return None
+    alike = [each.name for each in data.train.features] == [each.name for each in model.features]
+    return data if same and alike and data.valid else None
+
+
+def _fit(sequence: EventSequence, model: EventModel) -> EventSequence:
+    """Return events as a model can have them: its features and time, values within its grids."""
+    data = sequence.data.copy()
+    for i, column in enumerate(model.columns[model.temporal :]):
+        if isinstance(grid := column.grid, UniformGrid):
+            data[:, i] = data[:, i].clip(grid.low * grid.resolution, grid.high * grid.resolution)
+    return EventSequence(model.features, data, sequence.time if model.temporal else None, sequence.name)
