@@ -6,7 +6,7 @@ CLIENTS := puredata-core supercollider-server supercollider-language
 CHROMIUM := $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients browser lint house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients browser lint docs notebooks release-check house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -71,6 +71,16 @@ bench-data: .venv/installed-dev  ## how fast data comes in; ARGS="midi format" f
 
 bench-augment: .venv/installed  ## what augmentations cost training
 	@$(BIN)/python -m benchmarks.augment
+
+docs: .venv/installed-dev  ## the documentation as a site, in docs/_build
+	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "The first page is docs/_build/html/index.html"
+
+notebooks: .venv/installed-dev  ## run the notebooks and keep what they show; ARGS="notebooks/04_live.ipynb" for some
+	@$(BIN)/python docs/notebooks.py $(ARGS)
+
+release-check: .venv/installed-dev  ## build, check and try a release, all but the upload
+	@$(BIN)/python docs/release.py $(ARGS)
 
 house: .venv/installed  ## how the package is built, in figures; ARGS="FOLDER …" to compare with another checkout
 	@$(BIN)/python benchmarks/house.py $(ARGS)

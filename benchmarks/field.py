@@ -6,7 +6,7 @@
     make bench-field ARGS="--rows nottingham --polyphonic FOLDER"
 
 Each model is trained by the default command, from scratch. Every result is a file in outputs/field/NAME, so that a run
-that was stopped goes on where it was; the simulated data is in outputs/field/data. docs/field.md says what the figures
+that was stopped goes on where it was; the simulated data is in outputs/field/data. docs/why/field.md says what the figures
 are and are not.
 """
 
@@ -234,7 +234,7 @@ def main(words: list[str] | None = None) -> int:
     files = {row: find_set(chosen.polyphonic, row) for row in chosen.rows if row in SETS}
     absent = [row for row, paths in files.items() if not all(path.is_file() for path in paths)]
     if wrong := [row for row in absent if row in chosen.named]:
-        print(f"bench-field: {files[wrong[0]][0]}: not there with its split; see docs/field.md", file=sys.stderr)
+        print(f"bench-field: {files[wrong[0]][0]}: not there with its split; see docs/why/field.md", file=sys.stderr)
         return 1
     if absent:
         console.print(f"Not there, and left out: {', '.join(SETS[row][0] for row in absent)}")

@@ -1,4 +1,4 @@
-"""Draw docs/page.png, the page of `hxmx run --web`: ``python docs/page.py [MODEL]``, after `make demo browser`.
+"""Draw docs/pictures/page.png, the page of `hxmx run --web`: ``python docs/page.py [MODEL]``, after `make demo browser`.
 
 A player begins the prelude, the model joins in, and Chromium takes the picture.
 """
@@ -39,7 +39,7 @@ def main() -> None:
                 printed += playing.stdout.readline()
             port, link = (re.search(rule, printed) for rule in (r"hears +\S+:(\d+)", r"page +(\S+)"))
             assert port and link
-            take_picture(link[1], int(port[1]), Path(__file__).with_name("page.png"))
+            take_picture(link[1], int(port[1]), Path(__file__).parent / "pictures" / "page.png")
         finally:
             playing.terminate()
 

@@ -1,4 +1,4 @@
-"""Draw docs/panel.svg, what `hxmx run` shows: ``python docs/panel.py``."""
+"""Draw docs/pictures/panel.svg, what `hxmx run` shows: ``python docs/panel.py``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def main() -> None:
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S).replace(
         "Fira Code, monospace", "Menlo, Consolas, monospace"
     )
-    Path(__file__).with_name("panel.svg").write_text(svg, encoding="utf-8")
+    (Path(__file__).parent / "pictures" / "panel.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

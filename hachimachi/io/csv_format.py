@@ -1,7 +1,7 @@
 """Events as CSV: `time,pitch,velocity,~duration,instrument#`.
 
 A first column ``time`` (seconds, absolute) or ``dt`` (seconds since the previous row) makes the events temporal; ``~``
-before a name marks it masked, ``#`` after it categorical. docs/data.md lists what else is read under "Text files".
+before a name marks it masked, ``#`` after it categorical.
 """
 
 from __future__ import annotations

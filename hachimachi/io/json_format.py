@@ -1,4 +1,4 @@
-"""Events as JSON: declared features, and one sequence or many.
+"""Events as JSON: declared features, and one sequence or many::
 
     {"features": {"0": {"name": "pitch", "kind": "integer", "min": 0, "max": 127, "resolution": 1},
                   "1": {"name": "duration", "masked": true},

@@ -101,7 +101,7 @@ def test_it_measures_what_is_not_there_yet(
     assert field.main([*words, "--minutes", "3"]) == 1
     assert "has results of other settings; name another --output" in capsys.readouterr().err
     assert field.main(["--rows", "musedata", "--polyphonic", str(tmp_path)]) == 1
-    assert "musedata.json: not there with its split; see docs/field.md" in capsys.readouterr().err
+    assert "musedata.json: not there with its split; see docs/why/field.md" in capsys.readouterr().err
 
 
 def test_the_table_is_printed_on_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

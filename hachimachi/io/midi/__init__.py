@@ -19,7 +19,7 @@ COLUMNS: dict[str, Feature] = {
     "track": Feature("track", "categorical"),
     "pedal": Feature("pedal", "integer", min=0, max=127, resolution=1),
 }
-"""Every column that a note can have, by name, as described in docs/data.md."""
+"""Every column that a note can have, by name, as docs/reference/midi-files.md says."""
 NOTES = tuple(COLUMNS[name] for name in ("pitch", "velocity", "duration", "instrument"))  # default columns of a note
 CONTROLS = (Feature("control", "categorical"), Feature("value", "integer", min=0, max=127, resolution=1))
 """Columns of a control change."""

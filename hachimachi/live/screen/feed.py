@@ -1,7 +1,7 @@
 """The feed: what a performance tells other programs on this machine, such as the page in a browser.
 
 Who sends ``/feed`` is sent `Snapshot` as JSON, one a datagram, for `LAPSE_SECONDS`: events and answers at once, the
-state of the models when it changes, and what they are (``about``) at first. docs/live.md has the format.
+state of the models when it changes, and what they are (``about``) at first. docs/reference/osc.md has the format.
 """
 
 from __future__ import annotations

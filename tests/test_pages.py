@@ -1,0 +1,249 @@
+"""What README and the documentation show is true: their commands and their Python run, their options and links exist.
+
+A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. Quickly, commands that train are checked
+and not run; among the slow tests everything is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hachimachi import EventSequence, Feature, io
+from hachimachi.checkpoint import save_model
+from hachimachi.cli import COMMANDS, LazyGroup, cli, main
+from hachimachi.live.osc import encode
+from hachimachi.models.event_model import build_model
+from hachimachi.training.config.compose import check_words, start_from
+from hachimachi.training.config.overrides import as_overrides
+from tests.plugins_apart import plugins_apart
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(path.relative_to(ROOT).as_posix() for path in DOCS)]
+FENCE = re.compile(r"(?:^<!-- not run: (.+) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+MOST_MARKED = 10
+TINY = {"trainer.max_steps": "2", "model.size": "8", "callbacks.progress": "false"}
+"""What makes training short, where a command says nothing of it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    marked: str  # why it is not run; empty where it is
+    language: str
+    code: str
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """The words of its commands."""
+        lines = self.code.splitlines() if self.language == "sh" else []
+        return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def text_of(page: str) -> str:
+    """Return a page as it stands."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+BLOCKS = {page: [Block(page, *found) for found in FENCE.findall(text_of(page))] for page in PAGES}
+CALLS = [words for blocks in BLOCKS.values() for block in blocks for words in block.calls if words[0] == "hxmx"]
+
+
+def test_few_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    marked = [block for blocks in BLOCKS.values() for block in blocks if block.marked]
+    with capsys.disabled():
+        print("\nNot run:", *(f"{block.page}: {block.marked}" for block in marked), sep="\n  ")
+    assert len(marked) <= MOST_MARKED
+
+
+@pytest.mark.parametrize("words", CALLS, ids=" ".join)
+def test_its_commands_exist(words: list[str]) -> None:
+    assert isinstance(cli, LazyGroup)
+    assert words[1] in COMMANDS
+    command = cli.get_command(None, words[1])  # pyright: ignore[reportArgumentType]
+    assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words[2:] if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known
+
+
+@pytest.fixture(scope="session")
+def materials(tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[list[int]], list[EventSequence]]) -> Path:
+    """A folder with everything that the pages name: data, one model that was trained, and others like it."""
+    folder = tmp_path_factory.mktemp("materials")
+    pieces = make_pieces([150, 140, 130, 120, 110, 100])
+    for name in ("data.json", "other.json", "data.csv", "output.csv", "takes.csv", "takes.arrow", "recordings.arrow"):
+        io.write(folder / name, pieces[0])
+    for name in ("file.mid", "song.mid"):
+        io.write(folder / name, pieces[0])
+    instruments = np.resize([0, 32, 128], len(pieces[1]))
+    for name, column, values in (
+        ("band.json", "instrument", instruments),
+        ("band.mid", "instrument", instruments),
+        ("drums.json", "instrument", 128),
+        ("last_night.json", "player", instruments // 128),
+    ):
+        features = (*pieces[1].features[:3], Feature(column, kind="categorical"))
+        data = np.column_stack([pieces[1].data[:, :3], np.broadcast_to(values, len(instruments))])
+        io.write(folder / name, EventSequence(features, data, pieces[1].time))
+    parts = {"train": ["0.mid", "1.mid", "2.mid", "3.mid"], "valid": ["4.mid"], "test": ["5.mid"]}
+    for place in ("midi", "mymidi", "corpus"):
+        (folder / place).mkdir()
+        for number, piece in enumerate(pieces):
+            io.write(folder / place / f"{number}.mid", piece)
+    for path in ("split.json", "corpus/split.json"):
+        (folder / path).write_text(json.dumps(parts))
+    (folder / "midi" / "drums.mid").write_bytes((folder / "band.mid").read_bytes())
+    (folder / "more").mkdir()
+    io.write(folder / "more" / "late.mid", make_pieces([90])[0])
+    io.write(folder / "jsb_chorales.json", pieces)
+    named = {part: [f"piece {name[0]}" for name in names] for part, names in parts.items()}
+    (folder / "jsb_chorales_split.json").write_text(json.dumps(named))
+    shutil.copytree(ROOT / "examples" / "plugin", folder, dirs_exist_ok=True)
+    [turned] = re.findall(r"```yaml\n(defaults: \[default\]\nops:.*?)```", text_of("docs/how-to/augment.md"), re.DOTALL)
+    (folder / "my" / "augment").mkdir(parents=True)
+    (folder / "my" / "augment" / "turned.yaml").write_text(turned)
+    with inside(folder):
+        assert hxmx("train", *shorten(["data.json", "model.pt", "dataset.limit_events=120"])) == 0
+    shutil.copytree(folder / "outputs" / "train", folder / "outputs" / "sweep" / "0")
+    names = "a b c lead bass mine base tiny drums best again other tomorrow band"
+    for name in names.split():
+        shutil.copy(folder / "model.pt", folder / f"{name}.pt")
+    save_model(build_model(io.read(folder / "band.json")), folder / "band.pt")
+    return folder
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, as in a process of its own, with warnings of other packages left out."""
+    before, environment = Path.cwd(), dict(os.environ)
+    os.chdir(folder)
+    os.environ["BROWSER"] = "true"  # what would open one runs this instead
+    try:
+        with warnings.catch_warnings(), plugins_apart():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def hxmx(*words: str) -> int:
+    """Run a command in this process; return its exit status."""
+    with plugins_apart(), pytest.raises(SystemExit) as done:
+        main(list(words))
+    return int(done.value.code or 0)
+
+
+def shorten(words: list[str]) -> list[str]:
+    """Return a training command that ends after few steps, whatever it is that it shows."""
+    numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2, "play": 1}
+    words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers[n[1]]}" if n[1] in numbers else n[0], w) for w in words]
+    given = " ".join(words)
+    known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins="}
+    return [*words, *(f"{key}={value}" for key, value in TINY.items() if not re.search(known.get(key, key), given))]
+
+
+def until_stopped(words: list[str], values: int) -> int:
+    """Run a command that hears, send it events and then ``/stop`` until it ends; return its exit status."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        ended = threading.Event()
+
+        def send() -> None:
+            for message in (*[("/input", *[60.0] * values)] * 3, *[("/stop",)] * 1_000):
+                if not ended.wait(0.1):
+                    sender.sendto(encode(*message), ("127.0.0.1", port))
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        try:
+            more = ["--web-port", "0"] if "--web" in words else []
+            return hxmx(*words, "--in-port", str(port), *more)
+        finally:
+            ended.set()
+            thread.join()
+
+
+def run_call(words: list[str], thorough: bool) -> int:
+    """Run one command of a page, or check it where it trains and there is no time."""
+    if words[0] == "make":
+        done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, check=False, timeout=60)
+        return done.returncode
+    assert words[0] == "hxmx"
+    command, words = words[1], words[1:]
+    if command == "train":
+        words = [find(word) for word in shorten(words)]
+        models = [word for word in words if word.endswith(".pt") and "=" not in word]
+        if thorough or not all(Path(model).exists() for model in models):
+            return hxmx(*words)
+        if "-m" in words:
+            check_words(as_overrides([word for word in words[1:] if word != "-m"]), True)
+            return 0
+        return hxmx(*words, *([] if "--cfg" in words else ["--cfg", "job"]))
+    if command in ("run", "rec"):
+        return until_stopped(words, int(words[1]) if command == "rec" else 4)
+    if command == "board":
+        return 0
+    if "--play" in words:
+        words[words.index("--play") + 1] = "1"
+    return hxmx(*words)
+
+
+def find(word: str) -> str:
+    """Fill in what a page leaves open: the checkpoint of a run, the folder of a sweep."""
+    key, equals, pattern = word.partition("=")
+    if "…" in pattern:
+        return f"{key}={sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
+    if key == "sweep.resume":
+        return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}"
+    return word
+
+
+@pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
+@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]])
+def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    shutil.copytree(materials, folder)
+    with inside(folder):
+        for block in BLOCKS[page]:
+            if block.marked:
+                continue
+            for words in block.calls:
+                began = time.process_time()
+                assert run_call(words, thorough) == 0, words
+                print(f"TIMED {time.process_time()-began:.2f} s", words)
+            if block.language == "python":
+                began = time.process_time()
+                exec(compile(block.code, page, "exec"), {})
+                print(f"TIMED {time.process_time()-began:.2f} s", block.code[:50])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        where, _, heading = link.partition("#")
+        if where.startswith("http"):
+            continue
+        target = (ROOT / page).parent / where if where else ROOT / page
+        assert target.exists(), link
