@@ -138,7 +138,7 @@ def command(
             _check_files(cfg)
             resumed = find_checkpoint(cfg.ckpt_path)[1] if cfg.ckpt_path else None
         if resumed and not sweep and not any(word.startswith("hydra.run.dir=") for word in words):
-            more.append(f"hydra.run.dir={quote(str(resumed))}")  # its curves go on
+            overrides.append(f"hydra.run.dir={quote(str(resumed))}")  # its curves go on
         from hachimachi.training.distributed import is_first
 
         if is_ours(cfg.output):

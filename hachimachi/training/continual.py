@@ -71,7 +71,9 @@ class Outcome:
 class Continuation(Start):
     """A start from a model as it is, with all of its columns and weights: it begins with what that scores."""
 
-    def build(self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int) -> EventModel:
+    def build(
+        self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int, **_: Any
+    ) -> EventModel:
         """Return a copy of the model but for its dropout; see `Start.build`."""
         assert self.base is not None
         data.columns = self.base.columns  # the same grids and histograms, so that nats compare
@@ -79,7 +81,8 @@ class Continuation(Start):
         for kind, given in (("backbone", backbone), ("head", head)):
             if plugins.takes(kind, parts[kind]["name"], "dropout") and "dropout" in given:
                 parts[kind]["dropout"] = given["dropout"]
-        model = EventModel(self.base.columns, **parts, augmentation=size)
+        hears = self.base.encoder.masked is not None
+        model = EventModel(self.base.columns, **parts, augmentation=size, hear_masked=hears)
         model.grams = all_ngrams(list(data.train), model.columns)
         return blend(model, self.base, 0.0)
 
