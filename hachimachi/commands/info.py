@@ -228,8 +228,6 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
         if score.get("fresh") is not None:  # None where nothing was fresh, no key in older files
             fresh = count(score["fresh_events"], "fresh event")
             yield f"          {score['fresh']:.2f} over {fresh}, after steps that training never had"
-    if "refit" in summary:
-        yield f"refit: then learned from all {count(summary['refit']['events'], 'event')}; the score is from before it"
     playing = summary.get("playing", {})
     for text in filter(None, (playing.get("sentence"), playing.get("warning"))):
         yield textwrap.fill(text, 80, break_on_hyphens=False)

@@ -323,16 +323,8 @@ class EventDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches of windows, shape (B, T, D), NaN where a window is shorter than T; each event once an epoch."""
-        loader = self.load(self.train)
-        assert isinstance(loader.dataset, Windows)
-        loader.dataset.epoch, loader.dataset.skip = self.position
-        return loader
-
-    def load(self, sequences: Sequence[EventSequence]) -> DataLoader[Tensor]:
-        """Return batches of windows of any sequences, as :meth:`train_dataloader`."""
-        whole = self.clock is not None
-        window = max(map(len, sequences)) if whole else self.window
-        windows = Windows(sequences, window, self.batch_size, self.seed, whole=whole)
+        windows = Windows(self.train, self.window, self.batch_size, self.seed, whole=self.clock is not None)
+        windows.epoch, windows.skip = self.position
         workers = self.num_workers  # those that stay count epochs; new ones would cut the same windows every time
         return DataLoader(windows, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
 

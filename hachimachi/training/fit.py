@@ -36,13 +36,13 @@ from hachimachi.training.config.overrides import plain, quote
 from hachimachi.training.config.schema import name_of
 from hachimachi.training.config.targets import build_optimizer, build_section
 from hachimachi.training.data import SCORED, EventDataModule
-from hachimachi.training.distributed import agree, is_first
+from hachimachi.training.distributed import is_first
 from hachimachi.training.fine_tuning import CLEAR, Start, choose_start
-from hachimachi.training.finish import refit, shrink
 from hachimachi.training.holdout import sample
 from hachimachi.training.interruption import ResumeState, StopGracefully, check_checkpoint
 from hachimachi.training.limits import LearningRateSchedule, Limits, ValidationInterval
 from hachimachi.training.module import EventModule
+from hachimachi.training.shrinkage import shrink
 from hachimachi.training.sweep.results import Score
 from hachimachi.training.trainer import compiles, fit, make_loggers, make_trainer, quiet
 from hachimachi.training.window_augmentation import WindowAugmentation
@@ -61,9 +61,8 @@ class Run:
     ``score`` and ``marginal`` are held-out nats per event of the model in the file and of the marginal baseline, and
     ``gain_stderr`` the standard error of their difference; ``test`` is that of the split's test part. They are NaN
     where there are none. ``interrupted`` is what ended it early, Ctrl-C or SIGTERM, or nothing; ``kept`` the share kept
-    of what was learned of each column, where columns can be taken back to their marginals; ``refit`` whether it then
-    learned from what was held out too; ``weights`` the numbers in the model; ``diverged`` whether training diverged
-    after the best model.
+    of what was learned of each column, where columns can be taken back to their marginals; ``weights`` the
+    numbers in the model; ``diverged`` whether training diverged after the best model.
     """
 
     path: Path
@@ -74,7 +73,6 @@ class Run:
     playing: PlayReport | None = None
     verdict: Verdict | None = None
     kept: dict[str, float] = field(default_factory=dict)
-    refit: bool = False
     test: float = math.nan
     weights: int = 0
     events: int = 0
@@ -140,7 +138,7 @@ def train(
     console = make_console(quiet=not cfg.callbacks.progress or not is_first())
 
     feature = {name_of(str(name)): _given(options) for name, options in cfg.feature.items()}
-    options = {str(key): value for key, value in cfg.dataset.items() if key not in ("refit", "hear_masked")}
+    options = {str(key): value for key, value in cfg.dataset.items() if key != "hear_masked"}
     data = EventDataModule(**options, seed=cfg.seed, feature=feature)
     if cfg.callbacks.progress and is_first():
         data.progress = show_reading
@@ -148,20 +146,14 @@ def train(
     test = data.test if cfg.test else None  # before anything is learned: there may be none
     start = start or choose_start(cfg, data)
     learn = partial(_learn, data=data, test=test, console=console, callbacks=callbacks, loggers=loggers)
-    run, decided, augmentation = learn(cfg, start, folder)
+    run, decided = learn(cfg, start, folder)
     if start.chosen and not run.interrupted and run.unclear:
         found = f"{run.score:.2f} nats per event, not clearly below the marginal baseline of {run.marginal:.2f}"
         print_filled(console, f"{found}: learns from scratch too, and the better stays")
         scratch = OmegaConf.merge(cfg, {"output": str(folder / "scratch.pt")})
-        other, its_config, its_augmentation = learn(scratch, Start(), folder / runs.SCRATCH)
+        other, its_config = learn(scratch, Start(), folder / runs.SCRATCH)
         if other.score < run.score:
-            other = replace(other, path=other.path.replace(cfg.output), folder=folder)
-            run, decided, augmentation = other, its_config, its_augmentation
-    refits = cfg.dataset.refit and data.valid and not run.interrupted
-    if refits and agree(is_first() and "refit" not in run.model.summary):
-        with quiet():
-            run = replace(run, interrupted=refit(decided, data, run.path, augmentation, console))
-        run = replace(run, refit="refit" in run.model.summary)
+            run, decided = replace(other, path=other.path.replace(cfg.output), folder=folder), its_config
     run = replace(run, seconds=time.monotonic() - began)
     if is_first():
         run.result.write(folder)
@@ -192,7 +184,7 @@ def _learn(
     console: Console,
     callbacks: Sequence[L.Callback],
     loggers: Sequence[Logger],
-) -> tuple[Run, DictConfig, WindowAugmentation]:
+) -> tuple[Run, DictConfig]:
     """Train and score one model that begins with a base, or with nothing; return what was decided for it too."""
     data.fine_tuned = start.base is not None
     limits = Limits.of(composed, data)
@@ -239,7 +231,7 @@ def _learn(
                 logger.save()
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
-    return run, cfg, augmentation
+    return run, cfg
 
 
 def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits, start: Start) -> DictConfig:
@@ -341,7 +333,7 @@ def _score(
     if "held_out" in summary:  # a run that went on found nothing better than what had been scored before
         scored, kept = summary["held_out"], summary.get("kept", {})
         score, marginal = scored["nats_per_event"], scored["marginal"]
-        run = replace(run, score=score, marginal=marginal, kept=kept, refit="refit" in summary)
+        run = replace(run, score=score, marginal=marginal, kept=kept)
     elif data.valid:
         kept = summary["kept"] = shrink(model, data.valid_sample)
         result = evaluate(model, data.scored_sample)
@@ -442,8 +434,6 @@ def conclude(console: Console, cfg: DictConfig, run: Run) -> None:
         print_filled(console, f"Could not learn when each value of {' and '.join(unlearned)} comes, only how often")
     if partly := [f"{name} {share:.0%}" for name, share in run.kept.items() if 0 < share < 1]:
         print_filled(console, f"Of what it learned so much holds for new music, and is kept: {', '.join(partly)}")
-    if run.refit:
-        console.print("Then it learned from that too: the score is from before it")
     if run.playing:
         print_filled(console, run.playing.sentence())
         if run.playing.collapsed:

@@ -24,14 +24,10 @@ LEAST = 256
 
 @dataclass(frozen=True)
 class DataSplit:
-    """A data set in parts: what is learned from, held out to stop by, and kept for the test.
-
-    ``whole`` is the first two together, uncut where they were cut: what a model may learn from once it has been scored.
-    """
+    """A data set in parts: what is learned from, held out to stop by, and kept for the test."""
 
     train: Collection
     valid: Collection
-    whole: Collection
     by_sequence: bool
     notes: list[str] = field(default_factory=list)
     test: Collection | None = None
@@ -47,7 +43,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     whole = Collection.of(sequences)
     lengths = whole.lengths
     if whole.events < FEW or fraction == 0:
-        return DataSplit(whole, whole.take([]), whole, by_sequence=False)
+        return DataSplit(whole, whole.take([]), by_sequence=False)
     group, pairs, note = group_near_duplicates(whole)
     notes = [note] if note else []
     if pairs:
@@ -66,7 +62,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
                 held[i] = max(continued, held[i] if lengths[i] == lengths[longest] else 0)
         held[held < 2] = 0
         ends = whole.cut(lengths - held, lengths).take(np.flatnonzero(held))
-        return DataSplit(whole.cut(0, lengths - held), ends, whole, by_sequence=False, notes=notes)
+        return DataSplit(whole.cut(0, lengths - held), ends, by_sequence=False, notes=notes)
     sizes = np.bincount(group, lengths, len(group))
     order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
     order = list(dict.fromkeys(group[order].tolist()))
@@ -79,7 +75,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     drawn = drawn or [min(order, key=lambda i: sizes[i])]
     held = np.isin(group, drawn)
     train, valid = (whole.take(np.flatnonzero(chosen)) for chosen in (~held, held))
-    return DataSplit(train, valid, whole, by_sequence=True, notes=notes)
+    return DataSplit(train, valid, by_sequence=True, notes=notes)
 
 
 def split_by_file(
@@ -123,7 +119,7 @@ def split_by_file(
         return replace(parts, notes=[*notes, *parts.notes], test=test)
     if not (valid.lengths >= 2).any():
         raise HachimachiError(f"{split.path}: valid: no sequence has two events; expected something to validate by")
-    return DataSplit(train, valid, train.join(valid), by_sequence=True, notes=notes, test=test)
+    return DataSplit(train, valid, by_sequence=True, notes=notes, test=test)
 
 
 def sample(sequences: Sequence[EventSequence], most: int, seed: int) -> Collection:
@@ -187,7 +183,7 @@ def shorten(parts: DataSplit, most: int | None, seed: int) -> DataSplit:
     if several and any(length < lengths[i] for i, length in kept.items()):
         which += ", one of them cut"
     note = f"limited to {most:,} of {events:,} events: {which}"
-    return replace(parts, train=train, whole=train.join(parts.valid), notes=[*parts.notes, note])
+    return replace(parts, train=train, notes=[*parts.notes, note])
 
 
 def draw(lengths: Sequence[int], most: int, seed: int) -> dict[int, int]:

@@ -25,7 +25,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
@@ -94,7 +93,7 @@ def make_trainer(
 
 
 def fit(
-    trainer: L.Trainer, module: EventModule, data: EventDataModule | DataLoader[Tensor], ckpt_path: str | None = None
+    trainer: L.Trainer, module: EventModule, data: EventDataModule, ckpt_path: str | None = None
 ) -> str:
     """Train; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
@@ -109,7 +108,7 @@ def fit(
         checkpoint.write(trainer)
     at_once = ended == "Ctrl-C"  # a second one: the first ends a run as SIGTERM does
     ended = (stop.reason if stop and trainer.world_size > 1 else "") or ended
-    if isinstance(data, EventDataModule) and data.valid and module.unvalidated and not at_once:
+    if data.valid and module.unvalidated and not at_once:
         with isolate_rng():
             interrupted = _interruption(trainer, lambda: trainer.validate(module, datamodule=data, verbose=False))
         if checkpoint and not interrupted:  # for the best score
@@ -147,15 +146,6 @@ def _interruption(trainer: L.Trainer, work: Callable[[], object]) -> str:
     return ""
 
 
-def fit_on(
-    cfg: DictConfig, data: DataLoader[Tensor], module: EventModule, callbacks: list[L.Callback], steps: int
-) -> str:
-    """Train for a number of optimizer steps on batches of windows and validate nothing; return as :func:`fit`."""
-    options = {"max_epochs": -1, "max_steps": steps, "logger": False, "enable_checkpointing": False}
-    options |= {key: cfg.trainer[key] for key in ("accumulate_grad_batches",) if key in cfg.trainer}
-    return fit(_make(cfg, callbacks, None, **options), module, data)
-
-
 def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, **options: Any) -> L.Trainer:
     """Return Lightning's trainer for the devices of a config, with a clock. Raises `HachimachiError`: a device that is
     not there, several machines that do not know of each other, or arguments that Lightning does not take."""
@@ -165,10 +155,7 @@ def _make(cfg: DictConfig, callbacks: list[L.Callback], minutes: float | None, *
         raise HachimachiError(f"trainer.num_nodes={cfg.trainer.num_nodes}: {', '.join(missing)} not set; {advice}")
     if cfg.trainer.threads:  # else Lightning gives every one of several processes as many as there are cores for it
         os.environ.setdefault("OMP_NUM_THREADS", str(cfg.trainer.threads))
-    if distributed.count(cfg) > 1:
-        stops = any(isinstance(each, StopGracefully) for each in callbacks)
-        callbacks = callbacks if stops else [*callbacks, StopGracefully(minutes)]
-    elif minutes:
+    if minutes and distributed.count(cfg) == 1:  # several processes agree on when
         callbacks = [*callbacks, TimeLimit(timedelta(minutes=minutes), verbose=False)]
     together = cfg.trainer.strategy == "ddp" or distributed.count(cfg) > 1
     defaults: dict[str, Any] = {

@@ -91,10 +91,9 @@ def test_a_run_ends_the_same_as_from_memory(tmp_path: Path, make_pieces: Any, mo
     scores = []
     for suffix in ("json", "arrow"):
         io.write(f"a.{suffix}", make_pieces([60, 70, 80, 90, 100]))
-        run = train(compose([f"dataset.path=a.{suffix}", f"output={suffix}.pt", "dataset.refit=true", *words]))
-        scores.append((run.score, run.refit, sum(float(each.detach().sum()) for each in run.model.parameters())))
+        run = train(compose([f"dataset.path=a.{suffix}", f"output={suffix}.pt", *words]))
+        scores.append((run.score, sum(float(each.detach().sum()) for each in run.model.parameters())))
     assert scores[0] == scores[1]
-    assert scores[0][1]
 
 
 def test_a_split_may_cut_what_is_on_disk(save: Callable[[list[EventSequence]], Path], tmp_path: Path) -> None:
@@ -104,7 +103,6 @@ def test_a_split_may_cut_what_is_on_disk(save: Callable[[list[EventSequence]], P
     data.setup()
     assert sorted(tags(data.train_dataloader())) == [*range(40), *range(100, 150)]
     assert tags(data.val_dataloader()) == list(range(45, 65))
-    assert len(data.parts.whole) == 3
 
 
 @pytest.mark.usefixtures("small_pools")

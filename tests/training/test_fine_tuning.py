@@ -176,13 +176,6 @@ def test_a_run_from_scratch_goes_on_from_scratch(bases: dict[str, Path]) -> None
     assert "init" not in run.model.summary
 
 
-def test_a_refit_of_a_fine_tuned_model_knows_its_augmentation(bases: dict[str, Path]) -> None:
-    assert bases
-    run = go("trainer.max_epochs=2", "dataset.refit=true")
-    assert run.refit
-    assert run.model.summary["init"]["name"] == "piano"
-
-
 def test_dropout_is_on_while_a_loaded_model_learns(bases: dict[str, Path]) -> None:
     assert bases
     seen: list[Any] = []

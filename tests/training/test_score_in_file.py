@@ -19,7 +19,6 @@ from tests.training.test_run_ends import diverge
 
 pytestmark = pytest.mark.usefixtures("folder")
 WORDS = [*TINY, "logger=none", "callbacks.pictures=false", "trainer.check_val_every_n_epoch=2", "optimizer.lr=0.01"]
-REFIT = "Then it learned from that too: the score is from before it"
 
 
 class After(L.Callback):
@@ -109,7 +108,6 @@ def assert_honest(run: Run, printed: str) -> None:
     assert model.summary["data"]["fingerprint"] == data.fingerprint()
     line = [line for line in printed.splitlines() if line.startswith(f"{run.path}: ")][-1]
     assert line == f"{run.path}: {found.nats_per_event:.2f} nats per event on what was held out,"
-    assert REFIT not in printed
 
 
 def test_diverged_after_the_best(
@@ -123,25 +121,3 @@ def test_diverged_after_the_best(
     assert run.model.summary["steps"] == 4
     assert "Training diverged, the best before that is kept" in printed
     assert_honest(run, printed)
-
-
-@pytest.mark.parametrize("again", [False, True], ids=["refit", "gone on from, nothing better"])
-def test_refit_it_is_from_before_and_that_is_said(
-    save: Callable[..., None], capsys: pytest.CaptureFixture[str], again: bool
-) -> None:
-    save(300)
-    before = go("output=before.pt", folder="before")
-    run = go("dataset.refit=true", folder="first")
-    if again:
-        nothing_better()
-        capsys.readouterr()
-        run = go(*GO_ON)
-    printed = capsys.readouterr().out
-    assert run.refit
-    assert run.score == before.score == run.model.summary["held_out"]["nats_per_event"]
-    assert run.model.summary["held_out"]["before_refit"]
-    assert printed.count(REFIT) == 1
-    data = EventDataModule("data.json")
-    data.setup()
-    assert evaluate(before.model, data.scored_sample).nats_per_event == pytest.approx(run.score, abs=1e-9)
-    assert evaluate(run.model, data.scored_sample).nats_per_event != pytest.approx(run.score, abs=1e-6)

@@ -9,7 +9,7 @@ import torch
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.training.finish import SHARES, shrink
+from hachimachi.training.shrinkage import SHARES, shrink
 
 
 @pytest.fixture

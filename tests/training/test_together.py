@@ -97,11 +97,10 @@ def test_going_on_they_do_not_all_draw_what_the_first_would() -> None:
 
 def test_the_command_starts_them_itself(tmp_path: Path, make_pieces: Any, hxmx_process: Any) -> None:
     io.write(tmp_path / "my data.json", make_pieces([120]))
-    words = ("my data.json", "my model.pt", *TINY, *DDP, "trainer.max_epochs=2", "dataset.refit=true")
+    words = ("my data.json", "my model.pt", *TINY, *DDP, "trainer.max_epochs=2")
     done = hxmx_process("train", *words, cwd=tmp_path, timeout=480)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("nats per event on what was held out") == 1
-    assert "Then it learned from that too" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my data.json", "my model.pt", "outputs"]
     [run] = (tmp_path / "outputs" / "train").iterdir()
     assert {path.name for path in run.iterdir()} == {

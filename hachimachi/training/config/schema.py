@@ -101,7 +101,6 @@ class DatasetConfig:
     clock: bool | None = _flag(null=True)
     hear_masked: bool = _flag()
     num_workers: int = _whole(0)
-    refit: bool = _flag()
 
 
 @dataclass
