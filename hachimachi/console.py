@@ -12,7 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from io import UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -169,7 +169,6 @@ def shorten(name: str) -> str:
 
 SOON = 0.5  # seconds within which reading is over before a bar could be read
 OFTEN = 10.0  # seconds between two lines where there is no terminal
-LONG = 300_000  # events; with fewer, work such as writing them is done at once
 
 
 def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> Iterator[Path]:
@@ -194,13 +193,3 @@ def show_reading(files: Sequence[Path], clock: Callable[[], float] = time.monoto
                 stack.enter_context(progress)
             yield path
             progress.advance(task)
-
-
-@contextmanager
-def show_work(description: str, events: int) -> Iterator[None]:
-    """Show on a terminal what takes its time, if there are many events."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    with console.status(description) if console.is_terminal and events >= LONG else nullcontext():
-        yield

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rich.console
 
-from hachimachi.console import LONG, show_reading, show_work
+from hachimachi.console import show_reading
 
 FILES = [Path(f"{number}.mid") for number in range(30)]
 
@@ -49,12 +49,3 @@ def test_what_takes_long_shows_how_far_it_is(screen: tuple[io.StringIO, bool]) -
         assert written.splitlines()[0] == "reading: 3 of 30 files"
         assert "\x1b" not in written
         assert len(written.splitlines()) == 7
-
-
-def test_work_on_many_events_is_named(screen: tuple[io.StringIO, bool]) -> None:
-    with show_work("writing data.json", LONG - 1):
-        pass
-    assert screen[0].getvalue() == ""
-    with show_work("writing data.json", LONG):
-        pass
-    assert ("writing data.json" in screen[0].getvalue()) == screen[1]

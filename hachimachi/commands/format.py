@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hachimachi.commands.options import FiniteRange, NamedValues, check_apart, named_option, plugin_option
-from hachimachi.console import narrow_console, report_table, shorten, show_reading, show_work
+from hachimachi.console import narrow_console, report_table, shorten, show_reading
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def command(  # noqa: PLR0913  (click's options)
         sequences = read(sources, report, midi=midi, without=outputs, progress=show_reading)
         dropped = [name for text in drop for name in _names(text)]
         sequences = _transform(sequences, report, only, dropped, max_gap, min_length, distinct)
-        with show_work(f"writing {output}", report.events):
-            write(output, sequences, report)
+        write(output, sequences, report)
     finally:
         if report_path and (report.files or report.refused):
             write_report(report_path, report)
@@ -168,8 +167,7 @@ def _transform(
         sequences = drop_columns(sequences, drop)
     if min_length:
         sequences = keep_long(sequences, min_length, report)
-    with show_work("looking for near duplicates", sum(map(len, sequences))):
-        report.duplicates = find_near_duplicates(sequences)
+    report.duplicates = find_near_duplicates(sequences)
     if distinct:
         sequences = drop_near_duplicates(sequences, report)
     report.measure(sequences)

@@ -1,9 +1,10 @@
-"""Arrow files: columns ``sequence``, float64 ``time`` if there is time, and each feature in the smallest exact type."""
+"""Arrow files, and collections of them that stay on disk: columns ``sequence``, float64 ``time`` if there is time, and
+each feature in the smallest exact type."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError, located
 from hachimachi.events import TIME, EventSequence, Feature
 from hachimachi.io.atomic import replacing
-from hachimachi.io.collection import BLOCK
+from hachimachi.io.collection import BLOCK, POOL, Indices
 from hachimachi.io.csv_format import feature_of
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.io.report import Report
@@ -101,7 +102,7 @@ TYPES = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32
 def parse(data: bytes, file: str, report: Report) -> list[EventSequence]:
     """Read all sequences of a file into memory, as :class:`ArrowFile`; rows in messages are counted from 1."""
     arrow = ArrowFile(data)
-    note_left_out(arrow, file, report)
+    arrow.note_left_out(file, report)
     index = arrow.index
     table = np.concatenate([np.column_stack(arrow.read(block)).astype(np.float64) for block in arrow.blocks])
     sequences = []
@@ -151,14 +152,9 @@ def choose_types(sequences: Sequence[EventSequence], previous: Sequence[type] | 
     return chosen
 
 
-def note_left_out(arrow: ArrowFile, file: str, report: Report) -> None:
-    """Report the columns that are not read."""
-    for name in arrow.left_out:
-        report.count(f"column {name!r} left out: row numbers of pandas", file, 1)
-
-
 PANDAS = "__index_level_"  # prefix of the columns in which pandas stores row numbers
 Column = NDArray[Any]
+Rows = NDArray[np.float64]
 
 
 class RowBlock(NamedTuple):
@@ -203,7 +199,11 @@ class ArrowFile:
                 expected = "expected seconds from 0 that never go back within a sequence"
                 raise HachimachiError(f"row {row + 1}, column {TIME!r}: found {first[row]:g}, {expected}")
         self.index = index
-        self.left_out = [name for name in self.schema.names if name not in (SEQUENCE, *self.columns)]
+
+    def note_left_out(self, name: str, report: Report) -> None:
+        """Report the columns that are not read, under the name of the file."""
+        for column in sorted(set(self.schema.names) - {SEQUENCE, *self.columns}):
+            report.count(f"column {column!r} left out: row numbers of pandas", name)
 
     def read(self, block: RowBlock) -> list[Column]:
         """Return the numbers of all columns in a block, each of shape (N,), perhaps views of the mapped file; what is
@@ -357,3 +357,123 @@ def open_arrow(path: Path) -> ArrowFile:
     """Return an Arrow file; its path is part of the message of any error."""
     with located(path):
         return ArrowFile(path)
+
+
+OPEN = 3 * POOL * BLOCK // 2
+"""Events mapped at a time, some 150 MB: a pool, and blocks that windows reach into. Each block is mapped by itself, so
+that its pages, which count as the process's own, are freed with it."""
+
+
+class ArrowSource:
+    """Arrow files, alike in features, as the source of a collection; pickled without its memory maps."""
+
+    resident = False
+
+    def __init__(self, paths: Sequence[Path], names: Sequence[str], report: Report) -> None:
+        self.files = [open_arrow(path) for path in paths]
+        first = self.files[0].index
+        self.features, self.temporal = first.features, first.temporal
+        for path, file, name in zip(paths, self.files, names, strict=True):
+            if file.index.features != self.features:
+                difference = describe_difference(file.index.features, self.features)
+                raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
+            if file.index.temporal != self.temporal:
+                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
+            file.note_left_out(name, report)
+        self.paths = list(paths)
+        named = zip(self.files, names, strict=True)
+        self.names: Sequence[str] = [each or name for file, name in named for each in file.index.names]
+        self.lengths = np.concatenate([file.index.lengths for file in self.files])
+        self.owner = np.repeat(np.arange(len(self.files)), [len(file.index.names) for file in self.files])
+        self.offsets = np.concatenate([np.cumsum(file.index.lengths) - file.index.lengths for file in self.files])
+        events = np.cumsum([0, *(-(-file.events // BLOCK) * BLOCK for file in self.files)])
+        self.positions = events[self.owner] + self.offsets
+        self._open: OrderedDict[tuple[int, int], list[Column]] = OrderedDict()  # the least recently used first
+        self._opened = 0
+
+    def is_compressed(self) -> bool:
+        """Return whether any file would have to be decompressed again for each block."""
+        return any(file.is_compressed() for file in self.files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict(), "_opened": 0}
+
+    def rows(self, sequence: int, start: int, stop: int) -> Rows:
+        """Return rows of a sequence; see :class:`~hachimachi.io.collection.Source`."""
+        back = int(self.temporal and start > 0)  # the event before gives the first inter-event time
+        rows = self._read(sequence, start - back, stop)
+        if self.temporal:
+            between = np.diff(rows[:, 0], prepend=np.nan)
+            self._check(int(self.owner[sequence]), rows[:, 0], between, self.offsets[sequence] + start - back)
+            rows[:, 0] = between
+        return rows[back:]
+
+    def blocks(self, which: Indices, first: Indices, stop: Indices) -> Iterator[Rows]:
+        """Yield the rows of parts of sequences, block by block of the files; see
+        :class:`~hachimachi.io.collection.Source`."""
+        some = stop > first
+        owner, begins, ends = (each[some] for each in (self.owner[which], *(self.offsets[which] + (first, stop))))
+        for number in np.unique(owner).tolist():
+            heads, tails = (np.sort(each[owner == number]) for each in (begins, ends))
+            before = np.nan  # time of the last event of the block before
+            for i, block in enumerate(self.files[number].blocks):
+                columns, bounds = self._block(number, i), (block.start, block.start + block.stop - block.first)
+                (begin, end), (over, closing) = (np.searchsorted(each, bounds) for each in (heads, tails))
+                started, ended = (
+                    np.bincount(each - block.start, minlength=len(columns[0]))
+                    for each in (heads[begin:end], tails[over:closing])
+                )
+                inside = np.cumsum(started - ended) + begin - over  # parts that each event is in
+                rows = np.stack(columns, axis=1, dtype=np.float64, casting="unsafe")
+                if self.temporal:
+                    time = rows[:, 0].copy()
+                    between = np.diff(time, prepend=before)
+                    between[started * (inside == started) > 0] = np.nan
+                    self._check(number, time, np.where(inside > 0, between, 0.0), block.start)
+                    rows[:, 0], before = between, time[-1]
+                yield rows[inside > 0]
+
+    def events(self, sequence: int, start: int, stop: int) -> EventSequence:
+        """Return events of a sequence."""
+        table = self._read(sequence, start, stop)
+        time = table[:, 0].copy() if self.temporal else None
+        with located(f"{self.paths[int(self.owner[sequence])]}: sequence {self.names[sequence]!r}"):
+            return EventSequence(self.features, table[:, self.temporal :], time, self.names[sequence])
+
+    def _read(self, sequence: int, start: int, stop: int) -> Rows:
+        """Return numbers as in the file, shape (stop − start, columns)."""
+        number = int(self.owner[sequence])
+        file, offset = self.files[number], int(self.offsets[sequence])
+        first, stop = offset + start, offset + stop
+        rows = np.empty((stop - first, len(file.columns)))
+        i = file.find(first) if stop > first else 0
+        at = first
+        while at < stop:
+            block = file.blocks[i]
+            end = min(stop, block.start + block.stop - block.first)
+            for column, values in enumerate(self._block(number, i)):
+                rows[at - first : end - first, column] = values[at - block.start : end - block.start]
+            at, i = end, i + 1
+        return rows
+
+    def _block(self, number: int, i: int) -> list[Column]:
+        key = number, i
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        file = self.files[number]
+        with located(self.paths[number]):
+            self._open[key] = file.read(file.blocks[i])
+        self._opened += len(self._open[key][0])
+        while self._opened > OPEN and len(self._open) > 1:
+            _, columns = self._open.popitem(last=False)
+            self._opened -= len(columns[0])
+        return self._open[key]
+
+    def _check(self, number: int, time: Rows, between: Rows, start: int) -> None:
+        """Refuse time that goes back, by inter-event times, of events from row ``start`` of a file on: another program
+        has changed it."""
+        if (between < 0).any():
+            row = int((between < 0).argmax())
+            where = f"{self.paths[number]}: row {start + row + 1}, column {TIME!r}"
+            raise HachimachiError(f"{where}: found {time[row]:g}, expected seconds that never go back in a sequence")

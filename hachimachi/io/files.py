@@ -181,7 +181,7 @@ def open_collection(source: Sources, report: Report | None = None, *, progress: 
     sources, found = paths_of(source), Report()
     files = many.find_files(sources, READERS, found)
     if all(file.suffix.lower() == ARROW for file in files):
-        from hachimachi.io.arrow_source import ArrowSource
+        from hachimachi.io.arrow import ArrowSource
 
         opened = ArrowSource(list(progress(files)), many.names_of(files, sources), found)
         if not opened.is_compressed():

@@ -97,8 +97,7 @@ def test_kinds_of_numbers(path: Path) -> None:
 
 
 def test_sequences_that_reach_over_blocks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("arrow", "arrow_source"):
-        monkeypatch.setattr(f"hachimachi.io.{module}.BLOCK", 3)
+    monkeypatch.setattr("hachimachi.io.arrow.BLOCK", 3)
     columns = {"sequence": ["a"] * 4 + ["b"] * 6 + ["c"], "time": [0, 1, 2, 3, 0, 1, 1, 5, 6, 7, 4], "x": range(11)}
     save(pa.table({name: list(values) for name, values in columns.items()}), path)
     found = io.open_collection(path)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hachimachi import io
 from hachimachi.events import EventSequence, Feature
-from hachimachi.io.arrow_source import ArrowSource
+from hachimachi.io.arrow import ArrowSource
 from hachimachi.io.collection import Collection, Summary
 
 LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any)
@@ -40,9 +40,8 @@ def tagged(lengths: Sequence[int], temporal: bool = True) -> list[EventSequence]
 def on_disk(pieces: Sequence[EventSequence], shards: int = 1) -> Iterator[Collection]:
     """Open sequences from disk, in blocks of 16 events of which only few are open at a time."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        for module in ("arrow", "arrow_source"):
-            patch.setattr(f"hachimachi.io.{module}.BLOCK", 16)
-        patch.setattr("hachimachi.io.arrow_source.OPEN", 40)
+        patch.setattr("hachimachi.io.arrow.BLOCK", 16)
+        patch.setattr("hachimachi.io.arrow.OPEN", 40)
         cuts = [len(pieces) * each // shards for each in range(shards + 1)]
         for first, stop in pairwise(cuts):
             if any(map(len, pieces[first:stop])):

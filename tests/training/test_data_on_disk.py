@@ -48,7 +48,7 @@ def save(tmp_path: Path) -> Callable[[list[EventSequence]], Path]:
 def small_pools() -> Iterator[None]:
     """Make blocks of 32 events, and pools of 4 blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("io.arrow", "io.arrow_source", "training.data"):
+        for module in ("io.arrow", "training.data"):
             patch.setattr(f"hachimachi.{module}.BLOCK", 32)
         patch.setattr("hachimachi.training.data.POOL", 4)
         yield

@@ -133,7 +133,7 @@ def test_gone_on_after_a_crash(monkeypatch: pytest.MonkeyPatch, step: int) -> No
 @pytest.mark.parametrize("step", [2, 4])
 def test_gone_on_from_disk(save: Callable[..., None], monkeypatch: pytest.MonkeyPatch, workers: int, step: int) -> None:
     """In the middle of an epoch and at its end, read in several pools."""
-    for module in ("io.arrow", "io.arrow_source", "training.data"):
+    for module in ("io.arrow", "training.data"):
         monkeypatch.setattr(f"hachimachi.{module}.BLOCK", 32)
     monkeypatch.setattr("hachimachi.training.data.POOL", 2)
     save(170, path="data.arrow")
