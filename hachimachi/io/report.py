@@ -47,6 +47,14 @@ SUSTAINED = "notes that ring on under the sustain pedal: each ends where it lets
 NOTICES = {EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED}
 NOTICES |= {PEDAL_UNHEEDED, PEDAL_COLUMN, PEDAL_RINGS, SUSTAINED}
 
+# how a remark is put where it is of one: a note that goes on when its key is struck again: it ends there
+_ONE = (
+    (r"^((?:tempo |control )?\w+?)s\b", r"\1"),
+    (r"^(\w+ or \w+)s\b", r"\1"),
+    (r"\b(they|that|announces) are\b", r"\1 is"),
+)
+_ONE += ((r"\b(they|that) go\b", r"\1 goes"), (r"\b(they|that) (begin|belong|ring|count|end|hold|sound)\b", r"\1 \2s"))
+_ONE += ((r"\bthey\b", "it"), (r"\btheir\b", "its"))
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]  # what happened → how often in which file or sequence
 
@@ -115,7 +123,7 @@ class Report:
     def faults(self) -> list[str]:
         """A line for each reason why anything was mended or refused; empty where all is well."""
         odd = {remark: files for remark, files in self.remarks.items() if remark not in NOTICES}
-        mended = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in odd.items()]
+        mended = [f"{_counted(files.total(), remark)} ({_where(files)})" for remark, files in odd.items()]
         refused = [f"left out {listed(names, most=1)}: {reason}" for reason, names in self.reasons().items()]
         return refused + mended
 
@@ -140,8 +148,11 @@ class Report:
     def lines(self, most: int = 10) -> list[str]:
         """Return a line for each interpretation, remark and reason to drop, then up to ``most`` refused files."""
         noted = [*self.understood.items(), *self.remarks.items()]
-        remarks = [f"{files.total():,} {remark} ({_where(files)})" for remark, files in noted]
-        dropped = [f"{files.total():,} events left out: {why} ({_where(files)})" for why, files in self.dropped.items()]
+        remarks = [f"{_counted(files.total(), remark)} ({_where(files)})" for remark, files in noted]
+        dropped = [
+            f"{_counted(files.total(), 'events left out')}: {why} ({_where(files)})"
+            for why, files in self.dropped.items()
+        ]
         refused = [f"left out: {name}: {reason}" for name, reason in list(self.refused.items())[:most]]
         rest = len(self.refused) - most
         return remarks + dropped + refused + ([f"left out: {rest:,} more files"] if rest > 0 else [])
@@ -150,6 +161,12 @@ class Report:
 def _count(account: Account, reason: str, name: str, times: int) -> None:
     if times:
         account.setdefault(reason, Counter())[name] += times
+
+
+def _counted(number: int, remark: str) -> str:
+    for plural, singular in _ONE if number == 1 else ():
+        remark = re.sub(plural, singular, remark)
+    return f"{number:,} {remark}"
 
 
 def _where(files: Counter[str]) -> str:
