@@ -46,6 +46,16 @@ OFTEN = ("init", "trainer.max_epochs", "trainer.max_minutes", "model.size", "opt
 class TrainCommand(click.Command):
     """A command whose help is written from the folder conf/."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse words; a key of the config that is written as an option is told how it is written."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            key = error.option_name.lstrip("-").replace("-", "_")
+            if near := [each.name for each in list_keys() if key == each.name.rpartition(".")[2]]:
+                raise WrongCall(f"No such option '{error.option_name}'; did you mean {near[0]}=…?") from error
+            raise
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
         """Write usage, examples, groups with their options, keys used often, and flags."""
         lines = ["\nGroups and their options (* is the default):"]

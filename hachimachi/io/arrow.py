@@ -226,6 +226,7 @@ class ArrowFile:
         reader = self._open([self.schema.get_field_index(name) for name in names])
         with _as_one_line():
             batch = reader.get_batch(block.batch).slice(block.first, block.stop - block.first)
+            batch.validate(full=True)  # a code beyond its dictionary would be read from memory that is not its own
         return [batch.column(name) for name in names]
 
     def find(self, row: int) -> int:

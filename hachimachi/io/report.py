@@ -47,6 +47,14 @@ SUSTAINED = "notes that ring on under the sustain pedal: each ends where it lets
 NOTICES = {EMPTY, SURPLUS, ELSEWHERE, SILENCE, SILENT_BEATS, FRAMES, SEQUENTIAL, REPEATED}
 NOTICES |= {PEDAL_UNHEEDED, PEDAL_COLUMN, PEDAL_RINGS, SUSTAINED}
 
+# how a remark is put where it is of one: a note that goes on when its key is struck again: it ends there
+_ONE = (
+    (r"^((?:tempo |control )?\w+?)s\b", r"\1"),
+    (r"^(\w+ or \w+)s\b", r"\1"),
+    (r"\b(they|that|announces) are\b", r"\1 is"),
+)
+_ONE += ((r"\b(they|that) go\b", r"\1 goes"), (r"\b(they|that) (begin|belong|ring|count|end|hold|sound)\b", r"\1 \2s"))
+_ONE += ((r"\bthey\b", "it"), (r"\btheir\b", "its"))
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|b'[^']*'|[-+]?\d[\d,.e+-]*")
 Account = dict[str, Counter[str]]  # what happened → how often in which file or sequence
 
@@ -145,9 +153,15 @@ def _count(account: Account, reason: str, name: str, times: int) -> None:
 
 def _lines(account: Account) -> list[str]:
     return [
-        f"{files.total():,} {what} ({next(iter(files)) if len(files) == 1 else f'in {len(files):,} files'})"
+        f"{_counted(files.total(), what)} ({next(iter(files)) if len(files) == 1 else f'in {len(files):,} files'})"
         for what, files in account.items()
     ]
+
+
+def _counted(number: int, remark: str) -> str:
+    for plural, singular in _ONE if number == 1 else ():
+        remark = re.sub(plural, singular, remark)
+    return f"{number:,} {remark}"
 
 
 SUFFIXES = (".csv", ".json")

@@ -131,6 +131,8 @@ def train(
     began = time.monotonic()
     expect(isinstance(cfg, DictConfig), "config", cfg, "what compose([…]) returns")
     cfg = check(cfg)  # keys may have been set since it was composed
+    if cfg.trainer.accelerator == "cuda" and not torch.cuda.is_available():
+        raise HachimachiError("trainer.accelerator=cuda: not on this machine; `hxmx devices` lists what is")
     if cfg.ckpt_path:
         checkpoint, resumed = runs.find_checkpoint(cfg.ckpt_path)
         cfg.ckpt_path, folder = plain(str(checkpoint)), folder or resumed

@@ -34,13 +34,13 @@ SAME = {
     "utf-16": (PLAIN.encode("utf-16"), ""),
     "utf-16, big end first": ("\ufeff".encode("utf-16-be") + PLAIN.encode("utf-16-be"), ""),
     "utf-32": (PLAIN.encode("utf-32"), ""),
-    "semicolons": (PLAIN.replace(",", ";"), "files with ';' between values"),
-    "tabs": (PLAIN.replace(",", "\t"), "files with TAB between values"),
-    "white space": (" time   x y\n 0 1\t0.5 \n0.25  2  -3\n", "files with spaces between values"),
-    "decimal commas": (PLAIN.replace(",", ";").replace(".", ","), "files with decimal commas"),
-    "decimal commas, tabs": (PLAIN.replace(",", "\t").replace(".", ","), "files with decimal commas"),
-    "decimal commas, quoted": ('time,x,y\n0,1,"0,5"\n"0,25",2,-3\n', "files with decimal commas"),
-    "directive": ("sep=;\n" + PLAIN.replace(",", ";"), "files with ';' between values"),
+    "semicolons": (PLAIN.replace(",", ";"), "file with ';' between values"),
+    "tabs": (PLAIN.replace(",", "\t"), "file with TAB between values"),
+    "white space": (" time   x y\n 0 1\t0.5 \n0.25  2  -3\n", "file with spaces between values"),
+    "decimal commas": (PLAIN.replace(",", ";").replace(".", ","), "file with decimal commas"),
+    "decimal commas, tabs": (PLAIN.replace(",", "\t").replace(".", ","), "file with decimal commas"),
+    "decimal commas, quoted": ('time,x,y\n0,1,"0,5"\n"0,25",2,-3\n', "file with decimal commas"),
+    "directive": ("sep=;\n" + PLAIN.replace(",", ";"), "file with ';' between values"),
     "quoted": ('"time","x","y"\n"0","1","0.5"\n"0.25", "2" ,"-3"\n', ""),
     "spaces": (" time , x,y \n 0, 1 , 0.5\n0.25 ,2,-3 \n", ""),
     "trailing separators": ("time,x,y,\n0,1,0.5,\n0.25,2,-3,\n", ""),
@@ -48,8 +48,8 @@ SAME = {
     "empty rows at the end": (PLAIN + "\n  \n,,\n,,\n\n", ""),
     "empty rows in front": ("\n\n" + PLAIN, ""),
     "comments": ("# by a sensor\n%\n" + PLAIN + "# the end\n", "3 lines that begin with # or %: taken for comments"),
-    "header as a comment": ("# a sensor, of 2\n# time,x,y\n0,1,0.5\n0.25,2,-3\n", "1 lines that begin with #"),
-    "as numpy writes it": ("# time x y\n0e+00 1.0e+00 5.0e-01\n2.5e-01 2.0e+00 -3.0e+00\n", "files with spaces"),
+    "header as a comment": ("# a sensor, of 2\n# time,x,y\n0,1,0.5\n0.25,2,-3\n", "1 line that begins with #"),
+    "as numpy writes it": ("# time x y\n0e+00 1.0e+00 5.0e-01\n2.5e-01 2.0e+00 -3.0e+00\n", "file with spaces"),
     "other notations": ("time,x,y\n0.,+1,.5\n2.5E-1,2e0,-3.000\n", ""),
     "numbered rows": (",time,x,y\n0,0,1,0.5\n1,0.25,2,-3\n", "numbers the rows: left out"),
     "numbered twice": ("Unnamed: 0,time,x,y\n7,0,1,0.5\n8,0.25,2,-3\n", "numbers the rows: left out"),
@@ -77,7 +77,7 @@ def test_what_is_clear_is_read_and_told(case: str) -> None:
 def test_latin_names() -> None:
     sequence, report = taken("time,Höhe,°\n0,1,2\n".encode("latin-1"))
     assert [feature.name for feature in sequence.features] == ["Höhe", "°"]
-    assert report == "1 files read as Latin-1 text, since they are not UTF-8 (a.csv)"
+    assert report == "1 file read as Latin-1 text, since it is not UTF-8 (a.csv)"
 
 
 @pytest.mark.parametrize("number", ["1e308", "-1.7976931348623157e308", "5e-324", "123456789012345678901234567890"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -36,10 +37,8 @@ def sequence(events: int, name: str = "") -> EventSequence:
     return EventSequence(FEATURES, columns.astype(np.float64), step / 4, name)
 
 
-@pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
+def make_files(folder: Path) -> Seeds:
     """A small whole file of each kind."""
-    folder = tmp_path_factory.mktemp("seeds")
     write(folder / "x.csv", sequence(5))
     write(folder / "x.mid", sequence(5))
     write(folder / "x.json", sequence(4))
@@ -60,6 +59,11 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
         "split": SPLIT,
         "journal": journal.file.read_bytes(),
     }
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
+    return make_files(tmp_path_factory.mktemp("seeds"))
 
 
 def open_it(kind: str, path: Path) -> None:
@@ -219,3 +223,17 @@ def test_what_an_arrow_file_says_of_itself_is_not_believed(tmp_path: Path, seeds
         data = seeds["arrow"].replace(b'"lengths":[3,2]', false[:15].ljust(15))
         assert data != seeds["arrow"]
         check("arrow", path, data)
+
+
+@pytest.mark.parametrize("name", ["sequence", "pitch"])
+def test_codes_beyond_their_dictionary_are_refused(tmp_path: Path, name: str) -> None:
+    """Arrow itself would read them from memory that is not its own. Found by coverage-guided fuzzing."""
+    codes = pa.DictionaryArray.from_arrays(pa.array([0, 0, 1, 1], pa.int8()), pa.array(["60", "62"]))
+    codes = codes.cast(pa.dictionary(pa.int8(), pa.float64())) if name == "pitch" else codes
+    table = pa.table({name: codes, "velocity": [60.0, 61, 62, 63]})
+    with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as file:
+        file.write_table(table)
+    content = (tmp_path / "x.arrow").read_bytes()
+    assert len(read(tmp_path / "x.arrow")) == (2 if name == "sequence" else 1)
+    before, _, after = content.rpartition(bytes([0, 0, 1, 1, 0, 0, 0, 0]))
+    assert not check("arrow", tmp_path / "x.arrow", before + bytes([0, 0, 100, 100, 0, 0, 0, 0]) + after)

@@ -13,6 +13,8 @@ import pytest
 from hachimachi.errors import HachimachiError
 from hachimachi.events import make_sequence
 from hachimachi.io import Report, read, write
+from hachimachi.io import report as said
+from hachimachi.io.midi import write as midi_write
 from hachimachi.io.report import EMPTY, HEADER, Duplicate, write_report
 
 
@@ -119,3 +121,19 @@ def test_a_strict_report_stops_reading_and_writing(tmp_path: Path) -> None:
         )
     assert not (tmp_path / "c.csv").exists()
     full().check()
+
+
+@pytest.mark.parametrize(
+    ("number", "remark", "expected"),
+    [
+        (2, midi_write.CUT, "2 notes that go on when their key is struck again: they end there"),
+        (1, midi_write.CUT, "1 note that goes on when its key is struck again: it ends there"),
+        (1, said.ELSEWHERE, "1 tempo change outside the first track: it holds for all tracks"),
+        (1, said.OVERLONG, "1 time or length of more than 4 bytes: read by its last three"),
+        (1, said.MISSING, "1 track that the header announces is not there"),
+    ],
+)
+def test_of_one_thing_the_singular(number: int, remark: str, expected: str) -> None:
+    report = Report()
+    report.count(remark, "a.mid", number)
+    assert report.lines() == [f"{expected} (a.mid)"]

@@ -108,6 +108,7 @@ def parse(words: Sequence[str], options: Options, multirun: bool = False) -> lis
             if name not in names:
                 near = get_close_matches(str(name), names, n=1)
                 hint = f"; did you mean {key}={near[0]}?" if near else ""
+                hint += "; one of your own comes by plugins=[MODULE]" if key in ("model", "head") else ""
                 raise ConfigError(f"{override.input_line}: {name} is not one of {', '.join(names)}{hint}")
     return overrides
 
