@@ -1,7 +1,7 @@
 """What README and the documentation show is true: their commands and their Python run, their options and links exist.
 
-A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. Quickly, commands that train are checked
-and not run; among the slow tests everything is.
+A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. The quick tests check commands that train
+without running them, unless what they make is needed; the slow ones run everything.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from hachimachi.checkpoint import save_model
 from hachimachi.cli import COMMANDS, LazyGroup, cli, main
 from hachimachi.live.osc import encode
 from hachimachi.models.event_model import build_model
-from hachimachi.training.config.compose import check_words, start_from
+from hachimachi.training.config.compose import check_words
 from hachimachi.training.config.overrides import as_overrides
 from tests.plugins_apart import plugins_apart
 
@@ -83,7 +83,9 @@ def test_its_commands_exist(words: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def materials(tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[list[int]], list[EventSequence]]) -> Path:
+def materials(
+    tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[list[int]], list[EventSequence]]
+) -> Path:
     """A folder with everything that the pages name: data, one model that was trained, and others like it."""
     folder = tmp_path_factory.mktemp("materials")
     pieces = make_pieces([150, 140, 130, 120, 110, 100])
@@ -119,7 +121,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[l
     (folder / "my" / "augment").mkdir(parents=True)
     (folder / "my" / "augment" / "turned.yaml").write_text(turned)
     with inside(folder):
-        assert hxmx("train", *shorten(["data.json", "model.pt", "dataset.limit_events=120"])) == 0
+        assert hxmx(*shorten(["train", "data.json", "model.pt", "dataset.limit_events=120"])) == 0
     shutil.copytree(folder / "outputs" / "train", folder / "outputs" / "sweep" / "0")
     names = "a b c lead bass mine base tiny drums best again other tomorrow band"
     for name in names.split():
@@ -152,9 +154,13 @@ def hxmx(*words: str) -> int:
 
 
 def shorten(words: list[str]) -> list[str]:
-    """Return a training command that ends after few steps, whatever it is that it shows."""
-    numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2, "play": 1}
-    words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers[n[1]]}" if n[1] in numbers else n[0], w) for w in words]
+    """Return a command that ends soon: few steps, jobs and performances, whatever it is that it shows."""
+    numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2}
+    words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers.get(n[1], n[0].partition('=')[2])}", w) for w in words]
+    if "--play" in words:
+        words[words.index("--play") + 1] = "1"
+    if words[0] != "train":
+        return words
     given = " ".join(words)
     known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins="}
     return [*words, *(f"{key}={value}" for key, value in TINY.items() if not re.search(known.get(key, key), given))]
@@ -184,39 +190,47 @@ def until_stopped(words: list[str], values: int) -> int:
             thread.join()
 
 
-def run_call(words: list[str], thorough: bool) -> int:
-    """Run one command of a page, or check it where it trains and there is no time."""
-    if words[0] == "make":
-        done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, check=False, timeout=60)
+def run_call(call: list[str], thorough: bool) -> int:
+    """Run one command of a page, or check it where it trains and there is no time; return its exit status."""
+    program, *words = call
+    if program == "make":
+        done = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, check=False, timeout=60)
         return done.returncode
-    assert words[0] == "hxmx"
-    command, words = words[1], words[1:]
-    if command == "train":
-        words = [find(word) for word in shorten(words)]
-        models = [word for word in words if word.endswith(".pt") and "=" not in word]
-        if thorough or not all(Path(model).exists() for model in models):
-            return hxmx(*words)
-        if "-m" in words:
-            check_words(as_overrides([word for word in words[1:] if word != "-m"]), True)
-            return 0
-        return hxmx(*words, *([] if "--cfg" in words else ["--cfg", "job"]))
-    if command in ("run", "rec"):
-        return until_stopped(words, int(words[1]) if command == "rec" else 4)
-    if command == "board":
+    assert program == "hxmx"
+    others = {
+        "run": lambda: until_stopped(words, 4),
+        "rec": lambda: until_stopped(words, int(words[1])),
+        "board": lambda: serve_board(words[1:]) if thorough else 0,
+    }
+    words = [find(word) for word in shorten(words)]
+    if words[0] != "train":
+        return others.get(words[0], lambda: hxmx(*words))()
+    models = [word for word in words if word.endswith(".pt") and "=" not in word]
+    if thorough or not all(Path(model).exists() for model in models):
+        return hxmx(*words)
+    if "-m" in words:
+        check_words(as_overrides([word for word in words[1:] if word != "-m"]), True)
         return 0
-    if "--play" in words:
-        words[words.index("--play") + 1] = "1"
-    return hxmx(*words)
+    return hxmx(*words, *([] if "--cfg" in words else ["--cfg", "job"]))
+
+
+def serve_board(words: list[str]) -> int:
+    """Start TensorBoard until it says where it is; return 0 where it does."""
+    command = [sys.executable, "-m", "hachimachi.cli", "board", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            return 0 if "http://127.0.0.1:" in process.stdout.readline() else 1
+        finally:
+            process.terminate()
 
 
 def find(word: str) -> str:
     """Fill in what a page leaves open: the checkpoint of a run, the folder of a sweep."""
-    key, equals, pattern = word.partition("=")
+    key, _, pattern = word.partition("=")
     if "…" in pattern:
         return f"{key}={sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
-    if key == "sweep.resume":
-        return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}"
-    return word
+    return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}" if key == "sweep.resume" else word
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
@@ -229,21 +243,22 @@ def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Pa
             if block.marked:
                 continue
             for words in block.calls:
-                began = time.process_time()
                 assert run_call(words, thorough) == 0, words
-                print(f"TIMED {time.process_time()-began:.2f} s", words)
             if block.language == "python":
-                began = time.process_time()
                 exec(compile(block.code, page, "exec"), {})
-                print(f"TIMED {time.process_time()-began:.2f} s", block.code[:50])
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_its_links_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        where, _, heading = link.partition("#")
-        if where.startswith("http"):
-            continue
-        target = (ROOT / page).parent / where if where else ROOT / page
-        assert target.exists(), link
+    """To files that are there; where on a page a link of the site leads, its build checks."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        where = link.partition("#")[0]
+        if where and not where.startswith("http"):
+            assert ((ROOT / page).parent / where).exists(), link
+
+
+def test_links_from_without_lead_to_headings() -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+        for where, heading in re.findall(r"\]\(([^)\s#]+\.md)#([^)\s]+)\)", text_of(page)):
+            titles = re.findall(r"^#+ (.+)$", text_of(where), re.M)
+            assert heading in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, where
