@@ -1,7 +1,7 @@
 """What README and the documentation show is true: their commands and their Python run, their options and links exist.
 
-A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. The quick tests check commands that train
-without running them, unless what they make is needed; the slow ones run everything.
+A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. The quick tests check commands that
+train and run only those whose model is needed; the slow ones run everything.
 """
 
 from __future__ import annotations
@@ -61,7 +61,18 @@ def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+def examples() -> str:
+    """Return the commands in the help of every command, what is said beside them left out."""
+    found = []
+    for name in COMMANDS:
+        text = cli.get_command(None, name).help or ""  # pyright: ignore
+        text = re.sub(r"\\\n *", "", text)
+        found += re.findall(r"^ *(hxmx (?:\S| (?!  ))+)", text, re.MULTILINE)
+    return "\n".join(found)
+
+
 BLOCKS = {page: [Block(page, *found) for found in FENCE.findall(text_of(page))] for page in PAGES}
+BLOCKS["hxmx --help"] = [Block("hxmx --help", "", "sh", examples())]
 CALLS = [words for blocks in BLOCKS.values() for block in blocks for words in block.calls if words[0] == "hxmx"]
 
 
@@ -89,23 +100,28 @@ def materials(
     """A folder with everything that the pages name: data, one model that was trained, and others like it."""
     folder = tmp_path_factory.mktemp("materials")
     pieces = make_pieces([150, 140, 130, 120, 110, 100])
+    instruments = np.resize([0, 32, 128], len(pieces[0]))
+    pieces[0].data[:, 3] = instruments
     for name in ("data.json", "other.json", "data.csv", "output.csv", "takes.csv", "takes.arrow", "recordings.arrow"):
         io.write(folder / name, pieces[0])
-    for name in ("file.mid", "song.mid"):
+    for name in ("file.mid", "song.mid", "opening.mid"):
         io.write(folder / name, pieces[0])
-    instruments = np.resize([0, 32, 128], len(pieces[1]))
     for name, column, values in (
         ("band.json", "instrument", instruments),
         ("band.mid", "instrument", instruments),
         ("drums.json", "instrument", 128),
         ("last_night.json", "player", instruments // 128),
     ):
-        features = (*pieces[1].features[:3], Feature(column, kind="categorical"))
-        data = np.column_stack([pieces[1].data[:, :3], np.broadcast_to(values, len(instruments))])
-        io.write(folder / name, EventSequence(features, data, pieces[1].time))
+        features = (*pieces[0].features[:3], Feature(column, kind="categorical"))
+        data = np.column_stack([pieces[0].data[:, :3], np.broadcast_to(values, len(instruments))])
+        io.write(folder / name, EventSequence(features, data, pieces[0].time))
+    knobs = (Feature("control", kind="categorical"), Feature("value"))
+    turned = np.column_stack([np.resize([1, 7, 64], 60), np.arange(60) + 1])
+    (folder / "midi").mkdir()
+    io.write(folder / "midi" / "knobs.mid", EventSequence(knobs, turned, np.arange(60) / 4))
     parts = {"train": ["0.mid", "1.mid", "2.mid", "3.mid"], "valid": ["4.mid"], "test": ["5.mid"]}
     for place in ("midi", "mymidi", "corpus"):
-        (folder / place).mkdir()
+        (folder / place).mkdir(exist_ok=True)
         for number, piece in enumerate(pieces):
             io.write(folder / place / f"{number}.mid", piece)
     for path in ("split.json", "corpus/split.json"):
@@ -157,8 +173,9 @@ def shorten(words: list[str]) -> list[str]:
     """Return a command that ends soon: few steps, jobs and performances, whatever it is that it shows."""
     numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2}
     words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers.get(n[1], n[0].partition('=')[2])}", w) for w in words]
-    if "--play" in words:
-        words[words.index("--play") + 1] = "1"
+    for option, value in (("--play", "1"), ("--count", "2")):
+        if option in words:
+            words[words.index(option) + 1] = value
     if words[0] != "train":
         return words
     given = " ".join(words)
@@ -227,14 +244,14 @@ def serve_board(words: list[str]) -> int:
 
 def find(word: str) -> str:
     """Fill in what a page leaves open: the checkpoint of a run, the folder of a sweep."""
-    key, _, pattern = word.partition("=")
+    key, equals, pattern = word.rpartition("=")
     if "…" in pattern:
-        return f"{key}={sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
+        return f"{key}{equals}{sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
     return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}" if key == "sweep.resume" else word
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]])
+@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
 def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     shutil.copytree(materials, folder)

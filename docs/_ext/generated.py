@@ -60,7 +60,7 @@ def command_line() -> str:
     for name in COMMANDS:
         command = cli.get_command(None, name)  # type: ignore[union-attr]
         context = click.Context(command, info_name=f"hxmx {name}", max_content_width=90, terminal_width=90)
-        pages += [f"## hxmx {name}\n", f"{COMMANDS[name]}.\n"]
+        pages.append(f"## hxmx {name}\n")
         if type(command).format_help is not click.Command.format_help:  # it writes all of its help itself
             pages.append(_code(command.get_help(context)))
             continue
@@ -155,8 +155,12 @@ def _autodoc(name: str, value: Any) -> str:
         return f".. automodule:: {name}\n   :members:"
     if not inspect.isclass(value):
         return f".. autofunction:: {name}"
-    inherited = [each for each in vars(value) if not each.startswith("_")]
-    return f".. autoclass:: {name}\n   :members: {', '.join(inherited)}" if inherited else f".. autoclass:: {name}"
+    own = [each for each in vars(value) if not each.startswith("_")]
+    members = f"   :members: {', '.join(own)}\n" if own else ""
+    # fields of a dataclass have a comment behind them, which autodoc does not see
+    commented = re.findall(r"^    (\w+): ([^#\n]+?)  # (.+)$", inspect.getsource(value), re.MULTILINE)
+    fields = "".join(f"\n   - ``{field}``: ``{kind.partition(' = ')[0]}``, {text}" for field, kind, text in commented)
+    return f".. autoclass:: {name}\n{members}{fields}"
 
 
 def _rst(text: str) -> str:
