@@ -73,6 +73,7 @@ bench-augment: .venv/installed  ## what augmentations cost training
 	@$(BIN)/python -m benchmarks.augment
 
 docs: .venv/installed-dev  ## the documentation as a site, in docs/_build
+	@rm -rf docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "The first page is docs/_build/html/index.html"
 

@@ -6,8 +6,8 @@
     make bench-field ARGS="--rows nottingham --polyphonic FOLDER"
 
 Each model is trained by the default command, from scratch. Every result is a file in outputs/field/NAME, so that a run
-that was stopped goes on where it was; the simulated data is in outputs/field/data. docs/why/field.md says what the figures
-are and are not.
+that was stopped goes on where it was; the simulated data is in outputs/field/data. docs/why/field.md says what the
+figures are and are not.
 """
 
 from __future__ import annotations

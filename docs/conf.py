@@ -21,6 +21,7 @@ exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4
 myst_fence_as_directive = []
+highlight_language = "none"
 default_role = "code"  # docstrings say `name` as Markdown does
 nitpicky = False
 autodoc_typehints = "description"

@@ -1,4 +1,4 @@
-"""Draw docs/pictures/page.png, the page of `hxmx run --web`: ``python docs/page.py [MODEL]``, after `make demo browser`.
+"""Draw pictures/page.png, the page of `hxmx run --web`: ``python docs/page.py [MODEL]``, after `make demo browser`.
 
 A player begins the prelude, the model joins in, and Chromium takes the picture.
 """

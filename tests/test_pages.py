@@ -1,7 +1,7 @@
 """What README and the documentation show is true: their commands and their Python run, their options and links exist.
 
-A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. Quickly, commands that train are checked
-and not run; among the slow tests everything is.
+A block that cannot run here has a mark before it, ``<!-- not run: REASON -->``. The quick tests check commands that
+train and run only those whose model is needed; the slow ones run everything.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from hachimachi.checkpoint import save_model
 from hachimachi.cli import COMMANDS, LazyGroup, cli, main
 from hachimachi.live.osc import encode
 from hachimachi.models.event_model import build_model
-from hachimachi.training.config.compose import check_words, start_from
+from hachimachi.training.config.compose import check_words
 from hachimachi.training.config.overrides import as_overrides
 from tests.plugins_apart import plugins_apart
 
@@ -61,7 +61,18 @@ def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+def examples() -> str:
+    """Return the commands in the help of every command, what is said beside them left out."""
+    found = []
+    for name in COMMANDS:
+        text = cli.get_command(None, name).help or ""  # pyright: ignore
+        text = re.sub(r"\\\n *", "", text)
+        found += re.findall(r"^ *(hxmx (?:\S| (?!  ))+)", text, re.MULTILINE)
+    return "\n".join(found)
+
+
 BLOCKS = {page: [Block(page, *found) for found in FENCE.findall(text_of(page))] for page in PAGES}
+BLOCKS["hxmx --help"] = [Block("hxmx --help", "", "sh", examples())]
 CALLS = [words for blocks in BLOCKS.values() for block in blocks for words in block.calls if words[0] == "hxmx"]
 
 
@@ -83,27 +94,34 @@ def test_its_commands_exist(words: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def materials(tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[list[int]], list[EventSequence]]) -> Path:
+def materials(
+    tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[list[int]], list[EventSequence]]
+) -> Path:
     """A folder with everything that the pages name: data, one model that was trained, and others like it."""
     folder = tmp_path_factory.mktemp("materials")
     pieces = make_pieces([150, 140, 130, 120, 110, 100])
+    instruments = np.resize([0, 32, 128], len(pieces[0]))
+    pieces[0].data[:, 3] = instruments
     for name in ("data.json", "other.json", "data.csv", "output.csv", "takes.csv", "takes.arrow", "recordings.arrow"):
         io.write(folder / name, pieces[0])
-    for name in ("file.mid", "song.mid"):
+    for name in ("file.mid", "song.mid", "opening.mid"):
         io.write(folder / name, pieces[0])
-    instruments = np.resize([0, 32, 128], len(pieces[1]))
     for name, column, values in (
         ("band.json", "instrument", instruments),
         ("band.mid", "instrument", instruments),
         ("drums.json", "instrument", 128),
         ("last_night.json", "player", instruments // 128),
     ):
-        features = (*pieces[1].features[:3], Feature(column, kind="categorical"))
-        data = np.column_stack([pieces[1].data[:, :3], np.broadcast_to(values, len(instruments))])
-        io.write(folder / name, EventSequence(features, data, pieces[1].time))
+        features = (*pieces[0].features[:3], Feature(column, kind="categorical"))
+        data = np.column_stack([pieces[0].data[:, :3], np.broadcast_to(values, len(instruments))])
+        io.write(folder / name, EventSequence(features, data, pieces[0].time))
+    knobs = (Feature("control", kind="categorical"), Feature("value"))
+    turned = np.column_stack([np.resize([1, 7, 64], 60), np.arange(60) + 1])
+    (folder / "midi").mkdir()
+    io.write(folder / "midi" / "knobs.mid", EventSequence(knobs, turned, np.arange(60) / 4))
     parts = {"train": ["0.mid", "1.mid", "2.mid", "3.mid"], "valid": ["4.mid"], "test": ["5.mid"]}
     for place in ("midi", "mymidi", "corpus"):
-        (folder / place).mkdir()
+        (folder / place).mkdir(exist_ok=True)
         for number, piece in enumerate(pieces):
             io.write(folder / place / f"{number}.mid", piece)
     for path in ("split.json", "corpus/split.json"):
@@ -119,7 +137,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory, make_pieces: Callable[[l
     (folder / "my" / "augment").mkdir(parents=True)
     (folder / "my" / "augment" / "turned.yaml").write_text(turned)
     with inside(folder):
-        assert hxmx("train", *shorten(["data.json", "model.pt", "dataset.limit_events=120"])) == 0
+        assert hxmx(*shorten(["train", "data.json", "model.pt", "dataset.limit_events=120"])) == 0
     shutil.copytree(folder / "outputs" / "train", folder / "outputs" / "sweep" / "0")
     names = "a b c lead bass mine base tiny drums best again other tomorrow band"
     for name in names.split():
@@ -152,9 +170,14 @@ def hxmx(*words: str) -> int:
 
 
 def shorten(words: list[str]) -> list[str]:
-    """Return a training command that ends after few steps, whatever it is that it shows."""
-    numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2, "play": 1}
-    words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers[n[1]]}" if n[1] in numbers else n[0], w) for w in words]
+    """Return a command that ends soon: few steps, jobs and performances, whatever it is that it shows."""
+    numbers = {"max_epochs": 1, "max_steps": 4, "trials": 2}
+    words = [re.sub(r"(\w+)=\d+$", lambda n: f"{n[1]}={numbers.get(n[1], n[0].partition('=')[2])}", w) for w in words]
+    for option, value in (("--play", "1"), ("--count", "2")):
+        if option in words:
+            words[words.index(option) + 1] = value
+    if words[0] != "train":
+        return words
     given = " ".join(words)
     known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins="}
     return [*words, *(f"{key}={value}" for key, value in TINY.items() if not re.search(known.get(key, key), given))]
@@ -184,43 +207,51 @@ def until_stopped(words: list[str], values: int) -> int:
             thread.join()
 
 
-def run_call(words: list[str], thorough: bool) -> int:
-    """Run one command of a page, or check it where it trains and there is no time."""
-    if words[0] == "make":
-        done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, check=False, timeout=60)
+def run_call(call: list[str], thorough: bool) -> int:
+    """Run one command of a page, or check it where it trains and there is no time; return its exit status."""
+    program, *words = call
+    if program == "make":
+        done = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, check=False, timeout=60)
         return done.returncode
-    assert words[0] == "hxmx"
-    command, words = words[1], words[1:]
-    if command == "train":
-        words = [find(word) for word in shorten(words)]
-        models = [word for word in words if word.endswith(".pt") and "=" not in word]
-        if thorough or not all(Path(model).exists() for model in models):
-            return hxmx(*words)
-        if "-m" in words:
-            check_words(as_overrides([word for word in words[1:] if word != "-m"]), True)
-            return 0
-        return hxmx(*words, *([] if "--cfg" in words else ["--cfg", "job"]))
-    if command in ("run", "rec"):
-        return until_stopped(words, int(words[1]) if command == "rec" else 4)
-    if command == "board":
+    assert program == "hxmx"
+    others = {
+        "run": lambda: until_stopped(words, 4),
+        "rec": lambda: until_stopped(words, int(words[1])),
+        "board": lambda: serve_board(words[1:]) if thorough else 0,
+    }
+    words = [find(word) for word in shorten(words)]
+    if words[0] != "train":
+        return others.get(words[0], lambda: hxmx(*words))()
+    models = [word for word in words if word.endswith(".pt") and "=" not in word]
+    if thorough or not all(Path(model).exists() for model in models):
+        return hxmx(*words)
+    if "-m" in words:
+        check_words(as_overrides([word for word in words[1:] if word != "-m"]), True)
         return 0
-    if "--play" in words:
-        words[words.index("--play") + 1] = "1"
-    return hxmx(*words)
+    return hxmx(*words, *([] if "--cfg" in words else ["--cfg", "job"]))
+
+
+def serve_board(words: list[str]) -> int:
+    """Start TensorBoard until it says where it is; return 0 where it does."""
+    command = [sys.executable, "-m", "hachimachi.cli", "board", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            return 0 if "http://127.0.0.1:" in process.stdout.readline() else 1
+        finally:
+            process.terminate()
 
 
 def find(word: str) -> str:
     """Fill in what a page leaves open: the checkpoint of a run, the folder of a sweep."""
-    key, equals, pattern = word.partition("=")
+    key, equals, pattern = word.rpartition("=")
     if "…" in pattern:
-        return f"{key}={sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
-    if key == "sweep.resume":
-        return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}"
-    return word
+        return f"{key}{equals}{sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
+    return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}" if key == "sweep.resume" else word
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]])
+@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
 def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     shutil.copytree(materials, folder)
@@ -229,21 +260,22 @@ def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Pa
             if block.marked:
                 continue
             for words in block.calls:
-                began = time.process_time()
                 assert run_call(words, thorough) == 0, words
-                print(f"TIMED {time.process_time()-began:.2f} s", words)
             if block.language == "python":
-                began = time.process_time()
                 exec(compile(block.code, page, "exec"), {})
-                print(f"TIMED {time.process_time()-began:.2f} s", block.code[:50])
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_its_links_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        where, _, heading = link.partition("#")
-        if where.startswith("http"):
-            continue
-        target = (ROOT / page).parent / where if where else ROOT / page
-        assert target.exists(), link
+    """To files that are there; where on a page a link of the site leads, its build checks."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        where = link.partition("#")[0]
+        if where and not where.startswith("http"):
+            assert ((ROOT / page).parent / where).exists(), link
+
+
+def test_links_from_without_lead_to_headings() -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+        for where, heading in re.findall(r"\]\(([^)\s#]+\.md)#([^)\s]+)\)", text_of(page)):
+            titles = re.findall(r"^#+ (.+)$", text_of(where), re.M)
+            assert heading in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, where

@@ -24,7 +24,9 @@ def draw(tex: str) -> str:
     """Return a formula in TeX as an SVG element in the colour of the text, standing on its base line."""
     drawn = io.StringIO()
     with rc_context(STYLE):
-        depth = math_to_image(f"${' '.join(tex.split())}$", drawn, FontProperties(size=SIZE * LARGER), dpi=72, format="svg")
+        depth = math_to_image(
+            f"${' '.join(tex.split())}$", drawn, FontProperties(size=SIZE * LARGER), dpi=72, format="svg"
+        )
     # without the white ground, and without a style sheet, which would hold for the whole page
     ground = r'<metadata>.*?</metadata>|<style.*?</style>|<g id="patch_1">.*?</g>'
     svg = re.sub(ground, "", drawn.getvalue().partition("<svg ")[2].strip(), flags=re.DOTALL)
@@ -34,7 +36,8 @@ def draw(tex: str) -> str:
     style = f"width:{width:.3f}em;height:{height:.3f}em;vertical-align:{-depth / SIZE:.3f}em"
     label = html.escape(tex.strip())
     rest = rest.replace("#000000", "currentColor")
-    return f'<svg class="formula" role="img" aria-label="{label}" viewBox="{box}" style="{style}" fill="currentColor">{rest}'
+    opened = f'<svg class="formula" role="img" aria-label="{label}" viewBox="{box}" style="{style}"'
+    return f'{opened} fill="currentColor">{rest}'
 
 
 def _inline(translator: Any, node: nodes.math) -> None:

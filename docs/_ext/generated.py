@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from gallery import make_takes, show_takes
+
 import hachimachi
 from hachimachi.augment.augmentation import known
 from hachimachi.cli import COMMANDS, cli
 from hachimachi.live import routes
 from hachimachi.training.config.groups import describe, find_conf, list_defaults, list_keys, list_options
 from hachimachi.training.config.schema import list_schema_keys
-
-from gallery import make_takes, show_takes
 
 ROOT = Path(__file__).parents[2]
 PLACE = re.compile(r"<!-- generated: (\w+)((?: [\w./-]+)*) -->")
@@ -60,7 +60,7 @@ def command_line() -> str:
     for name in COMMANDS:
         command = cli.get_command(None, name)  # type: ignore[union-attr]
         context = click.Context(command, info_name=f"hxmx {name}", max_content_width=90, terminal_width=90)
-        pages += [f"## hxmx {name}\n", f"{COMMANDS[name]}.\n"]
+        pages.append(f"## hxmx {name}\n")
         if type(command).format_help is not click.Command.format_help:  # it writes all of its help itself
             pages.append(_code(command.get_help(context)))
             continue
@@ -78,7 +78,7 @@ def _escape(text: str) -> str:
 
 
 def config() -> str:
-    """Return each group with its options, and its keys with types, defaults and meanings, in the order of train.yaml."""
+    """Return each group with its options, and its keys with types, defaults and meanings, as in train.yaml."""
     options, expected = list_options(find_conf()), list_schema_keys()
     keys = {key.name: key for key in list_keys()}
     pages = []
@@ -87,8 +87,7 @@ def config() -> str:
         names = [name for name in expected if name.startswith(prefix) and name.count(".") == prefix.count(".")]
         said = [(name, keys.get(name), expected[name]) for name in names if name != "feature"]
         return [
-            [f"`{name}`", text, f"`{key.value}`" if key else "", key.comment if key else ""]
-            for name, key, text in said
+            [f"`{name}`", text, f"`{key.value}`" if key else "", key.comment if key else ""] for name, key, text in said
         ]
 
     heads = ["key", "takes", "default", ""]
@@ -116,13 +115,15 @@ def messages(table: str) -> str:
     """Return a table of OSC messages, `HEARD` or `SENT`."""
     entries = re.sub(r"\n    ", " ", getattr(routes, table)).splitlines()
     pairs = [entry.split("  ", 1) for entry in entries]
-    return _table(["message", ""], [[", ".join(f"`{one}`" for one in heads.split(", ")), text] for heads, text in pairs])
+    return _table(
+        ["message", ""], [[", ".join(f"`{one}`" for one in heads.split(", ")), text] for heads, text in pairs]
+    )
 
 
 def augmentations() -> str:
-    """Return each operation of this package with its arguments and the first paragraph of its docstring."""
+    """Return each operation of this package with its arguments and its docstring."""
     ours = {name: op for name, op in sorted(known().items()) if op.__module__ == "hachimachi.augment.ops"}
-    said = {name: (inspect.getdoc(op) or "").partition("\n\n")[0].replace("\n", " ") for name, op in ours.items()}
+    said = {name: " ".join((inspect.getdoc(op) or "").split()) for name, op in ours.items()}
     rows = [[f"`{op.signature()}`", said[name].replace("``", "`")] for name, op in ours.items()]
     return _table(["operation and its defaults", "what it does"], rows)
 
@@ -154,8 +155,12 @@ def _autodoc(name: str, value: Any) -> str:
         return f".. automodule:: {name}\n   :members:"
     if not inspect.isclass(value):
         return f".. autofunction:: {name}"
-    inherited = [each for each in vars(value) if not each.startswith("_")]
-    return f".. autoclass:: {name}\n   :members: {', '.join(inherited)}" if inherited else f".. autoclass:: {name}"
+    own = [each for each in vars(value) if not each.startswith("_")]
+    members = f"   :members: {', '.join(own)}\n" if own else ""
+    # fields of a dataclass have a comment behind them, which autodoc does not see
+    commented = re.findall(r"^    (\w+): ([^#\n]+?)  # (.+)$", inspect.getsource(value), re.MULTILINE)
+    fields = "".join(f"\n   - ``{field}``: ``{kind.partition(' = ')[0]}``, {text}" for field, kind, text in commented)
+    return f".. autoclass:: {name}\n{members}{fields}"
 
 
 def _rst(text: str) -> str:

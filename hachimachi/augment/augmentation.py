@@ -136,7 +136,7 @@ class Augmentation:
     """One operation on events. ``str()`` returns an expression that parses to it.
 
     A custom one is a frozen dataclass under ``@register("name")`` whose fields are made by the functions of
-    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change` (an example: docs/how-to/augment.md), or in its
+    :mod:`hachimachi.augment.augmentation`, and which has :meth:`change` (as in docs/how-to/augment.md), or in its
     place :meth:`change_events` where it has to know the columns. Selection of features and windows, padding, drums,
     rounding and ranges are handled by :class:`~hachimachi.augment.apply.Bound`.
     """
