@@ -69,7 +69,8 @@ def main(descriptor: int, options: str) -> None:
         os.sched_setaffinity(0, cores[1:] or cores)
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        work.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(work, ignore_errors=True)  # what one that was killed has left
+        work.mkdir(parents=True)
         log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)

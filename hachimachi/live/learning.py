@@ -147,7 +147,7 @@ class Learning:
         """Leave what is being learned; where nothing is, go back one version. Raises `Refused`: there is none."""
         self._asker = self._instrument.asker
         if self._wanted or self._steps is not None:
-            self.end()
+            self._leave()
             self._tell("left", 0.0)
         elif self.versions:
             self._come(self.versions[-1], back=True)
@@ -163,14 +163,15 @@ class Learning:
         if not (self._wanted or self._steps or self._unasked):
             return None
         if self._instrument.stopped:
-            self.end()
+            self._leave()
             self._unasked = False
         elif self._steps is not None:
             return self._go_on(now)
-        elif self._process is not None:
+        elif self._ours is not None:
             self._listen()
         elif self._wanted:
-            if self._queue[0] is self and self._gap(now) > LONG_SECONDS:
+            ended = self._process is None or self._process.poll() is not None
+            if ended and self._queue[0] is self and self._gap(now) > LONG_SECONDS:
                 self._send_off()
         elif self._journal is not None and self._heard and self._journal.events - self._learned >= LEAST:
             silent = self._heard_at + performer.status().silence
@@ -187,12 +188,16 @@ class Learning:
 
     def end(self) -> None:
         """Leave what is being learned and what waits; nothing is left running."""
-        if self._process is not None and self._ours is not None:
-            self._process.kill()
+        self._leave()
+        if self._process is not None:
             self._process.wait()
-            self._ours.close()
             shutil.rmtree(self._folder / WORK, ignore_errors=True)
-        self._process = self._ours = self._steps = None
+
+    def _leave(self) -> None:
+        if self._ours is not None and self._process is not None:
+            self._ours.close()
+            self._process.kill()  # it is not waited for: to give back its memory may take a while
+        self._ours = self._steps = None
         self._wanted.clear()
         if self in self._queue:
             self._queue.remove(self)
@@ -221,13 +226,12 @@ class Learning:
             with theirs:
                 self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options))
         except OSError as error:
-            self.end()
+            self._leave()
             self._fail(f"a process cannot be started: {error.strerror or error}")
 
     def _listen(self) -> None:
         """Take in what the process has said: lines of JSON, the last of them what came of it."""
         assert self._ours is not None
-        assert self._process is not None
         gone = False
         try:
             while not gone:
@@ -248,14 +252,13 @@ class Learning:
                 self._tell("better" if told["better"] else "no better", told["new"], told["old"])
             return self._finish(told.get("better", False))
         if gone:
-            self._process.kill()
-            self._fail(f"the process that learned has ended, status {self._process.wait()}; what plays goes on")
+            self._fail("the process that learned has ended; what plays goes on")
             self._finish(False)
         return None
 
     def _finish(self, better: bool) -> None:
         waiting = self._wanted[1:]
-        self.end()
+        self._leave()
         if waiting:  # behind those of others
             self._wanted = waiting
             self._queue.append(self)

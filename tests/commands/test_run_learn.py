@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
-
 from .patch import Patch
 
 PATTERN = (60, 64, 67, 72)

@@ -80,6 +80,9 @@ class Stage:
         assert self.theirs is not None
         self.theirs.sendall(json.dumps(what).encode() + b"\n")
         self.wait(0.3)
+        if "better" in what:  # its process has been told to end
+            assert self.learning._process is not None
+            self.learning._process.wait(10)
 
     def learn(self, seed: int = 5) -> Path:
         """Learn, and let a better model come of it."""
@@ -238,6 +241,8 @@ def test_a_process_that_dies_is_told_and_nothing_waits_for_it(on_stage: Make) ->
     assert s.theirs is not None
     s.theirs.close()
     s.wait(0.5)
+    assert s.learning._process is not None
+    s.learning._process.wait(10)
     assert "has ended" in str(s.status("error")[0][1])
     s.clock.now += 2
     s.learn()
@@ -291,6 +296,7 @@ def test_nothing_is_left_running_at_the_end(on_stage: Make) -> None:
     s.wait(0.3)
     process = s.learning._process
     assert process is not None and process.poll() is None
+    s.bench.hear("/learn")
     (s.folder / "night" / "work").mkdir(parents=True)
     s.bench.ensemble.end()
     assert process.poll() is not None
