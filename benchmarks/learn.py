@@ -77,7 +77,7 @@ def measure(corpus: str, place: int, way: str, overrides: tuple[str, ...], data:
     def learn_alone(source: EventSequence, init: str) -> Path:
         io.write(work / "data.json", source)
         words = (f"dataset.path={work / 'data.json'}", f"output={work / 'began.pt'}", f"init={init}", *quiet)
-        return train(compose([*words, *overrides]), work / "train").path
+        return train(compose(words), work / "train").path
 
     figures: dict[str, Any] = {"performance": name, "corpus": corpus, "way": way}
     if way == "alone":
@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("data", nargs="?", type=Path, default=BESIDE, help="folder of corpora (beside the checkout)")
     parser.add_argument("--parts", default="worth,stage", help="some of worth,stage (both)")
     parser.add_argument("--corpora", default=",".join(BASES), help="some of them (all)")
-    parser.add_argument("--override", action="append", default=[], help="key=value of the config; may be repeated")
+    parser.add_argument("--override", action="append", default=[], help="key=value of the config of learning")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="performances at a time (as many as cores)"
     )
