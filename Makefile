@@ -6,7 +6,7 @@ CLIENTS := puredata-core supercollider-server supercollider-language
 CHROMIUM := $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients browser lint docs notebooks release-check house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-data bench-augment
+.PHONY: demo test test-all clients browser lint docs notebooks release-check house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-learn bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -34,7 +34,7 @@ browser: .venv/installed-dev  ## Chromium and what drives it, to test the page w
 	@$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) "playwright>=1.45" \
 		|| echo "playwright cannot be installed: the page's tests will say how to get it"
 
-bench: bench-model bench-step bench-start bench-train bench-live bench-data bench-augment  ## everything that is measured
+bench: bench-model bench-step bench-start bench-train bench-live bench-learn bench-data bench-augment  ## everything that is measured
 
 bench-model: .venv/installed  ## how well models predict; ARGS="--tasks piano --seeds 1", ARGS=--help
 	@$(BIN)/python -m benchmarks.model $(ARGS)
@@ -65,6 +65,9 @@ bench-train: .venv/installed  ## how many events a second are learned from, and 
 
 bench-live: .venv/installed  ## how steady playing live is, beside a plain echo; ARGS=--quick, ARGS=--help
 	@$(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-learn: .venv/installed  ## what learning on stage is worth, and what it costs what plays; ARGS=--quick, ARGS=--help
+	@$(BIN)/python -m benchmarks.learn $(ARGS)
 
 bench-data: .venv/installed-dev  ## how fast data comes in; ARGS="midi format" for some of it
 	@$(BIN)/python -m benchmarks.data $(ARGS)

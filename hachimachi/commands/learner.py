@@ -14,7 +14,6 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hachimachi.errors import HachimachiError
 from hachimachi.live.learning import LEAST, WORK
@@ -25,34 +24,33 @@ TOLD_SECONDS = 0.5  # between two lines that say how far training is
 
 
 class Report:
-    """Tells the performance how far learning is, from a thread, and ends this process with it."""
+    """Tells the performance how far learning is, and ends this process, from a thread, once that has gone."""
 
     def __init__(self, theirs: socket.socket, work: Path) -> None:
         self._socket, self._work = theirs, work
-        self._began, self._seconds = 0.0, 0.0
+        self._phase, self._began, self._seconds = "", 0.0, 0.0
         self._socket.settimeout(TOLD_SECONDS)
         threading.Thread(target=self._follow, daemon=True).start()
 
     def __call__(self, phase: str, seconds: float = 0.0) -> None:
-        """Begin a phase; one that takes so long at most tells how much of that has passed."""
-        self._began, self._seconds = time.monotonic(), seconds
-        self.tell(phase=phase, share=0.0)
+        """Begin a phase; of one that takes so long at most it is told how much of that has passed."""
+        self._phase, self._began, self._seconds = phase, time.monotonic(), seconds
+        self.tell(phase, 0.0)
 
-    def tell(self, **what: Any) -> None:
+    def tell(self, *values: str | float) -> None:
         """Say one thing."""
-        with suppress(OSError):  # whether the other end is gone is found out by the thread
-            self._socket.sendall(json.dumps(what).encode() + b"\n")
+        with suppress(OSError):  # whether anybody hears it, the thread finds out
+            self._socket.sendall(json.dumps(values).encode() + b"\n")
 
     def _follow(self) -> None:
-        while True:
-            try:
-                if not self._socket.recv(64):
-                    break
-            except TimeoutError:
-                if seconds := self._seconds:
-                    self.tell(phase="training", share=min(1.0, (time.monotonic() - self._began) / seconds))
-            except OSError:
-                break
+        with suppress(ConnectionError):
+            while True:
+                try:
+                    if not self._socket.recv(64):
+                        break
+                except TimeoutError:
+                    if self._seconds:
+                        self.tell(self._phase, min(1.0, (time.monotonic() - self._began) / self._seconds))
         shutil.rmtree(self._work, ignore_errors=True)
         os._exit(1)
 
@@ -69,7 +67,8 @@ def main(descriptor: int, options: str) -> None:
         os.sched_setaffinity(0, cores[1:] or cores)
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        work.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(work, ignore_errors=True)  # what one that was killed has left
+        work.mkdir(parents=True)
         log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)
@@ -85,9 +84,9 @@ def main(descriptor: int, options: str) -> None:
         from hachimachi.training.continual import learn  # PyTorch takes seconds
 
         outcome = learn(played, Path(asked["model"]), Path(asked["origin"]), output, work, report, asked["scope"])
-        report.tell(better=outcome.better, new=outcome.new, old=outcome.old)
+        report.tell("better" if outcome.better else "no better", outcome.new, outcome.old)
     except HachimachiError as error:
-        report.tell(error=str(error))
+        report.tell("error", f"{error}")
     except Exception as error:
-        report.tell(error=f"{type(error).__name__}: {error}")
+        report.tell("error", f"{type(error).__name__}: {error}")
         raise

@@ -81,8 +81,6 @@ class Instrument:
             "/speed": partial(self._set_number, self.performer.set_speed, 1 / FASTEST, FASTEST, "a factor"),
             "/seed": self._seed,
             "/load": self._load,
-            "/learn": self._learn,
-            "/forget": self._forget,
             "/prime": self._prime,
             **dict.fromkeys(STEERING_ROUTES, self._steer),
             "/status": self._status,
@@ -165,22 +163,6 @@ class Instrument:
         self.model, self.seed = model, self._seeds.setdefault(model.name, model.seed)
         self.answer("model", model.name)
         self._loaded(model)
-
-    def _learn(self, message: Message) -> None:
-        words = message.values if any(isinstance(value, str) for value in message.values) else ("all",)
-        if words not in (("all",), ("mine",)):
-            raise Refused("value", f"/learn {quote(words[0])}: expected all, mine or nothing")
-        if words is message.values or message.pressed:
-            self._learner().ask(str(words[0]))
-
-    def _forget(self, message: Message) -> None:
-        if message.pressed:
-            self._learner().forget()
-
-    def _learner(self) -> Learning:
-        if self.learning is None:
-            raise Refused("learn", "nothing can be learned here: this performance is not kept")
-        return self.learning
 
     def _reset(self) -> None:
         self.primer = ""

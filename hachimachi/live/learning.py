@@ -23,8 +23,8 @@ from hachimachi.checkpoint import make_player, read_model, read_summary
 from hachimachi.errors import HachimachiError
 from hachimachi.live.history import RECENT
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
-from hachimachi.live.osc import Value
-from hachimachi.live.protocols import Address, PlayableModel, Refused
+from hachimachi.live.osc import Message, Value
+from hachimachi.live.protocols import Address, PlayableModel, Refused, quote
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.screen.process import start_process
 from hachimachi.sampling import Sampling
@@ -60,35 +60,33 @@ def warming_up(player: PlayableModel) -> Iterator[None]:
 
 
 def find_version(path: Path, number: int | None = None) -> Path:
-    """Return the model file that a path means: a file, the newest version in the folder of a performance, or what a
-    link leads to; of it the version ``number`` that it comes from, 0 for what the first began with. Raises
-    `HachimachiError`: none is there."""
-    path = path.resolve() if path.is_symlink() else path
+    """Return the model file that a path means: a file, the newest version in a performance's folder, or where the link
+    to the last leads; with a number, the version of this number that it comes from, 0 for what the first began with.
+    Raises `HachimachiError`: there is none."""
+    path = path.resolve() if path.is_symlink() and not path.suffix else path
     if path.is_dir():
-        versions = {int(found[1]): each for each in path.glob("*.pt") if (found := VERSION.fullmatch(each.stem))}
-        if not versions:
-            raise HachimachiError(f"{path}: a folder without a versionN.pt; expected a model, or one that has learned")
-        path = versions[max(versions)]
+        path = max(path.glob("version*.pt"), key=_number_of, default=path)
     if number is None:
         return path
     line, summary = [path], read_summary(path)
     while summary := summary.get("init", {}):
         line.append(Path(summary["name"]))
-    for each in line:
-        found = VERSION.fullmatch(each.stem)
-        if int(found[1] if found else 0) == number:
-            return each
+    if found := [each for each in line if _number_of(each) == number]:
+        return found[0]
     names = ", ".join(each.stem for each in line)
     raise HachimachiError(f"--from-version {number}: {path} does not come from it; it comes from {names}")
 
 
-class Learning:
-    """What one instrument learns on stage; a chore of its ensemble. Nothing but `ask` and `forget` raises.
+def _number_of(path: Path) -> int:
+    """Return the number of a version by the name of its file, 0 for other models."""
+    found = VERSION.fullmatch(path.stem)
+    return int(found[1]) if found else 0
 
+
+class Learning:
+    """What one instrument learns on stage: adds routes to it, and a chore to its ensemble, where one learns at a time.
     ``journal``: The record of the performance, ``None`` where it is not kept. ``folder``: Where versions go. ``last``:
-    The link that leads to the one that plays. ``queue``: Those that learn or wait, the first is at work; one list for
-    all of an ensemble. ``unasked``: Whether it learns after each silence.
-    """
+    The link that leads to the one that plays. ``unasked``: Whether it learns after each silence."""
 
     def __init__(
         self,
@@ -97,7 +95,6 @@ class Learning:
         journal: Journal | None,
         folder: Path,
         last: Path,
-        queue: list[Learning],
         clock: Callable[[], float] = time.perf_counter,
         *,
         unasked: bool = False,
@@ -105,10 +102,9 @@ class Learning:
         self.versions: list[Path] = []  # what played before, the last of which is gone back to
         self.status: tuple[Value, ...] = ("nothing", 0.0)
         self._instrument, self._ensemble, self._journal, self._folder = instrument, ensemble, journal, folder
-        self.last, self._queue, self._unasked, self._clock = last, queue, unasked, clock
-        self._origin = instrument.model.path
-        found = VERSION.fullmatch(instrument.model.name)
-        self._number = int(found[1]) if found else 0  # of the newest version
+        self.last, self._unasked, self._clock = last, unasked, clock
+        self._origin: Path | None = None  # the first that the version began with
+        self._number = _number_of(Path(instrument.model.name))  # of the newest version
         self._wanted: list[str] = []  # what is learned and what waits for that: all, or mine
         self._asker: Address | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,6 +116,18 @@ class Learning:
         self._made: LoadedModel | None = None  # the version that plays
         self._learned = 0  # events that were there when it learned last
         self._heard, self._heard_at = 0, clock()
+        instrument.learning = self
+        instrument.routes |= {"/learn": self._obey, "/forget": lambda message: message.pressed and self.forget()}
+        ensemble.chores.append(self)
+
+    def _obey(self, message: Message) -> None:
+        match message.values:
+            case ("all" | "mine" as scope,):
+                self.ask(scope)
+            case (str(word), *_):
+                raise Refused("value", f"/learn {quote(word)}: expected all, mine or nothing")
+            case _ if message.pressed:
+                self.ask()
 
     def ask(self, scope: str = "all") -> None:
         """Learn ``all`` that was played in this performance, or ``mine``, what the player did. Raises `Refused`: there
@@ -139,15 +147,13 @@ class Learning:
         if reason:
             raise Refused("learn", f"/learn: {reason}")
         self._wanted.append(scope)
-        if len(self._wanted) == 1:
-            self._queue.append(self)
         self._tell("waiting", 0.0)
 
     def forget(self) -> None:
         """Leave what is being learned; where nothing is, go back one version. Raises `Refused`: there is none."""
         self._asker = self._instrument.asker
         if self._wanted or self._steps is not None:
-            self.end()
+            self._leave()
             self._tell("left", 0.0)
         elif self.versions:
             self._come(self.versions[-1], back=True)
@@ -163,14 +169,15 @@ class Learning:
         if not (self._wanted or self._steps or self._unasked):
             return None
         if self._instrument.stopped:
-            self.end()
+            self._leave()
             self._unasked = False
         elif self._steps is not None:
             return self._go_on(now)
-        elif self._process is not None:
+        elif self._ours is not None:
             self._listen()
         elif self._wanted:
-            if self._queue[0] is self and self._gap(now) > LONG_SECONDS:
+            all_learn = [each.learning for each in self._ensemble.instruments if each.learning is not None]
+            if self._gap(now) > LONG_SECONDS and not any(each.at_work for each in all_learn):
                 self._send_off()
         elif self._journal is not None and self._heard and self._journal.events - self._learned >= LEAST:
             silent = self._heard_at + performer.status().silence
@@ -185,17 +192,24 @@ class Learning:
             return None
         return now + POLL_SECONDS
 
+    @property
+    def at_work(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def end(self) -> None:
         """Leave what is being learned and what waits; nothing is left running."""
-        if self._process is not None and self._ours is not None:
-            self._process.kill()
+        self._leave()
+        if self._process is not None:
             self._process.wait()
-            self._ours.close()
             shutil.rmtree(self._folder / WORK, ignore_errors=True)
-        self._process = self._ours = self._steps = None
+
+    def _leave(self) -> None:
+        if self._ours is not None and self._process is not None:
+            self._ours.close()
+            self._process.kill()  # it is not waited for: to give back its memory may take a while
+        self._ours = self._steps = None
         self._wanted.clear()
-        if self in self._queue:
-            self._queue.remove(self)
 
     def _tell(self, *values: Value) -> None:
         self.status, self._instrument.asker = values, self._asker
@@ -207,58 +221,46 @@ class Learning:
 
     def _send_off(self) -> None:
         assert self._journal is not None
-        self._learned, self._said = self._journal.events, b""
-        options = {
-            "journal": str(self._journal.file.absolute()),
-            "scope": self._wanted[0],
-            "model": str(self._instrument.model.path),
-            "origin": str(self._origin),
-            "output": str(self._folder / f"version{self._number + 1}.pt"),
-        }
+        self._learned, self._said, model = self._journal.events, b"", self._instrument.model
+        self._origin = self._origin if model is self._made else model.path
+        output = self._folder / f"version{self._number + 1}.pt"
+        paths = {"journal": self._journal.file, "model": model.path, "origin": self._origin, "output": output}
+        options = {"scope": self._wanted[0], **{name: str(path) for name, path in paths.items()}}
         try:
             self._ours, theirs = socket.socketpair()
             self._ours.setblocking(False)
             with theirs:
                 self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options))
         except OSError as error:
-            self.end()
+            self._leave()
             self._fail(f"a process cannot be started: {error.strerror or error}")
 
     def _listen(self) -> None:
-        """Take in what the process has said: lines of JSON, the last of them what came of it."""
+        """Take in what the process has said: lines of JSON, what is told on the wire; the last is what came of it."""
         assert self._ours is not None
-        assert self._process is not None
-        gone = False
         try:
-            while not gone:
-                said = self._ours.recv(4096)
-                gone, self._said = not said, self._said + said
+            said = self._ours.recv(65_536)
         except BlockingIOError:
-            pass
+            return
         except OSError:
-            gone = True
-        *lines, self._said = self._said.split(b"\n")
-        for told in map(json.loads, lines):
-            if "phase" in told:
-                self._tell(told["phase"], told["share"])
-                continue
-            if "error" in told:
-                self._fail(told["error"])
+            said = b""
+        *lines, self._said = (self._said + said).split(b"\n")
+        told: list[list[Value]] = [*map(json.loads, lines)]
+        if not said:
+            told.append(["error", "the process that learned has ended; what plays goes on"])
+        for what, *values in told:
+            if what == "error":
+                self._fail(str(values[0]))
             else:
-                self._tell("better" if told["better"] else "no better", told["new"], told["old"])
-            return self._finish(told.get("better", False))
-        if gone:
-            self._process.kill()
-            self._fail(f"the process that learned has ended, status {self._process.wait()}; what plays goes on")
-            self._finish(False)
-        return None
+                self._tell(what, *values)
+            if what in ("error", "better", "no better"):
+                self._finish(what == "better")
+                break
 
     def _finish(self, better: bool) -> None:
         waiting = self._wanted[1:]
-        self.end()
-        if waiting:  # behind those of others
-            self._wanted = waiting
-            self._queue.append(self)
+        self._leave()
+        self._wanted = waiting
         if better:
             self._number += 1
             self._come(self._folder / f"version{self._number}.pt")
@@ -315,11 +317,8 @@ class Learning:
         heard = None
         for _ in range(RECENT // STEPS):  # the rest of it at the exchange: little, or what has come since
             yield QUICK_SECONDS
-            before_that, heard = (
-                heard,
-                performer.catch_up(model.player, heard, model.primers.get(instrument.primer), STEPS),
-            )
-            if heard is before_that:
+            known, start = heard, model.primers.get(instrument.primer)
+            if (heard := performer.catch_up(model.player, known, start, STEPS)) is known:
                 break
         yield SWAP_SECONDS
         performer.check(model.player)

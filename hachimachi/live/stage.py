@@ -148,15 +148,13 @@ def assemble(
         ensemble.inlets.append(partial(_take_midi, midi, ensemble))
     if logbook is not None:
         ensemble.chores.append(logbook.flush)
-    queue: list[Learning] = []
     journals = logbook.journals if logbook else [None]
     for i, instrument in enumerate(instruments):
         journal, number = journals[i % len(journals)], f"-{i + 1}" if i else ""
         folder = (journal.path if journal else LAST).with_suffix("")
         folder = folder if len(journals) > 1 else folder.with_name(folder.name + number)
         last = LAST.with_name(LAST.name + number)
-        instrument.learning = Learning(instrument, ensemble, journal, folder, last, queue, unasked=settings.learn)
-        ensemble.chores.append(instrument.learning)
+        Learning(instrument, ensemble, journal, folder, last, unasked=settings.learn)
     if screen is None:
         return ensemble, None
     reporter = Reporter(ensemble, screen, traces, outputs.hears, outputs.plays_to)

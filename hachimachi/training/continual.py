@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from hachimachi import plugins
+from hachimachi.bases import find_base
 from hachimachi.checkpoint import load_model, load_player, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
@@ -27,7 +28,7 @@ from hachimachi.generation import generate_many
 from hachimachi.io import write
 from hachimachi.models.event_model import EventModel
 from hachimachi.ngrams import all_ngrams
-from hachimachi.training.config.compose import compose
+from hachimachi.training.config.compose import COLLECTION, compose
 from hachimachi.training.config.overrides import quote
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.fine_tuning import Start, describe_base
@@ -42,19 +43,16 @@ FORGOTTEN = 0.1  # nats per event that these may cost more than in the beginning
 PIECE = 64  # events in a row that are rehearsed, as many as in a window
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned that may be kept
 SECONDS = 12.0  # of training at most, for a performance of up to `PERFORMANCE` events
-RECIPE = (
-    *("optimizer.lr=3e-4", "trainer.check_val_every_n_epoch=1", "callbacks.patience=20", "trainer.threads=1"),
-    *("callbacks=quiet", "logger=none", "dataset.clock=false"),
-)
-"""A smaller rate than in other fine-tuning, for the model has the right columns already and little is new, and
-validation after each pass: what is best comes after a few dozen steps (`make bench-learn`)."""
+RECIPE = ("augment=none", "callbacks.patience=5", "dataset.clock=false", "trainer.threads=1")
+"""What differs from fine-tuning elsewhere: what was played is learned in its key and at its pace, which was worth half
+as much again on three performances, and what is best comes within a few dozen steps."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of learning, in nats per event: ``new`` and ``old`` of the model and of the one that plays, on the end
-    of what was played; ``known_new`` and ``known_old`` of the model and of the one that the performance began with, on
-    what that knew; ``own`` says whether this is its own data or was generated."""
+    """What came of learning, in nats per event: on the end of what was played, of the new model and of the one that
+    plays; on what was known, of the new one and of the one that all began with. ``own``: Whether that is training data
+    and was not generated."""
 
     new: float
     known_new: float
@@ -112,18 +110,14 @@ def learn(
     scope: str = "all",
     overrides: Sequence[str] = (),
 ) -> Outcome:
-    """Tune a copy of a model with what was played, and write it where it got better and has forgotten little.
+    """Tune a copy of the model at a path with what was played, and write it where it got better and forgot little.
 
     Args:
-        played: A performance, of features named as the model's.
-        path: The model that plays.
-        origin: The one that the performance began with, of which nothing is to be forgotten.
-        output: The model file to write; beside it goes what it learned from, a data set and its split.
+        origin: The model that the performance began with, of which little may be forgotten.
+        output: The model file; beside it goes what was learned from, a data set and its split.
         work: A folder for what is not kept.
-        report: Is told each phase as it begins, and how many seconds it may take, 0 where that is not known.
-        scope: What was played is of all, or mine; for the summary of the model.
-
-    Raises `HachimachiError`: events that are not the model's, or too few to hold any out.
+        report: Is told each phase as it begins, and how many seconds it takes at most, 0 where that is not known.
+        scope: Whose events were played, all or mine, for the model's summary.
     """
     model, first = load_model(path), load_model(origin)
     played = [_fit(sequence, model) for sequence in played if len(sequence) > 1]
@@ -132,11 +126,9 @@ def learn(
     starts = np.cumsum([0, *map(len, played)])[:-1].tolist()
     rehearsed, kept, own = recall(first, round(REHEARSED * place))
     pairs = [(each, max(0, place - start)) for each, start in zip(played, starts, strict=True)]
-    least = events - place
     parts = {
         "train": [*(each[:end] for each, end in pairs), *rehearsed],
-        # as much of either, so that both decide when to stop
-        "valid": [*(each[end:].from_zero() for each, end in pairs), *(each[: least // len(kept)] for each in kept)],
+        "valid": [*(each[end:].from_zero() for each, end in pairs), *kept],
     }
     data, split = output.with_suffix(".json"), output.with_name(f"{output.stem}-split.json")
     sequences, names = list[EventSequence](), {}
@@ -147,12 +139,13 @@ def learn(
     split.write_text(json.dumps(names), encoding="utf-8")
     files = {"init": path, "output": work / "model.pt", "dataset.path": data, "dataset.split": split}
     seconds = SECONDS * max(1.0, events / PERFORMANCE)
-    given = [*(f"{key}={quote(str(file))}" for key, file in files.items()), *RECIPE]
+    given = [*(f"{key}={quote(str(file))}" for key, file in files.items()), *RECIPE, "callbacks=quiet", "logger=none"]
     given.append(f"trainer.max_minutes={seconds / 60}")
     if model.temporal:
         given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
     report("training", seconds)
-    start = Continuation(**vars(describe_base(model, str(path))) | {"heard": False})
+    name = path.stem if find_base(path.stem) == path else str(path)
+    start = Continuation(**vars(describe_base(model, name)) | {"heard": False})
     try:
         tuned = train(compose([*given, *overrides]), work / "run", start=start).model
         report("judging", 0.0)
@@ -199,7 +192,8 @@ def _find_data(model: EventModel) -> EventDataModule | None:
     """Return what a model learned from, split as it was then; ``None`` where that is not at hand."""
     config = model.summary.get("config", {})
     options = {key: config.get("dataset", {}).get(key) for key in ("path", "split", "valid_fraction", "limit_events")}
-    if not options["path"] or not Path(options["path"]).is_file():  # a folder of files takes too long to read
+    few = model.summary.get("data", {}).get("events", COLLECTION) < COLLECTION  # a collection takes too long to read
+    if not (few and options["path"] and Path(options["path"]).exists()):
         return None
     try:
         data = EventDataModule(**options, seed=config["seed"])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from .patch import Patch
+from hachimachi.checkpoint import load_player
+from hachimachi.io import read
 
+from .patch import Patch
+from .test_run_stage import posix
+
+pytestmark = pytest.mark.slow  # a process that learns takes seconds to import what it needs
 PATTERN = (60, 64, 67, 72)
 
 
@@ -19,12 +27,18 @@ def play(patch: Patch, count: int) -> None:
         time.sleep(0.004)
 
 
+def until(patch: Patch, *words: object) -> None:
+    while patch.hear()[: len(words)] != list(words):
+        pass
+
+
 def until_learned(patch: Patch) -> tuple[list[str], list[object]]:
-    """Wait for what comes of learning; return the phases before it."""
-    phases = []
+    """Wait for what comes of learning; return the phases before it too."""
+    patch.socket.settimeout(300)  # on a busy machine: it has the lowest priority
+    phases: list[str] = []
     while True:
         message = patch.hear()
-        if message[:2] == ["/status", "error"] and message[2] == "learn":
+        if message[:3] == ["/status", "error", "learn"]:
             return phases, message[2:]
         if message[:2] == ["/status", "learn"]:
             if message[2] in ("better", "no better"):
@@ -32,16 +46,94 @@ def until_learned(patch: Patch) -> tuple[list[str], list[object]]:
             phases.append(message[2])
 
 
-def until(patch: Patch, *words: object) -> None:
-    while patch.hear()[: len(words)] != list(words):
-        pass
+def learners(patch: Patch) -> list[int]:
+    """Return the processes that a performance has started."""
+    done = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(patch.process.pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in done.stdout.splitlines() if "learner" in line]
 
 
-def test_it_learns_what_was_played_and_goes_on_with_it(models: dict[bool, Path], patch: Patch) -> None:
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_it_learns_what_was_played_and_the_next_evening_goes_on(models: dict[bool, Path], patch: Patch) -> None:
     patch.start(models[True], "--seed", "1")
     play(patch, 120)
     patch.send("/learn", "mine")
     phases, came = until_learned(patch)
     assert list(dict.fromkeys(phases)) == ["waiting", "preparing", "training", "judging"]
-    assert came[0] == "better" and came[1] < came[2]
+    assert came[0] == "better"
     until(patch, "/status", "model", "version1")
+    patch.send("/stop")
+    status, screen = patch.end()
+    assert status == 0 and "hxmx run outputs/run/last" in " ".join(screen.split())
+    last = patch.folder / "outputs/run/last"
+    [folder] = [path for path in last.parent.iterdir() if path.is_dir()]
+    assert {path.name for path in folder.iterdir()} == {"version1.pt", "version1.json", "version1-split.json"}
+    assert last.resolve() == (folder / "version1.pt").resolve()
+
+    evening = Patch(patch.folder)
+    with evening.socket:
+        evening.start(Path("outputs/run/last"), "--from-version", "0")
+        evening.send("/status")
+        until(evening, "/status", "model", "temporal")
+        evening.send("/stop")
+        assert evening.end()[0] == 0
+    evening = Patch(patch.folder)
+    with evening.socket:
+        evening.start(Path("outputs/run/last"), "--learn", "--silence", "0.5")
+        play(evening, 60)
+        assert until_learned(evening)[1][0] in ("better", "no better")
+        evening.send("/stop")
+        assert evening.end()[0] == 0
+
+
+@posix
+@pytest.mark.parametrize("seconds", [0.5, 8.0, 16.0])
+def test_the_process_that_learns_may_be_killed_at_any_moment(models: dict, patch: Patch, seconds: float) -> None:
+    patch.start(models[True], "--seed", "1")
+    play(patch, 100)
+    patch.send("/learn")
+    until(patch, "/status", "learn", "preparing")
+    time.sleep(seconds)
+    for process in learners(patch):
+        os.kill(process, signal.SIGKILL)
+    until_learned(patch)
+    patch.send("/input", 60, 80)
+    until(patch, "/output")
+    patch.send("/stop")
+    assert patch.end()[0] == 0
+    for path in (patch.folder / "outputs/run").rglob("*.pt"):
+        load_player(path)  # whole, if it is there
+
+
+@posix
+@pytest.mark.parametrize("seconds", [0.5, 10.0])
+def test_the_loop_may_be_killed_at_any_moment(models: dict, patch: Patch, seconds: float) -> None:
+    patch.start(models[True], "--seed", "1")
+    play(patch, 100)
+    patch.send("/learn")
+    until(patch, "/status", "learn", "preparing")
+    time.sleep(seconds)
+    running = learners(patch)
+    assert running
+    patch.process.kill()
+    patch.process.wait()
+    until_ended = time.monotonic() + 10
+    while any(map(is_running, running)) and time.monotonic() < until_ended:
+        time.sleep(0.1)
+    assert not any(map(is_running, running))
+    for path in (patch.folder / "outputs/run").rglob("*.pt"):
+        load_player(path)
+    again = Patch(patch.folder)
+    with again.socket:
+        again.start(models[True])
+        again.send("/stop")
+        assert again.end()[0] == 0
+    [rescued] = (patch.folder / "outputs/run").glob("*.json")
+    assert sum(map(len, read(rescued))) >= 100

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,13 +50,10 @@ class Stage:
         self.instrument.models = {"lead": self.instrument.model}
         self.journal = Journal(folder / "night.json", NOTES, ("you", "lead"), clock)
         monkeypatch.setattr(learning, "start_process", self.start)
-        self.queue: list[Learning] = []
         last = folder / "last"
         self.learning = Learning(
-            self.instrument, self.bench.ensemble, self.journal, folder / "night", last, self.queue, clock, **options
+            self.instrument, self.bench.ensemble, self.journal, folder / "night", last, clock, **options
         )
-        self.instrument.learning = self.learning
-        self.bench.ensemble.chores.append(self.learning)
 
     def start(self, module: str, theirs: Any, options: str) -> subprocess.Popen[bytes]:
         self.asked.append((module, json.loads(options)))
@@ -76,10 +75,13 @@ class Stage:
             self.clock.now = max(self.clock.now, deadline) + 1e-5
         self.clock.now = max(end, self.clock.now)
 
-    def say(self, **what: Any) -> None:
+    def say(self, *what: str | float) -> None:
         assert self.theirs is not None
         self.theirs.sendall(json.dumps(what).encode() + b"\n")
         self.wait(0.3)
+        if what[0] != "training":  # its process has been told to end
+            assert self.learning._process is not None
+            self.learning._process.wait(10)
 
     def learn(self, seed: int = 5) -> Path:
         """Learn, and let a better model come of it."""
@@ -88,7 +90,7 @@ class Stage:
         path = Path(self.asked[-1][1]["output"])
         path.parent.mkdir(exist_ok=True)
         make_model(path, seed, self.asked[-1][1]["model"])
-        self.say(better=True, new=12.5, old=13.25)
+        self.say("better", 12.5, 13.25)
         return path
 
     def status(self, key: str) -> list[list[object]]:
@@ -126,10 +128,10 @@ def test_a_better_model_takes_over_in_a_rest_and_knows_the_past(on_stage: Make) 
     assert module == "hachimachi.commands.learner"
     assert (asked["scope"], asked["model"]) == ("mine", str(s.folder / "lead.pt"))
     assert Path(asked["journal"]).is_file() and asked["output"] == str(s.folder / "night" / "version1.pt")
-    s.say(phase="training", share=0.5)
+    s.say("training", 0.5)
     (s.folder / "night").mkdir()
     made = make_model(Path(asked["output"]), 5)
-    s.say(better=True, new=12.5, old=13.25)
+    s.say("better", 12.5, 13.25)
     s.wait(3)
     assert s.status("learn") == [["waiting", 0.0], ["training", 0.5], ["better", 12.5, 13.25]]
     assert s.status("model") == [["version1"]]
@@ -138,7 +140,7 @@ def test_a_better_model_takes_over_in_a_rest_and_knows_the_past(on_stage: Make) 
     fresh = load_player(made)
     assert not np.array_equal(player.state.hidden, fresh.state.hidden)
     assert (s.folder / "last").resolve() == made
-    assert s.bench.outputs() and not s.queue
+    assert s.bench.outputs() and not s.learning.at_work
 
 
 def test_what_it_knows_is_what_it_would_know_had_it_played_all_along(on_stage: Make) -> None:
@@ -200,7 +202,7 @@ def test_a_second_waits_for_the_first_and_a_third_is_refused(on_stage: Make) -> 
     assert s.bench.ask("/learn")[0][:3] == ["/status", "error", "learn"]
     s.wait(0.3)
     assert [asked["scope"] for _, asked in s.asked] == ["all"]
-    s.say(better=False, new=13.5, old=13.25)
+    s.say("no better", 13.5, 13.25)
     s.wait(0.5)
     assert s.status("learn")[-1] == ["no better", 13.5, 13.25]
     assert [asked["scope"] for _, asked in s.asked] == ["all", "mine"]
@@ -220,7 +222,7 @@ def test_a_broken_model_never_reaches_the_stage(on_stage: Make, content: bytes |
         output.write_bytes(output.read_bytes()[:-2000])
     else:
         output.write_bytes(content)
-    s.say(better=True, new=1.0, old=2.0)
+    s.say("better", 1.0, 2.0)
     s.wait(12)
     assert s.status("error")[-1][0] == "learn" and "what plays goes on" in str(s.status("error")[-1][1])
     assert s.instrument.model.name == "lead"
@@ -238,11 +240,19 @@ def test_a_process_that_dies_is_told_and_nothing_waits_for_it(on_stage: Make) ->
     assert s.theirs is not None
     s.theirs.close()
     s.wait(0.5)
+    assert s.learning._process is not None
+    s.learning._process.wait(10)
     assert "has ended" in str(s.status("error")[0][1])
     s.clock.now += 2
     s.learn()
     s.wait(12)
     assert s.instrument.model.name == "version1"
+
+
+def test_its_routes_stand_in_the_protocol(on_stage: Make) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
+    protocol = page.partition("## The OSC protocol")[2].partition("\n## ")[0]
+    assert [route for route in on_stage().instrument.routes if f"`{route}" not in protocol] == []
 
 
 def test_it_says_why_it_cannot_learn(on_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +286,7 @@ def test_left_to_itself_it_learns_after_each_silence(on_stage: Make) -> None:
     assert not s.asked
     s.wait(0.5)
     assert len(s.asked) == 1
-    s.say(better=False, new=2.0, old=1.0)
+    s.say("no better", 2.0, 1.0)
     s.wait(5)
     assert len(s.asked) == 1  # nothing is new
     s.play(50)
@@ -291,10 +301,37 @@ def test_nothing_is_left_running_at_the_end(on_stage: Make) -> None:
     s.wait(0.3)
     process = s.learning._process
     assert process is not None and process.poll() is None
+    s.bench.hear("/learn")
     (s.folder / "night" / "work").mkdir(parents=True)
     s.bench.ensemble.end()
     assert process.poll() is not None
     assert not (s.folder / "night" / "work").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="handles are counted on Linux")
+def test_ten_in_a_row_leave_memory_and_handles_flat(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+
+    def learn(count: int) -> tuple[int, int, int]:
+        for _ in range(count):
+            s.learn()
+            s.wait(12)
+        s.bench.sent.clear()
+        gc.collect()
+        handles = len(list(Path("/proc/self/fd").iterdir()))
+        return handles, tracemalloc.get_traced_memory()[0], len(s.instrument.models)
+
+    tracemalloc.start()
+    try:
+        handles, memory, models = learn(3)
+        after = learn(10)
+    finally:
+        tracemalloc.stop()
+    assert s.instrument.model.name == "version13"
+    assert after[0] <= handles and after[2] == models == 2
+    assert after[1] - memory < 200_000  # a model takes more
 
 
 def test_a_version_is_found_by_number_link_or_folder(tmp_path: Path) -> None:
@@ -315,8 +352,8 @@ def test_a_version_is_found_by_number_link_or_folder(tmp_path: Path) -> None:
     assert [find_version(tmp_path / "last", number) for number in range(4)] == [line[0], *line[1:3], line[3].resolve()]
     with pytest.raises(HachimachiError, match="--from-version 7"):
         find_version(line[-1], 7)
-    with pytest.raises(HachimachiError, match="without a version"):
-        find_version(tmp_path)
+    with pytest.raises(HachimachiError, match="is a folder"):
+        load_player(find_version(tmp_path))
 
 
 def test_where_there_are_no_links_last_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

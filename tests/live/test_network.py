@@ -247,7 +247,7 @@ def test_only_what_the_command_line_names_can_be_loaded(bench, fake_player, rout
 STEERING = [
     *BUTTONS,
     *("/mode", "/silence", "/speed", "/seed", "/load", "/prime", "/temperature", "/top_p", "/min_p", "/polyphony"),
-    *("/constrain", "/release", "/learn", "/forget"),
+    *("/constrain", "/release"),
 ]
 
 

@@ -13,12 +13,20 @@ const SAMPLING = {
 const $ = (id) => document.getElementById(id);
 const fields = (id) => $(id).querySelector(".fields");
 
+// How far learning is, and what came of it.
+function learned({ steering: { learn = [] } }) {
+  const [phase = "nothing", share = 0, before = 0] = learn;
+  const scores = `${share.toFixed(2)} nats per event, ${before.toFixed(2)} before`;
+  const words = { nothing: "", training: `learning, ${Math.round(100 * share)} %`, better: `better: ${scores}`, "no better": `no better: ${scores}` };
+  $("learned").textContent = words[phase] ?? phase;
+}
+
 export class Steer {
   constructor(link, store) {
     this.link = link;
     this.store = store;
     this.shows = []; // functions that show what is known
-    for (const name of ["start", "pause", "reset", "panic"]) {
+    for (const name of ["start", "pause", "reset", "panic", "learn", "forget"]) {
       $(name).addEventListener("click", () => this.send(`/${name}`));
     }
     for (const mode of MODES) {
@@ -36,7 +44,7 @@ export class Steer {
   // Make the controls that suit a model.
   build() {
     const { model } = this.store;
-    this.shows = [];
+    this.shows = [learned];
     for (const made of $("modes").children) made.disabled = !model.about.temporal && made.dataset.mode !== "follow";
     fields("sampling").replaceChildren(
       ...Object.keys(SAMPLING).map((what) => this.number(what, "")),
@@ -179,7 +187,8 @@ export class Steer {
 
   standbys() {
     const { models, name } = this.store.model.about;
-    const select = choice(models.map((each) => [each, each]), (value) => this.send("/load", value));
+    const names = models.includes(name) ? models : [...models, name];
+    const select = choice(names.map((each) => [each, each]), (value) => this.send("/load", value));
     select.disabled = models.length < 2;
     select.value = name;
     this.shows.push((model) => (select.value = model.about.name));
