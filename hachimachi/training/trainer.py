@@ -24,7 +24,6 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
-from torch import Tensor
 
 from hachimachi.errors import HachimachiError
 from hachimachi.training import distributed
