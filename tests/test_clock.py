@@ -146,8 +146,6 @@ def test_training_takes_sequences_as_a_whole_and_at_their_pace(tmp_path: Path) -
     assert len(loaded) == data.batches
     for batch in loaded:
         assert batch[:, 0, 0].isnan().all()
-    longer = make(np.arange(90.0), "longer")
-    assert all(batch[:, 0, 0].isnan().all() for batch in data.load([*data.train, longer]))  # as a last pass takes them
     augmentation = data.decide_augmentation(share=0.5, transpose=6, louder=10, stretch=0.2)
     assert "time" not in augmentation.names(data.columns)
     for clock, window in ((False, None), (None, 32)):

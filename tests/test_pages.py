@@ -116,7 +116,7 @@ def materials(
         data = np.column_stack([pieces[0].data[:, :3], np.broadcast_to(values, len(instruments))])
         io.write(folder / name, EventSequence(features, data, pieces[0].time))
     knobs = (Feature("control", kind="categorical"), Feature("value"))
-    turned = np.column_stack([np.resize([1, 7, 64], 60), np.arange(60) + 1])
+    turned = np.column_stack([np.resize([1.0, 7.0, 64.0], 60), np.arange(60) + 1.0])
     (folder / "midi").mkdir()
     io.write(folder / "midi" / "knobs.mid", EventSequence(knobs, turned, np.arange(60) / 4))
     parts = {"train": ["0.mid", "1.mid", "2.mid", "3.mid"], "valid": ["4.mid"], "test": ["5.mid"]}
@@ -193,9 +193,9 @@ def until_stopped(words: list[str], values: int) -> int:
         ended = threading.Event()
 
         def send() -> None:
-            for message in (*[("/input", *[60.0] * values)] * 3, *[("/stop",)] * 1_000):
+            for route, *numbers in (*[("/input", *[60.0] * values)] * 3, *[("/stop",)] * 1_000):
                 if not ended.wait(0.1):
-                    sender.sendto(encode(*message), ("127.0.0.1", port))
+                    sender.sendto(encode(str(route), *numbers), ("127.0.0.1", port))
 
         thread = threading.Thread(target=send, daemon=True)
         thread.start()

@@ -75,12 +75,13 @@ class Continuation(Start):
         """Return a copy of the model but for its dropout; see `Start.build`."""
         assert self.base is not None
         data.columns = self.base.columns  # the same grids and histograms, so that nats compare
-        parts = {kind: dict(options) for kind, options in self.base.parts.items()}
+        parts, encoder = {kind: dict(options) for kind, options in self.base.parts.items()}, self.base.encoder
         for kind, given in (("backbone", backbone), ("head", head)):
             if plugins.takes(kind, parts[kind]["name"], "dropout") and "dropout" in given:
                 parts[kind]["dropout"] = given["dropout"]
-        hears = self.base.encoder.masked is not None
-        model = EventModel(self.base.columns, **parts, augmentation=size, hear_masked=hears)
+        clock = None if encoder.clock is None else encoder.clock.tolist()
+        chosen = (self.base.columns, parts["backbone"], parts["head"], size, clock)
+        model = EventModel(*chosen, hear_masked=encoder.masked is not None)
         model.grams = all_ngrams(list(data.train), model.columns)
         return blend(model, self.base, 0.0)
 
@@ -145,7 +146,8 @@ def learn(
         given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
     report("training", seconds)
     name = path.stem if find_base(path.stem) == path else str(path)
-    start = Continuation(**vars(describe_base(model, name)) | {"heard": False})
+    described = describe_base(model, name)
+    start = Continuation(described.base, described.name, described.line, lineage=described.lineage, heard=False)
     try:
         tuned = train(compose([*given, *overrides]), work / "run", start=start).model
         report("judging", 0.0)

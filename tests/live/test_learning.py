@@ -29,6 +29,7 @@ NOTES = (Feature("pitch", "integer", min=0, max=127), Feature("velocity", "integ
 def make_model(path: Path, seed: int = 0, began_with: str = "") -> Path:
     chance = np.random.default_rng(seed)
     data = np.column_stack([chance.integers(48, 72, 200), chance.integers(40, 99, 200), chance.uniform(0.1, 1, 200)])
+    data = data.astype(float)
     model = build_model(
         [EventSequence(NOTES, data, np.cumsum(chance.exponential(0.2, 200)))], {"name": "gru", "size": 8}
     )
