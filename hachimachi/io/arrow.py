@@ -210,15 +210,16 @@ class ArrowFile:
         no finite number is refused with its row and column."""
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
-            plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-            plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
-            finite = np.isfinite(plain.to_numpy(zero_copy_only=False))  # a null is NaN there
-            if not finite.all():
-                row = int(finite.argmin())
-                value = "nothing (null)" if array[row].as_py() is None else array[row]
-                where = f"row {block.start + row + 1}, column {name!r}"
-                raise HachimachiError(f"{where}: found {value}, expected a finite number")
-            found.append(plain.to_numpy(zero_copy_only=True))
+            with _as_one_line():
+                plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+                plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+                finite = np.isfinite(plain.to_numpy(zero_copy_only=False))  # a null is NaN there
+                if not finite.all():
+                    row = int(finite.argmin())
+                    value, where = plain[row].as_py(), f"row {block.start + row + 1}, column {name!r}"
+                    value = "nothing (null)" if value is None else value
+                    raise HachimachiError(f"{where}: found {value}, expected a finite number")
+                found.append(plain.to_numpy(zero_copy_only=True))
         return found
 
     def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:

@@ -74,13 +74,16 @@ class Source(Protocol):
 
     def rows(self, sequence: int, start: int, stop: int) -> Rows:
         """Return rows as :meth:`~hachimachi.events.EventSequence.rows` does, shape (stop − start, D)."""
+        ...
 
     def events(self, sequence: int, start: int, stop: int) -> EventSequence:
         """Return events of a sequence."""
+        ...
 
     def blocks(self, which: Indices, first: Indices, stop: Indices) -> Iterator[Rows]:
         """Yield the rows of parts of sequences, each once, in arrays of any size and in any order; the first
         inter-event time of a part is NaN."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
