@@ -41,7 +41,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A descriptor of generations beside the same of real events, either NaN where it cannot be told."""
+    """A descriptor of generations beside the same of real events, either NaN where it is not known."""
 
     name: str
     generated: float
@@ -96,7 +96,7 @@ class Reference:
         return [Descriptor(name, value, self.own[name]) for name, value in self.measure(sequences).items()]
 
     def measure(self, sequences: Sequence[EventSequence]) -> dict[str, float]:
-        """Return the descriptors of sequences by name, NaN where one cannot be told: no time, no duration, too few."""
+        """Return the descriptors of sequences by name, NaN where one is not known: no time, no duration, too few."""
         seconds = sum(each.seconds for each in sequences)
         density = _divide(sum(len(each) - 1 for each in sequences if each.seconds), seconds)
         if self.notes:
