@@ -38,8 +38,7 @@ def step_symbols(sequence: EventSequence, columns: Sequence[Column], timed: bool
 
     The step is the pitch interval where there is a feature ``pitch``, so that a transposed copy is one too; else how
     far each input feature goes in quarters of its training standard deviation, and which category it is. If ``timed``,
-    the inter-event time counts too, in half octaves: a player's timing strays by 5 to 10 %, note values are at least a
-    factor of 4/3 apart, and under 30 ms two notes sound together.
+    the inter-event time counts too, in half octaves, all under 30 ms as one: a player's timing strays by 5 to 10 %.
     """
     rows = sequence.rows()
     pairs = list(zip(columns[-len(sequence.features) :], rows[:, -len(sequence.features) :].T, strict=True))
@@ -187,11 +186,10 @@ class _Sketch(NamedTuple):
 def find_near_duplicates(sequences: Sequence[EventSequence]) -> list[Duplicate]:
     """Find pairs of sequences that hold the same music or gesture, the most alike first.
 
-    Music is compared by runs of eight pitch intervals, notes that sound together from low to high; other data by runs
-    of eight steps, in quarters of the standard deviation. The score is the share of the shorter sequence's different
-    runs that the other has, all at one transposition and one tempo (±25 %): its containment (Broder 1997,
-    https://doi.org/10.1109/SEQUEN.1997.666900), at least `ALIKE`. Two are compared if they share enough runs, each
-    counted with the next sequence that has it: time and memory are linear in the number of events.
+    Compared are runs of eight pitch intervals, notes that sound together from low to high, or of eight steps in
+    quarters of the standard deviation. The score is the share of the shorter sequence's different runs that the other
+    has at one transposition and one tempo (±25 %): its containment (Broder 1997,
+    https://doi.org/10.1109/SEQUEN.1997.666900), at least `ALIKE`. Time and memory are linear in the number of events.
     """
     equal = list(_find_equal(sequences))
     known = {frozenset(pair.indices) for pair in equal}
@@ -212,14 +210,11 @@ COMPARED = 2_000_000  # events of a collection in which near duplicates are grou
 
 
 def group_near_duplicates(sequences: Collection) -> tuple[NDArray[np.int64], list[Duplicate], str]:
-    """Group sequences that are near duplicates of each other, in a bounded time; what is on disk is read in part.
+    """Return for each sequence, shape (S,), the index of the first one in its group of near duplicates; the pairs as
+    from :func:`find_near_duplicates`; and a line that says what was left uncompared, empty if nothing was.
 
     Of more than `COMPARED` events the beginnings of the sequences are compared, all equally long and at least as long
     as an opening; where they are too many for that, some from everywhere. Rows of one sequence are no copies.
-
-    Returns:
-        For each sequence, shape (S,), the index of the first one in its group; the pairs as from
-        :func:`find_near_duplicates`; a line that says what was left uncompared, empty if nothing was.
     """
     group, known = np.arange(len(sequences)), np.flatnonzero(sequences.lengths >= 2)
     if len(known) < 2:

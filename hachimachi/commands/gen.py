@@ -104,12 +104,15 @@ def command(  # noqa: PLR0913  (click's options)
     for i, path in enumerate(outputs):
         write(path, takes if len(outputs) == 1 else takes[i], report)
 
-    several = f"{count:,} takes, " if count > 1 else ""
-    length = f", {sum(take.seconds for take in takes):.1f} s of them" if takes[0].temporal else ""
-    total = sum(map(len, takes))
-    click.echo(f"{name_files(outputs)}: {several}{total:,} events{length}, generated in {duration:.1f} s")
+    click.echo(f"{name_files(outputs)}: {_size(takes)}, generated in {duration:.1f} s")
     for line in report.lines():
         click.echo(textwrap.fill(line, 80, break_long_words=False, break_on_hyphens=False))
+
+
+def _size(takes: Sequence[EventSequence]) -> str:
+    several = f"{len(takes):,} takes, " if len(takes) > 1 else ""
+    length = f", {sum(take.seconds for take in takes):.1f} s of them" if takes[0].temporal else ""
+    return f"{several}{sum(map(len, takes)):,} events{length}"
 
 
 def _read_opening(primer: Path, player: Player, events: int | None, seconds: float | None) -> EventSequence:

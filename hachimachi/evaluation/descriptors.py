@@ -41,7 +41,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A descriptor of generations beside the same of real events, either NaN where it cannot be told."""
+    """A descriptor of generations beside the same of real events, either NaN where it is not known."""
 
     name: str
     generated: float
@@ -64,18 +64,14 @@ class Descriptor:
 class Reference:
     """Real events that others are described beside.
 
-    Of notes ``key``: how far pitch classes are those of the real events: the histogram of each window of 100 notes,
-    correlated (Pearson) with that of the one real sequence, mean over windows. Of several real sequences, which may be
-    in any key, each window is correlated with the rest of its own sequence. Drums are left out; NaN where pitch is the
-    name of a drum, and under 100 notes. ``density``: events a second. ``silence``: share of the time from the first
-    event to the last in which no note sounds. ``polyphony``: notes at once, mean over the time in which any sounds.
-    ``velocity``: mean. ``repetition``: share of the events that have the pitch of the previous one. ``unisons``: share
-    of the events that strike a key of an instrument once more at the same instant.
-
-    Of other events ``density``; ``range NAME`` of each number: the width from its 1st percentile to its 99th, as a
-    multiple of that of the real events; ``jumps``: share of the steps that are larger than any real one.
-
-    All are pooled over sequences, so that each second, or event, counts as much.
+    Of notes ``key``: the histogram of pitch classes of each window of 100 notes, drums left out, correlated (Pearson)
+    with that of the one real sequence, or of several, which may be in any key, with the rest of its own; mean over
+    windows. ``silence``: share of the time from the first event to the last in which no note sounds; ``polyphony``:
+    mean number of notes while any does. ``velocity``: mean. Shares of the events: ``repetition``, with the pitch of
+    the previous one; ``unisons``, that strike a key of an instrument once more at the same instant. Of other events
+    ``range NAME``: the width from the 1st percentile to the 99th, as a multiple of that of the real events; ``jumps``:
+    share of the steps that are larger than any real one. Of all ``density``, events a second. Each second, or event,
+    counts as much, whichever sequence it is of.
     """
 
     def __init__(self, real: Sequence[EventSequence], columns: Sequence[Column]) -> None:
@@ -100,7 +96,7 @@ class Reference:
         return [Descriptor(name, value, self.own[name]) for name, value in self.measure(sequences).items()]
 
     def measure(self, sequences: Sequence[EventSequence]) -> dict[str, float]:
-        """Return the descriptors of sequences by name, NaN where one cannot be told: no time, no duration, too few."""
+        """Return the descriptors of sequences by name, NaN where one is not known: no time, no duration, too few."""
         seconds = sum(each.seconds for each in sequences)
         density = _divide(sum(len(each) - 1 for each in sequences if each.seconds), seconds)
         if self.notes:

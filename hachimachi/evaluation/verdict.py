@@ -18,8 +18,8 @@ GAINS = 0.5, 1.5  # nats per event below the marginal baseline from which a mode
 MANY = 3  # faults of playing that make a model fair at best; one makes it good at best
 TONAL = 0.5  # correlation of the piece's own windows below which it has no key that could be said to be kept
 CHORDS = 1.05  # notes at once above which there are any chords to speak of
-HEARD = 0.8
-"""Share of copied n-grams above which real data must have been heard in training, and is no measure of copying."""
+SEEN = 0.8
+"""Share of copied n-grams above which real data must be of the training data, and is no measure of copying."""
 FEW = 5000  # events to learn from below which more of them are likely to help
 
 
@@ -105,7 +105,7 @@ def describe_playing(report: PlayReport) -> str:
         noun, unheard = ("note", "music") if report.notes else ("event", "data")
         longest, real = report.copying.generated.longest, report.copying.real
         verb = "repeats at most" if longest <= report.copying.longest_limit else "copies up to"
-        beside = "" if real.share > HEARD else f" ({unheard} it has not heard: {real.longest})"
+        beside = "" if real.share > SEEN else f" ({unheard} it has not heard: {real.longest})"
         phrases.append(f"{verb} {longest} {noun}{'s' * (longest != 1)} of {{it}} in a row{beside}")
     text = "; ".join(filter(None, phrases))
     text = text.replace("{it}", nouns[report.several], 1).replace("{it}", pronouns[report.several])

@@ -7,7 +7,7 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -210,15 +210,16 @@ class ArrowFile:
         no finite number is refused with its row and column."""
         found = []
         for name, array in zip(self.columns, self.arrays(block, self.columns), strict=True):
-            plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-            plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
-            finite = np.isfinite(plain.to_numpy(zero_copy_only=False))  # a null is NaN there
-            if not finite.all():
-                row = int(finite.argmin())
-                value = "nothing (null)" if array[row].as_py() is None else array[row]
-                where = f"row {block.start + row + 1}, column {name!r}"
-                raise HachimachiError(f"{where}: found {value}, expected a finite number")
-            found.append(plain.to_numpy(zero_copy_only=True))
+            with _as_one_line():
+                plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+                plain = plain.cast(pa.uint8()) if pa.types.is_boolean(plain.type) else plain
+                finite = np.isfinite(plain.to_numpy(zero_copy_only=False))  # a null is NaN there
+                if not finite.all():
+                    row = int(finite.argmin())
+                    value, where = plain[row].as_py(), f"row {block.start + row + 1}, column {name!r}"
+                    value = "nothing (null)" if value is None else value
+                    raise HachimachiError(f"{where}: found {value}, expected a finite number")
+                found.append(plain.to_numpy(zero_copy_only=True))
         return found
 
     def arrays(self, block: RowBlock, names: list[str]) -> list[pa.Array]:
@@ -318,10 +319,8 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
     for path in shards:
         file = open_arrow(path)
         index, alike = file.index, f"{path}: what is added has to be alike"
-        if index.features != first.features:
-            raise HachimachiError(f"{alike}: {describe_difference(first.features, index.features)}")
-        if index.temporal != first.temporal:
-            raise HachimachiError(f"{alike}: {'has' if index.temporal else 'has no'} time, the new sequences differ")
+        if difference := describe_difference(first, index):
+            raise HachimachiError(f"{alike}: {difference}")
         if twice := names & set(index.names):
             raise HachimachiError(f"{path}: holds {min(twice)!r} already; rename the new sequence, or leave it out")
         kinds = (file.schema.field(feature.name).type.to_pandas_dtype() for feature in index.features)
@@ -344,14 +343,18 @@ def append(folder: Path, sequences: Sequence[EventSequence]) -> None:
             write_table(sink, part, types)
 
 
-def describe_difference(found: Sequence[Feature], expected: Sequence[Feature]) -> str:
-    """Describe the first difference of two lists of features."""
-    names, wanted = ([feature.name for feature in each] for each in (found, expected))
+def describe_difference(found: Index | EventSequence, expected: Index) -> str:
+    """Describe the first difference in features and time; nothing where there is none."""
+    if found.temporal != expected.temporal:
+        return "one has time, the other has none"
+    names, wanted = ([feature.name for feature in each.features] for each in (found, expected))
     if names != wanted:
         return f"found features {', '.join(names)}; expected {', '.join(wanted)}"
-    one, other = next((one, other) for one, other in zip(found, expected, strict=True) if one != other)
-    key = next(each.name for each in fields(Feature) if getattr(one, each.name) != getattr(other, each.name))
-    return f"feature {one.name!r} has {key} {getattr(one, key)}; expected {getattr(other, key)}"
+    for one, other in zip(found.features, expected.features, strict=True):
+        for key, value in vars(one).items():
+            if value != getattr(other, key):
+                return f"feature {one.name!r} has {key} {value}; expected {getattr(other, key)}"
+    return ""
 
 
 def open_arrow(path: Path) -> ArrowFile:
@@ -375,11 +378,8 @@ class ArrowSource:
         first = self.files[0].index
         self.features, self.temporal = first.features, first.temporal
         for path, file, name in zip(paths, self.files, names, strict=True):
-            if file.index.features != self.features:
-                difference = describe_difference(file.index.features, self.features)
+            if difference := describe_difference(file.index, first):
                 raise HachimachiError(f"{path} and {paths[0]} differ: {difference}")
-            if file.index.temporal != self.temporal:
-                raise HachimachiError(f"{path} and {paths[0]} differ: one has time, the other has none")
             file.note_left_out(name, report)
         self.paths = list(paths)
         named = zip(self.files, names, strict=True)

@@ -72,8 +72,8 @@ def _feature(described: object, column: int) -> Feature:
         valid = value is None or type(value) in types
         if not valid or (isinstance(value, float) and not math.isfinite(value)):
             raise HachimachiError(f"{where}: {key} is {json.dumps(value)}, expected {expected}")
-    given = {key: value for key, value in described.items() if value is not None}
-    options: dict[str, Any] = {"name": str(column)} | given
+    options: dict[str, Any] = {"name": str(column)}
+    options |= {key: value for key, value in described.items() if value is not None}
     categorical = options.pop("categorical", None)
     if categorical and "kind" not in options:
         options["kind"] = "categorical"

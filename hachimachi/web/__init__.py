@@ -1,1 +1,1 @@
-"""The page in a browser: a process of its own that hears the feed of a performance and steers it over OSC."""
+"""The page in a browser: a process of its own that receives the feed of a performance and steers it over OSC."""

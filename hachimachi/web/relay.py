@@ -1,4 +1,4 @@
-"""Between a performance and its pages: hears the feed, keeps what a new page must know, and sends OSC."""
+"""Between a performance and its pages: receives the feed, keeps what a new page must know, and sends OSC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHERS = "/input /sample /start /pause /reset /panic /mode /silence /speed /see
 ROUTES = {*_OTHERS.split(), *STEERING_ROUTES}  # not ``/stop``, which would end the program, nor ``/feed``
 MOST_VALUES, LONGEST_TEXT = 520, 64  # of a message
 EARLIEST = 0.25  # seconds before it arrives that an event may have happened: a radio's delay
-RECENT = 2000  # events that a new page is told
+RECENT = 2000  # events that a new page is sent
 
 
 class Relay(asyncio.DatagramProtocol):
@@ -32,21 +32,21 @@ class Relay(asyncio.DatagramProtocol):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._transport: asyncio.DatagramTransport | None = None
-        self._heard = -math.inf  # when anything was
+        self._received = -math.inf  # when anything was
         self.known: dict[str, Any] = {"hello": True, "lost": True, "about": [], "models": []}
-        """What a page is told first, with the events of ``recent``."""
+        """What a page is sent first, with the events of ``recent``."""
         self.recent: deque[list[Any]] = deque(maxlen=RECENT)
         self.takes: list[Take] = []  # of each model; models with the same features share one
 
     async def follow(self, performer: Address) -> None:
-        """Ask for the feed every second until cancelled; that it is gone is told to the pages."""
+        """Ask for the feed every second until cancelled; that it is gone is sent to the pages."""
         make = asyncio.get_running_loop().create_datagram_endpoint
         self._transport, _ = await make(lambda: self, remote_addr=performer)
         with contextlib.closing(self._transport):
             while True:
                 self._transport.sendto(encode("/feed"))
                 await asyncio.sleep(1.0)
-                if not self.known["lost"] and time.perf_counter() - self._heard > LAPSE_SECONDS:
+                if not self.known["lost"] and time.perf_counter() - self._received > LAPSE_SECONDS:
                     self.known["lost"] = True
                     self._tell('{"lost":true}')
 
@@ -78,7 +78,7 @@ class Relay(asyncio.DatagramProtocol):
             return
         if packet is None:
             return
-        self._heard = time.perf_counter()
+        self._received = time.perf_counter()
         if self.known["lost"]:
             self.known["lost"] = False
             self.send("/status", [])
@@ -94,7 +94,7 @@ class Relay(asyncio.DatagramProtocol):
         self._tell(json.dumps(packet, separators=(",", ":")))
 
     def hello(self) -> str:
-        """Return what a page is told first."""
+        """Return what a page is sent first."""
         return json.dumps({"at": time.perf_counter(), **self.known, "events": list(self.recent)}, separators=(",", ":"))
 
     def _meet(self, about: list[dict[str, Any]]) -> None:

@@ -40,7 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PageServer:
-    """Serves the page, and passes on what it says and is told. A browser must bring one of the ``hosts``, its name with
+    """Serves the page, and passes on what it says and is sent. A browser must bring one of the ``hosts``, its name with
     the port, and the ``token``; see `PageOptions`."""
 
     def __init__(self, hosts: Sequence[str], token: str = "") -> None:

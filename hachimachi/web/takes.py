@@ -1,4 +1,4 @@
-"""What was heard and played, kept in memory, and written as `hxmx gen` writes it."""
+"""What was received and played, kept in memory, and written as `hxmx gen` writes it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ MOST_EVENTS = 250_000  # the last, an hour and a half at fifty a second; in memo
 
 
 class Take:
-    """The events, as they were told, of models with the same features; of ``who`` the first is the player."""
+    """The events, as the feed has them, of models with the same features; of ``who`` the first is the player."""
 
     def __init__(self, features: Sequence[Feature], who: Sequence[str]) -> None:
         self.features, self._who, self._size = tuple(features), tuple(who), len(features) + 2
         self._rows = array("d")  # moment, index in ``who`` and values of each event
-        self._heard: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=64)  # told by each model
+        self._inputs: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=64)  # which each model reports
         self._names = NoteNames(features)
         self._duration = next((i + 2 for i, each in enumerate(features) if each.name == DURATION), None)
         self._held: dict[tuple[float, ...], int] = {}  # a player's notes that have not ended → offset of the event
 
     def add(self, event: ScreenEvent) -> None:
-        """Keep an event that was heard or played; the end of a player's note tells how long that was."""
+        """Keep an input or output event; the end of a player's note gives its duration."""
         if event.who == RELEASED and (offset := self._held.pop(event.values, None)) is not None:
             self._rows[offset + (self._duration or 0)] = max(0.0, event.at - self._rows[offset])
         if event.who not in (YOU, MODEL) or len(event.values) != len(self.features):
             return
         if event.who == YOU:
-            if (event.at, event.values) in self._heard:
+            if (event.at, event.values) in self._inputs:
                 return
-            self._heard.append((event.at, event.values))
+            self._inputs.append((event.at, event.values))
             note = self._names.of(event.values)
             if note is not None and self._duration is not None and math.isnan(event.values[self._duration - 2]):
                 self._held[tuple(float(each) for each in note if each is not None)] = len(self._rows)

@@ -117,7 +117,7 @@ class TestShards:
 
     def test_time_in_some_only_is_refused(self, tmp_path: Path) -> None:
         io.write(f"{tmp_path}/takes.arrow/", take(4, "a"))
-        with pytest.raises(HachimachiError, match="has time, the new sequences differ"):
+        with pytest.raises(HachimachiError, match="alike: one has time, the other has none"):
             io.write(f"{tmp_path}/takes.arrow/", EventSequence(NOTES, np.ones((3, 3)), name="b"))
 
     def test_the_same_twice_is_refused(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,9 +43,17 @@ def play(seed: int, length: int, scale: tuple[int, ...] = (0, 2, 4, 5, 7, 9, 11)
     return make_sequence(rows, time, ["pitch", "velocity", "duration"])
 
 
-@pytest.fixture
-def bases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """Two base models: one that knows a scale, one that knows another thing."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two base models and their data: one that knows a scale, one that knows another thing."""
+    home = tmp_path_factory.mktemp("bases")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        train_bases()
+    return home
+
+
+def train_bases() -> None:
     for name, scale in (("piano", (0, 2, 4, 5, 7, 9, 11)), ("drums", (0, 1, 6))):
         pieces = [play(seed, 400, scale) for seed in range(6)]
         if name == "drums":  # few numbers, and slowly
@@ -62,6 +71,13 @@ def bases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
         model = load_model(f"{name}.pt")
         model.summary["base"] = {"licence": "CC0-1.0", "attributions": [f"{name}, by nobody"]}
         save_model(model, f"{name}.pt", half=True)
+
+
+@pytest.fixture
+def bases(folder: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """The two base models, as those that come with the package, and data that one of them fits."""
+    for path in trained.glob("*.*"):
+        shutil.copy(path, folder)
     found = {name: folder / f"{name}.pt" for name in ("piano", "drums")}
     for module in ("hachimachi.training.fine_tuning", "hachimachi.checkpoint"):
         monkeypatch.setattr(f"{module}.find_base", found.get)

@@ -160,10 +160,9 @@ def sustain(
 ) -> NDArray[np.int64]:
     """Return where the sustain pedal lets notes go, in ticks, shape (N,): never before their own end.
 
-    The rule: docs/reference/midi-files.md, "The pedal" (MIDI 1.0 Detailed Specification). Keys (port · 256 + channel) ·
-    128 + pitch are struck at ``start``, released at ``end``, and end at ``last`` at the latest, all of shape (N,).
-    Changes are tick, status and value of each change of a pedal, in the order of the file, ``offs`` tick and status of
-    each "all sound off"; on one tick keys are released before a pedal moves.
+    The rule: docs/reference/midi-files.md, "The pedal". Keys, (port · 256 + channel) · 128 + pitch, are struck at
+    ``start``, released at ``end``, and end at ``last`` at the latest, all of shape (N,). Changes are tick, status and
+    value of a pedal, in the order of the file, ``offs`` tick and status of each "all sound off".
     """
     channel = key >> 7
     held = _latest(changes, channel, end - 1) >= DOWN
