@@ -101,6 +101,7 @@ SECONDS = (TIME, "duration")  # columns measured in seconds: 0 to 60 s in steps 
 BEYOND = 0.1
 """How far beyond the training range a model plays, as a share of its width. An input may lie anywhere and has its
 probability; played, one value far out in a thousand would be a pause of half a minute, or a note nobody wrote."""
+MAX_CATEGORIES = 2**16  # each has weights of its own, for which a million would take gigabytes
 LARGEST = 2**53  # whole numbers beyond this are not distinguished in double precision
 
 # The numbers of the likelihood that `models` (torch) and `player` (NumPy) share.
@@ -341,6 +342,11 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         summary = Summary.of(values, feature.kind == "categorical")
     if feature.kind == "categorical":
         grid, ends = Categories(summary.values or ()), summary.values or ()
+        if len(ends) > MAX_CATEGORIES:
+            found = f"feature {feature.name!r}: {len(ends):,} categories, expected at most {MAX_CATEGORIES:,}"
+            raise HachimachiError(
+                f"{found}; make it a number (kind=integer), or leave it out if each event has its own"
+            )
     else:
         _check_size(feature.name, max(abs(summary.low), abs(summary.high)), 1)
         kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS

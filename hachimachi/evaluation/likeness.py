@@ -14,6 +14,7 @@ from hachimachi.events import TIME, EventSequence
 
 TIMES = 2.0  # how many times as far as two halves of real music are from each other a generation may be from it
 SEVERAL = 5  # from this many sequences on, halves are of whole sequences; else each is cut in the middle
+LONGEST = 1e7  # seconds from which on a sequence is no music, and has no density
 SECOND = 1.0  # density is the number of events in each stretch of so many seconds
 FINEST = 0.1  # steps of the grid: real halves nearer to each other than that count as so far apart
 
@@ -106,7 +107,7 @@ def _aspects(columns: Sequence[Column]) -> Aspects:
 
 
 def _density(sequence: EventSequence) -> Values:
-    if sequence.time is None or sequence.seconds < SECOND:
+    if sequence.time is None or not SECOND <= sequence.seconds < LONGEST:
         return np.zeros(0)
     whole = int(sequence.seconds / SECOND)
     stretch = ((sequence.time - sequence.time[0]) / SECOND).astype(np.int64)

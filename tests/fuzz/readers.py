@@ -66,6 +66,7 @@ def fuzz(kind: str, seconds: int, found: Path) -> None:
         for number, data in enumerate(seeds):
             (corpus / str(number)).write_bytes(data)
         path = folder / f"input{SUFFIXES.get(kind, '.ckpt' if kind == 'checkpoint' else '.pt')}"
+        read(path, seeds[0])  # what is imported for it takes its time before
         longest = max(LONGEST, 2 * max(map(len, seeds)))
         limits = (f"-max_total_time={seconds}", f"-max_len={longest}", "-timeout=10", "-rss_limit_mb=2048")
         words = [sys.argv[0], *limits, f"-artifact_prefix={found}/{kind}-", "-print_final_stats=1", str(corpus)]
