@@ -92,9 +92,7 @@ def make_trainer(
     return _make(cfg, [*callbacks, last], limits.minutes, **options)
 
 
-def fit(
-    trainer: L.Trainer, module: EventModule, data: EventDataModule, ckpt_path: str | None = None
-) -> str:
+def fit(trainer: L.Trainer, module: EventModule, data: EventDataModule, ckpt_path: str | None = None) -> str:
     """Train; return what ended it early, Ctrl-C or SIGTERM, or nothing.
 
     What was learned since the last validation is validated at the end, unless a second Ctrl-C or an error ended the
