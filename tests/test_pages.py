@@ -185,7 +185,7 @@ def shorten(words: list[str]) -> list[str]:
     if any(word.startswith("ckpt_path=") for word in words):
         words = [*words, LIMITED]  # goes on with the data of the model that is there
     given = " ".join(words)
-    known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins="}
+    known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins=|init=(?!none)"}
     return [*words, *(f"{key}={value}" for key, value in TINY.items() if not re.search(known.get(key, key), given))]
 
 
