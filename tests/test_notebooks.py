@@ -34,11 +34,15 @@ def _code(notebook: Any) -> list[Any]:
 
 
 def _texts(notebook: Any) -> list[str]:
-    """What each cell prints and returns, times and paths masked."""
+    """What each cell prints and returns, times and paths masked. Of training only what it came to: how often it says
+    how it goes, and how long it looks at how it plays, depend on what else the machine does."""
     texts = []
     for cell in _code(notebook):
         outputs = [each.get("text") or each.get("data", {}).get("text/plain", "") for each in cell.outputs]
-        text = re.sub(r"(/\S*)?hachimachi-\w+|0x[0-9a-f]+", "…", "".join(outputs))
+        text = "".join(outputs)
+        if "train(" in cell.source:
+            text = "\n".join(re.findall(r".*(?:held out,|below the marginal).*", text))
+        text = re.sub(r"(/\S*)?hachimachi-\w+|0x[0-9a-f]+", "…", text)
         texts.append(re.sub(r"[\d.,]+ ?(ms|s|min|minutes|seconds|events/s)\b", r"… \1", text))
     return texts
 

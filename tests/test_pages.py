@@ -40,6 +40,7 @@ FENCE = re.compile(r"(?:^<!-- not run: (.+) -->\n)?^```(sh|python)\n(.*?)^```", 
 MOST_MARKED = 10
 TINY = {"trainer.max_steps": "2", "model.size": "8", "callbacks.progress": "false"}
 """What makes training short, where a command says nothing of it."""
+LIMITED = "dataset.limit_events=120"  # what the model that is there was learned from, as on the page of learning curves
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,15 @@ def materials(
     (folder / "my" / "augment").mkdir(parents=True)
     (folder / "my" / "augment" / "turned.yaml").write_text(turned)
     with inside(folder):
-        assert hxmx(*shorten(["train", "data.json", "model.pt", "dataset.limit_events=120"])) == 0
+        assert hxmx(*shorten(["train", "data.json", "model.pt", LIMITED])) == 0
     shutil.copytree(folder / "outputs" / "train", folder / "outputs" / "sweep" / "0")
     names = "a b c lead bass mine base tiny drums best again other tomorrow band"
     for name in names.split():
         shutil.copy(folder / "model.pt", folder / f"{name}.pt")
     save_model(build_model(io.read(folder / "band.json")), folder / "band.pt")
+    (folder / "outputs" / "run" / "night").mkdir(parents=True)
+    shutil.copy(folder / "model.pt", folder / "outputs" / "run" / "night" / "version3.pt")
+    (folder / "outputs" / "run" / "last").symlink_to(Path("night") / "version3.pt")
     return folder
 
 
@@ -178,8 +182,10 @@ def shorten(words: list[str]) -> list[str]:
             words[words.index(option) + 1] = value
     if words[0] != "train":
         return words
+    if any(word.startswith("ckpt_path=") for word in words):
+        words = [*words, LIMITED]  # goes on with the data of the model that is there
     given = " ".join(words)
-    known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins="}
+    known = {"trainer.max_steps": r"max_|fast_dev_run", "model.size": r"model\.size|experiment=|plugins=|init=(?!none)"}
     return [*words, *(f"{key}={value}" for key, value in TINY.items() if not re.search(known.get(key, key), given))]
 
 
@@ -243,18 +249,20 @@ def serve_board(words: list[str]) -> int:
 
 
 def find(word: str) -> str:
-    """Fill in what a page leaves open: the checkpoint of a run, the folder of a sweep."""
+    """Fill in what a page cannot know: the folder of a run, by its name or by its checkpoint."""
     key, equals, pattern = word.rpartition("=")
     if "…" in pattern:
         return f"{key}{equals}{sorted(Path().glob(pattern.replace('…', '*')))[-1]}"
-    return f"{key}={sorted(Path('outputs/sweep').iterdir())[-1]}" if key == "sweep.resume" else word
+    if re.fullmatch(r"ckpt_path=20[\d_-]+", word):
+        return f"{key}={next(Path('outputs/train').iterdir()).name}"
+    return word
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
 @pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
 def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Path) -> None:
     folder = tmp_path / "here"
-    shutil.copytree(materials, folder)
+    shutil.copytree(materials, folder, symlinks=True)
     with inside(folder):
         for block in BLOCKS[page]:
             if block.marked:

@@ -19,7 +19,7 @@ QUESTIONS = {  # and what must stand on the page that the answer is on
     "How do I train on several files?": "hxmx train midi/ model.pt",
     "Why does it say “no better than the marginal”?": "A model that is not below it has learned nothing",
     "Which port?": "hears on port 8000 and plays to port 9000",
-    "What is masked?": "predicted, but never given to the model",
+    "What is masked?": "predicted, but not known when an event happens",
     "How do I keep it in D minor while it plays?": "/constrain pitch scale D minor",
     "What does 7.2 nats mean?": "one in 1,339",
     "How do I add a backbone?": '@register("backbone", "echo")',
