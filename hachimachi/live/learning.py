@@ -122,8 +122,8 @@ class Learning:
 
     def _obey(self, message: Message) -> None:
         match message.values:
-            case ("all" | "mine" as scope,):
-                self.ask(scope)
+            case ("all" | "mine",):
+                self.ask(str(message.values[0]))
             case (str(word), *_):
                 raise Refused("value", f"/learn {quote(word)}: expected all, mine or nothing")
             case _ if message.pressed:

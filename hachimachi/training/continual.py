@@ -77,7 +77,7 @@ class Continuation(Start):
         for kind, given in (("backbone", backbone), ("head", head)):
             if plugins.takes(kind, parts[kind]["name"], "dropout") and "dropout" in given:
                 parts[kind]["dropout"] = given["dropout"]
-        model = EventModel(self.base.columns, **parts, augmentation=size)
+        model = EventModel(self.base.columns, parts["backbone"], parts["head"], size)
         model.grams = all_ngrams(list(data.train), model.columns)
         return blend(model, self.base, 0.0)
 
@@ -142,7 +142,8 @@ def learn(
         given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
     report("training", seconds)
     name = path.stem if find_base(path.stem) == path else str(path)
-    start = Continuation(**vars(describe_base(model, name)) | {"heard": False})
+    told = describe_base(model, name)
+    start = Continuation(model, name, told.line, lineage=told.lineage, heard=False)
     try:
         tuned = train(compose([*given, *overrides]), work / "run", start=start).model
         report("judging", 0.0)

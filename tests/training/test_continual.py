@@ -76,7 +76,9 @@ def test_better_is_what_gained_and_forgot_little(new: float, known_new: float, b
 
 def test_shares_of_what_was_learned_lie_in_between(model_path: Path) -> None:
     base = load_model(model_path)
-    other = EventModel(base.columns, **base.parts, augmentation=3).eval()  # told of other augmentations
+    other = EventModel(
+        base.columns, base.parts["backbone"], base.parts["head"], 3
+    ).eval()  # told of other augmentations
     piece = make_melody(50)
     before = {name: array.clone() for name, array in other.state_dict().items()}
     blend(other, base, 1.0)
