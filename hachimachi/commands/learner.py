@@ -24,12 +24,12 @@ TOLD_SECONDS = 0.5  # between two lines that say how far training is
 
 
 class Report:
-    """Tells the performance how far learning is, and ends this process, from a thread, once that has gone."""
+    """Tells the performance how far learning is; a thread of it ends this process once that has gone."""
 
     def __init__(self, theirs: socket.socket, work: Path) -> None:
         self._socket, self._work = theirs, work
         self._phase, self._began, self._seconds = "", 0.0, 0.0
-        self._socket.settimeout(TOLD_SECONDS)
+        theirs.settimeout(TOLD_SECONDS)
         threading.Thread(target=self._follow, daemon=True).start()
 
     def __call__(self, phase: str, seconds: float = 0.0) -> None:
@@ -38,25 +38,26 @@ class Report:
         self.tell(phase, 0.0)
 
     def tell(self, *values: str | float) -> None:
-        """Say one thing."""
-        with suppress(OSError):  # whether anybody hears it, the thread finds out
+        """Say one thing; whether anybody hears it, the thread finds out."""
+        with suppress(OSError):
             self._socket.sendall(json.dumps(values).encode() + b"\n")
 
     def _follow(self) -> None:
-        with suppress(ConnectionError):
-            while True:
-                try:
-                    if not self._socket.recv(64):
-                        break
-                except TimeoutError:
-                    if self._seconds:
-                        self.tell(self._phase, min(1.0, (time.monotonic() - self._began) / self._seconds))
+        said = b"nothing is said to it"
+        while said:
+            try:
+                said = self._socket.recv(64)
+            except TimeoutError:
+                if self._seconds:
+                    self.tell(self._phase, min(1.0, (time.monotonic() - self._began) / self._seconds))
+            except OSError:
+                break
         shutil.rmtree(self._work, ignore_errors=True)
         os._exit(1)
 
 
 def main(descriptor: int, options: str) -> None:
-    """Learn from the journal of a performance what the options say, as `Learning` writes them, and tell the socket."""
+    """Learn from a performance as the options of `Learning` say, and tell the socket what comes of it."""
     asked: dict[str, str] = json.loads(options)
     output = Path(asked["output"])
     work = output.parent / WORK
@@ -69,14 +70,13 @@ def main(descriptor: int, options: str) -> None:
     try:
         shutil.rmtree(work, ignore_errors=True)  # what one that was killed has left
         work.mkdir(parents=True)
-        log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)
         recorded = read_journal(asked["journal"])
         if asked["scope"] == "mine":
-            kept = recorded.player == 0
-            fields = {name: getattr(recorded, name)[kept] for name in ("at", "player", "rows", "sequence")}
-            recorded = replace(recorded, **fields)
+            fields = ("at", "player", "rows", "sequence")
+            recorded = replace(recorded, **{name: getattr(recorded, name)[recorded.player == 0] for name in fields})
         if len(recorded) < LEAST:
             raise HachimachiError(f"{len(recorded)} events of yours were played, expected {LEAST} or more")
         features, (sequences, _) = recorded.features, make_sequences(recorded)
@@ -85,8 +85,5 @@ def main(descriptor: int, options: str) -> None:
 
         outcome = learn(played, Path(asked["model"]), Path(asked["origin"]), output, work, report, asked["scope"])
         report.tell("better" if outcome.better else "no better", outcome.new, outcome.old)
-    except HachimachiError as error:
-        report.tell("error", f"{error}")
     except Exception as error:
-        report.tell("error", f"{type(error).__name__}: {error}")
-        raise
+        report.tell("error", str(error) if isinstance(error, HachimachiError) else f"{type(error).__name__}: {error}")

@@ -122,7 +122,7 @@ class Learning:
 
     def _obey(self, message: Message) -> None:
         match message.values:
-            case ("all",) | ("mine",):
+            case ("all" | "mine",):
                 self.ask(str(message.values[0]))
             case (str(word), *_):
                 raise Refused("value", f"/learn {quote(word)}: expected all, mine or nothing")

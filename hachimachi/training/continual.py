@@ -146,8 +146,8 @@ def learn(
         given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
     report("training", seconds)
     name = path.stem if find_base(path.stem) == path else str(path)
-    described = describe_base(model, name)
-    start = Continuation(described.base, described.name, described.line, lineage=described.lineage, heard=False)
+    told = describe_base(model, name)
+    start = Continuation(model, name, told.line, lineage=told.lineage, heard=False)
     try:
         tuned = train(compose([*given, *overrides]), work / "run", start=start).model
         report("judging", 0.0)

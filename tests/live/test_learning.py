@@ -28,8 +28,8 @@ NOTES = (Feature("pitch", "integer", min=0, max=127), Feature("velocity", "integ
 
 def make_model(path: Path, seed: int = 0, began_with: str = "") -> Path:
     chance = np.random.default_rng(seed)
-    data = np.column_stack([chance.integers(48, 72, 200), chance.integers(40, 99, 200), chance.uniform(0.1, 1, 200)])
-    data = data.astype(float)
+    data = chance.uniform([48, 40, 0.1], [72, 99, 1.0], (200, 3))
+    data[:, :2] = data[:, :2].round()
     model = build_model(
         [EventSequence(NOTES, data, np.cumsum(chance.exponential(0.2, 200)))], {"name": "gru", "size": 8}
     )
