@@ -33,7 +33,7 @@ SENSIBLE: dict[str, EventSequence | list[EventSequence]] = {
     "milliseconds since 1970": make_sequence(PITCHES, 1.7e12 + np.cumsum(RANDOM.exponential(20, N))),
     "times to 1e12": make_sequence(PITCHES, np.cumsum(RANDOM.exponential(1e10, N))),
     "each event its own category": EventSequence(
-        (Feature("id", "categorical"), Feature("x")), np.column_stack([np.arange(N), NUMBERS[:, 0]]), TIMES
+        (Feature("id", "categorical"), Feature("x")), np.column_stack([np.arange(float(N)), NUMBERS[:, 0]]), TIMES
     ),
 }
 CATEGORIES = np.arange(1_000_000.0)
