@@ -304,7 +304,9 @@ def name_kind(kind: Any) -> str:
     if kind in (inspect.Parameter.empty, Any):
         return "a value"
     if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(name_kind(each) for each in get_args(kind)))
+        # typing gives back the first union made of the same types, in whatever order: whole numbers stand before numbers
+        ordered = sorted(get_args(kind), key=lambda each: (each not in (int, float), each is float))
+        return " or ".join(dict.fromkeys(map(name_kind, ordered)))
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     kind = type(None) if kind is None else get_origin(kind) or kind
