@@ -304,7 +304,7 @@ def name_kind(kind: Any) -> str:
     if kind in (inspect.Parameter.empty, Any):
         return "a value"
     if get_origin(kind) in (Union, types.UnionType):
-        # typing gives back the first union made of the same types, in whatever order: whole numbers stand before numbers
+        # typing gives back the first union that was made of the same types, in whatever order they stood
         ordered = sorted(get_args(kind), key=lambda each: (each not in (int, float), each is float))
         return " or ".join(dict.fromkeys(map(name_kind, ordered)))
     if get_origin(kind) is Literal:
