@@ -79,9 +79,7 @@ def command(  # noqa: PLR0913  (click's options)
         if value is not None and primer is None:
             raise click.UsageError(f"{option} needs --primer FILE")
     if seconds and Path(output).suffix.lower() == ".wav":
-        from hachimachi.io.wav import check_length
-
-        check_length(seconds)
+        _check_sound(seconds)
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many
@@ -107,6 +105,13 @@ def command(  # noqa: PLR0913  (click's options)
     click.echo(f"{name_files(outputs)}: {_size(takes)}, generated in {duration:.1f} s")
     for line in report.lines():
         click.echo(textwrap.fill(line, 80, break_long_words=False, break_on_hyphens=False))
+
+
+def _check_sound(seconds: float) -> None:
+    from hachimachi.io.wav import LONGEST
+
+    if seconds > LONGEST:
+        raise click.UsageError(f"--seconds {seconds:,.0f}: a .wav holds at most {LONGEST:,.0f}; write .mid")
 
 
 def _size(takes: Sequence[EventSequence]) -> str:

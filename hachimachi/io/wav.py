@@ -37,12 +37,6 @@ def render(sequences: Sequence[EventSequence], report: Report | None = None, fil
     return into.getvalue()
 
 
-def check_length(seconds: float) -> None:
-    """Raise HachimachiError for more sound than can be made."""
-    if seconds > LONGEST:
-        raise HachimachiError(f"{seconds:,.0f} s of sound, expected at most {LONGEST:,.0f}; write .mid, or less of it")
-
-
 def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.float64]:
     """Return the sound of one sequence of notes at a rate in Hz, shape (samples,), from -1 to 1."""
     remark = report_to(None, "")
@@ -52,7 +46,8 @@ def synthesize(sequences: Sequence[EventSequence], rate: int) -> NDArray[np.floa
 def _sound(notes: NoteTable, rate: int, remark: Remark) -> NDArray[np.float64]:
     settled = settle(notes, remark)
     start, end, _, channel = settled
-    check_length(end.max(initial=0) * TICK)
+    if (seconds := end.max(initial=0) * TICK) > LONGEST:
+        raise HachimachiError(f"{seconds:,.0f} s of sound, expected at most {LONGEST:,.0f}; write .mid, or less of it")
     changes = [(tick, on, value) for tick, _, on, value in pedal_changes(notes, settled, remark)]
     if changes:
         end = sustain(channel << 7 | notes.pitch, start, end, np.full(len(end), end.max()), changes)
