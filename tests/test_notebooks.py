@@ -42,7 +42,7 @@ def _texts(notebook: Any) -> list[str]:
         text = "".join(outputs)
         if "train(" in cell.source:
             text = "\n".join(re.findall(r".*(?:held out,|below the marginal).*", text))
-        text = re.sub(r"(/\S*)?hachimachi-\w+|0x[0-9a-f]+", "…", text)
+        text = re.sub(r"(/\S*)?hachimachi-\w+|\b0x[0-9a-f]{6,}", "…", text)
         texts.append(re.sub(r"[\d.,]+ ?(ms|s|min|minutes|seconds|events/s)\b", r"… \1", text))
     return texts
 

@@ -38,6 +38,7 @@ DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in 
 PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(path.relative_to(ROOT).as_posix() for path in DOCS)]
 FENCE = re.compile(r"(?:^<!-- not run: (.+) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 MOST_MARKED = 10
+HELP = "hxmx --help"  # the examples there are a page of their own
 TINY = {"trainer.max_steps": "2", "model.size": "8", "callbacks.progress": "false"}
 """What makes training short, where a command says nothing of it."""
 LIMITED = "dataset.limit_events=120"  # what the model that is there was learned from, as on the page of learning curves
@@ -73,7 +74,7 @@ def examples() -> str:
 
 
 BLOCKS = {page: [Block(page, *found) for found in FENCE.findall(text_of(page))] for page in PAGES}
-BLOCKS["hxmx --help"] = [Block("hxmx --help", "", "sh", examples())]
+BLOCKS[HELP] = [Block(HELP, "", "sh", examples())]
 CALLS = [words for blocks in BLOCKS.values() for block in blocks for words in block.calls if words[0] == "hxmx"]
 
 
@@ -229,6 +230,9 @@ def run_call(call: list[str], thorough: bool) -> int:
     if words[0] != "train":
         return others.get(words[0], lambda: hxmx(*words))()
     models = [word for word in words if word.endswith(".pt") and "=" not in word]
+    if thorough and any(word.startswith(("trainer=ddp", "hydra/launcher")) for word in words):  # it starts others
+        command = [sys.executable, "-m", "hachimachi.cli", *words]
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
     if thorough or not all(Path(model).exists() for model in models):
         return hxmx(*words)
     if "-m" in words:
@@ -259,7 +263,7 @@ def find(word: str) -> str:
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
-@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
+@pytest.mark.parametrize("page", [*filter(BLOCKS.get, PAGES), pytest.param(HELP, marks=pytest.mark.slow)])
 def test_its_blocks_run(page: str, thorough: bool, materials: Path, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     shutil.copytree(materials, folder, symlinks=True)

@@ -59,7 +59,7 @@ def command_line() -> str:
     pages = []
     for name in COMMANDS:
         command = cli.get_command(None, name)  # type: ignore[union-attr]
-        context = click.Context(command, info_name=f"hxmx {name}", max_content_width=90, terminal_width=90)
+        context = click.Context(command, info_name=f"hxmx {name}", **command.context_settings)
         pages.append(f"## hxmx {name}\n")
         if type(command).format_help is not click.Command.format_help:  # it writes all of its help itself
             pages.append(_code(command.get_help(context)))
@@ -68,13 +68,16 @@ def command_line() -> str:
         for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
             kept = paragraph.lstrip().startswith("\b")
             pages.append(_code(paragraph.lstrip("\b\n")) if kept else f"{_escape(paragraph)}\n")
-        rows = [param.get_help_record(context) for param in command.get_params(context)]
+        rows = [
+            param.get_help_record(context) for param in command.get_params(context) if isinstance(param, click.Option)
+        ]
         pages.append(_table(["option", ""], [[f"`{names}`", _escape(text)] for names, text in filter(None, rows)]))
     return "\n".join(pages)
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([*_<>])", r"\\\1", text.replace("\n", " "))
+    escaped = re.sub(r"([*_<>])", r"\\\1", text.replace("\n", " "))
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*|/[a-z]{3,})", r"`\1`", escaped)
 
 
 def config() -> str:

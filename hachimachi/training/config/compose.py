@@ -161,6 +161,7 @@ def check_words(
 def check(cfg: DictConfig) -> DictConfig:
     """Merge a composed config into the schema: types are converted, ranges checked, open sections get their defaults.
     Raises `ConfigError`: a key that is unknown, missing, or of a wrong type or range."""
+    cfg = DictConfig(OmegaConf.to_container(cfg))  # untyped: that of a plug-in has a schema of its own each time
     named = cfg.get("plugins")
     offer(map(str, named if OmegaConf.is_list(named) else []))
     schema = schema_of(cfg)
