@@ -51,9 +51,9 @@ class TrainCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            key = error.option_name.lstrip("-").replace("-", "_")
-            if near := [each.name for each in list_keys() if key == each.name.rpartition(".")[2]]:
-                raise WrongCall(f"No such option '{error.option_name}'; did you mean {near[0]}=…?") from error
+            key = f".{error.option_name.lstrip('-').replace('-', '_')}"
+            if near := next((each.name for each in list_keys() if f".{each.name}".endswith(key)), None):
+                raise WrongCall(f"No such option '{error.option_name}'; did you mean {near}=…?") from error
             raise
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)

@@ -48,8 +48,7 @@ def compiles(cfg: DictConfig, events: int) -> bool:
 
 
 def make_loggers(cfg: DictConfig, folder: Path, done: int = 0) -> list[Logger]:
-    """Return the loggers that a config knows by name, which write into a folder, where a run may go on after ``done``
-    steps: its curves too, and what they had beyond that is left out."""
+    """Return the loggers that a config knows by name, which write into a folder; the curves go on after some steps."""
     loggers: list[Logger] = []
     if "tensorboard" in cfg.logger.name:
         options: dict[str, Any] = {"default_hp_metric": False, "purge_step": done + 1 if done else None}

@@ -85,7 +85,7 @@ def test_44_what_is_no_checkpoint_of_the_run_is_one_line(case: Case, hxmx_said: 
         (last, ("head=mixture",), "head=autoregressive, not mixture"),
         (last, ("model.size=9",), "model.size=8, not 9"),
         (last, ("trainer.max_epochs=1",), "had 1 epoch already"),
-        ("none", (), "no such file, nor a run in"),
+        ("none", (), "no such file, nor a run with"),
         (".", ("model.size=9",), "model.size=8, not 9"),
     ):
         status, _, err = hxmx_said(
