@@ -165,6 +165,10 @@ def _check_files(cfg: DictConfig) -> None:
     """Check the files a run needs before the slow imports begin."""
     from hachimachi.io.formats import READERS
 
+    if "${" in str(Path.cwd()):
+        raise HachimachiError(
+            f"{Path.cwd()}: Hydra takes ${{ in the name of the working folder for a reference; train in another"
+        )
     data, output = Path(cfg.dataset.path), Path(cfg.output)
     if not os.path.exists(data):  # noqa: PTH110  (Path.exists raises for a name too long)
         raise HachimachiError(f"{data}: no such file or folder; expected a data set: hxmx train DATA MODEL.pt")
