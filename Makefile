@@ -6,7 +6,7 @@ CLIENTS := puredata-core supercollider-server supercollider-language
 CHROMIUM := $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo -n)
 
-.PHONY: demo test test-all clients browser lint docs notebooks release-check house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-learn bench-data bench-augment
+.PHONY: demo test test-all clients browser lint docs notebooks release-check fuzz house bench bench-model bench-playing bench-field bench-base base-models bench-recipe bench-step bench-start bench-train bench-live bench-learn bench-data bench-augment
 
 demo: .venv/installed  ## walk the whole road once, on a piece of its own
 	@$(BIN)/hxmx demo
@@ -85,6 +85,10 @@ notebooks: .venv/installed-dev  ## run the notebooks and keep what they show; AR
 
 release-check: .venv/installed-dev  ## build, check and try a release, all but the upload
 	@$(BIN)/python docs/release.py $(ARGS)
+
+fuzz: .venv/installed-dev  ## coverage-guided fuzzing of every reader, a minute each; ARGS="--seconds 600 midi"
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(PIP) atheris
+	@$(BIN)/python -m tests.fuzz.readers $(ARGS)
 
 house: .venv/installed  ## how the package is built, in figures; ARGS="FOLDER …" to compare with another checkout
 	@$(BIN)/python benchmarks/house.py $(ARGS)

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-SHOWN = 60  # signs of an argument that a message shows
-
 
 class HachimachiError(Exception):
     """Something the user can mend. The message says, in one line without a full stop at its end, what is wrong, where
@@ -28,16 +26,10 @@ def located(where: object) -> Iterator[None]:
 
 
 def expect(right: bool, what: str, found: object, expected: str) -> None:
-    """Raise `HachimachiError` where an argument from Python is not right: of another type than is expected.
-
-    >>> expect(isinstance("model.pt", bytes), "model", "model.pt", "a model, as load_model(…) returns it")
-    Traceback (most recent call last):
-    hachimachi.errors.HachimachiError: model: found 'model.pt', expected a model, as load_model(…) returns it
-    """
+    """Raise `HachimachiError` where an argument from Python is not right: of another type than is expected."""
     if not right:
         text = repr(found)
-        plain = len(text) <= SHOWN and "\n" not in text and not text.startswith("<")
-        shown = text if plain else f"an object of class {type(found).__name__}"
+        shown = text if len(text) <= 60 and text[:1] != "<" else f"an object of class {type(found).__name__}"
         raise HachimachiError(f"{what}: found {shown}, expected {expected}")
 
 

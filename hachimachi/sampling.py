@@ -105,12 +105,10 @@ class Sampling:
         _check_numbers("temperature", self.temperature, f"from 0 to {HOT:g}, 1 for what was learned", (0, HOT))
         _check_numbers("top_p", self.top_p, "above 0, at most 1", (LEAST, 1))
         _check_numbers("min_p", self.min_p, "from 0 to 1", (0, 1))
-        constraints = self.constraints if isinstance(self.constraints, Mapping) else {"": self.constraints}
-        for name, each in constraints.items():
-            wanted = "{column: Constraint.between(low, high)}, or one by Constraint.among(…) or .scale(…)"
-            expect(isinstance(each, Constraint) and name != "", f"constraints {name}".rstrip(), each, wanted)
-        expect(self.polyphony is None or isinstance(self.polyphony, Real), "polyphony", self.polyphony, "a number")
-        if self.polyphony is not None and self.polyphony < 1:
+        wanted = "{column: Constraint.between(low, high)}, or one by Constraint.among(…) or .scale(…)"
+        for each in self.constraints.values() if isinstance(self.constraints, Mapping) else [None]:
+            expect(isinstance(each, Constraint), "constraints", each or self.constraints, wanted)
+        if self.polyphony is not None and not (isinstance(self.polyphony, Real) and self.polyphony >= 1):
             raise HachimachiError(f"polyphony is {self.polyphony}; expected 1 note or more")
         object.__setattr__(self, "_columns", {})
 

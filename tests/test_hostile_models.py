@@ -166,3 +166,13 @@ def test_archives_cut_anywhere(tmp_path: Path, name: str) -> None:
             read_model(path)
         assert "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == ["x.pt"]  # noqa: PTH208
+
+
+def test_a_number_in_place_of_the_strides_of_a_tensor_is_refused(tmp_path: Path) -> None:
+    """PyTorch ends in a TypeError of many lines. Found by coverage-guided fuzzing."""
+    entries = archive(STORED / OLD[0])
+    strides = entries["data.pkl"].index(b"\x86", entries["data.pkl"].index(b"_rebuild_tensor_v2"))
+    made = b"G" + b"\x40" + bytes(7)  # 2.0 in place of a tuple, above what was pushed for one
+    for at in range(strides, strides + 60):
+        changed = entries["data.pkl"][:at] + made + entries["data.pkl"][at + 1 :]
+        refused(tmp_path / "x.pt", pack(entries | {"data.pkl": changed}))

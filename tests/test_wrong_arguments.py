@@ -32,7 +32,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
     "draw by a number": (lambda model: hx.generate(model, 5, sampling=0.8), r"Sampling\("),  # pyright: ignore
     "a tuple for a constraint": (lambda _: hx.Sampling(constraints={"pitch": (40, 60)}), BETWEEN),  # pyright: ignore
     "a constraint of no column": (lambda _: hx.Sampling(constraints=hx.Constraint.between(0, 1)), BETWEEN),  # pyright: ignore
-    "polyphony in letters": (lambda _: hx.Sampling(polyphony="3"), "polyphony: found '3'"),  # pyright: ignore
+    "polyphony in letters": (lambda _: hx.Sampling(polyphony="3"), "polyphony is 3; expected 1 note"),  # pyright: ignore
     "train a path": (lambda _: hx.train("data.json"), r"compose\("),  # pyright: ignore
     "compose a text": (lambda _: hx.compose("model=lstm"), "key=value"),
     "fine-tune an object": (lambda model: hx.fine_tune(model, "data.json"), "class EventModel.*the path"),

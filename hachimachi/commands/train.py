@@ -51,9 +51,9 @@ class TrainCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            key = error.option_name.lstrip("-").replace("-", "_")
-            if near := [each.name for each in list_keys() if key == each.name.rpartition(".")[2]]:
-                raise WrongCall(f"No such option '{error.option_name}'; did you mean {near[0]}=…?") from error
+            key = f".{error.option_name.lstrip('-').replace('-', '_')}"
+            if near := next((each.name for each in list_keys() if f".{each.name}".endswith(key)), None):
+                raise WrongCall(f"No such option '{error.option_name}'; did you mean {near}=…?") from error
             raise
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's)
@@ -165,6 +165,10 @@ def _check_files(cfg: DictConfig) -> None:
     """Check the files a run needs before the slow imports begin."""
     from hachimachi.io.formats import READERS
 
+    if "${" in str(Path.cwd()):
+        raise HachimachiError(
+            f"{Path.cwd()}: Hydra takes ${{ in the name of the working folder for a reference; train in another"
+        )
     data, output = Path(cfg.dataset.path), Path(cfg.output)
     if not os.path.exists(data):  # noqa: PTH110  (Path.exists raises for a name too long)
         raise HachimachiError(f"{data}: no such file or folder; expected a data set: hxmx train DATA MODEL.pt")

@@ -140,21 +140,6 @@ class EventDataModule(L.LightningDataModule):
         clock: Whether :attr:`clock` tells how much time has passed since the first event of a sequence, for
             ``build_model(…, clock=data.clock.numbers)``; ``None`` for where what is held out says so. Sequences are
             learned from as a whole then, whatever the window.
-
-    >>> import tempfile, warnings, lightning as L
-    >>> from hachimachi import EventDataModule, EventModule, build_model, read, write
-    >>> from hachimachi.events import make_sequence
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = f"{folder.name}/data.json"
-    >>> write(path, make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)]))
-    >>> model = build_model(read(path))
-    >>> warnings.simplefilter("ignore")  # Lightning's advice on logging and workers
-    >>> trainer = L.Trainer(max_epochs=5, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-    ...                     enable_model_summary=False, accelerator="cpu")
-    >>> trainer.fit(EventModule(model), EventDataModule(path))
-    >>> trainer.current_epoch
-    5
-    >>> folder.cleanup()
     """
 
     parts: DataSplit

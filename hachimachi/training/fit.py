@@ -115,18 +115,6 @@ def train(
 
     Raises `HachimachiError`: data that cannot be read or learned from, a checkpoint that does not fit, or training that
     diverged before there was a model to keep.
-
-    >>> import tempfile
-    >>> from hachimachi import compose, train, write
-    >>> from hachimachi.events import make_sequence
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> piece = make_sequence([[60 + i % 12, 80] for i in range(64)], [i / 4 for i in range(64)])
-    >>> write(f"{folder.name}/data.json", piece)
-    >>> overrides = [f"dataset.path={folder.name}/data.json", f"output={folder.name}/model.pt", "callbacks=quiet"]
-    >>> run = train(compose([*overrides, "logger=none", "model.size=8", "trainer.max_epochs=2"]), f"{folder.name}/run")
-    >>> run.path.name, run.score < 20, run.model.summary["data"]["events"]
-    ('model.pt', True, 58)
-    >>> folder.cleanup()
     """
     began = time.monotonic()
     expect(isinstance(cfg, DictConfig), "config", cfg, "what compose([…]) returns")

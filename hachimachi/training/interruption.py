@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -25,6 +23,7 @@ from hachimachi.checkpoint import SPEC, WEIGHTS, check_resumable, pick
 from hachimachi.errors import HachimachiError, count
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
+from hachimachi.training.runs import flatten
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 ENDS = ("", "time", *NAMES.values())  # what may end a run of several processes, sent by its index
@@ -182,6 +181,9 @@ class ResumeState(L.Callback):
         self.random = state_dict["random"]
 
 
+OTHER = "its data was another, or was held out otherwise; init=MODEL.pt begins with a model, on any data"
+
+
 def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> int:
     """Return the steps of a checkpoint. Raises `HachimachiError`: A file that is missing or no checkpoint, one of
     another model, data or seed than the model's and those of its summary, or one that has no epochs left to do."""
@@ -189,7 +191,7 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> in
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise HachimachiError(f"ckpt_path={path}: no such file; expected a checkpoint to go on from") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of any kind, see `read_model`
         raise HachimachiError(f"ckpt_path={path}: damaged, or not a checkpoint (.ckpt)") from error
     if not isinstance(content, dict) or not {SPEC, "state_dict", "optimizer_states", "epoch"} <= set(content):
         wanted = "expected the checkpoints/last.ckpt of a run"
@@ -198,16 +200,11 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> in
     states = pick(content["state_dict"], WEIGHTS), model.state_dict()
     shapes, expected = ({name: tuple(weight.shape) for name, weight in state.items()} for state in states)
     spec = json.loads(content[SPEC])
-    was, now = spec["summary"], model.summary
-    other = [key for key in ("fingerprint", "events") if {key} <= was.get("data", {}).keys() & now["data"].keys()]
-    seeds = [summary["config"]["seed"] for summary in (was, now) if "config" in summary]
-    if spec["parts"] != model.parts:
-        found = f"it has {', '.join(_differences(spec['parts'], model.parts))}"
-    elif shapes != expected or any(was["data"][key] != now["data"][key] for key in other):
-        found = "its data was another, or was held out otherwise; init=MODEL.pt begins with a model, on any data"
-    else:
-        found = f"its seed was {seeds[0]}, not {seeds[1]}" if len(set(seeds)) > 1 else ""
-    if found:
+    was, now = (_identity(*each) for each in ((spec["parts"], spec["summary"]), (model.parts, model.summary)))
+    key = next((key for key in now if was.get(key) is not None and was[key] != now[key]), "data")
+    if shapes != expected or key != "data":
+        own = f"it has {key.removesuffix('.name')}={was.get(key)}, not {now.get(key)}"
+        found = OTHER if key.startswith("data") else own
         raise HachimachiError(f"ckpt_path={path}: does not fit this run: {found}")
     if max_epochs is not None and content["epoch"] >= max_epochs:
         wanted = f"expected trainer.max_epochs above that, found {max_epochs}"
@@ -215,12 +212,9 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> in
     return int(content["global_step"])
 
 
-def _differences(was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Yield how the parts of a model differ from others, as overrides of the config."""
-    for kind, group in {"backbone": "model", "head": "head"}.items():
-        old, new = {"name": None, **was[kind]}, {"name": None, **now[kind]}
-        if old["name"] != new["name"]:
-            yield f"{group}={old['name']}, not {new['name']}"
-            continue
-        differ = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        yield from (f"{group}.{key}={old.get(key)}, not {new.get(key)}" for key in differ)
+def _identity(parts: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run that goes on has to share with what it goes on from, by keys of the config."""
+    data, config = summary.get("data", {}), summary.get("config", {})
+    known = {"model": parts["backbone"], "head": parts["head"], "seed": config.get("seed")}
+    known = dict(flatten(known | {"data": {key: data.get(key) for key in ("fingerprint", "events")}}))
+    return {key: known[key] for key in sorted(known, key=lambda key: not key.endswith(".name"))}

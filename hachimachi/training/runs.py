@@ -66,15 +66,14 @@ def find_checkpoint(name: str) -> tuple[Path, Path | None]:
     """Return the checkpoint to go on from and the folder of its run, `None` where it lies alone. ``name`` is a file, a
     folder of one run or of many, the name of a run in ``outputs/train``, or ``last``: of many the one written last.
     Raises `HachimachiError`: there is none."""
-    path, folders = Path(name), [Path(name), RUNS / name, *([RUNS] if name == LAST else [])]
+    path = Path(name)
     if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for a name too long)
-        folder = next((each for each in folders if os.path.isdir(each)), None)  # noqa: PTH112
-        if folder is None:
-            wanted = f"expected the checkpoint (.ckpt) or the folder of a run, or {LAST}"
-            raise HachimachiError(f"ckpt_path={name}: no such file, nor a run in {RUNS}; {wanted}")
-        found = [each for each in folder.rglob("last.ckpt") if each.parents[1].name != SCRATCH]
+        folders = (path, RUNS / name, *([RUNS] if name == LAST else []))
+        found = [file for each in folders if os.path.isdir(each) for file in each.rglob("last.ckpt")]  # noqa: PTH112
+        found = [each for each in found if each.parents[1].name != SCRATCH]
         if not found:
-            raise HachimachiError(f"ckpt_path={name}: no run in this folder has left a checkpoint to go on from")
+            wanted = f"expected one (.ckpt), the folder or the name of a run, or {LAST}"
+            raise HachimachiError(f"ckpt_path={name}: no such file, nor a run with a checkpoint; {wanted}")
         path = max(found, key=lambda each: each.stat().st_mtime)
     home = path.absolute().parents[1]
     return path, home if path.absolute().parent.name == CHECKPOINTS and (home / "config.yaml").is_file() else None

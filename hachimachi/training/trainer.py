@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import threading
 import warnings
@@ -25,7 +26,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 
-from hachimachi.errors import HachimachiError
+from hachimachi.errors import NOTICES, HachimachiError
 from hachimachi.training import distributed
 from hachimachi.training.callbacks import SameBatches
 from hachimachi.training.config.compose import COLLECTION
@@ -48,10 +49,11 @@ def compiles(cfg: DictConfig, events: int) -> bool:
 
 
 def make_loggers(cfg: DictConfig, folder: Path, done: int = 0) -> list[Logger]:
-    """Return the loggers that a config knows by name, which write into a folder, where a run may go on after ``done``
-    steps: its curves too, and what they had beyond that is left out."""
+    """Return the loggers that a config knows by name, which write into a folder; the curves go on after some steps."""
     loggers: list[Logger] = []
-    if "tensorboard" in cfg.logger.name:
+    if "tensorboard" in cfg.logger.name and re.search("[\ud800-\udfff]", str(folder.absolute())):
+        NOTICES[-1](f"{folder}: TensorBoard writes below no name that is no text, so there is no log of it")
+    elif "tensorboard" in cfg.logger.name:
         options: dict[str, Any] = {"default_hp_metric": False, "purge_step": done + 1 if done else None}
         loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", **options))
     if "csv" in cfg.logger.name:

@@ -72,17 +72,17 @@ def test_names_through_training_and_sweeps(
     folder.mkdir()
     monkeypatch.chdir(folder)
     write(folder / f"{name}.json", piece(200))
-    words = (
-        "train",
-        f"{name}.json",
-        f"{name}.pt",
-        "trainer.max_epochs=1",
-        "callbacks=quiet",
-        "seed=1,2" if sweep else "seed=1",
-    )
-    status, _, err = hxmx_said(*words, *(["-m"] if sweep else []))
-    assert (status, err) == (0, "")
-    assert hxmx_said("gen", f"{name}.pt", "x.csv", "-n", 5)[0] == 0
+    quick = ("trainer.max_epochs=1", "callbacks=quiet", "seed=1,2" if sweep else "seed=1")
+    status, _, err = hxmx_said("train", *(["-m"] if sweep else []), "--", f"{name}.json", f"{name}.pt", *quick)
+    if "${" in name:  # Hydra reads it as a reference; data and models below such a folder are no trouble
+        assert (status, len(err.splitlines())) == (1, 1)
+        assert "train in another" in err
+        return
+    notices = [
+        line for line in err.splitlines() if not ("\\udc" in ascii(name) and "TensorBoard writes below no" in line)
+    ]
+    assert (status, notices) == (0, [])
+    assert hxmx_said("gen", "-n", 5, "--", f"{name}.pt", "x.csv")[0] == 0
 
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {

@@ -67,8 +67,8 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(save: Callable[..., None], f
         (["ckpt_path=empty.ckpt"], ["empty.ckpt", "not a checkpoint"]),
         (["ckpt_path=half.ckpt"], ["half.ckpt", "damaged"]),
         (["ckpt_path=absent.ckpt"], ["absent.ckpt", "no such file"]),
-        (["ckpt_path=empty"], ["empty", "no run in this folder"]),
-        (["ckpt_path=first/checkpoints/last.ckpt", "seed=4"], ["its seed was 0, not 4"]),
+        (["ckpt_path=empty"], ["empty", "nor a run with a checkpoint"]),
+        (["ckpt_path=first/checkpoints/last.ckpt", "seed=4"], ["it has seed=0, not 4"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "dataset.path=other.json"], ["its data was another"]),
         (["ckpt_path=first/checkpoints/last.ckpt", "dataset.valid_fraction=0.2"], ["or was held out otherwise"]),
     ]:
@@ -94,6 +94,6 @@ def test_a_run_goes_on_by_its_name_in_its_own_curves(save: Callable[..., None], 
     assert len(curve) == 5
     assert [step for step, _ in scalars(first)["val/nll"]] == curve["step"].tolist()
     config = (first.folder / "config.yaml").read_bytes()
-    with pytest.raises(HachimachiError, match="its seed was"):
+    with pytest.raises(HachimachiError, match="it has seed=0"):
         train(compose([*words, "ckpt_path=last", "seed=3"]))
     assert (first.folder / "config.yaml").read_bytes() == config  # what is refused leaves the run as it was

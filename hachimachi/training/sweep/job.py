@@ -62,7 +62,7 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
                     job = HydraConfig.get()
                     print(f"job {job.job.num}: {' '.join(as_words(job.overrides.task))}", end="  ", flush=True)
                 stack.callback(_say_what_came, site)
-                log = stack.enter_context((site.folder / LOG).open("a", encoding="utf-8", buffering=1))
+                log = stack.enter_context((site.folder / LOG).open("a", 1, "utf-8", "backslashreplace"))
                 stack.enter_context(redirect_stdout(log))
                 stack.enter_context(redirect_stderr(log))
             try:
