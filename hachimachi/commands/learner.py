@@ -23,7 +23,7 @@ from hachimachi.live.record.journal import read_journal
 TOLD_SECONDS = 0.5  # between two lines that say how far training is
 
 
-class Report:
+class ProgressReport:
     """Tells the performance how far learning is; a thread of it ends this process once that has gone."""
 
     def __init__(self, theirs: socket.socket, work: Path) -> None:
@@ -61,7 +61,7 @@ def main(descriptor: int, options: str) -> None:
     asked: dict[str, str] = json.loads(options)
     output = Path(asked["output"])
     work = output.parent / WORK
-    report = Report(socket.socket(fileno=descriptor), work)
+    report = ProgressReport(socket.socket(fileno=descriptor), work)
     report("preparing")
     with suppress(AttributeError, OSError):  # one core is the performance's alone
         cores = sorted(os.sched_getaffinity(0))

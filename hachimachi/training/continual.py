@@ -49,7 +49,7 @@ as much again on three performances, and what is best comes within a few dozen s
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Learned:
     """What came of learning, in nats per event: on the end of what was played, of the new model and of the one that
     plays; on what was known, of the new one and of the one that all began with. ``own``: Whether that is training data
     and was not generated."""
@@ -106,7 +106,7 @@ def learn(
     report: Callable[[str, float], None] = lambda *_: None,
     scope: str = "all",
     overrides: Sequence[str] = (),
-) -> Outcome:
+) -> Learned:
     """Tune a copy of the model at a path with what was played, and write it where it got better and forgot little.
 
     Args:
@@ -154,7 +154,7 @@ def learn(
 
         old, known_old = judge(model)[0], judge(first)[1]
         blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
-        judged = {share: Outcome(*judge(each), old, known_old, own) for share, each in blends.items()}
+        judged = {share: Learned(*judge(each), old, known_old, own) for share, each in blends.items()}
         share, outcome = min(judged.items(), key=lambda each: (not each[1].better, each[1].new))
         if outcome.better:
             stage = {"scope": scope, "events": place, "rehearsed": sum(map(len, rehearsed)), "share": share}

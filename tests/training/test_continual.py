@@ -15,7 +15,7 @@ from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import write
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training import continual
-from hachimachi.training.continual import Outcome, blend, learn, recall
+from hachimachi.training.continual import Learned, blend, learn, recall
 
 QUICK = ("trainer.max_steps=30", "optimizer.lr=3e-3")
 
@@ -71,7 +71,7 @@ def test_what_got_no_better_leaves_no_file(model_path: Path, tmp_path: Path, mon
     ("new", "known_new", "better"), [(1.9, 3.05, True), (2.0, 3.0, False), (2.1, 2.0, False), (1.0, 3.2, False)]
 )
 def test_better_is_what_gained_and_forgot_little(new: float, known_new: float, better: bool) -> None:
-    assert Outcome(new, known_new, 2.0, 3.0, own=False).better is better
+    assert Learned(new, known_new, 2.0, 3.0, own=False).better is better
 
 
 def test_shares_of_what_was_learned_lie_in_between(model_path: Path) -> None:
