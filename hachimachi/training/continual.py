@@ -19,7 +19,7 @@ import torch
 
 from hachimachi import plugins
 from hachimachi.bases import find_base
-from hachimachi.checkpoint import load_model, load_player, save_model
+from hachimachi.checkpoint import load_model, load_player, read_model, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
@@ -77,7 +77,8 @@ class Continuation(Start):
         for kind, given in (("backbone", backbone), ("head", head)):
             if plugins.takes(kind, parts[kind]["name"], "dropout") and "dropout" in given:
                 parts[kind]["dropout"] = given["dropout"]
-        model = EventModel(self.base.columns, parts["backbone"], parts["head"], size)
+        clock = None if self.base.encoder.clock is None else self.base.encoder.clock.tolist()
+        model = EventModel(self.base.columns, parts["backbone"], parts["head"], size, clock)
         model.grams = all_ngrams(list(data.train), model.columns)
         return blend(model, self.base, 0.0)
 
@@ -116,7 +117,8 @@ def learn(
         report: Is told each phase as it begins, and how many seconds it takes at most, 0 where that is not known.
         scope: Whose events were played, all or mine, for the model's summary.
     """
-    model, first = load_model(path), load_model(origin)
+    named = read_model(path).plugins  # by whoever plays with them
+    model, first = load_model(path, named), load_model(origin, named)
     played = [_fit(sequence, model) for sequence in played if len(sequence) > 1]
     events = sum(map(len, played))
     place = round((1 - HELD_OUT) * events)
