@@ -134,7 +134,7 @@ def measure_stage(data: Path, folder: Path, realtime: bool) -> Figures:
 
 def show(results: Sequence[Figures], console: Console) -> None:
     """Print what learning was worth: means over performances, with standard errors of the differences."""
-    table = Table("", "performances", "before", "after", "better by", "taken", "knew", "then", "alone", "s", box=None)
+    table = Table("", "n", "before", "after", "better by", "taken", "knew", "then", "alone", "s", box=None)
     alone = {each["performance"]: each["after"] for each in results if each["way"] == "alone"}
     for corpus in BASES:
         for way in WAYS:

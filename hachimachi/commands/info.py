@@ -56,7 +56,8 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
     hxmx info data.json
     hxmx info midi/ --plot midi.png
     """
-    if path.suffix.lower() in MODELS or (not path.exists() and find_base(str(path))):
+    suffixes = {path.suffix.lower(), path.resolve().suffix.lower()}  # a link may have none, as outputs/run/last
+    if suffixes & {*MODELS} or (not path.exists() and find_base(str(path))):
         if as_json or picture is not None:
             raise click.UsageError(f"{path} is a model; --json and --plot are for data sets")
         _show_model(path)

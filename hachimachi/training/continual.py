@@ -19,7 +19,7 @@ import torch
 
 from hachimachi import plugins
 from hachimachi.bases import find_base
-from hachimachi.checkpoint import load_model, load_player, save_model
+from hachimachi.checkpoint import load_model, load_player, read_model, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
@@ -120,7 +120,8 @@ def learn(
         report: Is told each phase as it begins, and how many seconds it takes at most, 0 where that is not known.
         scope: Whose events were played, all or mine, for the model's summary.
     """
-    model, first = load_model(path), load_model(origin)
+    named = read_model(path).plugins  # by whoever plays with them
+    model, first = load_model(path, named), load_model(origin, named)
     played = [_fit(sequence, model) for sequence in played if len(sequence) > 1]
     events = sum(map(len, played))
     place = round((1 - HELD_OUT) * events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -59,7 +60,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_it_learns_what_was_played_and_the_next_evening_goes_on(models: dict[bool, Path], patch: Patch) -> None:
+def test_it_learns_what_was_played_and_the_next_evening_goes_on(models: dict, patch: Patch, hxmx_process) -> None:
     patch.start(models[True], "--seed", "1")
     play(patch, 120)
     patch.send("/learn", "mine")
@@ -74,6 +75,9 @@ def test_it_learns_what_was_played_and_the_next_evening_goes_on(models: dict[boo
     [folder] = [path for path in last.parent.iterdir() if path.is_dir()]
     assert {path.name for path in folder.iterdir()} == {"version1.pt", "version1.json", "version1-split.json"}
     assert last.resolve() == (folder / "version1.pt").resolve()
+    told = " ".join(hxmx_process("info", "outputs/run/last", cwd=patch.folder).stdout.split())
+    assert re.search(r"learned on stage from \d+ events of what was played to it, beside \d+ that it generated", told)
+    assert f"began with {models[True]}" in told
 
     evening = Patch(patch.folder)
     with evening.socket:

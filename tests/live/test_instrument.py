@@ -360,5 +360,5 @@ def test_ahead_of_time_it_hears_itself_in_time(stage) -> None:
 
 
 def test_every_route_stands_in_the_protocol(bench) -> None:
-    ours = set(bench().instrument.routes) | {"/feed"}  # which the loop answers
+    ours = set(bench().instrument.routes) | {"/feed", "/learn", "/forget"}  # which the loop and what learns answer
     assert set(re.findall(r"(?<![\w.])/[a-z_]+", routes.HEARD)) == ours

@@ -250,12 +250,6 @@ def test_a_process_that_dies_is_told_and_nothing_waits_for_it(on_stage: Make) ->
     assert s.instrument.model.name == "version1"
 
 
-def test_its_routes_stand_in_the_protocol(on_stage: Make) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
-    protocol = page.partition("## The OSC protocol")[2].partition("\n## ")[0]
-    assert [route for route in on_stage().instrument.routes if f"`{route}" not in protocol] == []
-
-
 def test_it_says_why_it_cannot_learn(on_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     s = on_stage()
     s.play(49)

@@ -102,10 +102,13 @@ def test_it_rehearses_its_own_data_where_that_is_at_hand(tmp_path: Path) -> None
     assert not own and sum(map(len, known)) >= 100 and kept
 
 
-def test_values_beyond_the_grid_and_time_where_there_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", ["autoregressive", "mixture"])
+def test_values_beyond_the_grid_and_time_where_there_is_none(tmp_path: Path, head: str) -> None:
     features = (Feature("x", min=0, max=1, resolution=0.01),)
     chance = np.random.default_rng(1)
-    model = build_model([EventSequence(features, chance.random((100, 1)), None)], {"name": "gru", "size": 8})
+    model = build_model(
+        [EventSequence(features, chance.random((100, 1)), None)], {"name": "gru", "size": 8}, {"name": head}
+    )
     save_model(model, tmp_path / "hand.pt")
     walk = np.clip(0.5 + np.cumsum(chance.normal(0, 0.01, 120)), 0, 1)[:, None]
     walk[5] = 7.0

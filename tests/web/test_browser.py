@@ -264,6 +264,18 @@ def test_several_models_have_a_tab_each(perform, browser, note_file, gesture_fil
     until(page, "store.models[1].number('temperature') === 0.4 && store.models[0].number('temperature') === 1")
 
 
+def test_what_can_be_learned_is_asked_and_told(perform, browser, note_file) -> None:
+    played = perform(note_file, "--mode", "loop", "--start", "--log", "night.json")
+    page = open_page(browser, played.link)
+    page.locator("#forget").click()
+    until(page, "document.getElementById('message').textContent.includes('nothing has been learned')")
+    until(page, "store.model.state.played > 60")
+    page.locator("#learn").click()
+    until(page, "['waiting', 'preparing'].includes(document.getElementById('learned').textContent)")
+    page.locator("#forget").click()
+    until(page, "document.getElementById('learned').textContent === 'left'")
+
+
 def test_the_music_goes_on_without_the_page_and_it_comes_again(perform, browser, note_file, tmp_path) -> None:
     played = perform(note_file, "--loop")
     page = open_page(browser, played.link)
