@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,21 @@ def test_what_it_knows_is_what_it_would_know_had_it_played_all_along(on_stage: M
     assert np.allclose(alone.state.hidden, s.instrument.model.player.state.hidden, atol=1e-5)
 
 
+def test_primers_are_heard_by_the_new_model_too(on_stage: Make) -> None:
+    s = on_stage()
+    song = np.column_stack([np.full(20, 0.25), 50.0 + np.arange(20), np.full(20, 80.0), np.full(20, 0.2)])
+    s.instrument.model = replace(s.instrument.model, phrases={"song": song})
+    s.play(60)
+    path = s.learn()
+    s.wait(12)
+    s.bench.hear("/prime", "song")
+    assert s.status("prime") == [["song"]]
+    alone = load_player(path)
+    for row in song:
+        alone.observe(row)
+    assert np.allclose(alone.state.hidden, s.instrument.model.player.state.hidden)
+
+
 def test_without_a_rest_it_comes_between_two_events_and_none_is_missed(on_stage: Make) -> None:
     s = on_stage(playing={"mode": "loop"})
     s.play(60)
@@ -208,6 +224,40 @@ def test_a_second_waits_for_the_first_and_a_third_is_refused(on_stage: Make) -> 
     assert s.status("learn")[-1] == ["no better", 13.5, 13.25]
     assert [asked["scope"] for _, asked in s.asked] == ["all", "mine"]
     assert s.instrument.model.name == "lead" and not s.status("model")
+
+
+def test_of_several_models_one_learns_at_a_time(bench_class, fake_clock, fake_player, tmp_path, monkeypatch) -> None:
+    started: list[tuple[subprocess.Popen[bytes], Any]] = []
+
+    def start(module: str, theirs: Any, options: str) -> subprocess.Popen[bytes]:  # noqa: ARG001
+        started.append((subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]), theirs.dup()))
+        return started[-1][0]
+
+    monkeypatch.setattr(learning, "start_process", start)
+    clock = fake_clock()
+    b = bench_class([fake_player(), fake_player()], clock)
+    journal = Journal(tmp_path / "night.json", NOTES, ("you", "lead", "bass"), clock)
+    for instrument in b.instruments:
+        instrument.model = LoadedModel(instrument.model.name, instrument.model.player, path=tmp_path / "x.pt")
+        Learning(instrument, b.ensemble, journal, tmp_path / instrument.model.name, tmp_path / "last", clock)
+    for _ in range(60):
+        journal.event(clock.now, 0, np.array([60.0, 80.0, 0.3]))
+    b.hear("/learn")
+    assert [message[:3] for message in b.sent] == [[f"/{i}/status", "learn", "waiting"] for i in (1, 2)]
+    for _ in range(3):
+        b.pass_time(0.3)
+    assert len(started) == 1
+    started[0][1].sendall(b'["no better", 2.0, 1.0]\n')
+    b.pass_time(0.3)
+    started[0][0].wait(10)
+    b.pass_time(0.5)
+    assert len(started) == 2
+    assert ["/1/status", "learn", "no better", 2.0, 1.0] in b.sent
+    b.ensemble.end()
+    assert all(process.poll() is not None for process, _ in started)
+    for _, theirs in started:
+        theirs.close()
+    journal.abandon()
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", None])
