@@ -169,5 +169,7 @@ def _copy_outputs(column: Column, head: AutoregressiveHead, i: int, base: Autore
         counted = dict(zip(column.occupied, column.counts, strict=True))
         found = torch.tensor([counted.get(index, 0.0) for index in reference.occupied], dtype=torch.float64)
         ratio = ((found + PRIOR * share) / (found.sum() + PRIOR) / share).log()
-        linear.bias[tilts] += ratio
+        linear.bias[tilts] += (
+            ratio - base.get_buffer(f"marginal_bias_{j}")[tilts]
+        )  # that of its own data, if it had any
         head.get_buffer(f"marginal_bias_{i}")[tilts] += ratio

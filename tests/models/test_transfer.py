@@ -45,6 +45,23 @@ def test_on_its_own_data_nothing_changes(make: Make, events: EventSequence, rows
     torch.testing.assert_close(model.log_prob(rows), base.log_prob(rows), rtol=0, atol=2e-3)
 
 
+def test_so_it_is_for_a_model_that_began_with_another() -> None:
+    chance, features = np.random.default_rng(0), (Feature("pitch", "integer", min=0, max=127),)
+    times = np.arange(400) / 4
+    wide, narrow = (
+        EventSequence(features, chance.choice(pitches, (400, 1)), times)
+        for pitches in ([60.0, 62.0, 64.0], [60.0, 62.0])
+    )
+    torch.manual_seed(0)
+    base = build_model([wide], {"name": "gru", "size": 8}).eval()
+    assert base.columns[1].tilts == 3
+    first = begin(base, narrow)
+    rows = torch.from_numpy(narrow.rows())[None]
+    torch.testing.assert_close(begin(first, narrow).log_prob(rows), first.log_prob(rows), rtol=0, atol=2e-3)
+    back = begin(first, wide)
+    torch.testing.assert_close(back.log_prob(rows), begin(base, wide).log_prob(rows), rtol=0, atol=2e-3)
+
+
 def test_columns_that_one_lacks_leave_the_others_what_they_know(make: Make, events: EventSequence) -> None:
     base = make("gru", "autoregressive")
     fewer = begin(base, keep(events, "pitch", "duration"))
