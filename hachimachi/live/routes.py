@@ -1,8 +1,7 @@
 """The OSC protocol of `hxmx run` in words, from which the documentation is made: a message, two spaces, its meaning."""
 
 HEARD = """\
-/input f…  An event happened. All features in order, or only those that are not masked; a feature that had one value in
-    training may be left out
+/input f…  An event happened: all features in order, or those not masked; one constant in training may be left out
 /input pitch 0  Of a model of notes: the player's note of this pitch ends ([velocity 0](#velocity-0))
 /sample  Play one event from the present state, its predicted time from now
 /start, /pause  Play alone, in the modes that do, or end a pause; hear, but play nothing more
