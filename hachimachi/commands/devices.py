@@ -16,10 +16,10 @@ from hachimachi.errors import HachimachiError
 @click.command("devices")
 def command() -> None:
     """List what this machine can compute on and the words that choose it for training, and its MIDI ports."""
-    from hachimachi.console import make_table, narrow_console
+    from hachimachi.console import make_console, make_table
     from hachimachi.live.midi.ports import port_names
 
-    console = narrow_console()
+    console = make_console(narrow=True)
     if find_spec("torch"):
         import torch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hachimachi.commands.options import FiniteRange, NamedValues, check_apart, named_option, plugin_option
-from hachimachi.console import narrow_console, report_table, shorten, show_reading
+from hachimachi.console import make_console, report_table, shorten, show_reading
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None
 
     from hachimachi.io.midi import describe_instruments, instrument_name
 
-    console = narrow_console()
+    console = make_console(narrow=True)
     hours = f" ({report.seconds / 3600:,.1f} hours)" if unit == "s" and report.seconds >= 3600 else ""
     length = f" in {report.seconds:,.1f} {unit}{hours}" if sequences[0].temporal else ", without time"
     several = f", {report.sequences:,} sequences" if report.sequences > 1 else ""

@@ -74,6 +74,7 @@ def command(model: Path, output: str, count: int, primer: Path | None, sampling:
     from hachimachi.events import join
     from hachimachi.generation import generate_many
     from hachimachi.io import Report, write
+    from hachimachi.io.formats import LOSSY
 
     loaded = load_player(model)
     opening = _read_opening(primer, loaded, most, within) if primer else None
@@ -87,7 +88,7 @@ def command(model: Path, output: str, count: int, primer: Path | None, sampling:
         takes = [take if take.time is None else replace(take, time=take.time - opening.time[-1]) for take in takes]
     if count > 1:
         takes = [replace(take, name=f"seed {seed + i}") for i, take in enumerate(takes)]
-    if Path(output).suffix.lower() in SOUNDING and began_with(loaded.model.summary, "drums"):
+    if Path(output).suffix.lower() in LOSSY and began_with(loaded.model.summary, "drums"):
         takes = [_on_drums(take) for take in takes]
     report = Report()
     for i, path in enumerate(outputs):
@@ -124,16 +125,13 @@ def _on_drums(take: EventSequence) -> EventSequence:
     return replace(take, features=(*take.features, Feature("instrument", kind="categorical")), data=data)
 
 
-SOUNDING = (".mid", ".midi", ".wav")
-ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that hold one sequence
-
-
 def numbered(output: PathLike, count: int) -> list[PathLike]:
     """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on."""
     from hachimachi.io.files import is_folder
+    from hachimachi.io.formats import LOSSY
 
     path = Path(output)
-    if count == 1 or path.suffix.lower() not in ONE_SEQUENCE or is_folder(output):
+    if count == 1 or path.suffix.lower() not in (".csv", *LOSSY) or is_folder(output):
         return [output]
     width = len(str(count))
     names = (f"{path.stem}-{number:0{width}}" for number in range(1, count + 1))

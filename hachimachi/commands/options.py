@@ -32,9 +32,8 @@ class FiniteRange(click.FloatRange):
 
 
 class NamedValues(click.ParamType):
-    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for, each made of a text by
-    ``parse``; with ``several`` a name has a list of them. With ``bare`` a value without a name, for all features, will
-    do, and is returned alone."""
+    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of their feature, each made of a text by ``parse``;
+    with ``several`` a name has a list of them. With ``bare`` one without a name, for all, will do, and is returned."""
 
     name = "named"
 

@@ -52,8 +52,8 @@ class InputForm:
         self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])  # the fewest that will do
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
-        """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
-        values, or one that is not a finite number of sensible size."""
+        """Return the features of an event, shape (F,), NaN where unknown. Raises `Refused`: another number of values,
+        or one that is not a finite number of sensible size."""
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
@@ -117,9 +117,8 @@ class History:
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
-        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
-        output as float32, which is what OSC carries; what it leaves out is filled in from there. They come in order, so
-        a claim settles those before it too."""
+        has observed it already. An echo comes within `ECHO_SECONDS`, its known values equal those of the output as
+        float32, and the others are filled in from there. They come in order: a claim settles those before it too."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         values = features.astype(np.float32).tolist() if self._sent else []

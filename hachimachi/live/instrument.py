@@ -227,9 +227,8 @@ def _number(message: Message, low: float, high: float, expected: str) -> float:
 
 
 class Ensemble:
-    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether they
-    begin to play alone at once, where their mode does. ``may_steer``: Whether who has an address may send other
-    messages than ``/input`` and ``/status``."""
+    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether those
+    that play alone begin at once. ``may_steer``: Whether an address may send more than ``/input`` and ``/status``."""
 
     def __init__(
         self,

@@ -61,8 +61,7 @@ def warming_up(player: PlayableModel) -> Iterator[None]:
 
 def find_version(path: Path, number: int | None = None) -> Path:
     """Return the model file that a path means: a file, the newest version in a performance's folder, or where the link
-    to the last leads; with a number, the version of this number that it comes from, 0 for what the first began with.
-    Raises `HachimachiError`: there is none."""
+    to the last leads; or the version it comes from of a number, 0 for the origin. `HachimachiError`: there is none."""
     path = path.resolve() if path.is_symlink() and not path.suffix else path
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
@@ -254,16 +253,13 @@ class Learning:
             else:
                 self._tell(what, *values)
             if what in ("error", "better", "no better"):
-                self._finish(what == "better")
+                waiting = self._wanted[1:]
+                self._leave()
+                self._wanted = waiting
+                if what == "better":
+                    self._number += 1
+                    self._come(self._folder / f"version{self._number}.pt")
                 break
-
-    def _finish(self, better: bool) -> None:
-        waiting = self._wanted[1:]
-        self._leave()
-        self._wanted = waiting
-        if better:
-            self._number += 1
-            self._come(self._folder / f"version{self._number}.pt")
 
     def _come(self, path: Path, *, back: bool = False) -> None:
         self._steps, self._step, self._since = self._get_ready(path, back), LONG_SECONDS, self._clock()

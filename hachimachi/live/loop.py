@@ -266,9 +266,8 @@ def realtime() -> Iterator[str]:
 
 
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
-    """Ask for SCHED_FIFO for the calling thread, not for what it starts, and for memory that is not paged out;
-    sched(7), mlockall(2). What takes that back is added to ``undo``. Returns one sentence: what was granted, or why it
-    was not and what a person can do. It never raises."""
+    """Ask for SCHED_FIFO, sched(7), for the calling thread, not for what it starts, and for memory that is not paged
+    out, mlockall(2); ``undo`` takes that back. Returns what was granted, or why not and what to do. It never raises."""
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."

@@ -83,9 +83,8 @@ class Status(Counts):
 
 class Performer:
     """State and clock of one model that plays. ``hear`` every event that has arrived, then ``play``: it answers the
-    newest, sounds what is due and returns when to call again. ``pending``: ``one``: a new input cancels the prediction
-    that waits; ``all``: every prediction is played. ``lookahead``: Seconds by which outputs are sent ahead of time.
-    Raises `Refused`: as in `find_mode`."""
+    newest, sounds what is due and returns when to call again. ``pending``: ``one``: an input cancels the prediction
+    that waits; ``all``: all are played. ``lookahead``: Seconds that outputs are sent ahead. Raises as `find_mode`."""
 
     def __init__(
         self,
@@ -111,11 +110,7 @@ class Performer:
         self._history = History(model, lookahead)
         self._schedule = Schedule(one=pending == "one")
         self._notes = NoteOutput(model.features, self._listeners, clock)
-
-    @property
-    def counts(self) -> Counts:
-        """What has happened so far."""
-        return self._schedule.counts
+        self.counts = self._schedule.counts
 
     def status(self) -> Status:
         """Return how it stands now."""
@@ -129,7 +124,7 @@ class Performer:
             alone=self._alone,
             silence=self._silence,
             speed=self._history.speed,
-            pending=len(self._schedule),
+            pending=len(self._schedule.waiting),
             sounding=len(self._notes.active),
             latency=self._notes.latency,
         )
@@ -200,7 +195,7 @@ class Performer:
         before, model.sampling = model.sampling, sampling
         self._rewind()
         constrained = sampling.of(TIME).constraint != before.of(TIME).constraint
-        if constrained and len(self._schedule) and self._schedule.one:
+        if constrained and self._schedule.waiting and self._schedule.one:
             now = self._clock()
             self._predict(now if self._history.last is None else self._history.last, now)
 
@@ -231,8 +226,7 @@ class Performer:
         self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
-        """Forget all but the inputs of the last seconds; return how many events that are. Raises `Refused`: there are
-        none; nothing has changed."""
+        """Forget all but the inputs of the last seconds; return how many. Raises as `History.recall_phrase`."""
         self._rewind()
         count = self._history.recall_phrase(seconds, self._clock())
         self.end()
@@ -273,8 +267,7 @@ class Performer:
             self._alone, self._takes_turn = False, now + self._silence
 
     def release(self, note: Note, at: float) -> None:
-        """End a player's note, if one had begun, at a moment in seconds of the clock: how long it was is known from
-        here on. Nothing that waits or sounds changes."""
+        """End a player's note, if one had begun, at a moment in seconds of the clock. Nothing that waits changes."""
         self.counts.released += 1
         self._history.release(note, at)
         for listener in self._listeners:
@@ -282,8 +275,7 @@ class Performer:
                 released(note, at)
 
     def answer(self) -> None:
-        """Predict what follows the newest input, if it has not been answered. Raises `Refused`: nothing could be
-        predicted; the model is back in its start state."""
+        """Predict what follows the newest input, if it has not been answered. Raises as `History.predict`."""
         if (newest := self._schedule.take_input()) is not None:
             self._predict(*newest)
 
@@ -318,7 +310,7 @@ class Performer:
             if self._alone and sent - at >= BEHIND_SECONDS:
                 self._drop()
                 history.last = at = sent
-            if self._alone and not len(self._schedule):
+            if self._alone and not self._schedule.waiting:
                 self._predict(at, at)
         self._notes.end_due(now)
         if self._alone and (last := self._schedule.to_extend) is not None:

@@ -127,8 +127,7 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a known route than
-    `SHOW_SECONDS` and `ANSWER_SECONDS`."""
+    """Counts refusals by kind, shows new ones and answers all, of a kind and route each `SHOW_SECONDS` at most."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

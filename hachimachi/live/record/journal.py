@@ -43,8 +43,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
-    """Return the path, or ``name-2``, ``name-3``… if it is taken or has a journal; the path itself may have one, unless
-    ``with_journal``."""
+    """Return the path, or ``name-2``… if it is taken or has a journal; itself may have one unless ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -243,11 +242,10 @@ def settle(path: Path) -> None:
 class Journal:
     """Appends events to ``FILE.journal``; `close` makes the data set FILE of them. `event`, `begin`, `clear` and
     `amend` gather lines, `flush` writes them in one call, and a thread of its own waits for the disk. Nothing but the
-    constructor and `close` raises. ``who``: Names of who plays, the person first. With more than one, the data set gets
-    a column for it. ``warn``: Is called once, with a line that says what cannot be written and why; perhaps in a thread
-    of the journal. ``resume``: Go on in the journal that a crash left, as a new sequence. Raises `HachimachiError`: a
-    suffix that is not .json or .csv, a journal that is there already or is in use, one to be resumed that has other
-    features, or no place to write."""
+    constructor and `close` raises. ``who``: Names of who plays, the person first; of several, the data set gets a
+    column. ``warn``: Is told once what cannot be written, perhaps in a thread of the journal. ``resume``: Go on in the
+    journal that a crash left, as a new sequence. Raises `HachimachiError`: a suffix that is not .json or .csv, a
+    journal that is there or in use, one to be resumed with other features, or no place to write."""
 
     def __init__(
         self,

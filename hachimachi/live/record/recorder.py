@@ -17,8 +17,7 @@ SHOW_SECONDS = 0.5  # how often the counter moves
 
 
 class Recorder:
-    """The routes of ``hxmx rec``, bound to one journal. ``show``: Shows how many events there are and how many came in
-    the last second; ``None`` where nobody watches."""
+    """The routes of ``hxmx rec``, bound to one journal. ``show``: Shows how many events there are and come a second."""
 
     def __init__(
         self,

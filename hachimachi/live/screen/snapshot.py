@@ -66,9 +66,8 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A whole performance at one moment, and since the previous one: ``lines``, refusals and warnings for the person at
-    the screen; ``events`` of all models, oldest first; ``status``, address and values of each message sent as such.
-    ``about``: What the models are, in the feed: see `Feed`."""
+    """A whole performance at one moment, and since the previous one: ``lines``, refusals and warnings to be shown;
+    ``events``, oldest first; ``status``, route and values of each such message; ``about`` the models, in the feed."""
 
     at: float
     hears: tuple[str, ...] = ()
@@ -114,10 +113,7 @@ def _without_hidden(state: ModelState) -> ModelState:
 class Screen(Protocol):
     """Shows a performance: a panel, lines of text, or a feed."""
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two snapshots; more often is of no use."""
-        ...
+    interval: float  # seconds between two snapshots; more often is of no use
 
     def send(self, snapshot: Snapshot) -> None:
         """Show a snapshot. It does not raise, and does not wait for long."""
