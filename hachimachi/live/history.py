@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
-from hachimachi.live.protocols import Note, PlayableModel, Refused, Row, quote
+from hachimachi.live.protocols import Note, Refused, Row, quote
+
+if TYPE_CHECKING:
+    from hachimachi.player.engine import Memory, Player
 
 LARGEST = 1e9  # no feature has values beyond this; a network that observes one may not recover
 LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
@@ -92,7 +95,7 @@ class ObservedEvent(NamedTuple):
 class Past(NamedTuple):
     """What a model has observed, to come back to."""
 
-    memory: object
+    memory: Memory
     last: float | None
     events: int
 
@@ -102,7 +105,7 @@ class History:
     double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
     ``lookahead``: Seconds by which outputs are sent, and so observed, ahead of time."""
 
-    def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
+    def __init__(self, player: Player, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
         self._total = 0  # events observed, those included that are no longer kept
         self.speed = 1.0  # seconds of the model in one of the clock
@@ -214,7 +217,7 @@ class History:
         self.player.reset()
         self._clear()
 
-    def recall(self, memory: object, now: float) -> None:
+    def recall(self, memory: Memory, now: float) -> None:
         """Go on from a state that the model has been in, as if its last event were now."""
         self.player.recall(memory)
         self._clear()
@@ -239,19 +242,23 @@ class History:
         self._total += len(phrase)
         return len(phrase)
 
-    def check(self, player: PlayableModel) -> None:
-        """Check that another model could take over. Raises `Refused`: its events are others."""
+    def compare(self, player: Player) -> str:
+        """Return why another model could not take over, whose events are others; empty if it could."""
 
-        def describe(model: PlayableModel) -> str:  # equal texts mean equal events
+        def describe(model: Player) -> str:  # equal texts mean equal events
             names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in model.features)
             return f"{names} {'in time' if model.temporal else 'without time'}"
 
         ours, theirs = describe(self.player), describe(player)
-        if ours != theirs:
-            raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
+        return "" if ours == theirs else f"it plays {theirs}, this one {ours}; start another hxmx run for it"
+
+    def check(self, player: Player) -> None:
+        """Raise `Refused` where another model could not take over; see `compare`."""
+        if objection := self.compare(player):
+            raise Refused("value", f"/load: {objection}")
 
     def catch_up(
-        self, player: PlayableModel, heard: ObservedEvent | None = None, start: object = None, most: int = RECENT
+        self, player: Player, heard: ObservedEvent | None = None, start: Memory | None = None, most: int = RECENT
     ) -> ObservedEvent | None:
         """Let a model that is to take over observe up to so many events of the past, after the one that it observed
         last; return the last it knows then. One that has observed none, or what is no longer the past, begins anew with
@@ -271,13 +278,13 @@ class History:
             player.observe(heard.row)
         return heard
 
-    def exchange(self, player: PlayableModel, start: object = None, heard: ObservedEvent | None = None) -> None:
+    def exchange(self, player: Player, start: Memory | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over, once it has caught up; see `catch_up`."""
         self.catch_up(player, heard, start)
         self._use(player)
         self._before.clear()  # states of the other model
 
-    def _use(self, player: PlayableModel) -> None:
+    def _use(self, player: Player) -> None:
         self.player = player
         self.form = InputForm(player.features, player.constants)
         self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
@@ -288,6 +295,6 @@ class History:
         self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         # the states before the last of them, to observe those anew
-        self._before: deque[object] = deque(maxlen=HEARD_AGAIN)
+        self._before: deque[Memory] = deque(maxlen=HEARD_AGAIN)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None  # when the event that was observed last happened

@@ -24,9 +24,10 @@ from hachimachi.errors import HachimachiError
 from hachimachi.live.history import RECENT
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.osc import Message, Value
-from hachimachi.live.protocols import Address, PlayableModel, Refused, quote
+from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.screen.process import start_process
+from hachimachi.player.engine import Memory, Player
 from hachimachi.sampling import Sampling
 
 LEAST = 50  # events that are worth learning from
@@ -45,7 +46,7 @@ LAST = Path("outputs/run/last")  # leads to the version that played last
 VERSION = re.compile(r"version(\d+)")
 
 
-def warming_up(player: PlayableModel) -> Iterator[None]:
+def warming_up(player: Player) -> Iterator[None]:
     """Let a model take a few steps, also at other temperatures: the first of them makes tables, which takes a while."""
     original = player.sampling
     for sampling in (*WARM_SAMPLINGS, original):
@@ -298,10 +299,10 @@ class Learning:
             stored = read_model(path)
             yield LONG_SECONDS
             player = make_player(path, stored, instrument.seed)
-            performer.check(player)
+            performer.history.check(player)
             for _ in warming_up(player):
                 yield QUICK_SECONDS
-            primers: dict[str, object] = {}
+            primers: dict[str, Memory] = {}
             for phrase, rows in before.phrases.items():
                 player.reset()
                 for i, row in enumerate(rows):
@@ -314,10 +315,10 @@ class Learning:
         for _ in range(RECENT // STEPS):  # the rest of it at the exchange: little, or what has come since
             yield QUICK_SECONDS
             known, start = heard, model.primers.get(instrument.primer)
-            if (heard := performer.catch_up(model.player, known, start, STEPS)) is known:
+            if (heard := performer.history.catch_up(model.player, known, start, STEPS)) is known:
                 break
         yield SWAP_SECONDS
-        performer.check(model.player)
+        performer.history.check(model.player)
         model.player.sampling = instrument.steering.adapt(model.player.columns)
         others = {key: each for key, each in instrument.models.items() if each is not self._made}
         self._made = None if name in others else model

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0  # garbage is collected in a pause of the first, no more often than the second
 
 
-class Loop:
+class Loop(AbstractContextManager["Loop", None]):
     """The socket of a service. ``reply``: Whether to send to those who send, too: to who asked, else to who sent last.
     Raises `HachimachiError`: an address that is not known or not ours, or a port in use."""
 
@@ -162,9 +162,6 @@ class Loop:
         """Give the port back."""
         for one in (self._socket, self._unread, self._waker, self._wake, *(sender for sender, _ in self._outs)):
             one.close()
-
-    def __enter__(self) -> Loop:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

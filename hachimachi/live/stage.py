@@ -20,7 +20,7 @@ from hachimachi.live.learning import LAST, Learning, warming_up
 from hachimachi.live.loop import Loop, describe_exposure, senders_among
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
-from hachimachi.live.protocols import Address, Listener, Note, Refused
+from hachimachi.live.protocols import Address, Listener, Note
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.feed import Feed
@@ -123,14 +123,9 @@ def assemble(
         instrument.performer.set_speed(settings.speed)
         instruments.append(instrument)
     for standby in standbys:
-        refusals: list[Refused] = []
-        for instrument in instruments:
-            try:
-                instrument.performer.check(standby.player)
-            except Refused as refused:
-                refusals.append(refused)
-        if len(refusals) == len(instruments):
-            raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
+        objections = [instrument.performer.history.compare(standby.player) for instrument in instruments]
+        if all(objections):
+            raise HachimachiError(f"--standby {standby.name}: {objections[0]}")
     ensemble = Ensemble(instruments, wire, begin=settings.begin, may_steer=senders_among(settings.control_from))
     if outputs.loop is not None:
         feed = Feed(ensemble, outputs.loop, feed_traces)

@@ -50,9 +50,8 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
     if not name:
         raise HachimachiError(f"--midi-{way} {wanted}: expected a name for the new port, such as {VIRTUAL}hachimachi")
     if virtual and sys.platform == "win32":
-        raise HachimachiError(
-            f"--midi-{way} {wanted}: Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
-        )
+        advice = "Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
+        raise HachimachiError(f"--midi-{way} {wanted}: {advice}")
     try:
         with _libraries_silent():
             if way == "in":
@@ -70,12 +69,11 @@ def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
     if len(found) == 1:
         return found[0]
     quoted = ", ".join(map(repr, found or names))
-    if found:
-        raise HachimachiError(
-            f"--midi-{way}: {wanted!r} is in the names of {len(found)} ports: {quoted}; say more of one"
-        )
     there = f"there are {quoted}" if names else "there is none at all"
-    raise HachimachiError(f"--midi-{way}: no port has {wanted!r} in its name; {there}; see hxmx devices")
+    what = f"no port has {wanted!r} in its name; {there}; see hxmx devices"
+    if found:
+        what = f"{wanted!r} is in the names of {len(found)} ports: {quoted}; say more of one"
+    raise HachimachiError(f"--midi-{way}: {what}")
 
 
 def _load_backend() -> Any:
@@ -114,8 +112,7 @@ class WatchedPort:
 
     def send(self, message: Any) -> None:
         """Send a message of mido; raises what the backend does, and `OSError` while the port is gone."""
-        port = self._port
-        if port is None:
+        if (port := self._port) is None:
             raise OSError("it is gone")
         port.send(message)
 

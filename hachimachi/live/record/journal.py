@@ -23,7 +23,7 @@ import numpy as np
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
-from hachimachi.io.files import WRITERS, check_suffix
+from hachimachi.io.files import WRITERS, PathLike, check_suffix
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.live.protocols import Row
 from hachimachi.live.record.dataset import Recorded, make_sequences, save
@@ -37,7 +37,7 @@ SYNC_SECONDS = 0.05  # so seldom is the disk asked to hold what was written
 REST = 9.0  # times longer than it took a slow one rests: a write may have to wait while it is at work
 
 
-def beside(path: str | os.PathLike[str]) -> Path:
+def beside(path: PathLike) -> Path:
     """Return the journal of a data set."""
     return Path(f"{os.fspath(path)}{ENDING}")
 
@@ -51,7 +51,7 @@ def free(path: Path, *, with_journal: bool = False) -> Path:
     return candidate
 
 
-def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
+def find_unfinished(where: PathLike) -> list[Path]:
     """Return the journals that a crash left, of one data set or in a folder, sorted; none that is being written now."""
     path = Path(where)
     unfinished = []
@@ -100,7 +100,7 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def read_journal(path: str | os.PathLike[str]) -> Recorded:
+def read_journal(path: PathLike) -> Recorded:
     """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
     Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's."""
     path = Path(path)
@@ -185,9 +185,7 @@ class Finished:
     remarks: tuple[str, ...]
 
 
-def finish(
-    journal: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, *, append: bool = False
-) -> Finished:
+def finish(journal: PathLike, path: PathLike | None = None, *, append: bool = False) -> Finished:
     """Write the data set of a journal, and remove the journal once that is safe on disk. ``path``: The data set, .json
     or .csv; else the journal's path without ``.journal``. What is there is kept, and the next free name taken.
     ``append``: Add to the sequences that the data set has instead. Raises `HachimachiError`: a journal that cannot be
@@ -249,7 +247,7 @@ class Journal:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         features: Sequence[Feature],
         who: Sequence[str] = ("you",),
         clock: Callable[[], float] = time.perf_counter,
