@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 
 def make_console(*, quiet: bool = False, narrow: bool = False) -> Console:
-    """Return a console that prints texts as they are; the breaking of long lines is the terminal's, or, where
-    ``narrow``, its own: at 80 columns."""
+    """Return a console that prints texts as they are, and leaves long lines alone, or breaks them at 80 columns."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=not narrow, quiet=quiet)

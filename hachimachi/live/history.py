@@ -23,8 +23,7 @@ LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
 ECHO_SECONDS = 0.5  # after an output an equal input is its echo; later it is somebody who plays the same
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
-HEARD_AGAIN = 4
-"""Last events that a model observes anew once the duration of one of them is known: more would hold up the stage."""
+HEARD_AGAIN = 4  # last events that are observed anew once the duration of one is known: more would hold up the stage
 
 
 class InputForm:
@@ -55,8 +54,7 @@ class InputForm:
         self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])  # the fewest that will do
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
-        """Return the features of an event, shape (F,), NaN where unknown. Raises `Refused`: another number of values,
-        or one that is not a finite number of sensible size."""
+        """Return features, shape (F,), NaN where unknown; `Refused`: another number of them, or no sensible number."""
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
@@ -161,8 +159,7 @@ class History:
         return None if self._velocity is None or features[self._velocity] != 0 else self._names.of(features.tolist())
 
     def release(self, note: Note, at: float) -> None:
-        """Fill in the duration of a player's note that ends, if it was not known. A model that makes use of it observes
-        the last few events anew; another one may do so later."""
+        """Fill in the duration of a player's note; a model that makes use of it observes the last few events anew."""
         event, column = self._held.pop(note, None), (self._duration or 0) + self.player.temporal
         if event is None or self._duration is None or not math.isnan(event.row[column]):
             return
@@ -224,8 +221,7 @@ class History:
         self.last = now
 
     def recall_phrase(self, seconds: float, now: float) -> int:
-        """Go on from what somebody else has played in the last seconds; return how many events that are. Raises
-        `Refused`: there are none; nothing has changed."""
+        """Go on from what somebody else has played in the last seconds; return how many events. `Refused`: none."""
         phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")

@@ -130,8 +130,7 @@ class Learning:
                 self.ask()
 
     def ask(self, scope: str = "all") -> None:
-        """Learn ``all`` that was played in this performance, or ``mine``, what the player did. Raises `Refused`: there
-        is nothing to learn from or with, or one waits already."""
+        """Learn ``all`` that was played, or ``mine``, what the player did; `Refused`: it cannot, or one waits."""
         self._asker, journal = self._instrument.asker, self._journal
         reason = ""
         if journal is None:

@@ -68,6 +68,8 @@ class Loop(AbstractContextManager["Loop", None]):
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.port = int(self._socket.getsockname()[1])
+        self.wakeup = self._wake.fileno()  # ends a wait when written to, for `signal.set_wakeup_fd`
         self.exposed = not is_loopback(here[0])  # whether other machines can reach it
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
@@ -84,16 +86,6 @@ class Loop(AbstractContextManager["Loop", None]):
                 sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self._outs.append((sender, out))
         self._stopping = False
-
-    @property
-    def port(self) -> int:
-        """The port it receives on."""
-        return int(self._socket.getsockname()[1])
-
-    @property
-    def wakeup(self) -> int:
-        """File descriptor that ends a wait when written to, for `signal.set_wakeup_fd`."""
-        return self._wake.fileno()
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
         """Send a packet out, and to who asked; nobody needs to listen. Raises `OSError` once all the others have it."""

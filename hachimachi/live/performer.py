@@ -47,8 +47,7 @@ MODES = {  # in all of them ``/output`` may be fed back to ``/input``
 
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
-    """Return a mode by its name, for a model with or without time and one or all predictions pending. Raises `Refused`:
-    there is none, or it does not go with the model or with what is pending."""
+    """Return a mode by its name. Raises `Refused`: there is none, or not with this model or what is pending."""
     mode = MODES.get(name)
     if mode is None:
         raise Refused("value", f"mode {quote(name)} is unknown, expected one of {' '.join(MODES)}")

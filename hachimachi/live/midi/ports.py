@@ -230,8 +230,7 @@ def _key(message: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class MidiSetup:
-    """The MIDI ports of one performance. ``listeners``: One for each model, none without a port to play to.
-    ``controls``: Feature → number of the controller that stands for it."""
+    """The MIDI ports of one performance, and, where it plays to one, a listener for each model."""
 
     inlet: MidiIn | None = None
     listeners: tuple[MidiOut, ...] = ()
@@ -270,8 +269,7 @@ class MidiSetup:
 
 @dataclass(frozen=True)
 class MidiPortOptions:
-    """Which ports to open, and what for. ``hear``: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
-    ``controls``: ``--midi-cc``: feature → number of the controller."""
+    """Which ports to open: part of a name, or ``virtual:NAME``. ``controls``: Feature → number of its controller."""
 
     hear: str | None = None
     play: str | None = None

@@ -43,11 +43,6 @@ class Recorded:
     def __len__(self) -> int:
         return len(self.at)
 
-    @property
-    def last(self) -> float:
-        """The latest time, 0 without events."""
-        return max(0.0, float(self.at.max(initial=0.0)))
-
 
 def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
     """Return the values with nothing unknown, shape (N, F), and what was filled in how, a sentence a column. With time,

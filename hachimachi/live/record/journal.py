@@ -268,7 +268,7 @@ class Journal:
             previous = read_journal(self.file)
             if (previous.features, previous.who, previous.temporal) != (self.features, self.who, temporal):
                 raise HachimachiError(f"{self.file}: was recorded with other features, so it cannot be gone on with")
-            self.events, since = previous.next, previous.last
+            self.events, since = previous.next, float(previous.at.max(initial=0.0))
             first = f'\n{{"begin": {self.events}}}\n'  # the last line may have been cut off
         else:
             described = {str(column): describe(feature) for column, feature in enumerate(self.features)}
@@ -283,8 +283,7 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Add one event and return its number, counted from 0, for `amend`. ``at``: When it happened, in seconds of the
-        clock. ``row``: Its features, shape (F,); NaN where unknown."""
+        """Add one event, features (F,), NaN where unknown, at seconds of the clock; return its number for `amend`."""
         values = ", ".join([_format(value) for value in row.tolist()])
         self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
         self._empty = False

@@ -137,8 +137,7 @@ def rescue(journals: Sequence[Path], say: Callable[[str], None], path: Path | No
 
 
 def check_log(path: Path) -> None:
-    """Refuse a log that cannot be written, before models are loaded. Raises `HachimachiError`: another suffix than
-    .json or .csv, no such folder, or a file that is there already."""
+    """Raise `HachimachiError` for a log that cannot be written: its suffix, no such folder, or a file that is there."""
     if path.suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
     if not path.parent.is_dir():

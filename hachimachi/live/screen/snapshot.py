@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
@@ -301,13 +301,13 @@ class PlainLog:
         """Print what is new since the previous snapshot."""
         previous, self._previous = self._previous, snapshot
         for line in snapshot.lines:
-            _print(f"hxmx: {line}", sys.stderr)
+            printer(clean(f"hxmx: {line}"), sys.stderr)
         if self._quiet:
             return
         counts = [", ".join(f"{name} {getattr(state, name):,}" for name in COUNTED) for state in snapshot.models]
         if previous is None:
             for state in snapshot.models:
-                _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
+                printer(clean(f"ready: {'; '.join([state.name, state.mode, *state.steering])}"))
         for before, state in zip(previous.models if previous else (), snapshot.models, strict=False):
             changes = (
                 (before.name != state.name, f"{before.name} gives way to {state.name}"),
@@ -316,19 +316,15 @@ class PlainLog:
             )
             for changed, line in changes:
                 if changed:
-                    _print(line)
+                    printer(clean(line))
         if previous is not None and snapshot.at >= self._next:
             for i, (state, line) in enumerate(zip(snapshot.models, counts, strict=True)):
                 if line not in self._counts[i : i + 1]:
                     late = "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*state.late) if state.late else ""
-                    _print(f"{state.name}: {line}{late}")
+                    printer(clean(f"{state.name}: {line}{late}"))
         if previous is None or snapshot.at >= self._next:
             self._counts, self._next = counts, snapshot.at + COUNT_SECONDS
 
     def close(self) -> None:
         """Print what is still to be; the summary at the end is the command's."""
         printer.wait()
-
-
-def _print(line: str, stream: TextIO | None = None) -> None:
-    printer(clean(line), stream)
