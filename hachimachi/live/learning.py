@@ -62,7 +62,7 @@ def warming_up(player: Player) -> Iterator[None]:
 
 def find_version(path: Path, number: int | None = None) -> Path:
     """Return the model file that a path means: a file, the newest version in a performance's folder, or where the link
-    to the last leads; or the version it comes from of a number, 0 for the origin. `HachimachiError`: there is none."""
+    to the last leads; or, of those it comes from, the one of a number, 0 the first. `HachimachiError`: none."""
     path = path.resolve() if path.is_symlink() and not path.suffix else path
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
