@@ -37,8 +37,7 @@ LEARNING = {
     "matplotlib": "matplotlib",
 }
 """Packages that playing does without, and what to install for them."""
-LEARNS = {"train", "demo"}
-"""Commands that need them all."""
+LEARNS = {"train", "demo"}  # commands that need them all
 
 
 class LazyGroup(click.Group):

@@ -28,19 +28,12 @@ if TYPE_CHECKING:
     from hachimachi.player.engine import StoredModel
 
 
-def make_console(*, quiet: bool = False) -> Console:
-    """Return a console that prints texts as they are and leaves the breaking of long lines to the terminal."""
+def make_console(*, quiet: bool = False, narrow: bool = False) -> Console:
+    """Return a console that prints texts as they are, and leaves long lines alone, or breaks them at 80 columns."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
-
-
-def narrow_console() -> Console:
-    """Return a console that prints texts as they are, broken where lines would be longer than 80 columns."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    console.width = min(console.width, 80)
+    console = Console(highlight=False, markup=False, soft_wrap=not narrow, quiet=quiet)
+    console.width = min(console.width, 80) if narrow else console.width
     return console
 
 

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hachimachi.commands.options import (
-    NamedValues,
-    check_apart,
-    finite,
-    named_option,
-    plugin_option,
-    sampling_options,
-)
+from hachimachi.commands.options import NamedValues, check_apart, finite, named_option, plugin_option, sampling_options
 from hachimachi.console import column_table, make_console, make_table, print_filled
 from hachimachi.errors import HachimachiError, count
 
@@ -71,21 +64,7 @@ FILE = click.Path(path_type=Path)
 )
 @sampling_options
 @plugin_option
-def command(  # noqa: PLR0913  (click's options)
-    *,
-    models: tuple[Path, ...],
-    data: Path,
-    as_json: bool,
-    split: Path | None,
-    part: str | None,
-    resolution: dict[str, float],
-    support: dict[str, tuple[float, float]],
-    hear: tuple[str, ...],
-    surprise: Path | None,
-    table: tuple[str, Path] | None,
-    play: int | None,
-    sampling: Sampling,
-) -> None:
+def command(models: tuple[Path, ...], data: Path, hear: tuple[str, ...], sampling: Sampling, **options: Any) -> None:
     """Measure how well MODEL predicts the events of DATA: nats per event, the fewer the better.
 
     Every event but each sequence's first is scored, given all before it. The marginal baseline knows how often each
@@ -110,33 +89,38 @@ def command(  # noqa: PLR0913  (click's options)
     """
     from hachimachi.sampling import Sampling
 
-    drawn = None if sampling == Sampling() else sampling
-    if part and not split:
+    drawn, split = None if sampling == Sampling() else sampling, options["split"]
+    grid = {key: options[key] for key in ("resolution", "support")}
+    if options["part"] and not split:
         raise click.UsageError("--part needs --split FILE")
-    if drawn and (resolution or support):
+    if drawn and any(grid.values()):
         raise click.UsageError("--resolution and --support score what is predicted, not what is drawn")
-    alone = {"--surprise": surprise, "--table": table, "--play": play, "options of gen": drawn}
+    alone = {**{f"--{key}": options[key] for key in ("surprise", "table", "play")}, "options of gen": drawn}
     if len(models) > 1 and (given := [option for option, value in alone.items() if value]):
         raise click.UsageError(f"{given[0]}: for one model, found {len(models)}")
     if doubled := [path for path in models if models.count(path) > 1]:
         raise click.UsageError(f"{doubled[0]}: stands there twice; expected different models")
-    check_apart(filter(None, (surprise, table and table[1])), [*models, data, split])
-    grid: dict[str, Any] = {"resolution": resolution, "support": support}
-    judged = _load(models, data, split, part or "test")
+    written = options["surprise"], options["table"] and options["table"][1]
+    check_apart(filter(None, written), [*models, data, split])
+    judged = _load(models, data, split, options["part"] or "test", grid=grid, drawn=drawn, hear=hear)
     if len(models) > 1:
-        _compare(judged, {**grid, "hear": hear}, as_json)
+        _compare(judged, options["as_json"])
     else:
-        _evaluate(judged, grid, drawn, hear, as_json, surprise, table, play)
+        _evaluate(judged, options["as_json"], options["surprise"], options["table"], options["play"])
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Models by the names of their files, what they are to predict, and what was said of reading it."""
+    """What models, by the names of their files, are to predict and how that is scored, and what was said of reading it:
+    ``grid`` are the resolutions and supports, ``drawn`` is how they draw where that is scored."""
 
     data: Path
     models: dict[str, EventModel]
     sequences: list[EventSequence]
     remarks: list[str]
+    grid: dict[str, Any]
+    drawn: Sampling | None
+    hear: Sequence[str]
 
     def trained_on(self, model: EventModel) -> int:
         """Return how many of the sequences a model was trained on."""
@@ -150,7 +134,7 @@ class Judged:
         return _bar(total, f"{total:,} events")
 
 
-def _load(paths: Sequence[Path], data: Path, split: Path | None, part: str) -> Judged:
+def _load(paths: Sequence[Path], data: Path, split: Path | None, part: str, **scored: Any) -> Judged:
     from hachimachi.checkpoint import load_model
     from hachimachi.io import Report, read
     from hachimachi.io.split import read_split, select
@@ -162,7 +146,7 @@ def _load(paths: Sequence[Path], data: Path, split: Path | None, part: str) -> J
     sequences = read(data, report, all_columns=every, without=[split] if split else [])
     if parts is not None:
         sequences = select(sequences, parts, part, report)
-    return Judged(data, models, sequences, report.lines())
+    return Judged(data, models, sequences, report.lines(), **scored)
 
 
 @contextmanager
@@ -176,22 +160,15 @@ def _bar(total: int, description: str) -> Iterator[Callable[[int], None]]:
 
 
 def _evaluate(
-    judged: Judged,
-    grid: dict[str, Any],
-    drawn: Sampling | None,
-    hear: Sequence[str],
-    as_json: bool,
-    surprise: Path | None,
-    table: tuple[str, Path] | None,
-    play: int | None,
+    judged: Judged, as_json: bool, surprise: Path | None, table: tuple[str, Path] | None, play: int | None
 ) -> None:
     from hachimachi.evaluation.likelihood import evaluate, evaluate_sampled
 
-    [model], sequences = judged.models.values(), judged.sequences
+    [model], sequences, drawn = judged.models.values(), judged.sequences, judged.drawn
     event = _find_event(table[0], sequences) if table else None
-    score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **grid)
+    score = partial(evaluate_sampled, sampling=drawn) if drawn else partial(evaluate, **judged.grid)
     with judged.bar() as done:
-        result = score(model, sequences, hear=hear, done=done)
+        result = score(model, sequences, hear=judged.hear, done=done)
     if not len(result.nll):
         raise HachimachiError(f"{judged.data}: nothing to score; expected a sequence of two events or more")
     if surprise:
@@ -199,7 +176,7 @@ def _evaluate(
         rows = ([*index, *nll, math.fsum(nll)] for index, nll in zip(scored, result.nll.tolist(), strict=True))
         _write_csv(surprise, ["sequence", "event", *result.names, "total"], rows)
     if table and event:
-        _write_table(table[1], model, *event, grid, drawn, hear)
+        _write_table(table[1], judged, *event)
     report = _play(model, sequences, play, drawn) if play else None
     verdict = _judge(model, result, report) if not drawn else None
     if as_json:
@@ -225,24 +202,16 @@ def _find_event(text: str, sequences: Sequence[EventSequence]) -> tuple[EventSeq
     return sequences[int(number)], int(event)
 
 
-def _write_table(
-    path: Path,
-    model: EventModel,
-    sequence: EventSequence,
-    event: int,
-    grid: dict[str, Any],
-    sampling: Sampling | None,
-    hear: Sequence[str],
-) -> None:
+def _write_table(path: Path, judged: Judged, sequence: EventSequence, event: int) -> None:
     import torch
 
     from hachimachi.evaluation.grids import regrids
     from hachimachi.evaluation.likelihood import known_columns
 
-    rows = sequence.rows()
+    [model], rows = judged.models.values(), sequence.rows()
     given = dict(zip((column.name for column in model.columns), rows[event].tolist(), strict=True))
-    tables = model.table(torch.from_numpy(rows[:event]), given, sampling, known_columns(model, hear))
-    for regrid in regrids(model.columns, **grid).values():
+    tables = model.table(torch.from_numpy(rows[:event]), given, judged.drawn, known_columns(model, judged.hear))
+    for regrid in regrids(model.columns, **judged.grid).values():
         name = regrid.column.name
         tables[name] = (*regrid.column.bounds(), regrid.table(tables[name][2]))
     lines = (
@@ -392,12 +361,12 @@ def _show_playing(console: Console, report: PlayReport) -> None:
         print_filled(console, text)
 
 
-def _compare(judged: Judged, grid: dict[str, Any], as_json: bool) -> None:
+def _compare(judged: Judged, as_json: bool) -> None:
     from hachimachi.evaluation.compare import compare
     from hachimachi.evaluation.likelihood import BLOCK
 
     with judged.bar() as done:
-        result = compare(judged.models, judged.sequences, **grid, done=done)
+        result = compare(judged.models, judged.sequences, **judged.grid, hear=judged.hear, done=done)
     features = result.evaluations[0].names if result.features_compare else ()
     if not as_json:
         _show_compared(judged, result, features)

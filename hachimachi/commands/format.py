@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hachimachi.commands.options import FiniteRange, NamedValues, check_apart, named_option, plugin_option
-from hachimachi.console import narrow_console, report_table, shorten, show_reading
+from hachimachi.console import make_console, report_table, shorten, show_reading
 from hachimachi.errors import HachimachiError, count
 
 if TYPE_CHECKING:
@@ -63,23 +63,7 @@ def _names(text: str) -> list[str]:
 )
 @click.option("--strict", is_flag=True, help="Fail, and write no data, if anything was mended or left out unasked.")
 @plugin_option
-def command(  # noqa: PLR0913  (click's options)
-    *,
-    inputs: tuple[str, ...],
-    output: str,
-    columns: str | None,
-    split_tracks: bool,
-    unit: str,
-    sustain: bool,
-    controls: str | None,
-    only: dict[str, list[float]],
-    drop: tuple[str, ...],
-    max_gap: float | None,
-    min_length: int | None,
-    distinct: bool,
-    report_path: Path | None,
-    strict: bool,
-) -> None:
+def command(inputs: tuple[str, ...], output: str, report_path: Path | None, strict: bool, **options: Any) -> None:
     """Turn MIDI, CSV or JSON files into a data set of events.
 
     INPUT is a file, a folder with all that is below it, or a pattern such as "midi/*.mid". OUTPUT ends in .json, .csv,
@@ -102,7 +86,7 @@ def command(  # noqa: PLR0913  (click's options)
     from hachimachi.io.files import check_output, is_csv_folder
     from hachimachi.io.report import check_report_path, write_report
 
-    midi = _midi_options(columns, split_tracks, unit == "beats", controls, sustain)
+    midi = _midi_options(options)
     if not inputs:
         raise click.UsageError(f"{output}: one name only; expected hxmx format INPUT… OUTPUT")
     check_output(output)
@@ -117,8 +101,7 @@ def command(  # noqa: PLR0913  (click's options)
     try:
         sources = [Path(text) for text in inputs]
         sequences = read(sources, report, midi=midi, without=outputs, progress=show_reading)
-        dropped = [name for text in drop for name in _names(text)]
-        sequences = _transform(sequences, report, only, dropped, max_gap, min_length, distinct)
+        sequences = _transform(sequences, report, options)
         write(output, sequences, report)
     finally:
         if report_path and (report.files or report.refused):
@@ -130,45 +113,37 @@ def command(  # noqa: PLR0913  (click's options)
     click.echo(f"→ {output}")
 
 
-def _midi_options(
-    columns: str | None, split_tracks: bool, beats: bool, controls: str | None, sustain: bool
-) -> MidiOptions:
+def _midi_options(options: dict[str, Any]) -> MidiOptions:
     from hachimachi.io.midi import MidiOptions
 
+    columns, controls, beats = options["columns"], options["controls"], options["unit"] == "beats"
     try:
         numbers = tuple(int(text) for text in _names(controls or ""))
     except ValueError:
         raise click.UsageError(f"--controls {controls}: expected numbers of controllers, such as 1,7,64") from None
     if controls is not None and not numbers:
         raise click.UsageError("--controls: name at least one controller, such as 1 or 64")
+    names = None if columns is None else tuple(_names(columns))
     try:
-        return MidiOptions(None if columns is None else tuple(_names(columns)), split_tracks, beats, numbers, sustain)
+        return MidiOptions(names, options["split_tracks"], beats, numbers, options["sustain"])
     except HachimachiError as error:
         raise click.UsageError(str(error)) from error
 
 
-def _transform(
-    sequences: list[EventSequence],
-    report: Report,
-    only: dict[str, list[float]],
-    drop: list[str],
-    max_gap: float | None,
-    min_length: int | None,
-    distinct: bool,
-) -> list[EventSequence]:
+def _transform(sequences: list[EventSequence], report: Report, options: dict[str, Any]) -> list[EventSequence]:
     from hachimachi.io.transform import cut_at_gaps, drop_columns, keep_events, keep_long
     from hachimachi.ngrams import drop_near_duplicates, find_near_duplicates
 
-    if only:
+    if only := options["only"]:
         sequences = keep_events(sequences, only, report)
-    if max_gap:
+    if max_gap := options["max_gap"]:
         sequences = cut_at_gaps(sequences, max_gap, report)
-    if drop:
+    if drop := [name for text in options["drop"] for name in _names(text)]:
         sequences = drop_columns(sequences, drop)
-    if min_length:
+    if min_length := options["min_length"]:
         sequences = keep_long(sequences, min_length, report)
     report.duplicates = find_near_duplicates(sequences)
-    if distinct:
+    if options["distinct"]:
         sequences = drop_near_duplicates(sequences, report)
     report.measure(sequences)
     return sequences
@@ -182,7 +157,7 @@ def _show(sequences: Sequence[EventSequence], report: Report, unit: str) -> None
 
     from hachimachi.io.midi import describe_instruments, instrument_name
 
-    console = narrow_console()
+    console = make_console(narrow=True)
     hours = f" ({report.seconds / 3600:,.1f} hours)" if unit == "s" and report.seconds >= 3600 else ""
     length = f" in {report.seconds:,.1f} {unit}{hours}" if sequences[0].temporal else ", without time"
     several = f", {report.sequences:,} sequences" if report.sequences > 1 else ""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,20 +37,7 @@ if TYPE_CHECKING:
 @click.option("--with-primer", is_flag=True, help="Write the primer too, before what is generated.")
 @sampling_options
 @plugin_option
-def command(  # noqa: PLR0913  (click's options)
-    *,
-    model: Path,
-    output: str,
-    events: int | None,
-    seconds: float | None,
-    seed: int,
-    count: int,
-    primer: Path | None,
-    primer_events: int | None,
-    primer_seconds: float | None,
-    with_primer: bool,
-    sampling: Sampling,
-) -> None:
+def command(model: Path, output: str, count: int, primer: Path | None, sampling: Sampling, **options: Any) -> None:
     """Generate events from MODEL into OUTPUT.
 
     OUTPUT is what hxmx format writes: .csv, .json, .arrow, .mid or .wav for notes, or a folder. The same seed gives
@@ -74,21 +61,24 @@ def command(  # noqa: PLR0913  (click's options)
     check_output(output)
     outputs = numbered(output, count)
     check_apart(outputs, [model, primer])
-    of_primer = {"--with-primer": with_primer or None, "--primer-events": primer_events}
-    for option, value in {**of_primer, "--primer-seconds": primer_seconds}.items():
-        if value is not None and primer is None:
-            raise click.UsageError(f"{option} needs --primer FILE")
+    seconds, seed, with_primer = options["seconds"], options["seed"], options["with_primer"]
+    most, within = options["primer_events"], options["primer_seconds"]
+    of_primer = {"--with-primer": with_primer or None, "--primer-events": most, "--primer-seconds": within}
+    if primer is None and (given := [option for option, value in of_primer.items() if value is not None]):
+        raise click.UsageError(f"{given[0]} needs --primer FILE")
     if seconds and Path(output).suffix.lower() == ".wav":
         _check_sound(seconds)
     from hachimachi.checkpoint import load_player
     from hachimachi.events import join
     from hachimachi.generation import generate_many
     from hachimachi.io import Report, write
+    from hachimachi.io.formats import LOSSY
 
     loaded = load_player(model)
-    opening = _read_opening(primer, loaded, primer_events, primer_seconds) if primer else None
+    opening = _read_opening(primer, loaded, most, within) if primer else None
     start = time.perf_counter()
-    takes = generate_many(loaded, count, events, seconds=seconds, primer=opening, sampling=sampling, seed=seed)
+    asked = {"seconds": seconds, "primer": opening, "sampling": sampling, "seed": seed}
+    takes = generate_many(loaded, count, options["events"], **asked)
     duration = time.perf_counter() - start
     if opening is not None and with_primer:
         takes = [join(opening, take) for take in takes]
@@ -96,13 +86,15 @@ def command(  # noqa: PLR0913  (click's options)
         takes = [take if take.time is None else replace(take, time=take.time - opening.time[-1]) for take in takes]
     if count > 1:
         takes = [replace(take, name=f"seed {seed + i}") for i, take in enumerate(takes)]
-    if Path(output).suffix.lower() in SOUNDING and began_with(loaded.model.summary, "drums"):
+    if Path(output).suffix.lower() in LOSSY and began_with(loaded.model.summary, "drums"):
         takes = [_on_drums(take) for take in takes]
     report = Report()
     for i, path in enumerate(outputs):
         write(path, takes if len(outputs) == 1 else takes[i], report)
-
-    click.echo(f"{name_files(outputs)}: {_size(takes)}, generated in {duration:.1f} s")
+    several = f"{len(takes):,} takes, " if len(takes) > 1 else ""
+    length = f", {sum(take.seconds for take in takes):.1f} s of them" if takes[0].temporal else ""
+    size = f"{several}{sum(map(len, takes)):,} events{length}"
+    click.echo(f"{name_files(outputs)}: {size}, generated in {duration:.1f} s")
     for line in report.lines():
         click.echo(textwrap.fill(line, 80, break_long_words=False, break_on_hyphens=False))
 
@@ -112,12 +104,6 @@ def _check_sound(seconds: float) -> None:
 
     if seconds > LONGEST:
         raise click.UsageError(f"--seconds {seconds:,.0f}: a .wav holds at most {LONGEST:,.0f}; write .mid")
-
-
-def _size(takes: Sequence[EventSequence]) -> str:
-    several = f"{len(takes):,} takes, " if len(takes) > 1 else ""
-    length = f", {sum(take.seconds for take in takes):.1f} s of them" if takes[0].temporal else ""
-    return f"{several}{sum(map(len, takes)):,} events{length}"
 
 
 def _read_opening(primer: Path, player: Player, events: int | None, seconds: float | None) -> EventSequence:
@@ -144,16 +130,13 @@ def _on_drums(take: EventSequence) -> EventSequence:
     return replace(take, features=(*take.features, Feature("instrument", kind="categorical")), data=data)
 
 
-SOUNDING = (".mid", ".midi", ".wav")
-ONE_SEQUENCE = (".csv", ".mid", ".midi", ".wav")  # suffixes of the formats that hold one sequence
-
-
 def numbered(output: PathLike, count: int) -> list[PathLike]:
     """Return the files for so many sequences: one or a folder that holds them all, or `take-01.mid` and so on."""
     from hachimachi.io.files import is_folder
+    from hachimachi.io.formats import LOSSY
 
     path = Path(output)
-    if count == 1 or path.suffix.lower() not in ONE_SEQUENCE or is_folder(output):
+    if count == 1 or path.suffix.lower() not in (".csv", *LOSSY) or is_folder(output):
         return [output]
     width = len(str(count))
     names = (f"{path.stem}-{number:0{width}}" for number in range(1, count + 1))

@@ -15,15 +15,7 @@ import click
 
 from hachimachi.bases import find_base
 from hachimachi.commands.options import plugin_option
-from hachimachi.console import (
-    column_table,
-    make_console,
-    make_table,
-    narrow_console,
-    print_filled,
-    report_table,
-    show_reading,
-)
+from hachimachi.console import column_table, make_console, make_table, print_filled, report_table, show_reading
 from hachimachi.errors import count
 
 if TYPE_CHECKING:
@@ -81,7 +73,7 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
         reading = {"read_as": report.understood, "mended_or_odd": report.remarks, "left_out": report.refused}
         click.echo(json.dumps(data.to_json() | reading, ensure_ascii=False, indent=1))
     else:
-        console = narrow_console()
+        console = make_console(narrow=True)
         for line in _data_lines(data, console.width):
             console.print(line, soft_wrap=True) if isinstance(line, str) else console.print(line)
         for column, value in report.constants.items():

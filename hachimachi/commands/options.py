@@ -32,9 +32,8 @@ class FiniteRange(click.FloatRange):
 
 
 class NamedValues(click.ParamType):
-    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of the feature they are for, each made of a text by
-    ``parse``; with ``several`` a name has a list of them. With ``bare`` a value without a name, for all features, will
-    do, and is returned alone."""
+    """A list ``NAME=VALUE,VALUE,NAME=VALUE…``: values by the name of their feature, each made of a text by ``parse``;
+    with ``several`` a name has a list of them. With ``bare`` one without a name, for all, will do, and is returned."""
 
     name = "named"
 
@@ -192,9 +191,8 @@ def _make_constraint(option: str, name: str, texts: Sequence[str]) -> Constraint
         for text in texts:
             low, colon, high = text.partition(":")
             if not colon:
-                raise click.UsageError(
-                    f"--range {name}={text}: expected LOW:HIGH, such as 40:110; either may be left out"
-                )
+                wanted = "LOW:HIGH, such as 40:110; either may be left out"
+                raise click.UsageError(f"--range {name}={text}: expected {wanted}")
             ends = number(low) if low.strip() else -math.inf, number(high) if high.strip() else math.inf
             if ends[0] > ends[1]:
                 raise click.UsageError(f"--range {name}={text}: expected the lower number first")

@@ -172,7 +172,7 @@ def command(size: int, output: Path, temporal: bool, append: bool, quiet: bool, 
         resume = offer_rescue(output, features, temporal, screen.warn)
         journal = Journal(output, features, temporal=temporal, warn=screen.warn, resume=resume)
         show = screen.show if screen.alive else None
-        recorder = Recorder(journal, Wire(loop.send, screen.warn), screen.warn, show=show)
+        recorder = Recorder(journal, Wire(loop.send, screen.warn), show=show)
         lines = [
             ("records", output.name, "with time" if temporal else "without time"),
             ("hears", f"{address}:{loop.port}", f"/input {' '.join(feature.name for feature in features)}"),

@@ -201,9 +201,8 @@ def _run(argv: list[str], home: list[str], output: Path | None) -> int:
     status = 0
     try:
         with _os_errors(), _under_hydra(argv):
-            hydra.main(version_base="1.3", config_path=str(find_conf()), config_name="train")(
-                make_task(home, failures)
-            )()
+            launch = hydra.main(version_base="1.3", config_path=str(find_conf()), config_name="train")
+            launch(make_task(home, failures))()
     except KeyboardInterrupt as interrupt:
         status = 130
         if not interrupt.args and is_first():  # else it has been reported

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from hachimachi.errors import HachimachiError
 from hachimachi.events import Feature
 from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
-from hachimachi.live.protocols import Note, PlayableModel, Refused, Row, quote
+from hachimachi.live.protocols import Note, Refused, Row, quote
+
+if TYPE_CHECKING:
+    from hachimachi.player.engine import Memory, Player
 
 LARGEST = 1e9  # no feature has values beyond this; a network that observes one may not recover
 LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
 ECHO_SECONDS = 0.5  # after an output an equal input is its echo; later it is somebody who plays the same
 RECENT = 512  # events; a longer past changes little in what a model of this size predicts
 CATCH_UP = 64  # events of the past that a model observes when it takes over from another
-HEARD_AGAIN = 4
-"""Last events that a model observes anew once the duration of one of them is known: more would hold up the stage."""
+HEARD_AGAIN = 4  # last events that are observed anew once the duration of one is known: more would hold up the stage
 
 
 class InputForm:
@@ -52,8 +54,7 @@ class InputForm:
         self.shortest = tuple(self.names[i] for i in self._columns[min(self._columns)])  # the fewest that will do
 
     def row(self, values: Sequence[object]) -> NDArray[np.float64]:
-        """Return the features of an event, shape (F,); what is not known is NaN. Raises `Refused`: the wrong number of
-        values, or one that is not a finite number of sensible size."""
+        """Return features, shape (F,), NaN where unknown; `Refused`: another number of them, or no sensible number."""
         columns = self._columns.get(len(values))
         if columns is None:
             raise Refused("length", f"/input has {len(values)} values, expected {self}")
@@ -92,7 +93,7 @@ class ObservedEvent(NamedTuple):
 class Past(NamedTuple):
     """What a model has observed, to come back to."""
 
-    memory: object
+    memory: Memory
     last: float | None
     events: int
 
@@ -102,7 +103,7 @@ class History:
     double speed the feature ``duration`` is half as long as in the model's rows, and so is the time between events.
     ``lookahead``: Seconds by which outputs are sent, and so observed, ahead of time."""
 
-    def __init__(self, player: PlayableModel, lookahead: float = 0.0) -> None:
+    def __init__(self, player: Player, lookahead: float = 0.0) -> None:
         self._lookahead = lookahead
         self._total = 0  # events observed, those included that are no longer kept
         self.speed = 1.0  # seconds of the model in one of the clock
@@ -117,9 +118,8 @@ class History:
 
     def claim(self, features: Row, now: float) -> tuple[float | None, bool]:
         """Return when the output was due of which an input is the echo, ``None`` if it is none, and whether the model
-        has observed it already. An echo comes at most `ECHO_SECONDS` later, and its known values equal those of the
-        output as float32, which is what OSC carries; what it leaves out is filled in from there. They come in order, so
-        a claim settles those before it too."""
+        has observed it already. An echo comes within `ECHO_SECONDS`, its known values equal those of the output as
+        float32, and the others are filled in from there. They come in order: a claim settles those before it too."""
         while self._sent and now - self._sent[0][1] > ECHO_SECONDS:
             self._sent.popleft()
         values = features.astype(np.float32).tolist() if self._sent else []
@@ -159,8 +159,7 @@ class History:
         return None if self._velocity is None or features[self._velocity] != 0 else self._names.of(features.tolist())
 
     def release(self, note: Note, at: float) -> None:
-        """Fill in the duration of a player's note that ends, if it was not known. A model that makes use of it observes
-        the last few events anew; another one may do so later."""
+        """Fill in the duration of a player's note; a model that makes use of it observes the last few events anew."""
         event, column = self._held.pop(note, None), (self._duration or 0) + self.player.temporal
         if event is None or self._duration is None or not math.isnan(event.row[column]):
             return
@@ -215,15 +214,14 @@ class History:
         self.player.reset()
         self._clear()
 
-    def recall(self, memory: object, now: float) -> None:
+    def recall(self, memory: Memory, now: float) -> None:
         """Go on from a state that the model has been in, as if its last event were now."""
         self.player.recall(memory)
         self._clear()
         self.last = now
 
     def recall_phrase(self, seconds: float, now: float) -> int:
-        """Go on from what somebody else has played in the last seconds; return how many events that are. Raises
-        `Refused`: there are none; nothing has changed."""
+        """Go on from what somebody else has played in the last seconds; return how many events. `Refused`: none."""
         phrase = [event for event in self._recent if not event.own and event.at >= now - seconds]
         if not phrase:
             raise Refused("value", f"/prime last: nothing was played to it in the last {seconds:g} s")
@@ -240,19 +238,23 @@ class History:
         self._total += len(phrase)
         return len(phrase)
 
-    def check(self, player: PlayableModel) -> None:
-        """Check that another model could take over. Raises `Refused`: its events are others."""
+    def compare(self, player: Player) -> str:
+        """Return why another model could not take over, whose events are others; empty if it could."""
 
-        def describe(model: PlayableModel) -> str:  # equal texts mean equal events
+        def describe(model: Player) -> str:  # equal texts mean equal events
             names = " ".join(f"~{feature.name}" if feature.masked else feature.name for feature in model.features)
             return f"{names} {'in time' if model.temporal else 'without time'}"
 
         ours, theirs = describe(self.player), describe(player)
-        if ours != theirs:
-            raise Refused("value", f"/load: it plays {theirs}, this one {ours}; start another hxmx run for it")
+        return "" if ours == theirs else f"it plays {theirs}, this one {ours}; start another hxmx run for it"
+
+    def check(self, player: Player) -> None:
+        """Raise `Refused` where another model could not take over; see `compare`."""
+        if objection := self.compare(player):
+            raise Refused("value", f"/load: {objection}")
 
     def catch_up(
-        self, player: PlayableModel, heard: ObservedEvent | None = None, start: object = None, most: int = RECENT
+        self, player: Player, heard: ObservedEvent | None = None, start: Memory | None = None, most: int = RECENT
     ) -> ObservedEvent | None:
         """Let a model that is to take over observe up to so many events of the past, after the one that it observed
         last; return the last it knows then. One that has observed none, or what is no longer the past, begins anew with
@@ -272,13 +274,13 @@ class History:
             player.observe(heard.row)
         return heard
 
-    def exchange(self, player: PlayableModel, start: object = None, heard: ObservedEvent | None = None) -> None:
+    def exchange(self, player: Player, start: Memory | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over, once it has caught up; see `catch_up`."""
         self.catch_up(player, heard, start)
         self._use(player)
         self._before.clear()  # states of the other model
 
-    def _use(self, player: PlayableModel) -> None:
+    def _use(self, player: Player) -> None:
         self.player = player
         self.form = InputForm(player.features, player.constants)
         self._duration = self.form.names.index("duration") if "duration" in self.form.names else None
@@ -289,6 +291,6 @@ class History:
         self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         # the states before the last of them, to observe those anew
-        self._before: deque[object] = deque(maxlen=HEARD_AGAIN)
+        self._before: deque[Memory] = deque(maxlen=HEARD_AGAIN)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None  # when the event that was observed last happened

@@ -17,12 +17,13 @@ from hachimachi.errors import HachimachiError
 from hachimachi.live.history import LARGEST, ObservedEvent
 from hachimachi.live.osc import Inbox, Message, Value, Wire
 from hachimachi.live.performer import MODES, Performer
-from hachimachi.live.protocols import Address, Listener, PlayableModel, Refused, quote
+from hachimachi.live.protocols import Address, Listener, Refused, quote
 from hachimachi.live.steering import ROUTES as STEERING_ROUTES
 from hachimachi.live.steering import Line, Steering, read_number
 
 if TYPE_CHECKING:
     from hachimachi.live.learning import Learning
+    from hachimachi.player.engine import Player
 
 FASTEST = 100.0  # the inverse is the lowest speed
 LONGEST_ROUTE = 40  # letters of an unknown one that are compared with those there are
@@ -36,7 +37,7 @@ class LoadedModel:
     ``path``: Its file, of which it can learn on. ``phrases``: The rows of each primer."""
 
     name: str
-    player: PlayableModel
+    player: Player
     primers: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     path: Path | None = None
@@ -150,7 +151,7 @@ class Instrument:
 
     def _load(self, message: Message) -> None:
         model = self._find(message, self.models, "--standby")
-        self.performer.check(model.player)
+        self.performer.history.check(model.player)
         try:
             model.player.sampling = self.steering.adapt(model.player.columns)
         except HachimachiError as error:
@@ -227,9 +228,8 @@ def _number(message: Message, low: float, high: float, expected: str) -> float:
 
 
 class Ensemble:
-    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether they
-    begin to play alone at once, where their mode does. ``may_steer``: Whether who has an address may send other
-    messages than ``/input`` and ``/status``."""
+    """Several instruments, each under ``/<n>/…`` from 1 on, and all under the bare address. ``begin``: Whether those
+    that play alone begin at once. ``may_steer``: Whether an address may send more than ``/input`` and ``/status``."""
 
     def __init__(
         self,

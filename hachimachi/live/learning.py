@@ -24,9 +24,10 @@ from hachimachi.errors import HachimachiError
 from hachimachi.live.history import RECENT
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.osc import Message, Value
-from hachimachi.live.protocols import Address, PlayableModel, Refused, quote
+from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.screen.process import start_process
+from hachimachi.player.engine import Memory, Player
 from hachimachi.sampling import Sampling
 
 LEAST = 50  # events that are worth learning from
@@ -45,7 +46,7 @@ LAST = Path("outputs/run/last")  # leads to the version that played last
 VERSION = re.compile(r"version(\d+)")
 
 
-def warming_up(player: PlayableModel) -> Iterator[None]:
+def warming_up(player: Player) -> Iterator[None]:
     """Let a model take a few steps, also at other temperatures: the first of them makes tables, which takes a while."""
     original = player.sampling
     for sampling in (*WARM_SAMPLINGS, original):
@@ -61,8 +62,7 @@ def warming_up(player: PlayableModel) -> Iterator[None]:
 
 def find_version(path: Path, number: int | None = None) -> Path:
     """Return the model file that a path means: a file, the newest version in a performance's folder, or where the link
-    to the last leads; with a number, the version of this number that it comes from, 0 for what the first began with.
-    Raises `HachimachiError`: there is none."""
+    to the last leads; or, of those it comes from, the one of a number, 0 the first. `HachimachiError`: none."""
     path = path.resolve() if path.is_symlink() and not path.suffix else path
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
@@ -130,8 +130,7 @@ class Learning:
                 self.ask()
 
     def ask(self, scope: str = "all") -> None:
-        """Learn ``all`` that was played in this performance, or ``mine``, what the player did. Raises `Refused`: there
-        is nothing to learn from or with, or one waits already."""
+        """Learn ``all`` that was played, or ``mine``, what the player did; `Refused`: it cannot, or one waits."""
         self._asker, journal = self._instrument.asker, self._journal
         reason = ""
         if journal is None:
@@ -254,16 +253,13 @@ class Learning:
             else:
                 self._tell(what, *values)
             if what in ("error", "better", "no better"):
-                self._finish(what == "better")
+                waiting = self._wanted[1:]
+                self._leave()
+                self._wanted = waiting
+                if what == "better":
+                    self._number += 1
+                    self._come(self._folder / f"version{self._number}.pt")
                 break
-
-    def _finish(self, better: bool) -> None:
-        waiting = self._wanted[1:]
-        self._leave()
-        self._wanted = waiting
-        if better:
-            self._number += 1
-            self._come(self._folder / f"version{self._number}.pt")
 
     def _come(self, path: Path, *, back: bool = False) -> None:
         self._steps, self._step, self._since = self._get_ready(path, back), LONG_SECONDS, self._clock()
@@ -302,10 +298,10 @@ class Learning:
             stored = read_model(path)
             yield LONG_SECONDS
             player = make_player(path, stored, instrument.seed)
-            performer.check(player)
+            performer.history.check(player)
             for _ in warming_up(player):
                 yield QUICK_SECONDS
-            primers: dict[str, object] = {}
+            primers: dict[str, Memory] = {}
             for phrase, rows in before.phrases.items():
                 player.reset()
                 for i, row in enumerate(rows):
@@ -318,10 +314,10 @@ class Learning:
         for _ in range(RECENT // STEPS):  # the rest of it at the exchange: little, or what has come since
             yield QUICK_SECONDS
             known, start = heard, model.primers.get(instrument.primer)
-            if (heard := performer.catch_up(model.player, known, start, STEPS)) is known:
+            if (heard := performer.history.catch_up(model.player, known, start, STEPS)) is known:
                 break
         yield SWAP_SECONDS
-        performer.check(model.player)
+        performer.history.check(model.player)
         model.player.sampling = instrument.steering.adapt(model.player.columns)
         others = {key: each for key, each in instrument.models.items() if each is not self._made}
         self._made = None if name in others else model

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ LONGEST_WAIT = 3600.0
 REST_SECONDS, REST_EVERY = 0.05, 10.0  # garbage is collected in a pause of the first, no more often than the second
 
 
-class Loop:
+class Loop(AbstractContextManager["Loop", None]):
     """The socket of a service. ``reply``: Whether to send to those who send, too: to who asked, else to who sent last.
     Raises `HachimachiError`: an address that is not known or not ours, or a port in use."""
 
@@ -68,6 +68,8 @@ class Loop:
             one.setblocking(False)
         with contextlib.suppress(OSError):  # room for a burst, where the system grants it
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.port = int(self._socket.getsockname()[1])
+        self.wakeup = self._wake.fileno()  # ends a wait when written to, for `signal.set_wakeup_fd`
         self.exposed = not is_loopback(here[0])  # whether other machines can reach it
         self._unread = socket.socket(family, socket.SOCK_DGRAM)  # what is full takes no more
         with contextlib.suppress(OSError):  # where it cannot be bound, nothing is warmed up
@@ -84,16 +86,6 @@ class Loop:
                 sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self._outs.append((sender, out))
         self._stopping = False
-
-    @property
-    def port(self) -> int:
-        """The port it receives on."""
-        return int(self._socket.getsockname()[1])
-
-    @property
-    def wakeup(self) -> int:
-        """File descriptor that ends a wait when written to, for `signal.set_wakeup_fd`."""
-        return self._wake.fileno()
 
     def send(self, packet: bytes, to: Address | None = None) -> None:
         """Send a packet out, and to who asked; nobody needs to listen. Raises `OSError` once all the others have it."""
@@ -162,9 +154,6 @@ class Loop:
         """Give the port back."""
         for one in (self._socket, self._unread, self._waker, self._wake, *(sender for sender, _ in self._outs)):
             one.close()
-
-    def __enter__(self) -> Loop:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -266,9 +255,8 @@ def realtime() -> Iterator[str]:
 
 
 def request_realtime(undo: ExitStack | None = None, platform: str = sys.platform) -> str:
-    """Ask for SCHED_FIFO for the calling thread, not for what it starts, and for memory that is not paged out;
-    sched(7), mlockall(2). What takes that back is added to ``undo``. Returns one sentence: what was granted, or why it
-    was not and what a person can do. It never raises."""
+    """Ask for SCHED_FIFO, sched(7), for the calling thread, not for what it starts, and for memory that is not paged
+    out, mlockall(2); ``undo`` takes that back. Returns what was granted, or why not and what to do. It never raises."""
     undo = undo or ExitStack()
     if platform != "linux":
         return f"Real-time scheduling: hxmx asks for it on Linux only, not on {platform}; it plays on without it."

@@ -42,8 +42,7 @@ class Message(NamedTuple):
 
     @property
     def pressed(self) -> bool:
-        """Whether a message that needs no value acts: with none, or one number but 0, which a button sends on its way
-        up. Raises `Refused`: other values."""
+        """Whether one that needs no value acts: with none, or a number but 0, of a button going up; else `Refused`."""
         if len(self.values) > 1:
             found = f"{quote(self.route)} has {len(self.values)} values"
             raise Refused("length", f"{found}, expected none, or one of a button: 0 does nothing")
@@ -55,8 +54,7 @@ class Message(NamedTuple):
 
 def parse(packet: bytes, now: float, wall: float) -> Iterator[Message | Refused]:
     """Read a datagram in the order in which it was written; a bad element costs itself and no other. ``now``: Its
-    arrival, in seconds of the clock by which events are timed. ``wall``: The same in seconds since 1970, as in time
-    tags."""
+    arrival, in seconds of the clock that times events. ``wall``: The same in seconds since 1970, as in time tags."""
     waiting: list[tuple[int, int, float | None]] = [(0, len(packet), None)]
     while waiting:
         start, end, ahead = waiting.pop()
@@ -229,9 +227,8 @@ class Inbox:
 
 
 class OscListener(Listener):
-    """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``. ``note_offs``:
-    Whether the ends of notes that last their duration are sent; early ends always are. ``ahead``: Whether packets
-    carry, as the time tag of a bundle, when they are to sound."""
+    """Sends what a model plays as ``/output``, and the end of notes as ``/noteoff pitch [channel]``: early ones, and
+    where ``note_offs`` all. ``ahead``: Whether packets carry, as the time tag of a bundle, when they are to sound."""
 
     def __init__(
         self,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, cast
 from hachimachi.events import TIME
 from hachimachi.live.history import History, ObservedEvent
 from hachimachi.live.notes import LatencyHistogram, NoteOutput
-from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused, quote
+from hachimachi.live.protocols import Address, Listener, Note, Refused, quote
 from hachimachi.live.schedule import Counts, Input, Pending, Prediction, Schedule
 from hachimachi.sampling import Sampling
 
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
+    from hachimachi.player.engine import Memory, Player
 
 RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
 BEHIND_SECONDS = 1.0  # a model that plays alone and is later goes on from now, rather than catch up in a burst
@@ -46,8 +47,7 @@ MODES = {  # in all of them ``/output`` may be fed back to ``/input``
 
 
 def find_mode(name: str, *, temporal: bool, one_pending: bool) -> Mode:
-    """Return a mode by its name, for a model with or without time and one or all predictions pending. Raises `Refused`:
-    there is none, or it does not go with the model or with what is pending."""
+    """Return a mode by its name. Raises `Refused`: there is none, or not with this model or what is pending."""
     mode = MODES.get(name)
     if mode is None:
         raise Refused("value", f"mode {quote(name)} is unknown, expected one of {' '.join(MODES)}")
@@ -83,13 +83,12 @@ class Status(Counts):
 
 class Performer:
     """State and clock of one model that plays. ``hear`` every event that has arrived, then ``play``: it answers the
-    newest, sounds what is due and returns when to call again. ``pending``: ``one``: a new input cancels the prediction
-    that waits; ``all``: every prediction is played. ``lookahead``: Seconds by which outputs are sent ahead of time.
-    Raises `Refused`: as in `find_mode`."""
+    newest, sounds what is due and returns when to call again. ``pending``: ``one``: an input cancels the prediction
+    that waits; ``all``: all are played. ``lookahead``: Seconds that outputs are sent ahead. Raises as `find_mode`."""
 
     def __init__(
         self,
-        player: PlayableModel | EventModel,
+        player: EventModel | Player,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.perf_counter,
         *,
@@ -102,24 +101,20 @@ class Performer:
             from hachimachi.player.engine import Player
 
             player = Player(cast("EventModel", player))
-        model = cast("PlayableModel", player)
+        model = cast("Player", player)
         self._listeners, self._clock, self._lookahead = tuple(listeners), clock, lookahead
         self._mode, self._silence = find_mode(mode, temporal=model.temporal, one_pending=pending == "one"), silence
         self._paused = self._started = False
         self._alone = False  # whether it goes on by itself at this moment
         self._takes_turn: float | None = None  # when it begins to, if that is decided
-        self._history = History(model, lookahead)
+        self.history = History(model, lookahead)
         self._schedule = Schedule(one=pending == "one")
         self._notes = NoteOutput(model.features, self._listeners, clock)
-
-    @property
-    def counts(self) -> Counts:
-        """What has happened so far."""
-        return self._schedule.counts
+        self.counts = self._schedule.counts
 
     def status(self) -> Status:
         """Return how it stands now."""
-        form = self._history.form
+        form = self.history.form
         return Status(
             **vars(self.counts),
             features=form.names,
@@ -128,8 +123,8 @@ class Performer:
             paused=self._paused,
             alone=self._alone,
             silence=self._silence,
-            speed=self._history.speed,
-            pending=len(self._schedule),
+            speed=self.history.speed,
+            pending=len(self._schedule.waiting),
             sounding=len(self._notes.active),
             latency=self._notes.latency,
         )
@@ -150,7 +145,7 @@ class Performer:
     def reset(self) -> None:
         """Back to the start state; what waits is dropped, and notes end. A model that plays alone begins anew."""
         self.end()
-        self._history.restart()
+        self.history.restart()
         self._begin()
 
     def start(self) -> None:
@@ -172,7 +167,7 @@ class Performer:
 
     def set_mode(self, name: str) -> None:
         """Play in another way; what waits is dropped, and notes end. Raises as `find_mode`."""
-        mode = find_mode(name, temporal=self._history.player.temporal, one_pending=self._schedule.one)
+        mode = find_mode(name, temporal=self.history.player.temporal, one_pending=self._schedule.one)
         self.end()
         self._mode = mode
         self._go_on()
@@ -184,8 +179,8 @@ class Performer:
     def set_speed(self, speed: float) -> None:
         """Play so many times as fast as was learned, from now on; what waits comes sooner or later accordingly."""
         self._rewind()
-        now, before, scale = self._clock(), self._history.speed, self._history.scale_duration
-        self._history.set_speed(speed, now)
+        now, before, scale = self._clock(), self.history.speed, self.history.scale_duration
+        self.history.set_speed(speed, now)
         self._schedule.update(
             lambda each: each._replace(
                 deadline=now + (each.deadline - now) * (before / speed),
@@ -196,45 +191,34 @@ class Performer:
     def set_sampling(self, sampling: Sampling) -> None:
         """Sample otherwise from now on; what waits is sampled anew only where another constraint of time holds. Raises
         `Refused`: nothing could be predicted; the model is back in its start state."""
-        model = self._history.player
+        model = self.history.player
         before, model.sampling = model.sampling, sampling
         self._rewind()
         constrained = sampling.of(TIME).constraint != before.of(TIME).constraint
-        if constrained and len(self._schedule) and self._schedule.one:
+        if constrained and self._schedule.waiting and self._schedule.one:
             now = self._clock()
-            self._predict(now if self._history.last is None else self._history.last, now)
+            self._predict(now if self.history.last is None else self.history.last, now)
 
     def reseed(self, seed: int) -> None:
         """Begin the random numbers anew; the next event only is one of those before."""
-        self._history.player.reseed(seed)
+        self.history.player.reseed(seed)
         self._rewind()
 
-    def check(self, player: PlayableModel) -> None:
-        """Check that another model could take over; `Refused` if its events are others."""
-        self._history.check(player)
-
-    def catch_up(
-        self, player: PlayableModel, heard: ObservedEvent | None, start: object, most: int
-    ) -> ObservedEvent | None:
-        """Let a model that is to take over observe some of the past ahead of that; see `History.catch_up`."""
-        return self._history.catch_up(player, heard, start, most)
-
-    def exchange(self, player: PlayableModel, start: object = None, heard: ObservedEvent | None = None) -> None:
+    def exchange(self, player: Player, start: Memory | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""
         self._rewind()
-        self._history.exchange(player, start, heard)
+        self.history.exchange(player, start, heard)
 
-    def prime(self, memory: object) -> None:
-        """Go on from a state of the model, as if its last event were now; see `PlayableModel.remember`."""
+    def prime(self, memory: Memory) -> None:
+        """Go on from a state of the model, as if its last event were now; see `Player.remember`."""
         self.end()
-        self._history.recall(memory, self._clock())
+        self.history.recall(memory, self._clock())
         self._begin()
 
     def prime_with_last(self, seconds: float) -> int:
-        """Forget all but the inputs of the last seconds; return how many events that are. Raises `Refused`: there are
-        none; nothing has changed."""
+        """Forget all but the inputs of the last seconds; return how many. Raises as `History.recall_phrase`."""
         self._rewind()
-        count = self._history.recall_phrase(seconds, self._clock())
+        count = self.history.recall_phrase(seconds, self._clock())
         self.end()
         self._begin()
         return count
@@ -244,11 +228,11 @@ class Performer:
         answered. A velocity of 0 is no event: it ends the player's note, see `velocity_of_releases`. ``values``: All
         features, or fewer as `InputForm` allows. ``at``: When it happened, in seconds of the clock; else now.
         ``asker``: Who sent it. Raises `Refused`: values that are no event; nothing has changed."""
-        features, now = self._history.form.row(values), self._clock()
-        echo_of, observed = self._history.claim(features, now)
+        features, now = self.history.form.row(values), self._clock()
+        echo_of, observed = self.history.claim(features, now)
         if observed:
             return
-        if echo_of is None and (note := self._history.find_release(features)) is not None:
+        if echo_of is None and (note := self.history.find_release(features)) is not None:
             self.release(note, now if at is None else at)
             return
         at = echo_of if echo_of is not None else now if at is None else at
@@ -258,7 +242,7 @@ class Performer:
             self._drop()
         else:
             self._rewind()
-        self._history.observe(features, at, own=echo_of is not None)
+        self.history.observe(features, at, own=echo_of is not None)
         self.counts.heard += 1
         if echo_of is None:
             for listener in self._listeners:
@@ -273,17 +257,15 @@ class Performer:
             self._alone, self._takes_turn = False, now + self._silence
 
     def release(self, note: Note, at: float) -> None:
-        """End a player's note, if one had begun, at a moment in seconds of the clock: how long it was is known from
-        here on. Nothing that waits or sounds changes."""
+        """End a player's note, if one had begun, at a moment in seconds of the clock. Nothing that waits changes."""
         self.counts.released += 1
-        self._history.release(note, at)
+        self.history.release(note, at)
         for listener in self._listeners:
             if (released := getattr(listener, "released", None)) is not None:  # those of before this was told have none
                 released(note, at)
 
     def answer(self) -> None:
-        """Predict what follows the newest input, if it has not been answered. Raises `Refused`: nothing could be
-        predicted; the model is back in its start state."""
+        """Predict what follows the newest input, if it has not been answered. Raises as `History.predict`."""
         if (newest := self._schedule.take_input()) is not None:
             self._predict(*newest)
 
@@ -296,7 +278,7 @@ class Performer:
     def play(self) -> float | None:
         """Answer, sound what is due, and return the next deadline, ``None`` if nothing waits. Where a model plays
         simultaneous events alone it may have passed: look at what has arrived and call again."""
-        history = self._history
+        history = self.history
         if self._takes_turn is not None and self._clock() >= self._takes_turn:
             self._takes_turn, self._alone = None, True
             self.sample()
@@ -318,7 +300,7 @@ class Performer:
             if self._alone and sent - at >= BEHIND_SECONDS:
                 self._drop()
                 history.last = at = sent
-            if self._alone and not len(self._schedule):
+            if self._alone and not self._schedule.waiting:
                 self._predict(at, at)
         self._notes.end_due(now)
         if self._alone and (last := self._schedule.to_extend) is not None:
@@ -351,7 +333,7 @@ class Performer:
     def _rewind(self) -> None:
         """Let the model forget what it has observed ahead of time, and keep of that the next event only."""
         if (before := self._schedule.drop_ahead()) is not None:
-            self._history.rewind(before)
+            self.history.rewind(before)
 
     def _drop(self) -> None:
         self._rewind()
@@ -365,7 +347,7 @@ class Performer:
 
     def _sample(self, at: float, requested: float, asker: Address | None = None) -> None:
         try:
-            between, features = self._history.predict()
+            between, features = self.history.predict()
         except Refused:
             self._report_began()
             if self._alone and self._schedule.empty:
@@ -373,5 +355,5 @@ class Performer:
             raise
         if self._alone:
             self._takes_turn = None
-        deadline = at + between if self._history.player.temporal else requested
+        deadline = at + between if self.history.player.temporal else requested
         self._schedule.add(Prediction(deadline, features, requested, asker))

@@ -1,19 +1,16 @@
-"""What a performer plays, a model, and who listens to it; and `Refused`, the answer to what cannot be done."""
+"""Who listens to a performer, and `Refused`, the answer to what cannot be done."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
-from hachimachi.events import Feature
-from hachimachi.sampling import Sampling
 
 Row = NDArray[np.float64]
 Address = tuple[str, int]  # host and port of a program that sent something
@@ -28,70 +25,6 @@ class Note(NamedTuple):
 
     pitch: int
     channel: int | None = None  # value of the feature ``channel`` or ``instrument``, where there is one
-
-
-class PlayableModel(Protocol):
-    """What a performer needs of a model; `hachimachi.player.engine.Player` is one. A row is [dt, f0, f1, …] where
-    ``temporal``, with dt NaN for a first event, else [f0, f1, …]."""
-
-    sampling: Sampling  # how it samples; may be replaced between two events
-
-    @property
-    def moment(self) -> tuple[float, int]:
-        """Seconds and events since the first one, 0 and −1 before it; may be set."""
-        ...
-
-    @moment.setter
-    def moment(self, moment: tuple[float, int], /) -> None: ...
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The F features, in column order."""
-        ...
-
-    @property
-    def columns(self) -> Sequence[Column]:
-        """What a row holds: the inter-event time first where ``temporal``, then the features."""
-        ...
-
-    @property
-    def temporal(self) -> bool:
-        """Whether rows begin with the inter-event time in seconds."""
-        ...
-
-    @property
-    def constants(self) -> Mapping[int, float]:
-        """Column of a feature that had one value in training → that value."""
-        ...
-
-    @property
-    def hears_masked(self) -> bool:
-        """Whether it makes use of masked features of past events, where they are known."""
-        ...
-
-    def reset(self) -> None:
-        """Go back to the learned start state."""
-
-    def reseed(self, seed: int, /) -> None:
-        """Begin the random numbers anew."""
-
-    def observe(self, row: Row, /) -> None:
-        """Advance the state by one event; unknown values are NaN."""
-
-    def sample(self) -> Row:
-        """Sample the next event from the present state, and leave the state as it is."""
-        ...
-
-    def fork(self, seed: int, /) -> PlayableModel:
-        """Return a copy in the same state, with random numbers of its own."""
-        ...
-
-    def remember(self) -> Any:
-        """Return the state, to `recall` it later; it is never written to."""
-        ...
-
-    def recall(self, memory: Any, /) -> None:
-        """Go back to a state."""
 
 
 class Listener(Protocol):
@@ -127,8 +60,7 @@ class Refused(HachimachiError):  # noqa: N818  (it is an answer, not a fault)
 
 
 class Refusals:
-    """Counts refusals by kind, shows new ones and answers all, no more often of a kind and a known route than
-    `SHOW_SECONDS` and `ANSWER_SECONDS`."""
+    """Counts refusals by kind, shows new ones and answers all, of a kind and route each `SHOW_SECONDS` at most."""
 
     def __init__(
         self, show: Callable[[str], None], answer: Callable[[Refused, Address | None], None], clock: Callable[[], float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -56,26 +56,17 @@ class Schedule:
         self.one = one
         self.counts = Counts()
         self._unanswered: Input | None = None
-        self._queue: list[Prediction] = []
-
-    def __len__(self) -> int:
-        """Return how many predictions wait for their time."""
-        return len(self._queue)
-
-    @property
-    def waiting(self) -> Sequence[Prediction]:
-        """What waits for its time, the nearest first."""
-        return self._queue
+        self.waiting: list[Prediction] = []  # for their time, the nearest first
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return self._unanswered is None and not self._queue
+        return self._unanswered is None and not self.waiting
 
     @property
     def next(self) -> float | None:
         """The nearest deadline."""
-        return self._queue[0].deadline if self._queue else None
+        return self.waiting[0].deadline if self.waiting else None
 
     def answer_later(self, arrived: Input) -> None:
         """Keep an input to answer; one that waits is skipped."""
@@ -90,42 +81,41 @@ class Schedule:
 
     def add(self, prediction: Prediction) -> None:
         """Keep a prediction until its deadline."""
-        insort(self._queue, prediction, key=_deadline)
+        insort(self.waiting, prediction, key=_deadline)
         self.counts.predicted += 1
 
     def pop_due(self, now: float) -> list[Prediction]:
         """Take out every prediction whose deadline has come, earliest first."""
-        count = bisect_right(self._queue, now, key=_deadline)
-        due, self._queue = self._queue[:count], self._queue[count:]
+        count = bisect_right(self.waiting, now, key=_deadline)
+        due, self.waiting = self.waiting[:count], self.waiting[count:]
         return due
 
     def update(self, change: Callable[[Prediction], Prediction]) -> None:
         """Change every prediction that waits."""
-        self._queue = sorted(map(change, self._queue), key=_deadline)
+        self.waiting = sorted(map(change, self.waiting), key=_deadline)
 
     @property
     def to_extend(self) -> Prediction | None:
         """The last prediction, if the one that follows it should be sampled now."""
-        if not self._queue or self._queue[-1].before is not None or len(self) >= MOST_AHEAD:
+        if not self.waiting or self.waiting[-1].before is not None or len(self.waiting) >= MOST_AHEAD:
             return None
-        first, last = self._queue[0], self._queue[-1]
+        first, last = self.waiting[0], self.waiting[-1]
         return last if last.deadline - first.deadline <= AHEAD_SECONDS else None
 
     def mark_observed(self, before: Past) -> None:
         """Note that the model has observed the last prediction, and what it had observed before."""
-        self._queue[-1] = self._queue[-1]._replace(before=before)
+        self.waiting[-1] = self.waiting[-1]._replace(before=before)
 
     def drop_ahead(self) -> Past | None:
-        """Drop all predictions but the first, and take it for not observed; return what the model had observed before
-        it, ``None`` if it has observed nothing ahead."""
-        if not self._queue or (before := self._queue[0].before) is None:
+        """Drop all predictions but the first, take it for not observed, and return what was before it, if anything."""
+        if not self.waiting or (before := self.waiting[0].before) is None:
             return None
-        self.counts.predicted -= len(self._queue) - 1  # nobody was to know of them yet
-        self._queue = [self._queue[0]._replace(before=None)]
+        self.counts.predicted -= len(self.waiting) - 1  # nobody was to know of them yet
+        self.waiting = [self.waiting[0]._replace(before=None)]
         return before
 
     def drop(self) -> None:
         """Leave undone all there is to do."""
         self.counts.skipped += self._unanswered is not None
-        self.counts.cancelled += len(self._queue)
-        self._unanswered, self._queue = None, []
+        self.counts.cancelled += len(self.waiting)
+        self._unanswered, self.waiting = None, []

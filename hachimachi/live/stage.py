@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from hachimachi.live.learning import LAST, Learning, warming_up
 from hachimachi.live.loop import Loop, describe_exposure, senders_among
 from hachimachi.live.midi.ports import MidiSetup
 from hachimachi.live.osc import OscListener, Wire
-from hachimachi.live.protocols import Address, Listener, Note, PlayableModel, Refused
+from hachimachi.live.protocols import Address, Listener, Note
 from hachimachi.live.record.logbook import Logbook
 from hachimachi.live.schedule import Counts, Pending
 from hachimachi.live.screen.feed import Feed
@@ -36,9 +37,8 @@ PRIMER_EVENTS = 512  # the last of a primer: a longer past changes little in wha
 @dataclass(frozen=True)
 class PlaySettings:
     """How models play. ``speed``: Seconds of the model in one of the clock. ``lookahead``: Seconds by which outputs are
-    sent ahead, in bundles that say when. ``begin``: Whether models begin to play alone at once. ``control_from``:
-    Addresses, names or networks of who may steer; empty for whoever reaches the port. ``learn``: Whether models learn
-    after each silence."""
+    sent ahead, in bundles that say when. ``begin``: Whether they begin to play alone at once. ``control_from``: Who
+    may steer, by address, name or network; empty for anyone. ``learn``: Whether they learn after each silence."""
 
     mode: str = "follow"
     pending: Pending = "one"
@@ -67,8 +67,7 @@ class Outputs:
 
 
 def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Sequence[Path] = ()) -> LoadedModel:
-    """Return a model that is ready to play. Raises `HachimachiError`: a file that is no model, a sampling that the
-    model cannot play, or a primer it cannot observe."""
+    """Return a model that is ready to play; `HachimachiError`: no model, or not with this sampling or primer."""
     player = load_player(path, seed, sampling)
     primers, phrases = {}, {}
     with quick_steps():
@@ -78,7 +77,7 @@ def load_playable(path: Path, sampling: Sampling, seed: int, primer_files: Seque
             for row in phrases[file.stem]:
                 player.observe(row)
             primers[file.stem] = player.remember()
-        warm_up(player)
+        deque(warming_up(player), 0)
     return LoadedModel(path.stem, player, primers, seed, path if path.exists() else find_base(str(path)), phrases)
 
 
@@ -91,17 +90,10 @@ def check_names(paths: Sequence[Path], option: str, others: Sequence[Path] = ())
         taken[path.stem] = path
 
 
-def warm_up(player: PlayableModel) -> None:
-    """Let a model take a few steps; see `warming_up`."""
-    for _ in warming_up(player):
-        pass
-
-
 def assemble(
     models: Sequence[LoadedModel], standbys: Sequence[LoadedModel], wire: Wire, settings: PlaySettings, outputs: Outputs
 ) -> tuple[Ensemble, Reporter | None]:
-    """Return the ensemble, ready to be run, and what reports to the screen. Raises `HachimachiError`: a standby that
-    could take no model's place."""
+    """Return the ensemble and what reports to the screen; `HachimachiError`: a standby that fits no model's place."""
     midi, logbook, screen = outputs.midi, outputs.logbook, outputs.screen
     names = [[feature.name for feature in model.player.features] for model in models]
     traces = [Trace(features) for features in names]
@@ -131,14 +123,9 @@ def assemble(
         instrument.performer.set_speed(settings.speed)
         instruments.append(instrument)
     for standby in standbys:
-        refusals: list[Refused] = []
-        for instrument in instruments:
-            try:
-                instrument.performer.check(standby.player)
-            except Refused as refused:
-                refusals.append(refused)
-        if len(refusals) == len(instruments):
-            raise HachimachiError(f"--standby {standby.name}: {str(refusals[0]).removeprefix('/load: ')}")
+        objections = [instrument.performer.history.compare(standby.player) for instrument in instruments]
+        if all(objections):
+            raise HachimachiError(f"--standby {standby.name}: {objections[0]}")
     ensemble = Ensemble(instruments, wire, begin=settings.begin, may_steer=senders_among(settings.control_from))
     if outputs.loop is not None:
         feed = Feed(ensemble, outputs.loop, feed_traces)
@@ -223,7 +210,7 @@ def perform(
     ('/output', 1, 1)
     """
     player = Player(model, seed, sampling=sampling)
-    warm_up(player)
+    deque(warming_up(player), 0)
     with Loop(listen, outs, reply=not outs) as loop:
         settings, outputs = settings or manner or PlaySettings(), Outputs(loop=loop)
         if loop.exposed:

@@ -54,8 +54,7 @@ class SamplingRequest:
         return SamplingRequest(_without_defaults(numbers), constraints, sampling.polyphony)
 
     def sampling(self, names: Sequence[str]) -> Sampling:
-        """Return the sampling that fulfils it, given the names of all columns. Raises `HachimachiError`: a number out
-        of range."""
+        """Return the sampling that fulfils it, given all columns' names. `HachimachiError`: a number out of range."""
         numbers: dict[str, float | dict[str, float]] = {}
         for what, default in NUMBERS.items():
             overall = self.numbers.get((what, ""), default)
@@ -97,9 +96,8 @@ def _without_defaults(numbers: Mapping[tuple[str, str], float]) -> dict[tuple[st
 
 
 class Steering:
-    """Reads messages about sampling, and says how to sample from then on. What cannot be obeyed changes nothing. Where
-    the wait that polyphony needs is not allowed, polyphony gives way: the model plays on. Raises `HachimachiError`: the
-    columns cannot be sampled so."""
+    """Reads messages about sampling, and says how to sample from then on; what cannot be obeyed changes nothing. Where
+    polyphony needs a wait that is not allowed it gives way. `HachimachiError`: the columns cannot be sampled so."""
 
     def __init__(self, columns: Sequence[Column], sampling: Sampling) -> None:
         self._use(columns, SamplingRequest.of(sampling))

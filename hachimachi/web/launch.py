@@ -52,8 +52,7 @@ class PageOptions:
 
 
 def bind(address: str, port: int, performer: Address, browse: bool = False) -> tuple[socket.socket, PageOptions]:
-    """Return the socket of a page's server, and how to serve. Raises `HachimachiError`: no aiohttp, an address that is
-    not ours, or a port in use."""
+    """Return the socket of a page's server, and how to serve; `HachimachiError`: no aiohttp, or no such port here."""
     if find_spec("aiohttp") is None:
         raise HachimachiError("the page needs aiohttp, which is not installed here; pip install aiohttp")
     family, where = resolve(address, port, "--web-address")

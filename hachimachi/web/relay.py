@@ -101,7 +101,6 @@ class Relay(asyncio.DatagramProtocol):
         takes, who = {take.features: take for take in self.takes}, ["you", *(model["name"] for model in about)]
         self.takes = []
         for model in about:
-            of = [
-                Feature(each["name"], each["kind"], each["masked"]) for each in model["columns"] if each["name"] != TIME
-            ]
+            columns = [each for each in model["columns"] if each["name"] != TIME]
+            of = [Feature(each["name"], each["kind"], each["masked"]) for each in columns]
             self.takes.append(takes.setdefault(tuple(of), Take(of, who)))

@@ -40,8 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PageServer:
-    """Serves the page, and passes on what it says and is sent. A browser must bring one of the ``hosts``, its name with
-    the port, and the ``token``; see `PageOptions`."""
+    """Serves the page, to browsers that bring one of the ``hosts``, with the port, and the ``token``: `PageOptions`."""
 
     def __init__(self, hosts: Sequence[str], token: str = "") -> None:
         self.relay = Relay(self._tell)

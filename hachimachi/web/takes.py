@@ -51,9 +51,8 @@ class Take:
             self._held.clear()
 
     def render(self, name: str, seconds: float = math.inf) -> bytes:
-        """Return the last seconds as the file of this name, .mid, .json or .wav; of the column ``player`` 0 is the
-        player, 1 the first model, and in MIDI they are tracks. Raises `HachimachiError`: nothing was played, or events
-        that the format cannot hold."""
+        """Return the last seconds as the file of this name, .mid, .json or .wav; ``player``, in MIDI the track, is 0 of
+        the player, 1 of the first model. `HachimachiError`: nothing was played, or what the format cannot hold."""
         rows = np.array(self._rows).reshape(-1, self._size)
         rows = rows[rows[:, 0] >= rows[:, 0].max(initial=-math.inf) - seconds]
         if not len(rows):

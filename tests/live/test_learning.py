@@ -153,7 +153,7 @@ def test_what_it_knows_is_what_it_would_know_had_it_played_all_along(on_stage: M
     s.wait(12)
     assert s.status("model") == [["version1"]]
     alone = load_player(path)
-    for row in [each.row for each in s.bench.performer._history._recent]:
+    for row in [each.row for each in s.bench.performer.history._recent]:
         alone.observe(row)
     assert np.allclose(alone.state.hidden, s.instrument.model.player.state.hidden, atol=1e-5)
 

@@ -89,7 +89,7 @@ def test_a_release_is_no_event(bench: Any, mode: str) -> None:
 
 def test_its_duration_is_kept_and_known_to_what_comes_after(tmp_path: Path) -> None:
     night = tmp_path / "night.json"
-    part, other = LoadedModel("lead", Pianist()), LoadedModel("next", Pianist())
+    part, other = LoadedModel("lead", Pianist()), LoadedModel("next", Pianist())  # type: ignore[arg-type]
     logbook = Logbook(night, [part], print)
     said: list[str] = []
     ensemble, _ = assemble(
@@ -123,7 +123,7 @@ def test_the_same_key_of_another_channel_goes_on(bench: Any) -> None:
         b.hear("/input", *values)
     b.clock.now += 0.5
     b.hear("/input", 60, 0, 2)
-    recent = b.performer._history._recent
+    recent = b.performer.history._recent
     assert math.isnan(recent[0].row[3])
     assert recent[1].row[3] == pytest.approx(0.5)
 
@@ -134,7 +134,7 @@ def test_at_double_speed_a_note_is_twice_as_long_to_the_model(bench: Any) -> Non
     b.hear("/input", 60, 80)
     b.clock.now += 0.5
     b.hear("/input", 60, 0)
-    assert b.performer._history._recent[-1].row[3] == pytest.approx(1.0)
+    assert b.performer.history._recent[-1].row[3] == pytest.approx(1.0)
 
 
 def test_a_model_that_has_learned_from_velocities_of_0_hears_them(bench: Any) -> None:
@@ -147,7 +147,7 @@ def test_a_model_that_has_learned_from_velocities_of_0_hears_them(bench: Any) ->
 def test_an_output_come_back_is_an_echo_whatever_its_velocity(fake_clock: Any) -> None:
     clock, player = fake_clock(), Pianist(temporal=False)
     player.samples = 6  # the next has a velocity of 0
-    performer = Performer(player, clock=clock)
+    performer = Performer(player, clock=clock)  # type: ignore[arg-type]
     performer.sample()
     performer.play()
     performer.hear([67, 0, 0.3])
@@ -208,7 +208,7 @@ def test_a_model_that_makes_use_of_durations_observes_the_last_events_anew(bench
         b.hear("/input", pitch, 80)
     b.hear("/input", 64, 0)  # too long ago: known to what comes after, as ever
     assert math.isnan(b.player.heard[2][3])
-    assert not math.isnan(b.performer._history._recent[2].row[3])
+    assert not math.isnan(b.performer.history._recent[2].row[3])
 
 
 @given(
@@ -216,7 +216,7 @@ def test_a_model_that_makes_use_of_durations_observes_the_last_events_anew(bench
 )
 def test_whatever_is_taken_back_states_and_events_stay_in_step(deeds: list[tuple[str, int]]) -> None:
     player, at = Attentive(), 0.0
-    history = History(player)
+    history = History(player)  # type: ignore[arg-type]
     pasts = [history.remember()]
     for deed, pitch in deeds:
         at += 0.1

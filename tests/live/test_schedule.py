@@ -202,7 +202,7 @@ def test_due_predictions_come_in_order_and_the_rest_stays(deadlines: list[float]
     assert schedule.next == min(later, default=None)
     schedule.drop()
     assert schedule.counts.cancelled == len(later)
-    assert len(schedule) == 0 and schedule.next is None
+    assert not schedule.waiting and schedule.next is None
 
 
 def test_of_two_with_one_deadline_the_first_comes_first() -> None:

@@ -141,8 +141,7 @@ class Channels:
         return previous != program
 
     def find(self, program: int, busy: Collection[int] = ()) -> tuple[int, bool]:
-        """Return the channel of an instrument, and whether a program change has to come first. ``busy``: Channels on
-        which notes sound: of those that could give way, they come last."""
+        """Return the channel of an instrument, and whether a program change comes first; ``busy`` give way last."""
         if program == DRUMS:
             return DRUM_CHANNEL, False
         channel = next((channel for channel, sounds in self._programs.items() if sounds == program), None)

@@ -86,10 +86,6 @@ class MidiOut(Listener):
         if channel is not None:
             self.port.send(mido.Message("note_off", channel=channel, note=note[0]))
 
-    def close(self) -> None:
-        """End what still sounds; the port stays open."""
-        self.began()
-
     def _find_channel(self, values: Sequence[float]) -> int | None:
         """Return the channel of an event, after a program change where that is new; ``None`` if MIDI has no such."""
         channels, has_program = self.port.channels, "instrument" in self._columns

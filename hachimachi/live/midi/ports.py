@@ -50,9 +50,8 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
     if not name:
         raise HachimachiError(f"--midi-{way} {wanted}: expected a name for the new port, such as {VIRTUAL}hachimachi")
     if virtual and sys.platform == "win32":
-        raise HachimachiError(
-            f"--midi-{way} {wanted}: Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
-        )
+        advice = "Windows lets no program make MIDI ports; make one with loopMIDI and say its name"
+        raise HachimachiError(f"--midi-{way} {wanted}: {advice}")
     try:
         with _libraries_silent():
             if way == "in":
@@ -64,19 +63,17 @@ def open_port(wanted: str, way: Direction, callback: Callable[[Any], None] | Non
 
 
 def find_port(wanted: str, names: Sequence[str], way: Direction) -> str:
-    """Return the one port whose name has ``wanted`` in it, in any case; a whole name comes before a part of others.
-    Raises `HachimachiError`: none or several."""
+    """Return the one port of a name, or else with it in its name, in any case. `HachimachiError`: none, or several."""
     key = wanted.casefold().strip()
     found = [name for name in names if name.casefold().strip() == key] or [n for n in names if key in n.casefold()]
     if len(found) == 1:
         return found[0]
     quoted = ", ".join(map(repr, found or names))
-    if found:
-        raise HachimachiError(
-            f"--midi-{way}: {wanted!r} is in the names of {len(found)} ports: {quoted}; say more of one"
-        )
     there = f"there are {quoted}" if names else "there is none at all"
-    raise HachimachiError(f"--midi-{way}: no port has {wanted!r} in its name; {there}; see hxmx devices")
+    what = f"no port has {wanted!r} in its name; {there}; see hxmx devices"
+    if found:
+        what = f"{wanted!r} is in the names of {len(found)} ports: {quoted}; say more of one"
+    raise HachimachiError(f"--midi-{way}: {what}")
 
 
 def _load_backend() -> Any:
@@ -93,9 +90,8 @@ def _load_backend() -> Any:
 
 
 class WatchedPort:
-    """A port that is opened again when it vanishes and comes back: a thread of its own looks for its name. Arguments
-    and errors are those of `open_port`; a virtual one never vanishes. ``say``: Is told both, in that thread.
-    ``returned``: Is called once it is open again."""
+    """A port that a thread opens again when it vanishes and comes back; a virtual one never vanishes. Arguments and
+    errors are those of `open_port`. ``say`` is told both, and ``returned`` called once it is open, in that thread."""
 
     def __init__(
         self,
@@ -116,8 +112,7 @@ class WatchedPort:
 
     def send(self, message: Any) -> None:
         """Send a message of mido; raises what the backend does, and `OSError` while the port is gone."""
-        port = self._port
-        if port is None:
+        if (port := self._port) is None:
             raise OSError("it is gone")
         port.send(message)
 
@@ -128,24 +123,22 @@ class WatchedPort:
             self._port.close()
 
     def _watch(self) -> None:
+        what = f"MIDI {self._way}: {self.name!r}"
         while not self._closing.wait(WATCH_SECONDS):
-            self._look()
-
-    def _look(self) -> None:
-        try:
-            find_port(self._wanted, port_names()[self._way], self._way)
-            if self._port is not None:
-                return
-            self._port = open_port(self._wanted, self._way, self._callback)
-        except HachimachiError:  # there is no such port, or it cannot be opened yet
-            port, self._port = self._port, None
-            if port is not None:
-                self._say(f"MIDI {self._way}: {self.name!r} is gone; playing goes on, and it is opened once it is back")
-                with contextlib.suppress(Exception):  # whatever a backend raises for what is not there
-                    port.close()
-            return
-        self.returned()
-        self._say(f"MIDI {self._way}: {self.name!r} is back")
+            try:
+                find_port(self._wanted, port_names()[self._way], self._way)
+                if self._port is not None:
+                    continue
+                self._port = open_port(self._wanted, self._way, self._callback)
+            except HachimachiError:  # there is no such port, or it cannot be opened yet
+                port, self._port = self._port, None
+                if port is not None:
+                    self._say(f"{what} is gone; playing goes on, and it is opened once it is back")
+                    with contextlib.suppress(Exception):  # whatever a backend raises for what is not there
+                        port.close()
+                continue
+            self.returned()
+            self._say(f"{what} is back")
 
 
 @contextlib.contextmanager
@@ -175,8 +168,7 @@ class OutPort:
         self._recent: deque[tuple[float, float, tuple[int, ...]]] = deque(maxlen=512)
 
     def send(self, message: Any, expected: float = RETURN_SECONDS) -> None:
-        """Send a channel message of mido, which may come back for the ``expected`` seconds. Where that fails it is
-        counted, and the first time reported."""
+        """Send a channel message of mido, which may come back for the ``expected`` seconds; failures are counted."""
         now = self._clock()
         self._recent.append((now, now + expected, _key(message)))
         if is_note_end(message):
@@ -238,8 +230,7 @@ def _key(message: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class MidiSetup:
-    """The MIDI ports of one performance. ``listeners``: One for each model, none without a port to play to.
-    ``controls``: Feature → number of the controller that stands for it."""
+    """The MIDI ports of one performance, and, where it plays to one, a listener for each model."""
 
     inlet: MidiIn | None = None
     listeners: tuple[MidiOut, ...] = ()
@@ -247,8 +238,7 @@ class MidiSetup:
     controls: Mapping[str, int] = field(default_factory=dict)
 
     def exchange(self, model: int, columns: Sequence[Column]) -> None:
-        """Let the ports serve another model in place of the one of this index; raises, and changes nothing, where they
-        cannot."""
+        """Let the ports serve another model in place of one; raises, and changes nothing, where they cannot."""
         keyboard = Keyboard(columns, self.controls) if self.inlet is not None else None
         if self.listeners:
             self.listeners[model].adapt(columns)
@@ -259,8 +249,6 @@ class MidiSetup:
         """End what sounds and give the ports back."""
         if self.inlet is not None:
             self.inlet.close()
-        for listener in self.listeners:
-            listener.close()
         if self.port is not None:
             self.port.close()
 
@@ -281,8 +269,7 @@ class MidiSetup:
 
 @dataclass(frozen=True)
 class MidiPortOptions:
-    """Which ports to open, and what for. ``hear``: ``--midi-in``: part of a port's name, or ``virtual:NAME``.
-    ``controls``: ``--midi-cc``: feature → number of the controller."""
+    """Which ports to open: part of a name, or ``virtual:NAME``. ``controls``: Feature → number of its controller."""
 
     hear: str | None = None
     play: str | None = None
@@ -306,15 +293,13 @@ def open_midi(
     for name in options.controls:
         if name not in names:
             raise HachimachiError(f"--midi-cc {name}: there is no such feature; there are {', '.join(names)}")
-    port: OutPort | None = None
-    if options.play:
-        watched = WatchedPort(options.play, "out", say)
-        port = OutPort(watched, say)
-        watched.returned = port.forget
-    listeners: tuple[MidiOut, ...] = ()
-    inlet = None
-    try:
-        if port is not None:
+    port, inlet, listeners = None, None, ()
+    with contextlib.ExitStack() as opened:
+        if options.play:
+            watched = WatchedPort(options.play, "out", say)
+            port = OutPort(watched, say)
+            watched.returned = port.forget
+            opened.callback(port.close)
             listeners = tuple(
                 MidiOut(port, columns, options.controls, channel_of_model(options.channel - 1, index))
                 for index, columns in enumerate(models)
@@ -327,7 +312,5 @@ def open_midi(
             channel = None if options.in_channel is None else options.in_channel - 1
             inlet = MidiIn(keyboards, wake, channel=channel, out=port, thru=options.thru)
             inlet.port = WatchedPort(options.hear, "in", say, inlet.receive)
-    except HachimachiError:
-        MidiSetup(port=port).close()
-        raise
+        opened.pop_all()
     return MidiSetup(inlet, listeners, port, options.controls)

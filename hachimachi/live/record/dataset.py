@@ -43,17 +43,11 @@ class Recorded:
     def __len__(self) -> int:
         return len(self.at)
 
-    @property
-    def last(self) -> float:
-        """The latest time, 0 without events."""
-        return max(0.0, float(self.at.max(initial=0.0)))
-
 
 def fill(recorded: Recorded) -> tuple[NDArray[np.float64], list[str]]:
     """Return the values with nothing unknown, shape (N, F), and what was filled in how, a sentence a column. With time,
     a ``duration`` becomes the time until the same player's next event in the sequence, at most the longest one known,
-    else 1 s. Of other columns it becomes the median of the known values, of a category the most frequent one; 0 if none
-    is known."""
+    else 1 s. Other columns get the median of what is known, categories the most frequent; 0 if nothing is known."""
     rows, remarks = recorded.rows.copy(), []
     for column, feature in enumerate(recorded.features):
         values = rows[:, column]
@@ -155,8 +149,7 @@ def make_sequences(recorded: Recorded, *, one: bool = False) -> tuple[list[Event
 
 
 def save(path: Path, sequences: Sequence[EventSequence], *, append: bool) -> None:
-    """Write a data set, or append to it, so that it is safe on disk. Raises `HachimachiError`: it cannot be written, or
-    what is there has other features."""
+    """Write a data set, or append to it, safe on disk. `HachimachiError`: it cannot be written, or other features."""
     before = read(path) if append and path.exists() else []
     kept = [replace(one, name="1") if one.name == path.name else one for one in before]  # it had no name
     taken = {one.name for one in kept}

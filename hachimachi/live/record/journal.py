@@ -23,7 +23,7 @@ import numpy as np
 from hachimachi.errors import HachimachiError, count
 from hachimachi.events import EventSequence, Feature
 from hachimachi.io import read
-from hachimachi.io.files import WRITERS, check_suffix
+from hachimachi.io.files import WRITERS, PathLike, check_suffix
 from hachimachi.io.json_format import describe, read_features
 from hachimachi.live.protocols import Row
 from hachimachi.live.record.dataset import Recorded, make_sequences, save
@@ -37,14 +37,13 @@ SYNC_SECONDS = 0.05  # so seldom is the disk asked to hold what was written
 REST = 9.0  # times longer than it took a slow one rests: a write may have to wait while it is at work
 
 
-def beside(path: str | os.PathLike[str]) -> Path:
+def beside(path: PathLike) -> Path:
     """Return the journal of a data set."""
     return Path(f"{os.fspath(path)}{ENDING}")
 
 
 def free(path: Path, *, with_journal: bool = False) -> Path:
-    """Return the path, or ``name-2``, ``name-3``… if it is taken or has a journal; the path itself may have one, unless
-    ``with_journal``."""
+    """Return the path, or ``name-2``… if it is taken or has a journal; itself may have one unless ``with_journal``."""
     number, candidate = 1, path
     while os.path.lexists(candidate) or ((with_journal or number > 1) and os.path.lexists(beside(candidate))):
         number += 1
@@ -52,7 +51,7 @@ def free(path: Path, *, with_journal: bool = False) -> Path:
     return candidate
 
 
-def find_unfinished(where: str | os.PathLike[str]) -> list[Path]:
+def find_unfinished(where: PathLike) -> list[Path]:
     """Return the journals that a crash left, of one data set or in a folder, sorted; none that is being written now."""
     path = Path(where)
     unfinished = []
@@ -101,7 +100,7 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def read_journal(path: str | os.PathLike[str]) -> Recorded:
+def read_journal(path: PathLike) -> Recorded:
     """Read a journal. A last line that was cut off is passed over; others that cannot be read are skipped and counted.
     Raises `HachimachiError`: a file that cannot be read, or whose first line is not a journal's."""
     path = Path(path)
@@ -186,9 +185,7 @@ class Finished:
     remarks: tuple[str, ...]
 
 
-def finish(
-    journal: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, *, append: bool = False
-) -> Finished:
+def finish(journal: PathLike, path: PathLike | None = None, *, append: bool = False) -> Finished:
     """Write the data set of a journal, and remove the journal once that is safe on disk. ``path``: The data set, .json
     or .csv; else the journal's path without ``.journal``. What is there is kept, and the next free name taken.
     ``append``: Add to the sequences that the data set has instead. Raises `HachimachiError`: a journal that cannot be
@@ -243,15 +240,14 @@ def settle(path: Path) -> None:
 class Journal:
     """Appends events to ``FILE.journal``; `close` makes the data set FILE of them. `event`, `begin`, `clear` and
     `amend` gather lines, `flush` writes them in one call, and a thread of its own waits for the disk. Nothing but the
-    constructor and `close` raises. ``who``: Names of who plays, the person first. With more than one, the data set gets
-    a column for it. ``warn``: Is called once, with a line that says what cannot be written and why; perhaps in a thread
-    of the journal. ``resume``: Go on in the journal that a crash left, as a new sequence. Raises `HachimachiError`: a
-    suffix that is not .json or .csv, a journal that is there already or is in use, one to be resumed that has other
-    features, or no place to write."""
+    constructor and `close` raises. ``who``: Names of who plays, the person first; of several, the data set gets a
+    column. ``warn``: Is told once what cannot be written, perhaps in a thread of the journal. ``resume``: Go on in the
+    journal that a crash left, as a new sequence. Raises `HachimachiError`: a suffix that is not .json or .csv, a
+    journal that is there or in use, one to be resumed with other features, or no place to write."""
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         features: Sequence[Feature],
         who: Sequence[str] = ("you",),
         clock: Callable[[], float] = time.perf_counter,
@@ -272,7 +268,7 @@ class Journal:
             previous = read_journal(self.file)
             if (previous.features, previous.who, previous.temporal) != (self.features, self.who, temporal):
                 raise HachimachiError(f"{self.file}: was recorded with other features, so it cannot be gone on with")
-            self.events, since = previous.next, previous.last
+            self.events, since = previous.next, float(previous.at.max(initial=0.0))
             first = f'\n{{"begin": {self.events}}}\n'  # the last line may have been cut off
         else:
             described = {str(column): describe(feature) for column, feature in enumerate(self.features)}
@@ -287,8 +283,7 @@ class Journal:
         self._syncer.start()
 
     def event(self, at: float, who: int, row: Row) -> int:
-        """Add one event and return its number, counted from 0, for `amend`. ``at``: When it happened, in seconds of the
-        clock. ``row``: Its features, shape (F,); NaN where unknown."""
+        """Add one event, features (F,), NaN where unknown, at seconds of the clock; return its number for `amend`."""
         values = ", ".join([_format(value) for value in row.tolist()])
         self._lines.append(f"[{round(at - self._start, 6)}, {who}, {values}]\n")
         self._empty = False

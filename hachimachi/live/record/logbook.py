@@ -18,9 +18,8 @@ EventKey = tuple[float, bytes]  # identifies an event that several performers he
 
 
 class JournalListener(Listener):
-    """Writes what one performer hears and plays into a journal, which several may share: what all hear at once is
-    written once. ``who``: Its index in ``journal.who``, from 1; what it hears is by index 0. ``shared``: What was heard
-    last, and by whom; one for all that share a journal."""
+    """Writes what one performer, of index ``who`` in ``journal.who``, hears (of index 0) and plays into a journal. Who
+    share a journal share ``shared``, what was heard last and by whom: what all hear at once is written once."""
 
     def __init__(self, journal: Journal, who: int = 1, shared: dict[EventKey, set[int]] | None = None) -> None:
         self._journal, self._who = journal, who
@@ -81,8 +80,7 @@ def make_listeners(journal: Journal) -> list[JournalListener]:
 
 class Logbook:
     """The journals of one performance: one that all models share if their events are alike, else one for each.
-    ``path``: The data set to write, .json or .csv; ``None`` for a new one in `FOLDER`. Raises `HachimachiError`: no
-    place to write, or a suffix that is not .json or .csv."""
+    ``path``: The data set to write; ``None`` for a new one in `FOLDER`. Raises as `Journal`."""
 
     def __init__(self, path: Path | None, models: Sequence[LoadedModel], warn: Callable[[str], None]) -> None:
         if path is None:
@@ -139,8 +137,7 @@ def rescue(journals: Sequence[Path], say: Callable[[str], None], path: Path | No
 
 
 def check_log(path: Path) -> None:
-    """Refuse a log that cannot be written, before models are loaded. Raises `HachimachiError`: another suffix than
-    .json or .csv, no such folder, or a file that is there already."""
+    """Raise `HachimachiError` for a log that cannot be written: its suffix, no such folder, or a file that is there."""
     if path.suffix.lower() not in SUFFIXES:
         raise HachimachiError(f"--log {path}: expected a name that ends in {' or '.join(SUFFIXES)}, or none")
     if not path.parent.is_dir():

@@ -17,14 +17,12 @@ SHOW_SECONDS = 0.5  # how often the counter moves
 
 
 class Recorder:
-    """The routes of ``hxmx rec``, bound to one journal. ``show``: Shows how many events there are and how many came in
-    the last second; ``None`` where nobody watches."""
+    """The routes of ``hxmx rec``, bound to one journal. ``show``: Shows how many events there are and come a second."""
 
     def __init__(
         self,
         journal: Journal,
         wire: Wire,
-        say: Callable[[str], None],
         *,
         show: Callable[[int, float], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -40,7 +38,7 @@ class Recorder:
         self._form = InputForm([replace(f, masked=f.masked and f.name in known) for f in journal.features], {})
         self._velocity = next((i for i, f in enumerate(journal.features) if f.name == VELOCITY), None)
         self._ends: int | None = 0  # velocities of 0 that end notes; ``None``: they are values like others
-        self._wire, self._say, self._show = wire, say, show
+        self._wire, self._show = wire, show
         self._clock, self._wall, self._inbox = clock, wall, Inbox(wire)
         self._shown = (clock(), 0)  # when the counter was shown, and the events heard until then
         self._heard = 0
@@ -100,7 +98,8 @@ class Recorder:
         if self.recorded or self._ends:
             self._ends = 0
             self.journal.clear()
-            self._say(f"/reset: {count(self.recorded, 'event')} dropped; until the end they are in {self.journal.file}")
+            dropped = count(self.recorded, "event")
+            self._wire.say(f"/reset: {dropped} dropped; until the end they are in {self.journal.file}")
         self.recorded = 0
 
     def _status(self, message: Message, sender: Address | None) -> None:

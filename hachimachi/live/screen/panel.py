@@ -126,8 +126,8 @@ class PanelHistory:
 
 
 def draw_lines(history: PanelHistory, now: float, width: int, height: int, signs: Signs = BLOCKS) -> list[Text]:
-    """Return the panel for a terminal of ``width`` × ``height``: lines of a number that depends on these alone. None
-    fills the last column, since some terminals wrap it."""
+    """Return the panel for a terminal of ``width`` × ``height``, on which alone its number of lines depends. The last
+    column is left out, since some terminals wrap it."""
     latest = history.latest
     if latest is None:
         return []

@@ -119,7 +119,6 @@ class PanelScreen:
         from hachimachi.live.screen.panel import PanelHistory
 
         self._console = Console()
-        self._clock = time.perf_counter
         self._history = PanelHistory()
         self._widths: list[int] = []  # columns of each line of the picture on the terminal
         self._size = self._console.size
@@ -132,25 +131,25 @@ class PanelScreen:
         with self._stoppable():
             try:
                 self._loop(packets)
-                self._draw(self._clock(), last=True)
+                self._draw(time.perf_counter(), last=True)
             finally:
                 self._console.show_cursor(True)
 
     def _loop(self, packets: queue.SimpleQueue[bytes]) -> None:
         from hachimachi.live.screen.panel import STEP, WIDEST, column_of
 
-        due, changed = self._clock(), False
+        due, changed = time.perf_counter(), False
         while True:
-            moving = changed or self._history.moves(self._clock(), min(self._size.width, WIDEST))
+            moving = changed or self._history.moves(time.perf_counter(), min(self._size.width, WIDEST))
             with contextlib.suppress(queue.Empty):
-                packet = packets.get(timeout=max(0.0, due - self._clock()) if moving else IDLE_SECONDS)
+                packet = packets.get(timeout=max(0.0, due - time.perf_counter()) if moving else IDLE_SECONDS)
                 while packet != END:
                     with contextlib.suppress(HachimachiError):
-                        self._history.add(Snapshot.from_bytes(packet), self._clock())
+                        self._history.add(Snapshot.from_bytes(packet), time.perf_counter())
                         changed = True
                     packet = packets.get_nowait()
                 return
-            now = self._clock()
+            now = time.perf_counter()
             if now >= due and (moving or changed or not self._widths or self._console.size != self._size):
                 self._draw(now)
                 due, changed = (column_of(now) + 1) * STEP, False

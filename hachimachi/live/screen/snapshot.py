@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from hachimachi.console import printer
 from hachimachi.errors import HachimachiError
@@ -66,9 +66,8 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A whole performance at one moment, and since the previous one: ``lines``, refusals and warnings for the person at
-    the screen; ``events`` of all models, oldest first; ``status``, address and values of each message sent as such.
-    ``about``: What the models are, in the feed: see `Feed`."""
+    """A whole performance at one moment, and since the previous one: ``lines``, refusals and warnings to be shown;
+    ``events``, oldest first; ``status``, route and values of each such message; ``about`` the models, in the feed."""
 
     at: float
     hears: tuple[str, ...] = ()
@@ -114,10 +113,7 @@ def _without_hidden(state: ModelState) -> ModelState:
 class Screen(Protocol):
     """Shows a performance: a panel, lines of text, or a feed."""
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two snapshots; more often is of no use."""
-        ...
+    interval: float  # seconds between two snapshots; more often is of no use
 
     def send(self, snapshot: Snapshot) -> None:
         """Show a snapshot. It does not raise, and does not wait for long."""
@@ -305,13 +301,13 @@ class PlainLog:
         """Print what is new since the previous snapshot."""
         previous, self._previous = self._previous, snapshot
         for line in snapshot.lines:
-            _print(f"hxmx: {line}", sys.stderr)
+            printer(clean(f"hxmx: {line}"), sys.stderr)
         if self._quiet:
             return
         counts = [", ".join(f"{name} {getattr(state, name):,}" for name in COUNTED) for state in snapshot.models]
         if previous is None:
             for state in snapshot.models:
-                _print(f"ready: {'; '.join([state.name, state.mode, *state.steering])}")
+                printer(clean(f"ready: {'; '.join([state.name, state.mode, *state.steering])}"))
         for before, state in zip(previous.models if previous else (), snapshot.models, strict=False):
             changes = (
                 (before.name != state.name, f"{before.name} gives way to {state.name}"),
@@ -320,19 +316,15 @@ class PlainLog:
             )
             for changed, line in changes:
                 if changed:
-                    _print(line)
+                    printer(clean(line))
         if previous is not None and snapshot.at >= self._next:
             for i, (state, line) in enumerate(zip(snapshot.models, counts, strict=True)):
                 if line not in self._counts[i : i + 1]:
                     late = "; late p50 {:.2f}, p99 {:.2f}, max {:.2f} ms".format(*state.late) if state.late else ""
-                    _print(f"{state.name}: {line}{late}")
+                    printer(clean(f"{state.name}: {line}{late}"))
         if previous is None or snapshot.at >= self._next:
             self._counts, self._next = counts, snapshot.at + COUNT_SECONDS
 
     def close(self) -> None:
         """Print what is still to be; the summary at the end is the command's."""
         printer.wait()
-
-
-def _print(line: str, stream: TextIO | None = None) -> None:
-    printer(clean(line), stream)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hachimachi.console import narrow_console
+from hachimachi.console import make_console
 from hachimachi.errors import HachimachiError, count
 from hachimachi.io.atomic import replacing
 
@@ -157,7 +157,7 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
     """Print the jobs of a sweep, best first, leave a table in its folder, and copy the best model. Raises
     `HachimachiError`: A job failed, or the best model is to be copied and no job has a score."""
     jobs = read_jobs(folder)
-    console = narrow_console()
+    console = make_console(narrow=True)
     if jobs:
         _print(console, jobs)
         _write_table(folder, jobs)

@@ -34,7 +34,6 @@ class Desk:
         self.recorder = Recorder(
             self.journal,
             Wire(self._send, self.said.append, clock),
-            self.said.append,
             show=lambda *counted: self.shown.append(counted),
             clock=clock,
             wall=lambda: WALL,
@@ -163,7 +162,7 @@ def test_the_counter_moves_twice_a_second(desk: Desk) -> None:
 
 
 def test_unwatched_it_sleeps_until_a_message_comes(desk: Desk) -> None:
-    recorder = Recorder(desk.journal, Wire(lambda *_: None, desk.said.append), desk.said.append)
+    recorder = Recorder(desk.journal, Wire(lambda *_: None, desk.said.append))
     assert recorder.turn() is None
     desk.journal.abandon()
 
@@ -172,7 +171,7 @@ def test_that_nothing_can_be_sent_is_said_once(desk: Desk) -> None:
     def fail(*_: object) -> None:
         raise OSError(101, "Network is unreachable")
 
-    recorder = Recorder(desk.journal, Wire(fail, desk.said.append), desk.said.append, clock=desk.clock)
+    recorder = Recorder(desk.journal, Wire(fail, desk.said.append), clock=desk.clock)
     recorder.receive(encode("/status"))
     assert len(desk.said) == 1
     assert "cannot send /status" in desk.said[0]
