@@ -201,9 +201,13 @@ class History:
 
     def rewind(self, past: Past) -> None:
         """Go back to an earlier past; the model must be the same."""
-        self.player.recall(past.memory)
+        memory, taken_back = past.memory, self._total - past.events
+        if 0 < taken_back <= len(self._before):  # that one knows of notes which have ended since
+            memory = self._before[-taken_back]
+        if taken_back or not self._before:
+            self.player.recall(memory)
         self.last = past.last
-        for _ in range(min(self._total - past.events, len(self._recent))):
+        for _ in range(min(taken_back, len(self._recent))):
             self._recent.pop()
             if self._before:
                 self._before.pop()

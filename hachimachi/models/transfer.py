@@ -100,11 +100,12 @@ def _match(theirs: nn.ModuleList, own: nn.ModuleList, kept: Mapping[int, int]) -
     base's give."""
     starts, size, match = {}, 0, []
     for part in _list(theirs):
-        starts[part.column] = size
+        starts[part.column] = size, part.size
         size += part.size
     for part in _list(own):
-        start = starts.get(kept.get(part.column, -1))
-        match += [-1] * part.size if start is None else range(start, start + part.size)
+        start, width = starts.get(kept.get(part.column, -1), (0, 0))
+        shared = min(width, part.size)  # one alone may have a flag for what is known, at the end
+        match += [*range(start, start + shared), *[-1] * (part.size - shared)]
     return match, size
 
 

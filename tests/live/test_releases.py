@@ -241,3 +241,20 @@ def test_an_echo_has_the_duration_that_was_played(bench: Any) -> None:
     _, pitch, velocity, duration = next(message for message in b.sent if message[0] == "/output")
     b.hear("/input", pitch, velocity)
     assert b.player.heard[-1][3] == pytest.approx(duration)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_has_ended_stays_known_when_what_was_ahead_is_taken_back(bench: Any, mode: str) -> None:
+    b = bench(Attentive(dt=0.02), mode=mode)
+    if mode in ("duet", "loop"):
+        b.hear("/start")
+    history = b.performer.history
+    for pitch in range(60, 80):
+        b.hear("/input", pitch, 80)
+        b.ensemble.turn()  # it plays on, some of that ahead of time
+        b.clock.now += 0.005
+        b.hear("/input", pitch, 0)
+        b.hear("/input", pitch + 20, 80)  # what was ahead is taken back
+        observed = [event.row[1:].tolist() for event in history._recent]
+        assert [row[1:] for row in b.player.heard[1:]] == [pytest.approx(row, nan_ok=True) for row in observed[1:]]
+        b.clock.now += 0.1

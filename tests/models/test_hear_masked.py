@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from hachimachi.checkpoint import load_model, load_player, save_model
+from hachimachi.columns import fit_columns
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.models.event_model import EventModel, build_model
-from hachimachi.models.transfer import transfer
+from hachimachi.models.transfer import adopt_columns, transfer
 from hachimachi.player.engine import Player
 from hachimachi.training.module import EventModule
 
@@ -151,3 +152,16 @@ def test_a_model_that_begins_with_a_deaf_one_learns_to_hear(events: EventSequenc
     weight = model.backbone.get_parameter(str(model.backbone.input_weight))
     assert weight.grad is not None
     assert bool((weight.grad[:, (weight == 0).all(0)] != 0).any())
+
+
+def test_a_base_that_knows_a_column_always_has_no_flag_for_it(events: EventSequence) -> None:
+    features = tuple(replace(feature, masked=False) for feature in events.features)
+    base = build(replace(events, features=features), hear_masked=False)
+    columns = adopt_columns(fit_columns([events]), base)
+    model = build_model([events], *base.parts.values(), columns, hear_masked=True).eval()
+    transfer(base, model)
+    rows, _ = alter(events)
+    with torch.inference_mode():
+        expected, heard = base.log_prob(rows), model.log_prob(rows, known=True)
+    others = [0, 1, 2]  # a duration that may be unknown has no component that moves along with the one before
+    torch.testing.assert_close(heard[..., others], expected[..., others], rtol=0, atol=2e-3)
