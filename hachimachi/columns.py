@@ -96,6 +96,10 @@ class Categories:
         """Return which categories are unknown."""
         return self.index(values) == len(self.values)
 
+    def value(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the category of each bin, NaN for unknown ones."""
+        return np.append(self.values, np.nan)[index]
+
 
 SECONDS = (TIME, "duration")  # columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale
 BEYOND = 0.1
@@ -153,11 +157,7 @@ class Column:
     @property
     def constant(self) -> float | None:
         """The value it has, where it has only one."""
-        if len(self.occupied) != 1:
-            return None
-        if isinstance(self.grid, Categories):
-            return self.grid.values[self.occupied[0]]
-        return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
+        return self.grid.value(np.array(self.occupied)).item() if len(self.occupied) == 1 else None
 
     @property
     def whole(self) -> bool:
@@ -242,7 +242,7 @@ class Column:
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return where each bin begins and ends; both are the category itself for categories, NaN for the unknown."""
         if isinstance(self.grid, Categories):
-            values = np.append(self.grid.values, np.nan)
+            values = self.grid.value(np.arange(self.grid.bins))
             return values, values
         edges = self.grid.edges()
         return edges[:-1], edges[1:]
@@ -266,16 +266,10 @@ class Column:
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
         steps = tuple(spec["steps"]) if spec.get("steps") else None
-        column = Column(
-            Feature(**spec["feature"]),
-            made,
-            tuple(spec["occupied"]),
-            tuple(spec["counts"]),
-            steps,
-            bool(spec.get("log_even", False)),
-            Column.from_json(spec["reference"]) if spec.get("reference") else None,
-            bool(spec.get("embeds_range", False)),
-        )
+        later = {key: bool(spec.get(key, False)) for key in ("log_even", "embeds_range")}  # as not in older files
+        reference = Column.from_json(spec["reference"]) if spec.get("reference") else None
+        histogram = tuple(spec["occupied"]), tuple(spec["counts"])
+        column = Column(Feature(**spec["feature"]), made, *histogram, steps, reference=reference, **later)
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
         rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
@@ -316,10 +310,7 @@ def fit_columns(
     categorical = [i for i, feature in enumerate(declared) if feature.kind == "categorical"]
     sampled, summaries = collection.sampled(), collection.summarise(categorical)
     rows, notes = sampled.all_rows(), any(feature.name == "pitch" for feature in declared)
-    columns = [
-        _fit_column(feature, summary, rows[:, i])
-        for i, (feature, summary) in enumerate(zip(declared, summaries, strict=True))
-    ]
+    columns = [_fit_column(*each) for each in zip(declared, summaries, rows.T, strict=True)]
     numbers = [i for i, column in enumerate(columns) if column.name != TIME and i not in categorical]
     if not notes and len(rows) and numbers:
         # one event and the next of the same sequence and the same categories
@@ -344,9 +335,8 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         grid, ends = Categories(summary.values or ()), summary.values or ()
         if len(ends) > MAX_CATEGORIES:
             found = f"feature {feature.name!r}: {len(ends):,} categories, expected at most {MAX_CATEGORIES:,}"
-            raise HachimachiError(
-                f"{found}; make it a number (kind=integer), or leave it out if each event has its own"
-            )
+            advice = "make it a number (kind=integer), or leave it out if each event has its own"
+            raise HachimachiError(f"{found}; {advice}")
     else:
         _check_size(feature.name, max(abs(summary.low), abs(summary.high)), 1)
         kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +47,9 @@ class Encoder(nn.Module):
         self.parts = nn.ModuleList(parts)
         self.register_buffer("clock", None if clock is None else torch.tensor(clock, dtype=torch.float64))
         self.register_buffer("masked", torch.tensor(masked) if hear_masked and any(masked) else None)
-        shown = 0 if clock is None else Clock.of(clock).size
-        self.size = sum(part.size for part in parts) + shown + augmentation
         self.register_buffer("augmented", torch.zeros(augmentation))
-        starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
+        *starts, size = accumulate((part.size for part in parts), initial=0)
+        self.size = size + (0 if clock is None else Clock.of(clock).size) + augmentation
         numbers = [(part, at) for part, at in zip(parts, starts, strict=True) if isinstance(part, NumberEncoder)]
         self.offsets = {part.column: at for part, at in numbers if not part.flag}
         """Where in the encoded vector the number of each column that is always known stands, by column."""
@@ -146,13 +146,12 @@ class Scale:
     grid: UniformGrid  # the column's bins
     mean: float  # mean of the warped training values
     std: float  # their standard deviation, at least a quarter of the first bin above the mean
-    whole: bool = False  # whether only whole multiples of the resolution are played
 
     @staticmethod
     def of(column: Column) -> Scale:
         """Return the scale of a column of numbers, from its training histogram."""
         assert isinstance(column.grid, UniformGrid)
-        return Scale(column.grid, *column.moments, column.whole)
+        return Scale(column.grid, *column.moments)
 
     def standardise(self, values: Tensor) -> Tensor:
         """Return raw values on the scale."""

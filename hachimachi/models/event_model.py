@@ -91,11 +91,7 @@ class EventModel(nn.Module):
         return tuple(column.feature for column in self.columns[self.temporal :])
 
     def forward(
-        self,
-        rows: Tensor,
-        carry: Carry | None = None,
-        augmented: Tensor | None = None,
-        known: Tensor | bool = False,
+        self, rows: Tensor, carry: Carry | None = None, augmented: Tensor | None = None, known: Tensor | bool = False
     ) -> tuple[Distribution, Carry]:
         """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
 
@@ -187,23 +183,24 @@ class EventModel(nn.Module):
         >>> float(low[p.argmax()]), float(high[p.argmax()]), round(float(p.sum()), 6)
         (59.5, 60.5, 1.0)
         """
-        names = [column.name for column in self.columns]
-        for name in given or {}:
+        given, names = given or {}, [column.name for column in self.columns]
+        for name in given:
             if name not in names:
                 raise HachimachiError(f"given {name!r}: the model has no such column; it has {', '.join(names)}")
-        row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
+        row = torch.tensor([given.get(name, torch.nan) for name in names], dtype=torch.float64)
         exact = copy.deepcopy(self).double().eval()
         with torch.inference_mode():
             carry = exact(past[None], known=known)[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
                 drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None])
-                return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
-            tables = {}
-            for i in self.head.order:
-                known = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)
-                tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
-        return {column.name: (*column.bounds(), table) for column, table in tables.items()}
+                tables = {i: table[0] for i, table in drawn.items()}
+            else:
+                tables = {}
+                for i in self.head.order:
+                    others = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)
+                    tables[i] = distribution.table(i, others)[0, 0].numpy()
+        return {names[i]: (*self.columns[i].bounds(), table) for i, table in tables.items()}
 
     def _encode(
         self, rows: Tensor, moment: Tensor, known: Tensor | bool, augmented: Tensor | None = None

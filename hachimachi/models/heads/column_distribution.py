@@ -94,10 +94,9 @@ class NumberDistribution(ColumnDistribution):
 
     def initial(self, values: Tensor) -> Tensor:
         """The histogram weighs most; logistics stand on training values."""
-        drawn = values[torch.randint(len(values), (self.components,))]
         rest = (1 - sum(START)) / self.components
         weights = torch.tensor([*START, *[rest] * self.components]).log()
-        locations = self.scale.standardise(drawn).float()
+        locations = self.scale.standardise(values[torch.randint(len(values), (self.components,))]).float()
         locations[::2] = 0.0
         return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(sum(self.sizes[3:]))])
 
@@ -156,8 +155,7 @@ class NumberDistribution(ColumnDistribution):
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
     def _with_floor(self, log_p: Tensor) -> Tensor:
-        floor = torch.full_like(log_p, self.log_floor)
-        return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
+        return torch.logaddexp(log_p + math.log(1 - FLOOR), torch.full_like(log_p, self.log_floor))
 
 
 class SmoothedHistogram(nn.Module):
@@ -184,16 +182,11 @@ class SmoothedHistogram(nn.Module):
         self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
         self.register_buffer("log_share", share.log(), persistent=False)
         others = 1 - 1 / torch.tensor(column.counts, dtype=torch.float64).clamp_min(1)
-        counted = torch.zeros_like(others) if seen is not column else others.log()
-        self.register_buffer("log_others", counted, persistent=False)
+        others = others if seen is column else torch.ones_like(others)
+        self.register_buffer("log_others", others.log(), persistent=False)
 
     def log_prob(
-        self,
-        index: Tensor,
-        lower: Tensor,
-        upper: Tensor,
-        tilt: Tensor | None = None,
-        itself: Tensor | None = None,
+        self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None, itself: Tensor | None = None
     ) -> Tensor:
         """Return ln H of bins by their indices and ends on the scale, shape (...).
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hachimachi.columns import Categories, Column
+from hachimachi.columns import Column
 from hachimachi.constraints import Bins, allowed_bins
 from hachimachi.sampling import Numbers, Sampling
 
@@ -81,11 +81,10 @@ class SampledTables:
         self.order = tuple(sampling.order([column.name for column in columns], order))
         self.only: dict[int, float] = {}  # value of each column to which the constraints leave one bin
         for i, column in enumerate(columns):
-            constraint, grid = sampling.constraints.get(column.name), column.grid
+            constraint = sampling.constraints.get(column.name)
             only = allowed_bins(column, constraint).only if constraint else None
             if only is not None:
-                single = isinstance(grid, Categories)
-                self.only[i] = grid.values[only] if single else (only + grid.low) * grid.resolution
+                self.only[i] = column.grid.value(np.array(only)).item()
 
     def tables(self, distribution: Distribution, rows: Tensor) -> dict[int, Numbers]:
         """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
