@@ -49,8 +49,7 @@ class UniformGrid:
         return np.asarray(index + self.low, dtype=np.float64) * self.resolution
 
     def edges(self) -> NDArray[np.float64]:
-        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0, an open end reaches
-        on from there."""
+        """Return where bins begin and the last ends, shape (bins + 1,); seconds begin at 0, open ends reach beyond."""
         edges = (np.arange(self.low, self.high + 2, dtype=np.float64) - 0.5) * self.resolution
         return np.maximum(edges, 0.0) if self.log and self.low == 0 else edges
 
@@ -117,8 +116,7 @@ WIDTHS = (-7.0, 3.0)  # bounds of the ln s of a logistic, in standard deviations
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
 FEW = 256
-"""Up to so many distinct training values their histogram may follow the context, and up to so many whole numbers have
-an embedding each."""
+"""Up to so many distinct training values the histogram may follow the context; as many whole numbers are embedded."""
 OFTEN = 25  # so often a value has to occur on average for that: what is rarer would be learned by heart
 SPREAD = math.sqrt(3) / math.pi  # the s of a logistic whose variance is 1
 LIMIT = 5.0
@@ -377,8 +375,7 @@ def _one_two_five(width: float) -> float:
 
 
 def _lattice(feature: Feature, summary: Summary) -> UniformGrid:
-    resolution = feature.resolution or 0.01
-    seconds = feature.name in SECONDS
+    resolution, seconds = feature.resolution or 0.01, feature.name in SECONDS
     low, high, span = summary.low, summary.high, summary.high - summary.low
     if (feature.min is not None and high < feature.min) or (feature.max is not None and low > feature.max):
         found = f"min {feature.min}, max {feature.max}, but all values lie from {low:g} to {high:g}"

@@ -23,8 +23,7 @@ class Encoder(nn.Module):
 
     A number becomes its :func:`symlog` on the column's scale; for whole numbers of a small range and for categories an
     embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. Then comes
-    what the clock shows, if there is one. The last K numbers say how a window was augmented in training; all are 0
-    where it is as it was.
+    what the clock shows, if there is one. The last K numbers say how a window was augmented in training, 0 for not.
     """
 
     augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
@@ -80,8 +79,7 @@ class Encoder(nn.Module):
 
 
 class NumberEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of numbers: its scaled value, a flag for 0 s, an embedding, and
-    if so wanted a flag for what is known."""
+    """The encoding of a column of numbers, ``size`` wide: scaled value, flag for 0 s, embedding, flag for known."""
 
     def __init__(self, described: Column, column: int, *, flag: bool = False) -> None:
         super().__init__()
@@ -108,8 +106,7 @@ class NumberEncoder(nn.Module):
 
 
 class CategoryEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of categories: an embedding, and if so wanted a flag for what is
-    known."""
+    """The encoding of a column of categories, ``size`` wide: an embedding, and where wanted a flag for known."""
 
     known: Tensor
 
@@ -176,11 +173,8 @@ class Scale:
         return (number.clamp(self.grid.low, self.grid.high) - self.grid.low).long()
 
     def index_of_scaled(self, scaled: Tensor) -> Tensor:
-        """Return the index of the bin of numbers on the scale, which may have been rounded to float32.
-
-        Many values lie right between two bins (a tick of 0.125 s on a grid of 0.01 s); rounded down by a hair they are
-        to fall into the upper one all the same.
-        """
+        """Return the index of the bin of numbers on the scale, which may have been rounded to float32. Many values lie
+        right between two bins (a tick of 0.125 s on a grid of 0.01 s): they fall into the upper one."""
         return self.index(self.raw(scaled) + NUDGE * self.grid.resolution)
 
     def outside(self, values: Tensor) -> Tensor:

@@ -42,8 +42,7 @@ class EventModel(nn.Module):
         head: Name of the head and its options.
         augmentation: How many numbers say how a window was augmented in training, K.
         clock: The numbers of a :class:`~hachimachi.clock.Clock`, where the model is told how much time has passed.
-        hear_masked: Whether values of masked columns are inputs where they are known, as the durations of the notes
-            that the model itself has played.
+        hear_masked: Whether values of masked columns are inputs where known, as durations of notes the model played.
     """
 
     backbone: Backbone
@@ -100,8 +99,7 @@ class EventModel(nn.Module):
             carry: What an earlier call returned, if these rows go on from there.
             augmented: How those of the batch were augmented in training, shape (B, K); where it is not given, they are
                 as they were, see :class:`~hachimachi.models.encoder.Encoder`.
-            known: Which values of masked columns are inputs, of a shape that can be broadcast to that of the rows; none
-                by default.
+            known: Which values of masked columns are inputs, of a shape that broadcasts to that of the rows.
         """
         last, state, moment = carry or self.initial_carry(len(rows), augmented)
         encoded, moment = self._encode(rows, moment, known, augmented)  # (B, T, E)

@@ -16,8 +16,7 @@ from hachimachi.models.heads.autoregressive import AutoregressiveHead
 from hachimachi.models.heads.column_distribution import NumberDistribution
 
 PRIOR = 50.0
-"""How many events the histogram of the base counts for beside that of the data, where the shares of a fine-tuned
-column begin."""
+"""How many events a base's histogram counts for beside the data's, where the shares of a fine-tuned column begin."""
 
 
 def adopt_columns(columns: Sequence[Column], base: EventModel) -> tuple[Column, ...]:
@@ -102,8 +101,7 @@ def _same_scale(column: Column, base: Column) -> bool:
 
 
 def _match(theirs: Sequence[Any], own: Sequence[Any], kept: Mapping[int, int]) -> tuple[list[int], int]:
-    """Return of each number that encoders of columns give which one of the base's it is, -1 for none; and how many the
-    base's give."""
+    """Return which of the base's numbers each one that encoders give is, -1 for none, and how many the base's give."""
     starts, size, match = {}, 0, []
     for part in theirs:
         starts[part.column] = size

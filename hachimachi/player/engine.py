@@ -6,7 +6,7 @@ import copy
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,8 +62,7 @@ class RowEncoder:
     """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
-        self.hears_masked = "encoder.masked" in arrays
-        inputs = [i for i, column in enumerate(columns) if self.hears_masked or not column.feature.masked]
+        inputs = [i for i, c in enumerate(columns) if "encoder.masked" in arrays or not c.feature.masked]
         parts = [(columns[i], f"encoder.parts.{at}") for at, i in enumerate(inputs)]
         writers = [column_writer(column, arrays, part, flag=column.feature.masked) for column, part in parts]
         sizes = [size for size, _ in writers]
@@ -127,8 +126,7 @@ Latest = Mapping[tuple[float, ...], Sequence[float]]
 
 
 class Steps:
-    """How far the values of controllers may move from the previous event of the same categories: as far as they did in
-    training. Notes leap as they like."""
+    """How far controllers may move from the previous event of the same categories: as in training. Notes may leap."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.limits: list[tuple[int, str, float, float, float, float]] = []
@@ -183,12 +181,17 @@ class Player:
         self.model = model  # what it plays: a torch model, or what a file holds
         self.columns = tuple(model.columns)  # what the model knows of each value of a row, D of them, time included
         self.temporal = self.columns[0].name == TIME  # whether rows begin with an inter-event time
+        columns = self.columns[self.temporal :]
+        self.features: tuple[Feature, ...] = tuple(column.feature for column in columns)  # time left out
+        self.constants: dict[int, float] = {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
+        """Features that had one value only in training, by index, and the value."""
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(self.columns)
         self.random = Random(seed)
         stored = isinstance(model, StoredModel)
         # in double precision: what is made of weights is rounded once
         arrays = {n: a.astype(np.float64) for n, a in model.arrays.items()} if stored else to_arrays(model.eval())
+        self.hears_masked = "encoder.masked" in arrays  # whether masked features of past events are inputs where known
         self.encoder = RowEncoder(self.columns, arrays)
         backbone, head = (None, None) if stored else (model.backbone, model.head)
         self.backbone: NumpyBackbone = playing_form("backbone", model.parts, arrays, backbone)
@@ -204,22 +207,6 @@ class Player:
             raise ValueError(f"events of {len(self.encoder.encoded)} numbers after a first of {len(self.bos)}")
         self.voices, self.steps = Voices(self.columns), Steps(self.columns)
         self.reset()
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The features of an event, time left out."""
-        return tuple(column.feature for column in self.columns[self.temporal :])
-
-    @property
-    def hears_masked(self) -> bool:
-        """Whether masked features of past events are inputs, where they are known."""
-        return self.encoder.hears_masked
-
-    @property
-    def constants(self) -> dict[int, float]:
-        """Features that had one value only in training, by index, and the value."""
-        columns = self.columns[self.temporal :]
-        return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
     @property
     def moment(self) -> tuple[float, int]:
@@ -246,8 +233,7 @@ class Player:
 
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is. One that strikes a key again at the same instant, or moves a
-        controller further than it ever did in training, is drawn again; after some tries the key is struck later, and
-        the controller moves as far as it may."""
+        controller further than in training, is drawn again; after some tries it is struck later, or moves less far."""
         state, sampling = self.state, self.sampling
         row = self.head.sample(state.hidden, state.last, sampling, self.random)
         for _ in range(REDRAWS):
@@ -332,15 +318,11 @@ def playing_form(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch, if it is loaded, use one thread: steps of playing are too small to share, waiting for a core costs."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if torch:
-        torch.set_num_threads(1)
-    try:
+    with ExitStack() as stack:
+        if torch := sys.modules.get("torch"):
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
         yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)
 
 
 @contextmanager

@@ -149,8 +149,7 @@ class NumberDistribution(ColumnDistribution):
         histogram = histogram.expand(logistics.shape[:-1])
         parts = [histogram[..., None], logistics]
         if previous is not None:
-            same = before == index
-            parts.insert(1, torch.zeros_like(histogram).masked_fill(~same, -torch.inf)[..., None])
+            parts.insert(1, torch.zeros_like(histogram).masked_fill(before != index, -torch.inf)[..., None])
         # logits as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
@@ -165,8 +164,7 @@ class SmoothedHistogram(nn.Module):
     training value (half of that on the log scale, where there is one: most pauses are short, some are long), and half
     as one logistic with the mean and variance of the data. That share is not learned: on the training data, where
     nothing is new, learning would take it to nothing. For the same reason an event that is learned from does not count
-    itself (leave-one-out): a fine histogram would know every time to the millisecond, and nothing else would be
-    learned.
+    itself (leave-one-out): a fine histogram would know every time to the millisecond, and the rest learn nothing.
     """
 
     occupied: Tensor
@@ -263,13 +261,7 @@ class CategoryDistribution(ColumnDistribution):
         """The training histogram."""
         return self.shares.log()
 
-    def log_prob(
-        self,
-        raw: Tensor,
-        values: Tensor,
-        previous: Tensor | None = None,  # noqa: ARG002
-        original: Tensor | None = None,  # noqa: ARG002
-    ) -> Tensor:
+    def log_prob(self, raw: Tensor, values: Tensor, *_: Tensor | None, **__: Tensor | None) -> Tensor:
         """Return ln P of categories."""
         index = category_index(self.known, values.nan_to_num(0.0)).expand(raw.shape[:-1])
         return self.table(raw).log().gather(-1, index[..., None])[..., 0].masked_fill(values.isnan(), 0.0)
