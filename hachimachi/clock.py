@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +46,10 @@ class Clock:
         """All that a model keeps of it: pace, offset, spread and periods."""
         return [self.pace, self.offset, self.spread, *self.periods]
 
-    def drift(self, elapsed: Any, index: Any) -> Any:
-        """Return how many seconds events, numbers or arrays of them, come later than at the pace."""
-        return elapsed - self.offset - self.pace * index
-
     def read(self, elapsed: float, index: float) -> list[float]:
         """Return those numbers, ``size`` of them, at an event that comes so many seconds and events after the first.
         The drift is in standard deviations, beyond one on a log scale: it stays small however long one plays."""
-        drift = float(self.drift(elapsed, index)) / self.spread
+        drift = (elapsed - self.offset - self.pace * index) / self.spread
         turns = [2 * math.pi * elapsed / period for period in self.periods]
         return [math.asinh(drift), *(part(turn) for turn in turns for part in (math.sin, math.cos))]
 
@@ -115,7 +110,8 @@ def _conditions(
     for elapsed, index in map(_since_first, sequences):
         wait = np.round(np.diff(elapsed) / resolution) * resolution
         last, mean = np.append(clock.pace, wait), (elapsed + clock.pace) / (index + 1)
-        rows.append(np.stack([clock.drift(elapsed, index), elapsed % clock.periods[0], last, mean], axis=-1)[:-1])
+        drift = elapsed - clock.offset - clock.pace * index
+        rows.append(np.stack([drift, elapsed % clock.periods[0], last, mean], axis=-1)[:-1])
         waits.append(wait)
     counts = [len(wait) for wait in waits[1:]]
     return np.concatenate(rows), np.concatenate(waits), np.repeat(np.arange(len(counts)), counts)

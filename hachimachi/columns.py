@@ -49,8 +49,7 @@ class UniformGrid:
         return np.asarray(index + self.low, dtype=np.float64) * self.resolution
 
     def edges(self) -> NDArray[np.float64]:
-        """Return where the bins begin and the last one ends, shape (bins + 1,); seconds begin at 0, an open end reaches
-        on from there."""
+        """Return where bins begin and the last ends, shape (bins + 1,); seconds begin at 0, open ends reach beyond."""
         edges = (np.arange(self.low, self.high + 2, dtype=np.float64) - 0.5) * self.resolution
         return np.maximum(edges, 0.0) if self.log and self.low == 0 else edges
 
@@ -96,6 +95,10 @@ class Categories:
         """Return which categories are unknown."""
         return self.index(values) == len(self.values)
 
+    def value(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the category of each bin, NaN for unknown ones."""
+        return np.append(self.values, np.nan)[index]
+
 
 SECONDS = (TIME, "duration")  # columns measured in seconds: 0 to 60 s in steps of 10 ms, seen on a log scale
 BEYOND = 0.1
@@ -113,8 +116,7 @@ WIDTHS = (-7.0, 3.0)  # bounds of the ln s of a logistic, in standard deviations
 FAR = 1e6
 """Stands for infinity: how much farther the first and last bin reach, in standard deviations; gradients stay finite."""
 FEW = 256
-"""Up to so many distinct training values their histogram may follow the context, and up to so many whole numbers have
-an embedding each."""
+"""Up to so many distinct training values the histogram may follow the context; as many whole numbers are embedded."""
 OFTEN = 25  # so often a value has to occur on average for that: what is rarer would be learned by heart
 SPREAD = math.sqrt(3) / math.pi  # the s of a logistic whose variance is 1
 LIMIT = 5.0
@@ -153,11 +155,7 @@ class Column:
     @property
     def constant(self) -> float | None:
         """The value it has, where it has only one."""
-        if len(self.occupied) != 1:
-            return None
-        if isinstance(self.grid, Categories):
-            return self.grid.values[self.occupied[0]]
-        return float(self.grid.value(np.int64(self.occupied[0])))  # pyright: ignore[reportArgumentType]
+        return self.grid.value(np.array(self.occupied)).item() if len(self.occupied) == 1 else None
 
     @property
     def whole(self) -> bool:
@@ -242,7 +240,7 @@ class Column:
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return where each bin begins and ends; both are the category itself for categories, NaN for the unknown."""
         if isinstance(self.grid, Categories):
-            values = np.append(self.grid.values, np.nan)
+            values = self.grid.value(np.arange(self.grid.bins))
             return values, values
         edges = self.grid.edges()
         return edges[:-1], edges[1:]
@@ -266,16 +264,10 @@ class Column:
         ((kind, grid),) = spec["grid"].items()
         made = Categories(tuple(grid["values"])) if kind == "categories" else UniformGrid(**grid)
         steps = tuple(spec["steps"]) if spec.get("steps") else None
-        column = Column(
-            Feature(**spec["feature"]),
-            made,
-            tuple(spec["occupied"]),
-            tuple(spec["counts"]),
-            steps,
-            bool(spec.get("log_even", False)),
-            Column.from_json(spec["reference"]) if spec.get("reference") else None,
-            bool(spec.get("embeds_range", False)),
-        )
+        later = {key: bool(spec.get(key, False)) for key in ("log_even", "embeds_range")}  # as not in older files
+        reference = Column.from_json(spec["reference"]) if spec.get("reference") else None
+        histogram = tuple(spec["occupied"]), tuple(spec["counts"])
+        column = Column(Feature(**spec["feature"]), made, *histogram, steps, reference=reference, **later)
         # refuse what no training data can have left
         sound = isinstance(made, Categories) or (0 < made.resolution < math.inf and made.low <= made.high)
         rising = all(a < b for a, b in zip((-1, *column.occupied), (*column.occupied, made.bins), strict=True))
@@ -316,10 +308,7 @@ def fit_columns(
     categorical = [i for i, feature in enumerate(declared) if feature.kind == "categorical"]
     sampled, summaries = collection.sampled(), collection.summarise(categorical)
     rows, notes = sampled.all_rows(), any(feature.name == "pitch" for feature in declared)
-    columns = [
-        _fit_column(feature, summary, rows[:, i])
-        for i, (feature, summary) in enumerate(zip(declared, summaries, strict=True))
-    ]
+    columns = [_fit_column(*each) for each in zip(declared, summaries, rows.T, strict=True)]
     numbers = [i for i, column in enumerate(columns) if column.name != TIME and i not in categorical]
     if not notes and len(rows) and numbers:
         # one event and the next of the same sequence and the same categories
@@ -344,9 +333,8 @@ def _fit_column(feature: Feature, summary: Summary, values: NDArray[np.float64])
         grid, ends = Categories(summary.values or ()), summary.values or ()
         if len(ends) > MAX_CATEGORIES:
             found = f"feature {feature.name!r}: {len(ends):,} categories, expected at most {MAX_CATEGORIES:,}"
-            raise HachimachiError(
-                f"{found}; make it a number (kind=integer), or leave it out if each event has its own"
-            )
+            advice = "make it a number (kind=integer), or leave it out if each event has its own"
+            raise HachimachiError(f"{found}; {advice}")
     else:
         _check_size(feature.name, max(abs(summary.low), abs(summary.high)), 1)
         kind, resolution, seconds = feature.kind, feature.resolution, feature.name in SECONDS
@@ -387,8 +375,7 @@ def _one_two_five(width: float) -> float:
 
 
 def _lattice(feature: Feature, summary: Summary) -> UniformGrid:
-    resolution = feature.resolution or 0.01
-    seconds = feature.name in SECONDS
+    resolution, seconds = feature.resolution or 0.01, feature.name in SECONDS
     low, high, span = summary.low, summary.high, summary.high - summary.low
     if (feature.min is not None and high < feature.min) or (feature.max is not None and low > feature.max):
         found = f"min {feature.min}, max {feature.max}, but all values lie from {low:g} to {high:g}"

@@ -45,8 +45,7 @@ def generate(
         sampling: All options of drawing, in place of a temperature alone.
 
     Time starts at 0 with the first event, or goes on from the primer's last. HachimachiError for limits below 1 event
-    or 0 seconds, seconds without time or over before the first event, a primer with other features, or a sampling that
-    the model cannot play.
+    or 0 seconds, seconds without time or too few for an event, a primer of other features, or an unplayable sampling.
 
     >>> from hachimachi import Constraint, Sampling, build_model
     >>> from hachimachi.events import make_sequence

@@ -149,7 +149,9 @@ OPENING = 64  # events at the start of a sequence by which it is known again: it
 def opening_hashes(sequences: Iterable[EventSequence]) -> list[str]:
     """Return hashes of the first events of sequences, what a model file keeps of its training data: of inter-event
     times and values to six decimals, so that formats and shifts in time make no difference."""
-    return [_hash_opening(sequence) for sequence in sequences if len(sequence) > 1]
+    openings = (sequence[:OPENING].rows() for sequence in sequences if len(sequence) > 1)
+    rounded = (np.round(np.nan_to_num(rows), 6) + 0.0 for rows in openings)  # −0 becomes 0
+    return [hashlib.sha256(rows.tobytes()).hexdigest()[:16] for rows in rounded]
 
 
 def find_overlap(summary: Mapping[str, Any], sequences: Sequence[EventSequence]) -> list[EventSequence]:
@@ -158,12 +160,7 @@ def find_overlap(summary: Mapping[str, Any], sequences: Sequence[EventSequence])
     while learned:  # and by that of what it began with
         known |= set(learned.get("data", {}).get("openings", []))
         learned = learned.get("init")
-    return [sequence for sequence in sequences if len(sequence) > 1 and _hash_opening(sequence) in known]
-
-
-def _hash_opening(sequence: EventSequence) -> str:
-    rows = np.round(np.nan_to_num(sequence[:OPENING].rows()), 6) + 0.0  # −0 becomes 0
-    return hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+    return [sequence for sequence in sequences if known.intersection(opening_hashes([sequence]))]
 
 
 GRAM = 8  # steps in an n-gram by which sequences are compared
@@ -245,8 +242,7 @@ def find_continuation(copy: EventSequence, original: EventSequence, start: int) 
     beginning, end, runs = (_runs(each, unit)[0] for each in (original[:start], original[start:], copy))
     of_end = np.isin(runs, end) & ~np.isin(runs, beginning)
     gain = np.cumsum(np.where(of_end, 1.0, -0.25)[::-1])[::-1]
-    best = int(gain.argmax()) if len(gain) else 0
-    return best if len(gain) and gain[best] > 0 else len(copy)
+    return int(gain.argmax()) if gain.max(initial=0.0) > 0 else len(copy)
 
 
 def drop_near_duplicates(sequences: Sequence[EventSequence], report: Report) -> list[EventSequence]:

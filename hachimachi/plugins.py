@@ -122,8 +122,7 @@ def load(modules: Iterable[str]) -> None:
             continue
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
             raise HachimachiError(f"plug-in {name!r}: expected the name of a Python module, as in mypackage.mymodule")
-        here = look_here()
-        count = len(_registered)
+        here, count = look_here(), len(_registered)
         try:
             module = importlib.import_module(name)
         except HachimachiError:

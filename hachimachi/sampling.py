@@ -128,14 +128,15 @@ class Sampling:
     def check(self, columns: Sequence[Column]) -> None:
         """Raise HachimachiError unless a model with these columns can play it: they exist, with bins to draw."""
         by_name = {column.name: column for column in columns}
-        options = (self.temperature, self.top_p, self.min_p, self.constraints)
-        for what, named in zip(("temperature", "top_p", "min_p", "constraint"), options, strict=True):
+        for what in ("temperature", "top_p", "min_p", "constraints"):
+            named = getattr(self, what)
             for name in named if isinstance(named, Mapping) else ():
                 if name not in by_name:
-                    raise HachimachiError(f"{what} for {name!r}: no such column; there are {', '.join(by_name)}")
+                    found = f"{what.rstrip('s')} for {name!r}: no such column"
+                    raise HachimachiError(f"{found}; there are {', '.join(by_name)}")
         if self.polyphony is not None and not {TIME, "duration"} <= set(by_name):
-            has = ", ".join(by_name)
-            raise HachimachiError(f"polyphony needs {TIME} and a feature named duration; the model has {has}")
+            needs = f"polyphony needs {TIME} and a feature named duration"
+            raise HachimachiError(f"{needs}; the model has {', '.join(by_name)}")
         for name, constraint in self.constraints.items():
             allowed_bins(by_name[name], constraint)
         for column in columns:

@@ -96,7 +96,7 @@ def test_a_player_stays_as_it_is_where_it_only_says_which_model(data: EventSeque
     before = player.remember()
     first = generate(player, 20, seed=1)
     assert player.remember() is not None
-    assert player.state is before.state
+    assert player.state is before
     assert first == generate(player, 20, seed=1) == generate(load_model(tmp_path / "model.pt"), 20, seed=1)
     fresh = load_player(tmp_path / "model.pt", seed=3, sampling=SAMPLINGS["shaped"])
     fresh.recall(before)

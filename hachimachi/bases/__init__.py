@@ -1,7 +1,6 @@
 """Base models that come with the package: what music is, before a piece is learned.
 
-Each is a model file like any other, beside the licence and the attributions of the music that it learned from, which
-`make base-models` makes anew.
+Each is a model file like any other, made by `make base-models`, beside licence and attributions of its music.
 """
 
 from __future__ import annotations

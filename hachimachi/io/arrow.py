@@ -73,8 +73,9 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
             if lengths.shape != (len(names),) or (lengths < 0).any():
                 raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
             index = Index(features, temporal, names, lengths)
-            return index if int(lengths.sum()) == events and set(index.columns) <= set(schema.names) else None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            fits = (lengths <= events).all() and int(lengths.sum()) == events and set(index.columns) <= set(schema.names)
+            return index if fits else None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
     raise HachimachiError(f"its description has version {version}, expected {VERSION}; a newer hachimachi wrote it")
 
@@ -418,8 +419,11 @@ class ArrowSource:
             heads, tails = (np.sort(each[owner == number]) for each in (begins, ends))
             before = np.nan  # time of the last event of the block before
             for i, block in enumerate(self.files[number].blocks):
-                columns, bounds = self._block(number, i), (block.start, block.start + block.stop - block.first)
+                bounds = (block.start, block.start + block.stop - block.first)
                 (begin, end), (over, closing) = (np.searchsorted(each, bounds) for each in (heads, tails))
+                if begin == end == over:  # no part is here
+                    continue
+                columns = self._block(number, i)
                 started, ended = (
                     np.bincount(each - block.start, minlength=len(columns[0]))
                     for each in (heads[begin:end], tails[over:closing])

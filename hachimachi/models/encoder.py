@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,7 @@ class Encoder(nn.Module):
 
     A number becomes its :func:`symlog` on the column's scale; for whole numbers of a small range and for categories an
     embedding is added; a time of zero (a chord) has its own flag. What is not known (NaN) becomes zeros. Then comes
-    what the clock shows, if there is one. The last K numbers say how a window was augmented in training; all are 0
-    where it is as it was.
+    what the clock shows, if there is one. The last K numbers say how a window was augmented in training, 0 for not.
     """
 
     augmented: Tensor  # those last numbers where the caller does not give them, shape (K,)
@@ -46,10 +46,9 @@ class Encoder(nn.Module):
         self.parts = nn.ModuleList(parts)
         self.register_buffer("clock", None if clock is None else torch.tensor(clock, dtype=torch.float64))
         self.register_buffer("masked", torch.tensor(masked) if hear_masked and any(masked) else None)
-        shown = 0 if clock is None else Clock.of(clock).size
-        self.size = sum(part.size for part in parts) + shown + augmentation
         self.register_buffer("augmented", torch.zeros(augmentation))
-        starts = [sum(part.size for part in parts[:i]) for i in range(len(parts))]
+        *starts, size = accumulate((part.size for part in parts), initial=0)
+        self.size = size + (0 if clock is None else Clock.of(clock).size) + augmentation
         numbers = [(part, at) for part, at in zip(parts, starts, strict=True) if isinstance(part, NumberEncoder)]
         self.offsets = {part.column: at for part, at in numbers if not part.flag}
         """Where in the encoded vector the number of each column that is always known stands, by column."""
@@ -80,8 +79,7 @@ class Encoder(nn.Module):
 
 
 class NumberEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of numbers: its scaled value, a flag for 0 s, an embedding, and
-    if so wanted a flag for what is known."""
+    """The encoding of a column of numbers, ``size`` wide: scaled value, flag for 0 s, embedding, flag for known."""
 
     def __init__(self, described: Column, column: int, *, flag: bool = False) -> None:
         super().__init__()
@@ -108,8 +106,7 @@ class NumberEncoder(nn.Module):
 
 
 class CategoryEncoder(nn.Module):
-    """The encoding, ``size`` numbers wide, of a column of categories: an embedding, and if so wanted a flag for what is
-    known."""
+    """The encoding of a column of categories, ``size`` wide: an embedding, and where wanted a flag for known."""
 
     known: Tensor
 
@@ -146,13 +143,12 @@ class Scale:
     grid: UniformGrid  # the column's bins
     mean: float  # mean of the warped training values
     std: float  # their standard deviation, at least a quarter of the first bin above the mean
-    whole: bool = False  # whether only whole multiples of the resolution are played
 
     @staticmethod
     def of(column: Column) -> Scale:
         """Return the scale of a column of numbers, from its training histogram."""
         assert isinstance(column.grid, UniformGrid)
-        return Scale(column.grid, *column.moments, column.whole)
+        return Scale(column.grid, *column.moments)
 
     def standardise(self, values: Tensor) -> Tensor:
         """Return raw values on the scale."""
@@ -177,11 +173,8 @@ class Scale:
         return (number.clamp(self.grid.low, self.grid.high) - self.grid.low).long()
 
     def index_of_scaled(self, scaled: Tensor) -> Tensor:
-        """Return the index of the bin of numbers on the scale, which may have been rounded to float32.
-
-        Many values lie right between two bins (a tick of 0.125 s on a grid of 0.01 s); rounded down by a hair they are
-        to fall into the upper one all the same.
-        """
+        """Return the index of the bin of numbers on the scale, which may have been rounded to float32. Many values lie
+        right between two bins (a tick of 0.125 s on a grid of 0.01 s): they fall into the upper one."""
         return self.index(self.raw(scaled) + NUDGE * self.grid.resolution)
 
     def outside(self, values: Tensor) -> Tensor:

@@ -42,8 +42,7 @@ class EventModel(nn.Module):
         head: Name of the head and its options.
         augmentation: How many numbers say how a window was augmented in training, K.
         clock: The numbers of a :class:`~hachimachi.clock.Clock`, where the model is told how much time has passed.
-        hear_masked: Whether values of masked columns are inputs where they are known, as the durations of the notes
-            that the model itself has played.
+        hear_masked: Whether values of masked columns are inputs where known, as durations of notes the model played.
     """
 
     backbone: Backbone
@@ -91,11 +90,7 @@ class EventModel(nn.Module):
         return tuple(column.feature for column in self.columns[self.temporal :])
 
     def forward(
-        self,
-        rows: Tensor,
-        carry: Carry | None = None,
-        augmented: Tensor | None = None,
-        known: Tensor | bool = False,
+        self, rows: Tensor, carry: Carry | None = None, augmented: Tensor | None = None, known: Tensor | bool = False
     ) -> tuple[Distribution, Carry]:
         """Return the distribution of every row given the rows before it, and what to carry on to the rows after.
 
@@ -104,8 +99,7 @@ class EventModel(nn.Module):
             carry: What an earlier call returned, if these rows go on from there.
             augmented: How those of the batch were augmented in training, shape (B, K); where it is not given, they are
                 as they were, see :class:`~hachimachi.models.encoder.Encoder`.
-            known: Which values of masked columns are inputs, of a shape that can be broadcast to that of the rows; none
-                by default.
+            known: Which values of masked columns are inputs, of a shape that broadcasts to that of the rows.
         """
         last, state, moment = carry or self.initial_carry(len(rows), augmented)
         encoded, moment = self._encode(rows, moment, known, augmented)  # (B, T, E)
@@ -187,23 +181,24 @@ class EventModel(nn.Module):
         >>> float(low[p.argmax()]), float(high[p.argmax()]), round(float(p.sum()), 6)
         (59.5, 60.5, 1.0)
         """
-        names = [column.name for column in self.columns]
-        for name in given or {}:
+        given, names = given or {}, [column.name for column in self.columns]
+        for name in given:
             if name not in names:
                 raise HachimachiError(f"given {name!r}: the model has no such column; it has {', '.join(names)}")
-        row = torch.tensor([(given or {}).get(column.name, torch.nan) for column in self.columns], dtype=torch.float64)
+        row = torch.tensor([given.get(name, torch.nan) for name in names], dtype=torch.float64)
         exact = copy.deepcopy(self).double().eval()
         with torch.inference_mode():
             carry = exact(past[None], known=known)[1] if len(past) else None
             distribution = exact(row[None, None], carry)[0]
             if sampling is not None:
                 drawn = SampledTables(self.columns, self.head.order, sampling).tables(distribution, row[None])
-                return {self.columns[i].name: (*self.columns[i].bounds(), table[0]) for i, table in drawn.items()}
-            tables = {}
-            for i in self.head.order:
-                known = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)
-                tables[self.columns[i]] = distribution.table(i, known)[0, 0].numpy()
-        return {column.name: (*column.bounds(), table) for column, table in tables.items()}
+                tables = {i: table[0] for i, table in drawn.items()}
+            else:
+                tables = {}
+                for i in self.head.order:
+                    others = row[None, None] if row[i].isnan() else before(i, row[None, None], self.head.order)
+                    tables[i] = distribution.table(i, others)[0, 0].numpy()
+        return {names[i]: (*self.columns[i].bounds(), table) for i, table in tables.items()}
 
     def _encode(
         self, rows: Tensor, moment: Tensor, known: Tensor | bool, augmented: Tensor | None = None

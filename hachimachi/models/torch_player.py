@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from hachimachi.columns import Categories, Column
-from hachimachi.constraints import Bins, category_bins
 from hachimachi.models.backbones.backbone import Backbone, State
 from hachimachi.models.heads.head import Head
-from hachimachi.player.column_samplers import PlayedGrid
+from hachimachi.player.column_samplers import CategorySampler, PlayedGrid
 from hachimachi.player.numpy_backbones import NumpyBackbone, Vector
 from hachimachi.player.numpy_heads import NumpyHead
 from hachimachi.sampling import Sampling, draw_bin
@@ -44,25 +43,26 @@ class TorchHead(NumpyHead):
 
     def __init__(self, head: Head, columns: Sequence[Column]) -> None:
         self.head = copy.deepcopy(head).float().cpu().eval()
-        self.columns, self.names = columns, [column.name for column in columns]
-        self.grids = {i: PlayedGrid.of(c) for i, c in enumerate(columns) if not isinstance(c.grid, Categories)}
+        self.names = [column.name for column in columns]
+        self.samplers = [
+            CategorySampler(column.grid) if isinstance(column.grid, Categories) else PlayedGrid.of(column)
+            for column in columns
+        ]
 
     @torch.inference_mode()
     def sample(self, hidden: Vector, last: Sequence[float], sampling: Sampling, random: Random) -> NDArray[np.float64]:  # noqa: ARG002
         """Draw an event column by column, each given those drawn before it."""
         distribution = self.head(torch.from_numpy(hidden)[None])
-        row = torch.full((1, len(self.columns)), math.nan, dtype=torch.float64)
+        row = torch.full((1, len(self.names)), math.nan, dtype=torch.float64)
         for i in sampling.order(self.names, self.head.order):
-            grid, options = self.columns[i].grid, sampling.of(self.names[i])
-            if not isinstance(grid, Categories):
-                bins = self.grids[i].allowed(options.constraint)
-            else:
-                bins = category_bins(grid, options.constraint) if options.constraint else Bins(0, len(grid.values))
-            table = distribution.table(i, row, playable=True)[0, bins.start : bins.stop].double().numpy() * bins.mask
-            index = bins.start + draw_bin(options.weigh(table if table.any() else bins.mask.astype(np.float64)), random)
-            if isinstance(grid, Categories):
-                row[0, i] = grid.values[index]
+            sampler, options = self.samplers[i], sampling.of(self.names[i])
+            table = distribution.table(i, row, playable=True)[0].double().numpy()
+            if isinstance(sampler, CategorySampler):
+                row[0, i] = sampler.draw(table[:-1], options, random)
                 continue
-            value = self.grids[i].spread(index, random)
-            row[0, i] = self.grids[i].confine(value, index, options.constraint, random) if options.constraint else value
+            bins = sampler.allowed(options.constraint)
+            table = table[bins.start : bins.stop] * bins.mask
+            index = bins.start + draw_bin(options.weigh(table if table.any() else bins.mask.astype(np.float64)), random)
+            value = sampler.spread(index, random)
+            row[0, i] = sampler.confine(value, index, options.constraint, random) if options.constraint else value
         return row[0].numpy()

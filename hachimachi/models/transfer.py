@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hachimachi.columns import Categories, Column, UniformGrid
 from hachimachi.errors import HachimachiError
@@ -16,8 +16,7 @@ from hachimachi.models.heads.autoregressive import AutoregressiveHead
 from hachimachi.models.heads.column_distribution import NumberDistribution
 
 PRIOR = 50.0
-"""How many events the histogram of the base counts for beside that of the data, where the shares of a fine-tuned
-column begin."""
+"""How many events a base's histogram counts for beside the data's, where the shares of a fine-tuned column begin."""
 
 
 def adopt_columns(columns: Sequence[Column], base: EventModel) -> tuple[Column, ...]:
@@ -62,21 +61,27 @@ def transfer(base: EventModel, model: EventModel) -> None:
     names = [column.name for column in base.columns]
     pairs = {i: names.index(column.name) for i, column in enumerate(model.columns) if column.name in names}
     kept = {i: j for i, j in pairs.items() if _same_scale(model.columns[i], base.columns[j])}
-    encoded, _ = _match(base.encoder.parts, model.encoder.parts, kept)
+    theirs, own = list[Any](base.encoder.parts), list[Any](model.encoder.parts)
+    encoded, _ = _match(theirs, own, kept)
     heard = torch.tensor([*encoded, *[-1] * (model.encoder.size - len(encoded))])  # (E,)
     hidden = torch.arange(base.backbone.size)
     model.bos.copy_(_gather(base.bos, heard[: len(model.bos)], 0))
-    _copy_backbone(base, model, heard)
-    sources = {part.column: part for part in _list(base.encoder.parts)}
-    for part in _list(model.encoder.parts):
+    state, entry = base.backbone.state_dict(), base.backbone.input_weight
+    if entry:
+        state[entry] = _gather(state[entry], heard, -1)
+    elif heard[: len(model.bos)].tolist() != list(range(len(model.bos))) or len(heard) != base.encoder.size:
+        name = base.parts["backbone"]["name"]
+        raise HachimachiError(f"backbone {name!r} has no input_weight: it cannot begin with a model of other columns")
+    model.backbone.load_state_dict(state)
+    sources = {part.column: part for part in theirs}
+    for part in own:
         if kept.get(part.column) in sources:
             _copy_embedding(sources[kept[part.column]], part)
     head, other = model.head, base.head
-    assert isinstance(head, AutoregressiveHead)
-    assert isinstance(other, AutoregressiveHead)
+    assert isinstance(head, AutoregressiveHead) and isinstance(other, AutoregressiveHead)
     width = other.context_proj.out_features // len(base.columns)
     past = torch.cat([hidden, torch.where(heard < 0, heard, heard + len(hidden))])  # (H + E,)
-    seen, size = _match(other.encoders, head.encoders, kept)
+    seen, size = _match(list(other.encoders), list(head.encoders), kept)
     # what columns see of one another: encodings, and which columns are known
     marks = torch.tensor([*seen, *(size + kept[i] if i in kept else -1 for i in range(len(model.columns)))])  # (G,)
     for i, j in pairs.items():
@@ -95,22 +100,17 @@ def _same_scale(column: Column, base: Column) -> bool:
     return column.reference is not None and column.reference == (base.reference or base)
 
 
-def _match(theirs: nn.ModuleList, own: nn.ModuleList, kept: Mapping[int, int]) -> tuple[list[int], int]:
-    """Return of each number that encoders of columns give which one of the base's it is, -1 for none; and how many the
-    base's give."""
+def _match(theirs: Sequence[Any], own: Sequence[Any], kept: Mapping[int, int]) -> tuple[list[int], int]:
+    """Return which of the base's numbers each one that encoders give is, -1 for none, and how many the base's give."""
     starts, size, match = {}, 0, []
-    for part in _list(theirs):
+    for part in theirs:
         starts[part.column] = size, part.size
         size += part.size
-    for part in _list(own):
+    for part in own:
         start, width = starts.get(kept.get(part.column, -1), (0, 0))
         shared = min(width, part.size)  # one alone may have a flag for what is known, at the end
         match += [*range(start, start + shared), *[-1] * (part.size - shared)]
     return match, size
-
-
-def _list(parts: nn.ModuleList) -> list[Any]:
-    return list(parts)
 
 
 def _gather(weight: Tensor, index: Tensor, dim: int) -> Tensor:
@@ -118,17 +118,6 @@ def _gather(weight: Tensor, index: Tensor, dim: int) -> Tensor:
     shape = [1] * weight.ndim
     shape[dim] = -1
     return weight.index_select(dim, index.clamp_min(0)).masked_fill((index < 0).view(shape), 0.0)
-
-
-def _copy_backbone(base: EventModel, model: EventModel, heard: Tensor) -> None:
-    entry = base.backbone.input_weight
-    state, known = base.backbone.state_dict(), len(model.bos)
-    if entry:
-        state[entry] = _gather(state[entry], heard, -1)
-    elif not torch.equal(heard[:known], torch.arange(known)) or len(heard) != base.encoder.size:
-        name = base.parts["backbone"]["name"]
-        raise HachimachiError(f"backbone {name!r} has no input_weight: it cannot begin with a model of other columns")
-    model.backbone.load_state_dict(state)
 
 
 def _copy_embedding(source: Any, part: Any) -> None:

@@ -6,7 +6,7 @@ import copy
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,8 +62,7 @@ class RowEncoder:
     """Encodes rows, one at a time."""
 
     def __init__(self, columns: Sequence[Column], arrays: Arrays) -> None:
-        self.hears_masked = "encoder.masked" in arrays
-        inputs = [i for i, column in enumerate(columns) if self.hears_masked or not column.feature.masked]
+        inputs = [i for i, c in enumerate(columns) if "encoder.masked" in arrays or not c.feature.masked]
         parts = [(columns[i], f"encoder.parts.{at}") for at, i in enumerate(inputs)]
         writers = [column_writer(column, arrays, part, flag=column.feature.masked) for column, part in parts]
         sizes = [size for size, _ in writers]
@@ -86,8 +85,12 @@ class RowEncoder:
         return self.encoded.copy()  # a backbone may keep it
 
 
+Struck = frozenset[tuple[float, ...]]
+"""The keys that were struck at the instant of the last event."""
+
+
 class Voices:
-    """The keys that were struck at the instant of the last event."""
+    """What tells one key from another, and one instant from the next."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         names = [column.name for column in columns]
@@ -96,17 +99,16 @@ class Voices:
         self.key = [i for i, c in enumerate(columns) if notes and (c.name == "pitch" or isinstance(c.grid, Categories))]
         """Indices of the columns that tell one key from another: pitch, and what plays it."""
         self.instant = self.time.describe()["resolution"] / 2 if self.time else 0.0
-        self.struck: frozenset[tuple[float, ...]] = frozenset()
 
-    def observe(self, row: Sequence[float]) -> None:
-        """Take in one event, D values; a time that is not known (NaN) counts as 0."""
-        if self.key:
-            earlier = frozenset() if row[0] >= self.instant else self.struck
-            self.struck = earlier | {tuple(row[i] for i in self.key)}
+    def observe(self, struck: Struck, row: Sequence[float]) -> Struck:
+        """Return what is struck after one event more, D values; a time that is not known (NaN) counts as 0."""
+        if not self.key:
+            return struck
+        return (frozenset() if row[0] >= self.instant else struck) | {tuple(row[i] for i in self.key)}
 
-    def repeats(self, row: Sequence[float] | NDArray[np.float64]) -> bool:
-        """Return whether an event, D values, strikes a key again at the instant at which it was struck."""
-        return bool(self.struck) and not row[0] >= self.instant and tuple(row[i] for i in self.key) in self.struck
+    def repeats(self, struck: Struck, row: NDArray[np.float64]) -> bool:
+        """Return whether an event, shape (D,), strikes a key again at the instant at which it was struck."""
+        return bool(struck) and not row[0] >= self.instant and tuple(row[i] for i in self.key) in struck
 
     def later(self, sampling: Sampling) -> Sampling:
         """Return how to draw an event that does not come at this instant, if its time may be otherwise."""
@@ -119,9 +121,12 @@ class Voices:
         return limited
 
 
+Latest = Mapping[tuple[float, ...], Sequence[float]]
+"""The last event of each combination of categories, where steps are limited."""
+
+
 class Steps:
-    """How far the values of controllers may move from the previous event of the same categories: as far as they did in
-    training. Notes leap as they like."""
+    """How far controllers may move from the previous event of the same categories: as in training. Notes may leap."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.limits: list[tuple[int, str, float, float, float, float]] = []
@@ -131,17 +136,14 @@ class Steps:
                 ends = [(grid.low + end) * grid.resolution for end in column.played]
                 self.limits.append((i, column.name, *column.played_steps, ends[0], ends[1]))
         self.categories = [i for i, column in enumerate(columns) if isinstance(column.grid, Categories)]
-        self.previous: Mapping[tuple[float, ...], Sequence[float]] = {}
-        """The last event of each combination of categories."""
 
-    def observe(self, row: Sequence[float]) -> None:
-        """Take in one event, D values."""
-        if self.limits:
-            self.previous = {**self.previous, tuple(row[i] for i in self.categories): row}
+    def observe(self, latest: Latest, row: Sequence[float]) -> Latest:
+        """Return the last events after one more, D values."""
+        return {**latest, tuple(row[i] for i in self.categories): row} if self.limits else latest
 
-    def clip(self, row: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+    def clip(self, latest: Latest, row: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         """Return an event, shape (D,), with no value beyond its farthest step; constrained columns stay as they are."""
-        previous = self.previous.get(tuple(row[i] for i in self.categories)) if self.limits else None
+        previous = latest.get(tuple(row[i] for i in self.categories)) if self.limits else None
         if previous is None:
             return row
         clipped = row
@@ -179,42 +181,32 @@ class Player:
         self.model = model  # what it plays: a torch model, or what a file holds
         self.columns = tuple(model.columns)  # what the model knows of each value of a row, D of them, time included
         self.temporal = self.columns[0].name == TIME  # whether rows begin with an inter-event time
+        columns = self.columns[self.temporal :]
+        self.features: tuple[Feature, ...] = tuple(column.feature for column in columns)  # time left out
+        self.constants: dict[int, float] = {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
+        """Features that had one value only in training, by index, and the value."""
         self.sampling = choose_sampling(temperature, sampling)
         self.sampling.check(self.columns)
         self.random = Random(seed)
         stored = isinstance(model, StoredModel)
         # in double precision: what is made of weights is rounded once
         arrays = {n: a.astype(np.float64) for n, a in model.arrays.items()} if stored else to_arrays(model.eval())
+        self.hears_masked = "encoder.masked" in arrays  # whether masked features of past events are inputs where known
         self.encoder = RowEncoder(self.columns, arrays)
-        self.backbone = numpy_backbone(model.parts["backbone"], arrays, None if stored else model.backbone)
+        backbone, head = (None, None) if stored else (model.backbone, model.head)
+        self.backbone: NumpyBackbone = playing_form("backbone", model.parts, arrays, backbone)
         # counted from the end of what the head predicts from, so that the size of the backbone does not matter
         previous = {
             i: start - len(self.encoder.encoded)
             for i, start in self.encoder.starts.items()
             if isinstance(self.columns[i].grid, UniformGrid) and not self.columns[i].feature.masked
         }
-        head = None if stored else model.head
-        self.head = numpy_head(model.parts["head"], self.columns, previous, arrays, head)
+        self.head: NumpyHead = playing_form("head", model.parts, arrays, head, self.columns, previous)
         self.bos = as_array(np.append(arrays["bos"], arrays["encoder.augmented"]))
         if len(self.bos) != len(self.encoder.encoded):  # of a file that misdescribes its columns
             raise ValueError(f"events of {len(self.encoder.encoded)} numbers after a first of {len(self.bos)}")
+        self.voices, self.steps = Voices(self.columns), Steps(self.columns)
         self.reset()
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The features of an event, time left out."""
-        return tuple(column.feature for column in self.columns[self.temporal :])
-
-    @property
-    def hears_masked(self) -> bool:
-        """Whether masked features of past events are inputs, where they are known."""
-        return self.encoder.hears_masked
-
-    @property
-    def constants(self) -> dict[int, float]:
-        """Features that had one value only in training, by index, and the value."""
-        columns = self.columns[self.temporal :]
-        return {i: c.constant for i, c in enumerate(columns) if c.constant is not None}
 
     @property
     def moment(self) -> tuple[float, int]:
@@ -227,73 +219,64 @@ class Player:
 
     def reset(self) -> None:
         """Go back to the learned start state."""
-        self.voices, self.steps = Voices(self.columns), Steps(self.columns)
-        self._advance(self.bos, [math.nan] * len(self.columns), self.backbone.initial_state(), (0.0, -1))
+        unknown = [math.nan] * len(self.columns)
+        self._advance(self.bos, unknown, self.backbone.initial_state(), (0.0, -1), frozenset(), {})
 
     def observe(self, row: NDArray[np.float64]) -> None:
         """Take in one event; NaN stands for what is not known, as of a masked feature of what somebody else plays."""
-        values = row.tolist()
-        self.voices.observe(values)
-        self.steps.observe(values)
-        elapsed, index = self.state.moment
+        values, state = row.tolist(), self.state
+        elapsed, index = state.moment
         timed = self.temporal and index >= 0 and not math.isnan(values[0])  # zero is at the first event
         moment = elapsed + (values[0] if timed else 0.0), index + 1
-        self._advance(self.encoder(values, moment), values, self.state.backbone, moment)
+        struck, latest = self.voices.observe(state.struck, values), self.steps.observe(state.latest, values)
+        self._advance(self.encoder(values, moment), values, state.backbone, moment, struck, latest)
 
     def sample(self) -> NDArray[np.float64]:
         """Draw a next event; the state stays as it is. One that strikes a key again at the same instant, or moves a
-        controller further than it ever did in training, is drawn again; after some tries the key is struck later, and
-        the controller moves as far as it may."""
+        controller further than in training, is drawn again; after some tries it is struck later, or moves less far."""
         state, sampling = self.state, self.sampling
         row = self.head.sample(state.hidden, state.last, sampling, self.random)
         for _ in range(REDRAWS):
-            if not self.voices.repeats(row) and self.steps.clip(row, sampling) is row:
+            if not self.voices.repeats(state.struck, row) and self.steps.clip(state.latest, row, sampling) is row:
                 return row
             row = self.head.sample(state.hidden, state.last, sampling, self.random)
-        if self.voices.repeats(row):
+        if self.voices.repeats(state.struck, row):
             row = self.head.sample(state.hidden, state.last, self.voices.later(sampling), self.random)
-        return self.steps.clip(row, sampling)
+        return self.steps.clip(state.latest, row, sampling)
 
     def reseed(self, seed: int | None) -> None:
         """Start the random numbers anew; ``None`` for a different start each time."""
         self.random.seed(seed)
 
-    def remember(self) -> Memory:
+    def remember(self) -> PlayerState:
         """Return the state, to come back to with :meth:`recall`."""
-        return Memory(self.state, self.voices.struck, self.steps.previous)
+        return self.state
 
-    def recall(self, memory: Memory) -> None:
-        """Go back to the state of a memory of this model; sampling and random numbers stay as they are."""
-        self.state, self.voices.struck, self.steps.previous = memory
+    def recall(self, memory: PlayerState) -> None:
+        """Go back to a state of this or another player of the model; sampling and random numbers stay as they are."""
+        self.state = memory
 
     def fork(self, seed: int | None) -> Player:
         """Return a player in the same state that goes on by itself, with random numbers of its own."""
         twin = copy.copy(self)  # states are never written to, and what else is shared holds nothing between two calls
-        twin.voices, twin.steps, twin.random = copy.copy(self.voices), copy.copy(self.steps), Random(seed)
+        twin.random = Random(seed)
         return twin
 
-    def _advance(self, encoded: Vector, last: Sequence[float], state: Any, moment: tuple[float, int]) -> None:
+    def _advance(self, encoded: Vector, last: Sequence[float], state: Any, *others: Any) -> None:
         hidden, state = self.backbone.step(encoded, state)
-        self.state = PlayerState(last, np.concatenate((hidden, encoded)), state, moment)
+        self.state = PlayerState(last, np.concatenate((hidden, encoded)), state, *others)
 
 
 class PlayerState(NamedTuple):
-    """What a player has observed, as far as the model needs it to go on. Never written to, so forks share it."""
+    """What a player has observed, as far as it needs it to go on. Never written to, so forks share it."""
 
     last: Sequence[float]  # the raw values of the previous event, shape (D,), NaN where there was none
     hidden: Vector
     """What the head predicts from: the backbone's hidden vector and the last encoded event, shape (H + E,)."""
     backbone: Any  # the state of the :class:`~hachimachi.player.numpy_backbones.NumpyBackbone`
     moment: tuple[float, int]  # seconds and events since the first one
-
-
-class Memory(NamedTuple):
-    """A player's state. Never written to, and of use to every player of the model."""
-
-    state: PlayerState
-    struck: frozenset[tuple[float, ...]]  # the keys that were struck at the instant of the last event
-    previous: Mapping[tuple[float, ...], Sequence[float]]
-    """The last event of each combination of categories, where steps are limited."""
+    struck: Struck
+    latest: Latest
 
 
 def to_arrays(module: nn.Module) -> Arrays:
@@ -301,61 +284,45 @@ def to_arrays(module: nn.Module) -> Arrays:
     return {name: weight.detach().cpu().double().numpy() for name, weight in module.state_dict().items()}
 
 
+NUMPY_FORMS: dict[str, Mapping[str, Any]] = {"backbone": NUMPY_BACKBONES, "head": NUMPY_HEADS}
+
+
 def has_numpy_form(parts: Mapping[str, Mapping[str, Any]]) -> bool:
     """Return whether a model of these parts can be played without torch."""
-    forms = {"backbone": NUMPY_BACKBONES, "head": NUMPY_HEADS}
-    return all(parts.get(kind, {}).get("name") in known for kind, known in forms.items())
+    return all(parts.get(kind, {}).get("name") in known for kind, known in NUMPY_FORMS.items())
 
 
-def numpy_backbone(part: Mapping[str, Any], arrays: Arrays, module: nn.Module | None = None) -> NumpyBackbone:
-    """Return a backbone, a name and options, for playing: by its own ``stepper``, in NumPy, or else by torch's step."""
-    if stepper := getattr(module, "stepper", None):
-        return stepper()
-    if part["name"] in NUMPY_BACKBONES:
-        return NUMPY_BACKBONES[part["name"]](_within(arrays, "backbone."), **_options(part))
-    from hachimachi.models.torch_player import TorchBackbone
-
-    return TorchBackbone(module)  # pyright: ignore[reportArgumentType]
-
-
-def numpy_head(
-    part: Mapping[str, Any],
-    columns: Sequence[Column],
-    previous: dict[int, int],
+def playing_form(
+    kind: str,
+    parts: Mapping[str, Mapping[str, Any]],
     arrays: Arrays,
     module: nn.Module | None = None,
-) -> NumpyHead:
-    """Return a head, a name and options, for playing: by its own ``sampler``, in NumPy, or else by torch's tables. In
-    what it predicts from, the previous value of column i stands at ``previous[i]``."""
-    if sampler := getattr(module, "sampler", None):
-        return sampler()
-    if part["name"] in NUMPY_HEADS:
-        return NUMPY_HEADS[part["name"]](columns, previous, _within(arrays, "head."), **_options(part))
-    from hachimachi.models.torch_player import TorchHead
+    columns: Sequence[Column] = (),
+    previous: Mapping[int, int] | None = None,
+) -> Any:
+    """Return the backbone or the head of a model for playing: what its own ``stepper`` or ``sampler`` returns, its form
+    in NumPy, or else one of torch. In what a head predicts from, column i's previous value stands at ``previous[i]``.
+    """
+    if own := getattr(module, "stepper" if kind == "backbone" else "sampler", None):
+        return own()
+    options, context = dict(parts[kind]), () if kind == "backbone" else (columns, previous)
+    if form := NUMPY_FORMS[kind].get(options.pop("name")):
+        prefix = f"{kind}."
+        within = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        return form(*context, arrays=within, **options)
+    from hachimachi.models.torch_player import TorchBackbone, TorchHead
 
-    return TorchHead(module, columns)  # pyright: ignore[reportArgumentType]
-
-
-def _options(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in part.items() if key != "name"}
-
-
-def _within(arrays: Arrays, prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return TorchBackbone(module) if kind == "backbone" else TorchHead(module, columns)  # pyright: ignore[reportArgumentType]
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch, if it is loaded, use one thread: steps of playing are too small to share, waiting for a core costs."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if torch:
-        torch.set_num_threads(1)
-    try:
+    with ExitStack() as stack:
+        if torch := sys.modules.get("torch"):
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
         yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)
 
 
 @contextmanager

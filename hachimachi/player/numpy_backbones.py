@@ -43,20 +43,12 @@ def sigmoid_(x: Vector) -> Vector:
     return x
 
 
-class NormStats:
-    """Mean and inverse standard deviation of a vector, as a layer norm takes them (Ba et al. 2016,
-    https://arxiv.org/abs/1607.06450)."""
-
-    EPS = 1e-5
-
-    def __init__(self, size: int) -> None:
-        self.size, self.share = size, np.full(size, 1 / size, dtype=np.float32)
-
-    def __call__(self, x: Vector) -> tuple[float, float]:
-        """Return both for x, shape (H,)."""
-        mean = float(x.dot(self.share))
-        variance = max(float(x.dot(x)) / self.size - mean * mean, 0.0)
-        return mean, 1 / math.sqrt(variance + self.EPS)
+def norm_stats(x: Vector, share: Vector) -> tuple[float, float]:
+    """Return mean and inverse standard deviation of x, shape (H,), as a layer norm takes them (Ba et al. 2016,
+    https://arxiv.org/abs/1607.06450), given a vector of 1 / H: a product is the quickest sum."""
+    mean = float(x.dot(share))
+    variance = max(float(x.dot(x)) / len(x) - mean * mean, 0.0)
+    return mean, 1 / math.sqrt(variance + 1e-5)
 
 
 class NumpyLayerNorm:
@@ -64,11 +56,11 @@ class NumpyLayerNorm:
 
     def __init__(self, arrays: Arrays, name: str) -> None:
         self.gain, self.shift = as_array(arrays[f"{name}.weight"]), as_array(arrays[f"{name}.bias"])
-        self.stats = NormStats(len(self.gain))
+        self.share = np.full_like(self.gain, 1 / len(self.gain))
 
     def __call__(self, x: Vector) -> Vector:
         """Return the normed x, shape (H,), as a new vector."""
-        mean, scale = self.stats(x)
+        mean, scale = norm_stats(x, self.share)
         out = x - mean
         out *= scale
         out *= self.gain
@@ -83,19 +75,19 @@ class FusedLinear:
 
     def __init__(self, arrays: Arrays, name: str, norm: str | None = None) -> None:
         weight, bias = (arrays[f"{name}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-        self.stats = None
+        self.share = None
         if norm is not None:
             bias = bias + weight @ arrays[f"{norm}.bias"]
             weight = weight * arrays[f"{norm}.weight"]
             weight = weight - weight.mean(1, keepdims=True)
-            self.stats = NormStats(weight.shape[1])
+            self.share = np.full(weight.shape[1], 1 / weight.shape[1], dtype=np.float32)
         self.weight, self.bias = as_array(weight.T), as_array(bias)
 
     def __call__(self, x: Vector) -> Vector:
         """Return the product for x, shape (in,), as a new vector, shape (out,)."""
         out = x.dot(self.weight)
-        if self.stats is not None:
-            out *= self.stats(x)[1]
+        if self.share is not None:
+            out *= norm_stats(x, self.share)[1]
         out += self.bias
         return out
 

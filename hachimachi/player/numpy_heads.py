@@ -36,8 +36,7 @@ def symexp(x: float) -> float:
 def column_writer(
     column: Column, arrays: Mapping[str, np.ndarray], prefix: str, *, flag: bool = False
 ) -> tuple[int, Write]:
-    """Return the width of a column's encoding, and what writes it, by the weights under a prefix; a ``flag`` at its end
-    tells whether the value is known."""
+    """Return the width of a column's encoding and what writes it, by weights under a prefix; ``flag`` adds: known."""
     embedding = arrays.get(f"{prefix}.embedding.weight")
     rows = [] if embedding is None else list(as_array(embedding))
     grid = column.grid

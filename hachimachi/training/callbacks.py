@@ -6,10 +6,10 @@ import copy
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -31,10 +31,6 @@ from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
 from hachimachi.training.limits import Limits
 from hachimachi.training.module import EventModule, tag
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from torch.utils.tensorboard import SummaryWriter
 
 OFTEN = 0.1  # seconds between two moves of the bar
 SELDOM = 10.0  # seconds between two lines of progress where there is no terminal
@@ -94,7 +90,8 @@ class KeepBest(L.Callback):
         with suppress(HachimachiError):  # gone, or no longer a model
             kept = read_summary(self.path)
             score = kept.get("val_nll", state_dict["best"])  # older files do not say
-            if _fingerprint(kept) == _fingerprint(self.summary) and score <= state_dict["best"]:
+            was, now = (summary.get("data", {}).get("fingerprint") for summary in (kept, self.summary))
+            if was == now and score <= state_dict["best"]:
                 self.best = score
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -107,10 +104,6 @@ class KeepBest(L.Callback):
             save_model(module.played, self.path)
 
 
-def _fingerprint(summary: Mapping[str, Any]) -> str | None:
-    return summary.get("data", {}).get("fingerprint")
-
-
 class Baseline(L.Callback):
     """Logs the marginal baseline, nats by column name, beside every validation score, in total and by column."""
 
@@ -119,10 +112,16 @@ class Baseline(L.Callback):
         self.values["marginal/nll"] = sum(marginals.values())
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Have TensorBoard draw it into the charts of what is to stay below it."""
+        """Put it into one chart with training and held-out nats, under "Custom Scalars" of TensorBoard."""
         if logger := find_board(trainer):
             assert isinstance(pl_module, EventModule)
-            lay_out_charts(logger.experiment, [column.name for column in pl_module.model.columns])
+            lines = ("train", "val", "marginal")
+            charts = {"total": [f"{line}/nll" for line in lines]}
+            charts |= {each.name: [tag(line, each.name) for line in lines] for each in pl_module.model.columns}
+            # TensorBoard takes tags for patterns
+            patterns = {title: [f"^{re.escape(name)}$" for name in names] for title, names in charts.items()}
+            charts = {title: ["Multiline", names] for title, names in patterns.items()}
+            logger.experiment.add_custom_scalars({"nats per event": charts})
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Log the same values again, so that they draw a line."""
@@ -156,7 +155,7 @@ class TrainingProgress(L.Callback):
         now = time.monotonic()
         if self.bar.live.is_started and now - self.moved > OFTEN:
             self.moved = now
-            self.bar.update(self.task, completed=self._used(trainer))
+            self._move(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Show the progress."""
@@ -190,12 +189,12 @@ class TrainingProgress(L.Callback):
         score, seconds = score_of(trainer), time.monotonic() - self.started
         if self.losses:
             self.train = float(torch.stack(self.losses).mean())
+            self.losses.clear()
         self.line = Text(f"epoch {epochs_of(trainer):4d} {seconds:4.0f} s  train {self.train:.2f}")
         if score is not None:
             self.line.append(f"  held out {score:.2f}  best {self.keep.best:.2f}  baseline {self.marginal:.2f}")
-        self.losses.clear()
         if self.bar.live.is_started:
-            self.bar.update(self.task, completed=self._used(trainer), description=self.line.plain)
+            self._move(trainer, self.line.plain)
         elif time.monotonic() - self.printed > SELDOM:
             self._print()
 
@@ -204,9 +203,10 @@ class TrainingProgress(L.Callback):
             self.console.print(self.line)
         self.line, self.printed = None, time.monotonic()
 
-    def _used(self, trainer: L.Trainer) -> float:
+    def _move(self, trainer: L.Trainer, description: str | None = None) -> None:
         minutes = (time.monotonic() - self.started) / 60
-        return self.limits.used(epochs_of(trainer), trainer.global_step, minutes)
+        used = self.limits.used(epochs_of(trainer), trainer.global_step, minutes)
+        self.bar.update(self.task, completed=used, description=description)
 
 
 class SameBatches(L.Callback):
@@ -227,8 +227,6 @@ EVENTS = 200  # events in a piano roll
 COUNTED = 500  # events whose values are counted
 SECONDS = 10.0  # seconds that sound at most
 RATE = 11025  # samples of sound in a second: to judge, not to enjoy, so that a run's log stays small
-GROUPS = ("dataset", "augment", "model", "head", "optimizer")
-"""Groups of the config that are logged as hyper-parameters."""
 
 
 class Pictures(L.Callback):
@@ -260,14 +258,15 @@ class Pictures(L.Callback):
         """Log how a model plays: a piano roll or traces, sound, how often values occur; nothing if it has diverged."""
         if self.logger is None or not all(weight.isfinite().all() for weight in model.parameters()):
             return
-        from hachimachi.plot import compare, is_notes
+        from hachimachi.plot import compare, is_notes, to_pixels
 
         player = copy.deepcopy(model).cpu()
         if player.bos.dtype in (torch.float16, torch.bfloat16):
             player = player.float()
         whole = generate(player, COUNTED, seed=0)
         made, seconds = whole[:EVENTS], self.real.seconds if self.real.temporal else None
-        self._draw("playing", compare(self.real, made, seconds=seconds))
+        pixels = to_pixels(compare(self.real, made, seconds=seconds))
+        self.logger.experiment.add_image("playing", pixels, self.step, dataformats="HWC")
         for name, rows in (("generated", whole.rows()), ("real", self.held_out.all_rows())):
             for column, values in zip(model.columns, rows.T, strict=True):
                 if len(known := values[~np.isnan(values)]):
@@ -290,7 +289,7 @@ class Pictures(L.Callback):
         self.logger.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)}, self.step)
         config = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(config, dict)
-        options = {name: config[name] for name in (*GROUPS, "seed")}
+        options = {name: config[name] for name in ("dataset", "augment", "model", "head", "optimizer", "seed")}
         scores = {"nll": score, "gain": gain, "collapsed": playing.collapsed / len(playing.generated)}
         if playing.copying:
             copies = playing.copying.generated
@@ -301,12 +300,6 @@ class Pictures(L.Callback):
         scores |= {each.name: each.generated for each in as_learned if math.isfinite(each.generated)}
         self.logger.log_hyperparams(options, {f"score/{name}": value for name, value in scores.items()}, self.step)
         self.logger.experiment.close()
-
-    def _draw(self, tag: str, figure: Figure) -> None:
-        from hachimachi.plot import to_pixels
-
-        assert self.logger is not None
-        self.logger.experiment.add_image(tag, to_pixels(figure), self.step, dataformats="HWC")
 
     def _sound(self, tag: str, notes: EventSequence) -> None:
         from hachimachi.io.wav import synthesize
@@ -320,13 +313,3 @@ def find_board(trainer: L.Trainer) -> TensorBoardLogger | None:
     """Return the logger for TensorBoard, if there is one and this is the process that writes."""
     found = (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger))
     return next(found, None) if trainer.is_global_zero else None
-
-
-def lay_out_charts(board: SummaryWriter, columns: Sequence[str]) -> None:
-    """Put train, held-out and baseline nats into one chart, in total and for each column, under "Custom Scalars"."""
-    lines = ("train", "val", "marginal")
-    charts = {"total": [f"{line}/nll" for line in lines]}
-    charts |= {column: [tag(line, column) for line in lines] for column in columns}
-    # TensorBoard takes tags for patterns
-    patterns = {title: [f"^{re.escape(name)}$" for name in names] for title, names in charts.items()}
-    board.add_custom_scalars({"nats per event": {title: ["Multiline", names] for title, names in patterns.items()}})

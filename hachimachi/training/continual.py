@@ -51,8 +51,7 @@ as much again on three performances, and what is best comes within a few dozen s
 @dataclass(frozen=True)
 class LearningOutcome:
     """What came of learning, in nats per event: on the end of what was played, of the new model and of the one that
-    plays; on what was known, of the new one and of the one that all began with. ``own``: Whether that is training data
-    and was not generated."""
+    plays; on what was known (``own`` training data, or generated), of the new one and of the one all began with."""
 
     new: float
     known_new: float

@@ -143,6 +143,8 @@ class EventDataModule(L.LightningDataModule):
     """
 
     parts: DataSplit
+    train: Collection  # what is learned from
+    valid: Collection  # what is held out
     columns: tuple[Column, ...]
     progress: Progress  # wraps the list of files, to show how far reading is
     remarks: list[str]
@@ -187,6 +189,7 @@ class EventDataModule(L.LightningDataModule):
         else:
             parts = hold_out(sequences, self.valid_fraction, self.seed)
         self.parts = shorten(parts, self.limit_events, self.seed)
+        self.train, self.valid = self.parts.train, self.parts.valid
         self.columns = fit_columns(self.train, self.feature)
         self.clock = self._decide_clock()
         self.remarks = report.lines() + self.parts.notes
@@ -224,16 +227,6 @@ class EventDataModule(L.LightningDataModule):
         train, resolution = list(self.train), float(self.columns[0].describe()["resolution"])
         clock = fit_clock(train, resolution)
         return clock if self._clock or predicts(clock, train, list(self.valid), resolution) else None
-
-    @property
-    def train(self) -> Collection:
-        """What is learned from."""
-        return self.parts.train
-
-    @property
-    def valid(self) -> Collection:
-        """What is held out."""
-        return self.parts.valid
 
     @cached_property
     def valid_sample(self) -> Collection:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import lightning as L
@@ -47,12 +48,10 @@ def is_first() -> bool:
 
 def count(cfg: DictConfig) -> int:
     """Return how many processes a run wants on all machines: one a device."""
-    devices = cfg.trainer.devices
-    if devices == "auto":
+    here = cfg.trainer.devices
+    if here == "auto":
         here = max(1, torch.cuda.device_count()) if cfg.trainer.accelerator != "cpu" else 1
-    else:
-        here = devices if isinstance(devices, int) else len(devices)
-    return here * cfg.trainer.num_nodes
+    return (here if isinstance(here, int) else len(here)) * cfg.trainer.num_nodes
 
 
 def agree(value: Value) -> Value:
@@ -62,17 +61,6 @@ def agree(value: Value) -> Value:
     values = [value]
     torch.distributed.broadcast_object_list(values, 0)
     return values[0]
-
-
-def end_with_parent() -> None:
-    """End this process when its parent has ended: it would wait for its message for half an hour."""
-
-    def watch(parent: int) -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 
 class LaunchedProcesses(L.Callback):
@@ -89,8 +77,14 @@ class LaunchedProcesses(L.Callback):
 
     def __enter__(self) -> LaunchedProcesses:
         self.environment = dict(os.environ)
+
+        def end_with(parent: int) -> None:  # it would wait for its message for half an hour
+            while os.getppid() == parent:
+                time.sleep(1.0)
+            os._exit(1)
+
         if not is_first():
-            end_with_parent()
+            threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         return self
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -107,10 +101,8 @@ class LaunchedProcesses(L.Callback):
         self.observed.clear()
         deadline = time.monotonic() + (GRACE if error is None else 1.0)
         for process in self.processes:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                continue
         failed = [(i, each.returncode) for i, each in enumerate(self.processes, start=1) if each.returncode]
         for process in self.processes:
             process.kill()

@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from hachimachi import bases
 from hachimachi.bases import find_base, list_bases
 from hachimachi.checkpoint import load_model
-from hachimachi.columns import Column
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence
@@ -50,9 +49,7 @@ class Start:
         self, data: EventDataModule, backbone: dict[str, Any], head: dict[str, Any], size: int, *, hear_masked: bool
     ) -> EventModel:
         """Return a model for data that has learned what the base has; ``size`` numbers say how windows are augmented.
-
-        Backbone and head are those of the base but for their dropout.
-        """
+        Backbone and head are those of the base but for their dropout."""
         assert self.base is not None
         columns = adopt_columns(data.columns, self.base)
         model = build_model(data.train, backbone, head, columns, size, hear_masked=hear_masked)
@@ -78,7 +75,9 @@ def choose_start(cfg: DictConfig, data: EventDataModule) -> Start:
     if not reason and count_processes(cfg) > 1:
         reason = "it trains on several devices"
     found = {name: load_model(find_base(name) or "") for name in list_bases()} if not reason else {}
-    fitting = {name: base for name, base in found.items() if _fits(data.columns, base)}
+    adopted = {name: adopt_columns(data.columns, base) for name, base in found.items()}
+    known = {name: {column.name for column in columns if column.reference} for name, columns in adopted.items()}
+    fitting = {name: base for name, base in found.items() if {"time", "pitch"} <= known[name]}
     if not reason and not fitting:
         reason = "no base model has the steps of time and pitch of this data"
     if not reason and data.repetition >= LITERAL:
@@ -86,8 +85,7 @@ def choose_start(cfg: DictConfig, data: EventDataModule) -> Start:
     if reason:
         return Start(line=f"Begins from scratch: {reason}")
     held_out = list(data.valid_sample if data.valid else data.train)[:1]
-    nats = {name: _score(base, data, held_out) for name, base in fitting.items()}
-    name = min(nats, key=lambda each: nats[each])
+    name = min(fitting, key=lambda each: _score(fitting[each], data, held_out))
     return describe_base(fitting[name], name, chosen=True)
 
 
@@ -141,11 +139,6 @@ def _find_contradiction(cfg: DictConfig) -> str:
             if key != "dropout" and value is not None and value != OmegaConf.select(plain, str(key)):
                 return f"{group}.{key}={value} is named" if key != "name" else f"{group}={value} is named"
     return ""
-
-
-def _fits(columns: Sequence[Column], base: EventModel) -> bool:
-    adopted = {column.name for column in adopt_columns(columns, base) if column.reference}
-    return {"time", "pitch"} <= adopted
 
 
 def _score(base: EventModel, data: EventDataModule, sequences: Sequence[EventSequence]) -> float:

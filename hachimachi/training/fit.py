@@ -187,7 +187,11 @@ def _learn(
         module.played.summary = summary  # which a checkpoint has too
         done = check_checkpoint(cfg.ckpt_path, module.played, limits.epochs) if cfg.ckpt_path else 0
         if is_first():  # not before it is known that a run can go on in its folder
-            _write_origin(cfg, summary, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+            origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
+            origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
+            (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
         introduce(console, composed, data, module.model, limits, augmentation, start.line)
 
         keep, stop, pictures = KeepBest(Path(cfg.output), summary), StopGracefully(limits.minutes), Pictures(data)
@@ -210,14 +214,14 @@ def _learn(
             raise HachimachiError(f"training diverged before there was a model to keep; {advice}")
 
         ended = ended and (stop.reason or stop.requested or ended)  # Lightning calls both SIGTERM
-        run = Run(keep.path, folder, interrupted=ended, diverged=keep.diverged)
-        run = replace(run, weights=module.model.parameter_count, events=data.events)
+        size: dict[str, Any] = {"weights": module.model.parameter_count, "events": data.events}
+        run = Run(keep.path, folder, interrupted=ended, diverged=keep.diverged, **size)
         if is_first():
             run = _score(run, data, test, augmentation, module.global_step, start.heard)
             scores = {"score/nll": run.score, "score/gain": run.marginal - run.score, "score/test": run.test}
+            scores = {name: value for name, value in scores.items() if math.isfinite(value)}
             for logger in loggers:
-                finite = {name: value for name, value in scores.items() if math.isfinite(value)}
-                logger.log_metrics(finite, trainer.global_step)
+                logger.log_metrics(scores, trainer.global_step)
                 logger.save()
         if run.playing:
             pictures.conclude(cfg, run.model, run.score, run.marginal - run.score, run.playing)
@@ -252,14 +256,6 @@ def _decide(cfg: DictConfig, data: EventDataModule, limits: Limits, start: Start
     return cfg
 
 
-def _write_origin(cfg: DictConfig, summary: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    origin = {key: summary[key] for key in ("data", "versions", "platform", "git", "date")}
-    origin["data"] = {key: value for key, value in origin["data"].items() if key != "openings"}
-    (folder / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-
-
 def _build_module(
     cfg: DictConfig,
     data: EventDataModule,
@@ -271,12 +267,11 @@ def _build_module(
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
     clock = data.clock.numbers if data.clock else None
-    parts = _given(cfg.model), _given(cfg.head)
+    parts, size, hear_masked = (_given(cfg.model), _given(cfg.head)), augmentation.size, cfg.dataset.hear_masked
     if start.base is not None:
-        model = start.build(data, *parts, augmentation.size, hear_masked=cfg.dataset.hear_masked)
+        model = start.build(data, *parts, size, hear_masked=hear_masked)
     else:
-        options = {"clock": clock, "hear_masked": cfg.dataset.hear_masked}
-        model = build_model(data.train, *parts, data.columns, augmentation.size, **options)
+        model = build_model(data.train, *parts, data.columns, size, clock, hear_masked=hear_masked)
     options = {key: cfg.optimizer[key] for key in ("lr", "weight_decay", "average")}
     options |= {"augmentation": augmentation, "schedule": schedule, "compiled": cfg.trainer.compile}
     return EventModule(model, **options, optimizer=build_optimizer(cfg))
@@ -305,25 +300,17 @@ def _summarize(composed: DictConfig, cfg: DictConfig, data: EventDataModule) -> 
 
 
 def _score(
-    run: Run,
-    data: EventDataModule,
-    test: Collection | None,
-    augmentation: WindowAugmentation,
-    steps: int,
-    heard: bool,
+    run: Run, data: EventDataModule, test: Collection | None, augmentation: WindowAugmentation, steps: int, heard: bool
 ) -> Run:
     """Score the model in the file, evaluate how it plays if it is to be heard, and store both and the verdict there.
-
-    Steps are those of the whole run: a model that was at its best at the end might have become better.
-    """
+    Steps are those of the whole run: a model that was at its best at the end might have become better."""
     if not run.path.is_file():
         return run
     model = run.model
     summary = model.summary
     if "held_out" in summary:  # a run that went on found nothing better than what had been scored before
         scored, kept = summary["held_out"], summary.get("kept", {})
-        score, marginal = scored["nats_per_event"], scored["marginal"]
-        run = replace(run, score=score, marginal=marginal, kept=kept)
+        run = replace(run, score=scored["nats_per_event"], marginal=scored["marginal"], kept=kept)
     elif data.valid:
         kept = summary["kept"] = shrink(model, data.valid_sample)
         result = evaluate(model, data.scored_sample)
@@ -333,17 +320,14 @@ def _score(
         if heard and not run.interrupted:
             source = list(sample(data.train, SCORED, data.seed))
             playing = evaluate_playing(model, data.scored_sample, play_briefly(model, cut_primers(source)), source)
-            texts = {"sentence": playing.sentence(), "warning": playing.warning()}
-            summary["playing"] = playing.to_json() | texts
+            summary["playing"] = playing.to_json() | {"sentence": playing.sentence(), "warning": playing.warning()}
         varied, improving = augmentation.names(model.columns) if augmentation else [], summary["steps"] > LATE * steps
-        verdict = judge(
-            result.gain, result.gain_stderr, playing, events=data.events, varied=varied, improving=improving
-        )
-        summary["verdict"] = {"grade": verdict.grade, "advice": list(verdict.advice)}
-        summary |= {"varied": varied, "improving": improving}
-        score, marginal = result.nats_per_event, result.marginal_nats_per_event
-        run = replace(run, score=score, marginal=marginal, playing=playing, kept=kept, verdict=verdict)
-        run = replace(run, gain_stderr=result.gain_stderr)
+        found = {"varied": varied, "improving": improving}
+        verdict = judge(result.gain, result.gain_stderr, playing, events=data.events, **found)
+        summary |= {"verdict": {"grade": verdict.grade, "advice": list(verdict.advice)}, **found}
+        scores = {"score": result.nats_per_event, "marginal": result.marginal_nats_per_event}
+        scores["gain_stderr"] = result.gain_stderr
+        run = replace(run, **scores, playing=playing, kept=kept, verdict=verdict)
         save_model(model, run.path)
     if test and not run.interrupted:
         result = evaluate(model, test)
@@ -376,15 +360,14 @@ def introduce(
     held = data.valid.events
     events = data.events + held
     where = f"in {count(len(data.valid), 'sequence')}" if data.parts.by_sequence else "at the end"
-    sampled = data.valid_sample.events
-    sampling = f" ({sampled:,} sampled to stop by)" if sampled < held else ""
+    sampling = f" ({sampled:,} sampled to stop by)" if (sampled := data.valid_sample.events) < held else ""
     held_out = f"{held:,} of them held out {where}{sampling}" if held else "none held out"
     console.print(f"{cfg.dataset.path}: {count(events, 'event')}, {held_out}")
     for remark in data.remarks:
         console.print(remark)
     if events < SMALL:
-        advice = "expect little of this model; a few hundred are a start"
-        console.print(f"Only {count(events, 'event')}: {advice}", style="yellow")
+        found = f"Only {count(events, 'event')}"
+        console.print(f"{found}: expect little of this model; a few hundred are a start", style="yellow")
     console.print(column_table(model))
     if beginning:
         print_filled(console, beginning)
@@ -410,8 +393,8 @@ def conclude(console: Console, cfg: DictConfig, run: Run) -> None:
         console.print(f"Stopped by {run.interrupted}; the best model so far is kept. To go on, add")
         console.print(f"ckpt_path={_short(run.folder / 'checkpoints' / 'last.ckpt')}")
     if run.diverged:
-        advice = f"the best before that is kept; try optimizer.lr below {cfg.optimizer.lr:g}"
-        console.print(f"Training diverged, {advice}", style="yellow")
+        advice = f"try optimizer.lr below {cfg.optimizer.lr:g}"
+        console.print(f"Training diverged, the best before that is kept; {advice}", style="yellow")
     if math.isnan(run.score):
         console.print(f"{run.path}: written; nothing was held out, so there is no score")
     else:

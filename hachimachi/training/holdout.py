@@ -66,8 +66,7 @@ def hold_out(sequences: Sequence[EventSequence], fraction: float, seed: int) -> 
     sizes = np.bincount(group, lengths, len(group))
     order = [i for i in np.random.default_rng(seed).permutation(len(lengths)).tolist() if lengths[i] >= 2]
     order = list(dict.fromkeys(group[order].tolist()))
-    drawn: list[int] = []
-    wanted = fraction * whole.events
+    drawn, wanted = list[int](), fraction * whole.events
     for i in order:
         if sizes[i] <= 2 * wanted:  # brings it nearer; what is much too long is passed over
             drawn.append(i)
@@ -165,10 +164,8 @@ def _count(sequences: Collection) -> str:
 
 
 def shorten(parts: DataSplit, most: int | None, seed: int) -> DataSplit:
-    """Limit the events to learn from, `None` for all; what is held out stays, so that scores compare.
-
-    Sequences are drawn by seed; those drawn for fewer events are among those for more.
-    """
+    """Limit the events to learn from, `None` for all; what is held out stays, so that scores compare. Sequences are
+    drawn by seed; those drawn for fewer events are among those for more."""
     lengths = parts.train.lengths.tolist()
     events = sum(lengths)
     if most is None or most == events:
@@ -192,10 +189,8 @@ def draw(lengths: Sequence[int], most: int, seed: int) -> dict[int, int]:
     >>> draw([50, 50, 50], 70, seed=1)
     {0: 50, 1: 20}
     """
-    kept, rest = {}, most
+    kept = {}
     for i in np.random.default_rng(seed).permutation(len(lengths)).tolist():
-        if rest <= 0:
-            break
-        kept[i] = min(lengths[i], rest)
-        rest -= kept[i]
+        kept[i] = min(lengths[i], most)
+        most -= kept[i]
     return {i: kept[i] for i in sorted(kept) if kept[i]}

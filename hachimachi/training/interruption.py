@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from hachimachi.checkpoint import SPEC, WEIGHTS, check_resumable, pick
+from hachimachi.checkpoint import SPEC, WEIGHTS, pick
 from hachimachi.errors import HachimachiError, count
 from hachimachi.models.event_model import EventModel
 from hachimachi.training.data import EventDataModule
@@ -43,10 +43,8 @@ class StopGracefully(L.Callback):
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock, handle the signals, and seed each of several processes for draws of its own.
-
-        A run of several that goes on draws others than it began with: a checkpoint has the random numbers of one.
-        """
+        """Start the clock, handle the signals, and seed each of several processes for draws of its own. A run of
+        several that goes on draws others than it began with: a checkpoint has the random numbers of one."""
         self.started = time.monotonic()
         if trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + trainer.global_rank + trainer.world_size * trainer.global_step)
@@ -194,9 +192,11 @@ def check_checkpoint(path: str, model: EventModel, max_epochs: int | None) -> in
     except Exception as error:  # of any kind, see `read_model`
         raise HachimachiError(f"ckpt_path={path}: damaged, or not a checkpoint (.ckpt)") from error
     if not isinstance(content, dict) or not {SPEC, "state_dict", "optimizer_states", "epoch"} <= set(content):
-        wanted = "expected the checkpoints/last.ckpt of a run"
-        raise HachimachiError(f"ckpt_path={path}: not a checkpoint to go on from; {wanted}")
-    check_resumable(path, content["state_dict"])
+        found = "not a checkpoint to go on from; expected the checkpoints/last.ckpt of a run"
+        raise HachimachiError(f"ckpt_path={path}: {found}")
+    if f"{WEIGHTS}first" in content["state_dict"]:  # a name that has changed since
+        found = "a checkpoint of an earlier hachimachi; it plays, but training cannot go on from it"
+        raise HachimachiError(f"ckpt_path={path}: {found}; train again")
     states = pick(content["state_dict"], WEIGHTS), model.state_dict()
     shapes, expected = ({name: tuple(weight.shape) for name, weight in state.items()} for state in states)
     spec = json.loads(content[SPEC])

@@ -17,8 +17,7 @@ from hachimachi.training.data import EventDataModule
 
 STEPS = 60  # steps of training where nothing is held out to stop by
 MINUTES = (0.75, 14.0)
-"""Least and most minutes of a run by default: with imports and score, a performance stays within one, a collection
-within 15."""
+"""Least and most minutes of a run by default: with imports and score, a performance takes one, a collection 15."""
 TUNED = 0.3  # minutes of a run that fine-tunes a model, by default: the best comes sooner
 PERFORMANCE = 10_000  # events up to which data is one performance; with more, time grows in proportion, to the most
 OFTEN = 65_536  # events learned from, at least, between two validations of a collection, whose epochs are long
@@ -134,16 +133,13 @@ class LearningRateSchedule(L.Callback):
 
     def __call__(self, step: int) -> float:
         """Return the share at a step, counted from 0."""
-        rising = min(1.0, (step + 1) / max(1, self.warmup))
-        return rising if self.shape == "constant" else rising * shape_at(self.shape, self.used)
-
-    @property
-    def used(self) -> float:
-        """Share of the run that is over."""
-        if self.trainer is None:
-            return 0.0
-        minutes = distributed.agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
-        return self.limits.used(self.trainer.current_epoch, self.trainer.global_step, minutes)
+        rising, used = min(1.0, (step + 1) / max(1, self.warmup)), 0.0
+        if self.shape == "constant":
+            return rising
+        if self.trainer is not None:
+            minutes = distributed.agree((time.monotonic() - self.started) / 60) if self.limits.minutes else 0.0
+            used = self.limits.used(self.trainer.current_epoch, self.trainer.global_step, minutes)
+        return rising * shape_at(self.shape, used)
 
 
 def shape_at(shape: str, used: float) -> float:

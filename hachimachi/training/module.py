@@ -52,18 +52,12 @@ class EMA(nn.Module):
 
 
 class TrainingMetrics:
-    """Sums of nats, events, gradient norms and seconds since they were last logged under the names of the columns.
-
-    They stay on the device: reading a number at every step would make it wait each time.
-    """
+    """Sums of nats, events, gradient norms and seconds since they were last logged under the names of the columns. They
+    stay on the device: reading a number at every step would make it wait each time."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._clear()
-
-    def start(self) -> None:
-        """Start the clock: what came before was no training."""
-        self.since = time.perf_counter()
 
     def add(self, nats: Tensor, events: Tensor) -> None:
         """Add the nats of a batch, shape (D,), and the number of its events."""
@@ -71,10 +65,6 @@ class TrainingMetrics:
         self.events = self.events + events
         now = time.perf_counter()
         self.seconds, self.since = self.seconds + now - self.since, now
-
-    def add_norm(self, norm: Tensor) -> None:
-        """Add the norm of a gradient before it was clipped."""
-        self.norms, self.steps = self.norms + norm.detach(), self.steps + 1
 
     def take(self) -> dict[str, float]:
         """Return means by name since the last time, and reset; nothing where nothing was learned."""
@@ -102,8 +92,7 @@ class EventModule(L.LightningModule):
     """Maximum likelihood: the loss is nats per event.
 
     What is validated, kept and played is an average of the weights, an :class:`EMA`. Where windows are augmented, the
-    model is given how; it is validated, kept and played as if they were not. Raises `HachimachiError` for a model that
-    was built for another augmentation.
+    model is given how; it is validated, kept and played as if they were not. `HachimachiError` if built for another.
 
     Logs with every validation, where there is none every :data:`PACE` steps, ``train/nll`` and ``val/nll``, sums over
     columns, each under its :func:`tag`; under ``training/`` the learning rate, the mean norm of gradients before they
@@ -185,11 +174,12 @@ class EventModule(L.LightningModule):
         if gradient_clip_algorithm == "value":
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            self.metrics.add_norm(clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf))
+            norm = clip_grad_norm_(self.model.parameters(), gradient_clip_val or math.inf)
+            self.metrics.norms, self.metrics.steps = self.metrics.norms + norm.detach(), self.metrics.steps + 1
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock."""
-        self.metrics.start()
+        """Start the clock: what came before was no training."""
+        self.metrics.since = time.perf_counter()
 
     on_validation_end = on_train_epoch_start
 
@@ -238,14 +228,13 @@ class EventModule(L.LightningModule):
         self._log_scores("test")
 
     def _log_scores(self, group: str) -> None:
+        scored = torch.tensor(self.scored, device=self.device)
         if torch.distributed.is_initialized():  # add up the sums of all processes
-            scored = torch.tensor(self.scored, device=self.device)
             for total in (self.nats, scored):
                 torch.distributed.all_reduce(total)
-            self.scored = int(scored)
-        if not self.scored:
+        if not scored:
             return
-        means = self.nats / self.scored
+        means = self.nats / scored
         self.log(f"{group}/nll", means.sum().float())
         for column, value in zip(self.model.columns, means.float(), strict=True):
             self.log(tag(group, column.name), value)
@@ -275,10 +264,10 @@ class EventModule(L.LightningModule):
         """Let a run with an average go on from one without, and the other way round."""
         state = checkpoint["state_dict"]
         kept = [name for name in state if name.startswith("average.")]
-        if kept and self.average is None:
+        if self.average is None:
             for name in kept:
                 del state[name]
-        elif not kept and self.average is not None:
+        elif not kept:
             state |= {AVERAGE + name: weight.clone() for name, weight in pick(state, WEIGHTS).items()}
             state["average.n_averaged"] = torch.zeros_like(self.average.n_averaged)
 

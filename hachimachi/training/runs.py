@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,8 @@ def find_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a run depends on, as far as they are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -70,7 +69,7 @@ def find_checkpoint(name: str) -> tuple[Path, Path | None]:
     if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for a name too long)
         folders = (path, RUNS / name, *([RUNS] if name == LAST else []))
         found = [file for each in folders if os.path.isdir(each) for file in each.rglob("last.ckpt")]  # noqa: PTH112
-        found = [each for each in found if each.parents[1].name != SCRATCH]
+        found = [each for each in found if each.absolute().parents[1].name != SCRATCH]
         if not found:
             wanted = f"expected one (.ckpt), the folder or the name of a run, or {LAST}"
             raise HachimachiError(f"ckpt_path={name}: no such file, nor a run with a checkpoint; {wanted}")
@@ -105,7 +104,6 @@ def read_runs(folder: str | Path = "outputs") -> pd.DataFrame:
     rows = []
     for run in _find(home):
         config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        assert isinstance(config, dict)
         scores = {name: value for *_, name, value in _points(run) if name.startswith("score/")}
         path = run / "score.json"  # the run may still be going
         kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -120,8 +118,7 @@ def read_curves(folder: str | Path = "outputs") -> pd.DataFrame:
     """Return every point of every curve of the runs in a folder and below it, from TensorBoard's logs or CSV alike.
 
     One row a point: ``run`` (the path below ``folder``), ``step``, ``epoch`` (missing where it is not known), ``time``
-    (seconds since the run's first point; missing in CSV), ``name``, such as ``val/nll``, and ``value``. Raises as
-    :func:`read_runs`.
+    (seconds since the run's first point, not in CSV), ``name``, as ``val/nll``, ``value``. Raises as :func:`read_runs`.
     """
     pandas, home = _pandas(), Path(folder)
     points = [(_name(run, home), *point) for run in _find(home) for point in _points(run)]

@@ -71,12 +71,12 @@ def make_trainer(
 ) -> L.Trainer:
     """Return the trainer of a run: besides callbacks it has early stopping, a clock, and checkpoints in a folder."""
     if data.valid:
-        patience, delta = cfg.callbacks.patience, cfg.callbacks.min_delta
-        stopping = {"patience": patience, "min_delta": delta, "check_on_train_epoch_end": False}
-        callbacks = [*callbacks, EarlyStopping("val/nll", strict=False, **stopping)]
+        stopping = {"patience": cfg.callbacks.patience, "min_delta": cfg.callbacks.min_delta, "strict": False}
+        callbacks = [*callbacks, EarlyStopping("val/nll", check_on_train_epoch_end=False, **stopping)]
     if cfg.trainer.overfit_batches:
         callbacks = [*callbacks, SameBatches()]
     profiler = PROFILERS.get(cfg.trainer.profiler)
+    interval = ValidationInterval.of(cfg, data)
     options = {
         "max_epochs": limits.epochs or -1,
         "max_steps": limits.steps or -1,
@@ -84,10 +84,10 @@ def make_trainer(
         "limit_train_batches": cfg.trainer.overfit_batches or None,
         "profiler": profiler(dirpath=folder, filename="profile") if profiler else None,
         "default_root_dir": folder,
+        "val_check_interval": interval.batches,
         **build_trainer_options(cfg),
+        "check_val_every_n_epoch": interval.epochs,
     }
-    interval = ValidationInterval.of(cfg, data)
-    options = {"val_check_interval": interval.batches, **options, "check_val_every_n_epoch": interval.epochs}
     options["limit_train_batches"] = as_batches(options["limit_train_batches"], data)
     last = LastCheckpoint(folder / "checkpoints" / "last.ckpt", SAVE_EVERY)
     return _make(cfg, [*callbacks, last], limits.minutes, **options)
@@ -194,15 +194,11 @@ def _accelerator(name: str) -> str:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence what Lightning and PyTorch advertise and the user cannot act on."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning|torch")
-            warnings.filterwarnings("default", "Error detected in")  # where an anomaly began, if one is looked for
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with contextlib.ExitStack() as stack:
+        for logger in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric")):
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.ERROR)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module="lightning|torch")
+        warnings.filterwarnings("default", "Error detected in")  # where an anomaly began, if one is looked for
+        yield

@@ -109,8 +109,7 @@ class OpsAugmentation(WindowAugmentation):
         lines = []
         for (op, _), tally in zip(self.bound.ops, self.counts, strict=False):
             counts = zip(self.bound.layout.names, tally.held.tolist(), tally.seen.tolist(), strict=True)
-            shares = [f"{held / seen:.1%} of {name}" for name, held, seen in counts if held]
-            if shares:
+            if shares := [f"{held / seen:.1%} of {name}" for name, held, seen in counts if held]:
                 lines.append(f"{', '.join(shares)} left their range and were held at its ends, by {op}")
         return lines
 

@@ -16,7 +16,7 @@ from hachimachi import plugins
 from hachimachi.models.backbones.backbone import Backbone
 from hachimachi.models.backbones.mingru import scan, scan_by_doubling
 from hachimachi.models.torch_player import TorchBackbone
-from hachimachi.player.engine import numpy_backbone, to_arrays
+from hachimachi.player.engine import playing_form, to_arrays
 from hachimachi.player.numpy_backbones import NumpyBackbone
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -46,7 +46,7 @@ def fast(backbone: Backbone) -> NumpyBackbone:
     """Return the form in NumPy."""
     chosen: Any = backbone.chosen
     arrays = {f"backbone.{name}": array for name, array in to_arrays(backbone).items()}
-    return numpy_backbone(chosen, arrays)
+    return playing_form("backbone", {"backbone": chosen}, arrays)
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -61,16 +61,16 @@ def test_a_memory_and_a_fork_know_what_is_struck(chords: EventModel) -> None:
     memory, fork = player.remember(), player.fork(2)
     struck = {(60.0, 0.0), (61.0, 0.0), (62.0, 128.0)}
     player.observe(np.array([0.5, 62, 0]))
-    assert player.voices.struck == {(62.0, 0.0)}
+    assert player.state.struck == {(62.0, 0.0)}
     player.recall(memory)
     for each in (player, fork):
-        assert each.voices.struck == struck
+        assert each.state.struck == struck
         drawn = [each.sample() for _ in range(100)]
         at_once = {(row[1], row[2]) for row in drawn if row[0] == 0}
         assert at_once
         assert not at_once & struck
     player.reset()
-    assert not player.voices.struck
+    assert not player.state.struck
 
 
 def gesture(values: Sequence[float], between: float = 0.02) -> EventSequence:

@@ -16,7 +16,6 @@ from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, make_sequence
 from hachimachi.io.collection import Collection
 from hachimachi.training.data import PASS, EventDataModule, Windows
-from hachimachi.training.holdout import DataSplit
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=12)
 
@@ -146,14 +145,14 @@ def test_reads_once(tmp_path: Path) -> None:
 def test_validation_passes_hold_whole_sequences_and_bounded_memory() -> None:
     data = EventDataModule("nowhere.json")
     whole = Collection.of(tagged([3, 9000, 40, 2, 5000, 1000]))
-    data.parts = DataSplit(whole.take([]), whole, by_sequence=True)
+    data.train, data.valid = whole.take([]), whole
     passes = list(data.val_dataloader())
     rows = [tags([row]) for batch in passes for row in batch]
     assert sorted(map(len, rows)) == [2, 3, 40, 1000, 5000, 9000]
     assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
     assert all(batch.shape[0] * batch.shape[1] <= PASS or len(batch) == 1 for batch in passes)
     nothing = EventDataModule("nowhere.json")
-    nothing.parts = DataSplit(whole, whole.take([]), by_sequence=True)
+    nothing.train, nothing.valid = whole, whole.take([])
     assert not list(nothing.val_dataloader())
 
 

@@ -17,9 +17,7 @@ ENOUGH = {"m": 20_000, "l": 1_000_000}
 
 def choose_size(backbone: str, size: str | int, layers: int | None, events: int) -> tuple[int, int]:
     """Return units in a layer, and layers, of a backbone by its name, and by a number of events where the size is auto.
-
-    Without a number of layers there are as many as the size has; units in a number go with the layers of size s.
-    """
+    Without a number of layers there are as many as the size has; units in a number go with the layers of size s."""
     named = SIZES.get(backbone, SIZES["gru"])
     width, depth = named[_name(size, events) if isinstance(size, str) else "s"]
     return (width if isinstance(size, str) else size), layers or depth

@@ -27,8 +27,7 @@ class Backbone(nn.Module, ABC):
     """
 
     input_weight: ClassVar[str] = ""
-    """Name of the weight that meets the input, shape (..., E): a model that begins with another of other columns needs
-    to know."""
+    """Name of the weight that meets the input, shape (..., E), for a model that begins with one of other columns."""
 
     def __init__(self, size_in: int, size: int) -> None:
         super().__init__()
@@ -57,10 +56,8 @@ TOLERANCE = 1e-3  # most by which `step` may differ from `forward`: single preci
 
 @torch.no_grad()
 def check_backbone(backbone: Backbone, name: str) -> None:
-    """Check on random inputs that a backbone plays what it learned: that ``step`` and ``forward`` agree.
-
-    Both go through two sequences of inputs, ``forward`` in two pieces. HachimachiError if they differ.
-    """
+    """Check on random inputs that a backbone plays what it learned: that ``step`` and ``forward`` agree. Both go
+    through two sequences of inputs, ``forward`` in two pieces. HachimachiError if they differ."""
     training = backbone.training
     backbone.eval()
     like = next(backbone.parameters(), torch.zeros(()))

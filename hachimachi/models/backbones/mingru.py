@@ -97,10 +97,8 @@ def scan(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
 
 
 def scan_by_doubling(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
-    """Do what :func:`scan` does in log₂ T rounds, each of which joins stretches twice as long.
-
-    Hillis & Steele 1986, https://doi.org/10.1145/7902.7903. With decays from 0 to 1 nothing can overflow.
-    """
+    """Do what :func:`scan` does in log₂ T rounds, each of which joins stretches twice as long (Hillis & Steele 1986,
+    https://doi.org/10.1145/7902.7903). With decays from 0 to 1 nothing can overflow."""
     h = torch.cat([(drive[:, :1] + decay[:, :1] * start[:, None]), drive[:, 1:]], dim=1)  # (B, T, H)
     reach = 1
     while reach < h.shape[1]:

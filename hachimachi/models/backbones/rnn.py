@@ -75,11 +75,8 @@ class LSTM(Recurrent):
 
 
 class LockedDropout(nn.Module):
-    """Leaves out the same units at every step of a sequence, others in every sequence and every pass.
-
-    As good as a new draw at each step or better (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287), and drawn in
-    a fraction of its time.
-    """
+    """Leaves out the same units at every step of a sequence, others in every sequence and every pass. As good as a new
+    draw at each step or better (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287), and faster."""
 
     def __init__(self, share: float) -> None:
         super().__init__()

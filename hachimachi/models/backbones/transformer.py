@@ -19,8 +19,7 @@ BASE = 10_000.0  # slowest rotation: about this many events for a radian
 class Transformer(Backbone):
     """Layers of causal attention over the last events and of a small network, each with a norm before and a residual.
 
-    ``window`` is how many events a layer attends to, its own included. Beyond what a window of training holds it meets
-    distances that it has not learned.
+    ``window`` is how many events a layer attends to, its own included; beyond a training window it has learned none.
     """
 
     input_weight = "in_proj.weight"
@@ -34,10 +33,8 @@ class Transformer(Backbone):
         self.dropout = nn.Dropout(dropout)
 
     def initial_state(self, batch: int) -> State:
-        """Return keys and values of no events yet, (B, layers, heads, 0, 32), and how many there were, (B,).
-
-        Later there are at most window − 1 of them.
-        """
+        """Return keys and values of no events yet, (B, layers, heads, 0, 32), and how many there were, (B,). Later
+        there are at most window − 1 of them."""
         weight = self.norm.weight
         empty = weight.new_zeros(batch, len(self.layers), self.heads, 0, HEAD)
         return empty, empty, torch.zeros(batch, dtype=torch.int64, device=weight.device)
@@ -101,10 +98,8 @@ class TransformerLayer(nn.Module):
 
 
 def rotations(count: Tensor, steps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines, (B, 1, T, 32), of the angles of the next steps after ``count`` ones, shape (B,).
-
-    Su et al. 2021, https://arxiv.org/abs/2104.09864.
-    """
+    """Return cosines and sines, (B, 1, T, 32), of the angles of the next steps after ``count`` ones, shape (B,)
+    (Su et al. 2021, https://arxiv.org/abs/2104.09864)."""
     # in double precision, for a model that plays for days
     position = count[:, None] + torch.arange(steps, device=count.device)  # (B, T)
     speed = BASE ** -torch.arange(0, 1, 2 / HEAD, dtype=torch.float64, device=count.device)  # (16,)

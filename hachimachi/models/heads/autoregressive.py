@@ -102,10 +102,8 @@ class AutoregressiveHead(Head):
         return AutoregressiveDistribution(self, hidden)
 
     def encode(self, rows: Tensor) -> Tensor:
-        """Return columns of shape (..., D) as other columns see them, shape (..., G): zeros where a value is NaN.
-
-        They see bins, so that the chain rule is one of bins.
-        """
+        """Return columns of shape (..., D) as other columns see them, shape (..., G): zeros where a value is NaN. They
+        see bins, so that the chain rule is one of bins."""
         pairs = zip(self.distributions, rows.unbind(-1), strict=True)
         snapped = torch.stack([distribution.snap(values) for distribution, values in pairs], dim=-1)  # (..., D)
         return torch.cat([*(part(snapped) for part in self.encoders), (~rows.isnan()).double()], dim=-1)

@@ -94,10 +94,9 @@ class NumberDistribution(ColumnDistribution):
 
     def initial(self, values: Tensor) -> Tensor:
         """The histogram weighs most; logistics stand on training values."""
-        drawn = values[torch.randint(len(values), (self.components,))]
         rest = (1 - sum(START)) / self.components
         weights = torch.tensor([*START, *[rest] * self.components]).log()
-        locations = self.scale.standardise(drawn).float()
+        locations = self.scale.standardise(values[torch.randint(len(values), (self.components,))]).float()
         locations[::2] = 0.0
         return torch.cat([weights, locations, torch.full((self.components,), -1.0), torch.zeros(sum(self.sizes[3:]))])
 
@@ -150,14 +149,12 @@ class NumberDistribution(ColumnDistribution):
         histogram = histogram.expand(logistics.shape[:-1])
         parts = [histogram[..., None], logistics]
         if previous is not None:
-            same = before == index
-            parts.insert(1, torch.zeros_like(histogram).masked_fill(~same, -torch.inf)[..., None])
+            parts.insert(1, torch.zeros_like(histogram).masked_fill(before != index, -torch.inf)[..., None])
         # logits as they are and what they add up to taken off after: a softmax over so few takes PyTorch longer
         return (logits + torch.cat(parts, dim=-1)).logsumexp(-1) - logits.logsumexp(-1)
 
     def _with_floor(self, log_p: Tensor) -> Tensor:
-        floor = torch.full_like(log_p, self.log_floor)
-        return torch.logaddexp(log_p + math.log(1 - FLOOR), floor)
+        return torch.logaddexp(log_p + math.log(1 - FLOOR), torch.full_like(log_p, self.log_floor))
 
 
 class SmoothedHistogram(nn.Module):
@@ -167,8 +164,7 @@ class SmoothedHistogram(nn.Module):
     training value (half of that on the log scale, where there is one: most pauses are short, some are long), and half
     as one logistic with the mean and variance of the data. That share is not learned: on the training data, where
     nothing is new, learning would take it to nothing. For the same reason an event that is learned from does not count
-    itself (leave-one-out): a fine histogram would know every time to the millisecond, and nothing else would be
-    learned.
+    itself (leave-one-out): a fine histogram would know every time to the millisecond, and the rest learn nothing.
     """
 
     occupied: Tensor
@@ -184,16 +180,11 @@ class SmoothedHistogram(nn.Module):
         self.register_buffer("occupied", torch.tensor(column.occupied), persistent=False)
         self.register_buffer("log_share", share.log(), persistent=False)
         others = 1 - 1 / torch.tensor(column.counts, dtype=torch.float64).clamp_min(1)
-        counted = torch.zeros_like(others) if seen is not column else others.log()
-        self.register_buffer("log_others", counted, persistent=False)
+        others = others if seen is column else torch.ones_like(others)
+        self.register_buffer("log_others", others.log(), persistent=False)
 
     def log_prob(
-        self,
-        index: Tensor,
-        lower: Tensor,
-        upper: Tensor,
-        tilt: Tensor | None = None,
-        itself: Tensor | None = None,
+        self, index: Tensor, lower: Tensor, upper: Tensor, tilt: Tensor | None = None, itself: Tensor | None = None
     ) -> Tensor:
         """Return ln H of bins by their indices and ends on the scale, shape (...).
 
@@ -270,13 +261,7 @@ class CategoryDistribution(ColumnDistribution):
         """The training histogram."""
         return self.shares.log()
 
-    def log_prob(
-        self,
-        raw: Tensor,
-        values: Tensor,
-        previous: Tensor | None = None,  # noqa: ARG002
-        original: Tensor | None = None,  # noqa: ARG002
-    ) -> Tensor:
+    def log_prob(self, raw: Tensor, values: Tensor, *_: Tensor | None, **__: Tensor | None) -> Tensor:
         """Return ln P of categories."""
         index = category_index(self.known, values.nan_to_num(0.0)).expand(raw.shape[:-1])
         return self.table(raw).log().gather(-1, index[..., None])[..., 0].masked_fill(values.isnan(), 0.0)

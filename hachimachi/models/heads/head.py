@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hachimachi.columns import Categories, Column
+from hachimachi.columns import Column
 from hachimachi.constraints import Bins, allowed_bins
 from hachimachi.sampling import Numbers, Sampling
 
@@ -79,25 +79,21 @@ class SampledTables:
         sampling.check(columns)
         self.columns, self.sampling = columns, sampling
         self.order = tuple(sampling.order([column.name for column in columns], order))
+        self.bins: list[Bins] = []  # what is played of each column
         self.only: dict[int, float] = {}  # value of each column to which the constraints leave one bin
         for i, column in enumerate(columns):
-            constraint, grid = sampling.constraints.get(column.name), column.grid
-            only = allowed_bins(column, constraint).only if constraint else None
-            if only is not None:
-                single = isinstance(grid, Categories)
-                self.only[i] = grid.values[only] if single else (only + grid.low) * grid.resolution
+            constraint, (first, last) = sampling.constraints.get(column.name), column.played
+            self.bins.append(allowed_bins(column, constraint) if constraint else Bins(first, last + 1))
+            if constraint and (only := self.bins[i].only) is not None:
+                self.only[i] = column.grid.value(np.array(only)).item()
 
     def tables(self, distribution: Distribution, rows: Tensor) -> dict[int, Numbers]:
-        """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn.
-
-        The distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given.
-        """
+        """Return the tables of all columns, each of shape (N, bins), in the order in which they are drawn. The
+        distribution is the model's, shape (1, N); of the events, shape (N, D), NaN is not given."""
         known, tables = torch.full_like(rows, torch.nan), {}
         for i in self.order:
-            column = self.columns[i]
+            column, bins = self.columns[i], self.bins[i]
             table = distribution.table(i, known[None], playable=True)[0].double().numpy()  # (N, bins)
-            constraint = self.sampling.constraints.get(column.name)
-            bins = allowed_bins(column, constraint) if constraint else Bins(column.played[0], column.played[1] + 1)
             mask = np.zeros(column.grid.bins)
             mask[bins.start : bins.stop] = bins.mask
             tables[i] = self.sampling.of(column.name).shape(table * mask)
@@ -105,10 +101,8 @@ class SampledTables:
         return tables
 
     def nll(self, distribution: Distribution, rows: Tensor) -> Numbers:
-        """Return −ln P of each column of events as drawn, shape (N, D), in the order of drawing.
-
-        What is never played costs infinity; what is not known (NaN) nothing.
-        """
+        """Return −ln P of each column of events as drawn, shape (N, D), in the order of drawing. What is never played
+        costs infinity; what is not known (NaN) nothing."""
         costs = []
         for i, table in self.tables(distribution, rows).items():
             values, grid = rows[:, i].numpy(), self.columns[i].grid

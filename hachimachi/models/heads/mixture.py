@@ -36,10 +36,8 @@ class MixtureHead(Head):
 
     @torch.no_grad()
     def init_to_marginals(self, rows: Tensor) -> None:
-        """Set the biases so that the untrained head gives about the marginals of raw events, shape (N, D).
-
-        Each component stands on an event drawn at random; every other one moves along with the previous event.
-        """
+        """Set the biases so that the untrained head gives about the marginals of raw events, shape (N, D). Each
+        component stands on an event drawn at random; every other one moves along with the previous event."""
         rows = rows[torch.randint(len(rows), (self.components,))]
         bias, weight = self.out_proj.bias.split(self.sizes), self.out_proj.weight.split(self.sizes)
         self.out_proj.weight.mul_(0.1)
@@ -61,9 +59,7 @@ class MixtureHead(Head):
 
 class MixtureDistribution(Distribution):
     """P(event) = Σ_k π_k Π_d P_kd(column d); column by column, the weights π follow what the columns before have shown.
-
-    It is made of ln π, shape (..., K), and for each column of the components' parameters, shape (..., K, P).
-    """
+    It is made of ln π, shape (..., K), and for each column of the components' parameters, shape (..., K, P)."""
 
     def __init__(
         self, distributions: Sequence[ColumnDistribution], log_weights: Tensor, raws: Sequence[Tensor]

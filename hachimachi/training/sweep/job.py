@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
@@ -38,14 +37,6 @@ class Site:
     sweep: Path | None  # a process that Lightning started is given the folder of the sweep
     beside: bool  # whether others run at the same time
 
-    @staticmethod
-    def of(job: HydraConf) -> Site:
-        """Find it."""
-        many = job.mode == RunMode.MULTIRUN
-        given = not distributed.is_first() and any(word.startswith(SWEEP_DIR) for word in job.overrides.hydra)
-        sweep = Path(job.sweep.dir) if many or given else None
-        return Site(Path(job.runtime.output_dir), sweep, beside=many and job.launcher._target_ != BASIC)
-
 
 def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[DictConfig], float]:
     """Return the function Hydra calls for each job: train, write score.json, return the score.
@@ -55,11 +46,14 @@ def make_task(flags: list[str], failures: list[HachimachiError]) -> Callable[[Di
     """
 
     def task(cfg: DictConfig) -> float:
-        site = Site.of(HydraConfig.get())
+        job = HydraConfig.get()
+        many = job.mode == RunMode.MULTIRUN
+        given = not distributed.is_first() and any(word.startswith(SWEEP_DIR) for word in job.overrides.hydra)
+        sweep = Path(job.sweep.dir) if many or given else None
+        site = Site(Path(job.runtime.output_dir), sweep, beside=many and job.launcher._target_ != BASIC)
         with ExitStack() as stack:
             if site.beside or (site.sweep and distributed.is_first()):  # one line a job is on the screen
                 if not site.beside:
-                    job = HydraConfig.get()
                     print(f"job {job.job.num}: {' '.join(as_words(job.overrides.task))}", end="  ", flush=True)
                 stack.callback(_say_what_came, site)
                 log = stack.enter_context((site.folder / LOG).open("a", 1, "utf-8", "backslashreplace"))
@@ -102,9 +96,8 @@ def _run(cfg: DictConfig, site: Site) -> Score:
 
     number = distributed.count(cfg)
     if number > 1 and site.beside and not distributed.is_started():
-        wanted = f"trainer.devices={cfg.trainer.devices}"
-        advice = "leave out hydra/launcher, or use srun"
-        raise HachimachiError(f"{wanted}: jobs side by side have one device each; {advice}")
+        found = f"trainer.devices={cfg.trainer.devices}: jobs side by side have one device each"
+        raise HachimachiError(f"{found}; leave out hydra/launcher, or use srun")
     callbacks: list[Any] = []
     if site.sweep:  # write the curve and, if that is wanted, end a job that falls behind
         after = cfg.sweep.prune_after if cfg.sweep.prune else None

@@ -24,7 +24,6 @@ from hachimachi.io.atomic import replacing
 
 MODEL, SCORE, CURVE = "model.pt", "score.json", "curve.csv"
 HEADER = ("step", "seconds", "nats")
-SEED = "seed"
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,10 @@ def read_jobs(folder: Path) -> list[Job]:
     files = sorted(folder.rglob(".hydra/overrides.yaml"))
     words = {path.parents[1]: as_words(OmegaConf.load(path)) for path in files}
     common = set.intersection(*map(set, words.values())) if len(words) > 1 else set()
-    own = {job: [word for word in words[job] if word not in common and not word.startswith("sweep")] for job in words}
-    pairs = {job: (word.partition("=") for word in own[job]) for job in words}
-    jobs = [Job(job, {key.lstrip("+"): value for key, _, value in pairs[job]}, Score.read(job)) for job in words]
+    jobs = []
+    for job, given in words.items():
+        pairs = (word.partition("=") for word in given if word not in common and not word.startswith("sweep"))
+        jobs.append(Job(job, {key.lstrip("+"): value for key, _, value in pairs}, Score.read(job)))
 
     def rank(job: Job) -> tuple[object, ...]:
         number = (int(job.name), "") if job.name.isdecimal() else (-1, str(job.folder))
@@ -127,22 +127,16 @@ class SeedGroup:
         """Mean of the scores."""
         return mean(self.scores)
 
-    @property
-    def deviation(self) -> float:
-        """Standard deviation between seeds (n - 1), NaN of a single one."""
-        return stdev(self.scores) if len(self.scores) > 1 else math.nan
-
-    def __str__(self) -> str:
-        spread = "" if math.isnan(self.deviation) else f" ± {self.deviation:.4f}"
-        return f"{self.mean:.4f}{spread}"
+    def __str__(self) -> str:  # with the standard deviation between seeds (n - 1)
+        return f"{self.mean:.4f}" + (f" ± {stdev(self.scores):.4f}" if len(self.scores) > 1 else "")
 
 
 def group_by_seed(jobs: Sequence[Job]) -> list[SeedGroup]:
     """Return groups of jobs that differ in their seed alone, best mean first; none where no seed was varied."""
     together: dict[tuple[tuple[str, str], ...], list[float]] = {}
     for job in jobs:
-        if SEED in job.values and not job.state and math.isfinite(job.score):
-            others = tuple((key, value) for key, value in job.values.items() if key != SEED)
+        if "seed" in job.values and not job.state and math.isfinite(job.score):
+            others = tuple((key, value) for key, value in job.values.items() if key != "seed")
             together.setdefault(others, []).append(job.score)
     groups = [SeedGroup(dict(values), tuple(scores)) for values, scores in together.items()]
     return sorted(groups, key=lambda group: group.mean) if any(len(group.scores) > 1 for group in groups) else []
@@ -180,15 +174,6 @@ def report(folder: Path, output: Path | None = None, *, interrupted: bool = Fals
         raise HachimachiError(f"{output}: not written, for no job in {folder} has a score to choose it by")
 
 
-def round_text(value: str) -> str:
-    """Return a number with three digits if it has many, any other value as it is.
-
-    >>> round_text("0.0034872364872"), round_text("gru")
-    ('0.00349', 'gru')
-    """
-    return f"{float(value):.3g}" if _LONG.fullmatch(value) else value
-
-
 def _print(console: Console, jobs: Sequence[Job]) -> None:
     shown = jobs[:MOST]
     scores = ["–" if math.isnan(job.score) else f"{job.score:.4f}" for job in shown]
@@ -212,13 +197,17 @@ def _print(console: Console, jobs: Sequence[Job]) -> None:
 
 
 def _table(columns: Mapping[str, Sequence[Any]], values: Sequence[Mapping[str, str]]) -> Table:
-    """Return a table of columns and, after them, one for each key, by its last part: `lr` for `optimizer.lr`."""
+    """Return a table of columns and one for each key, by its last part: `lr` for `optimizer.lr`, numbers rounded."""
+
+    def shown(value: str) -> Text:
+        return Text(f"{float(value):.3g}" if _LONG.fullmatch(value) else value, overflow="fold")
+
     keys = list(dict.fromkeys(key for each in values for key in each))
     last = [key.rpartition(".")[2] for key in keys]
     heads = [end if last.count(end) == 1 and end not in keys else key for key, end in zip(keys, last, strict=True)]
     table = Table(*columns, *heads, box=None, pad_edge=False, header_style="bold")
     for row, each in zip(zip(*columns.values(), strict=True), values, strict=False):
-        table.add_row(*row, *(Text(round_text(each.get(key, "")), overflow="fold") for key in keys))
+        table.add_row(*row, *(shown(each.get(key, "")) for key in keys))
     return table
 
 

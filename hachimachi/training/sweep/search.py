@@ -78,10 +78,8 @@ QUEUE = 8  # jobs that a search has in the queue of a cluster at once by default
 
 
 class SweepFolder(Callback):
-    """Remembers where Hydra put the last sweep, and has as many jobs of a search at once as there is room for.
-
-    Hydra swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports.
-    """
+    """Remembers where Hydra put the last sweep, and has as many jobs of a search at once as there is room for. Hydra
+    swallows what a callback raises, and calls none after Ctrl-C: the caller of Hydra reports."""
 
     last: ClassVar[Path | None] = None
 
@@ -95,12 +93,8 @@ class SweepFolder(Callback):
                 import optuna  # which an installation without the extra lacks
 
             optuna.logging.set_verbosity(logging.WARNING)  # else it prints that a study was created
+            given = config.hydra.launcher.get("n_jobs", -1)
+            here = given if given >= 1 else os.cpu_count() or 1
+            room = 1 if launcher == BASIC else QUEUE if "Slurm" in launcher else here
             with flag_override(sweeper, ["readonly", "struct"], [False, False]):
-                if launcher == BASIC:
-                    room = 1
-                elif "Slurm" in launcher:
-                    room = QUEUE
-                else:
-                    given = config.hydra.launcher.get("n_jobs", -1)
-                    room = given if given >= 1 else os.cpu_count() or 1
                 sweeper.n_jobs = min(config.sweep.jobs or room, sweeper.n_trials)

@@ -67,7 +67,7 @@ def test_over_seeds_mean_and_deviation(tmp_path: Path, capsys: pytest.CaptureFix
         finish(tmp_path / str(place), [f"model={name}", f"seed={seed}"], score)
     finish(tmp_path / "9", ["model=gru", "seed=3"], 9.0, pruned=10)
     lstm, gru = group_by_seed(read_jobs(tmp_path))
-    assert (lstm.values, lstm.mean, lstm.deviation) == ({"model": "lstm"}, 3.0, 1.0)
+    assert (lstm.values, lstm.mean, str(lstm)) == ({"model": "lstm"}, 3.0, "3.0000 ± 1.0000")
     assert (gru.scores, str(gru)) == ((3.0, 5.0), "4.0000 ± 1.4142")
     report(tmp_path)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
