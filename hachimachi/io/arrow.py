@@ -73,8 +73,8 @@ def read_index(schema: pa.Schema, events: int) -> Index | None:
             if lengths.shape != (len(names),) or (lengths < 0).any():
                 raise ValueError(f"{len(names)} names and {len(lengths)} lengths")
             index = Index(features, temporal, names, lengths)
-            fits = (lengths <= events).all() and int(lengths.sum()) == events and set(index.columns) <= set(schema.names)
-            return index if fits else None
+            fits = (lengths <= events).all() and int(lengths.sum()) == events
+            return index if fits and set(index.columns) <= set(schema.names) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise HachimachiError(f"its description under {KEY.decode()!r} is damaged: {error!r}") from error
     raise HachimachiError(f"its description has version {version}, expected {VERSION}; a newer hachimachi wrote it")

@@ -16,7 +16,7 @@ from hachimachi.live.midi.mapping import NoteNames, velocity_of_releases
 from hachimachi.live.protocols import Note, Refused, Row, quote
 
 if TYPE_CHECKING:
-    from hachimachi.player.engine import Memory, Player
+    from hachimachi.player.engine import Player, PlayerState
 
 LARGEST = 1e9  # no feature has values beyond this; a network that observes one may not recover
 LARGEST_SENT = float(np.finfo(np.float32).max)  # OSC carries numbers as float32
@@ -93,7 +93,7 @@ class ObservedEvent(NamedTuple):
 class Past(NamedTuple):
     """What a model has observed, to come back to."""
 
-    memory: Memory
+    memory: PlayerState
     last: float | None
     events: int
 
@@ -218,7 +218,7 @@ class History:
         self.player.reset()
         self._clear()
 
-    def recall(self, memory: Memory, now: float) -> None:
+    def recall(self, memory: PlayerState, now: float) -> None:
         """Go on from a state that the model has been in, as if its last event were now."""
         self.player.recall(memory)
         self._clear()
@@ -258,7 +258,7 @@ class History:
             raise Refused("value", f"/load: {objection}")
 
     def catch_up(
-        self, player: Player, heard: ObservedEvent | None = None, start: Memory | None = None, most: int = RECENT
+        self, player: Player, heard: ObservedEvent | None = None, start: PlayerState | None = None, most: int = RECENT
     ) -> ObservedEvent | None:
         """Let a model that is to take over observe up to so many events of the past, after the one that it observed
         last; return the last it knows then. One that has observed none, or what is no longer the past, begins anew with
@@ -278,7 +278,7 @@ class History:
             player.observe(heard.row)
         return heard
 
-    def exchange(self, player: Player, start: Memory | None = None, heard: ObservedEvent | None = None) -> None:
+    def exchange(self, player: Player, start: PlayerState | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over, once it has caught up; see `catch_up`."""
         self.catch_up(player, heard, start)
         self._use(player)
@@ -295,6 +295,6 @@ class History:
         self._sent: deque[tuple[float, float, list[float], bool]] = deque(maxlen=16)
         self._recent: deque[ObservedEvent] = deque(maxlen=RECENT)
         # the states before the last of them, to observe those anew
-        self._before: deque[Memory] = deque(maxlen=HEARD_AGAIN)
+        self._before: deque[PlayerState] = deque(maxlen=HEARD_AGAIN)
         self._held: dict[Note, ObservedEvent] = {}  # a player's notes that have not ended, where durations matter
         self.last: float | None = None  # when the event that was observed last happened

@@ -27,7 +27,7 @@ from hachimachi.live.osc import Message, Value
 from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.screen.process import start_process
-from hachimachi.player.engine import Memory, Player
+from hachimachi.player.engine import Player, PlayerState
 from hachimachi.sampling import Sampling
 
 LEAST = 50  # events that are worth learning from
@@ -301,7 +301,7 @@ class Learning:
             performer.history.check(player)
             for _ in warming_up(player):
                 yield QUICK_SECONDS
-            primers: dict[str, Memory] = {}
+            primers: dict[str, PlayerState] = {}
             for phrase, rows in before.phrases.items():
                 player.reset()
                 for i, row in enumerate(rows):

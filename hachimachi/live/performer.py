@@ -17,7 +17,7 @@ from hachimachi.sampling import Sampling
 
 if TYPE_CHECKING:
     from hachimachi.models.event_model import EventModel
-    from hachimachi.player.engine import Memory, Player
+    from hachimachi.player.engine import Player, PlayerState
 
 RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
 BEHIND_SECONDS = 1.0  # a model that plays alone and is later goes on from now, rather than catch up in a burst
@@ -204,12 +204,12 @@ class Performer:
         self.history.player.reseed(seed)
         self._rewind()
 
-    def exchange(self, player: Player, start: Memory | None = None, heard: ObservedEvent | None = None) -> None:
+    def exchange(self, player: Player, start: PlayerState | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""
         self._rewind()
         self.history.exchange(player, start, heard)
 
-    def prime(self, memory: Memory) -> None:
+    def prime(self, memory: PlayerState) -> None:
         """Go on from a state of the model, as if its last event were now; see `Player.remember`."""
         self.end()
         self.history.recall(memory, self._clock())

@@ -158,7 +158,7 @@ def test_a_base_that_knows_a_column_always_has_no_flag_for_it(events: EventSeque
     features = tuple(replace(feature, masked=False) for feature in events.features)
     base = build(replace(events, features=features), hear_masked=False)
     columns = adopt_columns(fit_columns([events]), base)
-    model = build_model([events], *base.parts.values(), columns, hear_masked=True).eval()
+    model = build_model([events], base.parts["backbone"], base.parts["head"], columns, hear_masked=True).eval()
     transfer(base, model)
     rows, _ = alter(events)
     with torch.inference_mode():
