@@ -39,7 +39,7 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command("eval")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=FILE)
+@click.argument("models", metavar="MODEL...", nargs=-1, type=FILE)
 @click.argument("data", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--split", type=FILE, help="A file that lists names under train, valid and test.")
@@ -89,6 +89,8 @@ def command(models: tuple[Path, ...], data: Path, hear: tuple[str, ...], samplin
     """
     from hachimachi.sampling import Sampling
 
+    if not models:
+        raise click.UsageError(f"found {data} alone; expected a model, or several, and then the data")
     drawn, split = None if sampling == Sampling() else sampling, options["split"]
     grid = {key: options[key] for key in ("resolution", "support")}
     if options["part"] and not split:
@@ -261,6 +263,7 @@ def _figures(judged: Judged, model: EventModel, result: Evaluation) -> dict[str,
     others = {"fresh": result.fresh_nats_per_event, "marginal": result.marginal_nats_per_event}
     return {
         **_finite(totals | others),
+        "hear": list(judged.hear),
         "excluded": result.excluded,
         "events": result.events,
         "scored": len(result.nll),
@@ -283,6 +286,8 @@ def _show(console: Console, judged: Judged, model: EventModel, result: Evaluatio
     for remark in judged.remarks:
         console.print(remark)
     console.print(f"{judged.data}: {len(result.nll):,} events scored in {count(result.sequences, 'sequence')}")
+    if judged.hear:
+        console.print(f"{' and '.join(judged.hear)} of past events known to the model")
     console.print(column_table(model, result.by_feature()))
     console.print(f"total: {_with_error(result.nats_per_event, result.stderr)} nats per event")
     way = "below" if result.gain > 0 else "above"

@@ -112,7 +112,7 @@ def _data_lines(data: Description, width: int) -> Iterator[str | Table]:
     yield table
     if len(data.columns) > COLUMNS:
         yield f"and {count(len(data.columns) - COLUMNS, 'more column')}: --json tells of all"
-    marks = ["~ masked: predicted, never heard"] if any(column.masked for column in data.columns) else []
+    marks = ["~ masked: known afterwards only"] if any(column.masked for column in data.columns) else []
     if any({"kind", "resolution"} & set(column.declared) for column in data.columns):
         marks.append("* declared, else derived")
     if any(ValueHistogram.of(column, BLOCKS).scale == "log" for column in data.columns):

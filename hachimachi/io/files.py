@@ -149,6 +149,9 @@ def is_csv_folder(path: PathLike) -> bool:
 
 def check_output(path: PathLike) -> None:
     """Raise HachimachiError, before any work is done, for an output path that cannot be written."""
+    suffix, ended = Path(path).suffix.lower(), os.fspath(path).endswith(("/", os.sep))
+    if is_dir(path) and suffix in WRITERS and suffix != ARROW and not ended:
+        raise HachimachiError(f"{path}: is a folder; name a file to write, or end it with / for CSV files in it")
     if not is_folder(path):
         check_suffix(Path(path), WRITERS, "write")
         check_file(path)

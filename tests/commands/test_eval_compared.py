@@ -77,7 +77,7 @@ def test_as_json(hxmx_eval: Said, home: Path) -> None:
         (["a.pt", "b.pt", "data.json", "--temperature", "2"], 2, "options of gen: for one model, found 2"),
         (["a.pt", "a.pt", "data.json"], 2, "a.pt: stands there twice"),
         (["a.pt", "none.pt", "data.json"], 1, "none.pt: no such file"),
-        (["a.pt"], 2, "Missing argument 'MODEL...'"),
+        (["a.pt"], 2, "found a.pt alone; expected a model, or several, and then the data"),
     ],
 )
 def test_wrong_calls(

@@ -178,6 +178,8 @@ def test_durations_of_past_notes_may_be_known(hxmx_eval: Said, tmp_path: Path) -
         expected = evaluate(load_model(tmp_path / "model.pt"), data, hear=hear[1:]).nats_per_event
         assert figures[hear] == pytest.approx(expected)
     assert len(set(figures.values())) == len(set(tables.values())) == 2
+    _, out, _ = hxmx_eval(tmp_path / "model.pt", tmp_path / "data.json", "--hear", "duration")
+    assert "\nduration of past events known to the model\n" in out
     status, _, err = hxmx_eval(tmp_path / "model.pt", tmp_path / "data.json", "--hear", "pitch")
     assert status == 1
     assert "hear 'pitch': expected a masked feature, duration" in err

@@ -45,7 +45,7 @@ def test_a_real_data_set(info: Any, shared_data: Path) -> None:
     assert velocity.rstrip().endswith("█")
     assert duration.split()[:3] == ["~duration", "continuous*", "0.09667–3.197"]
     assert instrument.split() == ["instrument", "categorical*", "29–128", "7", "█▇▂▂▂▁▁"]
-    assert legend == "~ masked: predicted, never heard; * declared, else derived; seconds: log scale"
+    assert legend == "~ masked: known afterwards only; * declared, else derived; seconds: log scale"
     assert "58% at 0 s, 58% at once (below 5 ms)" in rest[1]
     assert rest[2].startswith("instruments: Electric Bass (pick) 1,368, Drums 1,060")
     assert rest[-1] == "nothing looks wrong"

@@ -124,3 +124,13 @@ def test_replacing_tells_of_a_full_disk(tmp_path: Path) -> None:
     ):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_named_as_a_file_is_not_filled_with_others(tmp_path: Path) -> None:
+    (tmp_path / "song.mid").mkdir()
+    piece = make_sequence([[60, 80], [62, 80]], [0, 1])
+    with pytest.raises(HachimachiError, match="is a folder; name a file to write, or end it with /"):
+        write(tmp_path / "song.mid", piece)
+    assert not list((tmp_path / "song.mid").iterdir())
+    write(f"{tmp_path / 'song.mid'}/", piece)
+    assert [path.suffix for path in (tmp_path / "song.mid").iterdir()] == [".csv"]
