@@ -84,8 +84,7 @@ def measure(corpus: str, place: int, way: str, overrides: tuple[str, ...], data:
         return figures | {"after": score(load_model(learn_alone(piece[:HALF], "none")))}
     began = learn_alone(other[: 4 * HALF], "auto") if way == "own" else find_base(BASES[corpus])
     assert began is not None
-    output, clock = work / "version1.pt", time.perf_counter()
-    output.unlink(missing_ok=True)
+    output, clock = work / "work" / "version1.pt", time.perf_counter()
     outcome = learn([piece[:HALF]], began, began, output, work / "work", overrides=overrides)
     seconds, before = time.perf_counter() - clock, score(load_model(began))
     after = score(load_model(output)) if outcome.better else before

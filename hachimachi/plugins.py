@@ -27,7 +27,7 @@ CONTEXT: dict[str, tuple[str, ...]] = {"backbone": ("size_in",), "head": ("colum
 """What the model decides for a part of each kind, by the names under which its constructor is given it."""
 _parts: dict[str, dict[str, type]] = {kind: {} for kind in CONTEXT}
 _registered: dict[tuple[str, str], str] = {}  # kind and name of each part from a plug-in → the module that defines it
-_loaded: list[str] = []  # modules that the user named and that were imported, in that order
+loaded: list[str] = []  # modules that the user named and that were imported, in that order
 
 
 def register(kind: str, name: str) -> Callable[[Part], Part]:
@@ -105,7 +105,7 @@ def home(part: type | Callable[..., Any]) -> str | None:
     """Return which plug-in to name for a part, `None` for one of this package."""
     if _belongs(part.__module__, PACKAGE):
         return None
-    return next((name for name in _loaded if _belongs(part.__module__, name)), part.__module__)
+    return next((name for name in loaded if _belongs(part.__module__, name)), part.__module__)
 
 
 def note(kind: str, name: str, part: type | Callable[..., Any]) -> None:
@@ -118,7 +118,7 @@ def note(kind: str, name: str, part: type | Callable[..., Any]) -> None:
 def load(modules: Iterable[str]) -> None:
     """Import plug-ins, each of which registers a backbone, a head, a reader, a writer or an augmentation."""
     for name in [modules] if isinstance(modules, str) else modules:
-        if name in _loaded:
+        if name in loaded:
             continue
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
             raise HachimachiError(f"plug-in {name!r}: expected the name of a Python module, as in mypackage.mymodule")
@@ -139,7 +139,7 @@ def load(modules: Iterable[str]) -> None:
         if len(_registered) == count and not any(_belongs(each, name) for each in _registered.values()):
             file = getattr(module, "__file__", None) or "built in"
             raise HachimachiError(f"plug-in {name} ({file}): registers nothing; expected a part under @register")
-        _loaded.append(name)
+        loaded.append(name)
 
 
 def look_here() -> str:

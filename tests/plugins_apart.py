@@ -27,7 +27,7 @@ def plugins_apart() -> Iterator[None]:
     tables_of_formats = files.READERS, files.WRITERS, formats.FORMATS
     tables: list[dict] = [plugins._registered, *plugins._parts.values(), augmentation._KNOWN, *tables_of_formats]
     kept = [dict(table) for table in tables]
-    named, path = plugins._loaded.copy(), sys.path.copy()
+    named, path = plugins.loaded.copy(), sys.path.copy()
     Plugins.instance()  # Hydra's own put their configs into the store once, when they are first looked for
     repo = copy.deepcopy(ConfigStore.instance().repo)
     try:
@@ -36,7 +36,7 @@ def plugins_apart() -> Iterator[None]:
         for table, before in zip(tables, kept, strict=True):
             table.clear()
             table.update(before)
-        plugins._loaded[:], sys.path[:] = named, path
+        plugins.loaded[:], sys.path[:] = named, path
         ConfigStore.instance().repo = repo
         for name in NAMES:
             sys.modules.pop(name, None)

@@ -48,8 +48,11 @@ def command(path: Path, as_json: bool, picture: Path | None) -> None:
     hxmx info data.json
     hxmx info midi/ --plot midi.png
     """
-    suffixes = {path.suffix.lower(), path.resolve().suffix.lower()}  # a link may have none, as outputs/run/last
-    if suffixes & {*MODELS} or (not path.exists() and find_base(str(path))):
+    if not path.suffix and path.is_file():  # as outputs/run/last
+        from hachimachi.live.learning import find_version
+
+        path = find_version(path)
+    if path.suffix.lower() in MODELS or (not path.exists() and find_base(str(path))):
         if as_json or picture is not None:
             raise click.UsageError(f"{path} is a model; --json and --plot are for data sets")
         _show_model(path)

@@ -14,9 +14,11 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from hachimachi import plugins
 from hachimachi.errors import HachimachiError
-from hachimachi.live.learning import LEAST, WORK
+from hachimachi.live.learning import LEAST
 from hachimachi.live.record.dataset import make_sequences
 from hachimachi.live.record.journal import read_journal
 
@@ -58,9 +60,8 @@ class LearnerReport:
 
 def main(descriptor: int, options: str) -> None:
     """Learn from a performance as the options of `Learning` say, and tell the socket what comes of it."""
-    asked: dict[str, str] = json.loads(options)
-    output = Path(asked["output"])
-    work = output.parent / WORK
+    asked: dict[str, Any] = json.loads(options)
+    work = Path(asked["work"])
     report = LearnerReport(socket.socket(fileno=descriptor), work)
     report("preparing")
     with suppress(AttributeError, OSError):  # one core is the performance's alone
@@ -68,11 +69,12 @@ def main(descriptor: int, options: str) -> None:
         os.sched_setaffinity(0, cores[1:] or cores)
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        shutil.rmtree(work, ignore_errors=True)  # what one that was killed has left
-        work.mkdir(parents=True)
+        for left in asked["left"]:
+            shutil.rmtree(left, ignore_errors=True)
         log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)
+        plugins.load(asked["plugins"])  # those that the user named, whatever the model's file names
         recorded = read_journal(asked["journal"])
         if asked["scope"] == "mine":
             fields = ("at", "player", "rows", "sequence")
@@ -83,7 +85,8 @@ def main(descriptor: int, options: str) -> None:
         played = [replace(each, features=features, data=each.data[:, : len(features)]) for each in sequences]
         from hachimachi.training.continual import learn  # PyTorch takes seconds
 
-        outcome = learn(played, Path(asked["model"]), Path(asked["origin"]), output, work, report, asked["scope"])
+        model, origin, output = (Path(asked[key]) for key in ("model", "origin", "output"))
+        outcome = learn(played, model, origin, output, work, report, asked["scope"])
         report.tell("better" if outcome.better else "no better", outcome.new, outcome.old)
     except Exception as error:
         report.tell("error", str(error) if isinstance(error, HachimachiError) else f"{type(error).__name__}: {error}")

@@ -66,7 +66,7 @@ class Instrument:
         self.stopped = False
         self._wire, self._loaded = wire, loaded
         self.models = {each.name: each for each in (model, *standbys)}  # those that may take its place among them
-        self._seeds = {each.name: each.seed for each in self.models.values()}
+        self.seeds = {each.name: each.seed for each in self.models.values()}
         self.learning: Learning | None = None
         self.primer = ""  # the one that it has gone on from
         self.asker: Address | None = None  # who is answered
@@ -139,7 +139,7 @@ class Instrument:
         number = _number(message, 0, 2**32 - 1, "a whole number")
         if not number.is_integer():
             raise Refused("value", f"/seed {number:g}: expected a whole number")
-        self.seed = self._seeds[self.model.name] = int(number)
+        self.seed = self.seeds[self.model.name] = int(number)
         self.performer.reseed(self.seed)
         self.answer("seed", self.seed if self.seed < 2**31 else str(self.seed))  # a single would be another one
 
@@ -161,7 +161,7 @@ class Instrument:
     def take_over(self, model: LoadedModel, heard: ObservedEvent | None = None) -> None:
         """Let a model that fits take the place of the one that plays, and tell it; see `Performer.exchange`."""
         self.performer.exchange(model.player, model.primers.get(self.primer), heard)
-        self.model, self.seed = model, self._seeds.setdefault(model.name, model.seed)
+        self.model, self.seed = model, self.seeds.setdefault(model.name, model.seed)
         self.answer("model", model.name)
         self._loaded(model)
 

@@ -13,17 +13,20 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from hachimachi import plugins
 from hachimachi.checkpoint import make_player, read_model, read_summary
 from hachimachi.errors import HachimachiError
 from hachimachi.live.history import RECENT
 from hachimachi.live.instrument import Ensemble, Instrument, LoadedModel
 from hachimachi.live.osc import Message, Value
+from hachimachi.live.performer import STEPS
 from hachimachi.live.protocols import Address, Refused, quote
 from hachimachi.live.record.journal import Journal
 from hachimachi.live.screen.process import start_process
@@ -37,13 +40,13 @@ PATIENCE_SECONDS = 10.0  # for so long a new model waits for one; then it comes 
 QUICK_SECONDS = 0.001  # that a step towards a model that is ready may take
 LONG_SECONDS = 0.02  # that reading it, building it and starting a process may take, each
 SWAP_SECONDS = 0.004  # that the exchange may take
-STEPS = 8  # events of the past that a model observes in one step
 WARM_STEPS = 50  # after these the first answer is as quick as the others
 WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 NEEDED = ("torch", "lightning", "hydra")  # what only training needs
-WORK = "work"  # the folder of what is being learned, in that of the versions
+OTHER = "another model was loaded meanwhile, which is not the one that learned"
+LONGEST_PATH = 4096  # bytes
 LAST = Path("outputs/run/last")  # leads to the version that played last
-VERSION = re.compile(r"version(\d+)")
+VERSION = re.compile(r"version(\d+)(-split)?")  # what the names of its files are, but for their suffixes
 
 
 def warming_up(player: Player) -> Iterator[None]:
@@ -63,14 +66,17 @@ def warming_up(player: Player) -> Iterator[None]:
 def find_version(path: Path, number: int | None = None) -> Path:
     """Return the model file that a path means: a file, the newest version in a performance's folder, or where the link
     to the last leads; or, of those it comes from, the one of a number, 0 the first. `HachimachiError`: none."""
-    path = path.resolve() if path.is_symlink() and not path.suffix else path
+    if not path.suffix and path.is_symlink():
+        path = path.resolve()
+    elif not path.suffix and path.is_file() and path.stat().st_size < LONGEST_PATH:
+        path = Path(path.read_text(encoding="utf-8", errors="replace").strip())
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
     if number is None:
         return path
     line, summary = [path], read_summary(path)
-    while summary := summary.get("init", {}):
-        line.append(Path(summary["name"]))
+    while name := (summary := summary.get("init") or {}).get("name"):
+        line.append(Path(name))
     if found := [each for each in line if _number_of(each) == number]:
         return found[0]
     names = ", ".join(each.stem for each in line)
@@ -105,6 +111,8 @@ class Learning:
         self.last, self._unasked, self._clock = last, unasked, clock
         self._origin: Path | None = None  # the first that the version began with
         self._number = _number_of(Path(instrument.model.name))  # of the newest version
+        self._work: list[Path] = []  # folders of what is being learned, or was and is left
+        self._before = instrument.model  # the model that is learned from, or whose place another is to take
         self._wanted: list[str] = []  # what is learned and what waits for that: all, or mine
         self._asker: Address | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,6 +121,7 @@ class Learning:
         self._steps: Iterator[float] | None = None  # towards a model that is ready
         self._step = 0.0  # seconds that the next may take
         self._since = 0.0  # when a new model came
+        self._free_at = 0.0  # since when a process could be started, but for what is due
         self._made: LoadedModel | None = None  # the version that plays
         self._learned = 0  # events that were there when it learned last
         self._heard, self._heard_at = 0, clock()
@@ -139,12 +148,16 @@ class Learning:
             reason = "this model has no file to learn on from"
         elif missing := [name for name in NEEDED if find_spec(name) is None]:
             reason = f"{missing[0]} is not installed here, without which nothing is learned; pip install hachimachi"
+        elif self._instrument.model.player.encoder.clock is not None:
+            reason = "this model knows how much time has passed, and would have to learn whole performances"
         elif journal.events < LEAST:
             reason = f"{journal.events} events were played, expected {LEAST} or more"
         elif len(self._wanted) > 1:
             reason = "one is at work and one waits for it; ask again when the first is done"
         if reason:
             raise Refused("learn", f"/learn: {reason}")
+        if not self._wanted:
+            self._free_at = self._clock()
         self._wanted.append(scope)
         self._tell("waiting", 0.0)
 
@@ -154,6 +167,7 @@ class Learning:
         if self._wanted or self._steps is not None:
             self._leave()
             self._tell("left", 0.0)
+            self.status = ("nothing", 0.0)
         elif self.versions:
             self._come(self.versions[-1], back=True)
             self._tell("forgetting", 0.0)
@@ -161,7 +175,21 @@ class Learning:
             raise Refused("learn", "/forget: nothing has been learned in this performance")
 
     def __call__(self) -> float | None:
-        """Go on with what is to be done, as far as there is time; return when to be called again."""
+        """Go on with what is to be done, as far as there is time; return when to be called again. Never raises: what
+        goes wrong is told, and left."""
+        try:
+            return self._do_next()
+        except Exception as error:
+            if self._steps is not None:
+                self._steps = None
+            else:
+                self._leave()
+                self._unasked = False
+            what = str(error) if isinstance(error, HachimachiError) else f"{type(error).__name__}: {error}"
+            self._fail(f"{what}; what plays goes on")
+            return self._clock() + POLL_SECONDS
+
+    def _do_next(self) -> float | None:
         performer, now = self._instrument.performer, self._clock()
         if (heard := performer.counts.heard) != self._heard:
             self._heard, self._heard_at = heard, now
@@ -176,7 +204,9 @@ class Learning:
             self._listen()
         elif self._wanted:
             all_learn = [each.learning for each in self._ensemble.instruments if each.learning is not None]
-            if self._gap(now) > LONG_SECONDS and not any(each.at_work for each in all_learn):
+            if any(each.at_work for each in all_learn):
+                self._free_at = now
+            elif self._gap(now) > LONG_SECONDS or now - self._free_at > 2 * PATIENCE_SECONDS:
                 self._send_off()
         elif self._journal is not None and self._heard and self._journal.events - self._learned >= LEAST:
             silent = self._heard_at + performer.status().silence
@@ -201,7 +231,8 @@ class Learning:
         self._leave()
         if self._process is not None:
             self._process.wait()
-            shutil.rmtree(self._folder / WORK, ignore_errors=True)
+        for work in self._work:
+            shutil.rmtree(work, ignore_errors=True)
 
     def _leave(self) -> None:
         if self._ours is not None and self._process is not None:
@@ -222,17 +253,23 @@ class Learning:
         assert self._journal is not None
         self._learned, self._said, model = self._journal.events, b"", self._instrument.model
         self._origin = self._origin if model is self._made else model.path
-        output = self._folder / f"version{self._number + 1}.pt"
-        paths = {"journal": self._journal.file, "model": model.path, "origin": self._origin, "output": output}
-        options = {"scope": self._wanted[0], **{name: str(path) for name, path in paths.items()}}
+        self._before = model
+        paths = {"journal": self._journal.file, "model": model.path, "origin": self._origin}
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._number = max([self._number, *map(_number_of, self._folder.iterdir())])  # nothing is written over
+            paths["output"] = self._folder / f"version{self._number + 1}.pt"
+            self._work.append(Path(tempfile.mkdtemp(prefix=".learning-", dir=self._folder)))
+            paths["work"] = self._work[-1]
+            options: dict[str, object] = {name: str(path) for name, path in paths.items()}
+            options |= {"scope": self._wanted[0], "plugins": plugins.loaded, "left": list(map(str, self._work[-2:-1]))}
             self._ours, theirs = socket.socketpair()
             self._ours.setblocking(False)
             with theirs:
                 self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options))
         except OSError as error:
             self._leave()
-            self._fail(f"a process cannot be started: {error.strerror or error}")
+            self._fail(f"a process cannot be started in {self._folder}: {error.strerror or error}")
 
     def _listen(self) -> None:
         """Take in what the process has said: lines of JSON, what is told on the wire; the last is what came of it."""
@@ -248,6 +285,13 @@ class Learning:
         if not said:
             told.append(["error", "the process that learned has ended; what plays goes on"])
         for what, *values in told:
+            name = f"version{self._number + 1}"
+            if what == "better":
+                if self._instrument.model is not self._before:
+                    raise HachimachiError(OTHER)
+                for file in (f"{name}.json", f"{name}-split.json", f"{name}.pt"):  # where the model is, all is there
+                    (self._work[-1] / file).replace(self._folder / file)
+                self._number += 1
             if what == "error":
                 self._fail(str(values[0]))
             else:
@@ -257,16 +301,18 @@ class Learning:
                 self._leave()
                 self._wanted = waiting
                 if what == "better":
-                    self._number += 1
-                    self._come(self._folder / f"version{self._number}.pt")
+                    self._come(self._folder / f"{name}.pt")
                 break
 
     def _come(self, path: Path, *, back: bool = False) -> None:
-        self._steps, self._step, self._since = self._get_ready(path, back), LONG_SECONDS, self._clock()
+        self._before = self._instrument.model
+        self._steps, self._step, self._since = self._exchange(path, back), LONG_SECONDS, self._clock()
 
     def _go_on(self, now: float) -> float | None:
         """Take the next step towards a model that is ready, if there is time; return when to be called again."""
         assert self._steps is not None
+        if self._instrument.model is not self._before:
+            raise HachimachiError(OTHER)
         gap = self._gap(now)
         if self._step > QUICK_SECONDS:  # in a rest: nothing sounds, nothing is heard or due for a while
             waited = now - self._since
@@ -280,9 +326,6 @@ class Learning:
             self._step = next(self._steps)
         except StopIteration:
             self._steps = None
-        except HachimachiError as error:
-            self._steps = None
-            self._fail(f"{error}; what plays goes on")
         return now
 
     def _gap(self, now: float) -> float:
@@ -290,9 +333,21 @@ class Learning:
         due = (each.performer.next for each in self._ensemble.instruments if not each.stopped)
         return min((at for at in due if at is not None), default=math.inf) - now
 
-    def _get_ready(self, path: Path, back: bool) -> Iterator[float]:
-        """Make a model ready and exchange it for the one that plays. Yields before each step what that may take."""
-        instrument, before = self._instrument, self._instrument.model
+    def _exchange(self, path: Path, back: bool) -> Iterator[float]:
+        """Let a model take the place of the one that plays. Yields before each step what that may take."""
+        before = self._before
+        if path != before.path:  # which was loaded by hand
+            yield from self._get_ready(path)
+        if back:
+            self.versions.pop()
+            self._tell("nothing", 0.0)
+        elif before.path is not None:
+            self.versions.append(before.path)
+        with suppress(OSError):
+            link_last(self.last, path)
+
+    def _get_ready(self, path: Path) -> Iterator[float]:
+        instrument, before = self._instrument, self._before
         performer, name, model = instrument.performer, path.stem, instrument.models.get(path.stem)
         if model is None or model.path != path:
             stored = read_model(path)
@@ -314,30 +369,27 @@ class Learning:
         for _ in range(RECENT // STEPS):  # the rest of it at the exchange: little, or what has come since
             yield QUICK_SECONDS
             known, start = heard, model.primers.get(instrument.primer)
-            if (heard := performer.history.catch_up(model.player, known, start, STEPS)) is known:
+            if (heard := performer.prepare(model.player, start, known)) is known:
                 break
         yield SWAP_SECONDS
         performer.history.check(model.player)
         model.player.sampling = instrument.steering.adapt(model.player.columns)
         others = {key: each for key, each in instrument.models.items() if each is not self._made}
         self._made = None if name in others else model
+        if instrument.models.get(name) is not model:
+            instrument.seeds[name] = model.seed  # not that of an earlier one of this name
         instrument.models, instrument.asker = {**others, name: model}, self._asker
         instrument.take_over(model, heard)
-        if back:
-            self.versions.pop()
-        elif before.path is not None:
-            self.versions.append(before.path)
-        with suppress(OSError):
-            link_last(self.last, path)
 
 
 def link_last(link: Path, path: Path) -> None:
-    """Let a link lead to a file, in place of where it led; where there are no links it is a copy. Raises `OSError`."""
+    """Let a link lead to a file, in place of where it led; where there are no links it is a text file with the path.
+    Raises `OSError`."""
     link.parent.mkdir(parents=True, exist_ok=True)
     made = link.with_name(f".{link.name}-{os.getpid()}")
     made.unlink(missing_ok=True)
     try:
         made.symlink_to(os.path.relpath(path, link.parent))
-    except OSError:
-        shutil.copyfile(path, made)
+    except (OSError, ValueError):  # or on another drive of Windows
+        made.write_text(str(path.resolve()), encoding="utf-8")
     made.replace(link)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hachimachi.player.engine import Player, PlayerState
 
 RETRY_SECONDS = 1.0  # after this time a model that plays alone tries again when nothing could be predicted
+STEPS = 8  # events of the past that a model observes in one step
 BEHIND_SECONDS = 1.0  # a model that plays alone and is later goes on from now, rather than catch up in a burst
 
 
@@ -203,6 +204,12 @@ class Performer:
         """Begin the random numbers anew; the next event only is one of those before."""
         self.history.player.reseed(seed)
         self._rewind()
+
+    def prepare(self, player: Player, start: PlayerState | None, heard: ObservedEvent | None) -> ObservedEvent | None:
+        """Let a model that is to take over observe a little more of the past, as `History.catch_up` tells; what the one
+        that plays has observed ahead of time is no past yet, and is taken back."""
+        self._rewind()
+        return self.history.catch_up(player, heard, start, STEPS)
 
     def exchange(self, player: Player, start: PlayerState | None = None, heard: ObservedEvent | None = None) -> None:
         """Let another model with the same events take over; see `History.exchange`. What waits still sounds."""

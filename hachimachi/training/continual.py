@@ -19,7 +19,7 @@ import torch
 
 from hachimachi import plugins
 from hachimachi.bases import find_base
-from hachimachi.checkpoint import load_model, load_player, read_model, save_model
+from hachimachi.checkpoint import load_model, load_player, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
 from hachimachi.evaluation.likelihood import evaluate
@@ -111,16 +111,17 @@ def learn(
     overrides: Sequence[str] = (),
 ) -> LearningOutcome:
     """Tune a copy of the model at a path with what was played, and write it where it got better and forgot little.
+    Plug-ins that they need have to be loaded.
 
     Args:
         origin: The model that the performance began with, of which little may be forgotten.
-        output: The model file; beside it goes what was learned from, a data set and its split.
-        work: A folder for what is not kept.
+        output: Where the model file is to be, and beside it what was learned from, a data set and its split. It is for
+            the caller to move them there: so that nothing is there that nobody was told of.
+        work: A folder for them until then, by the same names, and for what is not kept.
         report: Is told each phase as it begins, and how many seconds it takes at most, 0 where that is not known.
         scope: Whose events were played, all or mine, for the model's summary.
     """
-    named = read_model(path).plugins  # by whoever plays with them
-    model, first = load_model(path, named), load_model(origin, named)
+    model, first, output = load_model(path), load_model(origin), output.resolve()
     played = [_fit(sequence, model) for sequence in played if len(sequence) > 1]
     events = sum(map(len, played))
     place = round((1 - HELD_OUT) * events)
@@ -131,7 +132,9 @@ def learn(
         "train": [*(each[:end] for each, end in pairs), *rehearsed],
         "valid": [*(each[end:].from_zero() for each, end in pairs), *kept],
     }
-    data, split = output.with_suffix(".json"), output.with_name(f"{output.stem}-split.json")
+    work.mkdir(parents=True, exist_ok=True)
+    made = work / output.name
+    data, split = made.with_suffix(".json"), made.with_name(f"{made.stem}-split.json")
     sequences, names = list[EventSequence](), {}
     for part, chosen in parts.items():
         named = [replace(each, name=f"{part} {number}") for number, each in enumerate(chosen, 1) if len(each) > 1]
@@ -145,30 +148,27 @@ def learn(
     if model.temporal:
         given.append(f"feature.time.resolution={model.columns[0].describe()['resolution']}")
     report("training", seconds)
-    name = path.stem if find_base(path.stem) == path else str(path)
+    name = path.stem if find_base(path.stem) == path else str(path.resolve())
     told = describe_base(model, name)
     start = Continuation(model, name, told.line, lineage=told.lineage, heard=False)
-    try:
-        tuned = train(compose([*given, *overrides]), work / "run", start=start).model
-        report("judging", 0.0)
-        scored = place - sum(each < place for each in starts)  # no sequence's first event is scored
+    tuned = train(compose([*given, *overrides]), work / "run", start=start).model
+    report("judging", 0.0)
+    scored = place - sum(each < place for each in starts)  # no sequence's first event is scored
 
-        def judge(judged: EventModel) -> tuple[float, float]:
-            return float(evaluate(judged, played).nll[scored:].sum(1).mean()), evaluate(judged, kept).nats_per_event
+    def judge(judged: EventModel) -> tuple[float, float]:
+        return float(evaluate(judged, played).nll[scored:].sum(1).mean()), evaluate(judged, kept).nats_per_event
 
-        old, known_old = judge(model)[0], judge(first)[1]
-        blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
-        judged = {share: LearningOutcome(*judge(each), old, known_old, own) for share, each in blends.items()}
-        share, outcome = min(judged.items(), key=lambda each: (not each[1].better, each[1].new))
-        if outcome.better:
-            stage = {"scope": scope, "events": place, "rehearsed": sum(map(len, rehearsed)), "share": share}
-            blends[share].summary["stage"] = stage | asdict(outcome)
-            save_model(blends[share], output)
-            load_player(output)  # raises where it cannot be played
-    finally:
-        if not output.exists():
-            data.unlink()
-            split.unlink()
+    old, known_old = judge(model)[0], judge(first)[1]
+    blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
+    judged = {share: LearningOutcome(*judge(each), old, known_old, own) for share, each in blends.items()}
+    share, outcome = min(judged.items(), key=lambda each: (not each[1].better, each[1].new))
+    if outcome.better:
+        stage = {"scope": scope, "events": place, "rehearsed": sum(map(len, rehearsed)), "share": share}
+        blends[share].summary["stage"] = stage | asdict(outcome)
+        kept_at = {"path": output.with_suffix(".json"), "split": output.with_name(split.name)}
+        blends[share].summary["config"]["dataset"] |= {key: str(file) for key, file in kept_at.items()}
+        save_model(blends[share], made)
+        load_player(made)  # raises where it cannot be played
     return outcome
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ class FakePlayer:
     """Predicts a rising pitch, each `dt` after the one before; remembers what it heard."""
 
     hears_masked = False
+    encoder = SimpleNamespace(clock=None)
 
     def __init__(
         self,

@@ -89,11 +89,17 @@ class Stage:
         """Learn, and let a better model come of it."""
         self.bench.hear("/learn")
         self.wait(0.3)
-        path = Path(self.asked[-1][1]["output"])
-        path.parent.mkdir(exist_ok=True)
-        make_model(path, seed, self.asked[-1][1]["model"])
+        self.make(seed)
         self.say("better", 12.5, 13.25)
-        return path
+        return Path(self.asked[-1][1]["output"])
+
+    def make(self, seed: int = 5) -> Path:
+        """Do what the process does: leave a version in its folder."""
+        asked = self.asked[-1][1]
+        path = Path(asked["work"]) / Path(asked["output"]).name
+        for name in (f"{path.stem}.json", f"{path.stem}-split.json"):
+            path.with_name(name).write_text("{}", encoding="utf-8")
+        return make_model(path, seed, asked["model"])
 
     def status(self, key: str) -> list[list[object]]:
         return [message[2:] for message in self.bench.sent if message[:2] == ["/status", key]]
@@ -131,8 +137,9 @@ def test_a_better_model_takes_over_in_a_rest_and_knows_the_past(on_stage: Make) 
     assert (asked["scope"], asked["model"]) == ("mine", str(s.folder / "lead.pt"))
     assert Path(asked["journal"]).is_file() and asked["output"] == str(s.folder / "night" / "version1.pt")
     s.say("training", 0.5)
-    (s.folder / "night").mkdir()
-    made = make_model(Path(asked["output"]), 5)
+    s.make()
+    made = Path(asked["output"])
+    assert not made.exists()  # before it is told to be better
     s.say("better", 12.5, 13.25)
     s.wait(3)
     assert s.status("learn") == [["waiting", 0.0], ["training", 0.5], ["better", 12.5, 13.25]]
@@ -266,10 +273,8 @@ def test_a_broken_model_never_reaches_the_stage(on_stage: Make, content: bytes |
     s.play(60)
     s.bench.hear("/learn")
     s.wait(0.3)
-    output = s.folder / "night" / "version1.pt"
-    output.parent.mkdir()
+    output = s.make()
     if content is None:
-        make_model(output)
         output.write_bytes(output.read_bytes()[:-2000])
     else:
         output.write_bytes(content)
@@ -347,10 +352,10 @@ def test_nothing_is_left_running_at_the_end(on_stage: Make) -> None:
     process = s.learning._process
     assert process is not None and process.poll() is None
     s.bench.hear("/learn")
-    (s.folder / "night" / "work").mkdir(parents=True)
+    assert Path(s.asked[0][1]["work"]).is_dir()
     s.bench.ensemble.end()
     assert process.poll() is not None
-    assert not (s.folder / "night" / "work").exists()
+    assert not list((s.folder / "night").iterdir())
 
 
 @pytest.mark.slow
@@ -401,7 +406,7 @@ def test_a_version_is_found_by_number_link_or_folder(tmp_path: Path) -> None:
         load_player(find_version(tmp_path))
 
 
-def test_where_there_are_no_links_last_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_are_no_links_last_tells_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, refused = make_model(tmp_path / "version1.pt"), OSError("no links here")
 
     def refuse(*_: object) -> None:
@@ -409,4 +414,173 @@ def test_where_there_are_no_links_last_is_a_copy(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
     link_last(tmp_path / "last", path)
-    assert (tmp_path / "last").read_bytes() == path.read_bytes() and not (tmp_path / "last").is_symlink()
+    assert not (tmp_path / "last").is_symlink()
+    assert find_version(tmp_path / "last") == path  # by whose name the numbers go on
+
+
+def test_what_began_with_no_name_has_no_earlier_version(tmp_path: Path) -> None:
+    path = make_model(tmp_path / "version1.pt")
+    model = load_model(path)
+    model.summary["init"] = {"data": {}}
+    save_model(model, path)
+    with pytest.raises(HachimachiError, match="--from-version 0"):
+        find_version(path, 0)
+
+
+def test_what_the_process_says_may_be_anything(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+    for said in (b"no json", b"[]", b'["error"]', b"3"):
+        s.bench.hear("/learn")
+        s.wait(0.3)
+        assert s.theirs is not None and s.learning._process is not None
+        s.theirs.sendall(said + b"\n")
+        s.wait(0.5)
+        s.learning._process.wait(10)
+        assert "what plays goes on" in str(s.status("error")[-1][1])
+        s.clock.now += 2
+    assert len(s.asked) == 4
+    s.learn()
+    s.wait(12)
+    assert s.instrument.model.name == "version1"
+
+
+def test_no_error_of_a_new_model_ends_the_performance(on_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = on_stage()
+    s.play(60)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(learning, "make_player", fail)
+    s.learn()
+    s.wait(12)
+    assert "RuntimeError: out of order; what plays goes on" in str(s.status("error")[-1][1])
+    monkeypatch.undo()
+    assert s.bench.ask("/status")
+
+
+def test_folders_and_versions_that_are_there_are_left_alone(on_stage: Make) -> None:
+    s = on_stage()
+    mine, version = s.folder / "night" / "work" / "song.txt", s.folder / "night" / "version7.pt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("la la")
+    version.write_bytes(b"precious")
+    s.play(60)
+    s.learn()
+    s.wait(12)
+    assert s.instrument.model.name == "version8"
+    s.bench.ensemble.end()
+    assert mine.read_text() == "la la" and version.read_bytes() == b"precious"
+    there = {path.name for path in (s.folder / "night").iterdir()}
+    assert there == {"work", "version7.pt", "version8.pt", "version8.json", "version8-split.json"}
+
+
+def test_a_file_in_place_of_its_folder_is_told(on_stage: Make) -> None:
+    s = on_stage()
+    (s.folder / "night").write_text("a file")
+    s.play(60)
+    s.bench.hear("/learn")
+    s.wait(1)
+    assert s.status("error")[-1][0] == "learn" and not s.asked
+
+
+@pytest.mark.parametrize("moment", ["learning", "getting ready"])
+def test_another_model_that_was_loaded_meanwhile_stays(on_stage: Make, moment: str) -> None:
+    s = on_stage()
+    other = load_player(make_model(s.folder / "other.pt", 3), seed=2)
+    s.instrument.models["other"] = LoadedModel("other", other, {}, 2, s.folder / "other.pt")
+    s.play(60)
+    if moment == "learning":
+        s.bench.hear("/learn")
+        s.wait(0.3)
+        s.make()
+        s.bench.hear("/load", "other")
+        s.say("better", 1.0, 2.0)
+        assert not (s.folder / "night" / "version1.pt").exists()
+    else:
+        s.learn()
+        s.bench.hear("/load", "other")
+    s.wait(12)
+    assert s.instrument.model.name == "other" and not s.learning.versions
+    assert "another model was loaded" in str(s.status("error")[-1][1])
+
+
+def test_forgetting_what_was_left_by_hand_changes_nothing_that_plays(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+    s.learn()
+    s.wait(12)
+    s.bench.hear("/load", "lead")
+    s.play(40)
+    player = s.instrument.model.player
+    before = player.state
+    s.bench.hear("/forget")
+    s.wait(12)
+    assert s.instrument.model.player is player and player.state is before
+    assert not s.learning.versions and s.learning.status == ("nothing", 0.0)
+    assert (s.folder / "last").resolve().stem == "lead"
+
+
+def test_what_was_left_or_forgotten_is_no_longer_told(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+    s.bench.hear("/learn")
+    s.wait(0.3)
+    s.bench.hear("/forget")
+    assert s.status("learn")[-1] == ["left", 0.0] and s.learning.status == ("nothing", 0.0)
+    assert s.learning._process is not None
+    s.learning._process.wait(10)
+    s.learn()
+    s.wait(12)
+    s.bench.hear("/forget")
+    assert s.status("learn")[-1] == ["forgetting", 0.0]
+    s.wait(12)
+    assert s.status("learn")[-1] == ["nothing", 0.0]
+
+
+def test_a_seed_is_that_of_the_model_that_plays(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+    s.instrument.seeds["version1"] = 77  # of an earlier one of this name
+    s.learn()
+    s.wait(12)
+    assert s.instrument.seed == s.instrument.model.seed != 77
+
+
+def test_without_a_gap_it_begins_after_a_while(on_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = on_stage()
+    s.play(60)
+    monkeypatch.setattr(s.learning, "_gap", lambda _: 0.01)
+    s.bench.hear("/learn")
+    s.wait(2 * learning.PATIENCE_SECONDS - 1)
+    assert not s.asked
+    s.wait(2)
+    assert len(s.asked) == 1
+
+
+def test_a_model_with_a_clock_is_refused(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(60)
+    s.bench.player.encoder.clock = object()
+    assert "how much time has passed" in str(s.bench.ask("/learn")[0][3])
+
+
+def test_what_is_observed_ahead_is_no_past_to_catch_up_with(on_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = on_stage(playing={"mode": "loop"})
+    s.play(60)
+    s.bench.hear("/start")
+    s.bench.hear("/constrain", "time", "range", 0.1, 0.3)
+    s.wait(1)
+    begun: list[object] = []
+    history = s.bench.performer.history
+    exchange = history.exchange
+
+    def watch(player: Any, start: Any, heard: Any) -> None:
+        begun.append(any(each is heard for each in history._recent))
+        exchange(player, start, heard)
+
+    monkeypatch.setattr(history, "exchange", watch)
+    s.learn()
+    s.wait(30)
+    assert s.instrument.model.name == "version1" and begun == [True]

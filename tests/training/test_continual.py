@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hachimachi import compose, load_model, train
-from hachimachi.checkpoint import save_model
+from hachimachi.checkpoint import INDEX, read_model, save_model
 from hachimachi.evaluation.likelihood import evaluate
 from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import write
@@ -41,11 +43,16 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_begins_with_what_it_scores_and_gets_better(model_path: Path, tmp_path: Path) -> None:
     phases: list[tuple[str, float]] = []
-    output = tmp_path / "version1.pt"
+    made, output = tmp_path / "work" / "version1.pt", tmp_path / "night" / "version1.pt"
     played = [make_melody(100), make_melody(60), make_melody(1)]
-    outcome = learn(played, model_path, model_path, output, tmp_path, lambda *told: phases.append(told), "mine", QUICK)
+    outcome = learn(
+        played, model_path, model_path, output, made.parent, lambda *told: phases.append(told), "mine", QUICK
+    )
     assert [phase for phase, _ in phases] == ["training", "judging"] and phases[0][1] > 0
     assert outcome.better and outcome.new < outcome.old - 0.1 and not outcome.own
+    output.parent.mkdir()
+    for name in ("version1.pt", "version1.json", "version1-split.json"):
+        (made.parent / name).rename(output.parent / name)
     old, new = load_model(model_path), load_model(output)
     assert new.columns == old.columns
     assert new.summary["stage"]["events"] == 128 and new.summary["stage"]["scope"] == "mine"
@@ -55,8 +62,25 @@ def test_it_begins_with_what_it_scores_and_gets_better(model_path: Path, tmp_pat
     # what it learned from lies beside it, by which the next evening goes on
     known, kept, own = recall(new, 50)
     assert own and sum(map(len, known)) == 50 and kept
-    split = json.loads((tmp_path / "version1-split.json").read_text())
+    split = json.loads((output.parent / "version1-split.json").read_text())
     assert set(split) == {"train", "valid"}
+
+
+def test_no_plugin_that_a_model_file_names_is_imported(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "forged_part.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
+    forged = tmp_path / "forged.pt"
+    with zipfile.ZipFile(model_path) as there, zipfile.ZipFile(forged, "w") as archive:
+        for entry in there.infolist():
+            content = there.read(entry)
+            if entry.filename.endswith(INDEX):
+                content = json.dumps(json.loads(content) | {"plugins": ["forged_part"]}).encode()
+            archive.writestr(entry.filename, content)
+    assert read_model(forged).plugins == ("forged_part",)
+    learn([make_melody(60)], forged, forged, tmp_path / "version1.pt", tmp_path / "work", overrides=QUICK)
+    assert "forged_part" not in sys.modules
 
 
 def test_what_got_no_better_leaves_no_file(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
