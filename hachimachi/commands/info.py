@@ -171,8 +171,11 @@ def _show_model(path: Path) -> None:
     if "encoder.clock" in stored.buffers:
         console.print("told how much time has passed since a sequence's first event")
     console.print(column_table(stored, stored.summary.get("held_out", {}).get("by_feature")))
-    for line in _training_lines(stored.summary):
-        console.print(line)
+    try:
+        for line in _training_lines(stored.summary):
+            console.print(line)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        console.print(f"more is not told: its summary lacks {error}, or was not written by hxmx train")
     if stored.summary.get("config"):
         plugins = ",".join(stored.summary["config"].get("plugins") or ())
         words = ["hxmx", "train", "again.pt", "--from", str(path), *([f"plugins=[{plugins}]"] if plugins else [])]
@@ -195,7 +198,7 @@ def _lineage_lines(summary: dict[str, Any]) -> Iterator[str]:
     while before:
         data = before.get("data", {})
         learned = f", which learned {count(data['events'], 'event')} of {data['name']}" if "events" in data else ""
-        yield f"began with {before['name']}{learned}"
+        yield f"began with {before.get('name', 'a model without a name')}{learned}"
         if "licence" in before:
             yield f"  licence {before['licence']}"
             yield from (textwrap.fill(f"  {text}", 80, subsequent_indent="  ") for text in before["attributions"])
@@ -206,11 +209,15 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
     if not summary:
         yield "not trained by hxmx train"
         return
-    data = summary["data"]
-    several = f" in {data['sequences']:,} sequences" if data["sequences"] > 1 else ""
-    yield f"trained on {count(data['events'], 'event')}{several} of {data['name']} ({data['fingerprint']})"
+    if data := summary.get("data"):
+        several = f" in {data['sequences']:,} sequences" if data.get("sequences", 1) > 1 else ""
+        mark = f" ({data['fingerprint']})" if "fingerprint" in data else ""
+        yield f"trained on {count(data['events'], 'event')}{several} of {data.get('name', 'unnamed data')}{mark}"
     yield from _lineage_lines(summary)
-    yield f"{summary['date']}, {count(summary['epochs'], 'epoch')}, seed {summary['config']['seed']}"
+    when = {key: summary[key] for key in ("date", "epochs") if key in summary} | summary.get("config", {})
+    words = {"date": "{}", "epochs": count(when.get("epochs", 0), "epoch"), "seed": "seed {}"}
+    if told := [word.format(when[key]) for key, word in words.items() if key in when]:
+        yield ", ".join(told)
     if summary.get("git"):
         changed = ", and changes to it" if summary["git"]["dirty"] else ""
         yield f"at commit {summary['git']['commit'][:10]}{changed}"

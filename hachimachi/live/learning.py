@@ -69,7 +69,8 @@ def find_version(path: Path, number: int | None = None) -> Path:
     if not path.suffix and path.is_symlink():
         path = path.resolve()
     elif not path.suffix and path.is_file() and path.stat().st_size < LONGEST_PATH:
-        path = Path(path.read_text(encoding="utf-8", errors="replace").strip())
+        said = path.read_text(encoding="utf-8", errors="replace").strip()
+        path = Path(said) if said.endswith(".pt") else path
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
     if number is None:

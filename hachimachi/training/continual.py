@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hachimachi import plugins
 from hachimachi.bases import find_base
 from hachimachi.checkpoint import load_model, load_player, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.likelihood import evaluate
+from hachimachi.evaluation.compare import SEVERAL
+from hachimachi.evaluation.likelihood import BLOCK, evaluate
 from hachimachi.events import EventSequence
 from hachimachi.generation import generate_many
 from hachimachi.io import write
@@ -51,18 +54,20 @@ as much again on three performances, and what is best comes within a few dozen s
 @dataclass(frozen=True)
 class LearningOutcome:
     """What came of learning, in nats per event: on the end of what was played, of the new model and of the one that
-    plays; on what was known (``own`` training data, or generated), of the new one and of the one all began with."""
+    plays; on what was known (``own`` training data, or generated), of the new one and of the one all began with.
+    ``error``: The standard error of what was gained, see `standard_error`."""
 
     new: float
     known_new: float
     old: float
     known_old: float
     own: bool
+    error: float = 0.0
 
     @property
     def better(self) -> bool:
-        """Whether the model may take the place of the one that plays."""
-        return self.new < self.old and self.known_new - self.known_old <= FORGOTTEN
+        """Whether the model may take the place of the one that plays: it gained more than noise, and forgot little."""
+        return self.old - self.new > self.error and self.known_new - self.known_old <= FORGOTTEN
 
 
 class Continuation(Start):
@@ -155,12 +160,15 @@ def learn(
     report("judging", 0.0)
     scored = place - sum(each < place for each in starts)  # no sequence's first event is scored
 
-    def judge(judged: EventModel) -> tuple[float, float]:
-        return float(evaluate(judged, played).nll[scored:].sum(1).mean()), evaluate(judged, kept).nats_per_event
+    old, known_old = evaluate(model, played).nll[scored:].sum(1), evaluate(first, kept).nats_per_event
 
-    old, known_old = judge(model)[0], judge(first)[1]
+    def judge(judged: EventModel) -> LearningOutcome:
+        new, known_new = evaluate(judged, played).nll[scored:].sum(1), evaluate(judged, kept).nats_per_event
+        gain = standard_error(new - old)
+        return LearningOutcome(float(new.mean()), known_new, float(old.mean()), known_old, own, gain)
+
     blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
-    judged = {share: LearningOutcome(*judge(each), old, known_old, own) for share, each in blends.items()}
+    judged = {share: judge(each) for share, each in blends.items()}
     share, outcome = min(judged.items(), key=lambda each: (not each[1].better, each[1].new))
     if outcome.better:
         stage = {"scope": scope, "events": place, "rehearsed": sum(map(len, rehearsed)), "share": share}
@@ -170,6 +178,16 @@ def learn(
         save_model(blends[share], made)
         load_player(made)  # raises where it cannot be played
     return outcome
+
+
+def standard_error(differences: NDArray[np.float64]) -> float:
+    """Return the standard error of the mean of what neighbours have in common, shape (N,): that of blocks of `BLOCK`
+    events, or of `SEVERAL` shorter ones; infinity for a single event."""
+    count = min(len(differences), max(SEVERAL, len(differences) // BLOCK))
+    if count < 2:
+        return math.inf
+    totals = [float(block.sum()) for block in np.array_split(differences - differences.mean(), count)]
+    return math.hypot(*totals) * math.sqrt(count / (count - 1)) / len(differences)
 
 
 def recall(model: EventModel, events: int) -> tuple[list[EventSequence], list[EventSequence], bool]:
@@ -192,15 +210,16 @@ def recall(model: EventModel, events: int) -> tuple[list[EventSequence], list[Ev
 
 def _find_data(model: EventModel) -> EventDataModule | None:
     """Return what a model learned from, split as it was then; ``None`` where that is not at hand."""
-    config = model.summary.get("config", {})
-    options = {key: config.get("dataset", {}).get(key) for key in ("path", "split", "valid_fraction", "limit_events")}
-    few = model.summary.get("data", {}).get("events", COLLECTION) < COLLECTION  # a collection takes too long to read
-    if not (few and options["path"] and Path(options["path"]).exists()):
+    config, learned = model.summary.get("config", {}), model.summary.get("data", {})
+    keys, chosen = ("path", "split", "valid_fraction", "limit_events"), config.get("dataset", {})
+    options = {key: chosen[key] for key in keys if chosen.get(key) is not None}
+    few = learned.get("events", COLLECTION) < COLLECTION  # a collection takes too long to read
+    if not (few and "fingerprint" in learned and "path" in options and Path(options["path"]).exists()):
         return None
     try:
-        data = EventDataModule(**options, seed=config["seed"])
+        data = EventDataModule(**options, seed=config.get("seed", 0))
         data.setup()
-        same = data.fingerprint() == model.summary["data"]["fingerprint"]
+        same = data.fingerprint() == learned["fingerprint"]
     except HachimachiError:
         return None
     alike = [each.name for each in data.train.features] == [each.name for each in model.features]

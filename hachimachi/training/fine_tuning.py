@@ -123,7 +123,8 @@ def describe_base(base: EventModel, name: str, *, chosen: bool = False) -> Start
     if before := base.summary.get("init"):
         lineage["init"] = before
     if "held_out" in base.summary:
-        lineage["held_out"] = {key: base.summary["held_out"][key] for key in ("nats_per_event", "marginal", "events")}
+        held = base.summary["held_out"]
+        lineage["held_out"] = {key: held[key] for key in ("nats_per_event", "marginal", "events") if key in held}
     of = f", which learned {data['events']:,} events" if "events" in data else ""
     licence = f" ({card['licence']})" if "licence" in card else ""
     line = f"Begins with {name}{of}{licence}" + ("; from scratch: init=none" if chosen else "")

@@ -89,6 +89,23 @@ def test_a_model_that_is_not_trained(info, model: EventModel, tmp_path: Path) ->
     assert out.splitlines()[-1] == "not trained by hxmx train"
 
 
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [
+        ({"data": {"events": 3}, "init": {}}, "trained on 3 events of unnamed data"),
+        ({"date": "2026-01-02", "config": {}}, "2026-01-02"),
+        ({"init": {"data": {}}}, "began with a model without a name"),
+        ({"held_out": {"events": 3}}, "its summary lacks 'marginal'"),
+        ({"stage": {"scope": "ours"}}, "its summary lacks 'ours'"),
+    ],
+)
+def test_a_summary_made_by_hand_may_lack_anything(info, model: EventModel, tmp_path: Path, summary, told: str) -> None:
+    model.summary = summary
+    save_model(model, tmp_path / "hand.pt")
+    status, out, _ = info(tmp_path / "hand.pt")
+    assert status == 0 and told in " ".join(out.split())
+
+
 def test_a_model_above_the_baseline_is_said_to_be(info, model: EventModel, tmp_path: Path) -> None:
     model.summary = {**SUMMARY, "held_out": {**SUMMARY["held_out"], "marginal": 7.0}}  # pyright: ignore[reportGeneralTypeIssues]
     save_model(model, tmp_path / "model.pt")

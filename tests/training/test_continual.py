@@ -17,7 +17,7 @@ from hachimachi.events import EventSequence, Feature, make_sequence
 from hachimachi.io import write
 from hachimachi.models.event_model import EventModel, build_model
 from hachimachi.training import continual
-from hachimachi.training.continual import LearningOutcome, blend, learn, recall
+from hachimachi.training.continual import LearningOutcome, blend, learn, recall, standard_error
 
 QUICK = ("trainer.max_steps=30", "optimizer.lr=3e-3")
 
@@ -76,7 +76,9 @@ def test_no_plugin_that_a_model_file_names_is_imported(
         for entry in there.infolist():
             content = there.read(entry)
             if entry.filename.endswith(INDEX):
-                content = json.dumps(json.loads(content) | {"plugins": ["forged_part"]}).encode()
+                index = json.loads(content)
+                index["spec"]["plugins"] = ["forged_part"]
+                content = json.dumps(index).encode()
             archive.writestr(entry.filename, content)
     assert read_model(forged).plugins == ("forged_part",)
     learn([make_melody(60)], forged, forged, tmp_path / "version1.pt", tmp_path / "work", overrides=QUICK)
@@ -92,10 +94,31 @@ def test_what_got_no_better_leaves_no_file(model_path: Path, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("new", "known_new", "better"), [(1.9, 3.05, True), (2.0, 3.0, False), (2.1, 2.0, False), (1.0, 3.2, False)]
+    ("new", "known_new", "better"),
+    [(1.8, 3.05, True), (1.95, 3.0, False), (2.0, 3.0, False), (2.1, 2.0, False), (1.0, 3.2, False)],
 )
-def test_better_is_what_gained_and_forgot_little(new: float, known_new: float, better: bool) -> None:
-    assert LearningOutcome(new, known_new, 2.0, 3.0, own=False).better is better
+def test_better_is_what_gained_more_than_noise_and_forgot_little(new: float, known_new: float, better: bool) -> None:
+    assert LearningOutcome(new, known_new, 2.0, 3.0, own=False, error=0.1).better is better
+
+
+def test_the_error_of_a_gain_is_that_of_blocks() -> None:
+    gains = np.repeat(np.random.default_rng(0).normal(1.0, 1.0, 400), 50)  # neighbours are alike
+    error = standard_error(gains)
+    assert error == pytest.approx(1 / 400**0.5, rel=0.15)
+    assert standard_error(np.ones(100)) == 0
+    assert 0.1 < standard_error(np.random.default_rng(1).normal(0.0, 1.0, 10)) < 1  # the fewest that may be played
+    assert standard_error(np.ones(1)) == float("inf")
+
+
+def test_a_summary_made_by_hand_may_lack_anything(tmp_path: Path) -> None:
+    write(tmp_path / "data.json", make_melody(200))
+    model = build_model([make_melody(200)], {"name": "gru", "size": 8})
+    lacking = {"config": {"dataset": {"path": str(tmp_path / "data.json")}}, "data": {"events": 200}}
+    model.summary = lacking | {"held_out": {"events": 40}, "init": {}}
+    save_model(model, tmp_path / "hand.pt")
+    output, work = tmp_path / "version1.pt", tmp_path / "work"
+    outcome = learn([make_melody(60)], tmp_path / "hand.pt", tmp_path / "hand.pt", output, work, overrides=QUICK)
+    assert not outcome.own
 
 
 def test_shares_of_what_was_learned_lie_in_between(model_path: Path) -> None:
