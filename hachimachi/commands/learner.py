@@ -11,15 +11,18 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hachimachi import plugins
 from hachimachi.errors import HachimachiError
 from hachimachi.live.learning import LEAST
-from hachimachi.live.record.dataset import make_sequences
+from hachimachi.live.record.dataset import DURATION, Recorded, make_sequences
 from hachimachi.live.record.journal import read_journal
 
 TOLD_SECONDS = 0.5  # between two lines that say how far training is
@@ -58,6 +61,20 @@ class LearnerReport:
         os._exit(1)
 
 
+def as_observed(recorded: Recorded, speeds: Sequence[tuple[int, float]]) -> Recorded:
+    """Return what was played in the time of the model, which from each of some events on went by so many times as fast
+    as the clock: what it observed, and is to predict."""
+    factor, rows, at = np.ones(len(recorded)), recorded.rows.copy(), np.empty(len(recorded))
+    for event, speed in speeds:
+        factor[event:] = speed
+    order = np.argsort(recorded.at, kind="stable")
+    at[order] = np.cumsum(np.diff(recorded.at[order], prepend=recorded.at[order][:1]) * factor[order])
+    for i, feature in enumerate(recorded.features):
+        if feature.name == DURATION:
+            rows[:, i] *= factor
+    return replace(recorded, at=at, rows=rows)
+
+
 def main(descriptor: int, options: str) -> None:
     """Learn from a performance as the options of `Learning` say, and tell the socket what comes of it."""
     asked: dict[str, Any] = json.loads(options)
@@ -75,7 +92,7 @@ def main(descriptor: int, options: str) -> None:
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)
         plugins.load(asked["plugins"])  # those that the user named, whatever the model's file names
-        recorded = read_journal(asked["journal"])
+        recorded = as_observed(read_journal(asked["journal"]), asked["speeds"])
         if asked["scope"] == "mine":
             fields = ("at", "player", "rows", "sequence")
             recorded = replace(recorded, **{name: getattr(recorded, name)[recorded.player == 0] for name in fields})

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -126,7 +127,11 @@ class Learning:
         self._made: LoadedModel | None = None  # the version that plays
         self._learned = 0  # events that were there when it learned last
         self._heard, self._heard_at = 0, clock()
+        self._speeds = [
+            (0, instrument.performer.history.speed)
+        ]  # how fast, from which event on
         instrument.learning = self
+        instrument.routes["/speed"] = partial(self._change_speed, instrument.routes["/speed"])
         instrument.routes |= {"/learn": self._obey, "/forget": lambda message: message.pressed and self.forget()}
         ensemble.chores.append(self)
 
@@ -138,6 +143,11 @@ class Learning:
                 raise Refused("value", f"/learn {quote(word)}: expected all, mine or nothing")
             case _ if message.pressed:
                 self.ask()
+
+    def _change_speed(self, change: Callable[[Message], object], message: Message) -> None:
+        change(message)
+        if self._journal is not None:
+            self._speeds.append((self._journal.events, self._instrument.performer.history.speed))
 
     def ask(self, scope: str = "all") -> None:
         """Learn ``all`` that was played, or ``mine``, what the player did; `Refused`: it cannot, or one waits."""
@@ -264,6 +274,7 @@ class Learning:
             paths["work"] = self._work[-1]
             options: dict[str, object] = {name: str(path) for name, path in paths.items()}
             options |= {"scope": self._wanted[0], "plugins": plugins.loaded, "left": list(map(str, self._work[-2:-1]))}
+            options["speeds"] = self._speeds
             self._ours, theirs = socket.socketpair()
             self._ours.setblocking(False)
             with theirs:

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from hachimachi.checkpoint import load_model, load_player, save_model
+from hachimachi.commands.learner import as_observed
 from hachimachi.errors import HachimachiError
 from hachimachi.events import EventSequence, Feature
 from hachimachi.live import learning
 from hachimachi.live.instrument import LoadedModel
 from hachimachi.live.learning import Learning, find_version, link_last
-from hachimachi.live.record.journal import Journal
+from hachimachi.live.record.journal import Journal, read_journal
 from hachimachi.models.event_model import build_model
 
 NOTES = (Feature("pitch", "integer", min=0, max=127), Feature("velocity", "integer"), Feature("duration", masked=True))
@@ -584,3 +585,21 @@ def test_what_is_observed_ahead_is_no_past_to_catch_up_with(on_stage: Make, monk
     s.learn()
     s.wait(30)
     assert s.instrument.model.name == "version1" and begun == [True]
+
+
+def test_it_learns_in_the_time_of_the_model(on_stage: Make) -> None:
+    s = on_stage()
+    s.play(30)
+    s.bench.hear("/speed", 2.0)
+    s.play(30)
+    s.bench.hear("/learn")
+    s.wait(0.3)
+    s.journal.flush()
+    speeds = s.asked[0][1]["speeds"]
+    assert speeds[-1] == [30, 2.0]
+    observed = as_observed(read_journal(s.journal.file), speeds)
+    heard = np.array([each.row for each in s.bench.performer.history._recent])
+    assert np.diff(observed.at)[:29] == pytest.approx(0.05, abs=1e-5)
+    assert np.diff(observed.at)[30:] == pytest.approx(0.1, abs=1e-5)
+    assert np.delete(np.diff(observed.at) - heard[1:, 0], 29) == pytest.approx(0, abs=1e-5)  # but where it changed
+    assert observed.rows[[29, 30], 2] == pytest.approx([0.3, 0.6])
