@@ -97,7 +97,8 @@ def main(descriptor: int, options: str) -> None:
             fields = ("at", "player", "rows", "sequence")
             recorded = replace(recorded, **{name: getattr(recorded, name)[recorded.player == 0] for name in fields})
         if len(recorded) < LEAST:
-            raise HachimachiError(f"{len(recorded)} events of yours were played, expected {LEAST} or more")
+            whose = "events of yours" if asked["scope"] == "mine" else "events"
+            raise HachimachiError(f"{len(recorded)} {whose} were played, expected {LEAST} or more")
         features, (sequences, _) = recorded.features, make_sequences(recorded)
         played = [replace(each, features=features, data=each.data[:, : len(features)]) for each in sequences]
         from hachimachi.training.continual import learn  # PyTorch takes seconds

@@ -127,9 +127,7 @@ class Learning:
         self._made: LoadedModel | None = None  # the version that plays
         self._learned = 0  # events that were there when it learned last
         self._heard, self._heard_at = 0, clock()
-        self._speeds = [
-            (0, instrument.performer.history.speed)
-        ]  # how fast, from which event on
+        self._speeds = [(0, instrument.performer.history.speed)]  # how fast, from which event on
         instrument.learning = self
         instrument.routes["/speed"] = partial(self._change_speed, instrument.routes["/speed"])
         instrument.routes |= {"/learn": self._obey, "/forget": lambda message: message.pressed and self.forget()}
