@@ -214,10 +214,9 @@ def _training_lines(summary: dict[str, Any]) -> Iterator[str]:
         mark = f" ({data['fingerprint']})" if "fingerprint" in data else ""
         yield f"trained on {count(data['events'], 'event')}{several} of {data.get('name', 'unnamed data')}{mark}"
     yield from _lineage_lines(summary)
-    when = {key: summary[key] for key in ("date", "epochs") if key in summary} | summary.get("config", {})
-    words = {"date": "{}", "epochs": count(when.get("epochs", 0), "epoch"), "seed": "seed {}"}
-    if told := [word.format(when[key]) for key, word in words.items() if key in when]:
-        yield ", ".join(told)
+    when = [str(summary["date"])] if "date" in summary else []
+    when += [count(summary["epochs"], "epoch")] if "epochs" in summary else []
+    yield ", ".join([*when, f"seed {summary.get('config', {}).get('seed', 'not known')}"])
     if summary.get("git"):
         changed = ", and changes to it" if summary["git"]["dirty"] else ""
         yield f"at commit {summary['git']['commit'][:10]}{changed}"

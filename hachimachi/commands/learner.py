@@ -62,16 +62,14 @@ class LearnerReport:
 
 
 def as_observed(recorded: Recorded, speeds: Sequence[tuple[int, float]]) -> Recorded:
-    """Return what was played in the time of the model, which from each of some events on went by so many times as fast
-    as the clock: what it observed, and is to predict."""
+    """Return what was played in the time of the model, which from some events on went by so many times as fast."""
     factor, rows, at = np.ones(len(recorded)), recorded.rows.copy(), np.empty(len(recorded))
     for event, speed in speeds:
         factor[event:] = speed
     order = np.argsort(recorded.at, kind="stable")
     at[order] = np.cumsum(np.diff(recorded.at[order], prepend=recorded.at[order][:1]) * factor[order])
     for i, feature in enumerate(recorded.features):
-        if feature.name == DURATION:
-            rows[:, i] *= factor
+        rows[:, i] *= factor if feature.name == DURATION else 1
     return replace(recorded, at=at, rows=rows)
 
 
@@ -86,8 +84,6 @@ def main(descriptor: int, options: str) -> None:
         os.sched_setaffinity(0, cores[1:] or cores)
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        for left in asked["left"]:
-            shutil.rmtree(left, ignore_errors=True)
         log = os.open(work / "log.txt", os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):  # the terminal is the performance's
             os.dup2(log, stream)
@@ -97,14 +93,15 @@ def main(descriptor: int, options: str) -> None:
             fields = ("at", "player", "rows", "sequence")
             recorded = replace(recorded, **{name: getattr(recorded, name)[recorded.player == 0] for name in fields})
         if len(recorded) < LEAST:
-            whose = "events of yours" if asked["scope"] == "mine" else "events"
-            raise HachimachiError(f"{len(recorded)} {whose} were played, expected {LEAST} or more")
+            yours = " of yours" if asked["scope"] == "mine" else ""
+            raise HachimachiError(f"{len(recorded)} events{yours} were played, expected {LEAST} or more")
         features, (sequences, _) = recorded.features, make_sequences(recorded)
         played = [replace(each, features=features, data=each.data[:, : len(features)]) for each in sequences]
         from hachimachi.training.continual import learn  # PyTorch takes seconds
 
         model, origin, output = (Path(asked[key]) for key in ("model", "origin", "output"))
         outcome = learn(played, model, origin, output, work, report, asked["scope"])
+        shutil.rmtree(work / "run" if outcome.better else work, ignore_errors=True)
         report.tell("better" if outcome.better else "no better", outcome.new, outcome.old)
     except Exception as error:
         report.tell("error", str(error) if isinstance(error, HachimachiError) else f"{type(error).__name__}: {error}")

@@ -45,7 +45,6 @@ WARM_STEPS = 50  # after these the first answer is as quick as the others
 WARM_SAMPLINGS = (Sampling(0.9), Sampling(2.0))  # low and high temperatures, which have different tables
 NEEDED = ("torch", "lightning", "hydra")  # what only training needs
 OTHER = "another model was loaded meanwhile, which is not the one that learned"
-LONGEST_PATH = 4096  # bytes
 LAST = Path("outputs/run/last")  # leads to the version that played last
 VERSION = re.compile(r"version(\d+)(-split)?")  # what the names of its files are, but for their suffixes
 
@@ -69,9 +68,8 @@ def find_version(path: Path, number: int | None = None) -> Path:
     to the last leads; or, of those it comes from, the one of a number, 0 the first. `HachimachiError`: none."""
     if not path.suffix and path.is_symlink():
         path = path.resolve()
-    elif not path.suffix and path.is_file() and path.stat().st_size < LONGEST_PATH:
-        said = path.read_text(encoding="utf-8", errors="replace").strip()
-        path = Path(said) if said.endswith(".pt") else path
+    elif not path.suffix and path.is_file() and (said := path.read_bytes()[-4096:]).endswith(b".pt"):
+        path = Path(said.decode())
     if path.is_dir():
         path = max(path.glob("version*.pt"), key=_number_of, default=path)
     if number is None:
@@ -165,8 +163,7 @@ class Learning:
             reason = "one is at work and one waits for it; ask again when the first is done"
         if reason:
             raise Refused("learn", f"/learn: {reason}")
-        if not self._wanted:
-            self._free_at = self._clock()
+        self._free_at = self._free_at if self._wanted else self._clock()
         self._wanted.append(scope)
         self._tell("waiting", 0.0)
 
@@ -184,16 +181,14 @@ class Learning:
             raise Refused("learn", "/forget: nothing has been learned in this performance")
 
     def __call__(self) -> float | None:
-        """Go on with what is to be done, as far as there is time; return when to be called again. Never raises: what
-        goes wrong is told, and left."""
+        """Go on, as far as there is time; return when to be called again. Never raises: what goes wrong is told."""
         try:
             return self._do_next()
         except Exception as error:
-            if self._steps is not None:
-                self._steps = None
-            else:
+            if self._steps is None:
                 self._leave()
                 self._unasked = False
+            self._steps = None
             what = str(error) if isinstance(error, HachimachiError) else f"{type(error).__name__}: {error}"
             self._fail(f"{what}; what plays goes on")
             return self._clock() + POLL_SECONDS
@@ -263,20 +258,18 @@ class Learning:
         self._learned, self._said, model = self._journal.events, b"", self._instrument.model
         self._origin = self._origin if model is self._made else model.path
         self._before = model
-        paths = {"journal": self._journal.file, "model": model.path, "origin": self._origin}
+        paths: dict[str, object] = {"journal": self._journal.file, "model": model.path, "origin": self._origin}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._number = max([self._number, *map(_number_of, self._folder.iterdir())])  # nothing is written over
             paths["output"] = self._folder / f"version{self._number + 1}.pt"
             self._work.append(Path(tempfile.mkdtemp(prefix=".learning-", dir=self._folder)))
             paths["work"] = self._work[-1]
-            options: dict[str, object] = {name: str(path) for name, path in paths.items()}
-            options |= {"scope": self._wanted[0], "plugins": plugins.loaded, "left": list(map(str, self._work[-2:-1]))}
-            options["speeds"] = self._speeds
+            options = {"scope": self._wanted[0], "plugins": plugins.loaded, "speeds": self._speeds, **paths}
             self._ours, theirs = socket.socketpair()
             self._ours.setblocking(False)
             with theirs:
-                self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options))
+                self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options, default=str))
         except OSError as error:
             self._leave()
             self._fail(f"a process cannot be started in {self._folder}: {error.strerror or error}")
@@ -345,14 +338,13 @@ class Learning:
 
     def _exchange(self, path: Path, back: bool) -> Iterator[float]:
         """Let a model take the place of the one that plays. Yields before each step what that may take."""
-        before = self._before
-        if path != before.path:  # which was loaded by hand
+        if path != self._before.path:  # which was loaded by hand
             yield from self._get_ready(path)
         if back:
             self.versions.pop()
             self._tell("nothing", 0.0)
-        elif before.path is not None:
-            self.versions.append(before.path)
+        elif self._before.path is not None:
+            self.versions.append(self._before.path)
         with suppress(OSError):
             link_last(self.last, path)
 
@@ -393,8 +385,7 @@ class Learning:
 
 
 def link_last(link: Path, path: Path) -> None:
-    """Let a link lead to a file, in place of where it led; where there are no links it is a text file with the path.
-    Raises `OSError`."""
+    """Let a link lead to a file; where there are no links it is a text file with the path. Raises `OSError`."""
     link.parent.mkdir(parents=True, exist_ok=True)
     made = link.with_name(f".{link.name}-{os.getpid()}")
     made.unlink(missing_ok=True)

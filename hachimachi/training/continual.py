@@ -116,12 +116,10 @@ def learn(
     overrides: Sequence[str] = (),
 ) -> LearningOutcome:
     """Tune a copy of the model at a path with what was played, and write it where it got better and forgot little.
-    Plug-ins that they need have to be loaded.
 
     Args:
         origin: The model that the performance began with, of which little may be forgotten.
-        output: Where the model file is to be, and beside it what was learned from, a data set and its split. It is for
-            the caller to move them there: so that nothing is there that nobody was told of.
+        output: Where the caller is to move the model, and what was learned from, a data set and its split.
         work: A folder for them until then, by the same names, and for what is not kept.
         report: Is told each phase as it begins, and how many seconds it takes at most, 0 where that is not known.
         scope: Whose events were played, all or mine, for the model's summary.
@@ -181,8 +179,7 @@ def learn(
 
 
 def standard_error(differences: NDArray[np.float64]) -> float:
-    """Return the standard error of the mean of what neighbours have in common, shape (N,): that of blocks of `BLOCK`
-    events, or of `SEVERAL` shorter ones; infinity for a single event."""
+    """Return the standard error of a mean, shape (N,), by blocks of `BLOCK` events or `SEVERAL` shorter ones."""
     count = min(len(differences), max(SEVERAL, len(differences) // BLOCK))
     if count < 2:
         return math.inf
