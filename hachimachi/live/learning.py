@@ -142,8 +142,8 @@ class Learning:
 
     def _change_speed(self, change: Callable[[Message], object], message: Message) -> None:
         change(message)
-        if self._journal is not None:
-            self._speeds.append((self._journal.events, self._instrument.performer.history.speed))
+        played = self._journal.events if self._journal is not None else 0
+        self._speeds.append((played, self._instrument.performer.history.speed))
 
     def ask(self, scope: str = "all") -> None:
         """Learn ``all`` that was played, or ``mine``, what the player did; `Refused`: it cannot, or one waits."""
@@ -255,21 +255,21 @@ class Learning:
 
     def _send_off(self) -> None:
         assert self._journal is not None
-        self._learned, self._said, model = self._journal.events, b"", self._instrument.model
+        self._learned, self._said = self._journal.events, b""
+        self._before = model = self._instrument.model
         self._origin = self._origin if model is self._made else model.path
-        self._before = model
-        paths: dict[str, object] = {"journal": self._journal.file, "model": model.path, "origin": self._origin}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._number = max([self._number, *map(_number_of, self._folder.iterdir())])  # nothing is written over
-            paths["output"] = self._folder / f"version{self._number + 1}.pt"
-            self._work.append(Path(tempfile.mkdtemp(prefix=".learning-", dir=self._folder)))
-            paths["work"] = self._work[-1]
-            options = {"scope": self._wanted[0], "plugins": plugins.loaded, "speeds": self._speeds, **paths}
+            output, work = self._folder / f"version{self._number + 1}.pt", tempfile.mkdtemp(dir=self._folder)
+            self._work.append(Path(work))
+            paths = {"journal": self._journal.file, "model": model.path, "origin": self._origin, "output": output}
+            others = {"scope": self._wanted[0], "plugins": plugins.loaded, "speeds": self._speeds, "work": work}
+            options = json.dumps(paths | others, default=str)
             self._ours, theirs = socket.socketpair()
             self._ours.setblocking(False)
             with theirs:
-                self._process = start_process("hachimachi.commands.learner", theirs, json.dumps(options, default=str))
+                self._process = start_process("hachimachi.commands.learner", theirs, options)
         except OSError as error:
             self._leave()
             self._fail(f"a process cannot be started in {self._folder}: {error.strerror or error}")

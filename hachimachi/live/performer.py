@@ -206,8 +206,7 @@ class Performer:
         self._rewind()
 
     def prepare(self, player: Player, start: PlayerState | None, heard: ObservedEvent | None) -> ObservedEvent | None:
-        """Let a model that is to take over observe a little more of the past, as `History.catch_up` tells; what the one
-        that plays has observed ahead of time is no past yet, and is taken back."""
+        """Let a model that is to take over observe a little more of the past; what is no past yet is taken back."""
         self._rewind()
         return self.history.catch_up(player, heard, start, STEPS)
 

@@ -157,13 +157,13 @@ def learn(
     tuned = train(compose([*given, *overrides]), work / "run", start=start).model
     report("judging", 0.0)
     scored = place - sum(each < place for each in starts)  # no sequence's first event is scored
-
     old, known_old = evaluate(model, played).nll[scored:].sum(1), evaluate(first, kept).nats_per_event
 
     def judge(judged: EventModel) -> LearningOutcome:
         new, known_new = evaluate(judged, played).nll[scored:].sum(1), evaluate(judged, kept).nats_per_event
-        gain = standard_error(new - old)
-        return LearningOutcome(float(new.mean()), known_new, float(old.mean()), known_old, own, gain)
+        return LearningOutcome(
+            *map(float, (new.mean(), known_new, old.mean(), known_old)), own, standard_error(new - old)
+        )
 
     blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
     judged = {share: judge(each) for share, each in blends.items()}
