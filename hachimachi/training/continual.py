@@ -161,9 +161,8 @@ def learn(
 
     def judge(judged: EventModel) -> LearningOutcome:
         new, known_new = evaluate(judged, played).nll[scored:].sum(1), evaluate(judged, kept).nats_per_event
-        return LearningOutcome(
-            *map(float, (new.mean(), known_new, old.mean(), known_old)), own, standard_error(new - old)
-        )
+        error = standard_error(new - old)
+        return LearningOutcome(float(new.mean()), known_new, float(old.mean()), known_old, own, error)
 
     blends = {share: blend(copy.deepcopy(tuned), model, share) for share in SHARES}
     judged = {share: judge(each) for share, each in blends.items()}
