@@ -285,9 +285,8 @@ def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
 def _show(console: Console, judged: Judged, model: EventModel, result: Evaluation) -> None:
     for remark in judged.remarks:
         console.print(remark)
-    console.print(f"{judged.data}: {len(result.nll):,} events scored in {count(result.sequences, 'sequence')}")
-    if judged.hear:
-        console.print(f"{' and '.join(judged.hear)} of past events known to the model")
+    known = f"; it knows the past {' and '.join(judged.hear)}" if judged.hear else ""
+    console.print(f"{judged.data}: {len(result.nll):,} events scored in {count(result.sequences, 'sequence')}{known}")
     console.print(column_table(model, result.by_feature()))
     console.print(f"total: {_with_error(result.nats_per_event, result.stderr)} nats per event")
     way = "below" if result.gain > 0 else "above"

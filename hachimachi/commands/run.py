@@ -287,7 +287,7 @@ def _summary(ensemble: Ensemble) -> list[str]:
         if status.skipped:
             lines.append(f"inputs heard but not answered, a newer one waited: {status.skipped:,}")
         if instrument.learning is not None and instrument.learning.versions:
-            lines.append(f"learned → {instrument.model.path}; go on with it: hxmx run {instrument.learning.last}")
+            lines.append(f"learned; go on with what plays now: hxmx run {instrument.learning.last}")
     if ensemble.refusals.total:
         lines.append(f"refused messages by kind: {ensemble.refusals}")
     return lines

@@ -177,6 +177,7 @@ class Learning:
         elif self.versions:
             self._come(self.versions[-1], back=True)
             self._tell("forgetting", 0.0)
+            link_last(self.last, self.versions[-1])  # now, for the performance may end before the exchange
         else:
             raise Refused("learn", "/forget: nothing has been learned in this performance")
 
@@ -345,8 +346,7 @@ class Learning:
             self._tell("nothing", 0.0)
         elif self._before.path is not None:
             self.versions.append(self._before.path)
-        with suppress(OSError):
-            link_last(self.last, path)
+        link_last(self.last, path)
 
     def _get_ready(self, path: Path) -> Iterator[float]:
         instrument, before = self._instrument, self._before
@@ -385,12 +385,13 @@ class Learning:
 
 
 def link_last(link: Path, path: Path) -> None:
-    """Let a link lead to a file; where there are no links it is a text file with the path. Raises `OSError`."""
-    link.parent.mkdir(parents=True, exist_ok=True)
+    """Let a link lead to a file, if it can be written; where there are no links it is a text file with the path."""
     made = link.with_name(f".{link.name}-{os.getpid()}")
-    made.unlink(missing_ok=True)
-    try:
-        made.symlink_to(os.path.relpath(path, link.parent))
-    except (OSError, ValueError):  # or on another drive of Windows
-        made.write_text(str(path.resolve()), encoding="utf-8")
-    made.replace(link)
+    with suppress(OSError):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            made.unlink(missing_ok=True)
+            made.symlink_to(os.path.relpath(path, link.parent))
+        except (OSError, ValueError):  # or on another drive of Windows
+            made.write_text(str(path.resolve()), encoding="utf-8")
+        made.replace(link)

@@ -536,6 +536,7 @@ def test_what_was_left_or_forgotten_is_no_longer_told(on_stage: Make) -> None:
     s.wait(12)
     s.bench.hear("/forget")
     assert s.status("learn")[-1] == ["forgetting", 0.0]
+    assert (s.folder / "last").resolve() == s.learning.versions[-1].resolve()  # also if it ends before the exchange
     s.wait(12)
     assert s.status("learn")[-1] == ["nothing", 0.0]
 
