@@ -64,18 +64,21 @@ class Comparison:
         return len({evaluation.names for evaluation in self.evaluations}) == 1
 
     def difference(self, one: int, other: int, feature: str | None = None) -> Difference:
-        """Return how much more one model costs than another, in all or in one feature. Events differ in number from
-        block to block, so the standard error is that of a ratio (Cochran 1977, *Sampling Techniques*, 6.3)."""
+        """Return how much more one model costs than another, in all or in one feature."""
         costs = []
         for evaluation in (self.evaluations[one], self.evaluations[other]):
             nll = evaluation.nll
             costs.append(nll.sum(1) if feature is None else nll[:, evaluation.names.index(feature)])
         gap = costs[0] - costs[1]
-        mean = float(gap.mean())
-        totals = np.bincount(self.block, gap - mean)[np.unique(self.block)]
-        count = len(totals)
-        error = (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(gap) if count > 1 else math.nan
-        return Difference(mean, error, count)
+        return Difference(float(gap.mean()), block_error(gap, self.block), len(np.unique(self.block)))
+
+
+def block_error(differences: NDArray[np.float64], block: NDArray[np.int64]) -> float:
+    """Return the standard error of a mean, given each event's block, shapes (N,); NaN for fewer than two. Blocks differ
+    in size, so it is that of a ratio (Cochran 1977, *Sampling Techniques*, 6.3)."""
+    totals = np.bincount(block, differences - float(differences.mean()))[np.unique(block)]
+    count = len(totals)
+    return (count / (count - 1) * float(totals @ totals)) ** 0.5 / len(differences) if count > 1 else math.nan
 
 
 def compare(

@@ -24,7 +24,7 @@ from hachimachi.bases import find_base
 from hachimachi.checkpoint import load_model, load_player, save_model
 from hachimachi.columns import UniformGrid
 from hachimachi.errors import HachimachiError
-from hachimachi.evaluation.compare import SEVERAL
+from hachimachi.evaluation.compare import SEVERAL, block_error
 from hachimachi.evaluation.likelihood import BLOCK, evaluate
 from hachimachi.events import EventSequence
 from hachimachi.generation import generate_many
@@ -180,10 +180,7 @@ def learn(
 def standard_error(differences: NDArray[np.float64]) -> float:
     """Return the standard error of a mean, shape (N,), by blocks of `BLOCK` events or `SEVERAL` shorter ones."""
     count = min(len(differences), max(SEVERAL, len(differences) // BLOCK))
-    if count < 2:
-        return math.inf
-    totals = [float(block.sum()) for block in np.array_split(differences - differences.mean(), count)]
-    return math.hypot(*totals) * math.sqrt(count / (count - 1)) / len(differences)
+    return block_error(differences, np.sort(np.arange(len(differences)) % count)) if count > 1 else math.inf
 
 
 def recall(model: EventModel, events: int) -> tuple[list[EventSequence], list[EventSequence], bool]:
